@@ -1,0 +1,101 @@
+/* The one line that says why a guest ended, and the ways to end. */
+#include "core/core.h"
+#include "core/signal_abi.h"
+
+static char line[512];
+static size_t used;
+
+static void put(const char *text) {
+    while (*text && used < sizeof line - 1)
+        line[used++] = *text++;
+}
+
+static void put_hex(u64 value) {
+    char digits[17];
+    int at = 16;
+    digits[16] = 0;
+    do {
+        digits[--at] = "0123456789abcdef"[value & 15];
+        value >>= 4;
+    } while (value);
+    put("0x");
+    put(digits + at);
+}
+
+static void put_symbol(u64 address) {
+    const struct symbol_entry *table = (const struct symbol_entry *)guest_info.symbols;
+    u64 low = 0, high = guest_info.symbols_count;
+    while (low < high) { /* the last entry at or below the address */
+        u64 middle = (low + high) / 2;
+        if (table[middle].address <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (!low || address >= guest_info.image_hi)
+        return;
+    put(" in ");
+    put((const char *)table[low - 1].name);
+    put("+");
+    put_hex(address - table[low - 1].address);
+}
+
+static const char *signal_name(int number) {
+    static const char names[][8] = {[SIGQUIT] = "SIGQUIT", [SIGILL] = "SIGILL",
+                                    [SIGTRAP] = "SIGTRAP", [SIGABRT] = "SIGABRT",
+                                    [SIGBUS] = "SIGBUS",   [SIGFPE] = "SIGFPE",
+                                    [SIGSEGV] = "SIGSEGV", [SIGSYS] = "SIGSYS"};
+    return number >= 0 && (size_t)number < COUNT(names) && names[number][0] ? names[number]
+                                                                            : "a signal";
+}
+
+static void flush(void) {
+    struct console_out block = {.fd = 2, .address = (u64)line, .length = used};
+    hypercall_console_out(&block);
+    used = 0;
+}
+
+void say(const char *text) {
+    put(text);
+    flush();
+}
+
+static const char *backend_name(void) {
+    return boot_info.backend == BACKEND_KVM ? "kvm" : "process";
+}
+
+_Noreturn void crash(int signal, const struct regs *regs, const char *what, const u64 *address) {
+    put("limpet: the guest ");
+    put(what);
+    if (address) {
+        put(" (");
+        put_hex(*address);
+        put(")");
+    }
+    put(" at ");
+    put_hex(regs->rip);
+    put_symbol(regs->rip);
+    put("; ended by ");
+    put(signal_name(signal));
+    put(", backend ");
+    put(backend_name());
+    put("\n");
+    flush();
+    guest_exit(128 + (u32)signal);
+}
+
+_Noreturn void panic(const char *what) {
+    put("limpet: fault of the library OS: ");
+    put(what);
+    put(", backend ");
+    put(backend_name());
+    put("\n");
+    flush();
+    guest_exit(125);
+}
+
+_Noreturn void guest_exit(u32 code) {
+    struct guest_exit block = {.code = code};
+    for (;;)
+        hypercall_exit(&block);
+}

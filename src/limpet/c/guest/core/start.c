@@ -1,0 +1,72 @@
+/* From the monitor's boot_info to the first instruction of the program, as the
+ * x86-64 psABI section 3.4.1 and Linux's fs/binfmt_elf.c lay its stack. */
+#include "core/core.h"
+
+enum auxv { AT_NULL = 0, AT_PHDR = 3, AT_PHENT = 4, AT_PHNUM = 5, AT_PAGESZ = 6, AT_BASE = 7,
+            AT_FLAGS = 8, AT_ENTRY = 9, AT_UID = 11, AT_EUID = 12, AT_GID = 13, AT_EGID = 14,
+            AT_PLATFORM = 15, AT_HWCAP = 16, AT_CLKTCK = 17, AT_SECURE = 23, AT_RANDOM = 25,
+            AT_HWCAP2 = 26, AT_EXECFN = 31 };
+
+#define HWCAP2_FSGSBASE 2UL
+
+static u64 *push_strings(u64 *to, const char *strings, u64 count) {
+    while (count--) {
+        *to++ = (u64)strings;
+        strings += strlen(strings) + 1;
+    }
+    return to;
+}
+
+static const char *skip_strings(const char *strings, u64 count) {
+    while (count--)
+        strings += strlen(strings) + 1;
+    return strings;
+}
+
+static u64 *push_auxv(u64 *to, u64 execfn) {
+    const u64 pairs[][2] = {
+        {AT_PHDR, guest_info.phdr},
+        {AT_PHENT, guest_info.phent},
+        {AT_PHNUM, guest_info.phnum},
+        {AT_PAGESZ, PAGE},
+        {AT_BASE, 0},
+        {AT_FLAGS, 0},
+        {AT_ENTRY, guest_info.entry},
+        {AT_UID, 0},
+        {AT_EUID, 0},
+        {AT_GID, 0},
+        {AT_EGID, 0},
+        {AT_CLKTCK, 100},
+        {AT_SECURE, 0},
+        {AT_RANDOM, (u64)boot_info.random},
+        {AT_HWCAP2, HWCAP2_FSGSBASE},
+        {AT_EXECFN, execfn},
+        {AT_PLATFORM, (u64) "x86_64"},
+        {AT_NULL, 0},
+    };
+    for (u64 i = 0; i < COUNT(pairs); i++) {
+        if (pairs[i][0] == AT_PHDR && !guest_info.phdr)
+            continue;
+        *to++ = pairs[i][0];
+        *to++ = pairs[i][1];
+    }
+    return to;
+}
+
+_Noreturn void start_program(void);
+_Noreturn void start_program(void) {
+    const char *strings = (const char *)boot_info.strings;
+    u64 environment = guest_info.environment_count + boot_info.envc;
+    u64 words = 1 + boot_info.argc + 1 + environment + 1 + 2 * 20;
+    u64 *stack = (u64 *)ALIGN_DOWN(boot_info.strings - words * 8, 64);
+    u64 *to = stack;
+    *to++ = boot_info.argc;
+    to = push_strings(to, strings, boot_info.argc);
+    *to++ = 0;
+    to = push_strings(to, (const char *)guest_info.environment, guest_info.environment_count);
+    to = push_strings(to, skip_strings(strings, boot_info.argc), boot_info.envc);
+    *to++ = 0;
+    push_auxv(to, boot_info.argc ? (u64)strings : guest_info.name);
+    struct regs regs = {.rip = guest_info.entry, .rsp = (u64)stack, .rflags = RFLAGS_START};
+    resume(&regs);
+}

@@ -1,0 +1,44 @@
+/* Memory and strings: the four functions a compiler may call by itself, and a few more. */
+#include "libos.h"
+
+void *memcpy(void *restrict to, const void *restrict from, size_t n) {
+    void *result = to;
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n)::"memory");
+    return result;
+}
+
+void *memmove(void *to, const void *from, size_t n) {
+    if ((u64)to - (u64)from >= n)
+        return memcpy(to, from, n);
+    u8 *last_to = (u8 *)to + n - 1;
+    const u8 *last_from = (const u8 *)from + n - 1;
+    __asm__ volatile("std\nrep movsb\ncld" : "+D"(last_to), "+S"(last_from), "+c"(n)::"memory");
+    return to;
+}
+
+void *memset(void *to, int byte, size_t n) {
+    void *result = to;
+    __asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(byte) : "memory");
+    return result;
+}
+
+int memcmp(const void *a, const void *b, size_t n) {
+    const u8 *x = a, *y = b;
+    for (; n; n--, x++, y++)
+        if (*x != *y)
+            return *x - *y;
+    return 0;
+}
+
+size_t strlen(const char *s) {
+    const char *end = s;
+    while (*end)
+        end++;
+    return (size_t)(end - s);
+}
+
+int strcmp(const char *a, const char *b) {
+    while (*a && *a == *b)
+        a++, b++;
+    return (u8)*a - (u8)*b;
+}

@@ -1,0 +1,72 @@
+/*
+ * The library OS: Linux system calls as function calls, inside the guest.
+ *
+ * It shares ring 3 and one address space with the program that it serves, so
+ * nothing here defends the host: that is the monitor's work.  What this code owes
+ * is correctness to the program, and no answer that Linux would not have given.
+ *
+ * Rules for every part:
+ *  - compiled with general registers only: a system call keeps vector registers;
+ *  - one thread, no interrupts: no locks;
+ *  - a pointer from the program may be bad.  A fault while a system call runs ends
+ *    that call with -EFAULT (core/trap.c), so touch the program's memory before
+ *    changing any state of your own;
+ *  - handlers are `long sys_NAME(long ...)`, declared here by their part's
+ *    part.toml, and return a result or -errno.
+ */
+#ifndef LIMPET_LIBOS_H
+#define LIMPET_LIBOS_H
+
+#include "contract.h" /* generated: structures and hypercalls shared with the monitor */
+
+#define PAGE 4096UL
+#define ALIGN_UP(x, to) (((x) + (to)-1) & ~((u64)(to)-1))
+#define ALIGN_DOWN(x, to) ((x) & ~((u64)(to)-1))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* The two structures every bundle has, at addresses fixed when it was planned. */
+extern const struct guest_info guest_info; /* from the plan, read-only */
+extern struct boot_info boot_info;         /* from the monitor, once, at start */
+
+/* core/string.c: the four that a compiler may call by itself, and a few more. */
+void *memcpy(void *restrict to, const void *restrict from, size_t n);
+void *memmove(void *to, const void *from, size_t n);
+void *memset(void *to, int byte, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+size_t strlen(const char *s);
+int strcmp(const char *a, const char *b);
+
+/* core/pages.c: the arena [guest_info.arena_lo, arena_hi), page by page.
+ * PAGES_PROGRAM pages belong to the program (mmap, brk), PAGES_LIBOS ones to us:
+ * the program's munmap and MAP_FIXED never touch the latter. */
+enum pages_owner { PAGES_FREE = 0, PAGES_LIBOS = 1, PAGES_PROGRAM = 2 };
+u64 pages_take(u64 count, enum pages_owner owner);              /* zeroed; 0 when none */
+bool pages_take_at(u64 at, u64 count, enum pages_owner owner);  /* exactly there, all free */
+void pages_give(u64 at, u64 count, enum pages_owner owner);     /* frees those with that owner */
+bool pages_are(u64 at, u64 count, enum pages_owner owner);      /* all of them */
+u64 pages_free_count(void);
+u64 pages_first(void); /* the lowest page that is not a bitmap: where brk starts */
+
+/* core/heap.c: small objects of the library OS. */
+void *heap_alloc(u64 size); /* zeroed, 16-byte aligned; NULL when the arena is full */
+void heap_free(void *p);    /* NULL is fine */
+
+/* Ending. */
+_Noreturn void guest_exit(u32 code);
+_Noreturn void panic(const char *what); /* a fault of this library OS: says so, status 125 */
+void say(const char *text);             /* to the host's standard error, best effort */
+
+/* Time (parts/clock).  Nanoseconds. */
+u64 clock_monotonic(void);
+u64 clock_realtime(void);
+
+/* Entropy (parts/entropy): from a generator seeded by the host. */
+void entropy_fill(void *to, u64 n);
+
+/* Signals (parts/signals). */
+void signal_raise(int number); /* mark pending for the program; delivered on return */
+bool signal_pending(void);     /* a deliverable one is pending: blocking calls give -EINTR */
+
+#endif

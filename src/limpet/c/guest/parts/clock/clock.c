@@ -1,0 +1,198 @@
+/*
+ * Clocks, from the TSC between answers of the host.
+ *
+ * The monitor's `wait` tells the host's time.  One answer is the base; how many
+ * nanoseconds a tick has follows from the rate that KVM names, or, in a process,
+ * from the distance to the first answer.  The base is renewed about once a second of
+ * use, so that the host's own corrections are followed; time never runs backwards.
+ */
+#include "libos.h"
+#include "linux.h"
+
+#define SHIFT 32
+#define RENEW (1 * NANOSECONDS)
+#define BASELINE (20 * 1000 * 1000L) /* a rate from less than 20 ms is too coarse */
+
+static u64 base_ticks, base_monotonic, first_ticks, first_monotonic;
+static s64 realtime_ahead;        /* realtime minus monotonic */
+static u64 scale;                 /* nanoseconds a tick, shifted left; 0 is unknown */
+static u64 renew_ticks;           /* ticks after which to ask again */
+static u64 latest;                /* no answer is earlier than this */
+
+static u64 ticks(void) {
+    u32 low, high;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (u64)high << 32 | low;
+}
+
+/* (a << SHIFT) / b without the compiler's 128-bit division; a < b << SHIFT. */
+static u64 divide_shifted(u64 a, u64 b) {
+    u64 high = a >> (64 - SHIFT), low = a << SHIFT, quotient, rest;
+    __asm__("divq %4" : "=a"(quotient), "=d"(rest) : "a"(low), "d"(high), "r"(b));
+    return quotient;
+}
+
+static u64 scaled(u64 elapsed) {
+    return (u64)((unsigned __int128)elapsed * scale >> SHIFT);
+}
+
+static void set_scale(u64 nanoseconds, u64 elapsed) {
+    if (!elapsed || nanoseconds >> SHIFT >= elapsed)
+        return;
+    u64 found = divide_shifted(nanoseconds, elapsed);
+    if (found)
+        scale = found, renew_ticks = divide_shifted((u64)RENEW, found);
+}
+
+static void ask_host(void) {
+    struct wait block = {.deadline = 0};
+    u64 before = ticks();
+    hypercall_wait(&block);
+    base_ticks = before + (ticks() - before) / 2;
+    base_monotonic = block.monotonic;
+    realtime_ahead = (s64)(block.realtime - block.monotonic);
+    if (!first_ticks) {
+        first_ticks = base_ticks, first_monotonic = base_monotonic;
+        if (boot_info.tsc_khz)
+            set_scale(1000000, boot_info.tsc_khz);
+    } else if (!boot_info.tsc_khz && base_monotonic - first_monotonic >= (u64)BASELINE) {
+        set_scale(base_monotonic - first_monotonic, base_ticks - first_ticks);
+    }
+}
+
+u64 clock_monotonic(void) {
+    u64 elapsed = ticks() - base_ticks;
+    if (!scale || elapsed > renew_ticks) {
+        ask_host();
+        elapsed = 0;
+    }
+    u64 now = base_monotonic + scaled(elapsed);
+    if (now > latest)
+        latest = now;
+    return latest;
+}
+
+u64 clock_realtime(void) {
+    u64 now = clock_monotonic();
+    return now + (u64)realtime_ahead;
+}
+
+enum { MONOTONIC_RAW = 4, REALTIME_COARSE = 5, MONOTONIC_COARSE = 6, BOOTTIME = 7,
+       REALTIME_ALARM = 8, BOOTTIME_ALARM = 9, TAI = 11, PROCESS_CPU = 2, THREAD_CPU = 3 };
+
+static bool is_realtime(long clock) {
+    return clock == CLOCK_REALTIME || clock == REALTIME_COARSE || clock == REALTIME_ALARM ||
+           clock == TAI;
+}
+
+static bool known(long clock) {
+    return is_realtime(clock) || (clock >= CLOCK_MONOTONIC && clock <= BOOTTIME_ALARM);
+}
+
+static u64 started(void) {
+    static u64 at;
+    if (!at)
+        at = clock_monotonic();
+    return at;
+}
+
+static u64 read_clock(long clock) {
+    if (is_realtime(clock))
+        return clock_realtime();
+    if (clock == PROCESS_CPU || clock == THREAD_CPU) {
+        u64 start = started(); /* a guest that sleeps counts its sleep too */
+        return clock_monotonic() - start + 1000000;
+    }
+    return clock_monotonic();
+}
+
+static struct linux_timespec timespec_of(u64 nanoseconds) {
+    return (struct linux_timespec){(s64)nanoseconds / NANOSECONDS, (s64)nanoseconds % NANOSECONDS};
+}
+
+long sys_clock_gettime(long clock, long to) {
+    if (!known(clock))
+        return -EINVAL;
+    *(struct linux_timespec *)to = timespec_of(read_clock(clock));
+    return 0;
+}
+
+long sys_clock_getres(long clock, long to) {
+    if (!known(clock))
+        return -EINVAL;
+    if (to)
+        *(struct linux_timespec *)to = (struct linux_timespec){0, 1};
+    return 0;
+}
+
+long sys_gettimeofday(long to, long zone) {
+    if (to) {
+        struct linux_timespec now = timespec_of(clock_realtime());
+        *(struct linux_timeval *)to = (struct linux_timeval){now.seconds, now.nanoseconds / 1000};
+    }
+    if (zone)
+        *(u64 *)zone = 0;
+    return 0;
+}
+
+long sys_time(long to) {
+    long now = (long)clock_realtime() / NANOSECONDS;
+    if (to)
+        *(long *)to = now;
+    return now;
+}
+
+long sys_times(long to) {
+    u64 ticks_of_cpu = read_clock(PROCESS_CPU) / 10000000;
+    if (to) {
+        memset((void *)to, 0, 32);
+        *(u64 *)to = ticks_of_cpu;
+    }
+    return (long)(clock_monotonic() / 10000000);
+}
+
+static long sleep_until(u64 deadline) {
+    while (clock_monotonic() < deadline) {
+        struct wait block = {.deadline = (s64)deadline};
+        if (signal_pending())
+            return -EINTR;
+        hypercall_wait(&block);
+        latest = MAX(latest, block.monotonic);
+    }
+    return 0;
+}
+
+static bool valid(const struct linux_timespec *time) {
+    return time->seconds >= 0 && time->seconds < (1L << 33) && time->nanoseconds >= 0 &&
+           time->nanoseconds < NANOSECONDS;
+}
+
+enum { TIMER_ABSTIME = 1 };
+
+long sys_clock_nanosleep(long clock, long flags, long request, long remain) {
+    const struct linux_timespec time = *(const struct linux_timespec *)request;
+    if (!known(clock) || clock == THREAD_CPU || !valid(&time))
+        return -EINVAL;
+    u64 deadline = (u64)(time.seconds * NANOSECONDS + time.nanoseconds);
+    if (!(flags & TIMER_ABSTIME))
+        deadline += clock_monotonic();
+    else if (is_realtime(clock))
+        deadline -= clock_realtime() - clock_monotonic();
+    long result = sleep_until(deadline);
+    if (result && remain && !(flags & TIMER_ABSTIME)) {
+        u64 now = clock_monotonic();
+        *(struct linux_timespec *)remain = timespec_of(deadline > now ? deadline - now : 0);
+    }
+    return result;
+}
+
+long sys_nanosleep(long request, long remain) {
+    return sys_clock_nanosleep(CLOCK_MONOTONIC, 0, request, remain);
+}
+
+long sys_getitimer(long which, long to) {
+    if (which < 0 || which > 2)
+        return -EINVAL;
+    memset((void *)to, 0, 32);
+    return 0;
+}

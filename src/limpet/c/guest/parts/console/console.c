@@ -1,0 +1,90 @@
+/* Standard input, output and error: the host's, a stream each, through hypercalls. */
+#include "parts/fd/fd.h"
+
+enum { TCGETS = 0x5401, TCSETS = 0x5402, TCSETSW = 0x5403, TCSETSF = 0x5404, TIOCGPGRP = 0x540f,
+       TIOCSPGRP = 0x5410, TIOCGWINSZ = 0x5413, TERMIOS_SIZE = 36 };
+
+static struct stdio_info *info_of(const struct file *file) {
+    return &boot_info.stdio[file->extra];
+}
+
+static bool input_ready(void) {
+    struct wait block = {.deadline = 0, .want_input = 1};
+    hypercall_wait(&block);
+    return block.ready;
+}
+
+static long console_read(struct file *file, void *to, u64 size) {
+    if (!size)
+        return 0;
+    if (file->flags & O_NONBLOCK && !input_ready())
+        return -EAGAIN;
+    struct console_in block = {.address = (u64)to, .length = MIN(size, MAX_TRANSFER)};
+    hypercall_console_in(&block);
+    return block.result;
+}
+
+#define EPIPE_SIGNAL 13
+
+static long console_write(struct file *file, const void *from, u64 size) {
+    u32 fd = file->extra == 2 ? 2 : 1;
+    u64 total = 0;
+    while (total < size) {
+        struct console_out block = {.fd = fd, .address = (u64)from + total,
+                                    .length = MIN(size - total, MAX_TRANSFER)};
+        hypercall_console_out(&block);
+        if (block.result < 0) {
+            if (block.result == -EPIPE)
+                signal_raise(EPIPE_SIGNAL);
+            return total ? (long)total : block.result;
+        }
+        total += (u64)block.result;
+        if ((u64)block.result < block.length)
+            break;
+    }
+    return (long)total;
+}
+
+static long console_stat(struct file *file, struct linux_stat *to) {
+    *to = (struct linux_stat){.dev = 1, .ino = file->extra + 1, .nlink = 1,
+                              .mode = info_of(file)->mode, .rdev = 0x8800, .blksize = 1024};
+    return 0;
+}
+
+static long console_ioctl(struct file *file, u64 request, u64 argument) {
+    struct stdio_info *info = info_of(file);
+    if (!info->is_tty)
+        return -ENOTTY;
+    switch (request) {
+    case TCGETS:
+        memcpy((void *)argument, info->termios, TERMIOS_SIZE);
+        return 0;
+    case TCSETS:
+    case TCSETSW:
+    case TCSETSF:
+        memcpy(info->termios, (const void *)argument, TERMIOS_SIZE);
+        return 0;
+    case TIOCGWINSZ:
+        *(u64 *)argument = info->rows | (u64)info->columns << 16;
+        return 0;
+    case TIOCGPGRP:
+        *(s32 *)argument = 1;
+        return 0;
+    case TIOCSPGRP:
+        return 0;
+    default:
+        return -ENOTTY;
+    }
+}
+
+static u32 console_poll(struct file *file) {
+    return file->extra == 0 ? (input_ready() ? POLLIN : 0) : POLLOUT;
+}
+
+const struct file_ops console_ops = {
+    .read = console_read,
+    .write = console_write,
+    .stat = console_stat,
+    .ioctl = console_ioctl,
+    .poll = console_poll,
+};

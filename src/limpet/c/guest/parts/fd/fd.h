@@ -1,0 +1,48 @@
+/* Descriptors and open file descriptions: what every kind of file gives to them. */
+#ifndef LIMPET_FD_H
+#define LIMPET_FD_H
+
+#include "libos.h"
+#include "linux.h"
+
+struct file;
+
+/* A missing operation gives the error beside it. */
+struct file_ops {
+    long (*read)(struct file *file, void *to, u64 size);          /* EINVAL */
+    long (*write)(struct file *file, const void *from, u64 size); /* EINVAL */
+    long (*pread)(struct file *file, void *to, u64 size, u64 at); /* ESPIPE */
+    long (*pwrite)(struct file *file, const void *from, u64 size, u64 at); /* ESPIPE */
+    long (*seek)(struct file *file, long offset, int whence);     /* ESPIPE */
+    long (*stat)(struct file *file, struct linux_stat *to);
+    long (*ioctl)(struct file *file, u64 request, u64 argument); /* ENOTTY */
+    long (*truncate)(struct file *file, u64 size);               /* EINVAL */
+    long (*entries)(struct file *file, void *to, u64 size);      /* ENOTDIR: getdents64 */
+    u32 (*poll)(struct file *file);                              /* always ready */
+    void (*release)(struct file *file);
+};
+
+struct file {
+    const struct file_ops *ops;
+    u32 references;
+    u32 flags; /* O_* as open took them */
+    u64 position;
+    void *object; /* node, pipe, ... of the kind */
+    u64 extra;
+};
+
+struct file *fd_get(long fd); /* NULL: EBADF */
+struct file *file_new(const struct file_ops *ops, u32 flags, void *object);
+void file_release(struct file *file);
+long fd_install(struct file *file, long lowest, bool close_on_exec); /* takes the reference */
+long fd_pread(long fd, void *to, u64 size, u64 at);
+long fd_mappable(long fd);
+u32 file_poll(struct file *file);
+bool readable(const struct file *file);
+bool writable(const struct file *file);
+
+extern const struct file_ops console_ops; /* parts/console */
+
+#define FD_MAX 1024
+
+#endif

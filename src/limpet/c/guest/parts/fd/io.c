@@ -1,0 +1,241 @@
+/* Reading, writing and the rest of what is done to an open file. */
+#include "parts/fd/fd.h"
+
+static long read_file(struct file *file, void *to, u64 size) {
+    return file->ops->read ? file->ops->read(file, to, size) : -EINVAL;
+}
+
+static long write_file(struct file *file, const void *from, u64 size) {
+    return file->ops->write ? file->ops->write(file, from, size) : -EINVAL;
+}
+
+long sys_read(long fd, long to, long size) {
+    struct file *file = fd_get(fd);
+    if (!file || !readable(file))
+        return -EBADF;
+    return size < 0 ? -EINVAL : read_file(file, (void *)to, (u64)size);
+}
+
+long sys_write(long fd, long from, long size) {
+    struct file *file = fd_get(fd);
+    if (!file || !writable(file))
+        return -EBADF;
+    return size < 0 ? -EINVAL : write_file(file, (const void *)from, (u64)size);
+}
+
+long fd_pread(long fd, void *to, u64 size, u64 at) {
+    struct file *file = fd_get(fd);
+    if (!file || !readable(file))
+        return -EBADF;
+    return file->ops->pread ? file->ops->pread(file, to, size, at) : -ESPIPE;
+}
+
+long sys_pread64(long fd, long to, long size, long at) {
+    if (size < 0 || at < 0)
+        return -EINVAL;
+    return fd_pread(fd, (void *)to, (u64)size, (u64)at);
+}
+
+long sys_pwrite64(long fd, long from, long size, long at) {
+    struct file *file = fd_get(fd);
+    if (!file || !writable(file))
+        return -EBADF;
+    if (size < 0 || at < 0)
+        return -EINVAL;
+    return file->ops->pwrite ? file->ops->pwrite(file, (const void *)from, (u64)size, (u64)at)
+                             : -ESPIPE;
+}
+
+/* One transfer for each element, ending at the first that comes short: what Linux
+ * does for files, and close enough for streams. */
+static long vectored(long fd, long vector, long count, long at,
+                     long (*one)(long fd, u64 base, u64 size, long at)) {
+    const struct linux_iovec *each = (const struct linux_iovec *)vector;
+    long total = 0;
+    if (count < 0 || count > IOV_MAX)
+        return -EINVAL;
+    for (; count; count--, each++) {
+        if (!each->length && count > 1)
+            continue;
+        long done = one(fd, each->base, each->length, at < 0 ? at : at + total);
+        if (done < 0)
+            return total ? total : done;
+        total += done;
+        if ((u64)done < each->length)
+            break;
+    }
+    return total;
+}
+
+static long read_one(long fd, u64 base, u64 size, long at) {
+    return at < 0 ? sys_read(fd, (long)base, (long)size)
+                  : sys_pread64(fd, (long)base, (long)size, at);
+}
+
+static long write_one(long fd, u64 base, u64 size, long at) {
+    return at < 0 ? sys_write(fd, (long)base, (long)size)
+                  : sys_pwrite64(fd, (long)base, (long)size, at);
+}
+
+long sys_readv(long fd, long vector, long count) {
+    return vectored(fd, vector, count, -1, read_one);
+}
+
+long sys_writev(long fd, long vector, long count) {
+    return vectored(fd, vector, count, -1, write_one);
+}
+
+long sys_preadv(long fd, long vector, long count, long at) {
+    return at < 0 ? -EINVAL : vectored(fd, vector, count, at, read_one);
+}
+
+long sys_pwritev(long fd, long vector, long count, long at) {
+    return at < 0 ? -EINVAL : vectored(fd, vector, count, at, write_one);
+}
+
+long sys_lseek(long fd, long offset, long whence) {
+    struct file *file = fd_get(fd);
+    if (!file)
+        return -EBADF;
+    return file->ops->seek ? file->ops->seek(file, offset, (int)whence) : -ESPIPE;
+}
+
+enum { FIOCLEX = 0x5451, FIONCLEX = 0x5450, FIONBIO = 0x5421 };
+
+long sys_ioctl(long fd, long request, long argument) {
+    struct file *file = fd_get(fd);
+    if (!file)
+        return -EBADF;
+    switch ((u32)request) {
+    case FIOCLEX:
+    case FIONCLEX:
+        return 0;
+    case FIONBIO:
+        file->flags = (file->flags & ~(u32)O_NONBLOCK) | (*(s32 *)argument ? O_NONBLOCK : 0);
+        return 0;
+    default:
+        return file->ops->ioctl ? file->ops->ioctl(file, (u32)request, (u64)argument) : -ENOTTY;
+    }
+}
+
+long sys_fstat(long fd, long to) {
+    struct file *file = fd_get(fd);
+    if (!file)
+        return -EBADF;
+    struct linux_stat stat = {0};
+    long error = file->ops->stat(file, &stat);
+    if (!error)
+        *(struct linux_stat *)to = stat;
+    return error;
+}
+
+long sys_ftruncate(long fd, long size) {
+    struct file *file = fd_get(fd);
+    if (!file)
+        return -EBADF;
+    if (size < 0 || !writable(file) || !file->ops->truncate)
+        return -EINVAL;
+    return file->ops->truncate(file, (u64)size);
+}
+
+enum { FALLOC_FL_KEEP_SIZE = 1 };
+
+long sys_fallocate(long fd, long mode, long at, long size) {
+    struct file *file = fd_get(fd);
+    struct linux_stat stat = {0};
+    if (!file || !writable(file))
+        return -EBADF;
+    if (at < 0 || size <= 0)
+        return -EINVAL;
+    if (mode & ~FALLOC_FL_KEEP_SIZE || !file->ops->truncate)
+        return -EOPNOTSUPP;
+    file->ops->stat(file, &stat);
+    if (mode & FALLOC_FL_KEEP_SIZE || stat.size >= at + size)
+        return 0;
+    return file->ops->truncate(file, (u64)(at + size));
+}
+
+/* Files live in memory: what was written is as safe as it gets. */
+long sys_fsync(long fd) {
+    return fd_get(fd) ? 0 : -EBADF;
+}
+
+long sys_fdatasync(long fd) {
+    return sys_fsync(fd);
+}
+
+long sys_syncfs(long fd) {
+    return sys_fsync(fd);
+}
+
+long sys_sync(void) {
+    return 0;
+}
+
+long sys_flock(long fd, long operation) {
+    (void)operation;
+    return sys_fsync(fd);
+}
+
+long sys_fadvise64(long fd, long at, long size, long advice) {
+    (void)at, (void)size, (void)advice;
+    return sys_fsync(fd);
+}
+
+long sys_getdents64(long fd, long to, long size) {
+    struct file *file = fd_get(fd);
+    if (!file)
+        return -EBADF;
+    return file->ops->entries ? file->ops->entries(file, (void *)to, (u64)size) : -ENOTDIR;
+}
+
+#define COPY_PIECE 65536UL
+
+/* sendfile and copy_file_range: through a buffer, from and to explicit offsets. */
+static long copy_between(long out, long in, s64 *out_at, s64 *in_at, u64 size) {
+    void *buffer = heap_alloc(COPY_PIECE);
+    long total = 0, got = buffer ? 0 : -ENOMEM;
+    while (buffer && size) {
+        u64 piece = MIN(size, COPY_PIECE);
+        got = in_at ? sys_pread64(in, (long)buffer, (long)piece, *in_at)
+                    : sys_read(in, (long)buffer, (long)piece);
+        if (got <= 0)
+            break;
+        long put = out_at ? sys_pwrite64(out, (long)buffer, got, *out_at)
+                          : sys_write(out, (long)buffer, got);
+        if (put < 0) {
+            got = put;
+            break;
+        }
+        total += put, size -= (u64)put;
+        if (in_at)
+            *in_at += put;
+        if (out_at)
+            *out_at += put;
+    }
+    heap_free(buffer);
+    return total ? total : got;
+}
+
+long sys_sendfile(long out, long in, long at, long size) {
+    return copy_between(out, in, NULL, (s64 *)at, (u64)size);
+}
+
+long sys_copy_file_range(long in, long in_at, long out, long out_at, long size, long flags) {
+    if (flags)
+        return -EINVAL;
+    return copy_between(out, in, (s64 *)out_at, (s64 *)in_at, (u64)size);
+}
+
+u32 file_poll(struct file *file) {
+    return file->ops->poll ? file->ops->poll(file) : POLLIN | POLLOUT;
+}
+
+long fd_mappable(long fd) {
+    struct file *file = fd_get(fd);
+    if (!file)
+        return -EBADF;
+    if (!readable(file))
+        return -EACCES;
+    return file->ops->pread ? 0 : -ENODEV;
+}

@@ -1,0 +1,321 @@
+/* What is known of a file besides its bytes, and changing that. */
+#include "parts/files/node.h"
+
+/* A node by path, or by descriptor where AT_EMPTY_PATH allows it. */
+static long find(long directory, long path, long flags, struct node **node, struct file **file) {
+    *file = NULL;
+    if (flags & AT_EMPTY_PATH && (!path || !*(const char *)path)) {
+        if ((s32)directory == AT_FDCWD) {
+            *node = working_directory();
+            return 0;
+        }
+        *file = fd_get((s32)directory);
+        if (!*file)
+            return -EBADF;
+        bool of_tree = (*file)->ops == &regular_ops || (*file)->ops == &directory_ops ||
+                       (*file)->ops == &device_ops;
+        *node = of_tree ? (*file)->object : NULL;
+        return 0;
+    }
+    return walk_to(directory, (const char *)path, !(flags & AT_SYMLINK_NOFOLLOW), node);
+}
+
+static long stat_at(long directory, long path, long flags, struct linux_stat *stat) {
+    struct node *node;
+    struct file *file;
+    *stat = (struct linux_stat){0};
+    long error = find(directory, path, flags, &node, &file);
+    if (error)
+        return error;
+    return node ? node_stat(node, stat) : file->ops->stat(file, stat);
+}
+
+long sys_newfstatat(long directory, long path, long to, long flags) {
+    struct linux_stat stat;
+    long error = stat_at(directory, path, flags, &stat);
+    if (!error)
+        *(struct linux_stat *)to = stat;
+    return error;
+}
+
+long sys_stat(long path, long to) {
+    return sys_newfstatat(AT_FDCWD, path, to, 0);
+}
+
+long sys_lstat(long path, long to) {
+    return sys_newfstatat(AT_FDCWD, path, to, AT_SYMLINK_NOFOLLOW);
+}
+
+struct statx_time {
+    s64 seconds;
+    u32 nanoseconds, pad;
+};
+
+struct linux_statx {
+    u32 mask, blksize;
+    u64 attributes;
+    u32 nlink, uid, gid;
+    u16 mode, pad;
+    u64 ino, size, blocks, attributes_mask;
+    struct statx_time atime, btime, ctime, mtime;
+    u32 rdev_major, rdev_minor, dev_major, dev_minor;
+    u64 rest[14];
+};
+_Static_assert(sizeof(struct linux_statx) == 256, "struct statx");
+
+#define STATX_BASIC 0x7ffU
+
+static struct statx_time long_time(struct linux_timespec time) {
+    return (struct statx_time){time.seconds, (u32)time.nanoseconds, 0};
+}
+
+long sys_statx(long directory, long path, long flags, long mask, long to) {
+    struct linux_stat stat;
+    (void)mask;
+    long error = stat_at(directory, path, flags, &stat);
+    if (error)
+        return error;
+    *(struct linux_statx *)to = (struct linux_statx){
+        .mask = STATX_BASIC, .blksize = (u32)stat.blksize, .nlink = (u32)stat.nlink,
+        .uid = stat.uid, .gid = stat.gid, .mode = (u16)stat.mode, .ino = stat.ino,
+        .size = (u64)stat.size, .blocks = (u64)stat.blocks, .atime = long_time(stat.atime),
+        .ctime = long_time(stat.ctime), .mtime = long_time(stat.mtime),
+        .rdev_major = (u32)(stat.rdev >> 8 & 0xfff), .rdev_minor = (u32)(stat.rdev & 0xff),
+        .dev_minor = (u32)stat.dev,
+    };
+    return 0;
+}
+
+/* The program is root in its own world: everything that exists is accessible, but
+ * only what some execute bit marks is executable (access(2)). */
+long sys_faccessat2(long directory, long path, long mode, long flags) {
+    struct linux_stat stat;
+    if (mode & ~7)
+        return -EINVAL;
+    long error = stat_at(directory, path, flags & (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH), &stat);
+    if (error)
+        return error;
+    bool refuses = mode & 1 && (stat.mode & S_IFMT) == S_IFREG && !(stat.mode & 0111);
+    return refuses ? -EACCES : 0;
+}
+
+long sys_faccessat(long directory, long path, long mode) {
+    return sys_faccessat2(directory, path, mode, 0);
+}
+
+long sys_access(long path, long mode) {
+    return sys_faccessat2(AT_FDCWD, path, mode, 0);
+}
+
+long sys_readlinkat(long directory, long path, long to, long size) {
+    struct node *node;
+    if (size <= 0)
+        return -EINVAL;
+    long error = walk_to(directory, (const char *)path, false, &node);
+    if (error)
+        return error;
+    return is_link(node) ? content_read(node, (void *)to, (u64)size, 0) : -EINVAL;
+}
+
+long sys_readlink(long path, long to, long size) {
+    return sys_readlinkat(AT_FDCWD, path, to, size);
+}
+
+static long change_mode(struct node *node, long mode) {
+    node->mode = (node->mode & S_IFMT) | ((u32)mode & 07777);
+    node->changed = (s64)clock_realtime();
+    return 0;
+}
+
+long sys_fchmodat(long directory, long path, long mode) {
+    struct node *node;
+    long error = walk_to(directory, (const char *)path, true, &node);
+    return error ? error : change_mode(node, mode);
+}
+
+long sys_chmod(long path, long mode) {
+    return sys_fchmodat(AT_FDCWD, path, mode);
+}
+
+static long by_descriptor(long fd, struct node **node) {
+    struct file *file;
+    return find(fd, 0, AT_EMPTY_PATH, node, &file);
+}
+
+long sys_fchmod(long fd, long mode) {
+    struct node *node = NULL;
+    long error = by_descriptor(fd, &node);
+    return error || !node ? error : change_mode(node, mode);
+}
+
+static long change_owner(struct node *node, long user, long group) {
+    if ((u32)user != ~0U)
+        node->uid = (u32)user;
+    if ((u32)group != ~0U)
+        node->gid = (u32)group;
+    if (is_regular(node) && node->mode & 0111)
+        node->mode &= ~06000U; /* chown(2): the set-ID bits go */
+    node->changed = (s64)clock_realtime();
+    return 0;
+}
+
+long sys_fchownat(long directory, long path, long user, long group, long flags) {
+    struct node *node = NULL;
+    struct file *file;
+    long error = find(directory, path, flags, &node, &file);
+    return error || !node ? error : change_owner(node, user, group);
+}
+
+long sys_chown(long path, long user, long group) {
+    return sys_fchownat(AT_FDCWD, path, user, group, 0);
+}
+
+long sys_lchown(long path, long user, long group) {
+    return sys_fchownat(AT_FDCWD, path, user, group, AT_SYMLINK_NOFOLLOW);
+}
+
+long sys_fchown(long fd, long user, long group) {
+    return sys_fchownat(fd, 0, user, group, AT_EMPTY_PATH);
+}
+
+#define UTIME_NOW 0x3fffffffL
+#define UTIME_OMIT 0x3ffffffeL
+
+static long set_time(s64 *to, const struct linux_timespec *time) {
+    if (time->nanoseconds == UTIME_OMIT)
+        return 0;
+    if (time->nanoseconds == UTIME_NOW) {
+        *to = (s64)clock_realtime();
+        return 0;
+    }
+    if (time->nanoseconds < 0 || time->nanoseconds >= NANOSECONDS)
+        return -EINVAL;
+    *to = time->seconds * NANOSECONDS + time->nanoseconds;
+    return 0;
+}
+
+static long set_times(struct node *node, const struct linux_timespec *times) {
+    static const struct linux_timespec now[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
+    times = times ? times : now;
+    long error = set_time(&node->accessed, &times[0]);
+    if (!error)
+        error = set_time(&node->modified, &times[1]);
+    if (!error)
+        node->changed = (s64)clock_realtime();
+    return error;
+}
+
+long sys_utimensat(long directory, long path, long times, long flags) {
+    struct node *node = NULL;
+    struct file *file;
+    long error = find(directory, path, path ? flags : AT_EMPTY_PATH, &node, &file);
+    return error || !node ? error : set_times(node, (const struct linux_timespec *)times);
+}
+
+static long set_microseconds(long directory, long path, long times) {
+    struct linux_timespec exact[2];
+    const struct linux_timeval *given = (const struct linux_timeval *)times;
+    for (int i = 0; given && i < 2; i++)
+        exact[i] = (struct linux_timespec){given[i].seconds, given[i].microseconds * 1000};
+    return sys_utimensat(directory, path, given ? (long)exact : 0, 0);
+}
+
+long sys_futimesat(long directory, long path, long times) {
+    return set_microseconds(directory, path, times);
+}
+
+long sys_utimes(long path, long times) {
+    return set_microseconds(AT_FDCWD, path, times);
+}
+
+long sys_utime(long path, long times) {
+    struct linux_timespec exact[2];
+    const s64 *given = (const s64 *)times;
+    for (int i = 0; given && i < 2; i++)
+        exact[i] = (struct linux_timespec){given[i], 0};
+    return sys_utimensat(AT_FDCWD, path, given ? (long)exact : 0, 0);
+}
+
+long sys_truncate(long path, long size) {
+    struct node *node;
+    if (size < 0)
+        return -EINVAL;
+    long error = walk_to(AT_FDCWD, (const char *)path, true, &node);
+    if (error)
+        return error;
+    if (is_directory(node))
+        return -EISDIR;
+    error = is_regular(node) ? content_resize(node, (u64)size) : -EINVAL;
+    if (!error)
+        touch_modified(node);
+    return error;
+}
+
+struct linux_statfs {
+    u64 type, block, blocks, blocks_free, blocks_available, files, files_free, id, name_length,
+        fragment, flags, spare[4];
+};
+
+#define TMPFS_MAGIC 0x01021994
+
+static void fill_statfs(long to) {
+    u64 free = pages_free_count();
+    *(struct linux_statfs *)to = (struct linux_statfs){
+        .type = TMPFS_MAGIC, .block = PAGE, .fragment = PAGE,
+        .blocks = (guest_info.arena_hi - guest_info.arena_lo + guest_info.tree_size) / PAGE,
+        .blocks_free = free, .blocks_available = free, .files = packed_inode_count() + free,
+        .files_free = free, .name_length = NAME_MAX,
+    };
+}
+
+long sys_statfs(long path, long to) {
+    struct node *node;
+    long error = walk_to(AT_FDCWD, (const char *)path, true, &node);
+    if (!error)
+        fill_statfs(to);
+    return error;
+}
+
+long sys_fstatfs(long fd, long to) {
+    if (!fd_get(fd))
+        return -EBADF;
+    fill_statfs(to);
+    return 0;
+}
+
+/* Extended attributes do not exist here. */
+static long no_attribute(long path) {
+    struct node *node;
+    long error = walk_to(AT_FDCWD, (const char *)path, true, &node);
+    return error ? error : -EOPNOTSUPP;
+}
+
+long sys_getxattr(long path, long name, long to, long size) {
+    (void)name, (void)to, (void)size;
+    return no_attribute(path);
+}
+
+long sys_lgetxattr(long path, long name, long to, long size) {
+    (void)name, (void)to, (void)size;
+    return no_attribute(path);
+}
+
+long sys_fgetxattr(long fd, long name, long to, long size) {
+    (void)name, (void)to, (void)size;
+    return fd_get(fd) ? -EOPNOTSUPP : -EBADF;
+}
+
+long sys_listxattr(long path, long to, long size) {
+    (void)to, (void)size;
+    return no_attribute(path);
+}
+
+long sys_llistxattr(long path, long to, long size) {
+    (void)to, (void)size;
+    return no_attribute(path);
+}
+
+long sys_flistxattr(long fd, long to, long size) {
+    (void)to, (void)size;
+    return fd_get(fd) ? -EOPNOTSUPP : -EBADF;
+}

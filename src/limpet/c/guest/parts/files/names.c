@@ -1,0 +1,246 @@
+/* Making, removing and moving names. */
+#include "parts/files/node.h"
+
+u32 masked(long mode);
+
+static bool is_dot(const struct walked *walked) {
+    return walked->name[0] == '.' &&
+           (walked->length == 1 || (walked->length == 2 && walked->name[1] == '.'));
+}
+
+static long add_new(struct walked *walked, struct node *node) {
+    long error = node ? directory_add(walked->parent, walked->name, walked->length, node) : -ENOSPC;
+    if (error && node)
+        node_release(node);
+    if (!error)
+        touch_modified(walked->parent);
+    return error;
+}
+
+static long walk_to_new(long directory, long path, struct walked *walked) {
+    long error = walk(directory, (const char *)path, false, walked);
+    if (error)
+        return error;
+    if (walked->node)
+        return -EEXIST;
+    return walked->parent->links ? 0 : -ENOENT;
+}
+
+long sys_mkdirat(long directory, long path, long mode) {
+    struct walked walked;
+    long error = walk_to_new(directory, path, &walked);
+    if (error)
+        return error;
+    return add_new(&walked, node_new(S_IFDIR | (masked(mode) & 01777)));
+}
+
+long sys_mkdir(long path, long mode) {
+    return sys_mkdirat(AT_FDCWD, path, mode);
+}
+
+long sys_symlinkat(long target, long directory, long path) {
+    struct walked walked;
+    u64 length = strlen((const char *)target);
+    if (!length)
+        return -ENOENT;
+    if (length >= PATH_MAX)
+        return -ENAMETOOLONG;
+    long error = walk_to_new(directory, path, &walked);
+    if (error)
+        return error;
+    struct node *node = node_new(S_IFLNK | 0777);
+    if (node && content_write(node, (const void *)target, length, 0) != (long)length) {
+        content_free(node);
+        heap_free(node);
+        return -ENOSPC;
+    }
+    return walked.directory_only ? -ENOENT : add_new(&walked, node);
+}
+
+long sys_symlink(long target, long path) {
+    return sys_symlinkat(target, AT_FDCWD, path);
+}
+
+long sys_mknodat(long directory, long path, long mode, long device) {
+    struct walked walked;
+    (void)device;
+    u32 kind = (u32)mode & S_IFMT;
+    if (kind && kind != S_IFREG)
+        return -EPERM;
+    long error = walk_to_new(directory, path, &walked);
+    return error ? error : add_new(&walked, node_new(S_IFREG | masked(mode)));
+}
+
+long sys_mknod(long path, long mode, long device) {
+    return sys_mknodat(AT_FDCWD, path, mode, device);
+}
+
+long sys_linkat(long from, long old, long to, long path, long flags) {
+    struct walked walked;
+    struct node *node;
+    struct file *file = fd_get(from);
+    long error;
+    if (flags & AT_EMPTY_PATH && !*(const char *)old) {
+        if (!file)
+            return -EBADF;
+        node = file->object, error = file->ops == &regular_ops ? 0 : -EPERM;
+    } else {
+        error = walk_to(from, (const char *)old, flags & AT_SYMLINK_FOLLOW, &node);
+    }
+    if (!error)
+        error = walk_to_new(to, path, &walked);
+    if (error)
+        return error;
+    if (is_directory(node))
+        return -EPERM;
+    error = directory_add(walked.parent, walked.name, walked.length, node);
+    if (!error) {
+        touch_modified(walked.parent);
+        node->changed = walked.parent->changed;
+    }
+    return error;
+}
+
+long sys_link(long old, long path) {
+    return sys_linkat(AT_FDCWD, old, AT_FDCWD, path, 0);
+}
+
+static bool empty(struct node *directory) {
+    directory_load(directory);
+    return !directory->first;
+}
+
+static long remove_name(struct walked *walked) {
+    struct entry *entry = directory_find(walked->parent, walked->name, walked->length);
+    if (!entry)
+        return -ENOENT;
+    entry->node->changed = (s64)clock_realtime();
+    directory_remove(walked->parent, entry);
+    touch_modified(walked->parent);
+    return 0;
+}
+
+static long remove_directory(long directory, long path) {
+    struct walked walked;
+    long error = walk(directory, (const char *)path, false, &walked);
+    if (error)
+        return error;
+    if (!walked.node)
+        return -ENOENT;
+    if (walked.node == tree_root())
+        return -EBUSY;
+    if (!is_directory(walked.node))
+        return -ENOTDIR;
+    if (is_dot(&walked))
+        return walked.length == 1 ? -EINVAL : -ENOTEMPTY;
+    return empty(walked.node) ? remove_name(&walked) : -ENOTEMPTY;
+}
+
+long sys_unlinkat(long directory, long path, long flags) {
+    struct walked walked;
+    if (flags & ~AT_REMOVEDIR)
+        return -EINVAL;
+    if (flags & AT_REMOVEDIR)
+        return remove_directory(directory, path);
+    long error = walk(directory, (const char *)path, false, &walked);
+    if (error)
+        return error;
+    if (!walked.node)
+        return -ENOENT;
+    return is_directory(walked.node) ? -EISDIR : remove_name(&walked);
+}
+
+long sys_unlink(long path) {
+    return sys_unlinkat(AT_FDCWD, path, 0);
+}
+
+long sys_rmdir(long path) {
+    return remove_directory(AT_FDCWD, path);
+}
+
+static bool within(struct node *directory, const struct node *ancestor) {
+    for (; directory != tree_root(); directory = directory->parent)
+        if (directory == ancestor)
+            return true;
+    return directory == ancestor;
+}
+
+static long may_replace(struct node *old, struct node *target) {
+    if (is_directory(target) && !is_directory(old))
+        return -EISDIR;
+    if (!is_directory(target) && is_directory(old))
+        return -ENOTDIR;
+    return is_directory(target) && !empty(target) ? -ENOTEMPTY : 0;
+}
+
+enum { RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2 };
+
+static long exchange(struct walked *from, struct walked *to) {
+    struct entry *a = directory_find(from->parent, from->name, from->length);
+    struct entry *b = directory_find(to->parent, to->name, to->length);
+    if (is_directory(a->node) != is_directory(b->node))
+        return -EINVAL; /* link counts of the parents would change; nobody needs it */
+    struct node *node = a->node;
+    a->node = b->node, b->node = node;
+    if (is_directory(node))
+        a->node->parent = from->parent, b->node->parent = to->parent;
+    return 0;
+}
+
+static long move_name(struct walked *from, struct walked *to) {
+    struct node *node = from->node;
+    long error = directory_add(to->parent, to->name, to->length, node);
+    if (error)
+        return error;
+    struct entry *old = from->parent->first;
+    while (old->node != node || old->length != from->length ||
+           memcmp(old->name, from->name, from->length))
+        old = old->next; /* the older of two equal names comes first */
+    directory_remove(from->parent, old);
+    if (is_directory(node))
+        node->parent = to->parent;
+    touch_modified(from->parent);
+    touch_modified(to->parent);
+    node->changed = to->parent->changed;
+    return 0;
+}
+
+long sys_renameat2(long from_directory, long old, long to_directory, long path, long flags) {
+    struct walked from, to;
+    if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) || flags == 3)
+        return -EINVAL;
+    long error = walk(from_directory, (const char *)old, false, &from);
+    if (!error && !from.node)
+        error = -ENOENT;
+    if (!error)
+        error = walk(to_directory, (const char *)path, false, &to);
+    if (error)
+        return error;
+    if (is_dot(&from) || is_dot(&to) || from.node == tree_root() || to.node == tree_root())
+        return -EBUSY;
+    if (to.directory_only && !to.node && !is_directory(from.node))
+        return -ENOTDIR;
+    if (is_directory(from.node) && within(to.parent, from.node))
+        return -EINVAL;
+    if (flags & RENAME_EXCHANGE)
+        return to.node ? exchange(&from, &to) : -ENOENT;
+    if (to.node && flags & RENAME_NOREPLACE)
+        return -EEXIST;
+    if (to.node == from.node)
+        return 0;
+    if (to.node) {
+        error = may_replace(from.node, to.node);
+        if (error)
+            return error;
+        remove_name(&to);
+    }
+    return move_name(&from, &to);
+}
+
+long sys_renameat(long from_directory, long old, long to_directory, long path) {
+    return sys_renameat2(from_directory, old, to_directory, path, 0);
+}
+
+long sys_rename(long old, long path) {
+    return sys_renameat2(AT_FDCWD, old, AT_FDCWD, path, 0);
+}

@@ -1,0 +1,89 @@
+/* The file tree: nodes (files, directories, links) and the names they have. */
+#ifndef LIMPET_NODE_H
+#define LIMPET_NODE_H
+
+#include "libos.h"
+#include "linux.h"
+#include "parts/fd/fd.h"
+#include "tree_format.h" /* generated: what limpet.tree packs */
+
+struct node;
+
+/* A name in a directory.  Entries stand in the order they came, and `cookie` tells
+ * getdents where it was, whatever happened in between. */
+struct entry {
+    struct entry *next;
+    struct node *node;
+    u64 cookie;
+    u32 length;
+    char name[];
+};
+
+enum device { NOT_A_DEVICE, DEVICE_NULL, DEVICE_ZERO, DEVICE_FULL, DEVICE_RANDOM, DEVICE_TTY };
+
+struct node {
+    u32 mode, uid, gid, links;
+    u32 ino, references; /* open files and working directories */
+    enum device device;
+    u64 size;
+    s64 accessed, modified, changed;  /* nanoseconds since 1970 */
+    const struct tree_record *packed; /* children not read in yet, or content not copied yet */
+    /* directories */
+    struct node *parent;
+    struct entry *first, *last;
+    /* files: one small buffer, or chunks; symbolic links: their target */
+    u8 *small;
+    u64 capacity;
+    u8 **chunks;
+    u64 chunk_count;
+};
+
+/* nodes.c */
+struct node *tree_root(void);
+struct node *node_new(u32 mode);
+void node_release(struct node *node); /* frees it when nothing names or uses it */
+struct entry *directory_find(struct node *directory, const char *name, u64 length);
+long directory_add(struct node *directory, const char *name, u64 length, struct node *node);
+void directory_remove(struct node *directory, struct entry *entry);
+void directory_load(struct node *directory);
+const u8 *packed_bytes(const struct node *node);
+u64 packed_inode_count(void);
+
+/* content.c */
+long content_read(struct node *node, void *to, u64 size, u64 at);
+long content_write(struct node *node, const void *from, u64 size, u64 at);
+long content_resize(struct node *node, u64 size);
+void content_free(struct node *node);
+
+/* walk.c */
+struct walked {
+    struct node *parent; /* the directory that has, or would have, the name */
+    const char *name;
+    u64 length;
+    struct node *node;   /* NULL when there is none */
+    bool directory_only; /* the path ended in a slash */
+    char buffer[2][PATH_MAX];
+};
+
+long walk(long directory, const char *path, bool follow, struct walked *out);
+long walk_to(long directory, const char *path, bool follow, struct node **node);
+struct node *working_directory(void);
+
+/* file.c */
+extern const struct file_ops regular_ops, directory_ops, device_ops;
+long node_stat(const struct node *node, struct linux_stat *to);
+void touch_modified(struct node *node);
+
+static inline bool is_directory(const struct node *node) {
+    return (node->mode & S_IFMT) == S_IFDIR;
+}
+
+static inline bool is_link(const struct node *node) {
+    return (node->mode & S_IFMT) == S_IFLNK;
+}
+
+static inline bool is_regular(const struct node *node) {
+    return (node->mode & S_IFMT) == S_IFREG;
+}
+
+#endif

@@ -1,0 +1,146 @@
+/* Opening: open(2) and its relatives. */
+#include "parts/files/node.h"
+
+static u32 file_mask = 022;
+
+long sys_umask(long mask) {
+    u32 before = file_mask;
+    file_mask = (u32)mask & 0777;
+    return before;
+}
+
+u32 masked(long mode) {
+    return (u32)mode & 07777 & ~file_mask;
+}
+
+static long number_at_end(const char *path, const char *prefix) {
+    u64 length = strlen(prefix);
+    if (strlen(path) <= length || memcmp(path, prefix, length))
+        return -1;
+    long number = 0;
+    for (path += length; *path; path++) {
+        if (*path < '0' || *path > '9' || number >= FD_MAX)
+            return -1;
+        number = number * 10 + *path - '0';
+    }
+    return number;
+}
+
+/* /proc/self/fd/N and the names in /dev that lead there: the file itself again. */
+static long open_descriptor(const char *path, bool on_exec) {
+    static const char *const streams[] = {"/dev/stdin", "/dev/stdout", "/dev/stderr"};
+    long fd = number_at_end(path, "/proc/self/fd/");
+    if (fd < 0)
+        fd = number_at_end(path, "/dev/fd/");
+    for (long i = 0; i < 3; i++)
+        if (!strcmp(path, streams[i]))
+            fd = i;
+    if (fd < 0)
+        return -ENOSYS;
+    struct file *file = fd_get(fd);
+    if (!file)
+        return -ENOENT;
+    file->references++;
+    return fd_install(file, 0, on_exec);
+}
+
+static long create(struct walked *walked, long mode) {
+    if (walked->directory_only)
+        return -EISDIR;
+    if (!walked->parent->links)
+        return -ENOENT;
+    struct node *node = node_new(S_IFREG | masked(mode));
+    if (!node)
+        return -ENOSPC;
+    long error = directory_add(walked->parent, walked->name, walked->length, node);
+    if (error) {
+        node_release(node);
+        return error;
+    }
+    touch_modified(walked->parent);
+    walked->node = node;
+    return 0;
+}
+
+static long check(const struct node *node, long flags) {
+    bool writes = (flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC;
+    if (is_link(node))
+        return flags & O_PATH ? 0 : -ELOOP;
+    if (flags & O_DIRECTORY && !is_directory(node))
+        return -ENOTDIR;
+    if (is_directory(node) && (writes || flags & O_CREAT))
+        return -EISDIR;
+    return 0;
+}
+
+static long open_node(struct node *node, long flags) {
+    const struct file_ops *ops = is_directory(node)   ? &directory_ops
+                                 : node->device        ? &device_ops
+                                                       : &regular_ops;
+    if (node->device == DEVICE_TTY && !(flags & O_PATH)) {
+        struct file *console = fd_get(0);
+        if (!console || !boot_info.stdio[0].is_tty)
+            return -ENXIO;
+        console->references++;
+        return fd_install(console, 0, flags & O_CLOEXEC);
+    }
+    struct file *file = file_new(ops, (u32)flags & ~(u32)O_CLOEXEC, node);
+    if (!file)
+        return -ENOMEM;
+    node->references++;
+    if (flags & O_TRUNC && is_regular(node) && !node->device && !(flags & O_PATH)) {
+        content_resize(node, 0);
+        touch_modified(node);
+    }
+    return fd_install(file, 0, flags & O_CLOEXEC);
+}
+
+static long open_unnamed(long directory, const char *path, long flags, long mode) {
+    struct node *parent;
+    long error = walk_to(directory, path, true, &parent);
+    if (error)
+        return error;
+    if (!is_directory(parent))
+        return -ENOTDIR;
+    struct node *node = node_new(S_IFREG | masked(mode));
+    return node ? open_node(node, flags & ~O_TMPFILE) : -ENOSPC;
+}
+
+long sys_openat(long directory, long path, long flags, long mode) {
+    struct walked walked;
+    long fd = open_descriptor((const char *)path, flags & O_CLOEXEC);
+    if (fd != -ENOSYS)
+        return fd;
+    if ((flags & O_TMPFILE) == O_TMPFILE)
+        return open_unnamed(directory, (const char *)path, flags, mode);
+    bool follow = !(flags & O_NOFOLLOW) && !(flags & O_CREAT && flags & O_EXCL);
+    long error = walk(directory, (const char *)path, follow, &walked);
+    if (error)
+        return error;
+    if (walked.node && flags & O_CREAT && flags & O_EXCL)
+        return -EEXIST;
+    bool made = !walked.node && flags & O_CREAT;
+    if (made)
+        error = create(&walked, mode);
+    if (error)
+        return error;
+    if (!walked.node)
+        return -ENOENT;
+    error = made ? 0 : check(walked.node, flags);
+    return error ? error : open_node(walked.node, flags);
+}
+
+long sys_open(long path, long flags, long mode) {
+    return sys_openat(AT_FDCWD, path, flags, mode);
+}
+
+long sys_creat(long path, long mode) {
+    return sys_openat(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
+}
+
+/* A file without a name (memfd_create(2)). */
+long sys_memfd_create(long name, long flags) {
+    (void)name;
+    struct node *node = node_new(S_IFREG | 0777);
+    return node ? open_node(node, O_RDWR | (flags & 1 ? O_CLOEXEC : 0)) : -ENOMEM;
+}

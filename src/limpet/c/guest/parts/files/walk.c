@@ -1,0 +1,180 @@
+/* From paths to nodes (path_resolution(7)). */
+#include "parts/files/node.h"
+
+#define MOST_LINKS 40
+
+static struct node *cwd;
+
+struct node *working_directory(void) {
+    return cwd ? cwd : tree_root();
+}
+
+static long start_of(long directory, const char *path, struct node **from) {
+    if (*path == '/') {
+        *from = tree_root();
+        return 0;
+    }
+    if ((s32)directory == AT_FDCWD) {
+        *from = working_directory();
+        return 0;
+    }
+    struct file *file = fd_get((s32)directory);
+    if (!file)
+        return -EBADF;
+    if (file->ops != &directory_ops)
+        return -ENOTDIR;
+    *from = file->object;
+    return 0;
+}
+
+static u64 component(const char *path) {
+    u64 length = 0;
+    while (path[length] && path[length] != '/')
+        length++;
+    return length;
+}
+
+static struct node *step(struct node *at, const char *name, u64 length, struct walked *out) {
+    out->parent = at, out->name = name, out->length = length;
+    if (length == 1 && name[0] == '.')
+        return at;
+    if (length == 2 && name[0] == '.' && name[1] == '.')
+        return at->parent ? at->parent : at;
+    struct entry *entry = directory_find(at, name, length);
+    return entry ? entry->node : NULL;
+}
+
+/* A link's target followed by the rest of the path, in whichever buffer is free. */
+static long splice(struct node *link, const char *rest, int links, struct walked *out,
+                   const char **path) {
+    char *to = out->buffer[links & 1];
+    u64 length = strlen(rest);
+    if (!link->size)
+        return -ENOENT;
+    if (link->size + length >= PATH_MAX)
+        return -ENAMETOOLONG;
+    memmove(to + link->size, rest, length + 1);
+    content_read(link, to, link->size, 0);
+    *path = to;
+    return 0;
+}
+
+long walk(long directory, const char *path, bool follow, struct walked *out) {
+    struct node *at;
+    int links = 0;
+    if (strlen(path) >= PATH_MAX)
+        return -ENAMETOOLONG;
+    long error = *path ? start_of(directory, path, &at) : -ENOENT;
+    if (error)
+        return error;
+    out->parent = at, out->name = ".", out->length = 1, out->node = at;
+    out->directory_only = false;
+    for (;;) {
+        while (*path == '/')
+            path++;
+        u64 length = component(path);
+        if (!length)
+            return 0;
+        if (!is_directory(at))
+            return -ENOTDIR;
+        if (length > NAME_MAX)
+            return -ENAMETOOLONG;
+        struct node *next = step(at, path, length, out);
+        const char *rest = path + length;
+        bool last = !rest[component(rest)] && !*rest;
+        const char *more = rest;
+        while (*more == '/')
+            more++;
+        bool final = last || !*more;
+        out->directory_only = final && *rest == '/';
+        if (next && is_link(next) && (!final || follow || out->directory_only)) {
+            if (++links > MOST_LINKS)
+                return -ELOOP;
+            struct node *base = at;
+            error = splice(next, rest, links, out, &path);
+            if (error)
+                return error;
+            at = *path == '/' ? tree_root() : base;
+            out->node = at;
+            continue;
+        }
+        out->node = next;
+        if (final) {
+            if (next && out->directory_only && !is_directory(next))
+                return -ENOTDIR;
+            return 0;
+        }
+        if (!next)
+            return -ENOENT;
+        at = next, path = rest;
+    }
+}
+
+long walk_to(long directory, const char *path, bool follow, struct node **node) {
+    struct walked walked;
+    long error = walk(directory, path, follow, &walked);
+    if (!error && !walked.node)
+        error = -ENOENT;
+    *node = walked.node;
+    return error;
+}
+
+static void change_to(struct node *to) {
+    struct node *before = cwd;
+    to->references++;
+    cwd = to;
+    if (before) {
+        before->references--;
+        node_release(before);
+    }
+}
+
+long sys_chdir(long path) {
+    struct node *node;
+    long error = walk_to(AT_FDCWD, (const char *)path, true, &node);
+    if (error)
+        return error;
+    if (!is_directory(node))
+        return -ENOTDIR;
+    change_to(node);
+    return 0;
+}
+
+long sys_fchdir(long fd) {
+    struct file *file = fd_get(fd);
+    if (!file)
+        return -EBADF;
+    if (file->ops != &directory_ops)
+        return -ENOTDIR;
+    change_to(file->object);
+    return 0;
+}
+
+static const struct entry *name_of(const struct node *node) {
+    for (const struct entry *each = node->parent->first; each; each = each->next)
+        if (each->node == node)
+            return each;
+    return NULL;
+}
+
+long sys_getcwd(long to, long size) {
+    char path[PATH_MAX];
+    u64 at = sizeof path - 1;
+    path[at] = 0;
+    for (struct node *node = working_directory(); node != tree_root(); node = node->parent) {
+        const struct entry *entry = name_of(node);
+        if (!entry)
+            return -ENOENT;
+        if (entry->length + 1 > at)
+            return -ENAMETOOLONG;
+        at -= entry->length;
+        memcpy(path + at, entry->name, entry->length);
+        path[--at] = '/';
+    }
+    if (at == sizeof path - 1)
+        path[--at] = '/';
+    if (size < 0 || (u64)size < sizeof path - at)
+        return -ERANGE;
+    memcpy((void *)to, path + at, sizeof path - at);
+    return (long)(sizeof path - at);
+}

@@ -1,0 +1,243 @@
+/*
+ * Pipes, socket pairs and event counters inside the one program.  With one thread, a
+ * read that would wait can never be answered: it fails with EDEADLK, not with a hang.
+ */
+#include "parts/fd/fd.h"
+
+#define CAPACITY 65536UL
+#define SIGNAL_PIPE 13
+
+struct pipe {
+    u8 *bytes;
+    u64 head, used;
+    u32 readers, writers;
+};
+
+/* An end: it reads from one pipe, writes to another, or both (a socket pair). */
+struct end {
+    struct pipe *in, *out;
+    u32 mode;
+};
+
+static struct pipe *pipe_new(void) {
+    struct pipe *pipe = heap_alloc(sizeof *pipe);
+    if (!pipe)
+        return NULL;
+    pipe->bytes = heap_alloc(CAPACITY);
+    if (pipe->bytes)
+        return pipe;
+    heap_free(pipe);
+    return NULL;
+}
+
+static void pipe_drop(struct pipe *pipe) {
+    if (!pipe || pipe->readers || pipe->writers)
+        return;
+    heap_free(pipe->bytes);
+    heap_free(pipe);
+}
+
+static long would_wait(const struct file *file) {
+    return file->flags & O_NONBLOCK ? -EAGAIN : -EDEADLK;
+}
+
+static long end_read(struct file *file, void *to, u64 size) {
+    struct pipe *pipe = ((struct end *)file->object)->in;
+    if (!pipe)
+        return -EBADF;
+    if (!size)
+        return 0;
+    if (!pipe->used)
+        return pipe->writers ? would_wait(file) : 0;
+    u64 total = MIN(size, pipe->used);
+    for (u64 done = 0; done < total;) {
+        u64 piece = MIN(total - done, CAPACITY - pipe->head);
+        memcpy((u8 *)to + done, pipe->bytes + pipe->head, piece);
+        pipe->head = (pipe->head + piece) % CAPACITY;
+        done += piece;
+    }
+    pipe->used -= total;
+    return (long)total;
+}
+
+static long end_write(struct file *file, const void *from, u64 size) {
+    struct pipe *pipe = ((struct end *)file->object)->out;
+    if (!pipe)
+        return -EBADF;
+    if (!pipe->readers) {
+        signal_raise(SIGNAL_PIPE);
+        return -EPIPE;
+    }
+    u64 total = MIN(size, CAPACITY - pipe->used);
+    if (size && (!total || (size <= PAGE && total < size))) /* PIPE_BUF is atomic */
+        return would_wait(file);
+    for (u64 done = 0; done < total;) {
+        u64 tail = (pipe->head + pipe->used) % CAPACITY, piece = MIN(total - done, CAPACITY - tail);
+        memcpy(pipe->bytes + tail, (const u8 *)from + done, piece);
+        pipe->used += piece;
+        done += piece;
+    }
+    return (long)total;
+}
+
+static long end_stat(struct file *file, struct linux_stat *to) {
+    u32 mode = ((struct end *)file->object)->mode;
+    *to = (struct linux_stat){.dev = 2, .ino = (u64)file->object, .nlink = 1, .mode = mode,
+                              .blksize = PAGE};
+    return 0;
+}
+
+enum { FIONREAD = 0x541b };
+
+static long end_ioctl(struct file *file, u64 request, u64 argument) {
+    struct pipe *pipe = ((struct end *)file->object)->in;
+    if (request != FIONREAD)
+        return -ENOTTY;
+    *(s32 *)argument = pipe ? (s32)pipe->used : 0;
+    return 0;
+}
+
+static u32 end_poll(struct file *file) {
+    struct end *end = file->object;
+    u32 ready = 0;
+    if (end->in)
+        ready |= (end->in->used ? POLLIN : 0U) | (end->in->writers ? 0U : (u32)POLLHUP);
+    if (end->in && !end->in->writers && end->out)
+        ready |= POLLIN; /* the end of a stream can be read */
+    if (end->out)
+        ready |= !end->out->readers ? (u32)POLLERR : end->out->used < CAPACITY ? (u32)POLLOUT : 0U;
+    return ready;
+}
+
+static void end_release(struct file *file) {
+    struct end *end = file->object;
+    if (end->in)
+        end->in->readers--;
+    if (end->out)
+        end->out->writers--;
+    pipe_drop(end->in);
+    if (end->out != end->in)
+        pipe_drop(end->out);
+    heap_free(end);
+}
+
+static const struct file_ops end_ops = {
+    .read = end_read,
+    .write = end_write,
+    .stat = end_stat,
+    .ioctl = end_ioctl,
+    .poll = end_poll,
+    .release = end_release,
+};
+
+static long open_end(struct pipe *in, struct pipe *out, u32 mode, long flags) {
+    struct end *end = heap_alloc(sizeof *end);
+    u32 access = in && out ? O_RDWR : in ? O_RDONLY : O_WRONLY;
+    struct file *file = end ? file_new(&end_ops, access | ((u32)flags & O_NONBLOCK), end) : NULL;
+    if (!file) {
+        heap_free(end);
+        return -ENOMEM;
+    }
+    *end = (struct end){.in = in, .out = out, .mode = mode};
+    if (in)
+        in->readers++;
+    if (out)
+        out->writers++;
+    return fd_install(file, 0, flags & O_CLOEXEC);
+}
+
+long sys_close(long fd);
+
+static long open_both(struct pipe *a, struct pipe *b, u32 mode, long flags, s32 to[2]) {
+    bool pair = a != b;
+    s32 fds[2] = {0, 0};
+    long first = open_end(a, pair ? b : NULL, mode, flags);
+    if (first < 0)
+        return first;
+    long second = open_end(pair ? b : NULL, a, mode, flags);
+    if (second < 0) {
+        sys_close(first);
+        return second;
+    }
+    fds[0] = (s32)first, fds[1] = (s32)second;
+    memcpy(to, fds, sizeof fds);
+    return 0;
+}
+
+long sys_pipe2(long to, long flags) {
+    if (flags & ~(O_CLOEXEC | O_NONBLOCK | 040000))
+        return -EINVAL;
+    struct pipe *pipe = pipe_new();
+    if (!pipe)
+        return -ENOMEM;
+    return open_both(pipe, pipe, S_IFIFO | 0600, flags, (s32 *)to);
+}
+
+long sys_pipe(long to) {
+    return sys_pipe2(to, 0);
+}
+
+enum { AF_UNIX = 1, SOCK_STREAM = 1, SOCK_KIND = 0xf, EAFNOSUPPORT = 97, EPROTONOSUPPORT = 93 };
+
+long sys_socketpair(long family, long kind, long protocol, long to) {
+    if (family != AF_UNIX)
+        return -EAFNOSUPPORT;
+    if ((kind & SOCK_KIND) != SOCK_STREAM || protocol)
+        return -EPROTONOSUPPORT;
+    struct pipe *a = pipe_new(), *b = a ? pipe_new() : NULL;
+    if (!b) {
+        pipe_drop(a);
+        return -ENOMEM;
+    }
+    return open_both(a, b, S_IFSOCK | 0777, kind, (s32 *)to);
+}
+
+enum { EFD_SEMAPHORE = 1 };
+
+static long event_read(struct file *file, void *to, u64 size) {
+    if (size < 8)
+        return -EINVAL;
+    if (!file->extra)
+        return would_wait(file);
+    u64 value = file->object ? 1 : file->extra;
+    *(u64 *)to = value;
+    file->extra -= value;
+    return 8;
+}
+
+static long event_write(struct file *file, const void *from, u64 size) {
+    u64 value = size < 8 ? ~0UL : *(const u64 *)from;
+    if (value == ~0UL)
+        return -EINVAL;
+    if (file->extra > ~1UL - value)
+        return would_wait(file);
+    file->extra += value;
+    return 8;
+}
+
+static u32 event_poll(struct file *file) {
+    return (file->extra ? POLLIN : 0U) | (file->extra < ~1UL ? (u32)POLLOUT : 0U);
+}
+
+static long event_stat(struct file *file, struct linux_stat *to) {
+    *to = (struct linux_stat){.dev = 3, .ino = (u64)file, .nlink = 1, .mode = 0600, .blksize = PAGE};
+    return 0;
+}
+
+static const struct file_ops event_ops = {
+    .read = event_read, .write = event_write, .stat = event_stat, .poll = event_poll};
+
+long sys_eventfd2(long value, long flags) {
+    if (flags & ~(O_CLOEXEC | O_NONBLOCK | EFD_SEMAPHORE))
+        return -EINVAL;
+    void *semaphore = flags & EFD_SEMAPHORE ? (void *)1 : NULL;
+    struct file *file = file_new(&event_ops, O_RDWR | ((u32)flags & O_NONBLOCK), semaphore);
+    if (!file)
+        return -ENOMEM;
+    file->extra = (u32)value;
+    return fd_install(file, 0, flags & O_CLOEXEC);
+}
+
+long sys_eventfd(long value) {
+    return sys_eventfd2(value, 0);
+}

@@ -1,0 +1,62 @@
+/* The host kernel, as far as monitors call it: x86-64 Linux numbers and constants
+ * (uapi asm/unistd_64.h and the headers named below). */
+#ifndef LIMPET_HOST_H
+#define LIMPET_HOST_H
+
+#include "contract.h"
+
+enum { NR_READ = 0, NR_WRITE = 1, NR_FSTAT = 5, NR_MMAP = 9, NR_MUNMAP = 11, NR_RT_SIGACTION = 13,
+       NR_IOCTL = 16, NR_SETITIMER = 38, NR_SIGALTSTACK = 131, NR_PRCTL = 157,
+       NR_CLOCK_GETTIME = 228, NR_EXIT_GROUP = 231, NR_OPENAT = 257, NR_PPOLL = 271, NR_SECCOMP = 317,
+       NR_GETRANDOM = 318, NR_CLOSE_RANGE = 436 };
+
+enum { PROT_READ = 1, PROT_WRITE = 2, MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20,
+       MAP_NORESERVE = 0x4000, MAP_FIXED_NOREPLACE = 0x100000 };
+
+enum { O_RDWR = 2, O_CLOEXEC = 02000000, AT_FDCWD = -100 };
+enum { HOST_EINTR = 4, HOST_EAGAIN = 11, HOST_EACCES = 13, HOST_EFAULT = 14, HOST_ENOENT = 2 };
+enum { PR_SET_NO_NEW_PRIVS = 38, SECCOMP_SET_MODE_FILTER = 1 };
+enum { CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, POLLIN = 1, SIGALRM = 14 };
+enum { TCGETS = 0x5401, TIOCGWINSZ = 0x5413 };
+
+struct timespec {
+    s64 seconds, nanoseconds;
+};
+
+struct pollfd {
+    s32 fd;
+    u16 events, ready;
+};
+
+static inline long host6(long number, long a, long b, long c, long d, long e, long f) {
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    long result;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+static inline long host3(long number, long a, long b, long c) {
+    long result;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+static inline long host4(long number, long a, long b, long c, long d) {
+    register long r10 __asm__("r10") = d;
+    long result;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+#endif

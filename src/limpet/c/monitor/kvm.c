@@ -1,0 +1,107 @@
+/*
+ * The kvm backend: one virtual machine, one vCPU, one memory slot.
+ *
+ * Trusted: KVM and this file.  The guest is hostile: all it can do here is `out` to a
+ * port that the TSS opens, with the address of an argument block.  Everything the
+ * vCPU starts with is a constant of the plan.
+ */
+#include "kvm_abi.h"
+#include "monitor.h"
+
+/* A monitor has no writable data of its own: nothing there to attack. */
+#define RUN ((const u8 *)KVM_RUN_AT) /* struct kvm_run, shared with the kernel */
+
+enum { KVM_FD = 3, VCPU_FD = 5 };
+
+
+static _Noreturn void refuse(const char *line) {
+    die(EXIT_REFUSED, line);
+}
+
+static long kvm(int fd, u32 request, u64 argument) {
+    long result = host3(NR_IOCTL, fd, request, (long)argument);
+    if (result < 0)
+        die(EXIT_CANNOT_START, "limpet: KVM refused to set up the virtual machine: run "
+                               "`limpet doctor`, or build with --backend process\n");
+    return result;
+}
+
+static int open_kvm(void) {
+    return (int)host4(NR_OPENAT, AT_FDCWD, (long)"/dev/kvm", O_RDWR | O_CLOEXEC, 0);
+}
+
+static _Noreturn void no_kvm(int error) {
+    if (error == -HOST_EACCES)
+        die(EXIT_CANNOT_START, "limpet: /dev/kvm: permission denied: join the group kvm, or "
+                               "build with --backend process\n");
+    if (error == -HOST_ENOENT)
+        die(EXIT_CANNOT_START, "limpet: /dev/kvm: not there: enable virtualization, or build "
+                               "with --backend process\n");
+    die(EXIT_CANNOT_START, "limpet: /dev/kvm: cannot be opened: run `limpet doctor`, or build "
+                           "with --backend process\n");
+}
+
+/* Descriptors: close_range has freed everything from 3 on, so /dev/kvm is KVM_FD, and
+ * the two after it follow; the filter knows VCPU_FD. */
+static void set_up(void) {
+    int vm = (int)kvm(KVM_FD, KVM_CREATE_VM, 0);
+    const struct kvm_memory_region slot = {0, 0, GUEST_LO, SUPERVISOR_HI - GUEST_LO, GUEST_LO};
+    kvm(vm, KVM_SET_USER_MEMORY_REGION, (u64)&slot);
+    int vcpu = (int)kvm(vm, KVM_CREATE_VCPU, 0);
+    long mapped = host6(NR_MMAP, (long)KVM_RUN_AT, KVM_RUN_SIZE, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_FIXED_NOREPLACE, vcpu, 0);
+    if (vcpu != VCPU_FD || mapped != (long)KVM_RUN_AT)
+        die(EXIT_CANNOT_START, "limpet: KVM gave an unexpected vCPU\n");
+    kvm(vcpu, KVM_SET_CPUID2, KVM_CPUID);
+    kvm(vcpu, KVM_SET_SREGS, KVM_SREGS);
+    kvm(vcpu, KVM_SET_REGS, KVM_REGS);
+    if (kvm(vcpu, KVM_SET_MSRS, KVM_MSRS) != 1)
+        die(EXIT_CANNOT_START, "limpet: KVM refused a model-specific register\n");
+#if KVM_XCRS_SET
+    kvm(vcpu, KVM_SET_XCRS, KVM_XCRS);
+#endif
+    long khz = host3(NR_IOCTL, vcpu, KVM_GET_TSC_KHZ, 0);
+    BOOT->tsc_khz = khz > 0 ? (u64)khz : 0;
+    BOOT->backend = BACKEND_KVM;
+}
+
+static void lock_up(void) {
+    static const struct {
+        u64 length, program;
+    } filter = {FILTER_KVM_LENGTH, FILTER_KVM};
+    host3(NR_CLOSE_RANGE, KVM_FD, VCPU_FD - 1, 0);
+    if (host6(NR_PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0) != 0 ||
+        host3(NR_SECCOMP, SECCOMP_SET_MODE_FILTER, 0, (long)&filter) != 0)
+        die(EXIT_CANNOT_START, "limpet: the host refuses the system call filter\n");
+}
+
+static void serve_exit_of_vcpu(void) {
+    const struct kvm_run_head *head = (const struct kvm_run_head *)RUN;
+    switch (head->exit_reason) {
+    case KVM_EXIT_IO:
+        if (head->direction != KVM_EXIT_IO_OUT || head->size != 4 || head->count != 1 ||
+            head->data_offset > KVM_RUN_SIZE - 4)
+            refuse("limpet: the guest used a hypercall port in a way that is none\n");
+        serve(head->port, *(const u32 *)(RUN + head->data_offset));
+        return;
+    case KVM_EXIT_SHUTDOWN:
+        refuse("limpet: the guest destroyed its own processor state (triple fault), "
+               "backend kvm\n");
+    case KVM_EXIT_MMIO:
+        refuse("limpet: the guest used memory that does not exist, backend kvm\n");
+    default:
+        refuse("limpet: KVM stopped the guest (internal error or unknown exit), backend kvm\n");
+    }
+}
+
+static _Noreturn void run_kvm(void) {
+    set_up();
+    lock_up();
+    for (;;) {
+        long result = host3(NR_IOCTL, VCPU_FD, KVM_RUN, 0);
+        if (result == 0)
+            serve_exit_of_vcpu();
+        else if (result != -HOST_EINTR && result != -HOST_EAGAIN)
+            refuse("limpet: KVM cannot go on with the guest (KVM_RUN failed), backend kvm\n");
+    }
+}

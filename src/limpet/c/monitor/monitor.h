@@ -1,0 +1,24 @@
+/* What the files of a monitor share.  The plan's constants come from plan.h. */
+#ifndef LIMPET_MONITOR_H
+#define LIMPET_MONITOR_H
+
+#include "host.h"
+#include "plan.h" /* generated: addresses and limits of this one bundle */
+
+/* Exit statuses of the monitor itself (docs/exit-status.md). */
+enum { EXIT_REFUSED = 122, EXIT_TIMEOUT = 124, EXIT_CANNOT_START = 125 };
+
+static size_t length(const char *text) {
+    size_t n = 0;
+    while (text[n])
+        n++;
+    return n;
+}
+
+static _Noreturn void die(int status, const char *line) {
+    host3(NR_WRITE, 2, (long)line, (long)length(line));
+    for (;;)
+        host3(NR_EXIT_GROUP, status, 0, 0);
+}
+
+#endif

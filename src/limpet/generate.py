@@ -1,0 +1,149 @@
+"""The C that is written for one bundle: the dispatch, the gates, the constants, the monitor.
+
+Every text is a pure function of the plan's decisions, and short enough to read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from limpet import layout
+from limpet.contract import Backend, Hypercall, hypercalls
+from limpet.parts import dispatch_c as dispatch_c
+
+if TYPE_CHECKING:
+    from limpet.constants import Constants
+    from limpet.layout import Layout
+    from limpet.machine import Supervisor
+    from limpet.plan import Options
+    from limpet.seccomp import Filter
+
+
+def gates_c(chosen: Sequence[Hypercall], backends: Sequence[Backend]) -> str:
+    """``gates.c``: how the library OS reaches its monitor, for each hypercall in the plan."""
+    text = '/* Generated: the hypercalls of this guest. */\n#include "libos.h"\n'
+    if "process" in backends:
+        text += '#include "stub.h"\n'
+        for call in chosen:
+            text += "".join(f"HOST_STUB_DEFINE({call.name}, {host.call})\n" for host in call.host)
+            text += f'#include "{call.name}/process.c"\n'
+    if "kvm" in backends:
+        text += (
+            "\nstatic void out(u16 port, void *block) {\n"
+            '    __asm__ volatile("outl %0, %1" ::"a"((u32)(u64)block), "Nd"(port) : "memory");\n}\n'
+        )
+    return text + "".join(_gate(call, call in chosen, backends) for call in hypercalls())
+
+
+def _gate(call: Hypercall, chosen: bool, backends: Sequence[Backend]) -> str:
+    head = f"\nvoid hypercall_{call.name}(struct {call.block.name} *block) {{\n"
+    if not chosen:
+        return head + f'    (void)block;\n    panic("the plan has no hypercall {call.name}");\n}}\n'
+    through_port = f"out(PORT_{call.name.upper()}, block);\n"
+    by_call = f"process_{call.name}(block);\n"
+    if len(backends) == 2:
+        body = f"    if (boot_info.backend == BACKEND_KVM)\n        {through_port}"
+        return head + body + f"    else\n        {by_call}}}\n"
+    return head + "    " + (through_port if "kvm" in backends else by_call) + "}\n"
+
+
+def plan_h(
+    place: Layout,
+    options: Options,
+    filters: Mapping[Backend, Filter],
+    blobs: Constants,
+    pages: Supervisor | None,
+) -> str:
+    """``plan.h``: the monitor's constants."""
+    addresses = blobs.addresses()
+    at = addresses.pop("FILTERS")
+    for backend, filter_ in sorted(filters.items()):
+        addresses[f"FILTER_{backend.upper()}"] = at
+        at += filter_.length * 8
+    passed = "".join(f"{name}=\\0" for name in options.environment if "=" not in name)
+    values = {
+        "GUEST_LO": place.guest[0],
+        "GUEST_HI": place.guest[1],
+        "BLOCKS_LO": place.state,
+        "BLOCKS_HI": place.state_end,
+        "ARENA_LO": place.arena[0],
+        "ARENA_HI": place.arena[1],
+        "STACK_LO": place.stack[0],
+        "STACK_HI": place.stack[1],
+        "BOOT_INFO": place.boot_info,
+        "GUEST_START": place.entry("guest_start"),
+        "TRAP_ENTRY_PROCESS": place.entry("trap_entry_process"),
+        "SIGNAL_STACK": place.signal_stack,
+        "SIGNAL_STACK_SIZE": layout.SIGNAL_STACK_SIZE,
+        "MONITOR_END": layout.MONITOR_BASE + layout.MONITOR_SIZE,
+        "HOST_END": layout.HOST_END,
+        "KVM_RUN_AT": layout.KVM_RUN_AT,
+        "KVM_RUN_SIZE": layout.KVM_RUN_SIZE,
+        "SUPERVISOR_HI": pages.base + pages.size if pages else 0,
+        **addresses,
+    }
+    lines = [f"#define {name} {value:#x}UL\n" for name, value in values.items()]
+    lines += [f"#define FILTER_{b.upper()}_LENGTH {f.length}\n" for b, f in sorted(filters.items())]
+    lines.append(f"#define KVM_XCRS_SET {int('KVM_XCRS' in addresses)}\n")
+    lines.append(f"#define TIMEOUT_MS {options.timeout}\n")
+    lines.append(f'#define PASSED_ENVIRONMENT "{passed}"\n')
+    return "/* Generated: what the plan decided for this monitor. */\n" + "".join(lines)
+
+
+def monitor_c(chosen: Sequence[Hypercall], options: Options) -> str:
+    """``monitor.c``: the one translation unit of a monitor."""
+    text = "/* Generated: the monitor of one bundle. */\n"
+    text += '#include "monitor.h"\n'
+    if options.timeout:
+        text += '#include "stub.h"\nHOST_STUB_DEFINE(timeout, write)\n'
+        text += "HOST_STUB_DEFINE(timeout, exit_group)\n"
+    text += '#include "start.c"\n'
+    if "kvm" in options.backends:
+        text += '#include "guest_range.h"\n'
+        text += "".join(f'#include "{call.name}/kvm.c"\n' for call in chosen)
+        text += _serve(chosen) + '#include "kvm.c"\n'
+    if "process" in options.backends:
+        text += '#include "process.c"\n'
+    return text + _main(options.backends)
+
+
+def _serve(chosen: Sequence[Hypercall]) -> str:
+    cases = "".join(
+        f"    case PORT_{call.name.upper()}: {{\n"
+        f"        struct {call.block.name} *theirs = "
+        "guest_range(at, sizeof *theirs, BLOCKS_LO, BLOCKS_HI);\n"
+        "        if (!theirs)\n            break;\n"
+        f"        struct {call.block.name} block = *theirs; /* copied once */\n"
+        f"        serve_{call.name}(&block);\n"
+        "        *theirs = block;\n        return;\n    }\n"
+        for call in chosen
+    )
+    return (
+        "\nstatic void serve(u16 port, u32 address) {\n"
+        "    const struct guest_addr at = {address};\n"
+        f"    switch (port) {{\n{cases}"
+        "    default:\n"
+        '        die(EXIT_REFUSED, "limpet: the guest made a hypercall that it does not have, '
+        'backend kvm\\n");\n    }\n'
+        '    die(EXIT_REFUSED, "limpet: the guest made a hypercall with an address outside its '
+        'memory, backend kvm\\n");\n}\n\n'
+    )
+
+
+def _main(backends: Sequence[Backend]) -> str:
+    both = (
+        "    int kvm_fd = open_kvm();\n    if (kvm_fd == KVM_FD)\n        run_kvm();\n"
+        "    run_process();\n"
+    )
+    kvm = (
+        "    int kvm_fd = open_kvm();\n    if (kvm_fd != KVM_FD)\n        no_kvm(kvm_fd);\n"
+        "    run_kvm();\n"
+    )
+    body = both if len(backends) == 2 else kvm if "kvm" in backends else "    run_process();\n"
+    return (
+        "\n_Noreturn void monitor_main(u64 *stack);\n_Noreturn void monitor_main(u64 *stack) {\n"
+        f"    prepare(stack);\n{body}}}\n\n"
+        '__asm__(".section .text.start\\n.globl _start\\n_start:\\n"\n'
+        '        "mov %rsp, %rdi\\nand $-16, %rsp\\ncall monitor_main\\n");\n'
+    )
