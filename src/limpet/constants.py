@@ -111,6 +111,6 @@ def constants(image: Image, environment: Sequence[str]) -> Constants:
     return Constants(
         environment=tuple(each.encode(errors="surrogateescape") for each in environment),
         symbols=tuple((each.address, each.name.encode()) for each in image.symbols),
-        name=image.name.encode(errors="surrogateescape"),
+        name=b"/bin/" + image.name.encode(errors="surrogateescape"),
         fixed={},
     )

@@ -147,7 +147,7 @@ GUEST_INFO = Struct(
         _plan("symbols_count", "how many"),
         _plan("environment", "baked environment strings, each ended by a zero byte"),
         _plan("environment_count", "how many"),
-        _plan("name", "the guest's name, a C string"),
+        _plan("name", "path of the program in the guest, a C string"),
     ),
 )
 

@@ -103,6 +103,8 @@ def monitor_c(chosen: Sequence[Hypercall], options: Options) -> str:
         text += '#include "guest_range.h"\n'
         text += "".join(f'#include "{call.name}/kvm.c"\n' for call in chosen)
         text += _serve(chosen) + '#include "kvm.c"\n'
+        if "process" not in options.backends:
+            text += '#include "no_kvm.c"\n'
     if "process" in options.backends:
         text += '#include "process.c"\n'
     return text + _main(options.backends)

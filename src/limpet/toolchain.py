@@ -17,7 +17,7 @@ FREESTANDING = (
     "-std=c11",
     "-ffreestanding",
     "-fPIE",
-    "-mgeneral-regs-only",
+    "-mcpu=x86_64-mmx-sse-sse2-x87+soft_float",  # zig ignores -mgeneral-regs-only
     "-ffunction-sections",
     "-fdata-sections",
     "-fno-stack-protector",

@@ -30,17 +30,6 @@ static int open_kvm(void) {
     return (int)host4(NR_OPENAT, AT_FDCWD, (long)"/dev/kvm", O_RDWR | O_CLOEXEC, 0);
 }
 
-static _Noreturn void no_kvm(int error) {
-    if (error == -HOST_EACCES)
-        die(EXIT_CANNOT_START, "limpet: /dev/kvm: permission denied: join the group kvm, or "
-                               "build with --backend process\n");
-    if (error == -HOST_ENOENT)
-        die(EXIT_CANNOT_START, "limpet: /dev/kvm: not there: enable virtualization, or build "
-                               "with --backend process\n");
-    die(EXIT_CANNOT_START, "limpet: /dev/kvm: cannot be opened: run `limpet doctor`, or build "
-                           "with --backend process\n");
-}
-
 /* Descriptors: close_range has freed everything from 3 on, so /dev/kvm is KVM_FD, and
  * the two after it follow; the filter knows VCPU_FD. */
 static void set_up(void) {

@@ -15,8 +15,19 @@ static void map_memory(u64 low, u64 high) {
                                "build with a smaller --memory, or raise ulimit -v\n");
 }
 
-static void copy(void *to, const void *from, size_t size) {
+/* The two that the compiler may call by itself. */
+void *memcpy(void *to, const void *from, size_t size);
+void *memcpy(void *to, const void *from, size_t size) {
+    void *result = to;
     __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size)::"memory");
+    return result;
+}
+
+void *memset(void *to, int byte, size_t size);
+void *memset(void *to, int byte, size_t size) {
+    void *result = to;
+    __asm__ volatile("rep stosb" : "+D"(to), "+c"(size) : "a"(byte) : "memory");
+    return result;
 }
 
 /* Environment strings pass only by name; "A=" in PASSED stands for variable A. */
@@ -40,7 +51,7 @@ static u64 take_strings(char **strings, u64 at, bool filter, u64 *count) {
         if (size > STACK_HI - at)
             die(EXIT_CANNOT_START, "limpet: the arguments do not fit into the guest's stack: "
                                    "pass fewer, or build with more --memory\n");
-        copy((void *)at, *strings, size);
+        memcpy((void *)at, *strings, size);
         at += size;
         (*count)++;
     }
@@ -50,7 +61,7 @@ static u64 take_strings(char **strings, u64 at, bool filter, u64 *count) {
 static void take_random(u64 *auxv) {
     for (; auxv[0]; auxv += 2)
         if (auxv[0] == AT_RANDOM)
-            copy(BOOT->random, (const void *)auxv[1], sizeof BOOT->random);
+            memcpy(BOOT->random, (const void *)auxv[1], sizeof BOOT->random);
 }
 
 /* Arguments go to the upper half of the stack region; the program's own stack starts
