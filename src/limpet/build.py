@@ -55,13 +55,21 @@ class Bundle:
         Raises:
             BuildError: the place cannot be written.
         """
-        try:
-            write_executable(path, self.data)
-        except OSError as error:
-            raise BuildError(
-                f"{path}: cannot be written: {error.strerror}",
-                hint="choose another place with -o",
-            ) from error
+        write_bundle(path, self.data)
+
+
+def write_bundle(path: Path, data: bytes) -> None:
+    """Write a bundle's bytes to ``path``.
+
+    Raises:
+        BuildError: the place cannot be written.
+    """
+    try:
+        write_executable(path, data)
+    except OSError as error:
+        raise BuildError(
+            f"{path}: cannot be written: {error.strerror}", hint="choose another place with -o"
+        ) from error
 
 
 def write_executable(path: Path, data: bytes) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -51,19 +50,3 @@ def run(
     status = done.returncode if done.returncode >= 0 else 128 - done.returncode
     return Result(status, done.stdout, done.stderr)
 
-
-def replace(path: Path, argv: Sequence[str]) -> None:
-    """Become the bundle at ``path``; returns only by raising.
-
-    Raises:
-        RunError: it cannot be started.
-    """
-    import signal
-
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and that is inherited
-    try:
-        os.execv(path, list(argv))
-    except OSError as error:
-        raise RunError(
-            f"{path}: cannot be started: {error.strerror}", hint="remove it from the cache"
-        ) from error

@@ -1,0 +1,343 @@
+"""The command line: a thin skin over load, plan, build and run."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from limpet.cache import Cache
+from limpet.cache_key import bundle_key
+from limpet.errors import CompileError, LimpetError, PlanError, TreeError
+from limpet.version import __version__
+
+if TYPE_CHECKING:
+    from limpet.contract import Backend
+    from limpet.plan import Options, Plan
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+def _size(text: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,12})([KMG]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if not match:
+        raise click.BadParameter(f"{text!r} is not a size; write for example 64M or 1G")
+    return int(match[1]) * _UNITS[match[2].upper()]
+
+
+def _duration(text: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h)?", text.strip())
+    if not match:
+        raise click.BadParameter(f"{text!r} is not a time; write for example 500ms, 10s or 2m")
+    scale = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}[match[2] or "s"]
+    return max(1, round(float(match[1]) * scale))
+
+
+class _Parsed(click.ParamType):
+    def __init__(self, name: str, parse: Callable[[str], int]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if isinstance(value, int) else self._parse(value)
+
+
+_GUEST_OPTIONS = (
+    click.option("--root", type=click.Path(path_type=Path), help="Pack this folder as /."),
+    click.option("--file", "files", multiple=True, metavar="HOST:GUEST", help="Pack one file."),
+    click.option(
+        "--backend",
+        type=click.Choice(["auto", "kvm", "process", "both"]),
+        default="auto",
+        show_default=True,
+        help="Virtual machine or jailed process; auto takes kvm where it works.",
+    ),
+    click.option(
+        "--memory",
+        type=_Parsed("size", _size),
+        default="256M",
+        show_default=True,
+        help="All the memory that the guest can get, beyond the program itself.",
+    ),
+    click.option("--timeout", type=_Parsed("time", _duration), default=0, help="End it then."),
+    click.option(
+        "--max-output",
+        type=_Parsed("size", _size),
+        default=0,
+        help="End it when it has written more.",
+    ),
+    click.option(
+        "--env",
+        "environment",
+        multiple=True,
+        metavar="NAME[=VALUE]",
+        help="Give the guest a variable; without a value, the one of the moment. It has no other.",
+    ),
+    click.option(
+        "--cpu",
+        type=click.Choice(["v2", "v3"]),
+        default="v2",
+        show_default=True,
+        help="x86-64 level that a kvm guest sees.",
+    ),
+    click.option("--no-rewrite", is_flag=True, help="Trap every system call; for comparison."),
+)
+
+
+def _guest_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_GUEST_OPTIONS):
+        command = option(command)
+    return command
+
+
+_STATE: dict[str, bool] = {"quiet": False, "verbose": False}
+
+
+def _note(text: str) -> None:
+    if not _STATE["quiet"]:
+        click.echo(f"limpet: {text}", err=True)
+
+
+def _detail(text: str) -> None:
+    if _STATE["verbose"]:
+        click.echo(f"limpet: {text}", err=True)
+
+
+def _files(given: tuple[str, ...]) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for each in given:
+        host, colon, guest = each.rpartition(":")
+        if not colon or not host or not guest:
+            raise TreeError(f"--file {each}: not HOST:GUEST", hint="--file data.csv:/data/data.csv")
+        if guest in files:
+            raise TreeError(f"--file {each}: {guest} is given twice", hint="leave one out")
+        files[guest] = Path(host)
+    return files
+
+
+def _backends(choice: str) -> tuple[Backend, ...]:
+    if choice == "both":
+        return ("kvm", "process")
+    if choice == "kvm":
+        return ("kvm",)
+    if choice == "process":
+        return ("process",)
+    from limpet.host import kvm_problem
+
+    problem = kvm_problem()
+    if problem is None:
+        _note("backend kvm")
+        return ("kvm",)
+    _note(f"backend process ({problem})")
+    return ("process",)
+
+
+class _Job:
+    """A guest and options as given on the command line."""
+
+    def __init__(self, app: str, given: dict[str, Any]) -> None:
+        self.app = Path(app)
+        self.root: Path | None = given["root"]
+        self.files = _files(given["files"])
+        self.backends = _backends(given["backend"])
+        self._given = given
+
+    def key(self) -> str | None:
+        """The bundle's key in the cache, or ``None`` when an input has to be complained about."""
+        options = [self.app.name, *sorted((k, v) for k, v in self._given.items() if k != "root")]
+        try:
+            return bundle_key(self.app, self.root, self.files, [*options, self.backends])
+        except OSError:
+            return None
+
+    def options(self) -> Options:
+        from limpet.plan import Options
+
+        return Options(
+            backends=self.backends,
+            memory=self._given["memory"],
+            timeout=self._given["timeout"],
+            max_output=self._given["max_output"],
+            cpu=self._given["cpu"],
+            rewrite=not self._given["no_rewrite"],
+            environment=tuple(self._given["environment"]),
+        )
+
+    def plan(self, progress: Callable[[str], None]) -> Plan:
+        from limpet.guest import load
+        from limpet.plan import plan
+
+        guest = load(self.app, root=self.root, files=self.files, progress=progress)
+        made = plan(guest, self.options())
+        for warning in made.warnings:
+            _note(f"warning: {warning}")
+        return made
+
+    def bundle(self, cache: Cache) -> Path:
+        """The bundle, from the cache or made now."""
+        key = self.key()
+        if key is None:
+            self.plan(_detail)  # says what is wrong with the input
+            raise PlanError(f"{self.app}: changed while it was read", hint="try again")
+        return cache.file(key, self._make)
+
+    def _make(self, path: Path) -> None:
+        from limpet.build import build
+
+        started = time.monotonic()
+        with _Progress() as progress:
+            made = self.plan(progress.say)
+            progress.say("building the monitor")
+            bundle = build(made)
+        bundle.write(path)
+        _detail(
+            f"built in {time.monotonic() - started:.2f} s: {len(bundle.data)} bytes, monitor "
+            f"{bundle.monitor.size} bytes, {len(made.calls)} system calls, "
+            f"{len(made.hypercalls)} hypercalls"
+        )
+
+
+class _Progress:
+    """A status line on a terminal's standard error once something takes more than a moment."""
+
+    def __init__(self) -> None:
+        self._status: Any = None
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def say(self, text: str) -> None:
+        _detail(text)
+        if _STATE["quiet"] or not sys.stderr.isatty():
+            if "minute" in text and not _STATE["quiet"] and not _STATE["verbose"]:
+                click.echo(f"limpet: {text}", err=True)
+            return
+        if self._status is None:
+            from rich.console import Console
+
+            self._status = Console(stderr=True).status(text)
+            self._status.start()
+        self._status.update(text)
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Say what is being done.")
+@click.version_option(__version__, prog_name="limpet")
+def cli(quiet: bool, verbose: bool) -> None:
+    """One program, one tiny machine made for it alone, one executable file."""
+    _STATE["quiet"], _STATE["verbose"] = quiet, verbose
+
+
+_PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+@cli.command(context_settings=_PASS_ON)
+@_guest_options
+@click.argument("app")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def run(app: str, arguments: tuple[str, ...], **given: Any) -> None:
+    """Run APP (a static program, a .c file or a folder with limpet.toml) with ARGUMENTS.
+
+    The exit status is the guest's own; see docs/exit-status.md for the others.
+    """
+    from limpet.start import replace
+
+    path = _Job(app, given).bundle(Cache.default())
+    replace(path, [app, *arguments])
+
+
+@cli.command()
+@_guest_options
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to put the bundle.")
+@click.argument("app")
+def build(app: str, output: Path | None, **given: Any) -> None:
+    """Write the bundle of APP: one executable that needs nothing else."""
+    from limpet.build import write_bundle
+
+    target = output or Path(Path(app).stem + ".limpet")
+    data = _Job(app, given).bundle(Cache.default()).read_bytes()
+    write_bundle(target, data)
+    _note(f"{target}: {len(data)} bytes")
+
+
+@cli.command()
+@_guest_options
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.argument("app")
+def explain(app: str, as_json: bool, **given: Any) -> None:
+    """Say what the bundle of APP has and lacks, and the reason for each."""
+    from limpet.explain import as_data, as_text
+
+    made = _Job(app, given).plan(_detail)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(as_data(made), indent=2))
+    else:
+        click.echo(as_text(made), nl=False)
+
+
+@cli.command()
+def doctor() -> None:
+    """Say what this host offers, what is missing, and what to type."""
+    from limpet.host import checks
+    from limpet.toolchain import version, zig
+
+    bad = False
+    for check in checks():
+        _report(check.name, check.ok, check.detail, check.hint)
+        bad |= not check.ok and check.backend != "kvm"
+    try:
+        zig()
+        _report("toolchain", True, version(), "")
+    except LimpetError as error:
+        _report("toolchain", False, error.message, error.hint or "")
+        bad = True
+    sys.exit(1 if bad else 0)
+
+
+def _report(name: str, ok: bool, detail: str, hint: str) -> None:
+    click.echo(f"{'ok     ' if ok else 'MISSING'} {name}: {detail}")
+    if not ok and hint:
+        click.echo(f"        try: {hint}")
+
+
+def main() -> NoReturn:
+    """The entry point: errors become one message and an exit status, never a traceback."""
+    try:
+        cli(standalone_mode=False)
+    except CompileError as error:
+        click.echo(error.output.rstrip(), err=True)
+        _fail(error)
+    except LimpetError as error:
+        _fail(error)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("limpet: interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(141)
+    sys.exit(0)
+
+
+def _fail(error: LimpetError) -> NoReturn:
+    click.echo(f"limpet: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"limpet: try: {error.hint}", err=True)
+    sys.exit(error.exit_status)

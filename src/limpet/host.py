@@ -1,0 +1,118 @@
+"""What this host offers: KVM, seccomp and the rest, asked of the kernel itself."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+KVM_DEVICE = Path("/dev/kvm")
+_KVM_GET_API_VERSION = 0xAE00
+_KVM_CREATE_VM = 0xAE01
+_HWCAP2_FSGSBASE = 2
+_AT_HWCAP2 = 26
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that the host has or lacks, and what to type about it."""
+
+    name: str
+    ok: bool
+    detail: str
+    hint: str = ""
+    backend: str = ""  # that cannot run without it; empty for both
+
+
+def kvm_problem() -> str | None:
+    """Why the kvm backend cannot be used here, or ``None`` when it can."""
+    return _kvm()[0]
+
+
+def _kvm() -> tuple[str | None, str]:
+    try:
+        device = os.open(KVM_DEVICE, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            return "/dev/kvm is not there", "enable virtualization in the firmware, modprobe kvm"
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return "/dev/kvm: permission denied", "sudo usermod -aG kvm $USER, then log in again"
+        return f"/dev/kvm: {error.strerror}", "modprobe kvm_amd or kvm_intel"
+    try:
+        version = fcntl.ioctl(device, _KVM_GET_API_VERSION, 0)
+        if version != 12:
+            return f"/dev/kvm speaks version {version}, not 12", "is it really KVM?"
+        machine = fcntl.ioctl(device, _KVM_CREATE_VM, 0)
+        os.close(machine)
+    except OSError as error:
+        return f"/dev/kvm cannot make a machine: {error.strerror}", "see dmesg"
+    finally:
+        os.close(device)
+    return None, ""
+
+
+def _kvm_check() -> Check:
+    problem, hint = _kvm()
+    modules = [name for name in ("kvm_intel", "kvm_amd", "kvm_pvm") if _module(name)]
+    detail = problem or f"usable ({', '.join(modules) or 'built in'})"
+    return Check("KVM", problem is None, detail, hint, "kvm")
+
+
+def _module(name: str) -> bool:
+    return Path("/sys/module", name).exists()
+
+
+def _seccomp_check() -> Check:
+    try:
+        actions = Path("/proc/sys/kernel/seccomp/actions_avail").read_text(encoding="ascii")
+    except OSError:
+        return Check("seccomp", False, "the kernel has no seccomp filters", "use another kernel")
+    missing = {"kill_process", "trap"} - set(actions.split())
+    return Check("seccomp", not missing, f"actions: {actions.strip()}", "use Linux 4.14 or newer")
+
+
+def _kernel_check() -> Check:
+    release = platform.release()
+    parts = release.split(".")
+    new = (int(parts[0]), int("".join(c for c in parts[1] if c.isdigit()) or 0)) >= (5, 9)
+    return Check("kernel", new, f"Linux {release}", "use Linux 5.9 or newer")
+
+
+def _auxiliary(kind: int) -> int:
+    data = Path("/proc/self/auxv").read_bytes()
+    for at in range(0, len(data) - 15, 16):
+        if int.from_bytes(data[at : at + 8], "little") == kind:
+            return int.from_bytes(data[at + 8 : at + 16], "little")
+    return 0
+
+
+def _fsgsbase_check() -> Check:
+    ok = bool(_auxiliary(_AT_HWCAP2) & _HWCAP2_FSGSBASE)
+    detail = "programs may set FS base themselves" if ok else "FSGSBASE is off"
+    return Check("FSGSBASE", ok, detail, "needs a CPU of 2013 or later and no nofsgsbase", "process")
+
+
+def _mmap_check() -> Check:
+    lowest = int(Path("/proc/sys/vm/mmap_min_addr").read_text(encoding="ascii"))
+    ok = lowest <= 65536
+    return Check("mmap_min_addr", ok, f"{lowest}", "sysctl vm.mmap_min_addr=65536")
+
+
+def _machine_check() -> Check:
+    machine = platform.machine()
+    return Check("processor", machine == "x86_64", machine, "bundles are for x86-64")
+
+
+def checks() -> list[Check]:
+    """Everything that ``limpet doctor`` looks at."""
+    return [
+        _machine_check(),
+        _kernel_check(),
+        _kvm_check(),
+        _seccomp_check(),
+        _fsgsbase_check(),
+        _mmap_check(),
+    ]
