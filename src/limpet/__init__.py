@@ -8,13 +8,20 @@ Four verbs over frozen values::
     result = limpet.run(bundle, ["World"])   # a jailed run of it
 """
 
-from limpet.build import Bundle, Monitor, build
-from limpet.errors import LimpetError
-from limpet.guest import Guest, load
-from limpet.image import Image
-from limpet.plan import Options, Plan, plan
-from limpet.run import Result, run
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from limpet.version import __version__
+
+if TYPE_CHECKING:
+    from limpet.bundle import Bundle, Monitor, build
+    from limpet.decisions import Options, Plan, plan
+    from limpet.errors import LimpetError
+    from limpet.guest import Guest, load
+    from limpet.image import Image
+    from limpet.result import Result, run
 
 __all__ = [
     "Bundle",
@@ -31,3 +38,25 @@ __all__ = [
     "plan",
     "run",
 ]
+
+_HOMES = {
+    "Bundle": "bundle",
+    "Monitor": "bundle",
+    "build": "bundle",
+    "Options": "decisions",
+    "Plan": "decisions",
+    "plan": "decisions",
+    "LimpetError": "errors",
+    "Guest": "guest",
+    "load": "guest",
+    "Image": "image",
+    "Result": "result",
+    "run": "result",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import on first use: a cached ``limpet run`` needs hardly any of it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'limpet' has no attribute {name!r}")
+    return getattr(import_module(f"limpet.{_HOMES[name]}"), name)

@@ -1,123 +1,305 @@
-"""Bundles: one executable ELF file of monitor, guest memory and the plan's record.
-
-The file is its own loader: every region is a ``PT_LOAD`` at the address where the guest will find
-it, so ``execve`` maps it, copy-on-write and shared between instances.  Sources: the System V gABI
-chapters 4 and 5, and Linux ``fs/binfmt_elf.c`` (``ET_EXEC`` segments are mapped where they say).
-"""
+"""``build``: carry out a plan — compile, link, and lay everything into one file."""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Sequence
+import hashlib
+import io
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
-PAGE = 4096
-RECORD_SECTION = ".limpet.record"
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
-_PT_LOAD, _PT_GNU_STACK = 1, 0x6474E551
-_EHDR, _PHDR, _SHDR = 64, 56, 64
+from limpet import contract, elfwriter, layout, toolchain, tree
+from limpet.cache import Cache
+from limpet.errors import BuildError
+from limpet.image import Access
+from limpet.layout import Layout
+from limpet.parts import GUEST_ROOT, guest_sources
+from limpet.decisions import Plan
+from limpet.version import __version__
+
+MONITOR_ROOT = contract.C_ROOT / "monitor"
 
 
 @dataclass(frozen=True)
-class Load:
-    """One segment of the file: ``content`` at ``address``, then zeros up to ``size`` bytes."""
+class Monitor:
+    """The compiled residue of a plan: sections at fixed addresses, and its symbols."""
 
-    name: str
-    address: int
-    size: int
-    content: bytes
-    flags: int  # PF_X 1, PF_W 2, PF_R 4
+    text: bytes
+    constants: bytes
+    symbols: Mapping[str, int]
+    entry: int
 
-
-def _align(value: int) -> int:
-    return -(-value // PAGE) * PAGE
-
-
-def _trim(content: bytes) -> bytes:
-    """Without trailing zero pages: the kernel supplies those."""
-    return content[: _align(len(content.rstrip(b"\0")))]
+    @property
+    def size(self) -> int:
+        """Bytes of code and constants."""
+        return len(self.text) + len(self.constants)
 
 
-def _header(entry: int, phnum: int, shoff: int, shnum: int) -> bytes:
-    ident = b"\x7fELF" + bytes((2, 1, 1, 0)) + bytes(8)
-    return ident + struct.pack(
-        "<HHIQQQIHHHHHH",
-        2,
-        62,
-        1,
-        entry,
-        _EHDR,
-        shoff,
-        0,
-        _EHDR,
-        _PHDR,
-        phnum,
-        _SHDR,
-        shnum,
-        shnum - 1,
+@dataclass(frozen=True)
+class Bundle:
+    """One executable file's bytes, and what they were made from."""
+
+    plan: Plan
+    monitor: Monitor
+    data: bytes
+
+    def write(self, path: Path) -> None:
+        """Put the bundle at ``path``, executable, all of it or nothing.
+
+        Raises:
+            BuildError: the place cannot be written.
+        """
+        write_bundle(path, self.data)
+
+
+def write_bundle(path: Path, data: bytes) -> None:
+    """Write a bundle's bytes to ``path``.
+
+    Raises:
+        BuildError: the place cannot be written.
+    """
+    try:
+        write_executable(path, data)
+    except OSError as error:
+        raise BuildError(
+            f"{path}: cannot be written: {error.strerror}", hint="choose another place with -o"
+        ) from error
+
+
+def write_executable(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` by way of a temporary file beside it."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        os.chmod(name, 0o755)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def build(plan: Plan, cache: Cache | None = None) -> Bundle:
+    """Make the bundle of ``plan``.
+
+    Raises:
+        ToolchainError: the pinned toolchain is missing or broken.
+    """
+    cache = cache or Cache.default()
+    with tempfile.TemporaryDirectory(prefix="limpet-") as name:
+        folder = Path(name)
+        _write_sources(plan, folder)
+        with ThreadPoolExecutor(2) as pool:
+            guest_future = pool.submit(_guest, plan, folder, cache)
+            monitor_future = pool.submit(_monitor, plan, folder)
+            sections, guest_symbols = guest_future.result()
+            text, monitor_symbols, entry = monitor_future.result()
+        stubs = _stubs(plan, cache) if plan.supervisor else b""
+    labels = {**guest_symbols, **monitor_symbols}
+    filters = [each.assemble(labels) for _, each in sorted(plan.filters.items())]
+    monitor = Monitor(text, plan.constants.monitor_bytes(filters), monitor_symbols, entry)
+    record = plan.record(toolchain.version(), __version__)
+    loads = _loads(plan, sections, monitor, stubs)
+    return Bundle(plan, monitor, elfwriter.write(entry, loads, record))
+
+
+def _write_sources(plan: Plan, folder: Path) -> None:
+    for name, text in plan.sources.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    _write_contract(folder)
+
+
+def _write_contract(folder: Path) -> None:
+    (folder / "contract.h").write_text(contract.c_header(), encoding="utf-8")
+    (folder / "tree_format.h").write_text(tree.c_header(), encoding="utf-8")
+
+
+def _include(*folders: Path) -> list[str]:
+    return [f"-I{folder}" for folder in folders]
+
+
+def _libos_digest() -> str:
+    state = hashlib.sha256(toolchain.version().encode())
+    state.update(" ".join(toolchain.FREESTANDING).encode())
+    state.update((contract.c_header() + tree.c_header()).encode())
+    for path in sorted(GUEST_ROOT.rglob("*.[chS]")):
+        state.update(f"{path.relative_to(GUEST_ROOT)}\0".encode() + path.read_bytes())
+    return state.hexdigest()
+
+
+def _compile_libos(folder: Path) -> None:
+    """Compile every file of the library OS into ``folder``."""
+    _write_contract(folder)
+
+    def one(source: Path) -> None:
+        name = str(source.relative_to(GUEST_ROOT)).replace("/", "-") + ".o"
+        flags = ["-O2", *_include(GUEST_ROOT)]
+        toolchain.compile_object(source, folder / name, flags=flags, include=folder)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(one, guest_sources()))
+
+
+def libos_objects(cache: Cache) -> list[Path]:
+    """The library OS's objects, compiled once for every version of it."""
+    return sorted(cache.folder(f"libos-{_libos_digest()}", _compile_libos).glob("*.o"))
+
+
+_GUEST_SCRIPT = """\
+ENTRY(guest_start)
+SECTIONS {{
+  . = {text:#x};
+  .text : {{ KEEP(*(.text.entry)) *(.text .text.*) }}
+  ASSERT(. <= {text_end:#x}, "the library OS's code has outgrown its place")
+  . = {data:#x};
+  .data : {{ *(.data .data.*) }}
+  .bss : {{ *(.bss.entry) *(.bss .bss.* COMMON) }}
+  ASSERT(. <= {data_end:#x}, "the library OS's data has outgrown its place")
+  . = {rodata:#x};
+  .rodata : {{ *(.rodata .rodata.*) }}
+  ASSERT(. <= {rodata_end:#x}, "the library OS's constants have outgrown their place")
+  .got : {{ *(.got .got.*) }}
+  ASSERT(SIZEOF(.got) == 0, "the library OS needs no global offset table")
+  /DISCARD/ : {{ *(.comment .note.* .eh_frame*) }}
+  {symbols}
+}}
+"""
+
+
+def _guest_script(place: Layout) -> str:
+    given = {
+        "guest_info": place.constants,
+        "boot_info": place.boot_info,
+        "trap_frame": place.boot_info + layout.TRAP_FRAME_AT,
+    }
+    return _GUEST_SCRIPT.format(
+        text=place.text,
+        text_end=place.text + layout.LIBOS_TEXT_SIZE,
+        data=place.data,
+        data_end=place.data + layout.LIBOS_DATA_SIZE,
+        rodata=place.rodata,
+        rodata_end=place.rodata + layout.LIBOS_RODATA_SIZE,
+        symbols="\n  ".join(f"{name} = {at:#x};" for name, at in given.items()),
     )
 
 
-def _sections(loads: Sequence[tuple[Load, int, int]], record: tuple[int, int]) -> tuple[bytes, int]:
-    """Section names and headers, for readers such as ``readelf`` and ``limpet audit``."""
-    names = bytearray(b"\0")
-    rows = [bytes(_SHDR)]
-
-    def add(name: str, kind: int, flags: int, address: int, offset: int, size: int) -> None:
-        rows.append(
-            struct.pack("<IIQQQQIIQQ", len(names), kind, flags, address, offset, size, 0, 0, 1, 0)
-        )
-        names.extend(name.encode() + b"\0")
-
-    for load, offset, size in loads:
-        flags = 2 | (1 if load.flags & 2 else 0) | (4 if load.flags & 1 else 0)
-        add(f".{load.name}", 1, flags, load.address, offset, size)
-    add(RECORD_SECTION, 1, 0, 0, *record)
-    at = record[0] + record[1]
-    add(".shstrtab", 3, 0, 0, at, len(names) + len(".shstrtab") + 1)
-    return bytes(names) + b"".join(rows), len(rows)
-
-
-def write(entry: int, loads: Sequence[Load], record: bytes) -> bytes:
-    """The bytes of a bundle that starts at ``entry``."""
-    ordered = sorted(loads, key=lambda load: load.address)
-    phnum = len(ordered) + 1
-    offset = _align(_EHDR + phnum * _PHDR)
-    body, phdrs, placed = bytearray(), bytearray(), []
-    for load in ordered:
-        content = _trim(load.content)
-        phdrs += struct.pack(
-            "<IIQQQQQQ",
-            _PT_LOAD,
-            load.flags,
-            offset,
-            load.address,
-            load.address,
-            len(content),
-            load.size,
-            PAGE,
-        )
-        placed.append((load, offset, len(content)))
-        padded = content.ljust(_align(len(content)), b"\0")
-        body += padded
-        offset += len(padded)
-    phdrs += struct.pack("<IIQQQQQQ", _PT_GNU_STACK, 6, 0, 0, 0, 0, 0, 16)
-    tables, shnum = _sections(placed, (offset, len(record)))
-    shoff = offset + len(record) + len(tables) - shnum * _SHDR
-    head = _header(entry, phnum, shoff, shnum) + bytes(phdrs)
-    return head.ljust(_align(len(head)), b"\0") + bytes(body) + record + tables
+def _guest(plan: Plan, folder: Path, cache: Cache) -> tuple[dict[str, bytes], dict[str, int]]:
+    """Link the library OS for this guest; its sections and symbols."""
+    objects = libos_objects(cache)
+    generated = [folder / "dispatch.o", folder / "gates.o"]
+    flags = ["-O2", *_include(GUEST_ROOT, MONITOR_ROOT)]
+    for each in generated:
+        toolchain.compile_object(each.with_suffix(".c"), each, flags=flags, include=folder)
+    script = folder / "guest.ld"
+    script.write_text(_guest_script(plan.layout), encoding="utf-8")
+    output = folder / "guest.elf"
+    toolchain.link([*generated, *objects], output, script)
+    sections, symbols = _read(output)
+    for name, offset in layout.ENTRY_OFFSETS.items():
+        known = symbols.get(name)
+        if not name.startswith("trap_entry") and known != plan.layout.text + offset:
+            raise BuildError(f"{name} is not where the plan counts on it", hint="report this")
+    return sections, symbols
 
 
-def read_record(data: bytes) -> bytes | None:
-    """The plan's record of a bundle, or ``None`` when ``data`` is not one."""
-    if data[:4] != b"\x7fELF" or len(data) < _EHDR:
-        return None
-    shoff, shnum = struct.unpack_from("<Q", data, 40)[0], struct.unpack_from("<H", data, 60)[0]
-    for index in range(max(0, shnum - 2), shnum):  # the record comes second to last
-        at = shoff + index * _SHDR
-        if at + _SHDR > len(data):
-            return None
-        kind, flags, address, offset, size = struct.unpack_from("<IQQQQ", data, at + 4)
-        if kind == 1 and not flags and not address and data[offset : offset + 1] == b"{":
-            return data[offset : offset + size]
-    return None
+_MONITOR_SCRIPT = """\
+ENTRY(_start)
+SECTIONS {{
+  . = {text:#x};
+  .text : {{ *(.text.start) *(.text .text.*) *(.rodata .rodata.* .data.rel.ro*) }}
+  ASSERT(. <= {end:#x}, "the monitor has outgrown its place")
+  .data : {{ *(.data .data.* .bss .bss.* COMMON) }}
+  ASSERT(SIZEOF(.data) == 0, "a monitor has no writable data")
+  /DISCARD/ : {{ *(.comment .note.* .eh_frame*) }}
+}}
+"""
+
+
+def _monitor(plan: Plan, folder: Path) -> tuple[bytes, dict[str, int], int]:
+    output, target = folder / "monitor.o", folder / "monitor.elf"
+    flags = ["-Os", "-DLIMPET_MONITOR=1", *_include(MONITOR_ROOT)]
+    toolchain.compile_object(folder / "monitor.c", output, flags=flags, include=folder)
+    script = folder / "monitor.ld"
+    end = layout.MONITOR_BASE + layout.MONITOR_SIZE
+    script.write_text(
+        _MONITOR_SCRIPT.format(text=layout.MONITOR_TEXT, end=end), encoding="utf-8"
+    )
+    toolchain.link([output], target, script)
+    sections, symbols = _read(target)
+    return sections[".text"], symbols, symbols["_start"]
+
+
+def _stubs(plan: Plan, cache: Cache) -> bytes:
+    """The ring-0 fault stubs, with the two addresses that they need behind them."""
+
+    def make(folder: Path) -> None:
+        _write_contract(folder)
+        source = GUEST_ROOT / "core" / "stubs.S"
+        toolchain.compile_object(source, folder / "stubs.o", flags=[], include=folder)
+
+    path = cache.folder(f"stubs-{_libos_digest()}", make) / "stubs.o"
+    with path.open("rb") as stream:
+        section = ELFFile(stream).get_section_by_name(".text.stubs")
+        code = bytes(section.data())
+    frame = plan.layout.boot_info + layout.TRAP_FRAME_AT
+    entry = plan.layout.entry("trap_entry_kvm")
+    return code[:-16] + frame.to_bytes(8, "little") + entry.to_bytes(8, "little")
+
+
+def _read(path: Path) -> tuple[dict[str, bytes], dict[str, int]]:
+    elf = ELFFile(io.BytesIO(path.read_bytes()))
+    sections = {
+        section.name: bytes(section.data())
+        for section in elf.iter_sections()
+        if section["sh_flags"] & 2 and section["sh_type"] == "SHT_PROGBITS"
+    }
+    table = elf.get_section_by_name(".symtab")
+    assert isinstance(table, SymbolTableSection)
+    return sections, {symbol.name: symbol["st_value"] for symbol in table.iter_symbols()}
+
+
+def _flags(access: Access) -> int:
+    return (
+        (4 if Access.READ in access else 0)
+        | (2 if Access.WRITE in access else 0)
+        | (1 if Access.EXECUTE in access else 0)
+    )
+
+
+def _loads(
+    plan: Plan, sections: Mapping[str, bytes], monitor: Monitor, stubs: bytes
+) -> Sequence[elfwriter.Load]:
+    place = plan.layout
+    trampolines = plan.rewriting.trampolines.ljust(place.text - place.trampolines, b"\xcc")
+    linked = {
+        "libos_text": trampolines + sections.get(".text", b""),
+        "libos_data": bytes(layout.BOOT_SIZE) + sections.get(".data", b""),
+        "libos_rodata": sections.get(".rodata", b""),
+    }
+    loads = []
+    for region in plan.regions:
+        if region.name in ("arena", "stack"):
+            continue  # mapped by the monitor, without reserving host memory
+        content = linked.get(region.name, region.content)
+        assert content is not None, region.name
+        flags = _flags(region.access)
+        if plan.options.backends == ("kvm",):
+            flags &= ~1  # only the virtual machine executes it
+        loads.append(elfwriter.Load(region.name, region.address, region.size, content, flags))
+    if plan.supervisor:
+        pages = plan.supervisor
+        content = pages.content(stubs)
+        loads.append(elfwriter.Load("supervisor", pages.base, pages.size, content, 6))
+    constants = monitor.constants.ljust(layout.MONITOR_CONSTANTS_SIZE, b"\0")
+    text = constants + monitor.text
+    size = layout.align_up(len(text), layout.PAGE)
+    loads.append(elfwriter.Load("monitor", layout.MONITOR_BASE, size, text, 5))
+    return loads
+
+

@@ -19,7 +19,7 @@ from limpet.version import __version__
 
 if TYPE_CHECKING:
     from limpet.contract import Backend
-    from limpet.plan import Options, Plan
+    from limpet.decisions import Options, Plan
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -157,7 +157,7 @@ class _Job:
             return None
 
     def options(self) -> Options:
-        from limpet.plan import Options
+        from limpet.decisions import Options
 
         return Options(
             backends=self.backends,
@@ -171,7 +171,7 @@ class _Job:
 
     def plan(self, progress: Callable[[str], None]) -> Plan:
         from limpet.guest import load
-        from limpet.plan import plan
+        from limpet.decisions import plan
 
         guest = load(self.app, root=self.root, files=self.files, progress=progress)
         made = plan(guest, self.options())
@@ -188,7 +188,7 @@ class _Job:
         return cache.file(key, self._make)
 
     def _make(self, path: Path) -> None:
-        from limpet.build import build
+        from limpet.bundle import build
 
         started = time.monotonic()
         with _Progress() as progress:
@@ -251,7 +251,7 @@ def run(app: str, arguments: tuple[str, ...], **given: Any) -> None:
 
     The exit status is the guest's own; see docs/exit-status.md for the others.
     """
-    from limpet.start import replace
+    from limpet.exec import replace
 
     path = _Job(app, given).bundle(Cache.default())
     replace(path, [app, *arguments])
@@ -263,7 +263,7 @@ def run(app: str, arguments: tuple[str, ...], **given: Any) -> None:
 @click.argument("app")
 def build(app: str, output: Path | None, **given: Any) -> None:
     """Write the bundle of APP: one executable that needs nothing else."""
-    from limpet.build import write_bundle
+    from limpet.bundle import write_bundle
 
     target = output or Path(Path(app).stem + ".limpet")
     data = _Job(app, given).bundle(Cache.default()).read_bytes()

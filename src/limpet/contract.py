@@ -119,6 +119,7 @@ BOOT_INFO = Struct(
         Field("envc", "u64", "how many environment strings"),
         Field("strings", "u64", "where both lie, each ended by a zero byte"),
         Field("strings_length", "u64", "bytes"),
+        Field("realtime", "u64", "the host's real-time clock at start, nanoseconds since 1970"),
         Field("tsc_khz", "u64", "rate of the TSC, 0 when the host did not say"),
         Field("random", "u8", "fresh random bytes", count=16),
         Field("stdio", "stdio_info", "standard input, output, error", count=3),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from limpet.image import Access
-from limpet.plan import Plan
+from limpet.decisions import Plan
 
 
 def _rights(access: Access) -> str:

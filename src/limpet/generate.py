@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from limpet.constants import Constants
     from limpet.layout import Layout
     from limpet.machine import Supervisor
-    from limpet.plan import Options
+    from limpet.decisions import Options
     from limpet.seccomp import Filter
 
 
@@ -33,6 +33,8 @@ def gates_c(chosen: Sequence[Hypercall], backends: Sequence[Backend]) -> str:
             "\nstatic void out(u16 port, void *block) {\n"
             '    __asm__ volatile("outl %0, %1" ::"a"((u32)(u64)block), "Nd"(port) : "memory");\n}\n'
         )
+    has_clock = any(call.name == "wait" for call in chosen)
+    text += f"\nconst bool guest_has_clock = {str(has_clock).lower()};\n"
     return text + "".join(_gate(call, call in chosen, backends) for call in hypercalls())
 
 
@@ -87,6 +89,7 @@ def plan_h(
     lines += [f"#define FILTER_{b.upper()}_LENGTH {f.length}\n" for b, f in sorted(filters.items())]
     lines.append(f"#define KVM_XCRS_SET {int('KVM_XCRS' in addresses)}\n")
     lines.append(f"#define TIMEOUT_MS {options.timeout}\n")
+    lines.append(f"#define MAX_OUTPUT {options.max_output}UL\n")
     lines.append(f'#define PASSED_ENVIRONMENT "{passed}"\n')
     return "/* Generated: what the plan decided for this monitor. */\n" + "".join(lines)
 
@@ -98,6 +101,8 @@ def monitor_c(chosen: Sequence[Hypercall], options: Options) -> str:
     if options.timeout:
         text += '#include "stub.h"\nHOST_STUB_DEFINE(timeout, write)\n'
         text += "HOST_STUB_DEFINE(timeout, exit_group)\n"
+    if options.max_output:
+        text += '#include "supervise.c"\n'
     text += '#include "start.c"\n'
     if "kvm" in options.backends:
         text += '#include "guest_range.h"\n'
@@ -107,7 +112,7 @@ def monitor_c(chosen: Sequence[Hypercall], options: Options) -> str:
             text += '#include "no_kvm.c"\n'
     if "process" in options.backends:
         text += '#include "process.c"\n'
-    return text + _main(options.backends)
+    return text + _main(options)
 
 
 def _serve(chosen: Sequence[Hypercall]) -> str:
@@ -133,7 +138,9 @@ def _serve(chosen: Sequence[Hypercall]) -> str:
     )
 
 
-def _main(backends: Sequence[Backend]) -> str:
+def _main(options: Options) -> str:
+    backends = options.backends
+    supervise = "    supervise();\n" if options.max_output else ""
     both = (
         "    int kvm_fd = open_kvm();\n    if (kvm_fd == KVM_FD)\n        run_kvm();\n"
         "    run_process();\n"
@@ -145,7 +152,7 @@ def _main(backends: Sequence[Backend]) -> str:
     body = both if len(backends) == 2 else kvm if "kvm" in backends else "    run_process();\n"
     return (
         "\n_Noreturn void monitor_main(u64 *stack);\n_Noreturn void monitor_main(u64 *stack) {\n"
-        f"    prepare(stack);\n{body}}}\n\n"
+        f"    close_all();\n{supervise}    prepare(stack);\n{body}}}\n\n"
         '__asm__(".section .text.start\\n.globl _start\\n_start:\\n"\n'
         '        "mov %rsp, %rdi\\nand $-16, %rsp\\ncall monitor_main\\n");\n'
     )

@@ -61,6 +61,8 @@ void say(const char *text);             /* to the host's standard error, best ef
 /* Time (parts/clock).  Nanoseconds. */
 u64 clock_monotonic(void);
 u64 clock_realtime(void);
+u64 file_time(void); /* for time stamps: the start, where the guest cannot ask the time */
+extern const bool guest_has_clock; /* generated: the plan has the hypercall for it */
 
 /* Entropy (parts/entropy): from a generator seeded by the host. */
 void entropy_fill(void *to, u64 n);

@@ -119,12 +119,22 @@ static void start_timeout(void) {
 }
 #endif
 
-static void prepare(u64 *stack) {
+static void take_time(void) {
+    struct timespec now = {0, 0};
+    host3(NR_CLOCK_GETTIME, CLOCK_REALTIME, (long)&now, 0);
+    BOOT->realtime = (u64)(now.seconds * 1000000000 + now.nanoseconds);
+}
+
+static void close_all(void) {
     host3(NR_CLOSE_RANGE, 3, 0xffffffffL, 0);
+}
+
+static void prepare(u64 *stack) {
     map_memory(ARENA_LO, ARENA_HI);
     map_memory(STACK_LO, STACK_HI);
     take_arguments(stack);
     look_at_stdio();
+    take_time();
 #if TIMEOUT_MS
     start_timeout();
 #endif

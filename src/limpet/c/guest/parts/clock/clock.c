@@ -77,6 +77,10 @@ u64 clock_realtime(void) {
     return now + (u64)realtime_ahead;
 }
 
+u64 file_time(void) {
+    return guest_has_clock ? clock_realtime() : boot_info.realtime;
+}
+
 enum { MONOTONIC_RAW = 4, REALTIME_COARSE = 5, MONOTONIC_COARSE = 6, BOOTTIME = 7,
        REALTIME_ALARM = 8, BOOTTIME_ALARM = 9, TAI = 11, PROCESS_CPU = 2, THREAD_CPU = 3 };
 

@@ -123,7 +123,7 @@ long sys_readlink(long path, long to, long size) {
 
 static long change_mode(struct node *node, long mode) {
     node->mode = (node->mode & S_IFMT) | ((u32)mode & 07777);
-    node->changed = (s64)clock_realtime();
+    node->changed = (s64)file_time();
     return 0;
 }
 
@@ -155,7 +155,7 @@ static long change_owner(struct node *node, long user, long group) {
         node->gid = (u32)group;
     if (is_regular(node) && node->mode & 0111)
         node->mode &= ~06000U; /* chown(2): the set-ID bits go */
-    node->changed = (s64)clock_realtime();
+    node->changed = (s64)file_time();
     return 0;
 }
 
@@ -185,7 +185,7 @@ static long set_time(s64 *to, const struct linux_timespec *time) {
     if (time->nanoseconds == UTIME_OMIT)
         return 0;
     if (time->nanoseconds == UTIME_NOW) {
-        *to = (s64)clock_realtime();
+        *to = (s64)file_time();
         return 0;
     }
     if (time->nanoseconds < 0 || time->nanoseconds >= NANOSECONDS)
@@ -201,7 +201,7 @@ static long set_times(struct node *node, const struct linux_timespec *times) {
     if (!error)
         error = set_time(&node->modified, &times[1]);
     if (!error)
-        node->changed = (s64)clock_realtime();
+        node->changed = (s64)file_time();
     return error;
 }
 

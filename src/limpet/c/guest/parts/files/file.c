@@ -4,7 +4,7 @@
 #define TREE_DEVICE 0x16UL
 
 void touch_modified(struct node *node) {
-    node->modified = node->changed = (s64)clock_realtime();
+    node->modified = node->changed = (s64)file_time();
 }
 
 static struct linux_timespec split(s64 nanoseconds) {

@@ -114,7 +114,7 @@ static long remove_name(struct walked *walked) {
     struct entry *entry = directory_find(walked->parent, walked->name, walked->length);
     if (!entry)
         return -ENOENT;
-    entry->node->changed = (s64)clock_realtime();
+    entry->node->changed = (s64)file_time();
     directory_remove(walked->parent, entry);
     touch_modified(walked->parent);
     return 0;

@@ -25,7 +25,7 @@ struct node *node_new(u32 mode) {
         return NULL;
     node->mode = mode;
     node->ino = ++next_ino;
-    node->accessed = node->modified = node->changed = (s64)clock_realtime();
+    node->accessed = node->modified = node->changed = (s64)file_time();
     return node;
 }
 

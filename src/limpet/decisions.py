@@ -22,7 +22,7 @@ from limpet.layout import Layout, Region
 from limpet.parts import SystemCall, served
 from limpet.rewrite import Rewriting, rewrite
 from limpet.seccomp import KILL_PROCESS, TRAP, Filter, Rule
-from limpet.sites import Scan
+from limpet.sites import Scan, Site
 from limpet.syscalls import NAMES
 
 DEFAULT_MEMORY = 256 << 20
@@ -137,7 +137,7 @@ def plan(guest: Guest, options: Options | None = None) -> Plan:
         memory=options.memory,
     )
     rewriting = _rewriting(image, scan, place, options)
-    calls, decisions = _system_calls(scan)
+    calls, decisions = _system_calls(scan, image)
     hypercalls = _hypercalls(calls)
     regions = _regions(image, place, rewriting, fixed, guest)
     pages = _supervisor(place, regions, hypercalls) if "kvm" in options.backends else None
@@ -201,15 +201,38 @@ def _rewriting(image: Image, scan: Scan, place: Layout, options: Options) -> Rew
     return rewriting
 
 
-def _system_calls(scan: Scan) -> tuple[tuple[SystemCall, ...], list[Decision]]:
-    known, decisions = served(), []
+DEAD_FUNCTIONS = ("__init_libc",)
+_DEAD_WHY = "only in musl's __init_libc, for set-user-ID programs, which no guest is"
+
+
+def _is_dead(site: Site, image: Image) -> bool:
+    """Whether a site is in code that no guest runs: musl looks there at AT_SECURE first."""
+    return any(
+        symbol.address <= site.address < symbol.address + symbol.size
+        for symbol in image.symbols
+        if symbol.name in DEAD_FUNCTIONS
+    )
+
+
+def _system_calls(
+    scan: Scan, image: Image
+) -> tuple[tuple[SystemCall, ...], list[Decision]]:
+    known = served()
+    decisions: list[Decision] = []
     numbers: dict[int, str] = {}
     if scan.unresolved:
         why = f"{len(scan.unresolved)} sites have a number that only shows at run time"
         numbers = dict.fromkeys(known, why)
     for site in scan.sites:
         for number in site.numbers:
-            numbers[number] = f"called at {site.address:#x}"
+            if _is_dead(site, image):
+                numbers.setdefault(number, "")
+            else:
+                numbers[number] = f"called at {site.address:#x}"
+    dead = [number for number, why in numbers.items() if not why]
+    for number in dead:
+        del numbers[number]
+        decisions.append(Decision("system call", NAMES[number], False, _DEAD_WHY))
     for name in ALWAYS_CALLS:
         number = next(number for number, call in known.items() if call.name == name)
         numbers.setdefault(number, "every guest can end")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from limpet.build import Bundle, write_executable
+from limpet.bundle import Bundle, write_executable
 from limpet.errors import RunError
 
 

@@ -1,0 +1,123 @@
+"""Bundles: one executable ELF file of monitor, guest memory and the plan's record.
+
+The file is its own loader: every region is a ``PT_LOAD`` at the address where the guest will find
+it, so ``execve`` maps it, copy-on-write and shared between instances.  Sources: the System V gABI
+chapters 4 and 5, and Linux ``fs/binfmt_elf.c`` (``ET_EXEC`` segments are mapped where they say).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+PAGE = 4096
+RECORD_SECTION = ".limpet.record"
+
+_PT_LOAD, _PT_GNU_STACK = 1, 0x6474E551
+_EHDR, _PHDR, _SHDR = 64, 56, 64
+
+
+@dataclass(frozen=True)
+class Load:
+    """One segment of the file: ``content`` at ``address``, then zeros up to ``size`` bytes."""
+
+    name: str
+    address: int
+    size: int
+    content: bytes
+    flags: int  # PF_X 1, PF_W 2, PF_R 4
+
+
+def _align(value: int) -> int:
+    return -(-value // PAGE) * PAGE
+
+
+def _trim(content: bytes) -> bytes:
+    """Without trailing zero pages: the kernel supplies those."""
+    return content[: _align(len(content.rstrip(b"\0")))]
+
+
+def _header(entry: int, phnum: int, shoff: int, shnum: int) -> bytes:
+    ident = b"\x7fELF" + bytes((2, 1, 1, 0)) + bytes(8)
+    return ident + struct.pack(
+        "<HHIQQQIHHHHHH",
+        2,
+        62,
+        1,
+        entry,
+        _EHDR,
+        shoff,
+        0,
+        _EHDR,
+        _PHDR,
+        phnum,
+        _SHDR,
+        shnum,
+        shnum - 1,
+    )
+
+
+def _sections(loads: Sequence[tuple[Load, int, int]], record: tuple[int, int]) -> tuple[bytes, int]:
+    """Section names and headers, for readers such as ``readelf`` and ``limpet audit``."""
+    names = bytearray(b"\0")
+    rows = [bytes(_SHDR)]
+
+    def add(name: str, kind: int, flags: int, address: int, offset: int, size: int) -> None:
+        rows.append(
+            struct.pack("<IIQQQQIIQQ", len(names), kind, flags, address, offset, size, 0, 0, 1, 0)
+        )
+        names.extend(name.encode() + b"\0")
+
+    for load, offset, size in loads:
+        flags = 2 | (1 if load.flags & 2 else 0) | (4 if load.flags & 1 else 0)
+        add(f".{load.name}", 1, flags, load.address, offset, size)
+    add(RECORD_SECTION, 1, 0, 0, *record)
+    at = record[0] + record[1]
+    add(".shstrtab", 3, 0, 0, at, len(names) + len(".shstrtab") + 1)
+    return bytes(names) + b"".join(rows), len(rows)
+
+
+def write(entry: int, loads: Sequence[Load], record: bytes) -> bytes:
+    """The bytes of a bundle that starts at ``entry``."""
+    ordered = sorted(loads, key=lambda load: load.address)
+    phnum = len(ordered) + 1
+    offset = _align(_EHDR + phnum * _PHDR)
+    body, phdrs, placed = bytearray(), bytearray(), []
+    for load in ordered:
+        content = _trim(load.content)
+        phdrs += struct.pack(
+            "<IIQQQQQQ",
+            _PT_LOAD,
+            load.flags,
+            offset,
+            load.address,
+            load.address,
+            len(content),
+            load.size,
+            PAGE,
+        )
+        placed.append((load, offset, len(content)))
+        padded = content.ljust(_align(len(content)), b"\0")
+        body += padded
+        offset += len(padded)
+    phdrs += struct.pack("<IIQQQQQQ", _PT_GNU_STACK, 6, 0, 0, 0, 0, 0, 16)
+    tables, shnum = _sections(placed, (offset, len(record)))
+    shoff = offset + len(record) + len(tables) - shnum * _SHDR
+    head = _header(entry, phnum, shoff, shnum) + bytes(phdrs)
+    return head.ljust(_align(len(head)), b"\0") + bytes(body) + record + tables
+
+
+def read_record(data: bytes) -> bytes | None:
+    """The plan's record of a bundle, or ``None`` when ``data`` is not one."""
+    if data[:4] != b"\x7fELF" or len(data) < _EHDR:
+        return None
+    shoff, shnum = struct.unpack_from("<Q", data, 40)[0], struct.unpack_from("<H", data, 60)[0]
+    for index in range(max(0, shnum - 2), shnum):  # the record comes second to last
+        at = shoff + index * _SHDR
+        if at + _SHDR > len(data):
+            return None
+        kind, flags, address, offset, size = struct.unpack_from("<IQQQQ", data, at + 4)
+        if kind == 1 and not flags and not address and data[offset : offset + 1] == b"{":
+            return data[offset : offset + size]
+    return None
