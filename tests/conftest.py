@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import limpet
 import pytest
+
+import limpet
 from limpet.contract import Backend
 from limpet.host import kvm_problem
 
@@ -53,7 +54,11 @@ class Made:
 
 
 def execute(
-    argv: Sequence[str], path: Path, stdin: bytes = b"", timeout: float = 60, cwd: Path | None = None
+    argv: Sequence[str],
+    path: Path,
+    stdin: bytes = b"",
+    timeout: float = 60,
+    cwd: Path | None = None,
 ) -> Ran:
     """Run ``path`` as ``argv`` with an empty environment."""
     done = subprocess.run(
@@ -94,7 +99,9 @@ class Maker:
         whole = (key, backend, tuple(sorted(options.items())))
         if whole not in self._made:
             chosen = replace(limpet.Options(backends=(backend,)), **options)  # type: ignore[arg-type]
-            chosen = replace(chosen, rewrite=chosen.rewrite and "LIMPET_NO_REWRITE" not in os.environ)
+            chosen = replace(
+                chosen, rewrite=chosen.rewrite and "LIMPET_NO_REWRITE" not in os.environ
+            )
             path = self._folder / f"bundle{len(self._made)}"
             limpet.build(limpet.plan(self._guests[key], chosen)).write(path)
             self._made[whole] = Made(path, name or program.name)

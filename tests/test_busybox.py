@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from limpet.contract import Backend
-
 from conftest import BUSYBOX, Made, Maker, execute, need
+
+from limpet.contract import Backend
 
 INVOCATIONS = """
 echo hello world

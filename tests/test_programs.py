@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-from limpet.contract import Backend
-
 import programs
+import pytest
 from conftest import Made, Maker, execute
+
+from limpet.contract import Backend
 
 SHELLS = ("bash", "mksh-klibc", "mksh-musl", "zsh")
 SCRIPT = """
@@ -24,7 +24,9 @@ exit 9
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_shell(make: Maker, backend: Backend, shell: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_shell(
+    make: Maker, backend: Backend, shell: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """A script with functions, loops, files and patterns, in four shells on three libcs."""
     root = tmp_path_factory.mktemp("shell")
     (root / "data").mkdir()

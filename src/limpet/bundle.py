@@ -16,11 +16,11 @@ from elftools.elf.sections import SymbolTableSection
 
 from limpet import contract, elfwriter, layout, toolchain, tree
 from limpet.cache import Cache
+from limpet.decisions import Plan
 from limpet.errors import BuildError
 from limpet.image import Access
 from limpet.layout import Layout
 from limpet.parts import GUEST_ROOT, guest_sources
-from limpet.decisions import Plan
 from limpet.version import __version__
 
 MONITOR_ROOT = contract.C_ROOT / "monitor"
@@ -227,9 +227,7 @@ def _monitor(plan: Plan, folder: Path) -> tuple[bytes, dict[str, int], int]:
     toolchain.compile_object(folder / "monitor.c", output, flags=flags, include=folder)
     script = folder / "monitor.ld"
     end = layout.MONITOR_BASE + layout.MONITOR_SIZE
-    script.write_text(
-        _MONITOR_SCRIPT.format(text=layout.MONITOR_TEXT, end=end), encoding="utf-8"
-    )
+    script.write_text(_MONITOR_SCRIPT.format(text=layout.MONITOR_TEXT, end=end), encoding="utf-8")
     toolchain.link([output], target, script)
     sections, symbols = _read(target)
     return sections[".text"], symbols, symbols["_start"]
@@ -246,6 +244,7 @@ def _stubs(plan: Plan, cache: Cache) -> bytes:
     path = cache.folder(f"stubs-{_libos_digest()}", make) / "stubs.o"
     with path.open("rb") as stream:
         section = ELFFile(stream).get_section_by_name(".text.stubs")
+        assert section is not None, "stubs.S has its code there"
         code = bytes(section.data())
     frame = plan.layout.boot_info + layout.TRAP_FRAME_AT
     entry = plan.layout.entry("trap_entry_kvm")
@@ -301,5 +300,3 @@ def _loads(
     size = layout.align_up(len(text), layout.PAGE)
     loads.append(elfwriter.Load("monitor", layout.MONITOR_BASE, size, text, 5))
     return loads
-
-

@@ -39,12 +39,12 @@ def _duration(text: str) -> int:
     return max(1, round(float(match[1]) * scale))
 
 
-class _Parsed(click.ParamType):
+class _Parsed(click.ParamType[int]):
     def __init__(self, name: str, parse: Callable[[str], int]) -> None:
         self.name = name
         self._parse = parse
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         return value if isinstance(value, int) else self._parse(value)
 
 
@@ -170,8 +170,8 @@ class _Job:
         )
 
     def plan(self, progress: Callable[[str], None]) -> Plan:
-        from limpet.guest import load
         from limpet.decisions import plan
+        from limpet.guest import load
 
         guest = load(self.app, root=self.root, files=self.files, progress=progress)
         made = plan(guest, self.options())

@@ -32,7 +32,15 @@ do that no in-kernel KVM device answers; without an irqchip there is none."""
 MAX_TRANSFER = 1 << 20
 """The most bytes one console hypercall moves."""
 
-_FORMATS = {"u8": "B", "u16": "H", "u32": "I", "s32": "i", "u64": "Q", "s64": "q", "guest_addr": "Q"}
+_FORMATS = {
+    "u8": "B",
+    "u16": "H",
+    "u32": "I",
+    "s32": "i",
+    "u64": "Q",
+    "s64": "q",
+    "guest_addr": "Q",
+}
 
 
 @dataclass(frozen=True)

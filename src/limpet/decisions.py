@@ -214,9 +214,7 @@ def _is_dead(site: Site, image: Image) -> bool:
     )
 
 
-def _system_calls(
-    scan: Scan, image: Image
-) -> tuple[tuple[SystemCall, ...], list[Decision]]:
+def _system_calls(scan: Scan, image: Image) -> tuple[tuple[SystemCall, ...], list[Decision]]:
     known = served()
     decisions: list[Decision] = []
     numbers: dict[int, str] = {}
@@ -269,7 +267,9 @@ def _regions(
     read, write, execute = Access.READ, Access.WRITE, Access.EXECUTE
     regions = [_patched(region, rewriting) for region in place.image]
 
-    def add(name: str, low: int, high: int, access: Access, content: bytes | None, why: str) -> None:
+    def add(
+        name: str, low: int, high: int, access: Access, content: bytes | None, why: str
+    ) -> None:
         size = layout.align_up(high - low, layout.PAGE)
         regions.append(Region(name, low, size, access, content, why))
 
@@ -279,7 +279,14 @@ def _regions(
     why = "boot_info, then the library OS's data and the stack for signals"
     add("libos_data", place.state, place.state_end, read | write, None, why)
     why = "constants for the library OS: guest_info, environment, symbols"
-    add("constants", place.constants, place.rodata, read, fixed.guest_bytes(image, place, guest), why)
+    add(
+        "constants",
+        place.constants,
+        place.rodata,
+        read,
+        fixed.guest_bytes(image, place, guest),
+        why,
+    )
     rodata_end = place.rodata + layout.LIBOS_RODATA_SIZE
     add("libos_rodata", place.rodata, rodata_end, read, None, "the library OS's constants")
     if guest.tree.data:

@@ -20,4 +20,6 @@ def replace(path: Path, argv: Sequence[str]) -> None:
     try:
         os.execv(path, list(argv))
     except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be started: {error}", hint="delete it and try again") from error
+        raise RunError(
+            f"{path}: cannot be started: {error}", hint="delete it and try again"
+        ) from error

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from limpet.image import Access
 from limpet.decisions import Plan
+from limpet.image import Access
 
 
 def _rights(access: Access) -> str:
@@ -98,7 +98,7 @@ def as_text(plan: Plan) -> str:
         f"memory    {plan.options.memory >> 20} MiB",
     ]
     lines += [f"warning   {warning}" for warning in plan.warnings]
-    lines += ["", "system call sites"] + _site_lines(data["sites"])
+    lines += ["", "system call sites", *_site_lines(data["sites"])]
     for subject in ("system call", "hypercall"):
         for included in (True, False):
             head = f"{subject}s {'in' if included else 'out'}"

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from limpet import layout
 from limpet.contract import Backend, Hypercall, hypercalls
-from limpet.parts import dispatch_c as dispatch_c
 
 if TYPE_CHECKING:
     from limpet.constants import Constants
+    from limpet.decisions import Options
     from limpet.layout import Layout
     from limpet.machine import Supervisor
-    from limpet.decisions import Options
     from limpet.seccomp import Filter
 
 

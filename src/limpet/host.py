@@ -92,7 +92,9 @@ def _auxiliary(kind: int) -> int:
 def _fsgsbase_check() -> Check:
     ok = bool(_auxiliary(_AT_HWCAP2) & _HWCAP2_FSGSBASE)
     detail = "programs may set FS base themselves" if ok else "FSGSBASE is off"
-    return Check("FSGSBASE", ok, detail, "needs a CPU of 2013 or later and no nofsgsbase", "process")
+    return Check(
+        "FSGSBASE", ok, detail, "needs a CPU of 2013 or later and no nofsgsbase", "process"
+    )
 
 
 def _mmap_check() -> Check:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import io
+import itertools
 import os
 import stat
 import struct
@@ -217,7 +218,9 @@ def _identify(data: bytes, name: str) -> None:
         if data.startswith(magic):
             raise ImageError(f"{name}: not an ELF file but {what}", hint=hint)
     if not data.startswith(b"\x7fELF"):
-        raise ImageError(f"{name}: not an ELF file", hint="give a static Linux program or a .c file")
+        raise ImageError(
+            f"{name}: not an ELF file", hint="give a static Linux program or a .c file"
+        )
     if len(data) < 20 or (data[4] == 2 and len(data) < _HEADER.size):
         raise ImageError(f"{name}: truncated in the ELF header", hint="copy or build it again")
     if data[5] != 1:
@@ -268,7 +271,9 @@ def _refuse_dynamic(data: bytes, name: str, headers: list[_ProgramHeader], entry
                 f"{name}: dynamically linked (interpreter {interpreter})", hint=_STATIC_HINT
             )
     if not entry:
-        raise ImageError(f"{name}: no entry point: a shared library?", hint="link it into a program")
+        raise ImageError(
+            f"{name}: no entry point: a shared library?", hint="link it into a program"
+        )
 
 
 def _refuse_solo5(data: bytes, name: str, headers: list[_ProgramHeader]) -> None:
@@ -341,7 +346,7 @@ def _check_segment(data: bytes, what: str, each: _ProgramHeader, *, is_pie: bool
 
 
 def _check_neighbours(name: str, segments: list[Segment]) -> None:
-    for lower, upper in zip(segments, segments[1:], strict=False):
+    for lower, upper in itertools.pairwise(segments):
         if upper.address < lower.end:
             raise ImageError(
                 f"{name}: segments overlap at {upper.address:#x}", hint="build it again"
@@ -362,7 +367,9 @@ def _check_entry(name: str, entry: int, segments: tuple[Segment, ...]) -> None:
             if Access.EXECUTE in each.access:
                 return
             break
-    raise ImageError(f"{name}: the entry point {entry:#x} is not in its code", hint="build it again")
+    raise ImageError(
+        f"{name}: the entry point {entry:#x} is not in its code", hint="build it again"
+    )
 
 
 def _phdr_address(headers: list[_ProgramHeader], phoff: int, size: int) -> int | None:

@@ -182,9 +182,7 @@ def stack_size(memory: int) -> int:
     return size // LARGE_PAGE * LARGE_PAGE if size >= LARGE_PAGE else align_up(size, PAGE)
 
 
-def lay_out(
-    image: Image, *, trampolines: int, constants: int, tree: int, memory: int
-) -> Layout:
+def lay_out(image: Image, *, trampolines: int, constants: int, tree: int, memory: int) -> Layout:
     """Place everything behind the program.
 
     Args:

@@ -49,4 +49,3 @@ def run(
         raise RunError(f"{bundle}: cannot be started: {error.strerror}") from error
     status = done.returncode if done.returncode >= 0 else 128 - done.returncode
     return Result(status, done.stdout, done.stderr)
-

@@ -86,7 +86,9 @@ def _near(source: int, target: int) -> bytes:
 
 
 _FLAGS_WRITERS = frozenset({"cmp", "test", "add", "sub", "and", "or", "xor", "neg"})
-_FLAGS_NEUTRAL = frozenset({"mov", "movsxd", "movabs", "lea", "push", "pop", "nop", "movzx", "cdqe"})
+_FLAGS_NEUTRAL = frozenset(
+    {"mov", "movsxd", "movabs", "lea", "push", "pop", "nop", "movzx", "cdqe"}
+)
 _FLAGS_DEAD = frozenset({"ret", "call", "syscall", "ud2", "hlt"})
 
 
@@ -164,8 +166,10 @@ def _call(at: int, back: int, entry: int) -> bytes:
     return b"\xb9" + struct.pack("<I", back) + _near(at + 5, entry)
 
 
-_NOPS = rb"(?:(?:\x66*\x2e\x0f\x1f\x84\x00....)|(?:\x66?\x0f\x1f\x84\x00....)|\x0f\x1f\x80...." \
+_NOPS = (
+    rb"(?:(?:\x66*\x2e\x0f\x1f\x84\x00....)|(?:\x66?\x0f\x1f\x84\x00....)|\x0f\x1f\x80...."
     rb"|\x66?\x0f\x1f\x44\x00\x00|\x0f\x1f\x40\x00|\x0f\x1f\x00|\x66\x90|\x90|\xcc)"
+)
 _PADDING = re.compile(rb"(?<=\xc3)(" + _NOPS + rb"+)", re.DOTALL)
 
 

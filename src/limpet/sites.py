@@ -165,7 +165,9 @@ class _Finder:
         found = set()
         for target in range(address - _LOOK_BACK, address + _LOOK_BACK):
             sources = self.near_branches.get(target, ())
-            if target in self.named or any(self._jumps(segment, s, target, address) for s in sources):
+            if target in self.named or any(
+                self._jumps(segment, s, target, address) for s in sources
+            ):
                 found.add(target)
         start = max(0, address - segment.address - 2 * _LOOK_BACK)
         stop = address - segment.address + 2 * _LOOK_BACK
@@ -278,7 +280,9 @@ def _may_write(each: Instruction, register: str) -> bool:
         return False
     if register == "a" and each.mnemonic.startswith(_IMPLICIT_A):
         return True
-    if register in ("c", "si", "di", "d") and each.mnemonic.startswith(("rep", "movs", "stos", "mul")):
+    if register in ("c", "si", "di", "d") and each.mnemonic.startswith(
+        ("rep", "movs", "stos", "mul")
+    ):
         return True
     if each.mnemonic in ("xchg", "mul", "imul", "div", "idiv", "xadd"):
         return True  # whatever it writes, no constant comes of it
@@ -315,7 +319,8 @@ def _immediates(code: bytes, low: int, high: int) -> set[int]:
     if high >= 1 << 32:
         return set()
     tops = b"".join(
-        re.escape(bytes([top])) for top in sorted({b >> 16 & 0xFF for b in range(low, high, 1 << 15)})
+        re.escape(bytes([top]))
+        for top in sorted({b >> 16 & 0xFF for b in range(low, high, 1 << 15)})
     )
     upper = {value >> 24 for value in (low, high)}
     classes = b"".join(re.escape(bytes([each])) for each in sorted(upper))

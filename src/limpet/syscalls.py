@@ -44,7 +44,7 @@ _FROM_0 = """
     seccomp getrandom memfd_create kexec_file_load bpf execveat userfaultfd membarrier mlock2
     copy_file_range preadv2 pwritev2 pkey_mprotect pkey_alloc pkey_free statx io_pgetevents rseq
     uretprobe uprobe
-""".split()
+"""
 
 _FROM_424 = """
     pidfd_send_signal io_uring_setup io_uring_enter io_uring_register open_tree move_mount fsopen
@@ -55,10 +55,10 @@ _FROM_424 = """
     futex_requeue statmount listmount lsm_get_self_attr lsm_set_self_attr lsm_list_modules mseal
     setxattrat getxattrat listxattrat removexattrat open_tree_attr file_getattr file_setattr
     listns rseq_slice_yield
-""".split()
+"""
 
 NAMES: Mapping[int, str] = MappingProxyType(
-    dict(enumerate(_FROM_0)) | dict(enumerate(_FROM_424, start=424))
+    dict(enumerate(_FROM_0.split())) | dict(enumerate(_FROM_424.split(), start=424))
 )
 """Name by number."""
 

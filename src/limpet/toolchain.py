@@ -68,13 +68,31 @@ def compile_object(source: Path, output: Path, *, flags: Sequence[str], include:
     Raises:
         ToolchainError: it does not compile, which is a fault of Limpet.
     """
-    argv = [zig(), "cc", *FREESTANDING, *flags, "-I", include, "-c", source, "-o", output]
+    argv: list[str | Path] = [
+        zig(),
+        "cc",
+        *FREESTANDING,
+        *flags,
+        "-I",
+        include,
+        "-c",
+        source,
+        "-o",
+        output,
+    ]
     _expect(run(argv, timeout=COMPILE_TIMEOUT, check=False), f"cannot compile {source.name}")
 
 
 def link(objects: Sequence[Path], output: Path, script: Path, *flags: str) -> None:
     """Link objects at fixed addresses as ``script`` says, dropping what nothing reaches."""
-    argv = [zig(), "ld.lld", "-nostdlib", "-static", "--gc-sections", "--build-id=none"]
+    argv: list[str | Path] = [
+        zig(),
+        "ld.lld",
+        "-nostdlib",
+        "-static",
+        "--gc-sections",
+        "--build-id=none",
+    ]
     argv += ["-z", "noexecstack", "--no-dynamic-linker", *flags, "-T", script, "-o", output]
     completed = run([*argv, *objects], timeout=COMPILE_TIMEOUT, check=False)
     _expect(completed, f"cannot link {output.name}")
@@ -86,7 +104,7 @@ def compile_program(sources: Sequence[Path], output: Path, flags: Sequence[str] 
     Raises:
         CompileError: with the compiler's own words.
     """
-    argv = [zig(), "cc", *GUEST_PROGRAM, *flags, *sources, "-o", output]
+    argv: list[str | Path] = [zig(), "cc", *GUEST_PROGRAM, *flags, *sources, "-o", output]
     completed = run(argv, timeout=COMPILE_TIMEOUT, check=False)
     if completed.code != 0:
         names = ", ".join(str(source) for source in sources)

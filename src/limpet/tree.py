@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -239,7 +238,10 @@ def _encode(top: _Node) -> Tree:
         name_offsets.append(names_at + len(names))
         names += each.node.name + b"\0"
     inodes = list(_inodes(placed))
-    links = [inodes.count(inode) if node.node.source else 1 for inode, node in zip(inodes, placed, strict=True)]
+    links = [
+        inodes.count(inode) if node.node.source else 1
+        for inode, node in zip(inodes, placed, strict=True)
+    ]
     data = bytearray(-(-(names_at + len(names)) // 16) * 16)
     records = bytearray()
     offsets: dict[int, int] = {}

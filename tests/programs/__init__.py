@@ -75,7 +75,16 @@ def _skip(name: str, why: str) -> None:
 
 def _make(name: str, output: Path) -> None:
     flags = _quickjs_flags() if name == "quickjs" else _COMPILED[name]
-    argv = ["gcc", "-O2", "-w", "-static", "-o", output, HERE / f"{name}.c", *flags]
+    argv: list[str | Path] = [
+        "gcc",
+        "-O2",
+        "-w",
+        "-static",
+        "-o",
+        output,
+        HERE / f"{name}.c",
+        *flags,
+    ]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
         _skip(name, done.stderr[-300:])
@@ -88,14 +97,14 @@ def _quickjs_flags() -> list[str]:
         _fetch(name, version, digest)
     source = folder / "upstream-quickjs"
     parts = ("quickjs", "libbf", "libregexp", "libunicode", "cutils")
-    define = ["-DCONFIG_VERSION=\"0\"", "-DCONFIG_BIGNUM", "-D_GNU_SOURCE"]
+    define = ['-DCONFIG_VERSION="0"', "-DCONFIG_BIGNUM", "-D_GNU_SOURCE"]
     return [*define, f"-I{source}", *(str(source / f"{each}.c") for each in parts), "-lm"]
 
 
 def _fetch(name: str, version: str, digest: str) -> None:
     """Bring a source archive from PyPI, check its hash, and unpack it."""
     argv = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:"]
-    argv += ["--no-build-isolation", "-d", str(CACHE), f"{name}=={version}"]
+    argv += ["-d", str(CACHE), f"{name}=={version}"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     archive = CACHE / f"{name}-{version}.tar.gz"
     if not archive.exists():
@@ -111,8 +120,20 @@ def python_tree(destination: Path) -> Path:
     library = destination / "usr" / "lib" / "python3.11"
     if not library.exists():
         ignore = shutil.ignore_patterns(
-            "__pycache__", "test", "idlelib", "lib2to3", "*.so", "config-*", "ensurepip", "distutils"
+            "__pycache__",
+            "test",
+            "idlelib",
+            "lib2to3",
+            "*.so",
+            "config-*",
+            "ensurepip",
+            "distutils",
         )
-        shutil.copytree("/usr/lib/python3.11", library, ignore=ignore, symlinks=False,
-                        ignore_dangling_symlinks=True)
+        shutil.copytree(
+            "/usr/lib/python3.11",
+            library,
+            ignore=ignore,
+            symlinks=False,
+            ignore_dangling_symlinks=True,
+        )
     return destination

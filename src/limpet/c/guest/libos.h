@@ -20,8 +20,8 @@
 #include "contract.h" /* generated: structures and hypercalls shared with the monitor */
 
 #define PAGE 4096UL
-#define ALIGN_UP(x, to) (((x) + (to)-1) & ~((u64)(to)-1))
-#define ALIGN_DOWN(x, to) ((x) & ~((u64)(to)-1))
+#define ALIGN_UP(x, to) (((x) + (to) - 1) & ~((u64)(to) - 1))
+#define ALIGN_DOWN(x, to) ((x) & ~((u64)(to) - 1))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -42,10 +42,10 @@ int strcmp(const char *a, const char *b);
  * PAGES_PROGRAM pages belong to the program (mmap, brk), PAGES_LIBOS ones to us:
  * the program's munmap and MAP_FIXED never touch the latter. */
 enum pages_owner { PAGES_FREE = 0, PAGES_LIBOS = 1, PAGES_PROGRAM = 2 };
-u64 pages_take(u64 count, enum pages_owner owner);              /* zeroed; 0 when none */
-bool pages_take_at(u64 at, u64 count, enum pages_owner owner);  /* exactly there, all free */
-void pages_give(u64 at, u64 count, enum pages_owner owner);     /* frees those with that owner */
-bool pages_are(u64 at, u64 count, enum pages_owner owner);      /* all of them */
+u64 pages_take(u64 count, enum pages_owner owner);             /* zeroed; 0 when none */
+bool pages_take_at(u64 at, u64 count, enum pages_owner owner); /* exactly there, all free */
+void pages_give(u64 at, u64 count, enum pages_owner owner);    /* frees those with that owner */
+bool pages_are(u64 at, u64 count, enum pages_owner owner);     /* all of them */
 u64 pages_free_count(void);
 u64 pages_first(void); /* the lowest page that is not a bitmap: where brk starts */
 

@@ -13,7 +13,6 @@
 
 enum { KVM_FD = 3, VCPU_FD = 5 };
 
-
 static _Noreturn void refuse(const char *line) {
     die(EXIT_REFUSED, line);
 }

@@ -32,8 +32,8 @@ static _Noreturn void enter(const struct filter *filter) {
                      "1: hlt\n"
                      :
                      : "a"(NR_MUNMAP), "D"(MONITOR_END), "S"(HOST_END - MONITOR_END),
-                       [seccomp] "i"(NR_SECCOMP), [mode] "i"(SECCOMP_SET_MODE_FILTER), "r"(r10),
-                       [start] "b"(GUEST_START)
+                       [seccomp] "i"(NR_SECCOMP), [mode] "i"(SECCOMP_SET_MODE_FILTER),
+                       "r"(r10), [start] "b"(GUEST_START)
                      : "memory");
     __builtin_unreachable();
 }

@@ -41,10 +41,9 @@ static void put_symbol(u64 address) {
 }
 
 static const char *signal_name(int number) {
-    static const char names[][8] = {[SIGQUIT] = "SIGQUIT", [SIGILL] = "SIGILL",
-                                    [SIGTRAP] = "SIGTRAP", [SIGABRT] = "SIGABRT",
-                                    [SIGBUS] = "SIGBUS",   [SIGFPE] = "SIGFPE",
-                                    [SIGSEGV] = "SIGSEGV", [SIGSYS] = "SIGSYS"};
+    static const char names[][8] = {
+        [SIGQUIT] = "SIGQUIT", [SIGILL] = "SIGILL", [SIGTRAP] = "SIGTRAP", [SIGABRT] = "SIGABRT",
+        [SIGBUS] = "SIGBUS",   [SIGFPE] = "SIGFPE", [SIGSEGV] = "SIGSEGV", [SIGSYS] = "SIGSYS"};
     return number >= 0 && (size_t)number < COUNT(names) && names[number][0] ? names[number]
                                                                             : "a signal";
 }

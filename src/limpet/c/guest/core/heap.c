@@ -42,7 +42,8 @@ void *heap_alloc(u64 size) {
     u64 kind = class_of(size);
     if (kind == COUNT(classes)) {
         u64 pages = (size + HEADER + PAGE - 1) / PAGE;
-        u64 at = size > guest_info.arena_hi - guest_info.arena_lo ? 0 : pages_take(pages, PAGES_LIBOS);
+        u64 at =
+            size > guest_info.arena_hi - guest_info.arena_lo ? 0 : pages_take(pages, PAGES_LIBOS);
         if (!at)
             return NULL;
         *(struct page_head *)at = (struct page_head){.size = size, .pages = pages};

@@ -22,8 +22,8 @@ static bool ignored(int number) {
     u64 handler = signal_actions[number].handler;
     if (handler == SIG_IGN)
         return true;
-    return handler == SIG_DFL && (number == SIGCHLD || number == SIGCONT || number == SIGURG ||
-                                  number == SIGWINCH);
+    return handler == SIG_DFL &&
+           (number == SIGCHLD || number == SIGCONT || number == SIGURG || number == SIGWINCH);
 }
 
 bool signal_pending(void) {
@@ -82,10 +82,26 @@ static u64 stack_for(const struct linux_sigaction *action, u64 rsp) {
 
 static void fill_context(struct linux_sigcontext *to, const struct regs *from) {
     *to = (struct linux_sigcontext){
-        .r15 = from->r15, .r14 = from->r14, .r13 = from->r13, .r12 = from->r12, .rbp = from->rbp,
-        .rbx = from->rbx, .r11 = from->r11, .r10 = from->r10, .r9 = from->r9,   .r8 = from->r8,
-        .rax = from->rax, .rcx = from->rcx, .rdx = from->rdx, .rsi = from->rsi, .rdi = from->rdi,
-        .rip = from->rip, .rsp = from->rsp, .rflags = from->rflags, .cs = 0x33, .ss = 0x2b,
+        .r15 = from->r15,
+        .r14 = from->r14,
+        .r13 = from->r13,
+        .r12 = from->r12,
+        .rbp = from->rbp,
+        .rbx = from->rbx,
+        .r11 = from->r11,
+        .r10 = from->r10,
+        .r9 = from->r9,
+        .r8 = from->r8,
+        .rax = from->rax,
+        .rcx = from->rcx,
+        .rdx = from->rdx,
+        .rsi = from->rsi,
+        .rdi = from->rdi,
+        .rip = from->rip,
+        .rsp = from->rsp,
+        .rflags = from->rflags,
+        .cs = 0x33,
+        .ss = 0x2b,
     };
 }
 

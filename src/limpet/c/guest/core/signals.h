@@ -5,7 +5,7 @@
 #include "core/core.h"
 #include "core/signal_abi.h"
 
-#define SIGNAL_BIT(number) (1UL << ((number)-1))
+#define SIGNAL_BIT(number) (1UL << ((number) - 1))
 
 extern struct linux_sigaction signal_actions[SIGNALS];
 extern struct linux_stack signal_stack;

@@ -5,8 +5,18 @@
 extern const struct trap_frame trap_frame;
 
 /* Intel SDM vol. 3, table 6-1; the signals are those of Linux's arch/x86 traps. */
-enum vector { DIVIDE = 0, DEBUG = 1, BREAKPOINT = 3, INVALID_OPCODE = 6, STACK = 12, GENERAL = 13,
-              PAGE_FAULT = 14, X87 = 16, ALIGNMENT = 17, SIMD = 19 };
+enum vector {
+    DIVIDE = 0,
+    DEBUG = 1,
+    BREAKPOINT = 3,
+    INVALID_OPCODE = 6,
+    STACK = 12,
+    GENERAL = 13,
+    PAGE_FAULT = 14,
+    X87 = 16,
+    ALIGNMENT = 17,
+    SIMD = 19
+};
 
 static struct fault describe(const struct regs *regs) {
     struct fault fault = {.vector = trap_frame.vector, .error = trap_frame.error};

@@ -7,18 +7,31 @@
 
 static void copy_registers(struct regs *to, const struct linux_sigcontext *from) {
     *to = (struct regs){
-        .r15 = from->r15, .r14 = from->r14, .r13 = from->r13, .r12 = from->r12, .rbp = from->rbp,
-        .rbx = from->rbx, .r11 = from->r11, .r10 = from->r10, .r9 = from->r9,   .r8 = from->r8,
-        .rax = from->rax, .rcx = from->rcx, .rdx = from->rdx, .rsi = from->rsi, .rdi = from->rdi,
-        .rip = from->rip, .rsp = from->rsp, .rflags = from->rflags,
+        .r15 = from->r15,
+        .r14 = from->r14,
+        .r13 = from->r13,
+        .r12 = from->r12,
+        .rbp = from->rbp,
+        .rbx = from->rbx,
+        .r11 = from->r11,
+        .r10 = from->r10,
+        .r9 = from->r9,
+        .r8 = from->r8,
+        .rax = from->rax,
+        .rcx = from->rcx,
+        .rdx = from->rdx,
+        .rsi = from->rsi,
+        .rdi = from->rdi,
+        .rip = from->rip,
+        .rsp = from->rsp,
+        .rflags = from->rflags,
     };
 }
 
 _Noreturn void trap_process(const struct linux_ucontext *context);
 _Noreturn void trap_process(const struct linux_ucontext *context) {
     /* The kernel lays siginfo directly behind the ucontext. */
-    const struct linux_siginfo *info =
-        &((const struct linux_sigframe *)((u64)context - 8))->info;
+    const struct linux_siginfo *info = &((const struct linux_sigframe *)((u64)context - 8))->info;
     struct regs regs;
     copy_registers(&regs, &context->regs);
     if (info->signal == SIGSYS && info->code == SYS_SECCOMP) {
@@ -27,7 +40,10 @@ _Noreturn void trap_process(const struct linux_ucontext *context) {
             serve_on_own_stack(&regs);
         crash(SIGSYS, &regs, "made a system call of another architecture", NULL);
     }
-    struct fault fault = {.signal = info->signal, .code = info->code, .address = info->address,
-                          .vector = context->regs.vector, .error = context->regs.error};
+    struct fault fault = {.signal = info->signal,
+                          .code = info->code,
+                          .address = info->address,
+                          .vector = context->regs.vector,
+                          .error = context->regs.error};
     fault_taken(&regs, &fault);
 }

@@ -14,10 +14,10 @@
 #define BASELINE (20 * 1000 * 1000L) /* a rate from less than 20 ms is too coarse */
 
 static u64 base_ticks, base_monotonic, first_ticks, first_monotonic;
-static s64 realtime_ahead;        /* realtime minus monotonic */
-static u64 scale;                 /* nanoseconds a tick, shifted left; 0 is unknown */
-static u64 renew_ticks;           /* ticks after which to ask again */
-static u64 latest;                /* no answer is earlier than this */
+static s64 realtime_ahead; /* realtime minus monotonic */
+static u64 scale;          /* nanoseconds a tick, shifted left; 0 is unknown */
+static u64 renew_ticks;    /* ticks after which to ask again */
+static u64 latest;         /* no answer is earlier than this */
 
 static u64 ticks(void) {
     u32 low, high;
@@ -81,8 +81,17 @@ u64 file_time(void) {
     return guest_has_clock ? clock_realtime() : boot_info.realtime;
 }
 
-enum { MONOTONIC_RAW = 4, REALTIME_COARSE = 5, MONOTONIC_COARSE = 6, BOOTTIME = 7,
-       REALTIME_ALARM = 8, BOOTTIME_ALARM = 9, TAI = 11, PROCESS_CPU = 2, THREAD_CPU = 3 };
+enum {
+    MONOTONIC_RAW = 4,
+    REALTIME_COARSE = 5,
+    MONOTONIC_COARSE = 6,
+    BOOTTIME = 7,
+    REALTIME_ALARM = 8,
+    BOOTTIME_ALARM = 9,
+    TAI = 11,
+    PROCESS_CPU = 2,
+    THREAD_CPU = 3
+};
 
 static bool is_realtime(long clock) {
     return clock == CLOCK_REALTIME || clock == REALTIME_COARSE || clock == REALTIME_ALARM ||

@@ -1,8 +1,16 @@
 /* Standard input, output and error: the host's, a stream each, through hypercalls. */
 #include "parts/fd/fd.h"
 
-enum { TCGETS = 0x5401, TCSETS = 0x5402, TCSETSW = 0x5403, TCSETSF = 0x5404, TIOCGPGRP = 0x540f,
-       TIOCSPGRP = 0x5410, TIOCGWINSZ = 0x5413, TERMIOS_SIZE = 36 };
+enum {
+    TCGETS = 0x5401,
+    TCSETS = 0x5402,
+    TCSETSW = 0x5403,
+    TCSETSF = 0x5404,
+    TIOCGPGRP = 0x540f,
+    TIOCSPGRP = 0x5410,
+    TIOCGWINSZ = 0x5413,
+    TERMIOS_SIZE = 36
+};
 
 static struct stdio_info *info_of(const struct file *file) {
     return &boot_info.stdio[file->extra];
@@ -30,8 +38,8 @@ static long console_write(struct file *file, const void *from, u64 size) {
     u32 fd = file->extra == 2 ? 2 : 1;
     u64 total = 0;
     while (total < size) {
-        struct console_out block = {.fd = fd, .address = (u64)from + total,
-                                    .length = MIN(size - total, MAX_TRANSFER)};
+        struct console_out block = {
+            .fd = fd, .address = (u64)from + total, .length = MIN(size - total, MAX_TRANSFER)};
         hypercall_console_out(&block);
         if (block.result < 0) {
             if (block.result == -EPIPE)
@@ -46,8 +54,12 @@ static long console_write(struct file *file, const void *from, u64 size) {
 }
 
 static long console_stat(struct file *file, struct linux_stat *to) {
-    *to = (struct linux_stat){.dev = 1, .ino = file->extra + 1, .nlink = 1,
-                              .mode = info_of(file)->mode, .rdev = 0x8800, .blksize = 1024};
+    *to = (struct linux_stat){.dev = 1,
+                              .ino = file->extra + 1,
+                              .nlink = 1,
+                              .mode = info_of(file)->mode,
+                              .rdev = 0x8800,
+                              .blksize = 1024};
     return 0;
 }
 

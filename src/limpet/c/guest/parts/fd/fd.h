@@ -9,11 +9,11 @@ struct file;
 
 /* A missing operation gives the error beside it. */
 struct file_ops {
-    long (*read)(struct file *file, void *to, u64 size);          /* EINVAL */
-    long (*write)(struct file *file, const void *from, u64 size); /* EINVAL */
-    long (*pread)(struct file *file, void *to, u64 size, u64 at); /* ESPIPE */
+    long (*read)(struct file *file, void *to, u64 size);                   /* EINVAL */
+    long (*write)(struct file *file, const void *from, u64 size);          /* EINVAL */
+    long (*pread)(struct file *file, void *to, u64 size, u64 at);          /* ESPIPE */
     long (*pwrite)(struct file *file, const void *from, u64 size, u64 at); /* ESPIPE */
-    long (*seek)(struct file *file, long offset, int whence);     /* ESPIPE */
+    long (*seek)(struct file *file, long offset, int whence);              /* ESPIPE */
     long (*stat)(struct file *file, struct linux_stat *to);
     long (*ioctl)(struct file *file, u64 request, u64 argument); /* ENOTTY */
     long (*truncate)(struct file *file, u64 size);               /* EINVAL */

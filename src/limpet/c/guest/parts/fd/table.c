@@ -11,8 +11,8 @@ static void start(void) {
     for (u64 fd = 0; fd < 3; fd++) {
         if (!boot_info.stdio[fd].mode)
             continue; /* closed on the host too */
-        consoles[fd] = (struct file){.ops = &console_ops, .references = 1, .flags = O_RDWR,
-                                     .extra = fd};
+        consoles[fd] =
+            (struct file){.ops = &console_ops, .references = 1, .flags = O_RDWR, .extra = fd};
         table[fd] = &consoles[fd];
     }
 }
@@ -118,9 +118,23 @@ long sys_dup3(long fd, long to, long flags) {
     return duplicate_to(fd, to, flags & O_CLOEXEC);
 }
 
-enum { F_DUPFD = 0, F_GETFD = 1, F_SETFD = 2, F_GETFL = 3, F_SETFL = 4, F_GETLK = 5, F_SETLK = 6,
-       F_SETLKW = 7, F_SETOWN = 8, F_GETOWN = 9, F_OFD_GETLK = 36, F_OFD_SETLK = 37,
-       F_OFD_SETLKW = 38, F_DUPFD_CLOEXEC = 1030, F_UNLCK = 2 };
+enum {
+    F_DUPFD = 0,
+    F_GETFD = 1,
+    F_SETFD = 2,
+    F_GETFL = 3,
+    F_SETFL = 4,
+    F_GETLK = 5,
+    F_SETLK = 6,
+    F_SETLKW = 7,
+    F_SETOWN = 8,
+    F_GETOWN = 9,
+    F_OFD_GETLK = 36,
+    F_OFD_SETLK = 37,
+    F_OFD_SETLKW = 38,
+    F_DUPFD_CLOEXEC = 1030,
+    F_UNLCK = 2
+};
 
 #define SETTABLE (O_APPEND | O_NONBLOCK)
 

@@ -76,11 +76,20 @@ long sys_statx(long directory, long path, long flags, long mask, long to) {
     if (error)
         return error;
     *(struct linux_statx *)to = (struct linux_statx){
-        .mask = STATX_BASIC, .blksize = (u32)stat.blksize, .nlink = (u32)stat.nlink,
-        .uid = stat.uid, .gid = stat.gid, .mode = (u16)stat.mode, .ino = stat.ino,
-        .size = (u64)stat.size, .blocks = (u64)stat.blocks, .atime = long_time(stat.atime),
-        .ctime = long_time(stat.ctime), .mtime = long_time(stat.mtime),
-        .rdev_major = (u32)(stat.rdev >> 8 & 0xfff), .rdev_minor = (u32)(stat.rdev & 0xff),
+        .mask = STATX_BASIC,
+        .blksize = (u32)stat.blksize,
+        .nlink = (u32)stat.nlink,
+        .uid = stat.uid,
+        .gid = stat.gid,
+        .mode = (u16)stat.mode,
+        .ino = stat.ino,
+        .size = (u64)stat.size,
+        .blocks = (u64)stat.blocks,
+        .atime = long_time(stat.atime),
+        .ctime = long_time(stat.ctime),
+        .mtime = long_time(stat.mtime),
+        .rdev_major = (u32)(stat.rdev >> 8 & 0xfff),
+        .rdev_minor = (u32)(stat.rdev & 0xff),
         .dev_minor = (u32)stat.dev,
     };
     return 0;
@@ -261,10 +270,15 @@ struct linux_statfs {
 static void fill_statfs(long to) {
     u64 free = pages_free_count();
     *(struct linux_statfs *)to = (struct linux_statfs){
-        .type = TMPFS_MAGIC, .block = PAGE, .fragment = PAGE,
+        .type = TMPFS_MAGIC,
+        .block = PAGE,
+        .fragment = PAGE,
         .blocks = (guest_info.arena_hi - guest_info.arena_lo + guest_info.tree_size) / PAGE,
-        .blocks_free = free, .blocks_available = free, .files = packed_inode_count() + free,
-        .files_free = free, .name_length = NAME_MAX,
+        .blocks_free = free,
+        .blocks_available = free,
+        .files = packed_inode_count() + free,
+        .files_free = free,
+        .name_length = NAME_MAX,
     };
 }
 

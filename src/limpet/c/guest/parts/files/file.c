@@ -19,10 +19,19 @@ long node_stat(const struct node *node, struct linux_stat *to) {
     s64 blocks = is_regular(node) || is_directory(node) ? (s64)ALIGN_UP((u64)size, PAGE) / 512 : 0;
     static const u16 numbers[] = {0, 0x103, 0x105, 0x107, 0x109, 0x500};
     *to = (struct linux_stat){
-        .dev = TREE_DEVICE, .ino = node->ino, .nlink = node->links, .mode = node->mode,
-        .uid = node->uid, .gid = node->gid, .rdev = numbers[node->device], .size = size,
-        .blksize = PAGE, .blocks = blocks, .atime = split(node->accessed),
-        .mtime = split(node->modified), .ctime = split(node->changed),
+        .dev = TREE_DEVICE,
+        .ino = node->ino,
+        .nlink = node->links,
+        .mode = node->mode,
+        .uid = node->uid,
+        .gid = node->gid,
+        .rdev = numbers[node->device],
+        .size = size,
+        .blksize = PAGE,
+        .blocks = blocks,
+        .atime = split(node->accessed),
+        .mtime = split(node->modified),
+        .ctime = split(node->changed),
     };
     return 0;
 }

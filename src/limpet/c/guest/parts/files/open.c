@@ -74,9 +74,9 @@ static long check(const struct node *node, long flags) {
 }
 
 static long open_node(struct node *node, long flags) {
-    const struct file_ops *ops = is_directory(node)   ? &directory_ops
-                                 : node->device        ? &device_ops
-                                                       : &regular_ops;
+    const struct file_ops *ops = is_directory(node) ? &directory_ops
+                                 : node->device     ? &device_ops
+                                                    : &regular_ops;
     if (node->device == DEVICE_TTY && !(flags & O_PATH)) {
         struct file *console = fd_get(0);
         if (!console || !boot_info.stdio[0].is_tty)

@@ -3,8 +3,13 @@
 #include "linux.h"
 #include "parts/fd/fd.h"
 
-enum { PROT_EXEC = 4, MAP_SHARED = 1, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20,
-       MAP_FIXED_NOREPLACE = 0x100000 };
+enum {
+    PROT_EXEC = 4,
+    MAP_SHARED = 1,
+    MAP_FIXED = 0x10,
+    MAP_ANONYMOUS = 0x20,
+    MAP_FIXED_NOREPLACE = 0x100000
+};
 enum { PROT_WRITE = 2, MAP_TYPE = 0xf, MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2 };
 enum { MADV_DONTNEED = 4, MADV_FREE = 8 };
 

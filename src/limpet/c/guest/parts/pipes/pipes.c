@@ -82,8 +82,8 @@ static long end_write(struct file *file, const void *from, u64 size) {
 
 static long end_stat(struct file *file, struct linux_stat *to) {
     u32 mode = ((struct end *)file->object)->mode;
-    *to = (struct linux_stat){.dev = 2, .ino = (u64)file->object, .nlink = 1, .mode = mode,
-                              .blksize = PAGE};
+    *to = (struct linux_stat){
+        .dev = 2, .ino = (u64)file->object, .nlink = 1, .mode = mode, .blksize = PAGE};
     return 0;
 }
 
@@ -220,7 +220,8 @@ static u32 event_poll(struct file *file) {
 }
 
 static long event_stat(struct file *file, struct linux_stat *to) {
-    *to = (struct linux_stat){.dev = 3, .ino = (u64)file, .nlink = 1, .mode = 0600, .blksize = PAGE};
+    *to =
+        (struct linux_stat){.dev = 3, .ino = (u64)file, .nlink = 1, .mode = 0600, .blksize = PAGE};
     return 0;
 }
 

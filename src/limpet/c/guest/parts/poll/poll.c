@@ -118,7 +118,8 @@ static long select_all(long count, u64 *const sets[SETS], s64 timeout) {
                 memset(sets[i], 0, (u64)(count + 63) / 64 * 8);
         for (u64 each = 0; each < used; each++)
             for (int i = 0; i < SETS; i++)
-                if ((u32)fds[each].events & set_events[i] && (u32)fds[each].ready & set_results[i]) {
+                if ((u32)fds[each].events & set_events[i] &&
+                    (u32)fds[each].ready & set_results[i]) {
                     sets[i][fds[each].fd / 64] |= 1UL << fds[each].fd % 64;
                     result++;
                 }

@@ -51,10 +51,24 @@ long sys_rt_sigreturn(void) {
     struct linux_stack stack = frame->context.stack;
     signal_restore_vectors(from.fpstate);
     *regs = (struct regs){
-        .r15 = from.r15, .r14 = from.r14, .r13 = from.r13, .r12 = from.r12, .rbp = from.rbp,
-        .rbx = from.rbx, .r11 = from.r11, .r10 = from.r10, .r9 = from.r9,   .r8 = from.r8,
-        .rax = from.rax, .rcx = from.rcx, .rdx = from.rdx, .rsi = from.rsi, .rdi = from.rdi,
-        .rip = from.rip, .rsp = from.rsp, .rflags = (from.rflags & 0xcd5) | RFLAGS_START,
+        .r15 = from.r15,
+        .r14 = from.r14,
+        .r13 = from.r13,
+        .r12 = from.r12,
+        .rbp = from.rbp,
+        .rbx = from.rbx,
+        .r11 = from.r11,
+        .r10 = from.r10,
+        .r9 = from.r9,
+        .r8 = from.r8,
+        .rax = from.rax,
+        .rcx = from.rcx,
+        .rdx = from.rdx,
+        .rsi = from.rsi,
+        .rdi = from.rdi,
+        .rip = from.rip,
+        .rsp = from.rsp,
+        .rflags = (from.rflags & 0xcd5) | RFLAGS_START,
     };
     signals_blocked = mask & ~(SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP));
     signal_stack = stack;
@@ -101,7 +115,8 @@ long sys_rt_sigtimedwait(long set, long info, long timeout, long size) {
             return sleep_for_signal();
         const s64 *time = (const s64 *)timeout;
         if (time[0] || time[1]) {
-            struct wait block = {.deadline = (s64)clock_monotonic() + time[0] * 1000000000 + time[1]};
+            struct wait block = {.deadline =
+                                     (s64)clock_monotonic() + time[0] * 1000000000 + time[1]};
             hypercall_wait(&block);
         }
         return -EAGAIN;
@@ -115,8 +130,8 @@ long sys_rt_sigtimedwait(long set, long info, long timeout, long size) {
 
 long sys_sigaltstack(long wanted, long old) {
     struct linux_stack stack = {0};
-    bool inside = current->rsp > signal_stack.sp &&
-                  current->rsp - signal_stack.sp <= signal_stack.size;
+    bool inside =
+        current->rsp > signal_stack.sp && current->rsp - signal_stack.sp <= signal_stack.size;
     if (wanted) {
         stack = *(const struct linux_stack *)wanted;
         if (inside)

@@ -7,8 +7,8 @@ struct utsname {
 };
 
 long sys_uname(long to) {
-    static const char *const fields[6] = {"Linux",  "limpet", "6.1.0-limpet", "#1 SMP limpet",
-                                          "x86_64", "(none)"};
+    static const char *const fields[6] = {"Linux",         "limpet", "6.1.0-limpet",
+                                          "#1 SMP limpet", "x86_64", "(none)"};
     struct utsname *name = (struct utsname *)to;
     memset(name, 0, sizeof *name);
     for (int i = 0; i < 6; i++)
@@ -29,14 +29,23 @@ struct sysinfo {
 };
 
 long sys_sysinfo(long to) {
-    struct sysinfo info = {.total = memory_size(), .free = pages_free_count() * PAGE,
-                           .processes = 1, .unit = 1, .uptime = (s64)(clock_monotonic() / NANOSECONDS)};
+    struct sysinfo info = {.total = memory_size(),
+                           .free = pages_free_count() * PAGE,
+                           .processes = 1,
+                           .unit = 1,
+                           .uptime = (s64)(clock_monotonic() / NANOSECONDS)};
     memcpy((void *)to, &info, 112);
     return 0;
 }
 
-enum { RLIMIT_DATA = 2, RLIMIT_STACK = 3, RLIMIT_NPROC = 6, RLIMIT_NOFILE = 7, RLIMIT_AS = 9,
-       RLIMITS = 16 };
+enum {
+    RLIMIT_DATA = 2,
+    RLIMIT_STACK = 3,
+    RLIMIT_NPROC = 6,
+    RLIMIT_NOFILE = 7,
+    RLIMIT_AS = 9,
+    RLIMITS = 16
+};
 
 static u64 limit_of(long resource) {
     switch (resource) {
@@ -144,8 +153,15 @@ long sys_getcpu(long cpu, long node) {
     return 0;
 }
 
-enum { PR_SET_PDEATHSIG = 1, PR_GET_DUMPABLE = 3, PR_SET_DUMPABLE = 4, PR_SET_NAME = 15,
-       PR_GET_NAME = 16, PR_SET_NO_NEW_PRIVS = 38, PR_GET_NO_NEW_PRIVS = 39 };
+enum {
+    PR_SET_PDEATHSIG = 1,
+    PR_GET_DUMPABLE = 3,
+    PR_SET_DUMPABLE = 4,
+    PR_SET_NAME = 15,
+    PR_GET_NAME = 16,
+    PR_SET_NO_NEW_PRIVS = 38,
+    PR_GET_NO_NEW_PRIVS = 39
+};
 
 long sys_prctl(long option, long argument, long c, long d, long e) {
     static char name[16] = "guest";
@@ -240,8 +256,14 @@ long sys_waitid(long which, long pid, long info, long options, long usage) {
     return -ECHILD;
 }
 
-enum { FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_WAIT_BITSET = 9, FUTEX_WAKE_BITSET = 10,
-       FUTEX_COMMAND = 0x7f, FUTEX_REALTIME = 0x100 };
+enum {
+    FUTEX_WAIT = 0,
+    FUTEX_WAKE = 1,
+    FUTEX_WAIT_BITSET = 9,
+    FUTEX_WAKE_BITSET = 10,
+    FUTEX_COMMAND = 0x7f,
+    FUTEX_REALTIME = 0x100
+};
 
 static _Noreturn void deadlock(void) {
     say("limpet: the guest waits for another thread, and has only one\n");
