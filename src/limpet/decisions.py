@@ -15,11 +15,11 @@ from limpet import contract, layout, machine
 from limpet.constants import Constants, constants
 from limpet.contract import Backend, Hypercall
 from limpet.errors import PlanError
-from limpet.generate import dispatch_c, gates_c, monitor_c, plan_h
+from limpet.generate import gates_c, monitor_c, plan_h
 from limpet.guest import Guest
 from limpet.image import Access, Image
 from limpet.layout import Layout, Region
-from limpet.parts import SystemCall, served
+from limpet.parts import SystemCall, dispatch_c, served
 from limpet.rewrite import Rewriting, rewrite
 from limpet.seccomp import KILL_PROCESS, TRAP, Filter, Rule
 from limpet.sites import Scan, Site

@@ -1,4 +1,4 @@
-"""The C that is written for one bundle: the dispatch, the gates, the constants, the monitor.
+"""The C that is written for one bundle: the gates, the constants, the monitor.
 
 Every text is a pure function of the plan's decisions, and short enough to read.
 """
@@ -30,7 +30,8 @@ def gates_c(chosen: Sequence[Hypercall], backends: Sequence[Backend]) -> str:
     if "kvm" in backends:
         text += (
             "\nstatic void out(u16 port, void *block) {\n"
-            '    __asm__ volatile("outl %0, %1" ::"a"((u32)(u64)block), "Nd"(port) : "memory");\n}\n'
+            '    __asm__ volatile("outl %0, %1" ::"a"((u32)(u64)block), "Nd"(port)'
+            ' : "memory");\n}\n'
         )
     has_clock = any(call.name == "wait" for call in chosen)
     text += f"\nconst bool guest_has_clock = {str(has_clock).lower()};\n"

@@ -1,0 +1,246 @@
+"""Small guests that each show one promise, through every libc and with rewriting off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import Maker
+
+from limpet.contract import Backend
+
+HELLO = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+static int started;
+__attribute__((constructor)) static void start(void) { started = 41; }
+static _Thread_local int local = 1;
+int main(int argc, char **argv) {
+    char *p = malloc(1 << 20);
+    memset(p, 7, 1 << 20);
+    local += started;
+    printf("%s %d %.3f %d %s\n", argv[1], local, 3.14159, p[99], getenv("HOME") ? "home" : "none");
+    return 5;
+}
+"""
+
+LINKS = {
+    "musl": ("zig", ()),
+    "glibc": ("gcc", ("-static",)),
+    "glibc-pie": ("gcc", ("-static-pie",)),
+    "musl-pie": ("zig", ("-fPIE", "-pie")),
+}
+
+
+@pytest.mark.parametrize("rewrite", [True, False], ids=["rewritten", "trapped"])
+@pytest.mark.parametrize("link", LINKS)
+def test_hello(make: Maker, backend: Backend, link: str, rewrite: bool) -> None:
+    """Each libc and kind of link starts, computes, and ends with its own status."""
+    compiler, flags = LINKS[link]
+    program = make.compile(HELLO, "hello", *flags, compiler=compiler)
+    kind = int.from_bytes(program.read_bytes()[16:18], "little")
+    assert kind == (3 if "pie" in link else 2)
+    ran = make(program, backend, rewrite=rewrite).run("you")
+    assert (ran.stdout, ran.stderr, ran.status) == (b"you 42 3.142 7 none\n", b"", 5)
+
+
+MISBEHAVE = r"""
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+int recurse(volatile char *p) { volatile char b[4096]; b[0] = *p; return recurse(b) + b[0]; }
+const int constant = 1;
+int main(int argc, char **argv) {
+    char c = 1;
+    switch (atoi(argv[1])) {
+    case 0: *(volatile int *)8 = 1; break;
+    case 1: __builtin_trap(); break;
+    case 2: abort(); break;
+    case 3: { volatile int zero = 0; return 1 / zero; }
+    case 4: *(volatile int *)&constant = 2; break;
+    case 5: { char code[16] = {(char)0xc3}; ((void (*)(void))code)(); break; }
+    case 6: return recurse(&c);
+    case 7: __asm__ volatile("hlt"); break;
+    case 8: __asm__ volatile("int3"); break;
+    case 9: *(volatile int *)0x8000000000000000 = 1; break;
+    case 10: ((void (*)(void))0)(); break;
+    }
+    return 0;
+}
+"""
+
+ENDS = {
+    0: (139, "wrote memory that it may not (0x8)"),
+    1: (132, "executed an invalid instruction"),
+    2: (134, "raised it by itself"),
+    3: (136, "faulted"),
+    4: (139, "wrote memory that it may not"),
+    5: (139, "jumped to memory that is not executable"),
+    6: (139, "exhausted its stack"),
+    7: (139, "executed a privileged instruction"),
+    8: (133, "faulted"),
+    9: (139, "executed a privileged instruction or used a non-canonical address"),
+    10: (139, "jumped to memory that is not executable (0x0)"),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_misbehaviour_ends_with_one_line(make: Maker, backend: Backend, case: int) -> None:
+    """What happened, where, in which function, and a documented status."""
+    program = make.compile(MISBEHAVE, "misbehave", "-O0")
+    status, what = ENDS[case]
+    ran = make(program, backend).run(str(case))
+    lines = ran.stderr.decode().splitlines()
+    assert (ran.status, len(lines)) == (status, 1), lines
+    assert what in lines[0]
+    assert lines[0].endswith(f"backend {backend}")
+    if case in {0, 1, 3, 4, 7, 8, 9}:
+        assert " in main+" in lines[0]
+
+
+HANDLE = r"""
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+static sigjmp_buf back;
+static volatile int count;
+static double keep = 1.5;
+static void jump(int n, siginfo_t *i, void *c) { count++; siglongjmp(back, n); }
+static void skip(int n, siginfo_t *i, void *context) {
+    ucontext_t *c = context;
+    double d = keep * 3; keep = d;
+    c->uc_mcontext.gregs[REG_RIP] += 2;
+    count += i->si_addr == (void *)(c->uc_mcontext.gregs[REG_RIP] - 2);
+}
+static void note(int n) { count += 10; }
+int main(void) {
+    struct sigaction a = {.sa_sigaction = jump, .sa_flags = SA_SIGINFO};
+    sigaction(SIGSEGV, &a, 0); sigaction(SIGFPE, &a, 0);
+    int got = sigsetjmp(back, 1);
+    if (got == 0) *(volatile int *)4 = 1;
+    if (got == SIGSEGV) { volatile int z = 0; printf("%d\n", count * 12345 / z); }
+    a.sa_sigaction = skip; sigaction(SIGILL, &a, 0);
+    double x = 2.25;
+    __asm__ volatile("movsd %0, %%xmm5\n ud2\n movsd %%xmm5, %0" : "+m"(x)::"xmm5");
+    signal(SIGUSR1, note); raise(SIGUSR1); kill(getpid(), SIGUSR1);
+    sigset_t all; sigfillset(&all); sigprocmask(SIG_BLOCK, &all, 0); raise(SIGUSR1);
+    int before = count; sigprocmask(SIG_UNBLOCK, &all, 0);
+    static char stack[65536]; stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
+    sigaltstack(&alternate, 0);
+    printf("%d %d %d %.2f %.2f\n", got, before, count, x, keep);
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("rewrite", [True, False], ids=["rewritten", "trapped"])
+@pytest.mark.parametrize("compiler", ["zig", "gcc"])
+def test_signal_handlers(make: Maker, backend: Backend, compiler: str, rewrite: bool) -> None:
+    """Faults reach handlers, contexts can be changed, masks hold, vector registers survive."""
+    flags = ("-static",) if compiler == "gcc" else ()
+    program = make.compile("#define _GNU_SOURCE\n" + HANDLE, "handle", *flags, compiler=compiler)
+    ran = make(program, backend, rewrite=rewrite).run()
+    assert (ran.stdout, ran.status) == (b"8 23 33 2.25 4.50\n", 0), ran.stderr
+
+
+MEMORY = r"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void) {
+    size_t big = 24 << 20;
+    for (int i = 0; i < 200; i++) { /* far more than there is: memory is really reused */
+        char *p = mmap(0, big, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (p == MAP_FAILED || p[0] || p[big - 1]) return 1;
+        memset(p, i, big);
+        p = mremap(p, big, big / 2, 0);
+        if (munmap(p, big / 2)) return 2;
+    }
+    if (mmap(0, 1UL << 40, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED) return 3;
+    if (mmap(0, 4096, PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED) return 4;
+    char *low = (char *)syscall(SYS_brk, 0), *high = low + (1 << 20);
+    if ((char *)syscall(SYS_brk, high) != high) return 5;
+    memset(low, 1, 1 << 20);
+    syscall(SYS_brk, low);
+    syscall(SYS_brk, high);
+    if (low[0] || low[(1 << 20) - 1]) return 6;
+    if (write(1, (void *)8, 4) != -1 || errno != EFAULT) return 7;
+    if (read(0, (void *)8, 4) > 0) return 8;
+    char path[5000]; memset(path, 'a', sizeof path); path[4999] = 0;
+    if (access(path, 0) != -1 || errno != ENAMETOOLONG) return 9;
+    char *volatile bad = (char *)16; if (access(bad, 0) != -1 || errno != EFAULT) return 10;
+    int n = 0; while (malloc(1 << 20)) n++;
+    printf("%s\n", n > 20 && n < 64 ? "full" : "odd");
+    return 0;
+}
+"""
+
+
+def test_memory(make: Maker, backend: Backend) -> None:
+    """Memory is reused, zeroed, bounded by --memory, and bad pointers give EFAULT."""
+    program = make.compile(MEMORY, "memory")
+    ran = make(program, backend, memory=64 << 20).run(stdin=b"x")
+    assert (ran.stdout, ran.status) == (b"full\n", 0), ran
+
+
+TIME = r"""
+#include <poll.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+static double now(clockid_t c) {
+    struct timespec t; clock_gettime(c, &t); return t.tv_sec + t.tv_nsec / 1e9;
+}
+int main(void) {
+    double real = now(CLOCK_REALTIME), last = now(CLOCK_MONOTONIC), start = last;
+    for (int i = 0; i < 300000; i++) {
+        double t = now(CLOCK_MONOTONIC); if (t < last) return 1; last = t;
+    }
+    usleep(50000);
+    struct pollfd p = {.fd = 0, .events = POLLIN};
+    double before = now(CLOCK_MONOTONIC);
+    int got = poll(&p, 1, 100);
+    double slept = now(CLOCK_MONOTONIC) - before, passed = now(CLOCK_MONOTONIC) - start;
+    printf("%.3f %d %.3f %.3f\n", real, got, slept, now(CLOCK_REALTIME) - real - passed);
+    return 0;
+}
+"""
+
+
+def test_time(make: Maker, backend: Backend) -> None:
+    """Clocks run at the host's rate, never back; sleeping takes its time."""
+    import time
+
+    before = time.time()
+    ran = make(make.compile(TIME, "time"), backend).run()
+    assert ran.status == 0, ran
+    real, got, slept, drift = (float(word) for word in ran.stdout.split())
+    assert before - 0.1 < real < time.time() + 0.1
+    assert got == 1  # standard input has ended
+    assert slept < 0.1
+    assert abs(drift) < 0.01
+
+
+def test_both_in_one_file(tmp_path: Path, make: Maker) -> None:
+    """A bundle with both backends starts on either."""
+    from conftest import KVM_PROBLEM, execute
+
+    import limpet
+
+    program = make.compile(HELLO, "hello")
+    made = limpet.plan(limpet.load(program), limpet.Options(backends=("kvm", "process")))
+    path = tmp_path / "both"
+    limpet.build(made).write(path)
+    assert execute(["hello", "x"], path).status == 5
+    crash = make.compile(MISBEHAVE, "misbehave", "-O0")
+    made = limpet.plan(limpet.load(crash), limpet.Options(backends=("kvm", "process")))
+    limpet.build(made).write(path)
+    expected = b"backend process" if KVM_PROBLEM else b"backend kvm"
+    assert execute(["crash", "0"], path).stderr.strip().endswith(expected)
