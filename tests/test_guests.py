@@ -175,8 +175,8 @@ int main(void) {
     if (read(0, (void *)8, 4) > 0) return 8;
     char path[5000]; memset(path, 'a', sizeof path); path[4999] = 0;
     if (access(path, 0) != -1 || errno != ENAMETOOLONG) return 9;
-    char *volatile bad = (char *)16; if (access(bad, 0) != -1 || errno != EFAULT) return 10;
-    int n = 0; while (malloc(1 << 20)) n++;
+    if (access((char *)16, 0) != -1 || errno != EFAULT) return 10;
+    int n = 0; char *volatile kept; while ((kept = malloc(1 << 20))) n++;
     printf("%s\n", n > 20 && n < 64 ? "full" : "odd");
     return 0;
 }
