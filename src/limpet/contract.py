@@ -295,3 +295,30 @@ def c_header() -> str:
     parts += [f"#define BACKEND_{name.upper()} {BACKEND_NUMBERS[name]}\n" for name in BACKENDS]
     parts.append(f"#define MAX_TRANSFER {MAX_TRANSFER}UL\n\n#endif\n")
     return "".join(parts)
+
+
+def markdown() -> str:
+    """The text of ``docs/hypercalls.md``."""
+    parts = [
+        "# Hypercalls\n\nGenerated from `c/monitor/*/hypercall.toml`; "
+        "`python -m limpet.contract` prints it.\n\n"
+        "On kvm hypercall N is a 32-bit `out` to port "
+        f"{PORT_BASE:#x} + 4 N with the address of its argument block, which must lie in the\n"
+        "library OS's own data. In a process the library OS makes the host system calls itself, "
+        "from stubs that\nthe filter knows by address.\n"
+    ]
+    for call in hypercalls():
+        parts.append(f"\n## {call.number}. {call.name} (port {call.port:#x})\n\n{call.summary}\n\n")
+        parts.append("| member | type | written by | meaning |\n|---|---|---|---|\n")
+        for each in call.block.fields:
+            kind = each.type + (f"[{each.count}]" if each.count > 1 else "")
+            parts.append(f"| {each.name} | {kind} | {each.origin} | {each.doc} |\n")
+        parts.append("\nHost system calls: ")
+        parts.append("; ".join(f"`{host.call}` ({host.why})" for host in call.host) + ".\n")
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(markdown())
