@@ -1,7 +1,7 @@
 # Short names for the commands that README.md explains.
 PYTHON ?= .venv/bin/python
 
-.PHONY: setup test format clean
+.PHONY: setup test bench format clean
 
 setup:
 	python3 -m venv .venv
@@ -10,10 +10,13 @@ setup:
 test: setup
 	$(PYTHON) -m pytest -n 2
 
+bench:
+	$(PYTHON) -m bench
+
 format:
-	.venv/bin/ruff format src tests
-	.venv/bin/ruff check --fix src tests
-	find src tests -name '*.[ch]' | xargs .venv/bin/clang-format -i
+	.venv/bin/ruff format src tests bench
+	.venv/bin/ruff check --fix src tests bench
+	find src tests bench -name '*.[ch]' | xargs .venv/bin/clang-format -i
 
 clean:
 	rm -rf build dist .venv src/*.egg-info

@@ -61,7 +61,7 @@ _GUEST_OPTIONS = (
     click.option(
         "--memory",
         type=_Parsed("size", _size),
-        default="256M",
+        default="128M",
         show_default=True,
         help="All the memory that the guest can get, beyond the program itself.",
     ),

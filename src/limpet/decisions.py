@@ -25,7 +25,7 @@ from limpet.seccomp import KILL_PROCESS, TRAP, Filter, Rule
 from limpet.sites import Scan, Site
 from limpet.syscalls import NAMES
 
-DEFAULT_MEMORY = 256 << 20
+DEFAULT_MEMORY = 128 << 20
 TRAMPOLINE_BOUND = 96
 """Bytes kept for the trampoline of one site."""
 
