@@ -159,7 +159,7 @@ SECTIONS {{
   ASSERT(. <= {text_end:#x}, "the library OS's code has outgrown its place")
   . = {data:#x};
   .data : {{ *(.data .data.*) }}
-  .bss : {{ *(.bss.entry) *(.bss .bss.* COMMON) }}
+  .bss : {{ *(.bss .bss.[!.]* COMMON) *(.bss..large .bss..stack) }}
   ASSERT(. <= {data_end:#x}, "the library OS's data has outgrown its place")
   . = {rodata:#x};
   .rodata : {{ *(.rodata .rodata.*) }}
@@ -182,7 +182,7 @@ def _guest_script(place: Layout) -> str:
         text=place.text,
         text_end=place.text + layout.LIBOS_TEXT_SIZE,
         data=place.data,
-        data_end=place.data + layout.LIBOS_DATA_SIZE,
+        data_end=place.signal_stack,
         rodata=place.rodata,
         rodata_end=place.rodata + layout.LIBOS_RODATA_SIZE,
         symbols="\n  ".join(f"{name} = {at:#x};" for name, at in given.items()),
@@ -288,9 +288,12 @@ def _loads(
         content = linked.get(region.name, region.content)
         assert content is not None, region.name
         flags = _flags(region.access)
+        if not content and not flags & 2:
+            continue
         if plan.options.backends == ("kvm",):
             flags &= ~1  # only the virtual machine executes it
-        loads.append(elfwriter.Load(region.name, region.address, region.size, content, flags))
+        size = region.size if flags & 2 else layout.align_up(len(content), layout.PAGE)
+        loads.append(elfwriter.Load(region.name, region.address, size, content, flags))
     if plan.supervisor:
         pages = plan.supervisor
         content = pages.content(stubs)

@@ -48,6 +48,22 @@ class _Parsed(click.ParamType[int]):
         return value if isinstance(value, int) else self._parse(value)
 
 
+_STATE: dict[str, bool] = {"quiet": False, "verbose": False}
+
+
+def _remember(_: click.Context, parameter: click.Parameter, value: bool) -> None:
+    _STATE[str(parameter.name)] |= value
+
+
+_SAYING_OPTIONS = tuple(
+    click.option(*names, is_flag=True, expose_value=False, callback=_remember, help=text)
+    for *names, text in (
+        ("-q", "--quiet", "Say nothing but errors."),
+        ("-v", "--verbose", "Say what is being done."),
+    )
+)
+"""Before the command or behind it."""
+
 _GUEST_OPTIONS = (
     click.option("--root", type=click.Path(path_type=Path), help="Pack this folder as /."),
     click.option("--file", "files", multiple=True, metavar="HOST:GUEST", help="Pack one file."),
@@ -90,13 +106,16 @@ _GUEST_OPTIONS = (
 )
 
 
-def _guest_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(_GUEST_OPTIONS):
+def _saying_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in _SAYING_OPTIONS:
         command = option(command)
     return command
 
 
-_STATE: dict[str, bool] = {"quiet": False, "verbose": False}
+def _guest_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_GUEST_OPTIONS):
+        command = option(command)
+    return _saying_options(command)
 
 
 def _note(text: str) -> None:
@@ -231,12 +250,10 @@ class _Progress:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-@click.option("-v", "--verbose", is_flag=True, help="Say what is being done.")
+@_saying_options
 @click.version_option(__version__, prog_name="limpet")
-def cli(quiet: bool, verbose: bool) -> None:
+def cli() -> None:
     """One program, one tiny machine made for it alone, one executable file."""
-    _STATE["quiet"], _STATE["verbose"] = quiet, verbose
 
 
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}

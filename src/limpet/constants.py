@@ -37,7 +37,9 @@ class Constants:
         table = len(self.symbols) * SYMBOL_ENTRY.size
         return layout.align_up(GUEST_INFO.size + table + strings + names, layout.PAGE)
 
-    def guest_bytes(self, image: Image, place: Layout, guest: Guest) -> bytes:
+    def guest_bytes(
+        self, image: Image, place: Layout, guest: Guest, level: machine.CpuLevel
+    ) -> bytes:
         """The constants region: ``guest_info``, the symbol table, then every string."""
         symbols_at = place.constants + GUEST_INFO.size
         strings_at = symbols_at + len(self.symbols) * SYMBOL_ENTRY.size
@@ -69,12 +71,17 @@ class Constants:
                 "environment": strings_at,
                 "environment_count": len(self.environment),
                 "name": name_at,
+                "vector_state": level.vector_state,
             }
         )
         return info + bytes(table) + environment + self.name + b"\0" + bytes(names)
 
     def with_machine(
-        self, pages: machine.Supervisor | None, place: Layout, level: machine.CpuLevel
+        self,
+        pages: machine.Supervisor | None,
+        place: Layout,
+        level: machine.CpuLevel,
+        asks_cpuid: bool,
     ) -> Constants:
         """With the structures that the kvm monitor hands to KVM."""
         if pages is None:
@@ -83,7 +90,7 @@ class Constants:
             "KVM_SREGS": machine.special_registers(pages, level),
             "KVM_REGS": machine.general_registers(place.entry("guest_start")),
             "KVM_MSRS": machine.model_specific_registers(place.entry("syscall_entry_r11")),
-            "KVM_CPUID": level.cpuid(),
+            "KVM_CPUID": level.cpuid(asks_cpuid),
         }
         if level.xcr0:
             blobs["KVM_XCRS"] = level.xcrs()

@@ -157,6 +157,7 @@ GUEST_INFO = Struct(
         _plan("environment", "baked environment strings, each ended by a zero byte"),
         _plan("environment_count", "how many"),
         _plan("name", "path of the program in the guest, a C string"),
+        _plan("vector_state", "bytes that XSAVE or FXSAVE stores on kvm; a process asks CPUID"),
     ),
 )
 

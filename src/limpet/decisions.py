@@ -139,10 +139,14 @@ def plan(guest: Guest, options: Options | None = None) -> Plan:
     rewriting = _rewriting(image, scan, place, options)
     calls, decisions = _system_calls(scan, image)
     hypercalls = _hypercalls(calls)
-    regions = _regions(image, place, rewriting, fixed, guest)
+    level = machine.CPU_LEVELS[options.cpu]
+    asks_cpuid = any(
+        CPUID in segment.data for segment in image.segments if Access.EXECUTE in segment.access
+    )
+    regions = _regions(image, place, rewriting, fixed, guest, level)
     pages = _supervisor(place, regions, hypercalls) if "kvm" in options.backends else None
     filters = {each: _filter(each, hypercalls, place, options) for each in options.backends}
-    blobs = fixed.with_machine(pages, place, machine.CPU_LEVELS[options.cpu])
+    blobs = fixed.with_machine(pages, place, level, asks_cpuid)
     sources = {
         "dispatch.c": dispatch_c(calls),
         "gates.c": gates_c(hypercalls, options.backends),
@@ -162,7 +166,11 @@ def plan(guest: Guest, options: Options | None = None) -> Plan:
         pages,
         blobs,
         sources,
-        (*decisions, *_hypercall_decisions(calls, hypercalls)),
+        (
+            *decisions,
+            *_hypercall_decisions(calls, hypercalls),
+            *_machine_decisions(pages, asks_cpuid),
+        ),
         _warnings(scan, image),
     )
 
@@ -261,8 +269,24 @@ def _hypercall_decisions(
     return decisions
 
 
+CPUID = b"\x0f\xa2"
+"""The instruction's bytes; where they stand nowhere in executable pages it cannot be run."""
+
+
+def _machine_decisions(pages: machine.Supervisor | None, asks_cpuid: bool) -> list[Decision]:
+    if pages is None:
+        return []
+    why = "CPUID may be executed" if asks_cpuid else "no CPUID instruction in the program's code"
+    return [Decision("processor feature", "CPUID", asks_cpuid, why)]
+
+
 def _regions(
-    image: Image, place: Layout, rewriting: Rewriting, fixed: Constants, guest: Guest
+    image: Image,
+    place: Layout,
+    rewriting: Rewriting,
+    fixed: Constants,
+    guest: Guest,
+    level: machine.CpuLevel,
 ) -> tuple[Region, ...]:
     read, write, execute = Access.READ, Access.WRITE, Access.EXECUTE
     regions = [_patched(region, rewriting) for region in place.image]
@@ -284,7 +308,7 @@ def _regions(
         place.constants,
         place.rodata,
         read,
-        fixed.guest_bytes(image, place, guest),
+        fixed.guest_bytes(image, place, guest, level),
         why,
     )
     rodata_end = place.rodata + layout.LIBOS_RODATA_SIZE
@@ -332,8 +356,12 @@ def _filter(
     for hypercall in hypercalls:
         for host in hypercall.host:
             pins = tuple(pin for pin in host.pins if backend == "kvm" or not pin.guest)
-            label = f"host_{hypercall.name}_{host.call}" if backend == "process" else None
-            rules.append(Rule(host.call, f"{hypercall.name}: {host.why}", pins, label))
+            why = f"{hypercall.name}: {host.why}"
+            if backend == "kvm":
+                rules.append(Rule(host.call, why, pins))
+            else:
+                label = f"host_{hypercall.name}_{host.call}"
+                rules.append(Rule(host.call, why, pins, label, place.text))
     monitor = (layout.MONITOR_BASE, layout.MONITOR_BASE + layout.MONITOR_SIZE)
     own = contract.Pin(1, range=monitor)
     if backend == "kvm":

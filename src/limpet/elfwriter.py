@@ -33,9 +33,32 @@ def _align(value: int) -> int:
     return -(-value // PAGE) * PAGE
 
 
-def _trim(content: bytes) -> bytes:
-    """Without trailing zero pages: the kernel supplies those."""
-    return content[: _align(len(content.rstrip(b"\0")))]
+def _whole_pages(load: Load) -> bytes:
+    """Its content as whole pages, without trailing zero pages: the kernel supplies those.
+
+    A partial page would make ``execve`` clear the rest of it, hence copy it, in every instance.
+    """
+    content = load.content[: _align(len(load.content.rstrip(b"\0")))]
+    return content.ljust(_align(len(content)), b"\0")
+
+
+def _merged(loads: Sequence[Load]) -> list[Load]:
+    """Neighbours with the same rights as one segment each: ``execve`` maps every one apart."""
+    merged: list[Load] = []
+    for load in loads:
+        content = _whole_pages(load)
+        last = merged[-1] if merged else None
+        if last and last.address + len(last.content) == load.address and last.flags == load.flags:
+            merged[-1] = Load(
+                f"{last.name}+{load.name}",
+                last.address,
+                last.size + load.size,
+                last.content + content,
+                load.flags,
+            )
+        else:
+            merged.append(Load(load.name, load.address, load.size, content, load.flags))
+    return merged
 
 
 def _header(entry: int, phnum: int, shoff: int, shnum: int) -> bytes:
@@ -80,12 +103,12 @@ def _sections(loads: Sequence[tuple[Load, int, int]], record: tuple[int, int]) -
 
 def write(entry: int, loads: Sequence[Load], record: bytes) -> bytes:
     """The bytes of a bundle that starts at ``entry``."""
-    ordered = sorted(loads, key=lambda load: load.address)
+    ordered = _merged(sorted(loads, key=lambda load: load.address))
     phnum = len(ordered) + 1
     offset = _align(_EHDR + phnum * _PHDR)
     body, phdrs, placed = bytearray(), bytearray(), []
     for load in ordered:
-        content = _trim(load.content)
+        content = load.content
         phdrs += struct.pack(
             "<IIQQQQQQ",
             _PT_LOAD,
@@ -98,9 +121,8 @@ def write(entry: int, loads: Sequence[Load], record: bytes) -> bytes:
             PAGE,
         )
         placed.append((load, offset, len(content)))
-        padded = content.ljust(_align(len(content)), b"\0")
-        body += padded
-        offset += len(padded)
+        body += content
+        offset += len(content)
     phdrs += struct.pack("<IIQQQQQQ", _PT_GNU_STACK, 6, 0, 0, 0, 0, 0, 16)
     tables, shnum = _sections(placed, (offset, len(record)))
     shoff = offset + len(record) + len(tables) - shnum * _SHDR

@@ -99,7 +99,7 @@ def as_text(plan: Plan) -> str:
     ]
     lines += [f"warning   {warning}" for warning in plan.warnings]
     lines += ["", "system call sites", *_site_lines(data["sites"])]
-    for subject in ("system call", "hypercall"):
+    for subject in dict.fromkeys(each.subject for each in plan.decisions):
         for included in (True, False):
             head = f"{subject}s {'in' if included else 'out'}"
             chosen = [d for d in plan.decisions if d.subject == subject and d.included == included]

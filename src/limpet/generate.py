@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from limpet import layout
 from limpet.contract import Backend, Hypercall, hypercalls
+from limpet.machine import LOCAL_APIC
 
 if TYPE_CHECKING:
     from limpet.constants import Constants
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from limpet.layout import Layout
     from limpet.machine import Supervisor
     from limpet.seccomp import Filter
+
+
+HUGE_AFTER = 4 << 20
+"""Bytes of the arena in ordinary pages; the kvm monitor asks for huge ones behind them."""
 
 
 def gates_c(chosen: Sequence[Hypercall], backends: Sequence[Backend]) -> str:
@@ -88,6 +93,10 @@ def plan_h(
     lines = [f"#define {name} {value:#x}UL\n" for name, value in values.items()]
     lines += [f"#define FILTER_{b.upper()}_LENGTH {f.length}\n" for b, f in sorted(filters.items())]
     lines.append(f"#define KVM_XCRS_SET {int('KVM_XCRS' in addresses)}\n")
+    huge = place.arena[0] + HUGE_AFTER
+    lines.append(f"#define HUGE_LO {huge if huge < place.arena[1] else 0:#x}UL\n")
+    local_apic = pages is not None and values["SUPERVISOR_HI"] <= LOCAL_APIC
+    lines.append(f"#define LOCAL_APIC {int(local_apic)}\n")
     lines.append(f"#define TIMEOUT_MS {options.timeout}\n")
     lines.append(f"#define MAX_OUTPUT {options.max_output}UL\n")
     lines.append(f'#define PASSED_ENVIRONMENT "{passed}"\n')

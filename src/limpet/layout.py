@@ -27,9 +27,10 @@ LIBOS_TEXT_SIZE = 128 << 10
 LIBOS_RODATA_SIZE = 32 << 10
 LIBOS_DATA_SIZE = 256 << 10
 SIGNAL_STACK_SIZE = 64 << 10
-BOOT_SIZE = PAGE
-TRAP_FRAME_AT = 2048
-"""Offset of ``trap_frame`` in the page of ``boot_info``."""
+BOOT_SIZE = 1024
+"""Bytes of ``boot_info`` and ``trap_frame``; the library OS's data shares their page."""
+TRAP_FRAME_AT = 512
+"""Offset of ``trap_frame`` behind ``boot_info``."""
 
 ENTRY_OFFSETS = {
     "syscall_entry": 0x0,
@@ -118,7 +119,7 @@ class Layout:
     @property
     def signal_stack(self) -> int:
         """Where the host's signals arrive in a process."""
-        return self.data + LIBOS_DATA_SIZE
+        return self.state + LIBOS_DATA_SIZE
 
     @property
     def state_end(self) -> int:
@@ -199,7 +200,7 @@ def lay_out(image: Image, *, trampolines: int, constants: int, tree: int, memory
     at = align_up(regions[-1].end, 16 * PAGE)
     text = at + align_up(trampolines, PAGE)
     state = text + LIBOS_TEXT_SIZE
-    constants_at = state + BOOT_SIZE + LIBOS_DATA_SIZE + SIGNAL_STACK_SIZE
+    constants_at = state + LIBOS_DATA_SIZE + SIGNAL_STACK_SIZE
     rodata = constants_at + align_up(constants, PAGE)
     tree_at = rodata + LIBOS_RODATA_SIZE
     if tree >= LARGE_PAGE:

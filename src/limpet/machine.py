@@ -225,6 +225,9 @@ def _segment(
 
 _UNUSABLE = struct.pack("<QIHBBBBBBBBBB", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0)
 
+LOCAL_APIC = 0xFEE00000
+"""Guest-physical address of the local APIC (Intel SDM volume 3, section 12.4.1)."""
+
 CR0 = 0x80050033  # PG AM WP NE ET MP PE
 CR4 = 0x10620  # FSGSBASE OSXMMEXCPT OSFXSR PAE
 CR4_OSXSAVE = 1 << 18
@@ -232,7 +235,7 @@ EFER = 0xD00  # NXE LMA LME; SCE stays off: SYSCALL is an invalid opcode
 
 
 def special_registers(pages: Supervisor, level: CpuLevel) -> bytes:
-    """``struct kvm_sregs``: 64-bit mode in ring 3, no interrupt controller."""
+    """``struct kvm_sregs``: 64-bit mode in ring 3, no interrupt ever."""
     flat = (0, 0xFFFFFFFF)
     data = _segment(*flat, USER_DATA, 3, 3, code=False)
     segments = _segment(*flat, USER_CODE, 11, 3, code=True) + data * 5
@@ -242,7 +245,14 @@ def special_registers(pages: Supervisor, level: CpuLevel) -> bytes:
     tables = struct.pack("<QH6x", pages.base + Supervisor.GDT_AT, pages.gdt_limit)
     tables += struct.pack("<QH6x", pages.base + Supervisor.IDT_AT, VECTORS * 16 - 1)
     control = struct.pack(
-        "<7Q", CR0, 0, pages.cr3, CR4 | (CR4_OSXSAVE if level.xcr0 else 0), 0, EFER, 0xFEE00900
+        "<7Q",
+        CR0,
+        0,
+        pages.cr3,
+        CR4 | (CR4_OSXSAVE if level.xcr0 else 0),
+        0,
+        EFER,
+        LOCAL_APIC | 0x900,
     )
     return segments + task + _UNUSABLE + tables + control + bytes(32)
 
@@ -269,13 +279,20 @@ class CpuLevel:
     leaves: tuple[tuple[int, int, int, int, int, int], ...]  # leaf, subleaf, eax, ebx, ecx, edx
     xcr0: int
 
-    def cpuid(self) -> bytes:
-        """``struct kvm_cpuid2``."""
-        out = struct.pack("<II", len(self.leaves), 0)
-        for leaf, subleaf, *registers in self.leaves:
+    def cpuid(self, asked: bool = True) -> bytes:
+        """``struct kvm_cpuid2``; of a guest that never asks only what KVM itself looks at."""
+        only = None if asked or self.xcr0 else (7,)  # CR4.FSGSBASE needs leaf 7
+        leaves = [each for each in self.leaves if only is None or each[0] in only]
+        out = struct.pack("<II", len(leaves), 0)
+        for leaf, subleaf, *registers in leaves:
             significant = 1 if leaf in (4, 7, 0xD) else 0
             out += struct.pack("<7I12x", leaf, subleaf, significant, *registers)
         return out
+
+    @property
+    def vector_state(self) -> int:
+        """Bytes of XSAVE's area, or of FXSAVE's where there is no XSAVE."""
+        return 832 if self.xcr0 else 512
 
     def xcrs(self) -> bytes:
         """``struct kvm_xcrs`` with XCR0."""

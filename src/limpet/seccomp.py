@@ -8,9 +8,10 @@ instruction pointer.  Sources: Linux ``Documentation/userspace-api/seccomp_filte
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from limpet import layout
 from limpet.contract import Pin
 from limpet.syscalls import NUMBERS
 
@@ -29,13 +30,16 @@ class Rule:
     """One allowed system call.
 
     ``label`` names the instruction right behind the only SYSCALL that may make it (process
-    backend); ``None`` allows it from anywhere (kvm, where no guest code runs in the process).
+    backend); ``None`` allows it from all of the monitor (kvm, where no guest code runs in the
+    process).  ``origin`` is where the calling code starts, which gives the upper half of the
+    instruction pointer.
     """
 
     call: str
     why: str
     pins: tuple[Pin, ...] = ()
     label: str | None = None
+    origin: int = layout.MONITOR_BASE
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,24 @@ class Filter:
         return tuple(sorted({rule.call for rule in self.rules}))
 
     def assemble(self, labels: Mapping[str, int]) -> bytes:
-        """The program, 8 bytes an instruction; ``labels`` gives each rule's address."""
+        """The program, 8 bytes an instruction; ``labels`` gives each rule's address.
+
+        The instruction pointer is looked at first: the kernel runs a new filter for every number
+        it knows to find those that are always allowed, and gives up where a pointer is read.
+        """
         code = _Assembler()
-        code.load(_ARCH)
-        code.jump(_JEQ, _AUDIT_ARCH_X86_64, no="default")
+        halves: dict[int, list[Rule]] = {}
         for rule in self.rules:
-            self._rule(code, rule, labels)
+            halves.setdefault(rule.origin >> 32, []).append(rule)
+            assert rule.label is None or labels[rule.label] >> 32 == rule.origin >> 32
+        for half, rules in halves.items():
+            elsewhere = code.new_label()
+            code.load(_POINTER + 4)
+            code.jump(_JEQ, half, no=elsewhere)
+            code.load(_ARCH)
+            code.jump(_JEQ, _AUDIT_ARCH_X86_64, no="default")
+            self._choose(code, rules, labels)
+            code.label(elsewhere)
         code.label("default")
         code.end(self.default)
         return code.finish()
@@ -65,31 +81,37 @@ class Filter:
     @property
     def length(self) -> int:
         """How many instructions; labels do not change it."""
-        names = [rule.label for rule in self.rules if rule.label]
-        return len(self.assemble(dict.fromkeys(names, 0))) // 8
+        stubs = (rule for rule in self.rules if rule.label)
+        labels = {str(rule.label): rule.origin + index for index, rule in enumerate(stubs)}
+        return len(self.assemble(labels)) // 8
 
-    def _rule(self, code: _Assembler, rule: Rule, labels: Mapping[str, int]) -> None:
-        otherwise, mismatch = code.new_label(), code.new_label()
+    def _choose(self, code: _Assembler, rules: list[Rule], labels: Mapping[str, int]) -> None:
+        """Branch on the instruction pointer of a stub, or on the number where there are none."""
+        choices: dict[int, list[Rule]] = {}
+        for rule in rules:
+            key = NUMBERS[rule.call] if rule.label is None else labels[rule.label] & _MASK
+            choices.setdefault(key, []).append(rule)
+        stubs = rules[0].label is not None
+        names = [code.new_label() for _ in choices]
+        code.load(_POINTER if stubs else _NUMBER)
+        for key, name in zip(choices, names, strict=True):
+            code.jump(_JEQ, key, yes=name)
+        code.end(self.default)
+        for name, group in zip(names, choices.values(), strict=True):
+            code.label(name)
+            for rule in group:
+                self._rule(code, rule)
+            code.end(KILL_PROCESS if stubs else self.default)  # a stub put to another use
+
+    def _rule(self, code: _Assembler, rule: Rule) -> None:
+        mismatch = code.new_label()
         if rule.label is not None:
-            _equals(code, _POINTER, labels[rule.label], otherwise)
-        else:
-            mismatch = otherwise
-        code.load(_NUMBER)
-        code.jump(_JEQ, NUMBERS[rule.call], no=mismatch)
+            code.load(_NUMBER)
+            code.jump(_JEQ, NUMBERS[rule.call], no=mismatch)
         for pin in rule.pins:
             _pin(code, pin, self.guest, mismatch)
         code.end(ALLOW)
-        if mismatch != otherwise:
-            code.label(mismatch)  # a stub put to another use
-            code.end(KILL_PROCESS)
-        code.label(otherwise)
-
-
-def _equals(code: _Assembler, offset: int, value: int, otherwise: str) -> None:
-    code.load(offset)
-    code.jump(_JEQ, value & _MASK, no=otherwise)
-    code.load(offset + 4)
-    code.jump(_JEQ, value >> 32, no=otherwise)
+        code.label(mismatch)
 
 
 def _pin(code: _Assembler, pin: Pin, guest: tuple[int, int], mismatch: str) -> None:
@@ -156,13 +178,3 @@ class _Assembler:
             offsets = [self.labels[name] - at - 1 if name else 0 for name in (yes, no)]
             out += struct.pack("<HBBI", operation, *offsets, value)
         return bytes(out)
-
-
-def rules_for(
-    hosts: Sequence[tuple[str, str, str, tuple[Pin, ...]]], stubs: bool
-) -> tuple[Rule, ...]:
-    """Rules from ``(hypercall, call, why, pins)``; with ``stubs`` each is tied to its stub."""
-    return tuple(
-        Rule(call, why, pins, f"host_{hypercall}_{call}" if stubs else None)
-        for hypercall, call, why, pins in hosts
-    )

@@ -24,6 +24,8 @@
 #define ALIGN_DOWN(x, to) ((x) & ~((u64)(to) - 1))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
+/* For large arrays: they lie behind all small data, so that a start touches few pages. */
+#define LARGE __attribute__((section(".bss..large")))
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The two structures every bundle has, at addresses fixed when it was planned. */

@@ -7,6 +7,7 @@
 #define KVM_CREATE_VM 0xae01U
 #define KVM_CREATE_VCPU 0xae41U
 #define KVM_RUN 0xae80U
+#define KVM_ENABLE_CAP 0x4068aea3U
 #define KVM_SET_USER_MEMORY_REGION 0x4020ae46U
 #define KVM_SET_REGS 0x4090ae82U
 #define KVM_SET_SREGS 0x4138ae84U
@@ -21,6 +22,15 @@ struct kvm_memory_region {
     u32 slot, flags;
     u64 guest_address, size, host_address;
 };
+
+enum { KVM_CAP_SPLIT_IRQCHIP = 121 };
+
+struct kvm_enable_cap {
+    u32 cap, flags;
+    u64 arguments[4];
+    u8 padding[64];
+};
+_Static_assert(sizeof(struct kvm_enable_cap) == 104, "struct kvm_enable_cap");
 
 /* struct kvm_run as far as an I/O exit goes. */
 struct kvm_run_head {

@@ -94,6 +94,8 @@ static void look_at_stdio(void) {
         if (host3(NR_FSTAT, fd, (long)stat, 0) < 0)
             continue;
         info->mode = *(u32 *)(stat + 24);
+        if ((info->mode & S_IFMT) != S_IFCHR)
+            continue;
         u16 size[4] = {0};
         if (host3(NR_IOCTL, fd, TCGETS, (long)info->termios) == 0) {
             info->is_tty = 1;

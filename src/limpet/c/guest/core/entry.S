@@ -138,12 +138,14 @@ guest_start:
         jmp     trap_entry_process
 
         .section .bss.entry, "aw", @nobits
-        .balign 64
+        .balign 8
 saved_rsp:
         .skip   8
 resume_rip:
         .skip   8
-        .balign 4096
+
+        .section .bss..stack, "aw", @nobits
+        .balign 64
 syscall_stack:
         .skip   32768
 syscall_stack_top:

@@ -2,7 +2,7 @@
 #include "core/signals.h"
 
 u64 signals_pending, signals_blocked;
-struct linux_sigaction signal_actions[SIGNALS];
+LARGE struct linux_sigaction signal_actions[SIGNALS];
 struct linux_stack signal_stack = {.flags = SS_DISABLE};
 static bool delivering;
 
@@ -10,7 +10,7 @@ static bool delivering;
 u64 signals_suspended_mask;
 bool signals_suspended;
 
-static struct linux_siginfo pending_info[SIGNALS];
+LARGE static struct linux_siginfo pending_info[SIGNALS];
 
 void signal_raise(int number) {
     pending_info[number] = (struct linux_siginfo){.signal = number, .code = SI_TKILL};
@@ -36,6 +36,8 @@ bool signal_pending(void) {
 
 static u64 xsave_size(void) {
     static u64 size;
+    if (boot_info.backend == BACKEND_KVM)
+        return guest_info.vector_state;
     if (!size) {
         u32 a = 1, b, c = 0, d;
         __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));

@@ -29,7 +29,7 @@ trap_entry_kvm:
         mov     %rsp, %rdi
         call    trap_kvm
 
-        .section .bss.trap_entry_kvm, "aw", @nobits
-        .balign 4096
+        .section .bss..stack, "aw", @nobits
+        .balign 64
         .skip   16384
 trap_stack_top:
