@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import programs
@@ -102,11 +103,27 @@ def test_quickjs(make: Maker, backend: Backend) -> None:
     assert guest.run("nothing.here").status == 1
 
 
+DECIMAL = """
+import json, re
+from decimal import Decimal, localcontext
+with open("/tmp/prices", "w") as out:
+    out.write("tea 19.99\\ncake 80.35\\nmilk 0.01\\n")
+with open("/tmp/prices") as lines:
+    prices = [Decimal(re.search(r"[0-9.]+$", line.strip())[0]) for line in lines]
+with localcontext() as context:
+    context.prec = 40
+    third = Decimal(1) / 3
+print(json.dumps({"total": str(sum(prices)), "third": str(third), "lines": len(prices)}))
+"""
+
+
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The standard library as a tree."""
+    """The standard library as a tree, with a script."""
     programs.get("python")
-    return programs.python_tree(tmp_path_factory.mktemp("python"))
+    tree = programs.python_tree(tmp_path_factory.mktemp("python"))
+    (tree / "sums.py").write_text(DECIMAL)
+    return tree
 
 
 @pytest.fixture
@@ -128,6 +145,13 @@ def test_python_expression(python: Made) -> None:
     assert ran.stdout.decode() == (
         '{"a": [1, 2.5, null]} a-c\n2d711642 True True\n2024-02-29 4999950000\n'
     )
+
+
+def test_python_script(python: Made) -> None:
+    """A script file with json, re and decimal that writes and reads files."""
+    ran = python.run("/sums.py")
+    assert (ran.status, ran.stderr) == (0, b"")
+    assert json.loads(ran.stdout) == {"total": "100.35", "third": "0." + "3" * 40, "lines": 3}
 
 
 def test_python_files(python: Made) -> None:

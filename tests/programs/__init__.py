@@ -60,7 +60,8 @@ def get(name: str) -> Path:
         if not path.exists():
             _skip(name, f"{path} is missing")
         return path
-    path = CACHE / name
+    digest = hashlib.sha256((HERE / f"{name}.c").read_bytes()).hexdigest()
+    path = CACHE / f"{name}-{digest[:16]}"
     if not path.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         temporary = CACHE / f".{name}.{os.getpid()}"
