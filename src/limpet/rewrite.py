@@ -9,9 +9,10 @@ trampoline, and the jump takes their place.  Nothing in the file may be able to 
 *padding*: the SYSCALL becomes a two-byte short jump to unreachable padding between functions,
 which holds the near jump.  Nothing moves, so it does not matter who jumps to the site.
 
-What is neither stays as it is and is trapped when it runs.  On arrival at the library OS the
-registers are as after SYSCALL: RCX holds the address to return to, and RSP is the program's with
-its red zone untouched (x86-64 psABI section 3.2.2).
+What is neither stays as it is and is trapped when it runs, and so is a site that nothing in the
+file leads to: it may be data among the code.  On arrival at the library OS the registers are as
+after SYSCALL: RCX holds the address to return to, and RSP is the program's with its red zone
+untouched (x86-64 psABI section 3.2.2).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from limpet.image import Image
-from limpet.sites import Instruction, Scan, Site
+from limpet.sites import LEAVES, Instruction, Scan, Site
 
 _JUMP = 5
 _SHORT_JUMP = 2
@@ -62,7 +63,10 @@ def rewrite(image: Image, scan: Scan, base: int, *, entry: int, entry_flags: int
     padding = _Padding(image, scan)
     addresses = [site.address for site in scan.sites]
     for site in scan.sites:
-        target = entry if _flags_dead(site.after) else entry_flags
+        if not site.reached or site.numbers == {_RT_SIGRETURN}:
+            kept.append((site, _why_kept(site)))
+            continue
+        target = entry if _flags_dead(site) else entry_flags
         made = _displace(site, scan, addresses, base + len(code), target)
         if made is None:
             made = padding.use(site, base + len(code), target)
@@ -78,6 +82,8 @@ def rewrite(image: Image, scan: Scan, base: int, *, entry: int, entry_flags: int
 def _why_kept(site: Site) -> str:
     if site.numbers == {_RT_SIGRETURN}:
         return "a signal restorer keeps its shape, which unwinders know"
+    if not site.reached:
+        return "nothing leads to it that the file names: it may be data"
     return "its neighbours cannot be moved, and there is no padding in reach"
 
 
@@ -87,14 +93,16 @@ def _near(source: int, target: int) -> bytes:
 
 _FLAGS_WRITERS = frozenset({"cmp", "test", "add", "sub", "and", "or", "xor", "neg"})
 _FLAGS_NEUTRAL = frozenset(
-    {"mov", "movsxd", "movabs", "lea", "push", "pop", "nop", "movzx", "cdqe"}
+    {"mov", "movsxd", "movabs", "lea", "push", "pop", "nop", "movzx", "cdqe", "syscall"}
 )
-_FLAGS_DEAD = frozenset({"ret", "call", "syscall", "ud2", "hlt"})
+_FLAGS_DEAD = frozenset({"ret", "call", "ud2", "hlt"})
 
 
-def _flags_dead(after: Sequence[Instruction]) -> bool:
+def _flags_dead(site: Site) -> bool:
     """Whether the flags are overwritten, or dead by the ABI, before anything reads them."""
-    for each in after:
+    if any(each.mnemonic == "std" for each in site.before):
+        return False  # nothing that overwrites the others overwrites the direction flag
+    for each in site.after:
         if each.mnemonic in _FLAGS_WRITERS or each.mnemonic in _FLAGS_DEAD:
             return True
         if each.mnemonic not in _FLAGS_NEUTRAL:
@@ -115,8 +123,6 @@ def _movable(each: Instruction) -> bool:
 def _displace(
     site: Site, scan: Scan, sites: Sequence[int], at: int, entry: int
 ) -> tuple[list[Patch], bytes] | None:
-    if site.numbers == {_RT_SIGRETURN}:
-        return None
     for before, after in ((1, 0), (0, 1), (2, 0), (1, 1), (0, 2), (3, 0), (2, 1)):
         window = _window(site, before, after)
         if window is None:
@@ -205,8 +211,10 @@ class _Padding:
         return None
 
     def _ends_function(self, site: Site, start: int) -> bool:
-        """The RET before the padding is an instruction that decoding from the site reaches."""
-        return any(each.mnemonic == "ret" and each.end == start for each in site.after)
+        """The RET before the padding is an instruction, the first that leaves the code here."""
+        leaving = (each for each in site.after if each.mnemonic.split()[-1] in LEAVES)
+        last = next(leaving, None)
+        return last is not None and last.mnemonic == "ret" and last.end == start
 
     def _named(self, start: int, end: int) -> bool:
         return any(address in self._scan.targets for address in range(start, end))

@@ -1,10 +1,11 @@
 """Where a program makes system calls, and which: its SYSCALL instructions and their numbers.
 
 Every ``0F 05`` in the code is a candidate.  It is a *site* when decoding from many places before
-it lands on it (x86 decoding falls into step within a few instructions); otherwise the two bytes
-are part of something else and *hidden*.  A number counts as known only when no branch, jump table
-or pointer found in the file can enter between the instruction that sets EAX and the SYSCALL.
-What is not known widens the set of system calls that are served; it is never guessed.
+it lands on it (x86 decoding falls into step within a few instructions), or from one that something
+in the file can jump to; otherwise the two bytes are part of something else and *hidden*.  A number
+counts as known only when no branch, jump table or pointer found in the file can enter between the
+instruction that sets EAX and the SYSCALL.  What is not known widens the set of system calls that
+are served; it is never guessed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from limpet.image import Access, Image, Segment
 
 SYSCALL = b"\x0f\x05"
 _LOOK_BACK, _LOOK_AHEAD = 160, 48
+_REACH = 512
 _STREAMS = 24
 _FEW_STREAMS = 8
 _CLOSE = 40
@@ -29,7 +31,7 @@ _AGREEMENT = 0.9
 
 _REL32 = re.compile(rb"(?=([\xe8\xe9]|\x0f[\x80-\x8f])(....))", re.DOTALL)
 _REL8 = re.compile(rb"(?=[\x70-\x7f\xeb\xe0-\xe3](.))", re.DOTALL)
-_LEA = re.compile(rb"(?=[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](....))", re.DOTALL)
+_LEA = re.compile(rb"(?=\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](....))", re.DOTALL)
 
 _decoder = Cs(CS_ARCH_X86, CS_MODE_64)
 
@@ -54,7 +56,8 @@ class Site:
     """A SYSCALL instruction.
 
     ``numbers`` are the system calls it can make, empty when that only shows at run time;
-    ``before`` and ``after`` are its neighbours as far as decoding is certain.
+    ``before`` and ``after`` are its neighbours as far as decoding is certain.  ``reached`` is
+    whether code leads to it from a place that the file names: else the bytes may be data.
     """
 
     address: int
@@ -62,6 +65,7 @@ class Site:
     evidence: str
     before: tuple[Instruction, ...]
     after: tuple[Instruction, ...]
+    reached: bool
 
     def moved(self, base: int) -> Site:
         """This site with every address ``base`` higher."""
@@ -134,12 +138,13 @@ class _Finder:
         for segment in self.image.executable:
             for match in _LEA.finditer(segment.data):
                 (offset,) = struct.unpack("<i", match[1])
-                bases.add(segment.address + match.start() + 7 + offset)
-            found |= _immediates(segment.data, low, high)
+                bases.add(segment.address + match.start() + 6 + offset)
+            if self.image.kind == "static":  # else code has no addresses but relative ones
+                found |= _immediates(segment.data, low, high)
         for segment in self.image.segments:
-            if Access.EXECUTE not in segment.access:
+            found |= _tables(segment, bases, low, high)  # linkers may lay constants beside code
+            if Access.EXECUTE not in segment.access or self.image.kind != "static":
                 found |= _words(segment.data, low, high)
-                found |= _tables(segment, bases, low, high)
         return found | bases
 
     @cached_property
@@ -162,21 +167,23 @@ class _Finder:
         if address in self._targets:
             return self._targets[address]
         segment = next(s for s in self.image.executable if s.address <= address < s.end)
-        found = set()
-        for target in range(address - _LOOK_BACK, address + _LOOK_BACK):
-            sources = self.near_branches.get(target, ())
-            if target in self.named or any(
-                self._jumps(segment, s, target, address) for s in sources
-            ):
-                found.add(target)
+        around = range(address - _LOOK_BACK, address + _LOOK_BACK)
+        found = {target for target in around if target in self.named}
+        branches = [(s, target) for target in around for s in self.near_branches.get(target, ())]
         start = max(0, address - segment.address - 2 * _LOOK_BACK)
         stop = address - segment.address + 2 * _LOOK_BACK
         for match in _REL8.finditer(segment.data, start, stop):
             (offset,) = struct.unpack("<b", match[1])
             source = segment.address + match.start()
-            target = source + 2 + offset
-            if target not in found and self._jumps(segment, source, target, address):
+            branches.append((source, source + 2 + offset))
+        doubtful = []
+        for source, target in branches:
+            if target in found or self._jumps(segment, source, target, address):
                 found.add(target)
+            else:
+                doubtful.append((source, target))
+        while more := {t for s, t in doubtful if self._reached(segment, s, found)} - found:
+            found |= more
         self._targets[address] = found
         return found
 
@@ -190,6 +197,19 @@ class _Finder:
             inside = 0 <= at < len(segment.data)
             self._boundaries[address] = not inside or self._votes(segment, at) > 0.2
         return self._boundaries[address]
+
+    def _reached(self, segment: Segment, address: int, near: set[int]) -> bool:
+        """Whether code runs straight to ``address`` from a place that something can jump to."""
+        for place in range(address, max(segment.address, address - _REACH) - 1, -1):
+            if not (place in near or place in self.named or place in self.near_branches):
+                continue
+            code = segment.data[place - segment.address : address - segment.address + 16]
+            for at, _, mnemonic, _ in _decoder.disasm_lite(code, place):
+                if at == address:
+                    return True
+                if at > address or mnemonic.split()[-1] in LEAVES:
+                    break
+        return False
 
     def _votes(self, segment: Segment, at: int) -> float:
         """The share of decodings from before that land on offset ``at``; 1 when none gets there."""
@@ -217,14 +237,16 @@ class _Finder:
 
     def site(self, segment: Segment, at: int) -> Site | None:
         """The site at offset ``at``, or ``None`` when its bytes belong to something else."""
+        address = segment.address + at
+        reached = self._reached(segment, address, self.targets_around(address))
         stream = self._decode(segment, at)
         if stream is None:
-            return None
-        address = segment.address + at
+            why = "what is before it cannot be decoded for certain"
+            return Site(address, frozenset(), why, (), (), reached) if reached else None
         before = tuple(each for each in stream if each.address < address)
         after = tuple(each for each in stream if each.address > address)
         numbers, evidence = self._number(before, address)
-        return Site(address, numbers, evidence, before, after)
+        return Site(address, numbers, evidence, before, after, reached)
 
     def _decode(self, segment: Segment, at: int) -> list[Instruction] | None:
         here = segment.address + at
@@ -239,11 +261,13 @@ class _Finder:
         targets = self.targets_around(address)
         register = "a"
         for each in reversed(before):
-            if targets & set(range(each.end, address + 1)):
+            if targets & set(range(each.address + 1, address + 1)):
                 return frozenset(), "a branch can enter between the number and the call"
-            if not _may_write(each, register):
-                if each.mnemonic in _UNKNOWN_EFFECT or each.mnemonic.startswith("j"):
-                    break
+            if each.mnemonic in _WRITES_NONE:
+                continue
+            if not _WRITES_FIRST.fullmatch(each.mnemonic):
+                break
+            if _family(each.operands.split(",")[0].strip()) != register:
                 continue
             source = _source(each)
             if isinstance(source, int):
@@ -254,9 +278,14 @@ class _Finder:
         return frozenset(), "the number is not a constant"
 
 
-_UNKNOWN_EFFECT = frozenset({"call", "ret", "syscall", "int", "leave", "cpuid", "iretq"})
-_NO_WRITE = frozenset({"cmp", "test", "push", "nop", "bt"})
-_IMPLICIT_A = ("cdqe", "cwde", "imul", "mul", "div", "idiv", "lods", "cmpxchg", "xadd", "lahf")
+LEAVES = frozenset({"jmp", "ret", "retf", "iretq", "ud2", "hlt"})
+_WRITES_NONE = frozenset({"cmp", "test", "push", "nop", "bt", "endbr64"})
+_WRITES_FIRST = re.compile(
+    r"mov(|abs|sxd|zx|sx|[dq]|[au]p[sd]|dq[au])|lea|add|sub|adc|sbb|and|x?or|not|neg|inc|dec|pop"
+    r"|sh[lr]|sar|ro[lr]|bswap|cmov\w+|set\w+|pxor|xorps|punpck\w+|pshufd"
+)
+"""Instructions that write their first operand and no other register; xchg and mul do not match."""
+
 _LEGACY = {"ax": "a", "bx": "b", "cx": "c", "dx": "d", "si": "si", "di": "di", "bp": "bp"}
 
 
@@ -275,20 +304,6 @@ def _family(name: str) -> str | None:
     return name[:2] if name in ("sil", "dil", "bpl") else None
 
 
-def _may_write(each: Instruction, register: str) -> bool:
-    if each.mnemonic in _NO_WRITE or each.mnemonic.startswith("j"):
-        return False
-    if register == "a" and each.mnemonic.startswith(_IMPLICIT_A):
-        return True
-    if register in ("c", "si", "di", "d") and each.mnemonic.startswith(
-        ("rep", "movs", "stos", "mul")
-    ):
-        return True
-    if each.mnemonic in ("xchg", "mul", "imul", "div", "idiv", "xadd"):
-        return True  # whatever it writes, no constant comes of it
-    return _family(each.operands.split(",")[0].strip()) == register
-
-
 def _source(each: Instruction) -> int | str | None:
     """What a write leaves in its register: a constant, another register's value, or unknown."""
     operands = [operand.strip() for operand in each.operands.split(",")]
@@ -299,7 +314,7 @@ def _source(each: Instruction) -> int | str | None:
     if not re.fullmatch(r"(r|e)[a-z]{2}|r\d+d?", operands[0]):
         return None  # a partial write
     if re.fullmatch(r"0x[0-9a-f]+|[0-9]+", operands[1]):
-        return int(operands[1], 0)
+        return int(operands[1], 0) & 0xFFFFFFFF  # Linux looks at EAX alone
     return _family(operands[1])
 
 

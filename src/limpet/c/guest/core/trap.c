@@ -10,7 +10,8 @@ bool syscall_serve(struct regs *regs);
  * that all of them must be restored. */
 bool syscall_serve(struct regs *regs) {
     current = regs;
-    regs->rax = (u64)dispatch((long)regs->rax, (long)regs->rdi, (long)regs->rsi, (long)regs->rdx,
+    s32 number = (s32)regs->rax; /* Linux looks at eax alone */
+    regs->rax = (u64)dispatch(number, (long)regs->rdi, (long)regs->rsi, (long)regs->rdx,
                               (long)regs->r10, (long)regs->r8, (long)regs->r9);
     bool changed = current == NULL; /* rt_sigreturn replaced them */
     if (signals_pending & ~signals_blocked) {

@@ -176,25 +176,26 @@ static long sleep_until(u64 deadline) {
 }
 
 static bool valid(const struct linux_timespec *time) {
-    return time->seconds >= 0 && time->seconds < (1L << 33) && time->nanoseconds >= 0 &&
-           time->nanoseconds < NANOSECONDS;
+    return time->seconds >= 0 && time->nanoseconds >= 0 && time->nanoseconds < NANOSECONDS;
 }
 
 enum { TIMER_ABSTIME = 1 };
+#define LONGEST_SLEEP (1L << 32) /* seconds; Linux takes more, which nobody sees pass */
 
 long sys_clock_nanosleep(long clock, long flags, long request, long remain) {
-    const struct linux_timespec time = *(const struct linux_timespec *)request;
+    struct linux_timespec time = *(const struct linux_timespec *)request;
     if (!known(clock) || clock == THREAD_CPU || !valid(&time))
         return -EINVAL;
-    u64 deadline = (u64)(time.seconds * NANOSECONDS + time.nanoseconds);
+    time.seconds = MIN(time.seconds, LONGEST_SLEEP);
+    s64 deadline = time.seconds * NANOSECONDS + time.nanoseconds;
     if (!(flags & TIMER_ABSTIME))
-        deadline += clock_monotonic();
+        deadline += (s64)clock_monotonic();
     else if (is_realtime(clock))
-        deadline -= clock_realtime() - clock_monotonic();
-    long result = sleep_until(deadline);
+        deadline -= (s64)(clock_realtime() - clock_monotonic());
+    long result = sleep_until((u64)MAX(deadline, 0)); /* before the host's start is over, too */
     if (result && remain && !(flags & TIMER_ABSTIME)) {
-        u64 now = clock_monotonic();
-        *(struct linux_timespec *)remain = timespec_of(deadline > now ? deadline - now : 0);
+        s64 left = deadline - (s64)clock_monotonic();
+        *(struct linux_timespec *)remain = timespec_of((u64)MAX(left, 0));
     }
     return result;
 }

@@ -145,9 +145,11 @@ long sys_mremap(long old, long old_length, long new_length, long flags, long tar
     if (flags & MREMAP_FIXED) {
         if (!(flags & MREMAP_MAYMOVE) || target % (long)PAGE)
             return -EINVAL;
+        if ((u64)target < at + have * PAGE && at < (u64)target + want * PAGE)
+            return -EINVAL;
         if (!in_arena((u64)target, want) || !take_fixed((u64)target, want))
             return -ENOMEM;
-        memmove((void *)target, (void *)at, MIN(have, want) * PAGE);
+        memcpy((void *)target, (void *)at, MIN(have, want) * PAGE);
         pages_give(at, have, PAGES_PROGRAM);
         return target;
     }

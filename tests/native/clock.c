@@ -1,0 +1,77 @@
+/* Clocks over a host whose time the test sets. */
+#include "native.h"
+#include "core/string.c"
+#include "parts/clock/clock.c"
+
+struct boot_info boot_info;
+const bool guest_has_clock = true;
+static u64 host_monotonic, host_realtime, asked;
+static s64 longest; /* deadline that a wait was given */
+
+/* Sleeps by setting the clocks; one without end is what no test here may make. */
+void hypercall_wait(struct wait *block) {
+    u64 slept = 0;
+    if (block->deadline < 0)
+        longest = -1;
+    else if ((u64)block->deadline > host_monotonic)
+        slept = (u64)block->deadline - host_monotonic;
+    if (longest >= 0)
+        longest = MAX(longest, block->deadline);
+    host_monotonic += slept, host_realtime += slept;
+    block->monotonic = host_monotonic, block->realtime = host_realtime;
+    asked++;
+}
+
+bool signal_pending(void) {
+    return longest < 0;
+}
+
+EXPORT(void, start, u64 khz, u64 monotonic, u64 realtime) {
+    base_ticks = base_monotonic = first_ticks = first_monotonic = 0;
+    realtime_ahead = 0;
+    scale = renew_ticks = latest = 0;
+    boot_info.tsc_khz = khz;
+    host_monotonic = monotonic, host_realtime = realtime;
+    asked = 0, longest = 0;
+}
+
+EXPORT(void, host_is, u64 monotonic, u64 realtime) {
+    host_monotonic = monotonic, host_realtime = realtime;
+}
+
+/* The clock when the TSC has gone on by `elapsed` since the last answer of the host. */
+EXPORT(u64, after, u64 elapsed) {
+    base_ticks = ticks() - elapsed;
+    return clock_monotonic();
+}
+
+EXPORT(u64, realtime, void) {
+    return clock_realtime();
+}
+
+EXPORT(u64, rate, u64 nanoseconds, u64 elapsed) {
+    scale = 0;
+    set_scale(nanoseconds, elapsed);
+    return scale;
+}
+
+EXPORT(u64, in_nanoseconds, u64 elapsed) {
+    return scaled(elapsed);
+}
+
+EXPORT(u64, renewed_after, void) {
+    return renew_ticks;
+}
+
+EXPORT(u64, times_asked, void) {
+    return asked;
+}
+
+EXPORT(s64, longest_wait, void) {
+    return longest;
+}
+
+EXPORT(long, sleep, long clock, long flags, s64 seconds, s64 nanoseconds) {
+    struct linux_timespec time = {seconds, nanoseconds};
+    return sys_clock_nanosleep(clock, flags, (long)&time, 0);
+}
