@@ -19,7 +19,9 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from limpet import solo5
 from limpet.errors import ImageError
+from limpet.solo5 import Solo5
 
 PAGE = 4096
 LOWEST_ADDRESS = 64 << 10
@@ -36,7 +38,7 @@ MAX_SYMBOLS = 1 << 20
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _PROGRAM_HEADER = struct.Struct("<IIQQQQQQ")
 
-_PT_LOAD, _PT_INTERP, _PT_NOTE, _PT_PHDR = 1, 3, 4, 6
+_PT_LOAD, _PT_INTERP, _PT_NOTE, _PT_PHDR, _PT_TLS = 1, 3, 4, 6, 7
 _PT_GNU_STACK = 0x6474E551
 _ET = {1: "a relocatable object (.o)", 2: "", 3: "", 4: "a core dump"}
 _MACHINES = {
@@ -92,8 +94,9 @@ class Symbol:
 class Image:
     """A finished guest program.
 
-    ``kind`` is ``"static"`` (fixed addresses) or ``"static-pie"`` (relocates itself, placed by the
-    plan); ``phdr_address`` is where its program headers are in memory, if they are.
+    ``kind`` is ``"static"`` (fixed addresses), ``"static-pie"`` (relocates itself, placed by the
+    plan), or a Solo5 target; ``phdr_address`` is where its program headers are in memory, if they
+    are.
     """
 
     name: str
@@ -106,6 +109,7 @@ class Image:
     segments: tuple[Segment, ...]
     symbols: tuple[Symbol, ...]
     warnings: tuple[str, ...]
+    solo5: Solo5 | None = None
 
     def moved(self, base: int) -> Image:
         """This image with every address ``base`` higher."""
@@ -177,9 +181,11 @@ def parse(data: bytes, name: str) -> Image:
     phent, phnum = fields[9], fields[10]
     _check_machine(name, data[7], kind, machine)
     headers = _program_headers(data, name, phoff, phent, phnum)
-    _refuse_dynamic(data, name, headers, entry)
-    _refuse_solo5(data, name, headers)
-    segments = _segments(data, name, headers, is_pie=kind == 3)
+    notes = [each for each in headers if each.kind == _PT_NOTE]
+    unikernel = solo5.read([data[n.offset : n.offset + n.file_size] for n in notes], name)
+    if not unikernel:
+        _refuse_dynamic(data, name, headers, entry)
+    segments = _segments(data, name, headers, is_pie=kind == 3, with_tls=unikernel is not None)
     _check_entry(name, entry, segments)
     symbols, warnings = _symbols(data, name)
     if any(each.kind == _PT_GNU_STACK and each.flags & 1 for each in headers):
@@ -187,7 +193,7 @@ def parse(data: bytes, name: str) -> Image:
     return Image(
         name=os.path.basename(name),
         digest=hashlib.sha256(data).hexdigest(),
-        kind="static-pie" if kind == 3 else "static",
+        kind=unikernel.target if unikernel else "static-pie" if kind == 3 else "static",
         entry=entry,
         phdr_address=_phdr_address(headers, phoff, phnum * phent),
         phnum=phnum,
@@ -195,6 +201,7 @@ def parse(data: bytes, name: str) -> Image:
         segments=segments,
         symbols=tuple(each for each in symbols if segments[0].address <= each.address),
         warnings=tuple(warnings),
+        solo5=unikernel,
     )
 
 
@@ -276,22 +283,15 @@ def _refuse_dynamic(data: bytes, name: str, headers: list[_ProgramHeader], entry
         )
 
 
-def _refuse_solo5(data: bytes, name: str, headers: list[_ProgramHeader]) -> None:
-    for each in headers:
-        note = data[each.offset : each.offset + min(each.file_size, 4096)]
-        if each.kind == _PT_NOTE and b"Solo5\0" in note:
-            raise ImageError(
-                f"{name}: a Solo5 unikernel, which this version does not run yet",
-                hint="run it with a Solo5 tender",
-            )
-
-
 def _segments(
-    data: bytes, name: str, headers: list[_ProgramHeader], *, is_pie: bool
+    data: bytes, name: str, headers: list[_ProgramHeader], *, is_pie: bool, with_tls: bool
 ) -> tuple[Segment, ...]:
     segments: list[Segment] = []
     for index, each in enumerate(headers):
-        if each.kind != _PT_LOAD or not each.memory_size:
+        kinds = (_PT_LOAD, _PT_TLS) if with_tls else (_PT_LOAD,)
+        if each.kind not in kinds or not each.memory_size:
+            continue
+        if each.kind == _PT_TLS and _is_loaded(each, headers):
             continue
         _check_segment(data, f"{name}: segment {index}", each, is_pie=is_pie)
         content = data[each.offset : each.offset + each.file_size]
@@ -307,6 +307,15 @@ def _segments(
     segments.sort(key=lambda each: each.address)
     _check_neighbours(name, segments)
     return tuple(segments)
+
+
+def _is_loaded(tls: _ProgramHeader, headers: list[_ProgramHeader]) -> bool:
+    """Whether a TLS template is part of a PT_LOAD, or has no content: Solo5 0.8 loads it apart."""
+    return not tls.file_size or any(
+        each.address <= tls.address < each.address + each.memory_size
+        for each in headers
+        if each.kind == _PT_LOAD
+    )
 
 
 def _check_segment(data: bytes, what: str, each: _ProgramHeader, *, is_pie: bool) -> None:

@@ -105,7 +105,7 @@ class Scan:
 
 def scan(image: Image) -> Scan:
     """Find the system call sites of ``image``."""
-    finder = _Finder(image)
+    finder = Finder(image)
     sites, hidden = [], 0
     for segment in image.executable:
         at = segment.data.find(SYSCALL)
@@ -123,7 +123,9 @@ def scan(image: Image) -> Scan:
 
 
 @dataclass
-class _Finder:
+class Finder:
+    """What is known of an image's code, computed as it is asked for."""
+
     image: Image
     _boundaries: dict[int, bool] = field(default_factory=dict)
     _targets: dict[int, set[int]] = field(default_factory=dict)
@@ -239,7 +241,7 @@ class _Finder:
         """The site at offset ``at``, or ``None`` when its bytes belong to something else."""
         address = segment.address + at
         reached = self._reached(segment, address, self.targets_around(address))
-        stream = self._decode(segment, at)
+        stream = self.decode(segment, at)
         if stream is None:
             why = "what is before it cannot be decoded for certain"
             return Site(address, frozenset(), why, (), (), reached) if reached else None
@@ -248,7 +250,8 @@ class _Finder:
         numbers, evidence = self._number(before, address)
         return Site(address, numbers, evidence, before, after, reached)
 
-    def _decode(self, segment: Segment, at: int) -> list[Instruction] | None:
+    def decode(self, segment: Segment, at: int) -> list[Instruction] | None:
+        """The instructions around offset ``at``, ``None`` when none certainly starts there."""
         here = segment.address + at
         passing = self._streams(segment, at, _LOOK_AHEAD, _STREAMS)
         votes = Counter(each.address for stream in passing for each in stream)
