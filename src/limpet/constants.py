@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from limpet.image import Image
 if TYPE_CHECKING:
     from limpet.guest import Guest
     from limpet.layout import Layout
+    from limpet.seccomp import Filter
 
 
 @dataclass(frozen=True)
@@ -79,17 +80,22 @@ class Constants:
     def with_machine(
         self,
         pages: machine.Supervisor | None,
-        place: Layout,
         level: machine.CpuLevel,
+        *,
+        start: int,
+        syscall: int,
         asks_cpuid: bool,
     ) -> Constants:
-        """With the structures that the kvm monitor hands to KVM."""
+        """With the structures that the kvm monitor hands to KVM.
+
+        ``start`` is the guest's first instruction, ``syscall`` where SYSCALL leads under kvm_pvm.
+        """
         if pages is None:
             return self
         blobs = {
             "KVM_SREGS": machine.special_registers(pages, level),
-            "KVM_REGS": machine.general_registers(place.entry("guest_start")),
-            "KVM_MSRS": machine.model_specific_registers(place.entry("syscall_entry_r11")),
+            "KVM_REGS": machine.general_registers(start),
+            "KVM_MSRS": machine.model_specific_registers(syscall),
             "KVM_CPUID": level.cpuid(asks_cpuid),
         }
         if level.xcr0:
@@ -105,12 +111,15 @@ class Constants:
         out["FILTERS"] = at
         return out
 
+    def monitor_text(self, filters: Iterable[Filter]) -> int:
+        """Where the monitor's code starts: on the page behind its constants."""
+        end = self.addresses()["FILTERS"] + sum(each.length * 8 for each in filters)
+        return layout.align_up(end, layout.PAGE)
+
     def monitor_bytes(self, filters: Sequence[bytes]) -> bytes:
-        """The monitor's constants page."""
+        """The monitor's constants."""
         blobs = [*self.fixed.values(), *filters]
-        page = b"".join(blob.ljust(layout.align_up(len(blob), 8), b"\0") for blob in blobs)
-        assert len(page) <= layout.MONITOR_CONSTANTS_SIZE, "the monitor's constants need a page"
-        return page
+        return b"".join(blob.ljust(layout.align_up(len(blob), 8), b"\0") for blob in blobs)
 
 
 def constants(image: Image, environment: Sequence[str]) -> Constants:

@@ -55,6 +55,10 @@ def _gate(call: Hypercall, chosen: bool, backends: Sequence[Backend]) -> str:
     return head + "    " + (through_port if "kvm" in backends else by_call) + "}\n"
 
 
+EXIT_STATUSES = {"REFUSED": 122, "OUTPUT": 123, "TIMEOUT": 124, "CANNOT_START": 125}
+"""Exit statuses of the monitor itself (docs/exit-status.md)."""
+
+
 def plan_h(
     place: Layout,
     options: Options,
@@ -63,12 +67,7 @@ def plan_h(
     pages: Supervisor | None,
 ) -> str:
     """``plan.h``: the monitor's constants."""
-    addresses = blobs.addresses()
-    at = addresses.pop("FILTERS")
-    for backend, filter_ in sorted(filters.items()):
-        addresses[f"FILTER_{backend.upper()}"] = at
-        at += filter_.length * 8
-    passed = "".join(f"{name}=\\0" for name in options.environment if "=" not in name)
+    end = pages.base + pages.size if pages else 0
     values = {
         "GUEST_LO": place.guest[0],
         "GUEST_HI": place.guest[1],
@@ -83,52 +82,78 @@ def plan_h(
         "TRAP_ENTRY_PROCESS": place.entry("trap_entry_process"),
         "SIGNAL_STACK": place.signal_stack,
         "SIGNAL_STACK_SIZE": layout.SIGNAL_STACK_SIZE,
+        "SLOT_LO": place.guest[0],
+        "SLOT_HI": end,
+        "HUGE_LO": place.arena[0] + HUGE_AFTER,
+        "HUGE_HI": place.arena[1],
+    }
+    passed = "".join(f"{name}=\\0" for name in options.environment if "=" not in name)
+    text = defines(values) + monitor_values(options, filters, blobs, EXIT_STATUSES)
+    return text + f'#define PASSED_ENVIRONMENT "{passed}"\n'
+
+
+def defines(values: Mapping[str, int]) -> str:
+    """One ``#define`` a value."""
+    return "".join(f"#define {name} {value:#x}UL\n" for name, value in values.items())
+
+
+def monitor_values(
+    options: Options,
+    filters: Mapping[Backend, Filter],
+    blobs: Constants,
+    statuses: Mapping[str, int],
+) -> str:
+    """The part of ``plan.h`` that monitors of every kind of guest have."""
+    addresses = blobs.addresses()
+    at = addresses.pop("FILTERS")
+    for backend, filter_ in sorted(filters.items()):
+        addresses[f"FILTER_{backend.upper()}"] = at
+        addresses[f"FILTER_{backend.upper()}_LENGTH"] = filter_.length
+        at += filter_.length * 8
+    values = {
         "MONITOR_END": layout.MONITOR_BASE + layout.MONITOR_SIZE,
         "HOST_END": layout.HOST_END,
         "KVM_RUN_AT": layout.KVM_RUN_AT,
         "KVM_RUN_SIZE": layout.KVM_RUN_SIZE,
-        "SUPERVISOR_HI": pages.base + pages.size if pages else 0,
+        "LOCAL_APIC": LOCAL_APIC,
+        "MAX_OUTPUT": options.max_output,
         **addresses,
     }
-    lines = [f"#define {name} {value:#x}UL\n" for name, value in values.items()]
-    lines += [f"#define FILTER_{b.upper()}_LENGTH {f.length}\n" for b, f in sorted(filters.items())]
-    lines.append(f"#define KVM_XCRS_SET {int('KVM_XCRS' in addresses)}\n")
-    huge = place.arena[0] + HUGE_AFTER
-    lines.append(f"#define HUGE_LO {huge if huge < place.arena[1] else 0:#x}UL\n")
-    local_apic = pages is not None and values["SUPERVISOR_HI"] <= LOCAL_APIC
-    lines.append(f"#define LOCAL_APIC {int(local_apic)}\n")
-    lines.append(f"#define TIMEOUT_MS {options.timeout}\n")
-    lines.append(f"#define MAX_OUTPUT {options.max_output}UL\n")
-    lines.append(f'#define PASSED_ENVIRONMENT "{passed}"\n')
-    return "/* Generated: what the plan decided for this monitor. */\n" + "".join(lines)
+    text = f"#define KVM_XCRS_SET {int('KVM_XCRS' in addresses)}\n"
+    text += f"#define TIMEOUT_MS {options.timeout}\n"
+    text += "".join(f"#define EXIT_{name} {status}\n" for name, status in statuses.items())
+    return defines(values) + text
+
+
+def includes(*names: str) -> str:
+    """One ``#include`` a name."""
+    return "".join(f'#include "{name}"\n' for name in names)
 
 
 def monitor_c(chosen: Sequence[Hypercall], options: Options) -> str:
     """``monitor.c``: the one translation unit of a monitor."""
-    text = "/* Generated: the monitor of one bundle. */\n"
-    text += '#include "monitor.h"\n'
-    if options.timeout:
-        text += '#include "stub.h"\nHOST_STUB_DEFINE(timeout, write)\n'
-        text += "HOST_STUB_DEFINE(timeout, exit_group)\n"
+    text = "/* Generated: the monitor of one bundle. */\n" + includes("monitor.h", "memory.c")
+    text += includes("timeout.c" if options.timeout else "no_timeout.c")
     if options.max_output:
-        text += '#include "supervise.c"\n'
-    text += '#include "start.c"\n'
+        text += includes("supervise.c")
+    text += includes("start.c")
     if "kvm" in options.backends:
-        text += '#include "guest_range.h"\n'
-        text += "".join(f'#include "{call.name}/kvm.c"\n' for call in chosen)
-        text += _serve(chosen) + '#include "kvm.c"\n'
+        text += includes(
+            "guest_range.h", "guest_block.h", *(f"{call.name}/kvm.c" for call in chosen)
+        )
+        text += serve(chosen) + includes("kvm.c")
         if "process" not in options.backends:
-            text += '#include "no_kvm.c"\n'
+            text += includes("no_kvm.c")
     if "process" in options.backends:
-        text += '#include "process.c"\n'
-    return text + _main(options)
+        text += includes("process.c")
+    return text + main(_starts(options))
 
 
-def _serve(chosen: Sequence[Hypercall]) -> str:
+def serve(chosen: Sequence[Hypercall]) -> str:
+    """The monitor's dispatch: one ``case`` a hypercall, its argument block copied once."""
     cases = "".join(
         f"    case PORT_{call.name.upper()}: {{\n"
-        f"        struct {call.block.name} *theirs = "
-        "guest_range(at, sizeof *theirs, BLOCKS_LO, BLOCKS_HI);\n"
+        f"        struct {call.block.name} *theirs = guest_block(at, sizeof *theirs);\n"
         "        if (!theirs)\n            break;\n"
         f"        struct {call.block.name} block = *theirs; /* copied once */\n"
         f"        serve_{call.name}(&block);\n"
@@ -147,21 +172,33 @@ def _serve(chosen: Sequence[Hypercall]) -> str:
     )
 
 
-def _main(options: Options) -> str:
-    backends = options.backends
+RUN_KVM = """\
+    int kvm_fd = open_kvm();
+    if (kvm_fd != KVM_FD)
+        no_kvm(kvm_fd);
+    run_kvm();
+"""
+_RUN_EITHER = """\
+    int kvm_fd = open_kvm();
+    if (kvm_fd == KVM_FD)
+        run_kvm();
+    run_process();
+"""
+
+
+def _starts(options: Options) -> str:
     supervise = "    supervise();\n" if options.max_output else ""
-    both = (
-        "    int kvm_fd = open_kvm();\n    if (kvm_fd == KVM_FD)\n        run_kvm();\n"
-        "    run_process();\n"
-    )
-    kvm = (
-        "    int kvm_fd = open_kvm();\n    if (kvm_fd != KVM_FD)\n        no_kvm(kvm_fd);\n"
-        "    run_kvm();\n"
-    )
-    body = both if len(backends) == 2 else kvm if "kvm" in backends else "    run_process();\n"
+    body = RUN_KVM if "kvm" in options.backends else "    run_process();\n"
+    if len(options.backends) == 2:
+        body = _RUN_EITHER
+    return f"    close_all();\n{supervise}    prepare(stack);\n{body}"
+
+
+def main(body: str) -> str:
+    """The monitor's first instruction and its ``main``."""
     return (
-        "\n_Noreturn void monitor_main(u64 *stack);\n_Noreturn void monitor_main(u64 *stack) {\n"
-        f"    close_all();\n{supervise}    prepare(stack);\n{body}}}\n\n"
+        "\n_Noreturn void monitor_main(u64 *stack);\n"
+        f"_Noreturn void monitor_main(u64 *stack) {{\n{body}}}\n\n"
         '__asm__(".section .text.start\\n.globl _start\\n_start:\\n"\n'
         '        "mov %rsp, %rdi\\nand $-16, %rsp\\ncall monitor_main\\n");\n'
     )

@@ -9,10 +9,14 @@ them), the arena, a hole, the stack, and for kvm the supervisor pages.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from limpet.errors import PlanError
 from limpet.image import Access, Image
+
+if TYPE_CHECKING:
+    from limpet.rewrite import Rewriting
 
 PAGE = 4096
 LARGE_PAGE = 2 << 20
@@ -46,8 +50,6 @@ MAX_STACK = 8 << 20
 MIN_MEMORY = 1 << 20
 
 MONITOR_BASE = 0x7000_0000_0000
-MONITOR_CONSTANTS_SIZE = PAGE
-MONITOR_TEXT = MONITOR_BASE + MONITOR_CONSTANTS_SIZE
 MONITOR_SIZE = 64 << 10
 KVM_RUN_AT = MONITOR_BASE + (1 << 20)
 KVM_RUN_SIZE = 3 * PAGE
@@ -126,6 +128,20 @@ class Layout:
         """End of the library OS's writable memory."""
         return self.signal_stack + SIGNAL_STACK_SIZE
 
+    @property
+    def trap_frame(self) -> int:
+        """Where the ring-0 stubs leave what happened."""
+        return self.boot_info + TRAP_FRAME_AT
+
+    @property
+    def trap_entry(self) -> int:
+        """Where they return to."""
+        return self.entry("trap_entry_kvm")
+
+    def host_access(self, region: Region) -> Access:
+        """What the monitor may do with a region beyond what the guest may."""
+        return Access(0)
+
     def entry(self, name: str) -> int:
         """Address of a fixed entry of the library OS."""
         return self.text + ENTRY_OFFSETS[name]
@@ -175,6 +191,18 @@ def image_regions(image: Image) -> tuple[Region, ...]:
         why = "the program's own segment"
         regions.append(Region(f"image{index}", low, high - low, access, stored, why))
     return tuple(regions)
+
+
+def patched(region: Region, rewriting: Rewriting) -> Region:
+    """``region`` with those patches of ``rewriting`` that lie in it."""
+    patches = [each for each in rewriting.patches if region.address <= each.address < region.end]
+    if not patches:
+        return region
+    content = bytearray(region.content or b"")
+    for patch in patches:
+        at = patch.address - region.address
+        content[at : at + len(patch.content)] = patch.content
+    return replace(region, content=bytes(content))
 
 
 def stack_size(memory: int) -> int:

@@ -20,7 +20,7 @@ LARGE_PAGE = 2 << 20
 PRESENT, WRITABLE, USER, ACCESSED, DIRTY, LARGE = 1, 2, 4, 0x20, 0x40, 0x80
 NO_EXECUTE = 1 << 63
 
-KERNEL_CODE, USER_DATA, USER_CODE, TASK = 0x08, 0x1B, 0x23, 0x28
+KERNEL_CODE, KERNEL_DATA, USER_DATA, USER_CODE, TASK = 0x08, 0x10, 0x1B, 0x23, 0x28
 
 VECTORS = 32
 STUB_SPACING = 16
@@ -78,10 +78,15 @@ class _Tables:
         return table, (address >> (21 if large else 12)) & 511
 
 
-def page_tables(base: int, mappings: Sequence[Mapping]) -> bytes:
-    """Page tables for ``mappings``, placed at ``base``; 2 MiB pages wherever they fit."""
+def page_tables(base: int, mappings: Sequence[Mapping], gigabytes: int = 0) -> bytes:
+    """Page tables for ``mappings``, placed at ``base``; 2 MiB pages wherever they fit.
+
+    The page directories of the first ``gigabytes`` GiB follow the two tables above them, in a row.
+    """
     tables = _Tables(base)
     tables.new()
+    for each in range(gigabytes):
+        tables.descend(tables.descend(0, 0), each)
     for mapping in mappings:
         address, end = mapping.address, mapping.address + mapping.size
         while address < end:
@@ -158,6 +163,7 @@ class Supervisor:
     gdt_limit: int
     tss_limit: int
     tables: bytes
+    user: bool  # whether the guest runs in ring 3
 
     GDT_AT, IDT_AT, TSS_AT = 0, 0x100, 0x400
 
@@ -172,6 +178,11 @@ class Supervisor:
         return self.base + 3 * PAGE
 
     @property
+    def directories(self) -> int:
+        """Address of the first page directory, behind the two tables above it."""
+        return self.cr3 + 2 * PAGE
+
+    @property
     def size(self) -> int:
         """Bytes."""
         return 3 * PAGE + len(self.tables)
@@ -183,7 +194,9 @@ class Supervisor:
         ) + self.tables
 
 
-def supervisor(base: int, mappings: Sequence[Mapping], ports: Sequence[int]) -> Supervisor:
+def supervisor(
+    base: int, mappings: Sequence[Mapping], ports: Sequence[int], gigabytes: int = 0
+) -> Supervisor:
     """Lay out the supervisor pages at ``base`` for a guest with ``mappings``."""
     tss = task_state(base + 3 * PAGE, ports)
     gdt = global_descriptors(base + Supervisor.TSS_AT, len(tss) - 1)
@@ -197,8 +210,9 @@ def supervisor(base: int, mappings: Sequence[Mapping], ports: Sequence[int]) -> 
         Mapping(base + PAGE, PAGE, writable=False, executable=True, user=False),
         Mapping(base + 2 * PAGE, PAGE, writable=True, executable=False, user=False),
     )
-    tables = page_tables(base + 3 * PAGE, (*mappings, *own))
-    return Supervisor(base, bytes(page), len(gdt) - 1, len(tss) - 1, tables)
+    tables = page_tables(base + 3 * PAGE, (*mappings, *own), gigabytes)
+    user = any(mapping.user for mapping in mappings)
+    return Supervisor(base, bytes(page), len(gdt) - 1, len(tss) - 1, tables, user)
 
 
 def _segment(
@@ -235,10 +249,12 @@ EFER = 0xD00  # NXE LMA LME; SCE stays off: SYSCALL is an invalid opcode
 
 
 def special_registers(pages: Supervisor, level: CpuLevel) -> bytes:
-    """``struct kvm_sregs``: 64-bit mode in ring 3, no interrupt ever."""
+    """``struct kvm_sregs``: 64-bit mode in ring 3 (or 0, for what needs it), no interrupt ever."""
     flat = (0, 0xFFFFFFFF)
-    data = _segment(*flat, USER_DATA, 3, 3, code=False)
-    segments = _segment(*flat, USER_CODE, 11, 3, code=True) + data * 5
+    ring = 3 if pages.user else 0
+    code_selector, data_selector = (USER_CODE, USER_DATA) if ring else (KERNEL_CODE, KERNEL_DATA)
+    data = _segment(*flat, data_selector, 3, ring, code=False)
+    segments = _segment(*flat, code_selector, 11, ring, code=True) + data * 5
     task = _segment(
         pages.base + Supervisor.TSS_AT, pages.tss_limit, TASK, 11, 0, code=False, system=True
     )

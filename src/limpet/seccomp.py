@@ -20,7 +20,7 @@ TRAP = 0x00030000
 KILL_PROCESS = 0x80000000
 
 _AUDIT_ARCH_X86_64 = 0xC000003E
-_LOAD, _JEQ, _JGT, _JGE, _RETURN = 0x20, 0x15, 0x25, 0x35, 0x06
+_LOAD, _JA, _JEQ, _JGT, _JGE, _RETURN = 0x20, 0x05, 0x15, 0x25, 0x35, 0x06
 _NUMBER, _ARCH, _POINTER, _ARGUMENTS = 0, 4, 8, 16
 _MASK = 0xFFFFFFFF
 
@@ -61,6 +61,9 @@ class Filter:
         The instruction pointer is looked at first: the kernel runs a new filter for every number
         it knows to find those that are always allowed, and gives up where a pointer is read.
         """
+        return self._assembler(labels).finish()
+
+    def _assembler(self, labels: Mapping[str, int]) -> _Assembler:
         code = _Assembler()
         halves: dict[int, list[Rule]] = {}
         for rule in self.rules:
@@ -69,21 +72,28 @@ class Filter:
         for half, rules in halves.items():
             elsewhere = code.new_label()
             code.load(_POINTER + 4)
-            code.jump(_JEQ, half, no=elsewhere)
+            code.go_unless(half, elsewhere)
             code.load(_ARCH)
-            code.jump(_JEQ, _AUDIT_ARCH_X86_64, no="default")
+            code.go_unless(_AUDIT_ARCH_X86_64, "default")
             self._choose(code, rules, labels)
             code.label(elsewhere)
         code.label("default")
         code.end(self.default)
-        return code.finish()
+        return code
+
+    @property
+    def slots(self) -> tuple[tuple[int, int, str], ...]:
+        """Constants that only a start knows: (instruction, handle of the device, which)."""
+        return tuple(self._assembler(self._anywhere()).slots)
+
+    def _anywhere(self) -> dict[str, int]:
+        stubs = (rule for rule in self.rules if rule.label)
+        return {str(rule.label): rule.origin + index for index, rule in enumerate(stubs)}
 
     @property
     def length(self) -> int:
         """How many instructions; labels do not change it."""
-        stubs = (rule for rule in self.rules if rule.label)
-        labels = {str(rule.label): rule.origin + index for index, rule in enumerate(stubs)}
-        return len(self.assemble(labels)) // 8
+        return len(self.assemble(self._anywhere())) // 8
 
     def _choose(self, code: _Assembler, rules: list[Rule], labels: Mapping[str, int]) -> None:
         """Branch on the instruction pointer of a stub, or on the number where there are none."""
@@ -95,7 +105,7 @@ class Filter:
         names = [code.new_label() for _ in choices]
         code.load(_POINTER if stubs else _NUMBER)
         for key, name in zip(choices, names, strict=True):
-            code.jump(_JEQ, key, yes=name)
+            code.go_if(key, name)
         code.end(self.default)
         for name, group in zip(names, choices.values(), strict=True):
             code.label(name)
@@ -116,6 +126,9 @@ class Filter:
 
 def _pin(code: _Assembler, pin: Pin, guest: tuple[int, int], mismatch: str) -> None:
     offset = _ARGUMENTS + 8 * pin.index
+    if pin.slot is not None:
+        _pin_slot(code, offset, pin.slot, mismatch)
+        return
     if pin.guest or pin.range is not None:
         _pin_range(code, offset, guest if pin.range is None else pin.range, mismatch)
         return
@@ -149,12 +162,35 @@ def _pin_range(code: _Assembler, offset: int, bounds: tuple[int, int], mismatch:
     code.label(fits)
 
 
+def _pin_slot(code: _Assembler, offset: int, slot: tuple[str, int], mismatch: str) -> None:
+    """``sector``: equal to the device's; ``last``: at most its last sector's offset."""
+    which, handle = slot
+    fits = code.new_label()
+    code.load(offset + 4)
+    if which == "sector":
+        code.jump(_JEQ, 0, no=mismatch)
+    else:
+        code.slots.append((len(code.code), handle, "last_high"))
+        code.jump(_JGT, 0, yes=mismatch)
+        code.slots.append((len(code.code), handle, "last_high"))
+        code.jump(_JEQ, 0, no=fits)
+    code.load(offset)
+    code.slots.append((len(code.code), handle, "sector" if which == "sector" else "last_low"))
+    if which == "sector":
+        code.jump(_JEQ, 0, no=mismatch)
+    else:
+        code.jump(_JGT, 0, yes=mismatch)
+    code.label(fits)
+
+
 @dataclass
 class _Assembler:
     """Classic BPF with named forward jumps."""
 
     code: list[tuple[int, str, str, int]] = field(default_factory=list)
     labels: dict[str, int] = field(default_factory=dict)
+    slots: list[tuple[int, int, str]] = field(default_factory=list)
+    far: dict[int, str] = field(default_factory=dict)
 
     def load(self, offset: int) -> None:
         self.code.append((_LOAD, "", "", offset))
@@ -164,6 +200,22 @@ class _Assembler:
 
     def jump(self, test: int, value: int, *, yes: str = "", no: str = "") -> None:
         self.code.append((test, yes, no, value))
+
+    def go_if(self, value: int, label: str) -> None:
+        """Branch however far; the target of a plain jump is within 255 instructions."""
+        over = self.new_label()
+        self.jump(_JEQ, value, no=over)
+        self.code.append((_JA, "", "", 0))
+        self.far[len(self.code) - 1] = label
+        self.label(over)
+
+    def go_unless(self, value: int, label: str) -> None:
+        """As :meth:`go_if`, when the values differ."""
+        over = self.new_label()
+        self.jump(_JEQ, value, yes=over)
+        self.code.append((_JA, "", "", 0))
+        self.far[len(self.code) - 1] = label
+        self.label(over)
 
     def new_label(self) -> str:
         self.labels[name := f"L{len(self.labels)}"] = -1
@@ -176,5 +228,6 @@ class _Assembler:
         out = bytearray()
         for at, (operation, yes, no, value) in enumerate(self.code):
             offsets = [self.labels[name] - at - 1 if name else 0 for name in (yes, no)]
-            out += struct.pack("<HBBI", operation, *offsets, value)
+            constant = self.labels[self.far[at]] - at - 1 if at in self.far else value
+            out += struct.pack("<HBBI", operation, *offsets, constant)
         return bytes(out)

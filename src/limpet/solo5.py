@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from limpet.contract import MFT_ENTRY
 from limpet.errors import ImageError
 
 Target = Literal["hvt", "spt"]
@@ -26,8 +27,8 @@ _OTHER_TARGETS = {3: "virtio", 4: "muen", 5: "genode", 6: "xen"}
 _VERSIONS = (1, 2)
 
 _MANIFEST = struct.Struct("<II")
-ENTRY = struct.Struct("<68sIQHxxxxxxQB7x")
-"""``struct mft_entry``: name, type, capacity and block size (or MAC and MTU), handle, attached."""
+_NAME_AND_TYPE = struct.Struct("<68sI")
+_ENTRY = struct.Struct(MFT_ENTRY.format)
 
 _RESERVED_FIRST = 1 << 30
 _KINDS: dict[int, DeviceKind] = {1: "block", 2: "net"}
@@ -54,11 +55,12 @@ class Solo5:
 
     def manifest(self) -> bytes:
         """``struct mft`` as the unikernel finds it at start, nothing attached yet."""
-        entries = [ENTRY.pack(b"", _RESERVED_FIRST, 0, 0, 0, 0)]
         kinds = {kind: number for number, kind in _KINDS.items()}
-        for device in self.devices:
-            entries.append(ENTRY.pack(device.name.encode(), kinds[device.kind], 0, 0, 0, 0))
-        return _MANIFEST.pack(1, len(entries)) + b"".join(entries)
+        entries = [(b"", _RESERVED_FIRST)]
+        entries += [(device.name.encode(), kinds[device.kind]) for device in self.devices]
+        rest = bytes(_ENTRY.size - _NAME_AND_TYPE.size)
+        packed = (_NAME_AND_TYPE.pack(*entry) + rest for entry in entries)
+        return _MANIFEST.pack(1, len(entries)) + b"".join(packed)
 
 
 def read(notes: list[bytes], name: str) -> Solo5 | None:
@@ -134,15 +136,15 @@ def _devices(content: bytes, name: str) -> Iterator[Device]:
             f"{name}: {count - 1} devices in its Solo5 manifest; at most {MAX_DEVICES} can be",
             hint=_REBUILD,
         )
-    if len(body) != _MANIFEST.size + count * ENTRY.size:
+    if len(body) != _MANIFEST.size + count * _ENTRY.size:
         raise ImageError(
             f"{name}: its Solo5 manifest has {len(body)} bytes, not those of {count} entries",
             hint=_REBUILD,
         )
     seen: set[tuple[DeviceKind, str]] = set()
     for handle in range(count):
-        fields = ENTRY.unpack_from(body, _MANIFEST.size + handle * ENTRY.size)
-        device = _device(name, handle, fields[0], fields[1], fields[5])
+        fields = _ENTRY.unpack_from(body, _MANIFEST.size + handle * _ENTRY.size)
+        device = _device(name, handle, fields[0], fields[1], fields[8])
         if device and (device.kind, device.name) in seen:
             raise ImageError(f"{name}: its manifest has {device.name} twice", hint=_REBUILD)
         if device:
