@@ -180,9 +180,8 @@ long sys_fallocate(long fd, long mode, long at, long size) {
     file->ops->stat(file, &stat);
     if (!file->ops->truncate)
         return (stat.mode & S_IFMT) == S_IFIFO ? -ESPIPE : -ENODEV;
-    if (mode & FALLOC_FL_KEEP_SIZE || stat.size >= at + size)
-        return 0;
-    return file->ops->truncate(file, (u64)(at + size));
+    u64 end = mode & FALLOC_FL_KEEP_SIZE ? 0 : (u64)at + (u64)size;
+    return file->ops->truncate(file, MAX((u64)stat.size, end)); /* a change, whatever the size */
 }
 
 /* Files live in memory: what was written is as safe as it gets. */
