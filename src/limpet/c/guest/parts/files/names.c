@@ -84,14 +84,16 @@ long sys_mknod(long path, long mode, long device) {
 long sys_linkat(long from, long old, long to, long path, long flags) {
     struct walked walked;
     struct node *node;
-    struct file *file = fd_get(from);
-    long error;
+    const struct file *file = NULL;
+    long error = 0;
     if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
     if (flags & AT_EMPTY_PATH && !*(const char *)old) {
-        if (!file)
+        file = fd_get(from);
+        if (!file && (s32)from != AT_FDCWD)
             return -EBADF;
-        node = file->object, error = file->ops == &regular_ops ? 0 : -EPERM;
+        bool of_tree = !file || file->ops == &regular_ops || file->ops == &directory_ops;
+        node = !of_tree ? NULL : file ? file->object : working_directory();
     } else {
         error = walk_to(from, (const char *)old, flags & AT_SYMLINK_FOLLOW, &node);
     }
@@ -99,8 +101,12 @@ long sys_linkat(long from, long old, long to, long path, long flags) {
         error = walk_to_new(to, path, false, &walked);
     if (error)
         return error;
+    if (!node)
+        return -EXDEV;
     if (is_directory(node))
         return -EPERM;
+    if (!node->links && !(file && (file->flags & O_TMPFILE) == O_TMPFILE))
+        return -ENOENT;
     error = directory_add(walked.parent, walked.name, walked.length, node);
     if (!error) {
         touch_modified(walked.parent);

@@ -96,7 +96,7 @@ static long open_node(struct node *node, long flags) {
 
 static long open_unnamed(long directory, const char *path, long flags, long mode) {
     struct node *parent;
-    long error = walk_to(directory, path, true, &parent);
+    long error = walk_to(directory, path, !(flags & O_NOFOLLOW), &parent);
     if (error)
         return error;
     if (!is_directory(parent))
