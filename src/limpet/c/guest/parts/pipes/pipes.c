@@ -97,10 +97,10 @@ static long end_stat(struct file *file, struct linux_stat *to) {
 enum { FIONREAD = 0x541b };
 
 static long end_ioctl(struct file *file, u64 request, u64 argument) {
-    struct pipe *pipe = ((struct end *)file->object)->in;
+    const struct end *end = file->object;
     if (request != FIONREAD)
         return -ENOTTY;
-    *(s32 *)argument = pipe ? (s32)pipe->used : 0;
+    *(s32 *)argument = (s32)(end->in ? end->in : end->out)->used;
     return 0;
 }
 
