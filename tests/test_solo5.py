@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -272,6 +273,58 @@ def test_network_descriptor(bundled: Bundled, target: str, disk: Path) -> None:
         assert guest.communicate(timeout=30)[0] == "mtu 9000\nstopped\n"
     ours.close()
     theirs.close()
+
+
+def _limpet(*words: str | Path) -> list[str | Path]:
+    return [sys.executable, "-m", "limpet", "-q", "run", *words]
+
+
+def test_user_network(unikernel: Bundled, target: str, disk: Path) -> None:
+    """A forwarded port of the host reaches the guest through passt, without any privilege."""
+    if not shutil.which("passt"):
+        pytest.skip("*** passt is missing: apt-get install passt ***")
+    port = 20000 + os.getpid() % 20000
+    argv = _limpet("--block", f"storage={disk}", "--net", "service=user", "-p", f"{port}:7/udp")
+    argv += [unikernel(target, devices=True), "udp"]
+    with subprocess.Popen(argv) as guest, socket.socket(type=socket.SOCK_DGRAM) as ours:
+        ours.settimeout(0.5)
+        answers = set()
+        for turn in range(40):
+            ours.sendto(b"turn %d" % turn, ("127.0.0.1", port))
+            try:
+                answers.add(ours.recv(100))
+            except OSError:
+                continue
+            if len(answers) == 3:
+                break
+        guest.kill()
+        assert len(answers) == 3
+        assert all(answer.startswith(b"turn ") for answer in answers)
+
+
+DEVICE_WORDS = {
+    ("--block", "disk"): "--block disk: not NAME=PATH or NAME=PATH:ro",
+    ("--net", "service"): "--net service: not NAME=tap:INTERFACE, NAME=fd:N or NAME=user",
+    ("--net", "service=bridge:x"): "--net service=bridge:x: not NAME=tap:INTERFACE",
+    ("-p", "80:80"): "-p needs one --net NAME=user",
+    ("--net", "service=user", "-p", "80"): "-p 80: not HOST:GUEST",
+    ("--net", "service=user", "-p", "0:80"): "-p 0:80: not HOST:GUEST",
+}
+
+
+@pytest.mark.parametrize("words", DEVICE_WORDS)
+def test_device_words(unikernel: Bundled, words: tuple[str, ...]) -> None:
+    """Devices that are not written as they should be."""
+    done = _run(_limpet(*words, unikernel("spt", devices=True)))
+    assert done.stderr.startswith(f"limpet: {DEVICE_WORDS[words]}")
+    assert done.returncode == 2
+
+
+def test_run_with_devices(unikernel: Bundled, target: str, tap: network.Tap, disk: Path) -> None:
+    """``limpet run`` attaches what its options say."""
+    options = ["--block", f"storage={disk}:ro", "--net", f"service=tap:{tap.name}"]
+    done = _run(_limpet(*options, unikernel(target, devices=True), "block"))
+    assert (done.stdout, done.returncode) == ("write 1\n", 0)
 
 
 ATTACH = {

@@ -94,6 +94,38 @@ static void echo(void) {
     }
 }
 
+static void exchange(u8 *a, u8 *b, u64 size) {
+    while (size--) {
+        u8 other = *a;
+        *a++ = *b;
+        *b++ = other;
+    }
+}
+
+/* Answers ARP for any address and sends UDP back where it came from; the checksums stay
+ * right, since they are sums. */
+static void answer_udp(void) {
+    for (;;) {
+        u64 size = sizeof frame;
+        if (net_read(frame, &size) != OK) {
+            wait_until(clock() + 5000000000UL);
+            continue;
+        }
+        memcpy(frame, frame + 6, 6);
+        memcpy(frame + 6, &manifest->devices[SERVICE].capacity, 6);
+        if (frame[12] == 8 && frame[13] == 6 && frame[21] == 1) {
+            frame[21] = 2;
+            exchange(frame + 22, frame + 32, 10);
+            memcpy(frame + 22, frame + 6, 6);
+            net_write(frame, size);
+        } else if (frame[12] == 8 && frame[13] == 0 && frame[23] == 17) {
+            exchange(frame + 26, frame + 30, 4);
+            exchange(frame + 34, frame + 36, 2);
+            net_write(frame, size);
+        }
+    }
+}
+
 static void sleep(void) {
     u64 start = clock(), wall = wall_clock();
     wait_until(start + 50000000);
@@ -156,6 +188,8 @@ void run(void) {
         misuse_block();
     else if (after(command_line, "echo"))
         echo();
+    else if (after(command_line, "udp"))
+        answer_udp();
     else if (after(command_line, "sleep"))
         sleep();
     else if (after(command_line, "float"))
