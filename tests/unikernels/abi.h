@@ -7,6 +7,9 @@ typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long u64;
 typedef long s64;
+#define bool _Bool
+#define true 1
+#define false 0
 
 enum result { OK = 0, AGAIN = 1, EINVAL = 2, EUNSPEC = 3 };
 enum handle { STORAGE = 1, SERVICE = 2 };

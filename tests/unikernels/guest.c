@@ -42,6 +42,8 @@ static const char *after(const char *text, const char *prefix) {
     return text;
 }
 
+enum { TIMED_READS = 20000 };
+
 static u8 sector[32768], frame[65536];
 
 static void try_block(const char *what, int result) {
@@ -73,6 +75,18 @@ static void misuse_block(void) {
     try_block("read a part", block_read(0, sector, size / 2));
     try_block("read wrapping", block_read(~0UL - size + 1, sector, size));
     try_block("read nothing", block_read(0, sector, 0));
+}
+
+/* Nanoseconds for a read of one sector, at random or in order. */
+static void time_block(bool random) {
+    u64 sectors = manifest->devices[STORAGE].capacity / manifest->devices[STORAGE].block_size;
+    u64 size = manifest->devices[STORAGE].block_size, state = 1, start = clock();
+    for (u64 i = 0; i < TIMED_READS; i++) {
+        state = state * 6364136223846793005 + 1442695040888963407;
+        if (block_read((random ? (state >> 33) % sectors : i % sectors) * size, sector, size))
+            say("failed\n");
+    }
+    say_number((clock() - start) / TIMED_READS), say("\n");
 }
 
 /* Every frame goes back with its addresses exchanged, until one says "stop". */
@@ -184,6 +198,10 @@ void run(void) {
         misbehave(rest);
     else if (after(command_line, "block"))
         use_block();
+    else if (after(command_line, "random"))
+        time_block(true);
+    else if (after(command_line, "sequential"))
+        time_block(false);
     else if (after(command_line, "misuse"))
         misuse_block();
     else if (after(command_line, "echo"))
