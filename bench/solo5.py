@@ -20,7 +20,7 @@ import network
 import unikernels
 
 TURNS = 5
-DISK = 16 << 20
+DISK_MIB = 256
 
 
 class _Guests:
@@ -30,11 +30,11 @@ class _Guests:
         self.target = target
         self.plain = unikernels.build(folder, target)
         self.devices = unikernels.build(folder, target, devices=True)
-        self.bundles = {guest: self._bundle(guest) for guest in (self.plain, self.devices)}
+        self.bundles = {guest: self.bundle(guest) for guest in (self.plain, self.devices)}
         tender = Path(os.environ.get("SOLO5", "/nonexistent"), "tenders", target)
         self.tender = tender / f"solo5-{target}"
 
-    def _bundle(self, guest: Path) -> Path:
+    def bundle(self, guest: Path) -> Path:
         path = guest.with_suffix(f".{self.target}.bundle")
         limpet.build(limpet.plan(limpet.load(guest))).write(path)
         return path
@@ -47,8 +47,14 @@ class _Guests:
         return [self.tender, *options, guest, *words[len(options) :]]
 
 
-def _start(guests: _Guests, spawn: Path) -> Row:
-    argv = [*guests.ours(guests.plain), "--", *guests.theirs(guests.plain)]
+def _start(guests: _Guests, spawn: Path, folder: Path) -> Row:
+    """Solo5's own hello, spawn to exit."""
+    name = f"test_hello.{guests.target}"
+    hello = folder / name
+    hello.write_bytes(Path(os.environ["SOLO5"], "tests", "test_hello", name).read_bytes())
+    guests.bundles[hello] = guests.bundle(hello)
+    words = "Hello_Solo5"
+    argv = [*guests.ours(hello, words), "--", *guests.theirs(hello, words)]
     done = subprocess.run([spawn, *argv], capture_output=True, text=True, check=True)
     mine, theirs = map(float, done.stdout.split())
     most = {"spt": 0.5, "hvt": 0.34}[guests.target]
@@ -62,7 +68,7 @@ def _number(argv: list[str | Path]) -> float:
 
 def _block(guests: _Guests, tap: network.Tap, folder: Path) -> list[Row]:
     disk = folder / "disk"
-    disk.write_bytes(bytes(DISK))
+    disk.write_bytes(os.urandom(1 << 20) * DISK_MIB)  # more than caches hold
     plain = program("pread", folder)
     found = []
     for how, size in (("random", 4096), ("sequential", 32768)):
@@ -118,7 +124,7 @@ def rows(folder: Path) -> list[Row]:
         if not guests.tender.exists():
             print(f"*** SOLO5 names no built Solo5: no rows beside solo5-{target} ***")
         with network.tap() as tap:
-            found += [_start(guests, spawn)] if guests.tender.exists() else []
+            found += [_start(guests, spawn, folder)] if guests.tender.exists() else []
             found += _block(guests, tap, folder)
             found += _network(guests, tap, folder) if guests.tender.exists() else []
     return found

@@ -44,7 +44,7 @@ static const char *after(const char *text, const char *prefix) {
 
 enum { TIMED_READS = 20000 };
 
-static u8 sector[32768], frame[65536];
+static u8 sector[32768] __attribute__((aligned(4096))), frame[65536];
 
 static void try_block(const char *what, int result) {
     say(what), say(" "), say_number((u64)result), say("\n");
