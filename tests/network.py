@@ -31,12 +31,21 @@ class Tap:
         self.packets.send(BROADCAST + OURS + b"\x88\xb5" + payload)
 
     def exchange(self, payload: bytes) -> bytes:
-        """Send a frame and take the one that comes back."""
-        self.send(payload)
-        while True:
-            frame, (_, _, kind, *_) = self.packets.recvfrom(65536)
-            if kind != socket.PACKET_OUTGOING and frame[:6] == OURS:
-                return frame
+        """Send a frame and take the one that comes back.
+
+        The kernel drops what is sent in the moment after the guest attaches, so it is repeated.
+        """
+        for _ in range(40):
+            self.send(payload)
+            try:
+                while True:
+                    frame, (_, _, kind, *_) = self.packets.recvfrom(65536)
+                    same = frame[14 : 14 + len(payload)] == payload
+                    if kind != socket.PACKET_OUTGOING and frame[:6] == OURS and same:
+                        return frame
+            except TimeoutError:
+                continue
+        raise TimeoutError(f"no answer to a frame on {self.name}")
 
     def remove(self) -> None:
         """Take the interface away."""
@@ -58,7 +67,7 @@ def tap(mtu: int = 1500) -> Iterator[Tap]:
         subprocess.run(["ip", "link", "set", name, "mtu", str(mtu), "up"], check=True)
         packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         packets.bind((name, 0))
-        packets.settimeout(20)
+        packets.settimeout(0.5)
         made = Tap(name, packets)
         yield made
         packets.close()
