@@ -268,7 +268,7 @@ class Hypercall:
     name: str
     number: int
     summary: str
-    block: Struct
+    block: Struct | None
     host: tuple[HostCall, ...]
     port: int  # the I/O port that carries it on kvm
 
@@ -290,10 +290,11 @@ def _host_call(table: dict[str, Any]) -> HostCall:
 def _read_hypercall(path: Path, prefix: str, spacing: int) -> Hypercall:
     table = tomllib.loads(path.read_text(encoding="utf-8"))
     fields = tuple(
-        Field(f["name"], f["type"], f["doc"], f.get("count", 1), f["from"]) for f in table["field"]
+        Field(f["name"], f["type"], f["doc"], f.get("count", 1), f["from"])
+        for f in table.get("field", ())
     )
     number, summary = table["number"], table["summary"]
-    block = Struct(table["struct"], summary, fields)
+    block = Struct(table["struct"], summary, fields) if fields else None
     host = tuple(_host_call(call) for call in table.get("host", ()))
     name = prefix + path.parent.name
     return Hypercall(name, number, summary, block, host, PORT_BASE + spacing * number)
@@ -353,10 +354,12 @@ def c_header() -> str:
     parts = [_HEADER]
     parts += [struct.c_text() + "\n" for struct in SHARED]
     every = (*hypercalls(), *hvt_hypercalls())
-    parts += [call.block.c_text() + "\n" for call in every]
+    parts += [call.block.c_text() + "\n" for call in every if call.block]
     parts += [f"#define PORT_{call.name.upper()} {call.port:#x}\n" for call in every]
     parts += [
-        f"void hypercall_{call.name}(struct {call.block.name} *block);\n" for call in hypercalls()
+        f"void hypercall_{call.name}(struct {call.block.name} *block);\n"
+        for call in hypercalls()
+        if call.block
     ]
     parts += [f"#define BACKEND_{name.upper()} {BACKEND_NUMBERS[name]}\n" for name in BACKENDS]
     parts.append(f"#define MAX_TRANSFER {MAX_TRANSFER}UL\n\n#endif\n")
@@ -376,12 +379,14 @@ def markdown() -> str:
     ]
     for call in (*hypercalls(), *hvt_hypercalls()):
         parts.append(f"\n## {call.number}. {call.name} (port {call.port:#x})\n\n{call.summary}\n\n")
-        parts.append("| member | type | written by | meaning |\n|---|---|---|---|\n")
-        for each in call.block.fields:
-            kind = each.type + (f"[{each.count}]" if each.count > 1 else "")
-            parts.append(f"| {each.name} | {kind} | {each.origin} | {each.doc} |\n")
-        parts.append("\nHost system calls: ")
-        parts.append("; ".join(f"`{host.call}` ({host.why})" for host in call.host) + ".\n")
+        if call.block:
+            parts.append("| member | type | written by | meaning |\n|---|---|---|---|\n")
+            for each in call.block.fields:
+                kind = each.type + (f"[{each.count}]" if each.count > 1 else "")
+                parts.append(f"| {each.name} | {kind} | {each.origin} | {each.doc} |\n")
+            parts.append("\n")
+        own = "; ".join(f"`{host.call}` ({host.why})" for host in call.host)
+        parts.append(f"Host system calls: {own or 'none of its own'}.\n")
     return "".join(parts)
 
 

@@ -44,6 +44,7 @@ def gates_c(chosen: Sequence[Hypercall], backends: Sequence[Backend]) -> str:
 
 
 def _gate(call: Hypercall, chosen: bool, backends: Sequence[Backend]) -> str:
+    assert call.block
     head = f"\nvoid hypercall_{call.name}(struct {call.block.name} *block) {{\n"
     if not chosen:
         return head + f'    (void)block;\n    panic("the plan has no hypercall {call.name}");\n}}\n'
@@ -149,17 +150,23 @@ def monitor_c(chosen: Sequence[Hypercall], options: Options) -> str:
     return text + main(_starts(options))
 
 
-def serve(chosen: Sequence[Hypercall]) -> str:
-    """The monitor's dispatch: one ``case`` a hypercall, its argument block copied once."""
-    cases = "".join(
-        f"    case PORT_{call.name.upper()}: {{\n"
+def _case(call: Hypercall) -> str:
+    head = f"    case PORT_{call.name.upper()}:"
+    if call.block is None:
+        return f"{head}\n        serve_{call.name}();\n        return;\n"
+    return (
+        f"{head} {{\n"
         f"        struct {call.block.name} *theirs = guest_block(at, sizeof *theirs);\n"
         "        if (!theirs)\n            break;\n"
         f"        struct {call.block.name} block = *theirs; /* copied once */\n"
         f"        serve_{call.name}(&block);\n"
         "        *theirs = block;\n        return;\n    }\n"
-        for call in chosen
     )
+
+
+def serve(chosen: Sequence[Hypercall]) -> str:
+    """The monitor's dispatch: one ``case`` a hypercall, its argument block copied once."""
+    cases = "".join(_case(call) for call in chosen)
     return (
         "\nstatic void serve(u16 port, u32 address) {\n"
         "    const struct guest_addr at = {address};\n"

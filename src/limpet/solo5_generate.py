@@ -29,7 +29,6 @@ NO_HANDLER = 1 << 63
 
 def plan_h(
     place: Solo5Layout,
-    unikernel: Solo5,
     options: Options,
     filters: Mapping[Backend, Filter],
     blobs: Constants,
@@ -44,7 +43,7 @@ def plan_h(
         "MEMORY_DEFAULT": place.memory,
         "MEMORY_LEAST": place.memory_least,
         "MEMORY_MOST": solo5_layout.MEMORY_MOST,
-        "NETWORKS": sum(device.kind == "net" for device in unikernel.devices),
+        "NETWORKS": place.networks,
         "LARGE_PAGE": LARGE_PAGE,
     }
     text = defines(values) + monitor_values(options, filters, blobs, EXIT_STATUSES)
@@ -57,6 +56,7 @@ def _hvt_h(place: Solo5Layout, pages: Supervisor) -> str:
         "BOOT_END": place.boot_info + solo5_layout.BOOT_SIZE,
         "SHIM_DATA_LO": solo5_layout.SHIM_DATA,
         "SHIM_DATA_HI": solo5_layout.SHIM_DATA + solo5_layout.SHIM_DATA_SIZE,
+        "NET_RING": solo5_layout.RING,
         "GUEST_LO": place.image_lo,
         "BLOCKS_LO": place.writable_lo,
         "SLOT_LO": place.boot_info,
@@ -99,7 +99,7 @@ def monitor_c(unikernel: Solo5, chosen: Sequence[Hypercall], options: Options) -
             "    run_spt(memory);\n"
         )
     calls = [f"hvt/{call.name.removeprefix('hvt_')}/kvm.c" for call in chosen]
-    text += includes("guest_range.h", "solo5/hvt.c", *calls) + serve(chosen)
+    text += includes("guest_range.h", "solo5/ring.h", "solo5/hvt.c", *calls) + serve(chosen)
     text += includes("kvm.c", "no_kvm.c")
     return text + main(f"{supervise}    prepare(stack);\n    start_timeout();\n{RUN_KVM}")
 

@@ -187,7 +187,7 @@ class _Parts:
             asks_cpuid=asks,
         )
         sources = {
-            "plan.h": plan_h(place, self.unikernel, options, filters, blobs, pages),
+            "plan.h": plan_h(place, options, filters, blobs, pages),
             "monitor.c": monitor_c(self.unikernel, hypercalls, options),
         }
         if self.privilege:

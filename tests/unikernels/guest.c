@@ -1,7 +1,6 @@
 /* What the test unikernels do; the command line says which. */
 #include "abi.h"
 
-void *memcpy(void *to, const void *from, u64 size);
 void *memcpy(void *to, const void *from, u64 size) {
     for (u64 i = 0; i < size; i++)
         ((volatile u8 *)to)[i] = ((const u8 *)from)[i];
