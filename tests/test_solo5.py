@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,8 @@ from conftest import KVM_PROBLEM
 import limpet
 from limpet.contract import Backend
 from limpet.errors import ImageError, PlanError
+from limpet.host import has_protection_keys
+from limpet.solo5_layout import GUEST_BASE
 
 Start = Callable[..., subprocess.CompletedProcess[str]]
 Bundled = Callable[..., Path]
@@ -133,6 +136,29 @@ def test_faults(start: Start, target: str, how: str) -> None:
         assert done.stderr.startswith("limpet: host/guest translation fault: rip=0x")
         assert said in done.stderr
         assert (done.stdout, done.returncode) == ("", status)
+
+
+def test_execute_only(start: Start, target: str) -> None:
+    """An hvt guest's code cannot be read, where the processor has protection keys."""
+    done = start("bad", "code")
+    if target == "hvt" and has_protection_keys():
+        assert "the guest read memory that it may not at 0x" in done.stderr
+        assert (done.stdout, done.returncode) == ("", 1)
+    else:
+        assert (done.stdout, done.returncode) == ("nothing happened\n", 0)
+
+
+def test_execute_only_machine(unikernel: Bundled) -> None:
+    """The keys are in the page tables and in CR4, wherever the bundle is run."""
+    made = limpet.plan(limpet.load(unikernel("hvt")))
+    assert made.supervisor and made.supervisor.execute_only
+    entries = struct.unpack(f"<{len(made.supervisor.tables) // 8}Q", made.supervisor.tables)
+    keys = {entry >> 59 & 15 for entry in entries if entry & 0xFFFFFFFFFF000 == GUEST_BASE}
+    assert keys == {1}
+    (cr4,) = struct.unpack_from("<Q", made.constants.fixed["KVM_SREGS_KEYS"], 8 * 24 + 2 * 16 + 24)
+    assert cr4 & 1 << 22
+    ring_0 = limpet.plan(limpet.load(unikernel("hvt", ring_0=True)))
+    assert ring_0.supervisor and not ring_0.supervisor.execute_only
 
 
 def test_ring_0(bundled: Bundled, unikernel: Bundled) -> None:

@@ -218,6 +218,7 @@ SECTIONS {{
   ASSERT(. <= {data_end:#x}, "the shim's data has outgrown its place")
   /DISCARD/ : {{ *(.comment .note.* .eh_frame*) }}
   boot_info = {boot:#x};
+  key_rights = {key_rights:#x};
   guest_entry = {entry:#x};
 }}
 """
@@ -239,6 +240,7 @@ def _shim(
         data=solo5_layout.SHIM_DATA,
         data_end=solo5_layout.SHIM_DATA + solo5_layout.SHIM_DATA_SIZE,
         boot=place.boot_info,
+        key_rights=place.boot_info + solo5_layout.KEY_RIGHTS_AT,
         entry=place.entry,
     )
     script.write_text(text, encoding="utf-8")

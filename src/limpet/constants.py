@@ -96,8 +96,10 @@ class Constants:
             "KVM_SREGS": machine.special_registers(pages, level),
             "KVM_REGS": machine.general_registers(start),
             "KVM_MSRS": machine.model_specific_registers(syscall),
-            "KVM_CPUID": level.cpuid(asks_cpuid),
+            "KVM_CPUID": level.cpuid(asks_cpuid, keys=pages.execute_only),
         }
+        if pages.execute_only:
+            blobs["KVM_SREGS_KEYS"] = machine.special_registers(pages, level, keys=True)
         if level.xcr0:
             blobs["KVM_XCRS"] = level.xcrs()
         return replace(self, fixed=blobs)

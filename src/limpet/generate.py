@@ -121,6 +121,7 @@ def monitor_values(
         **addresses,
     }
     text = f"#define KVM_XCRS_SET {int('KVM_XCRS' in addresses)}\n"
+    text += f"#define EXECUTE_ONLY {int('KVM_SREGS_KEYS' in addresses)}\n"
     text += f"#define TIMEOUT_MS {options.timeout}\n"
     text += "".join(f"#define EXIT_{name} {status}\n" for name, status in statuses.items())
     return defines(values) + text

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from limpet import solo5_layout
 from limpet.contract import Backend, Hypercall
 from limpet.generate import RUN_KVM, defines, includes, main, monitor_values, serve
-from limpet.machine import LARGE_PAGE
+from limpet.machine import EXECUTE_ONLY_KEY, LARGE_PAGE
 from limpet.machine import Mapping as PageMapping
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ def _hvt_h(place: Solo5Layout, pages: Supervisor) -> str:
         "SHIM_DATA_LO": solo5_layout.SHIM_DATA,
         "SHIM_DATA_HI": solo5_layout.SHIM_DATA + solo5_layout.SHIM_DATA_SIZE,
         "NET_RING": solo5_layout.RING,
-        "GUEST_LO": place.image_lo,
+        "GUEST_LO": place.readable_lo,
+        "KEY_RIGHTS": place.boot_info + solo5_layout.KEY_RIGHTS_AT,
+        "DENY_EXECUTE_ONLY": 1 << 2 * EXECUTE_ONLY_KEY,
         "BLOCKS_LO": place.writable_lo,
         "SLOT_LO": place.boot_info,
         "PAGE_DIRECTORIES": pages.directories,

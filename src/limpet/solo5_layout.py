@@ -21,7 +21,7 @@ MEMORY_MOST = 4 << 30
 """Hypercalls carry 32-bit addresses."""
 
 BOOT = {"hvt": 0x10000, "spt": 0x11000}
-MANIFEST_AT, CMDLINE_AT, BOOT_SIZE = 0x100, 0x2000, 0x4000
+KEY_RIGHTS_AT, MANIFEST_AT, CMDLINE_AT, BOOT_SIZE = 0x80, 0x100, 0x2000, 0x4000
 """Offsets behind the boot information, and the size of it all: 63 devices and 8 KiB fit."""
 
 FILTER_COPY, FILTER_COPY_SIZE = 0x15000, 0x10000
@@ -67,6 +67,14 @@ class Solo5Layout:
     def guest(self) -> tuple[int, int]:
         """All memory that a hypercall may ever name, [low, high): the monitor looks closer."""
         return self.boot_info, MEMORY_MOST
+
+    @property
+    def readable_lo(self) -> int:
+        """First page that the guest can read."""
+        return min(
+            (region.address for region in self.image if Access.READ in region.access),
+            default=self.kernel_end,
+        )
 
     @property
     def writable_lo(self) -> int:

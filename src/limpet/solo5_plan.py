@@ -229,6 +229,7 @@ class _Parts:
                 Access.WRITE in region.access,
                 Access.EXECUTE in region.access,
                 self._ring_3,
+                Access.READ in region.access,
             )
             for region in regions
         ]
@@ -260,6 +261,7 @@ class _Parts:
         ]
         if self.privilege:
             found.append(self._ring_decision(self.privilege))
+            found += self._keys_decision()
             for call in contract.hvt_hypercalls():
                 included = call in hypercalls
                 why = "the ABI has it" if included else "the manifest has no device for it"
@@ -277,6 +279,14 @@ class _Parts:
         if privilege.obstacle:
             why = f"ring 0, since {privilege.obstacle} cannot be replaced"
         return Decision("processor feature", "ring 3", not privilege.obstacle, why)
+
+    def _keys_decision(self) -> list[Decision]:
+        if all(Access.READ in region.access for region in self.place.image):
+            return []
+        why = "code that may only be executed cannot be read, on processors with protection keys"
+        if not self._ring_3:
+            why = "in ring 0 they do not protect"
+        return [Decision("processor feature", "protection keys", self._ring_3, why)]
 
     def _warnings(self) -> list[str]:
         if self.privilege and self.privilege.obstacle:

@@ -177,6 +177,8 @@ static void misbehave(const char *how) {
         *(volatile char *)constant = 'x';
     else if (after(how, "text"))
         *(volatile u8 *)(u64)run = 0xcc;
+    else if (after(how, "code"))
+        code[0] = *(volatile u8 *)(u64)run;
     else if (after(how, "data"))
         ((void (*)(void))(u64)code)();
     else if (after(how, "beyond"))

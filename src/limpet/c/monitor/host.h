@@ -39,6 +39,7 @@ enum {
     NR_PIPE2 = 293,
     NR_SECCOMP = 317,
     NR_GETRANDOM = 318,
+    NR_PKEY_ALLOC = 330,
     NR_CLOSE_RANGE = 436
 };
 
