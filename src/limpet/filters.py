@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
 from limpet import layout
-from limpet.contract import Pin
+from limpet.contract import BLOCK_SECTOR, DEVICE_FD, HostCall, Hypercall, Pin
+from limpet.manifest import Device
 from limpet.seccomp import Rule
 
 KVM_RUN = 0xAE80
@@ -37,3 +41,40 @@ def timeout_rules() -> list[Rule]:
         Rule("write", "the line of a timeout", _line(_MONITOR), "host_timeout_write"),
         Rule("exit_group", "ends after a timeout", (), "host_timeout_exit_group"),
     ]
+
+
+def has_device(hypercall: Hypercall, devices: Sequence[Device]) -> bool:
+    """Whether ``hypercall`` needs no device, or one of a kind that is among ``devices``."""
+    return not hypercall.device or any(each.kind == hypercall.device for each in devices)
+
+
+def device_pin(pin: Pin, devices: Sequence[Device]) -> Pin:
+    """A pin on the devices of a kind, as the descriptors that these have, or their number."""
+    if pin.more:
+        assert pin.max is not None
+        count = sum(each.kind == pin.more for each in devices)
+        return replace(pin, max=pin.max + count, more="")
+    if not pin.devices:
+        return pin
+    fds = [DEVICE_FD + each.handle for each in devices if each.kind == pin.devices]
+    return Pin(pin.index, tuple(fds))
+
+
+def process_pins(host: HostCall, devices: Sequence[Device]) -> Iterator[tuple[Pin, ...]]:
+    """The pins of each rule for ``host`` in a process, where nobody checks after the filter.
+
+    It cannot add a length to an offset, so that a block device has two rules: pieces that fit
+    behind any offset where they may start, and sectors near the end.
+    """
+    plain = [pin for pin in host.pins if not pin.guest]
+    offset = next((pin for pin in plain if pin.capacity), None)
+    if offset is None:
+        yield tuple(device_pin(pin, devices) for pin in plain)
+        return
+    length = offset.index - 1
+    for each in devices:
+        if each.kind == "block":
+            fd = Pin(0, (DEVICE_FD + each.handle,))
+            starts = Pin(offset.index, slot=("pieces", each.handle))
+            yield fd, Pin(length, slot=("piece", each.handle)), starts
+            yield fd, Pin(length, max=BLOCK_SECTOR), Pin(offset.index, slot=("end", each.handle))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from limpet import layout
 from limpet.contract import Pin
@@ -23,6 +24,7 @@ _AUDIT_ARCH_X86_64 = 0xC000003E
 _LOAD, _JA, _JEQ, _JGT, _JGE, _RETURN = 0x20, 0x05, 0x15, 0x25, 0x35, 0x06
 _NUMBER, _ARCH, _POINTER, _ARGUMENTS = 0, 4, 8, 16
 _MASK = 0xFFFFFFFF
+_MOST_INSTRUCTIONS = 4096  # BPF_MAXINSNS
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ class Filter:
         The instruction pointer is looked at first: the kernel runs a new filter for every number
         it knows to find those that are always allowed, and gives up where a pointer is read.
         """
-        return self._assembler(labels).finish()
+        program = self._assembler(labels).finish()
+        assert len(program) <= 8 * _MOST_INSTRUCTIONS
+        return program
 
     def _assembler(self, labels: Mapping[str, int]) -> _Assembler:
         code = _Assembler()
@@ -109,19 +113,25 @@ class Filter:
         code.end(self.default)
         for name, group in zip(names, choices.values(), strict=True):
             code.label(name)
-            for rule in group:
-                self._rule(code, rule)
+            for (_, first), same in groupby(group, lambda rule: (rule.call, rule.pins[:1])):
+                self._rules(code, first, list(same))
             code.end(KILL_PROCESS if stubs else self.default)  # a stub put to another use
 
-    def _rule(self, code: _Assembler, rule: Rule) -> None:
-        mismatch = code.new_label()
-        if rule.label is not None:
+    def _rules(self, code: _Assembler, first: tuple[Pin, ...], rules: list[Rule]) -> None:
+        """Rules for one call from one place, whose ``first`` pin is the same."""
+        others = code.new_label()
+        if rules[0].label is not None:
             code.load(_NUMBER)
-            code.jump(_JEQ, NUMBERS[rule.call], no=mismatch)
-        for pin in rule.pins:
-            _pin(code, pin, self.guest, mismatch)
-        code.end(ALLOW)
-        code.label(mismatch)
+            code.jump(_JEQ, NUMBERS[rules[0].call], no=others)
+        for pin in first:
+            _pin(code, pin, self.guest, others)
+        for rule in rules:
+            mismatch = code.new_label()
+            for pin in rule.pins[1:]:
+                _pin(code, pin, self.guest, mismatch)
+            code.end(ALLOW)
+            code.label(mismatch)
+        code.label(others)
 
 
 def _pin(code: _Assembler, pin: Pin, guest: tuple[int, int], mismatch: str) -> None:
@@ -163,19 +173,20 @@ def _pin_range(code: _Assembler, offset: int, bounds: tuple[int, int], mismatch:
 
 
 def _pin_slot(code: _Assembler, offset: int, slot: tuple[str, int], mismatch: str) -> None:
-    """``sector``: equal to the device's; ``last``: at most its last sector's offset."""
+    """What only the start knows: ``sector`` is equal to it, ``piece`` and the others at most."""
     which, handle = slot
     fits = code.new_label()
     code.load(offset + 4)
-    if which == "sector":
+    if which in ("sector", "piece"):
         code.jump(_JEQ, 0, no=mismatch)
     else:
-        code.slots.append((len(code.code), handle, "last_high"))
+        code.slots.append((len(code.code), handle, f"{which}_high"))
         code.jump(_JGT, 0, yes=mismatch)
-        code.slots.append((len(code.code), handle, "last_high"))
+        code.slots.append((len(code.code), handle, f"{which}_high"))
         code.jump(_JEQ, 0, no=fits)
+        which = f"{which}_low"
     code.load(offset)
-    code.slots.append((len(code.code), handle, "sector" if which == "sector" else "last_low"))
+    code.slots.append((len(code.code), handle, which))
     if which == "sector":
         code.jump(_JEQ, 0, no=mismatch)
     else:

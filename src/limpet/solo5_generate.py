@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 from limpet import solo5_layout
 from limpet.contract import Backend, Hypercall
-from limpet.generate import RUN_KVM, defines, includes, main, monitor_values, serve
+from limpet.generate import (
+    RUN_KVM,
+    defines,
+    device_sources,
+    filter_values,
+    includes,
+    main,
+    monitor_values,
+    serve,
+)
 from limpet.machine import EXECUTE_ONLY_KEY, LARGE_PAGE
 from limpet.machine import Mapping as PageMapping
 
@@ -23,7 +32,6 @@ if TYPE_CHECKING:
 EXIT_STATUSES = {"REFUSED": 1, "OUTPUT": 123, "TIMEOUT": 124, "CANNOT_START": 1}
 """As Solo5's tenders end (docs/exit-status.md); the guest's own statuses pass through."""
 
-_SLOTS = {"sector": "SLOT_SECTOR", "last_low": "SLOT_LAST_LOW", "last_high": "SLOT_LAST_HIGH"}
 NO_HANDLER = 1 << 63
 
 
@@ -73,29 +81,27 @@ def _hvt_h(place: Solo5Layout, pages: Supervisor) -> str:
 
 
 def _spt_h(filter_: Filter, place: Solo5Layout) -> str:
-    slots = "".join(
-        f"{{{instruction}, {handle}, {_SLOTS[which]}}}, "
-        for instruction, handle, which in filter_.slots
-    )
-    values = {"FILTER_COPY": solo5_layout.FILTER_COPY, "GUEST_START": place.entry}
-    return defines(values) + f"#define FILTER_SLOTS {{{slots}{{0, 0, 0}}}}\n"
+    text = filter_values(filter_, solo5_layout.FILTER_COPY)
+    return text + defines({"GUEST_START": place.entry})
 
 
-def _devices(unikernel: Solo5) -> list[str]:
-    kinds = {device.kind for device in unikernel.devices}
-    names = ["solo5/devices.c"]
-    names += [f"solo5/{'' if kind in kinds else 'no_'}{kind}.c" for kind in ("block", "net")]
-    return [*names, "solo5/arguments.c"]
-
-
-def monitor_c(unikernel: Solo5, chosen: Sequence[Hypercall], options: Options) -> str:
+def monitor_c(
+    unikernel: Solo5,
+    chosen: Sequence[Hypercall],
+    options: Options,
+    filters: Mapping[Backend, Filter],
+) -> str:
     """``monitor.c`` of a Solo5 guest."""
     text = "/* Generated: the monitor of one bundle. */\n"
     text += includes("monitor.h", "memory.c", "timeout.c" if options.timeout else "no_timeout.c")
-    text += includes(*(["supervise.c"] if options.max_output else []), *_devices(unikernel))
+    text += includes(
+        *(["supervise.c"] if options.max_output else []), *device_sources(unikernel.devices)
+    )
+    text += includes("solo5/arguments.c")
     supervise = "    supervise();\n" if options.max_output else ""
     if unikernel.target == "spt":
-        text += includes("solo5/spt.c")
+        fills = ["devices/filter.c"] if filters["process"].slots else ["devices/no_filter.c"]
+        text += includes(*fills, "solo5/spt.c")
         return text + main(
             f"{supervise}    u64 memory = prepare(stack);\n    start_timeout();\n"
             "    run_spt(memory);\n"
