@@ -32,10 +32,6 @@ do that no in-kernel KVM device answers; without an irqchip there is none."""
 DEVICE_FD = 16
 """Descriptor of device 0 in the monitor; device N has ``DEVICE_FD + N``."""
 
-BLOCK_SECTOR, BLOCK_PIECE = 512, 64 << 10
-"""Bytes that one host system call of a process moves to or from a block device: a piece inside
-its capacity, a sector near its end."""
-
 FRAME_MOST = 64 << 10
 """The most bytes of an Ethernet frame."""
 
@@ -376,8 +372,6 @@ struct manifest {{
 }};
 enum device_type {{ DEVICE_BLOCK = 1, DEVICE_NET = 2 }};
 #define DEVICE_FD {DEVICE_FD}
-#define BLOCK_SECTOR {BLOCK_SECTOR}L
-#define BLOCK_PIECE {BLOCK_PIECE}UL
 #define FRAME_MOST {FRAME_MOST}UL
 
 """

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from limpet import layout
-from limpet.contract import BLOCK_SECTOR, DEVICE_FD, HostCall, Hypercall, Pin
+from limpet.contract import DEVICE_FD, HostCall, Hypercall, Pin
 from limpet.manifest import Device
 from limpet.seccomp import Rule
 
@@ -61,20 +61,18 @@ def device_pin(pin: Pin, devices: Sequence[Device]) -> Pin:
 
 
 def process_pins(host: HostCall, devices: Sequence[Device]) -> Iterator[tuple[Pin, ...]]:
-    """The pins of each rule for ``host`` in a process, where nobody checks after the filter.
-
-    It cannot add a length to an offset, so that a block device has two rules: pieces that fit
-    behind any offset where they may start, and sectors near the end.
-    """
+    """The pins of each rule for ``host`` in a process, where nobody checks after the filter."""
     plain = [pin for pin in host.pins if not pin.guest]
-    offset = next((pin for pin in plain if pin.capacity), None)
-    if offset is None:
+    if not any(pin.capacity for pin in plain):
         yield tuple(device_pin(pin, devices) for pin in plain)
         return
-    length = offset.index - 1
     for each in devices:
         if each.kind == "block":
-            fd = Pin(0, (DEVICE_FD + each.handle,))
-            starts = Pin(offset.index, slot=("pieces", each.handle))
-            yield fd, Pin(length, slot=("piece", each.handle)), starts
-            yield fd, Pin(length, max=BLOCK_SECTOR), Pin(offset.index, slot=("end", each.handle))
+            yield tuple(_own_pin(pin, each) for pin in plain)
+
+
+def _own_pin(pin: Pin, device: Device) -> Pin:
+    """``pin`` for one block device."""
+    if pin.devices:
+        return Pin(pin.index, (DEVICE_FD + device.handle,))
+    return Pin(pin.index, slot=("within", device.handle)) if pin.capacity else pin

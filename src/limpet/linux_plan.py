@@ -267,7 +267,8 @@ def _filter(
     devices: tuple[Device, ...],
 ) -> Filter:
     rules = []
-    for hypercall in hypercalls:
+    # devices first: the filter is run from its start for every call
+    for hypercall in sorted(hypercalls, key=lambda call: not call.device):
         for host in hypercall.host:
             why = f"{hypercall.name}: {host.why}"
             if backend == "kvm":

@@ -60,7 +60,7 @@ def spt_rules(unikernel: Solo5, scan: Scan, sets_fs_base: bool) -> list[Rule]:
             rules.append(rule("write", f"a frame to {device.name}", fd))
         else:
             size = Pin(2, slot=("sector", device.handle))
-            offset = Pin(3, slot=("sectors", device.handle))
+            offset = Pin(3, slot=("last", device.handle))
             rules.append(rule("pread64", f"a sector of {device.name}", fd, size, offset))
             rules.append(rule("pwrite64", f"a sector of {device.name}", fd, size, offset))
     rules += [

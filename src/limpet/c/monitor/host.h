@@ -62,7 +62,6 @@ enum {
     HOST_EPERM = 1,
     HOST_ENOENT = 2,
     HOST_EINTR = 4,
-    HOST_EIO = 5,
     HOST_EAGAIN = 11,
     HOST_EACCES = 13,
     HOST_EFAULT = 14,

@@ -1,36 +1,28 @@
 /* The constants of a process's filter that only the start knows: what its devices hold. */
 enum slot {
     SLOT_SECTOR,
-    SLOT_PIECE,
-    SLOT_SECTORS_LOW,
-    SLOT_SECTORS_HIGH,
-    SLOT_PIECES_LOW,
-    SLOT_PIECES_HIGH,
-    SLOT_END_LOW,
-    SLOT_END_HIGH
+    SLOT_LAST_LOW, /* offset of the last sector */
+    SLOT_LAST_HIGH,
+    SLOT_CAPACITY_LOW,
+    SLOT_CAPACITY_HIGH,
+    SLOT_CAPACITY_UNDER /* the upper half less one */
 };
 
 static u32 slot_value(u32 what, const struct mft_entry *device) {
-    u64 piece = device->capacity < BLOCK_PIECE ? device->capacity : BLOCK_PIECE;
-    u64 sectors = device->capacity - device->block_size; /* where the last of a kind starts */
-    u64 pieces = device->capacity - piece, end = device->capacity - BLOCK_SECTOR;
+    u64 last = device->capacity - device->block_size;
     switch (what) {
     case SLOT_SECTOR:
         return device->block_size;
-    case SLOT_PIECE:
-        return (u32)piece;
-    case SLOT_SECTORS_LOW:
-        return (u32)sectors;
-    case SLOT_SECTORS_HIGH:
-        return (u32)(sectors >> 32);
-    case SLOT_PIECES_LOW:
-        return (u32)pieces;
-    case SLOT_PIECES_HIGH:
-        return (u32)(pieces >> 32);
-    case SLOT_END_LOW:
-        return (u32)end;
+    case SLOT_LAST_LOW:
+        return (u32)last;
+    case SLOT_LAST_HIGH:
+        return (u32)(last >> 32);
+    case SLOT_CAPACITY_LOW:
+        return (u32)device->capacity;
+    case SLOT_CAPACITY_HIGH:
+        return (u32)(device->capacity >> 32);
     default:
-        return (u32)(end >> 32);
+        return (u32)(device->capacity >> 32) - 1;
     }
 }
 

@@ -106,7 +106,7 @@ static long block_ioctl(struct file *file, u64 request, u64 argument) {
         *(u64 *)argument = entry->capacity;
         return 0;
     case BLKGETSIZE:
-        *(u64 *)argument = entry->capacity / BLOCK_SECTOR;
+        *(u64 *)argument = entry->capacity / 512;
         return 0;
     case BLKSSZGET:
     case BLKPBSZGET:
