@@ -64,11 +64,14 @@ def test_signals_end_it(busybox: Made, number: signal.Signals) -> None:
         executable=busybox.path,
         stdout=subprocess.PIPE,
     )
-    assert process.stdout and process.stdout.readline() == b"up\n"
-    process.send_signal(number)
-    assert process.wait(10) == -number
-    process.stdout.close()
-    signal.signal(number, before)
+    try:
+        assert process.stdout and process.stdout.readline() == b"up\n"
+        process.send_signal(number)
+        assert process.wait(10) == -number
+        process.stdout.close()
+    finally:
+        process.kill()
+        signal.signal(number, before)
 
 
 def test_closed_output_ends_it(busybox: Made) -> None:

@@ -31,6 +31,8 @@ def interpret(program: bytes, number: int, arch: int, pointer: int, arguments: l
             (accumulator,) = struct.unpack_from("<I", data, value)
         elif code == 0x06:
             return int(value)
+        elif code == 0x05:
+            at += value
         else:
             test = {
                 0x15: accumulator == value,

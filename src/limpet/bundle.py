@@ -14,13 +14,24 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from limpet import contract, elfwriter, layout, packed_guest, record, toolchain, tree
+from limpet import (
+    contract,
+    elfwriter,
+    layout,
+    manifest,
+    packed_guest,
+    record,
+    solo5_layout,
+    toolchain,
+    tree,
+)
 from limpet.cache import Cache
 from limpet.decisions import Plan
 from limpet.errors import BuildError
 from limpet.image import Access
 from limpet.layout import Layout
 from limpet.parts import GUEST_ROOT, guest_sources
+from limpet.solo5_layout import Solo5Layout
 from limpet.version import __version__
 
 MONITOR_ROOT = contract.C_ROOT / "monitor"
@@ -100,15 +111,15 @@ def build(plan: Plan, cache: Cache | None = None, *, packed: bytes = b"") -> Bun
         folder = Path(name)
         _write_sources(plan, folder)
         with ThreadPoolExecutor(2) as pool:
-            guest_future = pool.submit(_guest, plan, folder, cache)
+            guest_future = pool.submit(_guest_side, plan, folder, cache)
             monitor_future = pool.submit(_monitor, plan, folder)
-            sections, guest_symbols = guest_future.result()
+            linked, guest_symbols = guest_future.result()
             text, monitor_symbols, entry = monitor_future.result()
         stubs = _stubs(plan, cache) if plan.supervisor else b""
     labels = {**guest_symbols, **monitor_symbols}
     filters = [each.assemble(labels) for _, each in sorted(plan.filters.items())]
     monitor = Monitor(text, plan.constants.monitor_bytes(filters), monitor_symbols, entry)
-    segments = elfwriter.arranged(_loads(plan, sections, monitor, stubs))
+    segments = elfwriter.arranged(_loads(plan, linked, monitor, stubs))
     made = record.record(plan, segments, toolchain.version(), __version__)
     guest = packed_guest.pack(plan.image, segments, packed)
     return Bundle(plan, monitor, elfwriter.write(entry, segments, made, guest))
@@ -181,7 +192,7 @@ def _guest_script(place: Layout) -> str:
     given = {
         "guest_info": place.constants,
         "boot_info": place.boot_info,
-        "trap_frame": place.boot_info + layout.TRAP_FRAME_AT,
+        "trap_frame": place.trap_frame,
     }
     return _GUEST_SCRIPT.format(
         text=place.text,
@@ -194,23 +205,96 @@ def _guest_script(place: Layout) -> str:
     )
 
 
-def _guest(plan: Plan, folder: Path, cache: Cache) -> tuple[dict[str, bytes], dict[str, int]]:
-    """Link the library OS for this guest; its sections and symbols."""
+def _guest_side(plan: Plan, folder: Path, cache: Cache) -> tuple[dict[str, bytes], dict[str, int]]:
+    """What is linked into the guest's memory, by the name of its region, and the symbols."""
+    if isinstance(plan.layout, Layout):
+        return _library_os(plan, plan.layout, folder, cache)
+    if plan.layout.target == "hvt":
+        return _shim(plan, plan.layout, folder, cache)
+    return {"boot": _boot(plan)}, {}
+
+
+def _boot(plan: Plan) -> bytes:
+    """What a Solo5 guest is told at start, as far as the plan knows it."""
+    assert plan.image.solo5
+    return bytes(solo5_layout.MANIFEST_AT) + manifest.pack(plan.image.solo5.devices)
+
+
+_SHIM_SCRIPT = """\
+ENTRY(shim_start)
+SECTIONS {{
+  . = {text:#x};
+  .text : {{ KEEP(*(.text.entry)) *(.text .text.* .rodata .rodata.*) }}
+  ASSERT(. <= {text_end:#x}, "the shim has outgrown its place")
+  . = {data:#x};
+  trap_frame = .;
+  . += 64;
+  .bss : {{ *(.data .data.* .bss .bss.* COMMON) }}
+  ASSERT(. <= {data_end:#x}, "the shim's data has outgrown its place")
+  /DISCARD/ : {{ *(.comment .note.* .eh_frame*) }}
+  boot_info = {boot:#x};
+  key_rights = {key_rights:#x};
+  guest_entry = {entry:#x};
+}}
+"""
+
+
+def _shim(
+    plan: Plan, place: Solo5Layout, folder: Path, cache: Cache
+) -> tuple[dict[str, bytes], dict[str, int]]:
+    """Link the ring-3 shim of an hvt guest."""
+    flags = ["-O2", *_include(GUEST_ROOT)]
+    objects = []
+    for source in sorted((GUEST_ROOT / "hvt").glob("*.[cS]")):
+        objects.append(folder / f"shim-{source.stem}.o")
+        toolchain.compile_object(source, objects[-1], flags=flags, include=folder)
+    script, output = folder / "shim.ld", folder / "shim.elf"
+    text = _SHIM_SCRIPT.format(
+        text=solo5_layout.SHIM,
+        text_end=solo5_layout.SHIM + solo5_layout.SHIM_SIZE,
+        data=solo5_layout.SHIM_DATA,
+        data_end=solo5_layout.SHIM_DATA + solo5_layout.SHIM_DATA_SIZE,
+        boot=place.boot_info,
+        key_rights=place.boot_info + solo5_layout.KEY_RIGHTS_AT,
+        entry=place.entry,
+    )
+    script.write_text(text, encoding="utf-8")
+    toolchain.link(objects, output, script)
+    sections, symbols = _read(output)
+    for name in ("shim_start", "shim_trap"):
+        _expect(name, symbols, place.shim_entry(name))
+    return {"shim": sections[".text"], "boot": _boot(plan)}, symbols
+
+
+def _expect(name: str, symbols: Mapping[str, int], address: int) -> None:
+    if symbols.get(name) != address:
+        raise BuildError(f"{name} is not where the plan counts on it", hint="report this")
+
+
+def _library_os(
+    plan: Plan, place: Layout, folder: Path, cache: Cache
+) -> tuple[dict[str, bytes], dict[str, int]]:
+    """Link the library OS for this guest."""
     objects = libos_objects(cache)
     generated = [folder / "dispatch.o", folder / "gates.o"]
     flags = ["-O2", *_include(GUEST_ROOT, MONITOR_ROOT)]
     for each in generated:
         toolchain.compile_object(each.with_suffix(".c"), each, flags=flags, include=folder)
     script = folder / "guest.ld"
-    script.write_text(_guest_script(plan.layout), encoding="utf-8")
+    script.write_text(_guest_script(place), encoding="utf-8")
     output = folder / "guest.elf"
     toolchain.link([*generated, *objects], output, script)
     sections, symbols = _read(output)
-    for name, offset in layout.ENTRY_OFFSETS.items():
-        known = symbols.get(name)
-        if not name.startswith("trap_entry") and known != plan.layout.text + offset:
-            raise BuildError(f"{name} is not where the plan counts on it", hint="report this")
-    return sections, symbols
+    for name in layout.ENTRY_OFFSETS:
+        if not name.startswith("trap_entry"):
+            _expect(name, symbols, place.entry(name))
+    trampolines = plan.rewriting.trampolines.ljust(place.text - place.trampolines, b"\xcc")
+    linked = {
+        "libos_text": trampolines + sections.get(".text", b""),
+        "libos_data": bytes(layout.BOOT_SIZE) + sections.get(".data", b""),
+        "libos_rodata": sections.get(".rodata", b""),
+    }
+    return linked, symbols
 
 
 _MONITOR_SCRIPT = """\
@@ -232,7 +316,7 @@ def _monitor(plan: Plan, folder: Path) -> tuple[bytes, dict[str, int], int]:
     toolchain.compile_object(folder / "monitor.c", output, flags=flags, include=folder)
     script = folder / "monitor.ld"
     end = layout.MONITOR_BASE + layout.MONITOR_SIZE
-    script.write_text(_MONITOR_SCRIPT.format(text=layout.MONITOR_TEXT, end=end), encoding="utf-8")
+    script.write_text(_MONITOR_SCRIPT.format(text=plan.monitor_text, end=end), encoding="utf-8")
     toolchain.link([output], target, script)
     sections, symbols = _read(target)
     return sections[".text"], symbols, symbols["_start"]
@@ -251,9 +335,9 @@ def _stubs(plan: Plan, cache: Cache) -> bytes:
         section = ELFFile(stream).get_section_by_name(".text.stubs")
         assert section is not None, "stubs.S has its code there"
         code = bytes(section.data())
-    frame = plan.layout.boot_info + layout.TRAP_FRAME_AT
-    entry = plan.layout.entry("trap_entry_kvm")
-    return code[:-16] + frame.to_bytes(8, "little") + entry.to_bytes(8, "little")
+    place = plan.layout
+    addresses = place.trap_frame.to_bytes(8, "little") + place.trap_entry.to_bytes(8, "little")
+    return code[:-16] + addresses
 
 
 def _read(path: Path) -> tuple[dict[str, bytes], dict[str, int]]:
@@ -276,34 +360,31 @@ def _flags(access: Access) -> int:
     )
 
 
+MAPPED_AT_START = ("arena", "stack", "heap")
+"""Regions that the monitor maps, without reserving host memory."""
+
+
 def _loads(
-    plan: Plan, sections: Mapping[str, bytes], monitor: Monitor, stubs: bytes
+    plan: Plan, linked: Mapping[str, bytes], monitor: Monitor, stubs: bytes
 ) -> Sequence[elfwriter.Load]:
-    place = plan.layout
-    trampolines = plan.rewriting.trampolines.ljust(place.text - place.trampolines, b"\xcc")
-    linked = {
-        "libos_text": trampolines + sections.get(".text", b""),
-        "libos_data": bytes(layout.BOOT_SIZE) + sections.get(".data", b""),
-        "libos_rodata": sections.get(".rodata", b""),
-    }
     loads = []
     for region in plan.regions:
-        if region.name in ("arena", "stack"):
-            continue  # mapped by the monitor, without reserving host memory
+        if region.name in MAPPED_AT_START:
+            continue
         content = linked.get(region.name, region.content)
         assert content is not None, region.name
-        flags = _flags(region.access)
+        flags = _flags(region.access | plan.layout.host_access(region))
         if not content and not flags & 2:
             continue
         if plan.options.backends == ("kvm",):
-            flags &= ~1  # only the virtual machine executes it
+            flags = flags & ~1 | 4  # only the virtual machine executes it
         size = region.size if flags & 2 else layout.align_up(len(content), layout.PAGE)
         loads.append(elfwriter.Load(region.name, region.address, size, content, flags))
     if plan.supervisor:
         pages = plan.supervisor
         content = pages.content(stubs)
         loads.append(elfwriter.Load("supervisor", pages.base, pages.size, content, 6))
-    constants = monitor.constants.ljust(layout.MONITOR_CONSTANTS_SIZE, b"\0")
+    constants = monitor.constants.ljust(plan.monitor_text - layout.MONITOR_BASE, b"\0")
     text = constants + monitor.text
     size = layout.align_up(len(text), layout.PAGE)
     loads.append(elfwriter.Load("monitor", layout.MONITOR_BASE, size, text, 5))

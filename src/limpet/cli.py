@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from limpet import devices
 from limpet.cache import Cache
 from limpet.cache_key import bundle_key
 from limpet.errors import CompileError, LimpetError, PlanError, TreeError
+from limpet.peek import solo5_target
 from limpet.version import __version__
 
 if TYPE_CHECKING:
@@ -77,9 +79,8 @@ _GUEST_OPTIONS = (
     click.option(
         "--memory",
         type=_Parsed("size", _size),
-        default="128M",
-        show_default=True,
-        help="All the memory that the guest can get, beyond the program itself.",
+        default=0,
+        help="All the memory that the guest can get (128M; of a unikernel 512M in all).",
     ),
     click.option("--timeout", type=_Parsed("time", _duration), default=0, help="End it then."),
     click.option(
@@ -160,12 +161,21 @@ def chosen_backends(choice: str) -> tuple[Backend, ...]:
 class _Job:
     """A guest and options as given on the command line."""
 
-    def __init__(self, app: str, given: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        app: str,
+        given: dict[str, Any],
+        block: tuple[str, ...],
+        net: tuple[str, ...],
+    ) -> None:
         self.app = Path(app)
         self.root: Path | None = given["root"]
         self.files = packed_files(given["files"])
-        self.backends = chosen_backends(given["backend"])
-        self._given = given
+        self.target = solo5_target(self.app)
+        chosen = given["backend"]
+        self.backends = () if self.target and chosen == "auto" else chosen_backends(chosen)
+        declared = devices.declared(block, net)  # a unikernel has those of its manifest
+        self._given = given | {"devices": [] if self.target else declared}
 
     def key(self) -> str | None:
         """The bundle's key in the cache, or ``None`` when an input has to be complained about."""
@@ -186,6 +196,7 @@ class _Job:
             cpu=self._given["cpu"],
             rewrite=not self._given["no_rewrite"],
             environment=tuple(self._given["environment"]),
+            devices=tuple(self._given["devices"]),
         )
 
     def plan(self, progress: Callable[[str], None]) -> Plan:
@@ -278,42 +289,73 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 @cli.command(context_settings=_PASS_ON)
 @guest_options
+@click.option("--block", multiple=True, metavar="NAME=PATH[:ro]", help="Attach a block device.")
+@click.option(
+    "--net",
+    multiple=True,
+    metavar="NAME=tap:IFACE|user",
+    help="Attach a network: a TAP interface, or the host's sockets through passt.",
+)
+@click.option(
+    "-p", "--publish", multiple=True, metavar="HOST:GUEST", help="Forward a port (user networks)."
+)
 @click.argument("app")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def run(app: str, arguments: tuple[str, ...], **given: Any) -> None:
-    """Run APP (a static program, a .c file or a folder with limpet.toml) with ARGUMENTS.
+def run(
+    app: str,
+    arguments: tuple[str, ...],
+    block: tuple[str, ...],
+    net: tuple[str, ...],
+    publish: tuple[str, ...],
+    **given: Any,
+) -> None:
+    """Run APP (a static program, a .c file, a folder with limpet.toml or a Solo5 unikernel).
 
     The exit status is the guest's own; see docs/exit-status.md for the others.
     """
     from limpet.exec import replace
 
-    path = _Job(app, given).bundle(Cache.default())
-    replace(path, [app, *arguments])
+    job = _Job(app, given, block, net)
+    path = job.bundle(Cache.default())
+    words: list[str] = []
+    if job.target or block or net or publish:
+        words = [*devices.bundle_words(block, net, publish), "--"]
+    replace(path, [app, *words, *arguments])
 
 
 @cli.command()
 @guest_options
+@click.option("--block", multiple=True, metavar="NAME", help="The program has a block device.")
+@click.option("--net", multiple=True, metavar="NAME", help="The program has a network.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to put the bundle.")
 @click.argument("app")
-def build(app: str, output: Path | None, **given: Any) -> None:
+def build(
+    app: str, output: Path | None, block: tuple[str, ...], net: tuple[str, ...], **given: Any
+) -> None:
     """Write the bundle of APP: one executable that needs nothing else."""
+    devices.names_only(block, net)
     from limpet.bundle import write_bundle
 
     target = output or Path(Path(app).stem + ".limpet")
-    data = _Job(app, given).bundle(Cache.default()).read_bytes()
+    data = _Job(app, given, block, net).bundle(Cache.default()).read_bytes()
     write_bundle(target, data)
     note(f"{target}: {len(data)} bytes")
 
 
 @cli.command()
 @guest_options
+@click.option("--block", multiple=True, metavar="NAME", help="The program has a block device.")
+@click.option("--net", multiple=True, metavar="NAME", help="The program has a network.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.argument("app")
-def explain(app: str, as_json: bool, **given: Any) -> None:
+def explain(
+    app: str, as_json: bool, block: tuple[str, ...], net: tuple[str, ...], **given: Any
+) -> None:
     """Say what the bundle of APP has and lacks, and the reason for each."""
     from limpet.explain import as_data, as_text
 
-    made = _Job(app, given).plan(_detail)
+    devices.names_only(block, net)
+    made = _Job(app, given, block, net).plan(_detail)
     if as_json:
         import json
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from limpet.image import Image
 if TYPE_CHECKING:
     from limpet.guest import Guest
     from limpet.layout import Layout
+    from limpet.seccomp import Filter
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,11 @@ class Constants:
         return layout.align_up(GUEST_INFO.size + table + strings + names, layout.PAGE)
 
     def guest_bytes(
-        self, image: Image, place: Layout, guest: Guest, level: machine.CpuLevel
+        self,
+        image: Image,
+        place: Layout,
+        guest: Guest,
+        level: machine.CpuLevel,
     ) -> bytes:
         """The constants region: ``guest_info``, the symbol table, then every string."""
         symbols_at = place.constants + GUEST_INFO.size
@@ -64,6 +69,7 @@ class Constants:
                 "arena_hi": place.arena[1],
                 "stack_lo": place.stack[0],
                 "stack_hi": place.stack[1],
+                "devices": place.devices if place.devices < place.tree else 0,
                 "tree": place.tree,
                 "tree_size": len(guest.tree.data),
                 "symbols": symbols_at,
@@ -79,19 +85,26 @@ class Constants:
     def with_machine(
         self,
         pages: machine.Supervisor | None,
-        place: Layout,
         level: machine.CpuLevel,
+        *,
+        start: int,
+        syscall: int,
         asks_cpuid: bool,
     ) -> Constants:
-        """With the structures that the kvm monitor hands to KVM."""
+        """With the structures that the kvm monitor hands to KVM.
+
+        ``start`` is the guest's first instruction, ``syscall`` where SYSCALL leads under kvm_pvm.
+        """
         if pages is None:
             return self
         blobs = {
             "KVM_SREGS": machine.special_registers(pages, level),
-            "KVM_REGS": machine.general_registers(place.entry("guest_start")),
-            "KVM_MSRS": machine.model_specific_registers(place.entry("syscall_entry_r11")),
-            "KVM_CPUID": level.cpuid(asks_cpuid),
+            "KVM_REGS": machine.general_registers(start),
+            "KVM_MSRS": machine.model_specific_registers(syscall),
+            "KVM_CPUID": level.cpuid(asks_cpuid, keys=pages.execute_only),
         }
+        if pages.execute_only:
+            blobs["KVM_SREGS_KEYS"] = machine.special_registers(pages, level, keys=True)
         if level.xcr0:
             blobs["KVM_XCRS"] = level.xcrs()
         return replace(self, fixed=blobs)
@@ -105,12 +118,15 @@ class Constants:
         out["FILTERS"] = at
         return out
 
+    def monitor_text(self, filters: Iterable[Filter]) -> int:
+        """Where the monitor's code starts: on the page behind its constants."""
+        end = self.addresses()["FILTERS"] + sum(each.length * 8 for each in filters)
+        return layout.align_up(end, layout.PAGE)
+
     def monitor_bytes(self, filters: Sequence[bytes]) -> bytes:
-        """The monitor's constants page."""
+        """The monitor's constants."""
         blobs = [*self.fixed.values(), *filters]
-        page = b"".join(blob.ljust(layout.align_up(len(blob), 8), b"\0") for blob in blobs)
-        assert len(page) <= layout.MONITOR_CONSTANTS_SIZE, "the monitor's constants need a page"
-        return page
+        return b"".join(blob.ljust(layout.align_up(len(blob), 8), b"\0") for blob in blobs)
 
 
 def constants(image: Image, environment: Sequence[str]) -> Constants:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from limpet import layout
 from limpet.contract import Backend, Hypercall, hypercalls
 from limpet.machine import LOCAL_APIC
+from limpet.manifest import KINDS
 
 if TYPE_CHECKING:
     from limpet.constants import Constants
     from limpet.decisions import Options
     from limpet.layout import Layout
     from limpet.machine import Supervisor
+    from limpet.manifest import Device
     from limpet.seccomp import Filter
 
 
@@ -24,9 +26,12 @@ HUGE_AFTER = 4 << 20
 """Bytes of the arena in ordinary pages; the kvm monitor asks for huge ones behind them."""
 
 
-def gates_c(chosen: Sequence[Hypercall], backends: Sequence[Backend]) -> str:
+def gates_c(
+    chosen: Sequence[Hypercall], backends: Sequence[Backend], devices: Sequence[Device]
+) -> str:
     """``gates.c``: how the library OS reaches its monitor, for each hypercall in the plan."""
     text = '/* Generated: the hypercalls of this guest. */\n#include "libos.h"\n'
+    text += f"#define NETWORKS {_count(devices, 'net')}\n"
     if "process" in backends:
         text += '#include "stub.h"\n'
         for call in chosen:
@@ -40,10 +45,25 @@ def gates_c(chosen: Sequence[Hypercall], backends: Sequence[Backend]) -> str:
         )
     has_clock = any(call.name == "wait" for call in chosen)
     text += f"\nconst bool guest_has_clock = {str(has_clock).lower()};\n"
+    text += _device_files(devices)
     return text + "".join(_gate(call, call in chosen, backends) for call in hypercalls())
 
 
+def _count(devices: Sequence[Device], kind: str) -> int:
+    return sum(each.kind == kind for each in devices)
+
+
+def _device_files(devices: Sequence[Device]) -> str:
+    """What opens the devices: nothing where there are none, so that the linker drops the code."""
+    text = ""
+    for kind in KINDS.values():
+        ops = f"&{kind}_ops" if _count(devices, kind) else "NULL"
+        text += f"const struct file_ops *const {kind}_device_ops = {ops};\n"
+    return text
+
+
 def _gate(call: Hypercall, chosen: bool, backends: Sequence[Backend]) -> str:
+    assert call.block
     head = f"\nvoid hypercall_{call.name}(struct {call.block.name} *block) {{\n"
     if not chosen:
         return head + f'    (void)block;\n    panic("the plan has no hypercall {call.name}");\n}}\n'
@@ -55,20 +75,20 @@ def _gate(call: Hypercall, chosen: bool, backends: Sequence[Backend]) -> str:
     return head + "    " + (through_port if "kvm" in backends else by_call) + "}\n"
 
 
+EXIT_STATUSES = {"REFUSED": 122, "OUTPUT": 123, "TIMEOUT": 124, "CANNOT_START": 125}
+"""Exit statuses of the monitor itself (docs/exit-status.md)."""
+
+
 def plan_h(
     place: Layout,
     options: Options,
     filters: Mapping[Backend, Filter],
     blobs: Constants,
     pages: Supervisor | None,
+    devices: Sequence[Device],
 ) -> str:
     """``plan.h``: the monitor's constants."""
-    addresses = blobs.addresses()
-    at = addresses.pop("FILTERS")
-    for backend, filter_ in sorted(filters.items()):
-        addresses[f"FILTER_{backend.upper()}"] = at
-        at += filter_.length * 8
-    passed = "".join(f"{name}=\\0" for name in options.environment if "=" not in name)
+    end = pages.base + pages.size if pages else 0
     values = {
         "GUEST_LO": place.guest[0],
         "GUEST_HI": place.guest[1],
@@ -83,58 +103,122 @@ def plan_h(
         "TRAP_ENTRY_PROCESS": place.entry("trap_entry_process"),
         "SIGNAL_STACK": place.signal_stack,
         "SIGNAL_STACK_SIZE": layout.SIGNAL_STACK_SIZE,
+        "SLOT_LO": place.guest[0],
+        "SLOT_HI": end,
+        "HUGE_LO": place.arena[0] + HUGE_AFTER,
+        "HUGE_HI": place.arena[1],
+        "MANIFEST_AT": place.devices,
+        "NETWORKS": _count(devices, "net"),
+    }
+    passed = "".join(f"{name}=\\0" for name in options.environment if "=" not in name)
+    text = defines(values) + monitor_values(options, filters, blobs, EXIT_STATUSES)
+    if "process" in filters:
+        text += filter_values(filters["process"], place.signal_stack)
+    return text + f'#define PASSED_ENVIRONMENT "{passed}"\n'
+
+
+def filter_values(filter_: Filter, copy: int) -> str:
+    """Where a process's filter is when it is installed: at ``copy`` if the start completes it."""
+    if not filter_.slots:
+        return "#define FILTER_PROCESS_AT FILTER_PROCESS\n"
+    slots = "".join(
+        f"{{{instruction}, {handle}, SLOT_{which.upper()}}}, "
+        for instruction, handle, which in filter_.slots
+    )
+    return defines({"FILTER_PROCESS_AT": copy}) + f"#define FILTER_SLOTS {{{slots}{{0, 0, 0}}}}\n"
+
+
+def defines(values: Mapping[str, int]) -> str:
+    """One ``#define`` a value."""
+    return "".join(f"#define {name} {value:#x}UL\n" for name, value in values.items())
+
+
+def monitor_values(
+    options: Options,
+    filters: Mapping[Backend, Filter],
+    blobs: Constants,
+    statuses: Mapping[str, int],
+) -> str:
+    """The part of ``plan.h`` that monitors of every kind of guest have."""
+    addresses = blobs.addresses()
+    at = addresses.pop("FILTERS")
+    for backend, filter_ in sorted(filters.items()):
+        addresses[f"FILTER_{backend.upper()}"] = at
+        addresses[f"FILTER_{backend.upper()}_LENGTH"] = filter_.length
+        at += filter_.length * 8
+    values = {
         "MONITOR_END": layout.MONITOR_BASE + layout.MONITOR_SIZE,
         "HOST_END": layout.HOST_END,
         "KVM_RUN_AT": layout.KVM_RUN_AT,
         "KVM_RUN_SIZE": layout.KVM_RUN_SIZE,
-        "SUPERVISOR_HI": pages.base + pages.size if pages else 0,
+        "LOCAL_APIC": LOCAL_APIC,
+        "MAX_OUTPUT": options.max_output,
         **addresses,
     }
-    lines = [f"#define {name} {value:#x}UL\n" for name, value in values.items()]
-    lines += [f"#define FILTER_{b.upper()}_LENGTH {f.length}\n" for b, f in sorted(filters.items())]
-    lines.append(f"#define KVM_XCRS_SET {int('KVM_XCRS' in addresses)}\n")
-    huge = place.arena[0] + HUGE_AFTER
-    lines.append(f"#define HUGE_LO {huge if huge < place.arena[1] else 0:#x}UL\n")
-    local_apic = pages is not None and values["SUPERVISOR_HI"] <= LOCAL_APIC
-    lines.append(f"#define LOCAL_APIC {int(local_apic)}\n")
-    lines.append(f"#define TIMEOUT_MS {options.timeout}\n")
-    lines.append(f"#define MAX_OUTPUT {options.max_output}UL\n")
-    lines.append(f'#define PASSED_ENVIRONMENT "{passed}"\n')
-    return "/* Generated: what the plan decided for this monitor. */\n" + "".join(lines)
+    text = f"#define KVM_XCRS_SET {int('KVM_XCRS' in addresses)}\n"
+    text += f"#define EXECUTE_ONLY {int('KVM_SREGS_KEYS' in addresses)}\n"
+    text += f"#define TIMEOUT_MS {options.timeout}\n"
+    text += "".join(f"#define EXIT_{name} {status}\n" for name, status in statuses.items())
+    return defines(values) + text
 
 
-def monitor_c(chosen: Sequence[Hypercall], options: Options) -> str:
+def includes(*names: str) -> str:
+    """One ``#include`` a name."""
+    return "".join(f'#include "{name}"\n' for name in names)
+
+
+def device_sources(devices: Sequence[Device]) -> list[str]:
+    """The monitor's C that finds and attaches ``devices``."""
+    files = ["devices/devices.c"]
+    for kind in KINDS.values():
+        files.append(f"devices/{'' if _count(devices, kind) else 'no_'}{kind}.c")
+    return files
+
+
+def monitor_c(
+    chosen: Sequence[Hypercall],
+    options: Options,
+    filters: Mapping[Backend, Filter],
+    devices: Sequence[Device],
+) -> str:
     """``monitor.c``: the one translation unit of a monitor."""
-    text = "/* Generated: the monitor of one bundle. */\n"
-    text += '#include "monitor.h"\n'
-    if options.timeout:
-        text += '#include "stub.h"\nHOST_STUB_DEFINE(timeout, write)\n'
-        text += "HOST_STUB_DEFINE(timeout, exit_group)\n"
+    text = "/* Generated: the monitor of one bundle. */\n" + includes("monitor.h", "memory.c")
+    text += includes("timeout.c" if options.timeout else "no_timeout.c")
     if options.max_output:
-        text += '#include "supervise.c"\n'
-    text += '#include "start.c"\n'
+        text += includes("supervise.c")
+    text += includes("start.c")
+    if devices:
+        text += includes(*device_sources(devices), "devices/words.c")
     if "kvm" in options.backends:
-        text += '#include "guest_range.h"\n'
-        text += "".join(f'#include "{call.name}/kvm.c"\n' for call in chosen)
-        text += _serve(chosen) + '#include "kvm.c"\n'
+        text += includes(
+            "guest_range.h", "guest_block.h", *(f"{call.name}/kvm.c" for call in chosen)
+        )
+        text += serve(chosen) + includes("kvm.c")
         if "process" not in options.backends:
-            text += '#include "no_kvm.c"\n'
+            text += includes("no_kvm.c")
     if "process" in options.backends:
-        text += '#include "process.c"\n'
-    return text + _main(options)
+        fills = ["devices/filter.c"] if filters["process"].slots else []
+        text += includes(*fills, "process.c")
+    return text + main(_starts(options, filters, bool(devices)))
 
 
-def _serve(chosen: Sequence[Hypercall]) -> str:
-    cases = "".join(
-        f"    case PORT_{call.name.upper()}: {{\n"
-        f"        struct {call.block.name} *theirs = "
-        "guest_range(at, sizeof *theirs, BLOCKS_LO, BLOCKS_HI);\n"
+def _case(call: Hypercall) -> str:
+    head = f"    case PORT_{call.name.upper()}:"
+    if call.block is None:
+        return f"{head}\n        serve_{call.name}();\n        return;\n"
+    return (
+        f"{head} {{\n"
+        f"        struct {call.block.name} *theirs = guest_block(at, sizeof *theirs);\n"
         "        if (!theirs)\n            break;\n"
         f"        struct {call.block.name} block = *theirs; /* copied once */\n"
         f"        serve_{call.name}(&block);\n"
         "        *theirs = block;\n        return;\n    }\n"
-        for call in chosen
     )
+
+
+def serve(chosen: Sequence[Hypercall]) -> str:
+    """The monitor's dispatch: one ``case`` a hypercall, its argument block copied once."""
+    cases = "".join(_case(call) for call in chosen)
     return (
         "\nstatic void serve(u16 port, u32 address) {\n"
         "    const struct guest_addr at = {address};\n"
@@ -147,21 +231,36 @@ def _serve(chosen: Sequence[Hypercall]) -> str:
     )
 
 
-def _main(options: Options) -> str:
-    backends = options.backends
+RUN_KVM = """\
+    int kvm_fd = open_kvm();
+    if (kvm_fd != KVM_FD)
+        no_kvm(kvm_fd);
+    run_kvm();
+"""
+_RUN_EITHER = """\
+    int kvm_fd = open_kvm();
+    if (kvm_fd == KVM_FD)
+        run_kvm();
+"""
+
+
+def _starts(options: Options, filters: Mapping[Backend, Filter], devices: bool) -> str:
     supervise = "    supervise();\n" if options.max_output else ""
-    both = (
-        "    int kvm_fd = open_kvm();\n    if (kvm_fd == KVM_FD)\n        run_kvm();\n"
-        "    run_process();\n"
-    )
-    kvm = (
-        "    int kvm_fd = open_kvm();\n    if (kvm_fd != KVM_FD)\n        no_kvm(kvm_fd);\n"
-        "    run_kvm();\n"
-    )
-    body = both if len(backends) == 2 else kvm if "kvm" in backends else "    run_process();\n"
+    # taking devices closes everything else
+    first = f"{supervise}    stack = take_devices(stack);\n" if devices else ""
+    first = first or f"    close_all();\n{supervise}"
+    body = RUN_KVM if "kvm" in options.backends else ""
+    if "process" in options.backends:
+        fill = "    fill_filter();\n" if filters["process"].slots else ""
+        body = f"{_RUN_EITHER if body else ''}{fill}    run_process();\n"
+    return f"{first}    prepare(stack);\n{body}"
+
+
+def main(body: str) -> str:
+    """The monitor's first instruction and its ``main``."""
     return (
-        "\n_Noreturn void monitor_main(u64 *stack);\n_Noreturn void monitor_main(u64 *stack) {\n"
-        f"    close_all();\n{supervise}    prepare(stack);\n{body}}}\n\n"
+        "\n_Noreturn void monitor_main(u64 *stack);\n"
+        f"_Noreturn void monitor_main(u64 *stack) {{\n{body}}}\n\n"
         '__asm__(".section .text.start\\n.globl _start\\n_start:\\n"\n'
         '        "mov %rsp, %rdi\\nand $-16, %rsp\\ncall monitor_main\\n");\n'
     )

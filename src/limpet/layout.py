@@ -9,10 +9,14 @@ them), the arena, a hole, the stack, and for kvm the supervisor pages.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from limpet.errors import PlanError
 from limpet.image import Access, Image
+
+if TYPE_CHECKING:
+    from limpet.rewrite import Rewriting
 
 PAGE = 4096
 LARGE_PAGE = 2 << 20
@@ -46,8 +50,6 @@ MAX_STACK = 8 << 20
 MIN_MEMORY = 1 << 20
 
 MONITOR_BASE = 0x7000_0000_0000
-MONITOR_CONSTANTS_SIZE = PAGE
-MONITOR_TEXT = MONITOR_BASE + MONITOR_CONSTANTS_SIZE
 MONITOR_SIZE = 64 << 10
 KVM_RUN_AT = MONITOR_BASE + (1 << 20)
 KVM_RUN_SIZE = 3 * PAGE
@@ -86,6 +88,7 @@ class Layout:
     state: int  # boot_info first, then the library OS's data, then the signal stack
     constants: int  # guest_info and what it points to, then the library OS's rodata
     rodata: int
+    devices: int  # the table of devices; the tree's address where there are none
     tree: int
     arena: tuple[int, int]
     stack: tuple[int, int]
@@ -125,6 +128,20 @@ class Layout:
     def state_end(self) -> int:
         """End of the library OS's writable memory."""
         return self.signal_stack + SIGNAL_STACK_SIZE
+
+    @property
+    def trap_frame(self) -> int:
+        """Where the ring-0 stubs leave what happened."""
+        return self.boot_info + TRAP_FRAME_AT
+
+    @property
+    def trap_entry(self) -> int:
+        """Where they return to."""
+        return self.entry("trap_entry_kvm")
+
+    def host_access(self, region: Region) -> Access:
+        """What the monitor may do with a region beyond what the guest may."""
+        return Access.WRITE if region.name == "devices" else Access(0)
 
     def entry(self, name: str) -> int:
         """Address of a fixed entry of the library OS."""
@@ -177,19 +194,34 @@ def image_regions(image: Image) -> tuple[Region, ...]:
     return tuple(regions)
 
 
+def patched(region: Region, rewriting: Rewriting) -> Region:
+    """``region`` with those patches of ``rewriting`` that lie in it."""
+    patches = [each for each in rewriting.patches if region.address <= each.address < region.end]
+    if not patches:
+        return region
+    content = bytearray(region.content or b"")
+    for patch in patches:
+        at = patch.address - region.address
+        content[at : at + len(patch.content)] = patch.content
+    return replace(region, content=bytes(content))
+
+
 def stack_size(memory: int) -> int:
     """How much of ``memory`` is the stack: 8 MiB, or an eighth of a small guest."""
     size = min(MAX_STACK, memory // 8)
     return size // LARGE_PAGE * LARGE_PAGE if size >= LARGE_PAGE else align_up(size, PAGE)
 
 
-def lay_out(image: Image, *, trampolines: int, constants: int, tree: int, memory: int) -> Layout:
+def lay_out(
+    image: Image, *, trampolines: int, constants: int, devices: int, tree: int, memory: int
+) -> Layout:
     """Place everything behind the program.
 
     Args:
         image: the program at its final addresses.
         trampolines: bytes to keep for them.
         constants: bytes of ``guest_info`` and what it points to.
+        devices: bytes of the table of devices.
         tree: bytes of the packed tree.
         memory: bytes of arena and stack together.
 
@@ -202,7 +234,8 @@ def lay_out(image: Image, *, trampolines: int, constants: int, tree: int, memory
     state = text + LIBOS_TEXT_SIZE
     constants_at = state + LIBOS_DATA_SIZE + SIGNAL_STACK_SIZE
     rodata = constants_at + align_up(constants, PAGE)
-    tree_at = rodata + LIBOS_RODATA_SIZE
+    devices_at = rodata + LIBOS_RODATA_SIZE
+    tree_at = devices_at + align_up(devices, PAGE)
     if tree >= LARGE_PAGE:
         tree_at = align_up(tree_at, LARGE_PAGE)
     arena = align_up(tree_at + tree, LARGE_PAGE)
@@ -223,6 +256,7 @@ def lay_out(image: Image, *, trampolines: int, constants: int, tree: int, memory
         state,
         constants_at,
         rodata,
+        devices_at,
         tree_at,
         (arena, arena_hi),
         (stack_lo, supervisor),

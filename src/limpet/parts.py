@@ -70,7 +70,7 @@ def served() -> Mapping[int, SystemCall]:
 
 def guest_sources() -> list[Path]:
     """Every C and assembly file of the library OS, but not the ring-0 stubs."""
-    files = [*GUEST_ROOT.rglob("*.c"), *GUEST_ROOT.rglob("*.S")]
+    files = [each for folder in ("core", "parts") for each in (GUEST_ROOT / folder).rglob("*.[cS]")]
     return sorted(path for path in files if path.name != "stubs.S")
 
 

@@ -13,10 +13,6 @@
 
 enum { KVM_FD = 3, VCPU_FD = 5 };
 
-static _Noreturn void refuse(const char *line) {
-    die(EXIT_REFUSED, line);
-}
-
 static long kvm(int fd, u32 request, u64 argument) {
     long result = host3(NR_IOCTL, fd, request, (long)argument);
     if (result < 0)
@@ -29,7 +25,6 @@ static int open_kvm(void) {
     return (int)host4(NR_OPENAT, AT_FDCWD, (long)"/dev/kvm", O_RDWR | O_CLOEXEC, 0);
 }
 
-#if LOCAL_APIC
 /* A vCPU without a local APIC makes the host patch its own code when the first such vCPU
  * comes and again when the last one goes: a fifth of a short life.  The guest cannot reach
  * the APIC: its registers are at an address that no page table of the plan maps, or are
@@ -38,20 +33,32 @@ static void give_local_apic(int vm) {
     static const struct kvm_enable_cap split = {.cap = KVM_CAP_SPLIT_IRQCHIP};
     host3(NR_IOCTL, vm, KVM_ENABLE_CAP, (long)&split);
 }
+
+/* Code that may not be read has a protection key.  Without keys, in the processor or in
+ * KVM, it can be: `limpet doctor` says so. */
+static bool with_keys(int vcpu) {
+#if EXECUTE_ONLY
+    if (host3(NR_PKEY_ALLOC, 0, 0, 0) < 0 ||
+        host3(NR_IOCTL, vcpu, KVM_SET_SREGS, (long)KVM_SREGS_KEYS) < 0)
+        return false;
+    *(u32 *)KEY_RIGHTS = DENY_EXECUTE_ONLY;
+    return true;
+#else
+    (void)vcpu;
+    return false;
 #endif
+}
 
 /* Descriptors: close_range has freed everything from 3 on, so /dev/kvm is KVM_FD, and
  * the two after it follow; the filter knows VCPU_FD. */
 static void set_up(void) {
     int vm = (int)kvm(KVM_FD, KVM_CREATE_VM, 0);
-#if LOCAL_APIC
-    give_local_apic(vm);
-#endif
-#if HUGE_LO
+    if (SLOT_HI <= LOCAL_APIC)
+        give_local_apic(vm);
     /* Each first touch of a page is an exit; small guests never come this far. */
-    host3(NR_MADVISE, (long)HUGE_LO, (long)(ARENA_HI - HUGE_LO), MADV_HUGEPAGE);
-#endif
-    const struct kvm_memory_region slot = {0, 0, GUEST_LO, SUPERVISOR_HI - GUEST_LO, GUEST_LO};
+    if (HUGE_LO < HUGE_HI)
+        host3(NR_MADVISE, (long)HUGE_LO, (long)(HUGE_HI - HUGE_LO), MADV_HUGEPAGE);
+    const struct kvm_memory_region slot = {0, 0, SLOT_LO, SLOT_HI - SLOT_LO, SLOT_LO};
     kvm(vm, KVM_SET_USER_MEMORY_REGION, (u64)&slot);
     int vcpu = (int)kvm(vm, KVM_CREATE_VCPU, 0);
     long mapped = host6(NR_MMAP, (long)KVM_RUN_AT, KVM_RUN_SIZE, PROT_READ | PROT_WRITE,
@@ -59,7 +66,8 @@ static void set_up(void) {
     if (vcpu != VCPU_FD || mapped != (long)KVM_RUN_AT)
         die(EXIT_CANNOT_START, "limpet: KVM gave an unexpected vCPU\n");
     kvm(vcpu, KVM_SET_CPUID2, KVM_CPUID);
-    kvm(vcpu, KVM_SET_SREGS, KVM_SREGS);
+    if (!with_keys(vcpu))
+        kvm(vcpu, KVM_SET_SREGS, KVM_SREGS);
     kvm(vcpu, KVM_SET_REGS, KVM_REGS);
     if (kvm(vcpu, KVM_SET_MSRS, KVM_MSRS) != 1)
         die(EXIT_CANNOT_START, "limpet: KVM refused a model-specific register\n");
@@ -67,8 +75,7 @@ static void set_up(void) {
     kvm(vcpu, KVM_SET_XCRS, KVM_XCRS);
 #endif
     long khz = host3(NR_IOCTL, vcpu, KVM_GET_TSC_KHZ, 0);
-    BOOT->tsc_khz = khz > 0 ? (u64)khz : 0;
-    BOOT->backend = BACKEND_KVM;
+    vcpu_ready(khz);
 }
 
 static void lock_up(void) {

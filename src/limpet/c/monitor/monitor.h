@@ -5,9 +5,6 @@
 #include "host.h"
 #include "plan.h" /* generated: addresses and limits of this one bundle */
 
-/* Exit statuses of the monitor itself (docs/exit-status.md). */
-enum { EXIT_REFUSED = 122, EXIT_OUTPUT = 123, EXIT_TIMEOUT = 124, EXIT_CANNOT_START = 125 };
-
 static size_t length(const char *text) {
     size_t n = 0;
     while (text[n])

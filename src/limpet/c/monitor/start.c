@@ -7,29 +7,6 @@
 #define BOOT ((struct boot_info *)BOOT_INFO)
 #define AT_RANDOM 25
 
-static void map_memory(u64 low, u64 high) {
-    long got = host6(NR_MMAP, (long)low, (long)(high - low), PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-    if (got != (long)low)
-        die(EXIT_CANNOT_START, "limpet: the host has no room for the guest's memory: "
-                               "build with a smaller --memory, or raise ulimit -v\n");
-}
-
-/* The two that the compiler may call by itself. */
-void *memcpy(void *to, const void *from, size_t size);
-void *memcpy(void *to, const void *from, size_t size) {
-    void *result = to;
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size)::"memory");
-    return result;
-}
-
-void *memset(void *to, int byte, size_t size);
-void *memset(void *to, int byte, size_t size) {
-    void *result = to;
-    __asm__ volatile("rep stosb" : "+D"(to), "+c"(size) : "a"(byte) : "memory");
-    return result;
-}
-
 /* Environment strings pass only by name; "A=" in PASSED stands for variable A. */
 static bool passes(const char *variable) {
     static const char names[] = PASSED_ENVIRONMENT;
@@ -105,29 +82,19 @@ static void look_at_stdio(void) {
     }
 }
 
-#if TIMEOUT_MS
-static void time_is_up(int signal) {
-    static const char line[] = "limpet: the guest ran longer than its --timeout\n";
-    (void)signal;
-    HOST_STUB(timeout, write, NR_WRITE, 2, (long)line, sizeof line - 1, 0, 0, 0);
-    HOST_STUB(timeout, exit_group, NR_EXIT_GROUP, EXIT_TIMEOUT, 0, 0, 0, 0, 0);
-}
-
-static void start_timeout(void) {
-    const u64 action[4] = {(u64)time_is_up, 0x0c000004 | 0x40000000, (u64)time_is_up, 0};
-    const s64 timer[4] = {0, 0, TIMEOUT_MS / 1000, TIMEOUT_MS % 1000 * 1000};
-    host4(NR_RT_SIGACTION, SIGALRM, (long)action, 0, 8);
-    host3(NR_SETITIMER, 0, (long)timer, 0);
-}
-#endif
-
 static void take_time(void) {
     struct timespec now = {0, 0};
     host3(NR_CLOCK_GETTIME, CLOCK_REALTIME, (long)&now, 0);
     BOOT->realtime = (u64)(now.seconds * 1000000000 + now.nanoseconds);
 }
 
-static void close_all(void) {
+/* On kvm: the rate of its TSC. */
+static inline void vcpu_ready(long khz) {
+    BOOT->tsc_khz = khz > 0 ? (u64)khz : 0;
+    BOOT->backend = BACKEND_KVM;
+}
+
+static inline void close_all(void) {
     host3(NR_CLOSE_RANGE, 3, 0xffffffffL, 0);
 }
 
@@ -137,7 +104,5 @@ static void prepare(u64 *stack) {
     take_arguments(stack);
     look_at_stdio();
     take_time();
-#if TIMEOUT_MS
     start_timeout();
-#endif
 }

@@ -19,6 +19,8 @@ struct file_ops {
     long (*truncate)(struct file *file, u64 size);               /* EINVAL */
     long (*entries)(struct file *file, void *to, u64 size);      /* ENOTDIR: getdents64 */
     u32 (*poll)(struct file *file);                              /* always ready */
+    u64 (*awaited)(const struct file *file);                     /* 0: bits for hypercall_wait */
+    long (*sync)(struct file *file);                             /* by kind of file */
     void (*release)(struct file *file);
 };
 
@@ -32,6 +34,7 @@ struct file {
 };
 
 struct file *fd_get(long fd); /* NULL: EBADF */
+struct file *fd_use(long fd); /* the same, and NULL for an O_PATH one */
 struct file *file_new(const struct file_ops *ops, u32 flags, void *object);
 void file_release(struct file *file);
 long fd_install(struct file *file, long lowest, bool close_on_exec); /* takes the reference */

@@ -49,6 +49,15 @@ static struct node *unpack(u64 index) {
     return node;
 }
 
+/* A directory counts those in it, read in yet or not. */
+u32 node_links(const struct node *node) {
+    u32 links = node->links;
+    const struct tree_record *from = is_directory(node) ? node->packed : NULL;
+    for (u64 i = 0; from && i < from->size; i++)
+        links += (record(from->data + i)->mode & S_IFMT) == S_IFDIR;
+    return links;
+}
+
 void directory_load(struct node *directory) {
     const struct tree_record *from = directory->packed;
     if (!from)
@@ -90,6 +99,23 @@ static void add_link(struct node *parent, const char *name, const char *target) 
         directory_add(parent, name, strlen(name), node);
 }
 
+/* The plan's devices: block devices by their names, networks behind one file. */
+static void add_devices(struct node *dev) {
+    const struct manifest *devices = (const struct manifest *)guest_info.devices;
+    for (u64 i = 1; block_device_ops && i < devices->count; i++) {
+        const char *name = devices->entries[i].name;
+        if (devices->entries[i].type != DEVICE_BLOCK)
+            continue;
+        add_standard(dev, name, S_IFBLK | 0660, DEVICE_DISK);
+        struct entry *entry = directory_find(dev, name, strlen(name));
+        if (entry && entry->node->device == DEVICE_DISK)
+            entry->node->capacity = i;
+    }
+    struct node *net = net_device_ops ? standard_directory(dev, "net", 0755) : NULL;
+    if (net)
+        add_standard(net, "tun", S_IFCHR | 0666, DEVICE_TUN);
+}
+
 static void add_standards(void) {
     struct node *dev = standard_directory(root, "dev", 0755);
     struct node *proc = standard_directory(root, "proc", 0555);
@@ -101,6 +127,7 @@ static void add_standards(void) {
         add_standard(dev, "random", S_IFCHR | 0666, DEVICE_RANDOM);
         add_standard(dev, "urandom", S_IFCHR | 0666, DEVICE_RANDOM);
         add_standard(dev, "tty", S_IFCHR | 0666, DEVICE_TTY);
+        add_devices(dev);
         add_link(dev, "fd", "/proc/self/fd");
         add_link(dev, "stdin", "/proc/self/fd/0");
         add_link(dev, "stdout", "/proc/self/fd/1");
@@ -158,10 +185,21 @@ long directory_add(struct node *directory, const char *name, u64 length, struct 
     directory->last = entry;
     node->links += is_directory(node) ? 2 : 1;
     if (is_directory(node)) {
-        node->parent = directory;
+        directory_adopt(directory, node);
         directory->links++;
     }
     return 0;
+}
+
+/* A removed directory keeps its parent: ".." goes on leading there. */
+void directory_adopt(struct node *directory, struct node *node) {
+    struct node *before = node->parent;
+    directory->references++;
+    node->parent = directory;
+    if (before) {
+        before->references--;
+        node_release(before);
+    }
 }
 
 void directory_remove(struct node *directory, struct entry *entry) {
@@ -186,6 +224,10 @@ void node_release(struct node *node) {
     if (node->links || node->references || node == root)
         return;
     content_free(node);
+    if (node->parent) {
+        node->parent->references--;
+        node_release(node->parent);
+    }
     if (node->packed && linked && linked[node->packed->inode] == node)
         linked[node->packed->inode] = NULL;
     heap_free(node);

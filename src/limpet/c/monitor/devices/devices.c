@@ -1,0 +1,113 @@
+/*
+ * Devices, as the words of the bundle's command line name them: found in the table by
+ * name, attached once, and at the end at descriptors that the filter knows.
+ */
+#include "devices/devices.h"
+
+static void say(const char *what, const char *name, u64 size, const char *why) {
+    char line[512];
+    char *to = put_text(line, what);
+    for (u64 i = 0; i < size && i < 200 && name[i]; i++)
+        *to++ = name[i];
+    to = put_text(put_text(to, why), "\n");
+    host3(NR_WRITE, 2, (long)line, to - line);
+}
+
+static _Noreturn void leave(void) {
+    for (;;)
+        host3(NR_EXIT_GROUP, EXIT_CANNOT_START, 0, 0);
+}
+
+/* One line, then what the manifest wants; the end. */
+static _Noreturn void complain(const char *what, const char *name, u64 size, const char *why) {
+    char line[512], *to;
+    say(what, name, size, why);
+    for (u64 i = 1; i < MANIFEST->count; i++) {
+        const struct mft_entry *device = &MANIFEST->entries[i];
+        bool block = device->type == DEVICE_BLOCK;
+        to = put_text(put_text(line, "limpet: the manifest wants --"), block ? "block:" : "net:");
+        to = put_text(put_text(to, device->name), block ? "=PATH" : "=INTERFACE");
+        to = put_text(to, device->attached ? " (given)\n" : "\n");
+        host3(NR_WRITE, 2, (long)line, to - line);
+    }
+    leave();
+}
+
+static const char *behind(const char *text, const char *prefix) {
+    while (*prefix)
+        if (*text++ != *prefix++)
+            return NULL;
+    return text;
+}
+
+/* "NAME=VALUE": the device of that type and name, and where VALUE starts. */
+static struct mft_entry *find_device(const char *text, u32 type, const char **value) {
+    u64 size = 0;
+    while (text[size] && text[size] != '=')
+        size++;
+    for (u64 i = 1; i < MANIFEST->count && text[size]; i++) {
+        struct mft_entry *device = &MANIFEST->entries[i];
+        u64 same = 0;
+        while (same < size && device->name[same] == text[same])
+            same++;
+        if (device->type != type || same != size || device->name[size])
+            continue;
+        *value = text + size + 1;
+        return device;
+    }
+    complain("limpet: Resource not declared in manifest: '", text, size, "'");
+}
+
+static bool parse_number(const char *text, u64 most, u64 *number) {
+    u64 value = 0;
+    const char *at = text;
+    for (; *at >= '0' && *at <= '9' && value <= most; at++)
+        value = value * 10 + (u64)(*at - '0');
+    *number = value;
+    return at != text && !*at && value <= most;
+}
+
+static inline const char *explain_error(long error) {
+    switch (-error) {
+    case HOST_ENOENT:
+    case HOST_ENODEV:
+        return ": no such file or interface";
+    case HOST_EACCES:
+    case HOST_EPERM:
+        return ": permission denied";
+    case HOST_EBUSY:
+        return ": in use by another program";
+    case HOST_EINVAL:
+        return ": not of the right kind";
+    case HOST_ENETDOWN:
+        return ": the interface is down";
+    default:
+        return ": the host refuses";
+    }
+}
+
+/* Descriptors move out of the way of everything fixed, and at the end to DEVICE_FD +
+ * handle, which the filter knows. */
+enum { PARKED = 128 };
+
+static inline void attach(struct mft_entry *device, const char *value, long fd) {
+    long parked = fd < 0 ? fd : host3(NR_FCNTL, fd, F_DUPFD_CLOEXEC, PARKED);
+    if (device->attached)
+        complain("limpet: ", device->name, NAME_SIZE, ": attached twice");
+    if (parked < 0)
+        complain("limpet: cannot attach ", value, 200, explain_error(parked));
+    device->handle = (u64)parked;
+    device->attached = 1;
+}
+
+static void place_devices(void) {
+    host3(NR_CLOSE_RANGE, 3, PARKED - 1, 0);
+    for (u64 i = 1; i < MANIFEST->count; i++) {
+        struct mft_entry *device = &MANIFEST->entries[i];
+        if (!device->attached)
+            complain("limpet: Device '", device->name, NAME_SIZE, "' declared but not attached.");
+        host3(NR_DUP2, (long)device->handle, (long)(DEVICE_FD + i), 0);
+        device->handle = DEVICE_FD + i;
+    }
+    host3(NR_CLOSE_RANGE, DEVICE_FD + MANIFEST->count, 0xffffffffL, 0);
+}

@@ -1,0 +1,12 @@
+/* net_write: one frame of at most the interface's MTU and an Ethernet header.  A full
+ * queue drops it, as a wire would. */
+static void serve_hvt_net_write(struct hvt_net_write *block) {
+    const struct mft_entry *device = net_device(block->handle);
+    block->ret = SOLO5_EINVAL;
+    if (!device || block->len > net_mtu(device) + ETHERNET_HEADER)
+        return;
+    u64 from = (u64)guest_memory(block->data, block->len);
+    long got = host3(NR_WRITE, (long)device->handle, (long)from, (long)block->len);
+    bool dropped = got == -HOST_EAGAIN || got == -HOST_ENOBUFS;
+    block->ret = dropped || got == (long)block->len ? SOLO5_OK : SOLO5_EUNSPEC;
+}

@@ -1,0 +1,3 @@
+/* No --timeout. */
+static void start_timeout(void) {
+}

@@ -1,0 +1,82 @@
+/*
+ * spt: a Solo5 guest in this very process, behind a filter.
+ *
+ * Trusted: the filter, and nothing else once it stands.  The guest makes its own system
+ * calls, each pinned to its devices' descriptors, sector size and capacity.
+ */
+#include "solo5/solo5.h"
+
+#define SPT_BOOT ((struct spt_boot_info *)BOOT_INFO)
+
+enum { EPOLL_FD = 3, TIMER_FD = 4 };
+
+struct epoll_event {
+    u32 events;
+    u64 data;
+} __attribute__((packed));
+
+static void watch(int fd, u64 data) {
+    struct epoll_event event = {POLLIN, data};
+    if (host4(NR_EPOLL_CTL, EPOLL_FD, EPOLL_CTL_ADD, fd, (long)&event) < 0)
+        die(EXIT_CANNOT_START, "limpet: a network's descriptor cannot be waited for\n");
+}
+
+static void make_waiting_set(void) {
+    if (host3(NR_EPOLL_CREATE1, O_CLOEXEC, 0, 0) != EPOLL_FD ||
+        host3(NR_TIMERFD_CREATE, CLOCK_MONOTONIC, O_NONBLOCK | O_CLOEXEC, 0) != TIMER_FD)
+        die(EXIT_CANNOT_START, "limpet: the host gives no epoll or timer descriptor\n");
+    watch(TIMER_FD, 0xfffffffe); /* SPT_INTERNAL_TIMERFD */
+    for (u64 i = 1; i < MANIFEST->count; i++)
+        if (MANIFEST->entries[i].type == DEVICE_NET)
+            watch((int)MANIFEST->entries[i].handle, i);
+}
+
+/* Unmap the host's stack, with its environment, and the vDSO; close the door; enter. */
+static _Noreturn void enter(u64 memory) {
+    static const struct {
+        u64 length, program;
+    } filter = {FILTER_PROCESS_LENGTH, FILTER_PROCESS_AT};
+    register long r10 __asm__("r10") = (long)&filter;
+    register u64 r8 __asm__("r8") = memory - 8;
+    __asm__ volatile("syscall\n"
+                     "mov %[seccomp], %%eax\n"
+                     "mov %[mode], %%edi\n"
+                     "xor %%esi, %%esi\n"
+                     "mov %%r10, %%rdx\n"
+                     "syscall\n"
+                     "test %%eax, %%eax\n"
+                     "jnz 1f\n"
+                     "mov %%r8, %%rsp\n"
+                     "mov %[boot], %%edi\n"
+                     "jmp *%[start]\n"
+                     "1: hlt\n"
+                     :
+                     : "a"(NR_MUNMAP), "D"(MONITOR_END), "S"(HOST_END - MONITOR_END),
+                       [seccomp] "i"(NR_SECCOMP), [mode] "i"(SECCOMP_SET_MODE_FILTER), "r"(r10),
+                       "r"(r8), [boot] "i"(BOOT_INFO), [start] "b"(GUEST_START)
+                     : "memory");
+    __builtin_unreachable();
+}
+
+static u64 prepare(u64 *stack) {
+    u64 memory = take_arguments(stack);
+    finish_blocks();
+    finish_nets();
+    place_devices();
+    make_waiting_set();
+    map_memory(KERNEL_END, memory);
+    SPT_BOOT->mem_size = memory;
+    SPT_BOOT->kernel_end = KERNEL_END;
+    SPT_BOOT->cmdline = CMDLINE_AT;
+    SPT_BOOT->mft = MANIFEST_AT;
+    SPT_BOOT->epollfd = EPOLL_FD;
+    SPT_BOOT->timerfd = TIMER_FD;
+    return memory;
+}
+
+static _Noreturn void run_spt(u64 memory) {
+    fill_filter();
+    if (host6(NR_PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0) != 0)
+        die(EXIT_CANNOT_START, "limpet: the host refuses no_new_privs\n");
+    enter(memory);
+}

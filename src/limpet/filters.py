@@ -1,0 +1,78 @@
+"""Rules of the filter that monitors of every kind of guest have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from limpet import layout
+from limpet.contract import DEVICE_FD, HostCall, Hypercall, Pin
+from limpet.manifest import Device
+from limpet.seccomp import Rule
+
+KVM_RUN = 0xAE80
+KVM_FD, VCPU_FD = 3, 5
+"""Descriptors in the monitor: nothing else is open from 3 on when it opens ``/dev/kvm``."""
+
+_MONITOR = (layout.MONITOR_BASE, layout.MONITOR_BASE + layout.MONITOR_SIZE)
+_MONITOR_AND_STACK = (layout.MONITOR_BASE, layout.HOST_END)
+
+
+def _line(memory: tuple[int, int]) -> tuple[Pin, ...]:
+    """A short write to standard error from ``memory``."""
+    return Pin(0, (2,)), Pin(1, range=memory), Pin(2, max=256)
+
+
+def kvm_run_rule() -> Rule:
+    """The one request that is left on the one vCPU."""
+    pins = Pin(0, (VCPU_FD,)), Pin(1, (KVM_RUN,)), Pin(2, (0,))
+    return Rule("ioctl", "KVM_RUN on the one vCPU: runs the guest", pins)
+
+
+def monitor_line_rule(*, built: bool = False) -> Rule:
+    """The line that says why the monitor ended (kvm): a constant, or ``built`` on its stack."""
+    memory = _MONITOR_AND_STACK if built else _MONITOR
+    return Rule("write", "the line that says why the monitor ended", _line(memory))
+
+
+def timeout_rules() -> list[Rule]:
+    """What the alarm's handler does (in a process, from its stubs only)."""
+    return [
+        Rule("write", "the line of a timeout", _line(_MONITOR), "host_timeout_write"),
+        Rule("exit_group", "ends after a timeout", (), "host_timeout_exit_group"),
+    ]
+
+
+def has_device(hypercall: Hypercall, devices: Sequence[Device]) -> bool:
+    """Whether ``hypercall`` needs no device, or one of a kind that is among ``devices``."""
+    return not hypercall.device or any(each.kind == hypercall.device for each in devices)
+
+
+def device_pin(pin: Pin, devices: Sequence[Device]) -> Pin:
+    """A pin on the devices of a kind, as the descriptors that these have, or their number."""
+    if pin.more:
+        assert pin.max is not None
+        count = sum(each.kind == pin.more for each in devices)
+        return replace(pin, max=pin.max + count, more="")
+    if not pin.devices:
+        return pin
+    fds = [DEVICE_FD + each.handle for each in devices if each.kind == pin.devices]
+    return Pin(pin.index, tuple(fds))
+
+
+def process_pins(host: HostCall, devices: Sequence[Device]) -> Iterator[tuple[Pin, ...]]:
+    """The pins of each rule for ``host`` in a process, where nobody checks after the filter."""
+    plain = [pin for pin in host.pins if not pin.guest]
+    if not any(pin.capacity for pin in plain):
+        yield tuple(device_pin(pin, devices) for pin in plain)
+        return
+    for each in devices:
+        if each.kind == "block":
+            yield tuple(_own_pin(pin, each) for pin in plain)
+
+
+def _own_pin(pin: Pin, device: Device) -> Pin:
+    """``pin`` for one block device."""
+    if pin.devices:
+        return Pin(pin.index, (DEVICE_FD + device.handle,))
+    return Pin(pin.index, slot=("within", device.handle)) if pin.capacity else pin
