@@ -15,11 +15,12 @@ from typing import Any
 
 from limpet import machine_read, packed_guest, seccomp_decode
 from limpet.bundle_file import BundleFile, read_bundle
-from limpet.errors import LimpetError
+from limpet.errors import BundleError, LimpetError
 from limpet.host_abi import requests
 from limpet.machine_read import Machine
 from limpet.monitor_code import Call, MonitorCode, read_code
 from limpet.recorded import Recorded, recorded
+from limpet.seccomp import SLOTS, filled
 from limpet.seccomp_decode import Decoded, Range
 from limpet.syscalls import NUMBERS
 from limpet.tree import Entry
@@ -240,8 +241,33 @@ def _read_filters(inside: Inside) -> None:
         if length is None or program is None:
             inside.found("filter", f"what {call.address:#x} installs cannot be told from the code")
             continue
-        inside.programs[program] = inside.bundle.memory(program, 8 * length)
+        inside.programs[program] = _program(inside, program, length)
         inside.filters[program] = seccomp_decode.decode(inside.programs[program])
+
+
+_CAPACITY = (5 << 30) + 512
+"""Of devices, where a filter holds what the start knows of them; any other would do."""
+
+
+def _program(inside: Inside, address: int, length: int) -> bytes:
+    """What is installed from ``address``: for writable memory, the template that is put there."""
+    part = inside.bundle.part_at(address)
+    if part and not part.flags & 2:
+        return inside.bundle.memory(address, 8 * length)
+    template = inside.record.templates.get("process")
+    source = inside.bundle.part_at(template.address) if template else None
+    if template is None or source is None or source.flags & 2:
+        raise BundleError(f"the filter at {address:#x} is not in the file", hint="do not run it")
+    program = inside.bundle.memory(template.address, 8 * length)
+    rows = (
+        struct.pack("<HBB", at, handle, SLOTS.index(which)) for at, handle, which in template.slots
+    )
+    table = b"".join(rows)
+    if table not in inside.bundle.content(inside.bundle.monitor):
+        inside.found("filter", "the monitor does not complete it as recorded")
+    if any(at >= length for at, _, _ in template.slots):
+        raise BundleError("the record's slots are not in the filter", hint="do not run the bundle")
+    return filled(program, template.slots, _CAPACITY)
 
 
 def is_request(call: Call, name: str) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import product
 
-from limpet import seccomp_decode
+from limpet import seccomp, seccomp_decode
 from limpet.audit import Inside, is_request
 from limpet.audit_facts import PORT_WIDTH, handled_ports, slot
 from limpet.host_abi import call_name, monitor_calls
@@ -103,10 +104,12 @@ def _filters(inside: Inside) -> None:
         if rules is None:
             inside.found("filter", f"the record has no filter for {backend}")
             continue
-        for each in decoded.allowed:
+        for each in decoded.boxes:
             _recorded_rule(inside, backend, each, rules)
         for rule in rules:
             _kept_rule(inside, backend, inside.programs[program], decoded, rule)
+            if rule.slots:
+                _held_rule(inside, backend, program, decoded, rule)
     for backend in inside.record.filters.keys() - seen:
         inside.found("filter", f"the record has a filter for {backend}, the monitor none")
 
@@ -123,8 +126,6 @@ def _recorded_rule(
         fixed = part and part.flags & _EXECUTE and not part.flags & _WRITE
         if not fixed or inside.bundle.memory(low - 2, 2) != b"\x0f\x05":
             inside.found("filter", f"{backend}: {name} from {low:#x}, where no SYSCALL stands")
-    elif low >> 32 != high >> 32 or low >> 32 != inside.bundle.entry >> 32:
-        inside.found("filter", f"{backend}: {name} from {low:#x} to {high:#x}")
 
 
 def _words(each: Allowed) -> str:
@@ -141,7 +142,7 @@ def _kept_rule(
 ) -> None:
     wanted = rule.allowed
     pointers = {e.pointer[0] for e in decoded.allowed if e.number == wanted.number}
-    for arguments in _corners(wanted):
+    for arguments in _corners(_plain(rule)):
         data = [
             struct.pack("<IIQ6Q", wanted.number, X86_64, pointer, *arguments)
             for pointer in pointers
@@ -149,6 +150,67 @@ def _kept_rule(
         if not any(seccomp_decode.verdict(program, each) == ALLOW for each in data):
             inside.found("filter", f"{backend}: it refuses {_words(wanted)}, which is recorded")
             return
+
+
+_PLAIN = {"sector": (512, 512), "last": (0, 0), "within": (0, 0)}
+
+
+def _plain(rule: RecordedRule) -> Allowed:
+    """``rule`` for the first sector of a device with sectors of 512 bytes."""
+    arguments = list(rule.allowed.arguments)
+    for index, (which, _) in rule.slots.items():
+        arguments[index] = (_PLAIN[which],)
+        if which == "within":
+            arguments[index - 1] = ((0, 512),)
+    return replace(rule.allowed, arguments=tuple(arguments))
+
+
+_CAPACITIES = (512, 64 << 10, (4 << 30) - 512, 4 << 30, (4 << 30) + 512, (1 << 40) + 4096)
+
+
+def _held_rule(
+    inside: Inside, backend: str, program: int, decoded: Decoded, rule: RecordedRule
+) -> None:
+    """Around the end of devices of many sizes: the last byte is let through, and none behind."""
+    template = inside.record.templates.get(backend)
+    if template is None:
+        inside.found("filter", f"{backend}: {rule.why}: nothing says what its devices hold")
+        return
+    pointers = {e.pointer[0] for e in decoded.allowed if e.number == rule.allowed.number}
+    for capacity in _CAPACITIES:
+        code = seccomp.filled(inside.programs[program], template.slots, capacity)
+        for arguments, fits in _near_end(rule, capacity):
+            data = (
+                struct.pack("<IIQ6Q", rule.allowed.number, X86_64, pointer, *arguments)
+                for pointer in pointers
+            )
+            if any(seccomp_decode.verdict(code, each) == ALLOW for each in data) != fits:
+                what = "refuses" if fits else "lets through"
+                inside.found(
+                    "filter",
+                    f"{backend}: it {what} {call_name(rule.allowed.number)} of {arguments[2]:#x} "
+                    f"bytes at {arguments[3]:#x} of a device with {capacity:#x}",
+                )
+                return
+
+
+def _near_end(rule: RecordedRule, capacity: int) -> Iterator[tuple[list[int], bool]]:
+    base = [ranges[0][0] for ranges in rule.allowed.arguments]
+    exact = any(which == "sector" for which, _ in rule.slots.values())
+    most = rule.allowed.arguments[2][0][1]
+    for size in (0, 1, 511, 512, 513, 4096, 1 << 20, 1 << 32):
+        for offset in (
+            0,
+            capacity - size,
+            capacity - size + 1,
+            capacity,
+            1 << 63,
+            (1 << 64) - size,
+        ):
+            if 0 <= offset < 1 << 64:
+                base[2], base[3] = size, offset
+                allowed = size == 512 if exact else size <= most
+                yield list(base), allowed and offset + size <= capacity
 
 
 def _corners(each: Allowed) -> Iterator[tuple[int, ...]]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
-from limpet import contract
+from limpet import contract, manifest
 from limpet.audit import (
     FilterFacts,
     FilterRule,
@@ -22,8 +21,10 @@ from limpet.errors import LimpetError
 from limpet.host_abi import call_name, request_name
 from limpet.image import parse
 from limpet.monitor_code import NO_FILTER, Call, MonitorCode
+from limpet.recorded import RecordedRule
 from limpet.seccomp import KILL_PROCESS, TRAP
 from limpet.seccomp_decode import EVERYTHING, Allowed
+from limpet.solo5_layout import MEMORY_MOST
 from limpet.syscalls import NUMBERS
 
 PORT_WIDTH = 4
@@ -71,12 +72,28 @@ def _rule(each: Allowed, inside: Inside, backend: str) -> FilterRule:
         index: ranges for index, ranges in enumerate(each.arguments) if ranges != (EVERYTHING,)
     }
     rules = inside.record.filters.get(backend, ())
-    whys = dict.fromkeys(rule.why for rule in rules if rule.allowed.covers(_anywhere(each)))
+    whys = dict.fromkeys(rule.why + _held(rule) for rule in rules if _overlaps(rule.allowed, each))
     return FilterRule(call_name(each.number), arguments, each.pointer, ", or ".join(whys))
 
 
-def _anywhere(each: Allowed) -> Allowed:
-    return replace(each, pointer=EVERYTHING)
+def _overlaps(rule: Allowed, each: Allowed) -> bool:
+    """Whether ``each``, which may be several rules put together, has something of ``rule``."""
+    return rule.number == each.number and all(
+        any(low <= last and first <= high for first, last in mine for low, high in theirs)
+        for mine, theirs in zip(rule.arguments, each.arguments, strict=True)
+    )
+
+
+_HELD = {
+    "sector": "argument {} the sector size of device {}",
+    "last": "argument {} at most its last sector",
+    "within": "argument {} with the bytes before it within device {}",
+}
+
+
+def _held(rule: RecordedRule) -> str:
+    held = (_HELD[which].format(i + 1, handle) for i, (which, handle) in sorted(rule.slots.items()))
+    return f" ({', '.join(held)})" if rule.slots else ""
 
 
 def requests(code: MonitorCode) -> set[str]:
@@ -100,7 +117,8 @@ def handled_ports(code: MonitorCode) -> set[int]:
 
 def hypercalls(inside: Inside) -> Iterator[Hypercall]:
     """The ways from guest to monitor, with the guest's instructions that take them."""
-    names = {call.port: call.name for call in contract.hypercalls()}
+    known = (*contract.hypercalls(), *contract.hvt_hypercalls())
+    names = {call.port: call.name for call in known if call.name in inside.record.hypercalls}
     ports = inside.machine.ports if inside.machine else ()
     handled, seen = handled_ports(inside.code), set()
     for port in sorted(_starts(ports, handled | set(inside.record.ports))):
@@ -151,6 +169,9 @@ def memory(inside: Inside) -> Iterator[Memory]:
 
 def devices(inside: Inside) -> Iterator[str]:
     """Devices that the guest's own manifest asks for."""
+    part = next((part for part in inside.bundle.parts if part.name == "devices"), None)
+    if part:
+        yield from _table(inside.bundle.content(part))
     if inside.guest is None:
         return
     try:
@@ -162,12 +183,29 @@ def devices(inside: Inside) -> Iterator[str]:
         yield f"{device.kind} {device.name}"
 
 
+def _table(content: bytes) -> Iterator[str]:
+    """The devices of a Linux program, from the table that it shares with the monitor."""
+    if len(content) < manifest.HEAD.size:
+        return
+    _, count = manifest.HEAD.unpack_from(content)
+    for handle in range(1, min(count, manifest.MAX_DEVICES + 1)):
+        at = manifest.HEAD.size + handle * manifest.ENTRY.size
+        if at + manifest.ENTRY.size <= len(content):
+            name, kind, *_ = manifest.ENTRY.unpack_from(content, at)
+            text = name.split(b"\0")[0].decode("ascii", "replace")
+            yield f"{manifest.KINDS.get(kind, f'type {kind}')} {text}"
+
+
 def slot(inside: Inside) -> tuple[int, int, int] | None:
-    """Guest-physical address, size and host address of the virtual machine's memory."""
+    """Guest-physical address, size and host address of the virtual machine's memory.
+
+    A size that is chosen at start counts as all that hypercalls can name.
+    """
     for call in inside.code.calls:
         at = call.argument(2)
         if is_request(call, "KVM_SET_USER_MEMORY_REGION") and at is not None:
             words = [call.state.word(inside.bundle, at + offset) for offset in (8, 16, 24)]
-            if None not in words:
-                return words[0] or 0, words[1] or 0, words[2] or 0
+            address, size, host = words
+            if address is not None and host is not None:
+                return address, size if size is not None else MEMORY_MOST - address, host
     return None

@@ -34,7 +34,8 @@ def record(plan: Plan, segments: Sequence[Load], toolchain: str, version: str) -
         }
         for each in segments
     ]
-    known["filters"] = {name: _filter(each) for name, each in plan.filters.items()}
+    places = plan.constants.filter_addresses(plan.filters)
+    known["filters"] = {name: _filter(each, places[name]) for name, each in plan.filters.items()}
     known["ports"] = [call.port for call in plan.hypercalls] if plan.supervisor else []
     tree = next((region for region in plan.regions if region.name == "tree"), None)
     if tree and tree.content:
@@ -47,13 +48,16 @@ def record(plan: Plan, segments: Sequence[Load], toolchain: str, version: str) -
     return json.dumps(known, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _filter(each: Filter) -> dict[str, Any]:
-    return {"default": each.default, "rules": [_rule(rule, each) for rule in each.rules]}
+def _filter(each: Filter, address: int) -> dict[str, Any]:
+    known = {"default": each.default, "rules": [_rule(rule, each) for rule in each.rules]}
+    return known | ({"template": address, "slots": each.slots} if each.slots else {})
 
 
 def _rule(rule: Rule, each: Filter) -> dict[str, Any]:
     arguments = {str(pin.index): _values(pin, each.guest) for pin in rule.pins}
-    return {"call": rule.call, "why": rule.why, "arguments": arguments, "stub": rule.label or ""}
+    known = {"call": rule.call, "why": rule.why, "arguments": arguments, "stub": rule.label or ""}
+    slots = {str(pin.index): pin.slot for pin in rule.pins if pin.slot}
+    return known | {"half": rule.origin >> 32} | ({"slots": slots} if slots else {})
 
 
 def _values(pin: Pin, guest: tuple[int, int]) -> list[tuple[int, int]]:
@@ -63,4 +67,6 @@ def _values(pin: Pin, guest: tuple[int, int]) -> list[tuple[int, int]]:
         return [(low, high - 1)]
     if pin.max is not None:
         return [(0, pin.max)]
+    if pin.slot:
+        return [(0, 0xFFFFFFFF if pin.slot[0] == "sector" else (1 << 64) - 1)]
     return sorted((value, value) for value in pin.values)

@@ -7,6 +7,8 @@ from typing import Any
 
 from limpet.bundle_file import BundleFile
 from limpet.errors import BundleError
+from limpet.manifest import MAX_DEVICES
+from limpet.seccomp import SLOTS, Slot
 from limpet.seccomp_decode import EVERYTHING, Allowed, Range, joined
 from limpet.syscalls import NUMBERS
 from limpet.version import __version__
@@ -32,6 +34,15 @@ class RecordedRule:
     allowed: Allowed
     why: str
     stub: str
+    slots: dict[int, tuple[str, int]]  # arguments held against what the start knows of a device
+
+
+@dataclass(frozen=True)
+class RecordedTemplate:
+    """A filter that the start completes: where it lies, and what is stored into it."""
+
+    address: int
+    slots: tuple[Slot, ...]
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,7 @@ class Recorded:
     system_calls: tuple[str, ...]
     parts: tuple[RecordedPart, ...]
     filters: dict[str, tuple[RecordedRule, ...]]
+    templates: dict[str, RecordedTemplate]
     ports: tuple[int, ...]
     tree: RecordedTree | None
 
@@ -89,6 +101,11 @@ def _recorded(known: dict[str, Any]) -> Recorded:
         tuple(_text(each) for each in _list(known["system_calls"])),
         tuple(_part(_table(each)) for each in _list(known["parts"])),
         {name: _rules(_table(each)) for name, each in _table(known["filters"]).items()},
+        {
+            name: _template(_table(each))
+            for name, each in _table(known["filters"]).items()
+            if "template" in _table(each)
+        },
         tuple(_number(each) for each in _list(known["ports"])),
         None if tree is None else _tree(_table(tree)),
     )
@@ -120,8 +137,26 @@ def _rules(known: dict[str, Any]) -> tuple[RecordedRule, ...]:
 def _rule(known: dict[str, Any]) -> RecordedRule:
     given = {int(index): _ranges(each) for index, each in _table(known["arguments"]).items()}
     arguments = tuple(given.get(index, (EVERYTHING,)) for index in range(6))
-    allowed = Allowed(NUMBERS[_text(known["call"])], EVERYTHING, arguments)
-    return RecordedRule(allowed, _text(known["why"]), _text(known["stub"]))
+    half = _number(known["half"]) << 32
+    pointer = half, half | 0xFFFFFFFF
+    allowed = Allowed(NUMBERS[_text(known["call"])], pointer, arguments)
+    slots = {
+        int(index): (_text(_list(each)[0]), _number(_list(each)[1]))
+        for index, each in _table(known.get("slots", {})).items()
+    }
+    return RecordedRule(allowed, _text(known["why"]), _text(known["stub"]), slots)
+
+
+def _template(known: dict[str, Any]) -> RecordedTemplate:
+    slots = (_slot(*_list(each)) for each in _list(known["slots"]))
+    return RecordedTemplate(_number(known["template"]), tuple(slots))
+
+
+def _slot(instruction: object, handle: object, which: object) -> Slot:
+    found = _number(instruction), _number(handle), _text(which)
+    if found[0] >= _MOST or found[1] > MAX_DEVICES or found[2] not in SLOTS:
+        raise ValueError(f"{found} is no slot")
+    return found
 
 
 def _ranges(given: object) -> tuple[Range, ...]:

@@ -19,6 +19,7 @@ from limpet.seccomp import ALLOW
 MAX_INSTRUCTIONS = 4096
 _MOST_BOXES, _MOST_STEPS = 4096, 200_000
 _LOAD, _JA, _JEQ, _JGT, _JGE, _RETURN = 0x20, 0x05, 0x15, 0x25, 0x35, 0x06
+_CONSTANT, _TAX, _SUBTRACT_X, _JGT_X, _JGE_X = 0x00, 0x07, 0x1C, 0x2D, 0x3D
 _DATA_SIZE = 64
 _FULL = (0, 0xFFFFFFFF)
 _NUMBER, _ARCH, _POINTER, _ARGUMENTS = 0, 4, 8, 16
@@ -55,6 +56,7 @@ class Decoded:
     allowed: tuple[Allowed, ...]
     default: int
     instructions: int
+    boxes: tuple[Allowed, ...]  # the same as ``allowed``, not put together
     checks_architecture: bool
 
 
@@ -67,7 +69,7 @@ _Words = dict[int, Range]
 
 def verdict(program: bytes, data: bytes) -> int:
     """What ``program`` says about one system call, ``struct seccomp_data``."""
-    at = accumulator = 0
+    at = accumulator = index = 0
     while 0 <= at < len(program) // 8:
         code, yes, no, value = struct.unpack_from("<HBBI", program, at * 8)
         at += 1
@@ -80,6 +82,14 @@ def verdict(program: bytes, data: bytes) -> int:
         elif code in _SPLITS:
             matching, _ = _SPLITS[code]((accumulator, accumulator), value)
             at += yes if matching else no
+        elif code in (_JGT_X, _JGE_X):
+            at += yes if accumulator > index or (code == _JGE_X and accumulator == index) else no
+        elif code == _CONSTANT:
+            accumulator = value
+        elif code == _TAX:
+            index = accumulator
+        elif code == _SUBTRACT_X:
+            accumulator = (accumulator - index) & 0xFFFFFFFF
         else:
             break
     raise _undecodable(f"instruction {at}")
@@ -103,8 +113,8 @@ def decode(program: bytes) -> Decoded:
         if len(boxes) > _MOST_BOXES:
             raise _undecodable("it is too involved")
     architecture = all(words.get(_ARCH) == (X86_64, X86_64) for words in boxes)
-    found = _merged([_allowed(words) for words in boxes])
-    return Decoded(tuple(found), _weakest(others), count, architecture)
+    single = [_allowed(words) for words in boxes]
+    return Decoded(tuple(_merged(single)), _weakest(others), count, tuple(single), architecture)
 
 
 def _weakest(results: set[int]) -> int:
@@ -158,7 +168,12 @@ def _ways(program: bytes, count: int) -> Iterator[tuple[_Words, int]]:
             pending.append((at + 1, value, words))
         elif code == _JA:
             pending.append((at + 1 + value, loaded, words))
-        elif code in _SPLITS and loaded >= 0:
+        elif code in (_CONSTANT, _TAX, _SUBTRACT_X):
+            pending.append((at + 1, -1 if code != _TAX else loaded, words))
+        elif code in (_JGT_X, _JGE_X) or (code in _SPLITS and loaded < 0):
+            # what was computed is not followed: both ways are open
+            pending += [(at + 1 + yes, loaded, words), (at + 1 + no, loaded, words)]
+        elif code in _SPLITS:
             holds, fails = _SPLITS[code](words.get(loaded, _FULL), value)
             for parts, skip in ((holds, yes), (fails, no)):
                 for part in parts:
