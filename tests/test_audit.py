@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import unikernels
 from bundle_edit import Edited
 from conftest import BUSYBOX, Maker, need
 from hypothesis import given, settings
@@ -18,16 +19,19 @@ from hypothesis import strategies as st
 from test_cli import Cli
 from test_guests import HELLO
 
-from limpet import bundle_file
-from limpet.audit import Audit, audit, audit_bundle
-from limpet.audit_html import as_html
-from limpet.audit_text import as_text
+from limpet import build, load, plan
+from limpet.audit import bundle_file
+from limpet.audit.html import as_html
+from limpet.audit.inspect import Audit, audit, audit_bundle
+from limpet.audit.seccomp_decode import decode, verdict
+from limpet.audit.text import as_text
 from limpet.contract import BACKENDS, Backend
 from limpet.errors import LimpetError
-from limpet.seccomp_decode import decode, verdict
+from limpet.seccomp import SLOTS
 from limpet.syscalls import NUMBERS
 
 SMALL = HELLO.replace("getenv", "(char *)(long)!")
+OPENS = "#include <fcntl.h>\nint main(int n, char **a) { return open(a[0], n); }\n"
 SLEEPS = "#include <unistd.h>\nint main(void) { return usleep(1); }\n"
 EVERY = pytest.mark.parametrize("backend", BACKENDS)  # nothing is run, so no KVM is needed
 
@@ -111,6 +115,77 @@ def test_every_kind_agrees(make: Maker, backend: Backend, options: dict[str, Any
     """Whatever is chosen, bytes and record agree."""
     program = make.compile(HELLO, "hello", "-fPIE", "-pie")
     assert audit(make(program, backend, **options).path).findings == ()
+
+
+@pytest.mark.parametrize("target", ["hvt", "spt"])
+@pytest.mark.parametrize("devices", [False, True])
+def test_unikernels(tmp_path: Path, target: str, devices: bool) -> None:
+    """Of unikernels: their own hypercalls, devices and system calls, and nothing unexplained."""
+    path = tmp_path / "bundle"
+    guest = load(unikernels.build(tmp_path, target, devices=devices))
+    build(plan(guest)).write(path)
+    found = audit(path)
+    assert found.findings == ()
+    assert found.devices == (("block storage", "net service") if devices else ())
+    present = {each.name for each in found.protections if each.present}
+    assert not any("request 0x" in name for name in found.requests)
+    if target == "hvt":
+        assert {"guest in ring 3", "guest pages W^X", "code not readable"} <= present
+        names = {call.name for call in found.hypercalls}
+        assert {"hvt_puts", "hvt_halt"} <= names
+        assert ("hvt_net_kick" in names) == devices
+        assert all(call.handled for call in found.hypercalls)
+    else:
+        assert "calls from stubs only" not in present
+        assert left(found) <= {
+            "read",
+            "write",
+            "pread64",
+            "pwrite64",
+            "arch_prctl",
+            "clock_gettime",
+            "exit_group",
+            "epoll_pwait",
+            "timerfd_settime",
+        }
+        said = as_text(found)
+        assert ("argument 3 the sector size of device 1" in said) == devices
+
+
+@EVERY
+def test_devices(make: Maker, backend: Backend) -> None:
+    """Of a program's devices, and how a process's filter holds a disk's bytes within it."""
+    program = make.compile(OPENS, "opens")
+    found = audit(make(program, backend, devices=("block:data", "net:wire")).path)
+    assert found.findings == ()
+    assert found.devices == ("block data", "net wire")
+    assert found.opens[-2:] == ("/dev/net/tun", "what the command line names")
+    within = "argument 4 with the bytes before it within device 1" in as_text(found)
+    assert within == (backend == "process")
+
+
+def test_slot_moved(make: Maker) -> None:
+    """A constant of the filter that the start puts elsewhere, and a comparison turned around."""
+    program = make.compile(OPENS, "opens")
+    made = make(program, "process", devices=("block:data",))
+    edited = Edited(made.path)
+    (template,) = (f for f in edited.bundle.record["filters"].values())
+    at, handle, which = template["slots"][0]
+    row = struct.pack("<HBB", at, handle, SLOTS.index(which))
+    monitor = edited.bundle.monitor
+    place = monitor.address + edited.bundle.content(monitor).index(row)
+    edited.poke(place, struct.pack("<H", at + 1))
+    assert any("does not complete it as recorded" in each.what for each in edited.audit().findings)
+    edited = Edited(made.path)
+    where = template["template"] + 8 * next(
+        i for i, _, w in template["slots"] if w == "capacity_under"
+    )
+    for jump in range(10):  # the comparison of the offset with what is left, and those before it
+        code = edited.bundle.memory(where + 8 * jump, 1)
+        if code == b"\x2d":
+            edited.poke(where + 8 * jump, b"\x3d")
+    wrong = [each.what for each in edited.audit().findings if each.where == "filter"]
+    assert any("of a device with" in each for each in wrong)
 
 
 @EVERY

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import unikernels
 from bundle_edit import Edited
 from conftest import BUSYBOX, Maker, need
 from test_cli import Cli
 from test_guests import HELLO
 
 import limpet
-from limpet import bundle_file, packed_guest
+from limpet import packed_guest
+from limpet.audit import bundle_file
 from limpet.cache import Cache
 from limpet.contract import BACKENDS, Backend
 from limpet.elfwriter import GUEST_SECTION
@@ -65,6 +67,23 @@ def test_same(make: Maker, backend: Backend, options: dict[str, Any], tree: Path
 def test_same_kinds(make: Maker, flags: tuple[str, ...]) -> None:
     """Fixed, position-independent and stripped programs."""
     assert verify(make(make.compile(HELLO, "hello", *flags), "process").path).same
+
+
+@pytest.mark.parametrize("target", ["hvt", "spt"])
+def test_same_unikernels(tmp_path: Path, target: str) -> None:
+    """Unikernels with devices."""
+    path = tmp_path / "bundle"
+    guest = limpet.load(unikernels.build(tmp_path, target, devices=True))
+    limpet.build(limpet.plan(guest)).write(path)
+    assert verify(path).same
+
+
+@EVERY
+def test_same_devices(make: Maker, backend: Backend) -> None:
+    """A program with devices."""
+    source = "#include <fcntl.h>\nint main(int n, char **a) { return open(a[0], n); }\n"
+    made = make(make.compile(source, "opens"), backend, devices=("block:data", "net:wire"))
+    assert verify(made.path).same
 
 
 def test_same_large(make: Maker) -> None:

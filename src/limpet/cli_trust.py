@@ -15,7 +15,7 @@ from limpet.cli import chosen_backends, guest_options, note, packed_files, sayin
 from limpet.errors import BuildError
 
 if TYPE_CHECKING:
-    from limpet.audit import Audit
+    from limpet.audit.inspect import Audit
     from limpet.tree import Tree
 
 DISAGREES, REFUSED, GREW = 3, 4, 5
@@ -38,9 +38,9 @@ def audit(
 
     Exit status 3: it is not; 4: the policy does not allow it; 5: it asks more of the host than OLD.
     """
-    from limpet.audit import audit as look
-    from limpet.audit_against import changes, grew
-    from limpet.audit_policy import read_policy
+    from limpet.audit.against import changes, grew
+    from limpet.audit.inspect import audit as look
+    from limpet.audit.policy import read_policy
 
     rules = read_policy(policy) if policy else None
     found = look(bundle)
@@ -57,7 +57,7 @@ def audit(
 
 
 def _show(found: Audit, grown: Iterable[str] | None, violations: list[str]) -> None:
-    from limpet.audit_text import as_text, findings
+    from limpet.audit.text import as_text, findings
 
     if grown is None:
         click.echo(as_text(found), nl=False)
@@ -69,7 +69,7 @@ def _show(found: Audit, grown: Iterable[str] | None, violations: list[str]) -> N
 
 
 def _write_page(path: Path, found: Audit) -> None:
-    from limpet.audit_html import as_html
+    from limpet.audit.html import as_html
 
     try:
         path.write_text(as_html(found), encoding="utf-8", errors="backslashreplace")

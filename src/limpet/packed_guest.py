@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from limpet.bundle_file import BundleFile
+from limpet.audit.bundle_file import BundleFile
 from limpet.elfwriter import Load
 from limpet.errors import BundleError
 from limpet.image import Image

@@ -14,16 +14,17 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from limpet import bundle_file, image, packed_guest, sites, toolchain
+from limpet import image, packed_guest, sites, toolchain
+from limpet.audit import bundle_file
+from limpet.audit.bundle_file import BundleFile, read_bundle
+from limpet.audit.recorded import recorded
+from limpet.audit.tree_read import read_tree
 from limpet.bundle import Bundle, build
-from limpet.bundle_file import BundleFile, read_bundle
 from limpet.cache import Cache
 from limpet.decisions import Options, plan
 from limpet.errors import VersionError
 from limpet.guest import Guest
-from limpet.recorded import recorded
 from limpet.tree import Tree
-from limpet.tree_read import read_tree
 from limpet.version import __version__
 
 

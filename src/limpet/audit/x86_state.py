@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from limpet.bundle_file import BundleFile
-from limpet.x86_decode import MASK, Instruction, Memory, Operand, Register
+from limpet.audit.bundle_file import BundleFile
+from limpet.audit.x86_decode import MASK, Instruction, Memory, Operand, Register
 
 Values = frozenset[int]
 UNKNOWN: Values = frozenset()

@@ -13,18 +13,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from limpet import machine_read, packed_guest, seccomp_decode
-from limpet.bundle_file import BundleFile, read_bundle
+from limpet import packed_guest
+from limpet.audit import machine_read, seccomp_decode
+from limpet.audit.bundle_file import BundleFile, read_bundle
+from limpet.audit.host_abi import requests
+from limpet.audit.machine_read import Machine
+from limpet.audit.monitor_code import Call, MonitorCode, read_code
+from limpet.audit.recorded import Recorded, recorded
+from limpet.audit.seccomp_decode import Decoded, Range
+from limpet.audit.tree_read import read_tree
 from limpet.errors import BundleError, LimpetError
-from limpet.host_abi import requests
-from limpet.machine_read import Machine
-from limpet.monitor_code import Call, MonitorCode, read_code
-from limpet.recorded import Recorded, recorded
 from limpet.seccomp import SLOTS, filled
-from limpet.seccomp_decode import Decoded, Range
 from limpet.syscalls import NUMBERS
 from limpet.tree import Entry
-from limpet.tree_read import read_tree
 
 _IOCTL, _SECCOMP = NUMBERS["ioctl"], NUMBERS["seccomp"]
 KVM_RUN = 0xAE80
@@ -189,8 +190,9 @@ def audit(path: Path) -> Audit:
 
 def audit_bundle(bundle: BundleFile) -> Audit:
     """As :func:`audit`, of a bundle that was read already."""
-    from limpet import audit_checks, audit_facts
-    from limpet.protections import protections
+    from limpet.audit import checks as audit_checks
+    from limpet.audit import facts as audit_facts
+    from limpet.audit.protections import protections
 
     inside = Inside(bundle, recorded(bundle), read_code(bundle))
     for step in (_read_filters, _read_machine, _read_files, _read_guest, *audit_checks.CHECKS):

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from limpet.bundle_file import BundleFile
+from limpet.audit.bundle_file import BundleFile
 from limpet.errors import BundleError
 from limpet.machine import LARGE as LARGE_BIT
 from limpet.machine import NO_EXECUTE, PAGE, PRESENT, TSS_SIZE, USER, WRITABLE
@@ -18,7 +18,7 @@ from limpet.machine import NO_EXECUTE, PAGE, PRESENT, TSS_SIZE, USER, WRITABLE
 _ADDRESS = 0x000F_FFFF_FFFF_F000
 _MOST_TABLES, _MOST_RUNS = 2048, 1024
 _SREGS_SIZE = 312
-SMEP, SMAP, UMIP = 1 << 20, 1 << 21, 1 << 11
+SMEP, SMAP, UMIP, PKE = 1 << 20, 1 << 21, 1 << 11, 1 << 22
 SCE, NXE, WP = 1, 1 << 11, 1 << 16
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from limpet.audit import Audit, FilterRule
-from limpet.audit_text import rule_words, within
-from limpet.seccomp_decode import EVERYTHING, Allowed, Range
+from limpet.audit.inspect import Audit, FilterRule
+from limpet.audit.seccomp_decode import EVERYTHING, Allowed, Range
+from limpet.audit.text import rule_words, within
 from limpet.syscalls import NUMBERS
 
 _SETS: tuple[tuple[str, Callable[[Audit], Iterable[str]]], ...] = (

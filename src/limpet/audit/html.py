@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from limpet.audit import Audit
-from limpet.audit_text import as_text, rule_words
+from limpet.audit.inspect import Audit
+from limpet.audit.text import as_text, rule_words
 
 _WIDTH = 920
 _COLOURS = ("#3b6ea5", "#c8792b", "#4d9a6a", "#8b5fa8", "#b0413e", "#6b7a8f", "#a39a3a", "#3a9aa3")

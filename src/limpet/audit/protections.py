@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from limpet import machine_read
-from limpet.audit import Inside, Protection, is_request
-from limpet.machine_read import Machine
-from limpet.monitor_code import NO_FILTER, Call
+from limpet.audit import machine_read
+from limpet.audit.inspect import Inside, Protection, is_request
+from limpet.audit.machine_read import Machine
+from limpet.audit.monitor_code import NO_FILTER, Call
 from limpet.syscalls import NUMBERS
 
 _NO_NEW_PRIVS = 38
@@ -74,6 +74,13 @@ def _of_machine(inside: Inside, machine: Machine) -> list[Protection]:
     ]
     exclusive = not any(run.writable and run.executable for run in machine.pages)
     cpuid = any(is_request(call, "KVM_SET_CPUID2") for call in inside.code.calls)
+    keys = any(
+        machine_read.read_machine(inside.bundle, at).cr4 & machine_read.PKE
+        for at in (
+            call.argument(2) for call in inside.code.calls if is_request(call, "KVM_SET_SREGS")
+        )
+        if at is not None
+    )
     bits = machine.cr4
     return [
         Protection("guest in ring 3", machine.ring == 3, f"code segment of ring {machine.ring}"),
@@ -83,6 +90,7 @@ def _of_machine(inside: Inside, machine: Machine) -> list[Protection]:
         Protection("no-execute", bool(machine.efer & machine_read.NXE), "EFER.NXE"),
         Protection("SYSCALL off", not machine.efer & machine_read.SCE, "EFER.SCE"),
         Protection("write protection", bool(machine.cr0 & machine_read.WP), "CR0.WP"),
+        Protection("code not readable", keys, "CR4.PKE, where the processor has it"),
         Protection("stated CPUID", cpuid, "KVM_SET_CPUID2 of a constant"),
         Protection("SMEP", bool(bits & machine_read.SMEP), "CR4.SMEP"),
         Protection("SMAP", bool(bits & machine_read.SMAP), "CR4.SMAP"),

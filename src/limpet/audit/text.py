@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from limpet.audit import Audit, FilterRule
-from limpet.seccomp_decode import Range
+from limpet.audit.inspect import Audit, FilterRule
+from limpet.audit.seccomp_decode import Range
 
 _ARGUMENT_LIMIT = 1 << 32
 

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 
 from limpet import contract, manifest
-from limpet.audit import (
+from limpet.audit.bundle_file import BundleFile
+from limpet.audit.host_abi import call_name, request_name
+from limpet.audit.inspect import (
     FilterFacts,
     FilterRule,
     HostCall,
@@ -16,14 +18,12 @@ from limpet.audit import (
     Part,
     is_request,
 )
-from limpet.bundle_file import BundleFile
+from limpet.audit.monitor_code import NO_FILTER, Call, MonitorCode
+from limpet.audit.recorded import RecordedRule
+from limpet.audit.seccomp_decode import EVERYTHING, Allowed
 from limpet.errors import LimpetError
-from limpet.host_abi import call_name, request_name
 from limpet.image import parse
-from limpet.monitor_code import NO_FILTER, Call, MonitorCode
-from limpet.recorded import RecordedRule
 from limpet.seccomp import KILL_PROCESS, TRAP
-from limpet.seccomp_decode import EVERYTHING, Allowed
 from limpet.solo5_layout import MEMORY_MOST
 from limpet.syscalls import NUMBERS
 
@@ -106,7 +106,10 @@ def opens(inside: Inside) -> set[str]:
     """Paths that the monitor opens."""
     calls = [call for call in inside.code.calls if _OPENAT in call.numbers]
     paths = {call.argument(1) for call in calls}
-    return {"unknown" if path is None else inside.bundle.string(path) for path in paths}
+    return {
+        "what the command line names" if path is None else inside.bundle.string(path)
+        for path in paths
+    }
 
 
 def handled_ports(code: MonitorCode) -> set[int]:

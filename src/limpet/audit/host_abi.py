@@ -18,7 +18,7 @@ _ENUMERATOR = re.compile(r"\b([A-Z][A-Z0-9_]+) = (0x[0-9a-f]+|[0-9]+)\b")
 def requests() -> Mapping[int, str]:
     """The ioctl requests that monitors may make, by number."""
     found = {int(value, 16): name for name, value in _DEFINE.findall(_text("kvm_abi.h"))}
-    for name, value in _ENUMERATOR.findall(_text("host.h")):
+    for name, value in _ENUMERATOR.findall(_text("host.h") + _text("devices/net.c")):
         if value.startswith("0x") and int(value, 16) > 0x1000 and "MAP" not in name:
             found.setdefault(int(value, 16), name)
     return found

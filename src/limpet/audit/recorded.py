@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from limpet.bundle_file import BundleFile
+from limpet.audit.bundle_file import BundleFile
+from limpet.audit.seccomp_decode import EVERYTHING, Allowed, Range, joined
 from limpet.errors import BundleError
 from limpet.manifest import MAX_DEVICES
 from limpet.seccomp import SLOTS, Slot
-from limpet.seccomp_decode import EVERYTHING, Allowed, Range, joined
 from limpet.syscalls import NUMBERS
 from limpet.version import __version__
 
