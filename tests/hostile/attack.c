@@ -42,19 +42,21 @@ static void catch_all(void) {
         handle(faults[i], caught);
 }
 
-/* The signal that code at `at` ends with, 0 when it returns. */
-static int outcome(const void *at, u64 rax, u64 rdx) {
+/* Whether code at `at` ends with a fault; some kinds of host make SIGILL of a #GP. */
+static bool refused_at(const void *at, u64 rdx) {
     int got = sigsetjmp(back, 0);
-    if (got == 0)
+    if (got == 0) {
+        u64 rax = 0, rsi = (u64)data, rdi = (u64)data;
         __asm__ volatile("call *%[at]"
-                         : "+a"(rax), "+d"(rdx)
-                         : [at] "r"(at), "S"(data), "D"(data)
+                         : "+a"(rax), "+d"(rdx), "+S"(rsi), "+D"(rdi)
+                         : [at] "r"(at)
                          : "rcx", "memory", "cc");
-    return got;
+    }
+    return got == SIGSEGV || got == SIGILL;
 }
 
 /* A SYSCALL that no rewriter sees: it lies inside another instruction. */
-__asm__(".balign 16\nhidden: mov $0x90c3050f, %eax\nret\n");
+__asm__(".balign 16\n.type hidden, @function\nhidden: mov $0x90c3050f, %eax\nret\n");
 extern const char hidden[];
 
 static long call_at(u64 at, const u64 *n) {
@@ -207,7 +209,7 @@ static void input_output_level(const u64 *n) {
 
 /* --- sweeps --- */
 
-__asm__(".balign 16\ninterrupts:\n.set vector, 0\n.rept 256\n.byte 0xcd, vector\nret\nnop\n"
+__asm__(".type interrupts, @function\n.type ports, @function\n.balign 16\ninterrupts:\n.set vector, 0\n.rept 256\n.byte 0xcd, vector\nret\nnop\n"
         ".set vector, vector + 1\n.endr\n"
         "ports:\n"
         "out %al, %dx\nret\n.balign 4\nout %ax, %dx\nret\n.balign 4\nout %eax, %dx\nret\n"
@@ -222,7 +224,7 @@ static void all_interrupts(const u64 *n) {
     catch_all();
     for (u64 vector = 0; vector < 256; vector++)
         if (vector != 3 && vector != 0x80)
-            refused += outcome(interrupts + 4 * vector, 0, 0) == SIGSEGV;
+            refused += refused_at(interrupts + 4 * vector, 0);
     printf("%d\n", refused);
     (void)n;
 }
@@ -239,7 +241,7 @@ static void all_ports(const u64 *n) {
         if (port >= n[1] && port < n[2])
             continue;
         tried++;
-        refused += outcome(ports + 4 * n[0], 0, port) == SIGSEGV;
+        refused += refused_at(ports + 4 * n[0], port);
     }
     printf("%s\n", tried > 1000 && refused == tried ? "all" : "some");
 }
@@ -272,11 +274,13 @@ static void jump_call(const u64 *n) {
     printf("%ld\n", call_at(n[0], n + 1));
 }
 
-/* Where in [n[0], n[1]) SYSCALL's bytes lie. */
+/* Where from n[0] on SYSCALL's bytes lie, as far as there is memory. */
 static void find_calls(const u64 *n) {
-    for (const unsigned char *at = (void *)n[0]; (u64)at < n[1] - 1; at++)
-        if (at[0] == 0x0f && at[1] == 0x05)
-            printf("%p\n", (const void *)at);
+    catch_all();
+    if (!sigsetjmp(back, 0))
+        for (const volatile unsigned char *at = (void *)n[0];; at++)
+            if (at[0] == 0x0f && at[1] == 0x05)
+                printf("%p\n", (const void *)at);
 }
 
 static bool ends_or_waits(u64 number) {
@@ -310,17 +314,17 @@ static void forged_frame(const u64 *n) {
                      : "memory");
 }
 
-/* To selector 0x23 in a process's 32-bit mode, and there the system call `bytes`. */
-#define SHORT_MODE(name, bytes)                                                                    \
+/* To selector 0x23 in a process's 32-bit mode, and there system call 20 by `code`. */
+#define SHORT_MODE(name, code)                                                                    \
     static void name(const u64 *n) {                                                               \
         __asm__ volatile("pushq $0x23\nlea 1f(%%rip), %%rax\npush %%rax\nlretq\n"                  \
-                         "1: .byte 0xb8, 0x14, 0, 0, 0\n.byte " bytes "\nud2" ::                   \
+                         "1: .byte 0xb8, 0x14, 0, 0, 0\n" code "\nud2" ::                           \
                              : "rax", "rcx", "r11", "memory");                                     \
         (void)n;                                                                                   \
     }
-SHORT_MODE(short_interrupt, "0xcd, 0x80")
-SHORT_MODE(short_syscall, "0x0f, 0x05")
-SHORT_MODE(short_sysenter, "0x0f, 0x34")
+SHORT_MODE(short_interrupt, "int $0x80")
+SHORT_MODE(short_syscall, "jmp hidden + 1")
+SHORT_MODE(short_sysenter, "sysenter")
 
 /* --- time and output --- */
 
