@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.rows import HELLO, Row, backends, bundle, program
+from limpet.contract import Backend
 from limpet.toolchain import compile_program
 
 _OCI = {
@@ -47,30 +48,31 @@ def _works(command: list[str | Path]) -> bool:
     )
 
 
+def _times(folder: Path, commands: dict[str, list[str | Path]]) -> dict[str, float]:
+    arguments = [word for command in commands.values() for word in (*command, "--")]
+    argv = [*WITH_CGROUP2, program("spawn", folder), *arguments]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    return dict(zip(commands, map(float, done.stdout.split()), strict=True))
+
+
+def _beside_least(folder: Path, backend: Backend, least: Path, most: float) -> Row:
+    times = _times(folder, {"ours": [bundle(HELLO, backend, folder)], "least": [least]})
+    return Row(f"hello, {backend}", times["ours"], times["least"], most, "us")
+
+
 def rows(folder: Path) -> list[Row]:
     """Hello on each backend beside the bare minimum, and kvm beside container tools."""
+    found = [_beside_least(folder, "process", program("nothing", folder, ["-nostdlib"]), 2.0)]
+    if "kvm" not in backends():
+        return found
+    found.append(_beside_least(folder, "kvm", program("minimal_kvm", folder), 1.5))
     hello = folder / "hello"
     compile_program([HELLO], hello)
-    commands: dict[str, list[str | Path]] = {
-        "least with KVM": [program("minimal_kvm", folder)],
-        "least process": [program("nothing", folder, ["-nostdlib"])],
-        **{name: command for name, command in _jails(hello, folder) if _works(command)},
-    }
-    commands |= {backend: [bundle(HELLO, backend, folder)] for backend in backends()}
-    arguments = [word for command in commands.values() for word in (*command, "--")]
-    done = subprocess.run(
-        [*WITH_CGROUP2, program("spawn", folder), *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    times = dict(zip(commands, map(float, done.stdout.split()), strict=True))
-    found = [Row("hello, process", times["process"], times["least process"], 2.0, "us")]
-    if "kvm" in times:
-        found.append(Row("hello, kvm", times["kvm"], times["least with KVM"], 1.5, "us"))
-        for tool in ("crun", "bwrap"):
-            if tool in times:
-                found.append(Row(f"hello, kvm beside {tool}", times["kvm"], times[tool], 1, "us"))
-            else:
-                print(f"*** {tool} is not installed or does not work here: no row ***")
+    tools = {name: command for name, command in _jails(hello, folder) if _works(command)}
+    times = _times(folder, {"ours": [bundle(HELLO, "kvm", folder)], **tools})
+    for tool in ("crun", "bwrap"):
+        if tool in tools:
+            found.append(Row(f"hello, kvm beside {tool}", times["ours"], times[tool], 1, "us"))
+        else:
+            print(f"*** {tool} is not installed or does not work here: no row ***")
     return found

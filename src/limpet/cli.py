@@ -15,6 +15,7 @@ import click
 from limpet.cache import Cache
 from limpet.cache_key import bundle_key
 from limpet.errors import CompileError, LimpetError, PlanError, TreeError
+from limpet.peek import solo5_target
 from limpet.version import __version__
 
 if TYPE_CHECKING:
@@ -77,9 +78,8 @@ _GUEST_OPTIONS = (
     click.option(
         "--memory",
         type=_Parsed("size", _size),
-        default="128M",
-        show_default=True,
-        help="All the memory that the guest can get, beyond the program itself.",
+        default=0,
+        help="All the memory that the guest can get (128M; of a unikernel 512M in all).",
     ),
     click.option("--timeout", type=_Parsed("time", _duration), default=0, help="End it then."),
     click.option(
@@ -164,7 +164,9 @@ class _Job:
         self.app = Path(app)
         self.root: Path | None = given["root"]
         self.files = _files(given["files"])
-        self.backends = _backends(given["backend"])
+        self.target = solo5_target(self.app)
+        chosen = given["backend"]
+        self.backends = () if self.target and chosen == "auto" else _backends(chosen)
         self._given = given
 
     def key(self) -> str | None:
@@ -261,17 +263,41 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 @cli.command(context_settings=_PASS_ON)
 @_guest_options
+@click.option("--block", multiple=True, metavar="NAME=PATH[:ro]", help="Attach a block device.")
+@click.option(
+    "--net",
+    multiple=True,
+    metavar="NAME=tap:IFACE|user",
+    help="Attach a network: a TAP interface, or the host's sockets through passt.",
+)
+@click.option(
+    "-p", "--publish", multiple=True, metavar="HOST:GUEST", help="Forward a port (user networks)."
+)
 @click.argument("app")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def run(app: str, arguments: tuple[str, ...], **given: Any) -> None:
-    """Run APP (a static program, a .c file or a folder with limpet.toml) with ARGUMENTS.
+def run(
+    app: str,
+    arguments: tuple[str, ...],
+    block: tuple[str, ...],
+    net: tuple[str, ...],
+    publish: tuple[str, ...],
+    **given: Any,
+) -> None:
+    """Run APP (a static program, a .c file, a folder with limpet.toml or a Solo5 unikernel).
 
     The exit status is the guest's own; see docs/exit-status.md for the others.
     """
     from limpet.exec import replace
 
-    path = _Job(app, given).bundle(Cache.default())
-    replace(path, [app, *arguments])
+    job = _Job(app, given)
+    path = job.bundle(Cache.default())
+    if not job.target:
+        if block or net or publish:
+            raise PlanError(f"{app}: a Linux program has no devices yet", hint="leave them out")
+        replace(path, [app, *arguments])
+    from limpet.devices import bundle_words
+
+    replace(path, [app, *bundle_words(block, net, publish), "--", *arguments])
 
 
 @cli.command()

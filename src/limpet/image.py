@@ -151,10 +151,11 @@ def read_file(path: Path) -> bytes:
         raise ImageError(
             f"{path}: cannot be read: {error.strerror}", hint="check its permissions"
         ) from None
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(handle)
+        raise ImageError(f"{path}: not a regular file", hint="give a program or a .c file")
     with os.fdopen(handle, "rb") as stream:
-        status = os.fstat(stream.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError(f"{path}: not a regular file", hint="give a program or a .c file")
         if status.st_size > MAX_FILE:
             raise ImageError(f"{path}: {status.st_size} bytes is more than a guest can have")
         return stream.read()

@@ -69,7 +69,12 @@ def privileged(image: Image) -> Privileged:
                 if stream:  # else the sweep was out of step there
                     here = next(each for each in stream if each.address == address)
                     before = [each for each in stream if each.address < address]
-                    _replace(here, before, patches, emulated)
+                    after = [each for each in stream if each.address > address]
+                    made = _fs_base(here, before, after)
+                    if made:
+                        patches.append(made)
+                    else:
+                        _replace(here, before, patches, emulated)
     except _Cannot as error:
         return Privileged((), (), str(error))
     return Privileged(tuple(patches), tuple(emulated), None)
@@ -119,6 +124,30 @@ _NOPS = {1: b"\x90", 2: b"\x66\x90", 3: b"\x0f\x1f\x00", 4: b"\x0f\x1f\x40\x00"}
 
 def _nop(size: int) -> bytes:
     return b"".join(_NOPS[min(4, size - done)] for done in range(0, size, 4))
+
+
+_SHIFT = b"\x48\xc1\xea\x20"  # shr $32, %rdx
+_WRFSBASE = b"\xf3\x48\x0f\xae\xd2\x90"  # wrfsbase %rdx; nop
+_LOAD_FS_BASE = b"\xb9\x00\x01\x00\xc0"  # mov $IA32_FS_BASE, %ecx
+
+
+def _fs_base(
+    each: Instruction, before: list[Instruction], after: list[Instruction]
+) -> Patch | None:
+    """``shr $32, %rdx; wrmsr`` of the FS base, where RDX holds all of it, as one WRFSBASE.
+
+    What is in RDX afterwards differs, so nothing may read it before the function returns.
+    """
+    if each.mnemonic != "wrmsr" or not before or before[-1].code != _SHIFT:
+        return None
+    loads = any(earlier.code == _LOAD_FS_BASE for earlier in before[-4:])
+    names = [later.mnemonic for later in after]
+    if not loads or "ret" not in names:
+        return None
+    tail = after[: names.index("ret")]
+    if any(re.search(r"\b([re]?dx|d[lh])\b|\bcall\b", f"{x.mnemonic} {x.operands}") for x in tail):
+        return None
+    return Patch(before[-1].address, _WRFSBASE)
 
 
 def _far_return(each: Instruction, before: list[Instruction]) -> list[Patch]:

@@ -65,8 +65,9 @@ def _hvt_h(place: Solo5Layout, pages: Supervisor) -> str:
         "HUGE_LO": (place.kernel_end + LARGE_PAGE - 1) // LARGE_PAGE * LARGE_PAGE,
     }
     memory = "(((const struct hvt_boot_info *)BOOT_INFO)->mem_size)"
-    names = ("GUEST_HI", "BLOCKS_HI", "SLOT_HI", "HUGE_HI")
-    return defines(values) + "".join(f"#define {name} {memory}\n" for name in names)
+    names = ("GUEST_HI", "BLOCKS_HI", "SLOT_HI")
+    text = "".join(f"#define {name} {memory}\n" for name in names)
+    return defines(values) + text + f"#define HUGE_HI ({memory} - LARGE_PAGE)\n"  # but the stack
 
 
 def _spt_h(filter_: Filter, place: Solo5Layout) -> str:

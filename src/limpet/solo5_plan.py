@@ -65,15 +65,7 @@ def spt_rules(unikernel: Solo5, scan: Scan, sets_fs_base: bool) -> list[Rule]:
     def rule(call: str, why: str, *pins: Pin) -> Rule:
         return Rule(call, why, pins, None, origin)
 
-    rules = [
-        rule("write", "the console", Pin(0, (1,))),
-        rule("exit_group", "ends the guest"),
-        rule("clock_gettime", "the two clocks", Pin(0, (0, 1))),
-        rule("epoll_pwait", "waits for a frame or the timer", Pin(0, (EPOLL_FD,)), Pin(4, (0,))),
-        rule("timerfd_settime", "sets the timer", Pin(0, (TIMER_FD,)), Pin(1, (0, 1))),
-    ]
-    if not sets_fs_base:
-        rules.append(rule("arch_prctl", "sets the TLS base", Pin(0, (ARCH_SET_FS,))))
+    rules = []  # devices first: the filter is run from its start for every call
     for device in unikernel.devices:
         fd = Pin(0, (DEVICE_FD + device.handle,))
         if device.kind == "net":
@@ -84,6 +76,15 @@ def spt_rules(unikernel: Solo5, scan: Scan, sets_fs_base: bool) -> list[Rule]:
             offset = Pin(3, slot=("last", device.handle))
             rules.append(rule("pread64", f"a sector of {device.name}", fd, size, offset))
             rules.append(rule("pwrite64", f"a sector of {device.name}", fd, size, offset))
+    rules += [
+        rule("epoll_pwait", "waits for a frame or the timer", Pin(0, (EPOLL_FD,)), Pin(4, (0,))),
+        rule("timerfd_settime", "sets the timer", Pin(0, (TIMER_FD,)), Pin(1, (0, 1))),
+        rule("clock_gettime", "the two clocks", Pin(0, (0, 1))),
+        rule("write", "the console", Pin(0, (1,))),
+        rule("exit_group", "ends the guest"),
+    ]
+    if not sets_fs_base:
+        rules.append(rule("arch_prctl", "sets the TLS base", Pin(0, (ARCH_SET_FS,))))
     return [each for each in rules if _possible(each, scan)]
 
 

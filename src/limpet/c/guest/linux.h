@@ -68,6 +68,7 @@ enum {
 enum {
     AT_FDCWD = -100,
     AT_SYMLINK_NOFOLLOW = 0x100,
+    AT_EACCESS = 0x200,
     AT_REMOVEDIR = 0x200,
     AT_SYMLINK_FOLLOW = 0x400,
     AT_EMPTY_PATH = 0x1000

@@ -70,13 +70,13 @@ static bool parse_number(const char *text, u64 most, u64 *number) {
 static inline const char *explain_error(long error) {
     switch (-error) {
     case HOST_ENOENT:
+    case HOST_ENODEV:
         return ": no such file or interface";
     case HOST_EACCES:
     case HOST_EPERM:
         return ": permission denied";
     case HOST_EBUSY:
         return ": in use by another program";
-    case HOST_ENODEV:
     case HOST_EINVAL:
         return ": not of the right kind";
     case HOST_ENETDOWN:

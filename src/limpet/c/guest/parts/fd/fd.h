@@ -32,6 +32,7 @@ struct file {
 };
 
 struct file *fd_get(long fd); /* NULL: EBADF */
+struct file *fd_use(long fd); /* the same, and NULL for an O_PATH one */
 struct file *file_new(const struct file_ops *ops, u32 flags, void *object);
 void file_release(struct file *file);
 long fd_install(struct file *file, long lowest, bool close_on_exec); /* takes the reference */

@@ -9,41 +9,59 @@ static long write_file(struct file *file, const void *from, u64 size) {
     return file->ops->write ? file->ops->write(file, from, size) : -EINVAL;
 }
 
+/* A negative size is a range beyond the program's memory. */
 long sys_read(long fd, long to, long size) {
     struct file *file = fd_get(fd);
     if (!file || !readable(file))
         return -EBADF;
-    return size < 0 ? -EINVAL : read_file(file, (void *)to, (u64)size);
+    return size < 0 ? -EFAULT : read_file(file, (void *)to, (u64)size);
 }
 
 long sys_write(long fd, long from, long size) {
     struct file *file = fd_get(fd);
     if (!file || !writable(file))
         return -EBADF;
-    return size < 0 ? -EINVAL : write_file(file, (const void *)from, (u64)size);
+    return size < 0 ? -EFAULT : write_file(file, (const void *)from, (u64)size);
+}
+
+static long may_pread(const struct file *file) {
+    if (!file)
+        return -EBADF;
+    if (!file->ops->pread && !file->ops->entries)
+        return -ESPIPE;
+    return readable(file) ? 0 : -EBADF;
+}
+
+static long may_pwrite(const struct file *file) {
+    if (!file)
+        return -EBADF;
+    if (!file->ops->pwrite && !file->ops->entries)
+        return -ESPIPE;
+    return writable(file) ? 0 : -EBADF; /* as no directory is */
 }
 
 long fd_pread(long fd, void *to, u64 size, u64 at) {
-    struct file *file = fd_get(fd);
-    if (!file || !readable(file))
-        return -EBADF;
-    return file->ops->pread ? file->ops->pread(file, to, size, at) : -ESPIPE;
+    struct file *file = fd_use(fd);
+    long error = may_pread(file);
+    if (error)
+        return error;
+    return file->ops->pread ? file->ops->pread(file, to, size, at) : -EISDIR;
 }
 
 long sys_pread64(long fd, long to, long size, long at) {
-    if (size < 0 || at < 0)
+    if (at < 0)
         return -EINVAL;
-    return fd_pread(fd, (void *)to, (u64)size, (u64)at);
+    return size < 0 ? -EFAULT : fd_pread(fd, (void *)to, (u64)size, (u64)at);
 }
 
 long sys_pwrite64(long fd, long from, long size, long at) {
-    struct file *file = fd_get(fd);
-    if (!file || !writable(file))
-        return -EBADF;
-    if (size < 0 || at < 0)
+    struct file *file = fd_use(fd);
+    if (at < 0)
         return -EINVAL;
-    return file->ops->pwrite ? file->ops->pwrite(file, (const void *)from, (u64)size, (u64)at)
-                             : -ESPIPE;
+    long error = may_pwrite(file);
+    if (error)
+        return error;
+    return size < 0 ? -EFAULT : file->ops->pwrite(file, (const void *)from, (u64)size, (u64)at);
 }
 
 /* One transfer for each element, ending at the first that comes short: what Linux
@@ -55,7 +73,7 @@ static long vectored(long fd, long vector, long count, long at,
     if (count < 0 || count > IOV_MAX)
         return -EINVAL;
     for (; count; count--, each++) {
-        if (!each->length && count > 1)
+        if (!each->length)
             continue;
         long done = one(fd, each->base, each->length, at < 0 ? at : at + total);
         if (done < 0)
@@ -78,32 +96,38 @@ static long write_one(long fd, u64 base, u64 size, long at) {
 }
 
 long sys_readv(long fd, long vector, long count) {
-    return vectored(fd, vector, count, -1, read_one);
+    const struct file *file = fd_get(fd);
+    return file && readable(file) ? vectored(fd, vector, count, -1, read_one) : -EBADF;
 }
 
 long sys_writev(long fd, long vector, long count) {
-    return vectored(fd, vector, count, -1, write_one);
+    const struct file *file = fd_get(fd);
+    return file && writable(file) ? vectored(fd, vector, count, -1, write_one) : -EBADF;
 }
 
 long sys_preadv(long fd, long vector, long count, long at) {
-    return at < 0 ? -EINVAL : vectored(fd, vector, count, at, read_one);
+    long error = at < 0 ? -EINVAL : may_pread(fd_use(fd));
+    return error ? error : vectored(fd, vector, count, at, read_one);
 }
 
 long sys_pwritev(long fd, long vector, long count, long at) {
-    return at < 0 ? -EINVAL : vectored(fd, vector, count, at, write_one);
+    long error = at < 0 ? -EINVAL : may_pwrite(fd_use(fd));
+    return error ? error : vectored(fd, vector, count, at, write_one);
 }
 
 long sys_lseek(long fd, long offset, long whence) {
-    struct file *file = fd_get(fd);
+    struct file *file = fd_use(fd);
     if (!file)
         return -EBADF;
+    if ((u32)whence > SEEK_HOLE)
+        return -EINVAL;
     return file->ops->seek ? file->ops->seek(file, offset, (int)whence) : -ESPIPE;
 }
 
 enum { FIOCLEX = 0x5451, FIONCLEX = 0x5450, FIONBIO = 0x5421 };
 
 long sys_ioctl(long fd, long request, long argument) {
-    struct file *file = fd_get(fd);
+    struct file *file = fd_use(fd);
     if (!file)
         return -EBADF;
     switch ((u32)request) {
@@ -130,10 +154,12 @@ long sys_fstat(long fd, long to) {
 }
 
 long sys_ftruncate(long fd, long size) {
-    struct file *file = fd_get(fd);
+    struct file *file = fd_use(fd);
+    if (size < 0)
+        return -EINVAL;
     if (!file)
         return -EBADF;
-    if (size < 0 || !writable(file) || !file->ops->truncate)
+    if (!writable(file) || !file->ops->truncate)
         return -EINVAL;
     return file->ops->truncate(file, (u64)size);
 }
@@ -141,23 +167,32 @@ long sys_ftruncate(long fd, long size) {
 enum { FALLOC_FL_KEEP_SIZE = 1 };
 
 long sys_fallocate(long fd, long mode, long at, long size) {
-    struct file *file = fd_get(fd);
+    struct file *file = fd_use(fd);
     struct linux_stat stat = {0};
-    if (!file || !writable(file))
+    if (!file)
         return -EBADF;
     if (at < 0 || size <= 0)
         return -EINVAL;
-    if (mode & ~FALLOC_FL_KEEP_SIZE || !file->ops->truncate)
+    if (mode & ~FALLOC_FL_KEEP_SIZE)
         return -EOPNOTSUPP;
+    if (!writable(file))
+        return -EBADF;
     file->ops->stat(file, &stat);
-    if (mode & FALLOC_FL_KEEP_SIZE || stat.size >= at + size)
-        return 0;
-    return file->ops->truncate(file, (u64)(at + size));
+    if (!file->ops->truncate)
+        return (stat.mode & S_IFMT) == S_IFIFO ? -ESPIPE : -ENODEV;
+    u64 end = mode & FALLOC_FL_KEEP_SIZE ? 0 : (u64)at + (u64)size;
+    return file->ops->truncate(file, MAX((u64)stat.size, end)); /* a change, whatever the size */
 }
 
 /* Files live in memory: what was written is as safe as it gets. */
 long sys_fsync(long fd) {
-    return fd_get(fd) ? 0 : -EBADF;
+    struct file *file = fd_use(fd);
+    struct linux_stat stat;
+    if (!file)
+        return -EBADF;
+    file->ops->stat(file, &stat);
+    u32 kind = stat.mode & S_IFMT;
+    return kind == S_IFREG || kind == S_IFDIR ? 0 : -EINVAL;
 }
 
 long sys_fdatasync(long fd) {
@@ -165,7 +200,7 @@ long sys_fdatasync(long fd) {
 }
 
 long sys_syncfs(long fd) {
-    return sys_fsync(fd);
+    return fd_use(fd) ? 0 : -EBADF;
 }
 
 long sys_sync(void) {
@@ -174,16 +209,16 @@ long sys_sync(void) {
 
 long sys_flock(long fd, long operation) {
     (void)operation;
-    return sys_fsync(fd);
+    return sys_syncfs(fd);
 }
 
 long sys_fadvise64(long fd, long at, long size, long advice) {
     (void)at, (void)size, (void)advice;
-    return sys_fsync(fd);
+    return sys_syncfs(fd);
 }
 
 long sys_getdents64(long fd, long to, long size) {
-    struct file *file = fd_get(fd);
+    struct file *file = fd_use(fd);
     if (!file)
         return -EBADF;
     return file->ops->entries ? file->ops->entries(file, (void *)to, (u64)size) : -ENOTDIR;
@@ -218,11 +253,50 @@ static long copy_between(long out, long in, s64 *out_at, s64 *in_at, u64 size) {
 }
 
 long sys_sendfile(long out, long in, long at, long size) {
+    const struct file *from = fd_get(in), *to = fd_get(out);
+    if (!from || !readable(from))
+        return -EBADF;
+    long error = at ? may_pread(from) : 0;
+    if (!error && at && *(const s64 *)at < 0)
+        error = -EINVAL;
+    if (error)
+        return error;
+    if (!to || !writable(to))
+        return -EBADF;
+    if (to->flags & O_APPEND)
+        return -EINVAL;
+    if (!size && (from->ops->seek || !to->ops->seek))
+        return 0;
+    if (!from->ops->pread)
+        return -EINVAL;
     return copy_between(out, in, NULL, (s64 *)at, (u64)size);
 }
 
-long sys_copy_file_range(long in, long in_at, long out, long out_at, long size, long flags) {
+static long may_copy(const struct file *in, const struct file *out, long flags) {
+    if (!in || !out)
+        return -EBADF;
     if (flags)
+        return -EINVAL;
+    if (in->ops->entries || out->ops->entries)
+        return -EISDIR;
+    if (!in->ops->truncate || !out->ops->truncate) /* not a regular file */
+        return -EINVAL;
+    return readable(in) && writable(out) && !(out->flags & O_APPEND) ? 0 : -EBADF;
+}
+
+long sys_copy_file_range(long in, long in_at, long out, long out_at, long size, long flags) {
+    const struct file *from = fd_use(in), *to = fd_use(out);
+    struct linux_stat stat = {0};
+    long error = may_copy(from, to, flags);
+    if (error)
+        return error;
+    from->ops->stat(fd_get(in), &stat);
+    s64 start = in_at ? *(const s64 *)in_at : (s64)from->position;
+    s64 to_start = out_at ? *(const s64 *)out_at : (s64)to->position;
+    if (start < 0 || to_start < 0)
+        return -EINVAL;
+    size = start < stat.size ? (long)MIN((u64)size, (u64)(stat.size - start)) : 0;
+    if (from->object == to->object && to_start + size > start && to_start < start + size)
         return -EINVAL;
     return copy_between(out, in, (s64 *)out_at, (s64 *)in_at, (u64)size);
 }

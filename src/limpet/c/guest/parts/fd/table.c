@@ -11,8 +11,8 @@ static void start(void) {
     for (u64 fd = 0; fd < 3; fd++) {
         if (!boot_info.stdio[fd].mode)
             continue; /* closed on the host too */
-        consoles[fd] =
-            (struct file){.ops = &console_ops, .references = 1, .flags = O_RDWR, .extra = fd};
+        consoles[fd] = (struct file){
+            .ops = &console_ops, .references = 1, .flags = O_RDWR | O_LARGEFILE, .extra = fd};
         table[fd] = &consoles[fd];
     }
 }
@@ -23,12 +23,19 @@ struct file *fd_get(long fd) {
     return (u64)fd < FD_MAX ? table[fd] : NULL;
 }
 
+struct file *fd_use(long fd) {
+    struct file *file = fd_get(fd);
+    return file && !(file->flags & O_PATH) ? file : NULL;
+}
+
 bool readable(const struct file *file) {
-    return (file->flags & O_ACCMODE) != O_WRONLY && !(file->flags & O_PATH);
+    u32 access = file->flags & O_ACCMODE;
+    return (access == O_RDONLY || access == O_RDWR) && !(file->flags & O_PATH);
 }
 
 bool writable(const struct file *file) {
-    return (file->flags & O_ACCMODE) != O_RDONLY && !(file->flags & O_PATH);
+    u32 access = file->flags & O_ACCMODE;
+    return (access == O_WRONLY || access == O_RDWR) && !(file->flags & O_PATH);
 }
 
 struct file *file_new(const struct file_ops *ops, u32 flags, void *object) {
@@ -141,7 +148,7 @@ enum {
 /* Locks always succeed: nobody else could hold one. */
 long sys_fcntl(long fd, long command, long argument) {
     struct file *file = fd_get(fd);
-    if (!file)
+    if (!file || (file->flags & O_PATH && (u64)command > F_GETFL && command != F_DUPFD_CLOEXEC))
         return -EBADF;
     switch (command) {
     case F_DUPFD:
@@ -153,8 +160,7 @@ long sys_fcntl(long fd, long command, long argument) {
         close_on_exec[fd] = argument & 1;
         return 0;
     case F_GETFL:
-        return (file->flags & ~(u32)(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC)) |
-               O_LARGEFILE;
+        return file->flags & ~(u32)(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC);
     case F_SETFL:
         file->flags = (file->flags & ~(u32)SETTABLE) | ((u32)argument & SETTABLE);
         return 0;

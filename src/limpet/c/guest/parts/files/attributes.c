@@ -1,6 +1,10 @@
 /* What is known of a file besides its bytes, and changing that. */
 #include "parts/files/node.h"
 
+/* The flags of newer calls; any other is an error. */
+#define AT_FLAGS (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
+#define AT_STAT_FLAGS (AT_FLAGS | 0x6800) /* AT_NO_AUTOMOUNT, AT_STATX_SYNC_TYPE */
+
 /* A node by path, or by descriptor where AT_EMPTY_PATH allows it. */
 static long find(long directory, long path, long flags, struct node **node, struct file **file) {
     *file = NULL;
@@ -9,7 +13,7 @@ static long find(long directory, long path, long flags, struct node **node, stru
             *node = working_directory();
             return 0;
         }
-        *file = fd_get((s32)directory);
+        *file = path ? fd_get((s32)directory) : fd_use((s32)directory);
         if (!*file)
             return -EBADF;
         bool of_tree = (*file)->ops == &regular_ops || (*file)->ops == &directory_ops ||
@@ -24,6 +28,8 @@ static long stat_at(long directory, long path, long flags, struct linux_stat *st
     struct node *node;
     struct file *file;
     *stat = (struct linux_stat){0};
+    if (flags & ~AT_STAT_FLAGS)
+        return -EINVAL;
     long error = find(directory, path, flags, &node, &file);
     if (error)
         return error;
@@ -64,6 +70,8 @@ struct linux_statx {
 _Static_assert(sizeof(struct linux_statx) == 256, "struct statx");
 
 #define STATX_BASIC 0x7ffU
+#define STATX_RESERVED 0x80000000L
+#define AT_STATX_SYNC_TYPE 0x6000L
 
 static struct statx_time long_time(struct linux_timespec time) {
     return (struct statx_time){time.seconds, (u32)time.nanoseconds, 0};
@@ -71,7 +79,8 @@ static struct statx_time long_time(struct linux_timespec time) {
 
 long sys_statx(long directory, long path, long flags, long mask, long to) {
     struct linux_stat stat;
-    (void)mask;
+    if (mask & STATX_RESERVED || (flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE)
+        return -EINVAL;
     long error = stat_at(directory, path, flags, &stat);
     if (error)
         return error;
@@ -99,9 +108,9 @@ long sys_statx(long directory, long path, long flags, long mask, long to) {
  * only what some execute bit marks is executable (access(2)). */
 long sys_faccessat2(long directory, long path, long mode, long flags) {
     struct linux_stat stat;
-    if (mode & ~7)
+    if (mode & ~7 || flags & ~(AT_FLAGS | AT_EACCESS))
         return -EINVAL;
-    long error = stat_at(directory, path, flags & (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH), &stat);
+    long error = stat_at(directory, path, flags & AT_FLAGS, &stat);
     if (error)
         return error;
     bool refuses = mode & 1 && (stat.mode & S_IFMT) == S_IFREG && !(stat.mode & 0111);
@@ -117,13 +126,18 @@ long sys_access(long path, long mode) {
 }
 
 long sys_readlinkat(long directory, long path, long to, long size) {
-    struct node *node;
-    if (size <= 0)
+    struct node *node = NULL;
+    struct file *file;
+    bool itself = !*(const char *)path && (s32)directory != AT_FDCWD; /* a link opened by O_PATH */
+    if ((s32)size <= 0)
         return -EINVAL;
-    long error = walk_to(directory, (const char *)path, false, &node);
+    long error =
+        find(directory, path, AT_SYMLINK_NOFOLLOW | (itself ? AT_EMPTY_PATH : 0), &node, &file);
     if (error)
         return error;
-    return is_link(node) ? content_read(node, (void *)to, (u64)size, 0) : -EINVAL;
+    if (!node || !is_link(node))
+        return itself ? -ENOENT : -EINVAL;
+    return content_read(node, (void *)to, (u64)size, 0);
 }
 
 long sys_readlink(long path, long to, long size) {
@@ -146,15 +160,20 @@ long sys_chmod(long path, long mode) {
     return sys_fchmodat(AT_FDCWD, path, mode);
 }
 
-static long by_descriptor(long fd, struct node **node) {
-    struct file *file;
-    return find(fd, 0, AT_EMPTY_PATH, node, &file);
+/* The mode, owner and times of a pipe do not change; what is no file at all has none. */
+static long without_node(struct file *file) {
+    struct linux_stat stat;
+    file->ops->stat(file, &stat);
+    return stat.mode & S_IFMT ? 0 : -EOPNOTSUPP;
 }
 
 long sys_fchmod(long fd, long mode) {
     struct node *node = NULL;
-    long error = by_descriptor(fd, &node);
-    return error || !node ? error : change_mode(node, mode);
+    struct file *file;
+    long error = fd < 0 ? -EBADF : find(fd, 0, AT_EMPTY_PATH, &node, &file);
+    if (error)
+        return error;
+    return node ? change_mode(node, mode) : without_node(file);
 }
 
 static long change_owner(struct node *node, long user, long group) {
@@ -171,8 +190,12 @@ static long change_owner(struct node *node, long user, long group) {
 long sys_fchownat(long directory, long path, long user, long group, long flags) {
     struct node *node = NULL;
     struct file *file;
+    if (flags & ~AT_FLAGS)
+        return -EINVAL;
     long error = find(directory, path, flags, &node, &file);
-    return error || !node ? error : change_owner(node, user, group);
+    if (error)
+        return error;
+    return node ? change_owner(node, user, group) : without_node(file);
 }
 
 long sys_chown(long path, long user, long group) {
@@ -184,41 +207,46 @@ long sys_lchown(long path, long user, long group) {
 }
 
 long sys_fchown(long fd, long user, long group) {
-    return sys_fchownat(fd, 0, user, group, AT_EMPTY_PATH);
+    return fd < 0 ? -EBADF : sys_fchownat(fd, 0, user, group, AT_EMPTY_PATH);
 }
 
 #define UTIME_NOW 0x3fffffffL
 #define UTIME_OMIT 0x3ffffffeL
 
-static long set_time(s64 *to, const struct linux_timespec *time) {
-    if (time->nanoseconds == UTIME_OMIT)
-        return 0;
-    if (time->nanoseconds == UTIME_NOW) {
+static bool is_time(const struct linux_timespec *time) {
+    return time->nanoseconds == UTIME_OMIT || time->nanoseconds == UTIME_NOW ||
+           (u64)time->nanoseconds < NANOSECONDS;
+}
+
+static void set_time(s64 *to, const struct linux_timespec *time) {
+    if (time->nanoseconds == UTIME_NOW)
         *to = (s64)file_time();
-        return 0;
-    }
-    if (time->nanoseconds < 0 || time->nanoseconds >= NANOSECONDS)
-        return -EINVAL;
-    *to = time->seconds * NANOSECONDS + time->nanoseconds;
-    return 0;
+    else if (time->nanoseconds != UTIME_OMIT)
+        *to = time->seconds * NANOSECONDS + time->nanoseconds;
 }
 
-static long set_times(struct node *node, const struct linux_timespec *times) {
+long sys_utimensat(long directory, long path, long given, long flags) {
     static const struct linux_timespec now[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
-    times = times ? times : now;
-    long error = set_time(&node->accessed, &times[0]);
-    if (!error)
-        error = set_time(&node->modified, &times[1]);
-    if (!error)
-        node->changed = (s64)file_time();
-    return error;
-}
-
-long sys_utimensat(long directory, long path, long times, long flags) {
+    const struct linux_timespec *times = given ? (const struct linux_timespec *)given : now;
     struct node *node = NULL;
     struct file *file;
+    if (times[0].nanoseconds == UTIME_OMIT && times[1].nanoseconds == UTIME_OMIT)
+        return 0; /* Linux does not even look at the path */
+    if (flags & ~AT_FLAGS || (!path && flags))
+        return -EINVAL;
+    if (!path && (s32)directory == AT_FDCWD)
+        return -EFAULT;
     long error = find(directory, path, path ? flags : AT_EMPTY_PATH, &node, &file);
-    return error || !node ? error : set_times(node, (const struct linux_timespec *)times);
+    if (error)
+        return error;
+    if (!is_time(&times[0]) || !is_time(&times[1]))
+        return -EINVAL;
+    if (!node)
+        return without_node(file);
+    set_time(&node->accessed, &times[0]);
+    set_time(&node->modified, &times[1]);
+    node->changed = (s64)file_time();
+    return 0;
 }
 
 static long set_microseconds(long directory, long path, long times) {
@@ -258,78 +286,4 @@ long sys_truncate(long path, long size) {
     if (!error)
         touch_modified(node);
     return error;
-}
-
-struct linux_statfs {
-    u64 type, block, blocks, blocks_free, blocks_available, files, files_free, id, name_length,
-        fragment, flags, spare[4];
-};
-
-#define TMPFS_MAGIC 0x01021994
-
-static void fill_statfs(long to) {
-    u64 free = pages_free_count();
-    *(struct linux_statfs *)to = (struct linux_statfs){
-        .type = TMPFS_MAGIC,
-        .block = PAGE,
-        .fragment = PAGE,
-        .blocks = (guest_info.arena_hi - guest_info.arena_lo + guest_info.tree_size) / PAGE,
-        .blocks_free = free,
-        .blocks_available = free,
-        .files = packed_inode_count() + free,
-        .files_free = free,
-        .name_length = NAME_MAX,
-    };
-}
-
-long sys_statfs(long path, long to) {
-    struct node *node;
-    long error = walk_to(AT_FDCWD, (const char *)path, true, &node);
-    if (!error)
-        fill_statfs(to);
-    return error;
-}
-
-long sys_fstatfs(long fd, long to) {
-    if (!fd_get(fd))
-        return -EBADF;
-    fill_statfs(to);
-    return 0;
-}
-
-/* Extended attributes do not exist here. */
-static long no_attribute(long path) {
-    struct node *node;
-    long error = walk_to(AT_FDCWD, (const char *)path, true, &node);
-    return error ? error : -EOPNOTSUPP;
-}
-
-long sys_getxattr(long path, long name, long to, long size) {
-    (void)name, (void)to, (void)size;
-    return no_attribute(path);
-}
-
-long sys_lgetxattr(long path, long name, long to, long size) {
-    (void)name, (void)to, (void)size;
-    return no_attribute(path);
-}
-
-long sys_fgetxattr(long fd, long name, long to, long size) {
-    (void)name, (void)to, (void)size;
-    return fd_get(fd) ? -EOPNOTSUPP : -EBADF;
-}
-
-long sys_listxattr(long path, long to, long size) {
-    (void)to, (void)size;
-    return no_attribute(path);
-}
-
-long sys_llistxattr(long path, long to, long size) {
-    (void)to, (void)size;
-    return no_attribute(path);
-}
-
-long sys_flistxattr(long fd, long to, long size) {
-    (void)to, (void)size;
-    return fd_get(fd) ? -EOPNOTSUPP : -EBADF;
 }

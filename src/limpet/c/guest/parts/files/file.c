@@ -21,7 +21,7 @@ long node_stat(const struct node *node, struct linux_stat *to) {
     *to = (struct linux_stat){
         .dev = TREE_DEVICE,
         .ino = node->ino,
-        .nlink = node->links,
+        .nlink = node_links(node),
         .mode = node->mode,
         .uid = node->uid,
         .gid = node->gid,
@@ -155,6 +155,8 @@ static long directory_entries(struct file *file, void *to, u64 size) {
     u8 *at = to;
     u64 left = size;
     bool fits = true;
+    if (!node->links)
+        return -ENOENT; /* it was removed */
     directory_load(node);
     if (file->position < 1 && (fits = emit(&at, &left, node, 1, ".", 1)))
         file->position = 1;

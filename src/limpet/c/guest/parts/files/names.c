@@ -3,9 +3,13 @@
 
 u32 masked(long mode);
 
-static bool is_dot(const struct walked *walked) {
-    return walked->name[0] == '.' &&
-           (walked->length == 1 || (walked->length == 2 && walked->name[1] == '.'));
+/* The directory and the name of a path; the name's node, where there is one. */
+static long walk_to_name(long directory, long path, struct walked *walked) {
+    return walk(directory, (const char *)path, LAST_NAME, walked);
+}
+
+static long missing(const struct walked *walked) {
+    return walked->length > NAME_MAX ? -ENAMETOOLONG : -ENOENT;
 }
 
 static long add_new(struct walked *walked, struct node *node) {
@@ -17,18 +21,20 @@ static long add_new(struct walked *walked, struct node *node) {
     return error;
 }
 
-static long walk_to_new(long directory, long path, struct walked *walked) {
-    long error = walk(directory, (const char *)path, false, walked);
+static long walk_to_new(long directory, long path, bool as_directory, struct walked *walked) {
+    long error = walk_to_name(directory, path, walked);
     if (error)
         return error;
     if (walked->node)
         return -EEXIST;
+    if (walked->length > NAME_MAX || (walked->directory_only && !as_directory))
+        return missing(walked);
     return walked->parent->links ? 0 : -ENOENT;
 }
 
 long sys_mkdirat(long directory, long path, long mode) {
     struct walked walked;
-    long error = walk_to_new(directory, path, &walked);
+    long error = walk_to_new(directory, path, true, &walked);
     if (error)
         return error;
     return add_new(&walked, node_new(S_IFDIR | (masked(mode) & 01777)));
@@ -45,7 +51,7 @@ long sys_symlinkat(long target, long directory, long path) {
         return -ENOENT;
     if (length >= PATH_MAX)
         return -ENAMETOOLONG;
-    long error = walk_to_new(directory, path, &walked);
+    long error = walk_to_new(directory, path, false, &walked);
     if (error)
         return error;
     struct node *node = node_new(S_IFLNK | 0777);
@@ -54,7 +60,7 @@ long sys_symlinkat(long target, long directory, long path) {
         heap_free(node);
         return -ENOSPC;
     }
-    return walked.directory_only ? -ENOENT : add_new(&walked, node);
+    return add_new(&walked, node);
 }
 
 long sys_symlink(long target, long path) {
@@ -67,7 +73,7 @@ long sys_mknodat(long directory, long path, long mode, long device) {
     u32 kind = (u32)mode & S_IFMT;
     if (kind && kind != S_IFREG)
         return -EPERM;
-    long error = walk_to_new(directory, path, &walked);
+    long error = walk_to_new(directory, path, false, &walked);
     return error ? error : add_new(&walked, node_new(S_IFREG | masked(mode)));
 }
 
@@ -78,21 +84,29 @@ long sys_mknod(long path, long mode, long device) {
 long sys_linkat(long from, long old, long to, long path, long flags) {
     struct walked walked;
     struct node *node;
-    struct file *file = fd_get(from);
-    long error;
+    const struct file *file = NULL;
+    long error = 0;
+    if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
+        return -EINVAL;
     if (flags & AT_EMPTY_PATH && !*(const char *)old) {
-        if (!file)
+        file = fd_get(from);
+        if (!file && (s32)from != AT_FDCWD)
             return -EBADF;
-        node = file->object, error = file->ops == &regular_ops ? 0 : -EPERM;
+        bool of_tree = !file || file->ops == &regular_ops || file->ops == &directory_ops;
+        node = !of_tree ? NULL : file ? file->object : working_directory();
     } else {
         error = walk_to(from, (const char *)old, flags & AT_SYMLINK_FOLLOW, &node);
     }
     if (!error)
-        error = walk_to_new(to, path, &walked);
+        error = walk_to_new(to, path, false, &walked);
     if (error)
         return error;
+    if (!node)
+        return -EXDEV;
     if (is_directory(node))
         return -EPERM;
+    if (!node->links && !(file && (file->flags & O_TMPFILE) == O_TMPFILE))
+        return -ENOENT;
     error = directory_add(walked.parent, walked.name, walked.length, node);
     if (!error) {
         touch_modified(walked.parent);
@@ -122,17 +136,15 @@ static long remove_name(struct walked *walked) {
 
 static long remove_directory(long directory, long path) {
     struct walked walked;
-    long error = walk(directory, (const char *)path, false, &walked);
+    long error = walk_to_name(directory, path, &walked);
     if (error)
         return error;
     if (!walked.node)
-        return -ENOENT;
-    if (walked.node == tree_root())
-        return -EBUSY;
+        return missing(&walked);
+    if (is_dot(&walked))
+        return walked.length == 2 ? -ENOTEMPTY : walked.node == tree_root() ? -EBUSY : -EINVAL;
     if (!is_directory(walked.node))
         return -ENOTDIR;
-    if (is_dot(&walked))
-        return walked.length == 1 ? -EINVAL : -ENOTEMPTY;
     return empty(walked.node) ? remove_name(&walked) : -ENOTEMPTY;
 }
 
@@ -142,12 +154,14 @@ long sys_unlinkat(long directory, long path, long flags) {
         return -EINVAL;
     if (flags & AT_REMOVEDIR)
         return remove_directory(directory, path);
-    long error = walk(directory, (const char *)path, false, &walked);
+    long error = walk_to_name(directory, path, &walked);
     if (error)
         return error;
     if (!walked.node)
-        return -ENOENT;
-    return is_directory(walked.node) ? -EISDIR : remove_name(&walked);
+        return missing(&walked);
+    if (is_directory(walked.node))
+        return -EISDIR;
+    return walked.directory_only ? -ENOTDIR : remove_name(&walked);
 }
 
 long sys_unlink(long path) {
@@ -178,12 +192,15 @@ enum { RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2 };
 static long exchange(struct walked *from, struct walked *to) {
     struct entry *a = directory_find(from->parent, from->name, from->length);
     struct entry *b = directory_find(to->parent, to->name, to->length);
-    if (is_directory(a->node) != is_directory(b->node))
-        return -EINVAL; /* link counts of the parents would change; nobody needs it */
     struct node *node = a->node;
     a->node = b->node, b->node = node;
-    if (is_directory(node))
-        a->node->parent = from->parent, b->node->parent = to->parent;
+    if (is_directory(a->node))
+        to->parent->links--, from->parent->links++, directory_adopt(from->parent, a->node);
+    if (is_directory(b->node))
+        from->parent->links--, to->parent->links++, directory_adopt(to->parent, b->node);
+    touch_modified(from->parent);
+    touch_modified(to->parent);
+    a->node->changed = b->node->changed = to->parent->changed;
     return 0;
 }
 
@@ -197,8 +214,6 @@ static long move_name(struct walked *from, struct walked *to) {
            memcmp(old->name, from->name, from->length))
         old = old->next; /* the older of two equal names comes first */
     directory_remove(from->parent, old);
-    if (is_directory(node))
-        node->parent = to->parent;
     touch_modified(from->parent);
     touch_modified(to->parent);
     node->changed = to->parent->changed;
@@ -209,25 +224,36 @@ long sys_renameat2(long from_directory, long old, long to_directory, long path, 
     struct walked from, to;
     if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) || flags == 3)
         return -EINVAL;
-    long error = walk(from_directory, (const char *)old, false, &from);
-    if (!error && !from.node)
-        error = -ENOENT;
+    long error = walk_to_name(from_directory, old, &from);
     if (!error)
-        error = walk(to_directory, (const char *)path, false, &to);
+        error = walk_to_name(to_directory, path, &to);
     if (error)
         return error;
-    if (is_dot(&from) || is_dot(&to) || from.node == tree_root() || to.node == tree_root())
+    if (is_dot(&from))
         return -EBUSY;
-    if (to.directory_only && !to.node && !is_directory(from.node))
+    if (is_dot(&to))
+        return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
+    if (!from.node)
+        return missing(&from);
+    if (to.node && flags & RENAME_NOREPLACE)
+        return -EEXIST;
+    if (!to.node && (to.length > NAME_MAX || flags & RENAME_EXCHANGE))
+        return missing(&to);
+    if (flags & RENAME_EXCHANGE && to.directory_only && !is_directory(to.node))
+        return -ENOTDIR;
+    bool slash = from.directory_only || (to.directory_only && !(flags & RENAME_EXCHANGE));
+    if (slash && !is_directory(from.node))
         return -ENOTDIR;
     if (is_directory(from.node) && within(to.parent, from.node))
         return -EINVAL;
-    if (flags & RENAME_EXCHANGE)
-        return to.node ? exchange(&from, &to) : -ENOENT;
-    if (to.node && flags & RENAME_NOREPLACE)
-        return -EEXIST;
+    if (to.node && is_directory(to.node) && within(from.parent, to.node))
+        return flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
+    if (!from.parent->links || !to.parent->links)
+        return -ENOENT;
     if (to.node == from.node)
         return 0;
+    if (flags & RENAME_EXCHANGE)
+        return exchange(&from, &to);
     if (to.node) {
         error = may_replace(from.node, to.node);
         if (error)

@@ -23,7 +23,7 @@ enum device { NOT_A_DEVICE, DEVICE_NULL, DEVICE_ZERO, DEVICE_FULL, DEVICE_RANDOM
 
 struct node {
     u32 mode, uid, gid, links;
-    u32 ino, references; /* open files and working directories */
+    u32 ino, references; /* open files, working directories, and those whose parent it is */
     enum device device;
     u64 size;
     s64 accessed, modified, changed;  /* nanoseconds since 1970 */
@@ -44,10 +44,12 @@ struct node *node_new(u32 mode);
 void node_release(struct node *node); /* frees it when nothing names or uses it */
 struct entry *directory_find(struct node *directory, const char *name, u64 length);
 long directory_add(struct node *directory, const char *name, u64 length, struct node *node);
+void directory_adopt(struct node *directory, struct node *node); /* ".." of node leads there */
 void directory_remove(struct node *directory, struct entry *entry);
 void directory_load(struct node *directory);
 const u8 *packed_bytes(const struct node *node);
 u64 packed_inode_count(void);
+u32 node_links(const struct node *node); /* as stat tells it */
 
 /* content.c */
 long content_read(struct node *node, void *to, u64 size, u64 at);
@@ -65,7 +67,11 @@ struct walked {
     char buffer[2][PATH_MAX];
 };
 
-long walk(long directory, const char *path, bool follow, struct walked *out);
+/* The last name of a path: its link is followed, or stays what is found (unless a slash
+ * comes after it), or the name alone counts and may be too long to exist. */
+enum last { LAST_FOLLOWED, LAST_KEPT, LAST_NAME };
+
+long walk(long directory, const char *path, enum last last, struct walked *out);
 long walk_to(long directory, const char *path, bool follow, struct node **node);
 struct node *working_directory(void);
 
@@ -73,6 +79,11 @@ struct node *working_directory(void);
 extern const struct file_ops regular_ops, directory_ops, device_ops;
 long node_stat(const struct node *node, struct linux_stat *to);
 void touch_modified(struct node *node);
+
+static inline bool is_dot(const struct walked *walked) {
+    return walked->name[0] == '.' &&
+           (walked->length == 1 || (walked->length == 2 && walked->name[1] == '.'));
+}
 
 static inline bool is_directory(const struct node *node) {
     return (node->mode & S_IFMT) == S_IFDIR;

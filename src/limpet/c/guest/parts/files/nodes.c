@@ -49,6 +49,15 @@ static struct node *unpack(u64 index) {
     return node;
 }
 
+/* A directory counts those in it, read in yet or not. */
+u32 node_links(const struct node *node) {
+    u32 links = node->links;
+    const struct tree_record *from = is_directory(node) ? node->packed : NULL;
+    for (u64 i = 0; from && i < from->size; i++)
+        links += (record(from->data + i)->mode & S_IFMT) == S_IFDIR;
+    return links;
+}
+
 void directory_load(struct node *directory) {
     const struct tree_record *from = directory->packed;
     if (!from)
@@ -158,10 +167,21 @@ long directory_add(struct node *directory, const char *name, u64 length, struct 
     directory->last = entry;
     node->links += is_directory(node) ? 2 : 1;
     if (is_directory(node)) {
-        node->parent = directory;
+        directory_adopt(directory, node);
         directory->links++;
     }
     return 0;
+}
+
+/* A removed directory keeps its parent: ".." goes on leading there. */
+void directory_adopt(struct node *directory, struct node *node) {
+    struct node *before = node->parent;
+    directory->references++;
+    node->parent = directory;
+    if (before) {
+        before->references--;
+        node_release(before);
+    }
 }
 
 void directory_remove(struct node *directory, struct entry *entry) {
@@ -186,6 +206,10 @@ void node_release(struct node *node) {
     if (node->links || node->references || node == root)
         return;
     content_free(node);
+    if (node->parent) {
+        node->parent->references--;
+        node_release(node->parent);
+    }
     if (node->packed && linked && linked[node->packed->inode] == node)
         linked[node->packed->inode] = NULL;
     heap_free(node);

@@ -45,8 +45,6 @@ static long open_descriptor(const char *path, bool on_exec) {
 }
 
 static long create(struct walked *walked, long mode) {
-    if (walked->directory_only)
-        return -EISDIR;
     if (!walked->parent->links)
         return -ENOENT;
     struct node *node = node_new(S_IFREG | masked(mode));
@@ -64,11 +62,11 @@ static long create(struct walked *walked, long mode) {
 
 static long check(const struct node *node, long flags) {
     bool writes = (flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC;
-    if (is_link(node))
-        return flags & O_PATH ? 0 : -ELOOP;
     if (flags & O_DIRECTORY && !is_directory(node))
         return -ENOTDIR;
-    if (is_directory(node) && (writes || flags & O_CREAT))
+    if (is_link(node))
+        return flags & O_PATH ? 0 : -ELOOP;
+    if (is_directory(node) && (writes || flags & O_CREAT) && !(flags & O_PATH))
         return -EISDIR;
     return 0;
 }
@@ -84,7 +82,8 @@ static long open_node(struct node *node, long flags) {
         console->references++;
         return fd_install(console, 0, flags & O_CLOEXEC);
     }
-    struct file *file = file_new(ops, (u32)flags & ~(u32)O_CLOEXEC, node);
+    u32 kept = (u32)flags & ~(u32)O_CLOEXEC;
+    struct file *file = file_new(ops, flags & O_PATH ? kept : kept | O_LARGEFILE, node);
     if (!file)
         return -ENOMEM;
     node->references++;
@@ -97,24 +96,39 @@ static long open_node(struct node *node, long flags) {
 
 static long open_unnamed(long directory, const char *path, long flags, long mode) {
     struct node *parent;
-    long error = walk_to(directory, path, true, &parent);
+    long error = walk_to(directory, path, !(flags & O_NOFOLLOW), &parent);
     if (error)
         return error;
     if (!is_directory(parent))
         return -ENOTDIR;
     struct node *node = node_new(S_IFREG | masked(mode));
-    return node ? open_node(node, flags & ~O_TMPFILE) : -ENOSPC;
+    return node ? open_node(node, flags) : -ENOSPC;
+}
+
+static bool ends_in_slash(const char *path) {
+    return *path && path[strlen(path) - 1] == '/';
 }
 
 long sys_openat(long directory, long path, long flags, long mode) {
     struct walked walked;
+    if (flags & O_PATH)
+        flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    if (flags & O_CREAT && flags & O_DIRECTORY)
+        return -EINVAL;
+    if (flags & O_TMPFILE & ~O_DIRECTORY && (!(flags & O_DIRECTORY) || !(flags & O_ACCMODE)))
+        return -EINVAL;
     long fd = open_descriptor((const char *)path, flags & O_CLOEXEC);
     if (fd != -ENOSYS)
         return fd;
     if ((flags & O_TMPFILE) == O_TMPFILE)
         return open_unnamed(directory, (const char *)path, flags, mode);
+    if (flags & O_CREAT && ends_in_slash((const char *)path)) {
+        long error = walk(directory, (const char *)path, LAST_NAME, &walked);
+        if (error || !is_dot(&walked))
+            return error ? error : -EISDIR;
+    }
     bool follow = !(flags & O_NOFOLLOW) && !(flags & O_CREAT && flags & O_EXCL);
-    long error = walk(directory, (const char *)path, follow, &walked);
+    long error = walk(directory, (const char *)path, follow ? LAST_FOLLOWED : LAST_KEPT, &walked);
     if (error)
         return error;
     if (walked.node && flags & O_CREAT && flags & O_EXCL)

@@ -59,7 +59,7 @@ static long splice(struct node *link, const char *rest, int links, struct walked
     return 0;
 }
 
-long walk(long directory, const char *path, bool follow, struct walked *out) {
+long walk(long directory, const char *path, enum last last, struct walked *out) {
     struct node *at;
     int links = 0;
     if (strlen(path) >= PATH_MAX)
@@ -77,17 +77,19 @@ long walk(long directory, const char *path, bool follow, struct walked *out) {
             return 0;
         if (!is_directory(at))
             return -ENOTDIR;
-        if (length > NAME_MAX)
-            return -ENAMETOOLONG;
-        struct node *next = step(at, path, length, out);
-        const char *rest = path + length;
-        bool last = !rest[component(rest)] && !*rest;
-        const char *more = rest;
+        const char *rest = path + length, *more = rest;
         while (*more == '/')
             more++;
-        bool final = last || !*more;
+        bool final = !*more;
+        if (length > NAME_MAX && !(final && last == LAST_NAME))
+            return -ENAMETOOLONG;
+        struct node *next = step(at, path, length, out);
         out->directory_only = final && *rest == '/';
-        if (next && is_link(next) && (!final || follow || out->directory_only)) {
+        if (final && last == LAST_NAME) {
+            out->node = next;
+            return 0;
+        }
+        if (next && is_link(next) && (!final || last == LAST_FOLLOWED || out->directory_only)) {
             if (++links > MOST_LINKS)
                 return -ELOOP;
             struct node *base = at;
@@ -112,7 +114,7 @@ long walk(long directory, const char *path, bool follow, struct walked *out) {
 
 long walk_to(long directory, const char *path, bool follow, struct node **node) {
     struct walked walked;
-    long error = walk(directory, path, follow, &walked);
+    long error = walk(directory, path, follow ? LAST_FOLLOWED : LAST_KEPT, &walked);
     if (!error && !walked.node)
         error = -ENOENT;
     *node = walked.node;

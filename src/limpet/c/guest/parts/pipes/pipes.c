@@ -17,6 +17,7 @@ struct pipe {
 struct end {
     struct pipe *in, *out;
     u32 mode;
+    struct linux_timespec made;
 };
 
 static struct pipe *pipe_new(void) {
@@ -81,19 +82,25 @@ static long end_write(struct file *file, const void *from, u64 size) {
 }
 
 static long end_stat(struct file *file, struct linux_stat *to) {
-    u32 mode = ((struct end *)file->object)->mode;
-    *to = (struct linux_stat){
-        .dev = 2, .ino = (u64)file->object, .nlink = 1, .mode = mode, .blksize = PAGE};
+    const struct end *end = file->object;
+    *to = (struct linux_stat){.dev = 2,
+                              .ino = (u64)(end->in ? end->in : end->out),
+                              .nlink = 1,
+                              .mode = end->mode,
+                              .blksize = PAGE,
+                              .atime = end->made,
+                              .mtime = end->made,
+                              .ctime = end->made};
     return 0;
 }
 
 enum { FIONREAD = 0x541b };
 
 static long end_ioctl(struct file *file, u64 request, u64 argument) {
-    struct pipe *pipe = ((struct end *)file->object)->in;
+    const struct end *end = file->object;
     if (request != FIONREAD)
         return -ENOTTY;
-    *(s32 *)argument = pipe ? (s32)pipe->used : 0;
+    *(s32 *)argument = (s32)(end->in ? end->in : end->out)->used;
     return 0;
 }
 
@@ -105,7 +112,8 @@ static u32 end_poll(struct file *file) {
     if (end->in && !end->in->writers && end->out)
         ready |= POLLIN; /* the end of a stream can be read */
     if (end->out)
-        ready |= !end->out->readers ? (u32)POLLERR : end->out->used < CAPACITY ? (u32)POLLOUT : 0U;
+        ready |= (end->out->used + PAGE <= CAPACITY ? (u32)POLLOUT : 0U) |
+                 (end->out->readers ? 0U : (u32)POLLERR);
     return ready;
 }
 
@@ -138,7 +146,9 @@ static long open_end(struct pipe *in, struct pipe *out, u32 mode, long flags) {
         heap_free(end);
         return -ENOMEM;
     }
+    u64 now = file_time();
     *end = (struct end){.in = in, .out = out, .mode = mode};
+    end->made = (struct linux_timespec){(s64)(now / NANOSECONDS), (s64)(now % NANOSECONDS)};
     if (in)
         in->readers++;
     if (out)
@@ -206,7 +216,7 @@ static long event_read(struct file *file, void *to, u64 size) {
 }
 
 static long event_write(struct file *file, const void *from, u64 size) {
-    u64 value = size < 8 ? ~0UL : *(const u64 *)from;
+    u64 value = size != 8 ? ~0UL : *(const u64 *)from;
     if (value == ~0UL)
         return -EINVAL;
     if (file->extra > ~1UL - value)
@@ -220,13 +230,21 @@ static u32 event_poll(struct file *file) {
 }
 
 static long event_stat(struct file *file, struct linux_stat *to) {
-    *to =
-        (struct linux_stat){.dev = 3, .ino = (u64)file, .nlink = 1, .mode = 0600, .blksize = PAGE};
+    (void)file;
+    *to = (struct linux_stat){.dev = 3, .ino = 1, .nlink = 1, .mode = 0600, .blksize = PAGE};
     return 0;
 }
 
-static const struct file_ops event_ops = {
-    .read = event_read, .write = event_write, .stat = event_stat, .poll = event_poll};
+static long event_seek(struct file *file, long offset, int whence) {
+    (void)file, (void)offset, (void)whence;
+    return 0;
+}
+
+static const struct file_ops event_ops = {.read = event_read,
+                                          .write = event_write,
+                                          .seek = event_seek,
+                                          .stat = event_stat,
+                                          .poll = event_poll};
 
 long sys_eventfd2(long value, long flags) {
     if (flags & ~(O_CLOEXEC | O_NONBLOCK | EFD_SEMAPHORE))

@@ -32,7 +32,7 @@ static long scan(struct pollfd *fds, u64 count, bool *input) {
     long ready = 0;
     *input = false;
     for (u64 i = 0; i < count; i++) {
-        struct file *file = fd_get(fds[i].fd);
+        struct file *file = fd_use(fds[i].fd);
         u32 events = (u32)fds[i].events;
         fds[i].ready = 0;
         if (fds[i].fd < 0)
@@ -200,7 +200,7 @@ static struct interest *interest_in(struct interests *list, s32 fd) {
 long sys_epoll_ctl(long epoll, long operation, long fd, long event) {
     struct file *file = fd_get(epoll);
     struct epoll_event wanted = {0};
-    if (!file || !fd_get(fd))
+    if (!file || !fd_use(fd))
         return -EBADF;
     if (file->ops != &epoll_ops || fd_get(fd) == file)
         return -EINVAL;

@@ -1,0 +1,130 @@
+"""Unikernels beside Solo5's tenders, where a built Solo5 is named by the variable SOLO5.
+
+The guests are the tests' own and run unchanged under both.  Without SOLO5 only the rows against a
+plain ``pread`` remain.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+import limpet
+from bench.rows import HERE, Row, backends, program
+
+sys.path.insert(0, str(HERE.parent / "tests"))
+import network
+import unikernels
+
+TURNS = 5
+DISK_MIB = 256
+
+
+class _Guests:
+    """One ABI's guests, ours and Solo5's way of starting them."""
+
+    def __init__(self, target: str, folder: Path) -> None:
+        self.target = target
+        self.plain = unikernels.build(folder, target)
+        self.devices = unikernels.build(folder, target, devices=True)
+        self.bundles = {guest: self.bundle(guest) for guest in (self.plain, self.devices)}
+        tender = Path(os.environ.get("SOLO5", "/nonexistent"), "tenders", target)
+        self.tender = tender / f"solo5-{target}"
+
+    def bundle(self, guest: Path) -> Path:
+        path = guest.with_suffix(f".{self.target}.bundle")
+        limpet.build(limpet.plan(limpet.load(guest))).write(path)
+        return path
+
+    def ours(self, guest: Path, *words: str) -> list[str | Path]:
+        return [self.bundles[guest], *words]
+
+    def theirs(self, guest: Path, *words: str) -> list[str | Path]:
+        options = [word for word in words if word.startswith("--")]
+        return [self.tender, *options, guest, *words[len(options) :]]
+
+
+def _start(guests: _Guests, spawn: Path, folder: Path) -> Row:
+    """Solo5's own hello, spawn to exit."""
+    name = f"test_hello.{guests.target}"
+    hello = folder / name
+    hello.write_bytes(Path(os.environ["SOLO5"], "tests", "test_hello", name).read_bytes())
+    guests.bundles[hello] = guests.bundle(hello)
+    words = "Hello_Solo5"
+    argv = [*guests.ours(hello, words), "--", *guests.theirs(hello, words)]
+    done = subprocess.run([spawn, *argv], capture_output=True, text=True, check=True)
+    mine, theirs = map(float, done.stdout.split())
+    most = {"spt": 0.5, "hvt": 0.34}[guests.target]
+    return Row(f"{guests.target} hello beside its tender", mine, theirs, most, "us")
+
+
+def _number(argv: list[str | Path]) -> float:
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def _block(guests: _Guests, tap: network.Tap, folder: Path) -> list[Row]:
+    disk = folder / "disk"
+    disk.write_bytes(os.urandom(1 << 20) * DISK_MIB)  # more than caches hold
+    plain = program("pread", folder)
+    found = []
+    for how, size in (("random", 4096), ("sequential", 32768)):
+        words = [f"--block:storage={disk}", f"--block-sector-size:storage={size}"]
+        words += [f"--net:service={tap.name}", how]
+        commands = {"ours": guests.ours(guests.devices, *words)}
+        if guests.tender.exists():
+            commands["theirs"] = guests.theirs(guests.devices, *words)
+        commands["pread"] = [plain, how, disk, str(size)]
+        best = {name: min(_number(c) for _ in range(TURNS)) for name, c in commands.items()}
+        name = f"{guests.target} block, {how} {size >> 10} KiB"
+        if "theirs" in best:
+            found.append(Row(f"{name} beside its tender", best["ours"], best["theirs"], 1, "ns"))
+        if guests.target == "spt":
+            found.append(Row(f"{name} beside pread", best["ours"], best["pread"], 1 / 0.9, "ns"))
+    return found
+
+
+def _exchange(argv: list[str | Path], frames: list[str | Path]) -> float:
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as guest:
+        assert guest.stdout
+        guest.stdout.readline()
+        took = _number(frames)
+        guest.wait(10)
+    return took
+
+
+def _network(guests: _Guests, tap: network.Tap, folder: Path) -> list[Row]:
+    disk = folder / "disk"
+    words = [f"--block:storage={disk}", f"--net:service={tap.name}", "echo"]
+    sender = program("frames", folder)
+    found = []
+    for name, count, size, window in (("requests", 3000, 64, 1), ("bulk", 20000, 1514, 32)):
+        frames: list[str | Path] = [sender, tap.name, str(count), str(size), str(window)]
+        pairs = [
+            (
+                _exchange(guests.ours(guests.devices, *words), frames),
+                _exchange(guests.theirs(guests.devices, *words), frames),
+            )
+            for _ in range(TURNS)
+        ]
+        mine, theirs = (median(column) for column in zip(*pairs, strict=True))
+        found.append(Row(f"{guests.target} network, {name}", mine, theirs, 1, "ns"))
+    return found
+
+
+def rows(folder: Path) -> list[Row]:
+    """Start, block devices and networks of both ABIs."""
+    found = []
+    spawn = program("spawn", folder)
+    for target in ("spt", "hvt") if "kvm" in backends() else ("spt",):
+        guests = _Guests(target, folder)
+        if not guests.tender.exists():
+            print(f"*** SOLO5 names no built Solo5: no rows beside solo5-{target} ***")
+        with network.tap() as tap:
+            found += [_start(guests, spawn, folder)] if guests.tender.exists() else []
+            found += _block(guests, tap, folder)
+            found += _network(guests, tap, folder) if guests.tender.exists() else []
+    return found

@@ -1,0 +1,129 @@
+"""Rootless networks: ``--net NAME=user`` joins a guest to the host's sockets by way of passt.
+
+passt speaks Ethernet over a stream socket, each frame behind its length in four bytes; a guest
+reads and writes one frame at a time.  A relay between the two keeps the frames apart and ends
+with the guest.  The guest's address is 10.0.2.15/24, its gateway 10.0.2.2, also told by DHCP.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shutil
+import socket
+import subprocess
+from collections.abc import Sequence
+from typing import NoReturn
+
+from limpet.errors import HostError, PlanError
+
+ADDRESS, GATEWAY, NETMASK, MTU = "10.0.2.15", "10.0.2.2", "24", "1500"
+_FRAME = 65536
+_PORT = re.compile(r"(\d{1,5}):(\d{1,5})(?:/(tcp|udp))?")
+
+
+def start(ports: Sequence[str]) -> int:
+    """Start passt and the relay; the descriptor of the guest's end, to be inherited.
+
+    Args:
+        ports: ``HOST:GUEST`` or ``HOST:GUEST/udp``, to forward.
+
+    Raises:
+        PlanError: a port is none.
+        HostError: passt is missing or does not start.
+    """
+    program = shutil.which("passt")
+    if program is None:
+        raise HostError(
+            "a network of kind user needs passt, which is not installed",
+            hint="apt-get install passt, or attach --net NAME=tap:INTERFACE",
+        )
+    forward = [word for port in ports for word in _forward(port)]
+    guest, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    told, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        if os.fork() == 0:  # once more, so that the guest never has a child to wait for
+            guest.close()
+            os.close(told)
+            _serve(program, forward, ours, tell)
+        os._exit(0)
+    os.waitpid(child, 0)
+    ours.close()
+    os.close(tell)
+    with os.fdopen(told) as stream:
+        problem = stream.read()
+    if problem:
+        raise HostError(
+            f"passt does not start: {problem}",
+            hint="check the ports, or attach --net NAME=tap:INTERFACE",
+        )
+    os.set_inheritable(guest.fileno(), True)
+    return guest.detach()
+
+
+def _serve(program: str, forward: Sequence[str], guest: socket.socket, tell: int) -> NoReturn:
+    """Start passt, say whether that went well, and relay until the guest is gone."""
+    wire, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    argv = [program, "-f", "-q", "-1", "-F", str(theirs.fileno()), "-m", MTU, "-a", ADDRESS]
+    argv += ["-n", NETMASK, "-g", GATEWAY, *forward]
+    passt = subprocess.Popen(
+        argv, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    theirs.close()
+    os.write(tell, _problem(passt).encode())
+    os.close(tell)
+    _relay(guest, wire)
+    passt.terminate()
+    passt.wait()
+    os._exit(0)
+
+
+def _problem(passt: subprocess.Popen[bytes]) -> str:
+    """What passt said if it ended within a moment: what it refuses, it refuses at once."""
+    try:
+        passt.wait(0.2)
+    except subprocess.TimeoutExpired:
+        return ""
+    assert passt.stderr
+    said = passt.stderr.read().decode(errors="replace").strip().splitlines()
+    return said[-1] if said else f"it ended with status {passt.returncode}"
+
+
+def _forward(port: str) -> list[str]:
+    match = _PORT.fullmatch(port)
+    if not match or not all(0 < int(number) < 65536 for number in match.groups()[:2]):
+        raise PlanError(f"-p {port}: not HOST:GUEST", hint="for example -p 8080:80 or 53:53/udp")
+    return ["-u" if match[3] == "udp" else "-t", f"{match[1]}:{match[2]}"]
+
+
+def _relay(guest: socket.socket, wire: socket.socket) -> None:
+    """Carry frames until either side is gone."""
+    buffer = b""
+    try:
+        while True:
+            ready, _, _ = select.select([guest, wire], [], [])
+            if guest in ready:
+                frame = guest.recv(_FRAME)
+                if not frame:
+                    break
+                wire.sendall(len(frame).to_bytes(4, "big") + frame)
+            if wire in ready:
+                received = wire.recv(_FRAME)
+                if not received:
+                    break
+                buffer = _deliver(buffer + received, guest)
+    except (OSError, KeyboardInterrupt):
+        pass
+
+
+def _deliver(buffer: bytes, guest: socket.socket) -> bytes:
+    """Send every whole frame to the guest; what is left of ``buffer``."""
+    while len(buffer) >= 4:
+        size = int.from_bytes(buffer[:4], "big")
+        if len(buffer) < 4 + size:
+            break
+        guest.send(buffer[4 : 4 + size])
+        buffer = buffer[4 + size :]
+    return buffer
