@@ -1,6 +1,7 @@
 /*
  * A hostile guest: argv[1] names an attack, the rest are its numbers.  An attack that the machine
- * lets pass returns, and main says so.  "instructions.h" is written by test_hostile.py.
+ * lets pass returns, and main says so.  "instructions.h" is the text
+ * that hostile_guest.py puts there.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
@@ -118,11 +120,12 @@ static void run_heap(const u64 *n) {
 /* With rights asked for: whatever the answer is, the pages stay as they were. */
 static void patch(const u64 *n) {
     u64 page = n[0] & -4096UL;
-    long got[] = {mprotect((void *)page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC),
-                  munmap((void *)page, 4096),
-                  (long)mmap((void *)page, 4096, PROT_READ | PROT_WRITE,
-                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
-                  (long)mremap((void *)data, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)page)};
+    long got[] = {
+        mprotect((void *)page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC),
+        munmap((void *)page, 4096),
+        (long)mmap((void *)page, 4096, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+        (long)mremap((void *)data, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)page)};
     for (size_t i = 2; i < 4; i++)
         if (got[i] != -1)
             puts("mapped");
@@ -209,7 +212,8 @@ static void input_output_level(const u64 *n) {
 
 /* --- sweeps --- */
 
-__asm__(".type interrupts, @function\n.type ports, @function\n.balign 16\ninterrupts:\n.set vector, 0\n.rept 256\n.byte 0xcd, vector\nret\nnop\n"
+__asm__(".type interrupts, @function\n.type ports, @function\n.balign 16\ninterrupts:\n.set "
+        "vector, 0\n.rept 256\n.byte 0xcd, vector\nret\nnop\n"
         ".set vector, vector + 1\n.endr\n"
         "ports:\n"
         "out %al, %dx\nret\n.balign 4\nout %ax, %dx\nret\n.balign 4\nout %eax, %dx\nret\n"
@@ -283,16 +287,20 @@ static void find_calls(const u64 *n) {
                 printf("%p\n", (const void *)at);
 }
 
-static bool ends_or_waits(u64 number) {
-    return number == SYS_exit || number == SYS_exit_group || number == SYS_pause ||
-           number == SYS_rt_sigsuspend || number == SYS_rt_sigreturn;
+/* Linux lets these past every filter since 6.14: without a probe they are SIGILL and -ENXIO. */
+enum { URETPROBE = 335, UPROBE = 336 };
+
+static bool left_out(u64 number) {
+    return number == URETPROBE || number == UPROBE || number == SYS_exit ||
+           number == SYS_exit_group || number == SYS_pause || number == SYS_rt_sigsuspend ||
+           number == SYS_rt_sigreturn;
 }
 
 /* Every number with arguments that would leave traces; prints what is not ENOSYS. */
 static void all_calls(const u64 *n) {
     static const char path[64] = "pwned\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff";
     for (u64 number = 0; number < 600; number++) {
-        if (ends_or_waits(number))
+        if (left_out(number))
             continue;
         const u64 plain[7] = {n[0] | number, (u64)path, 0102, 0, 0, 0, 0};
         const u64 at[7] = {n[0] | number, (u64)-100, (u64)path, 0102, 0777, 0, 0};
@@ -302,6 +310,44 @@ static void all_calls(const u64 *n) {
     }
 }
 
+/* Every number with addresses n[0..] that are not the program's, in each place. */
+static void all_pointers(const u64 *n) {
+    for (u64 number = 0; number < 600; number++) {
+        if (left_out(number) || number == SYS_close || number == SYS_close_range)
+            continue;
+        for (const u64 *at = n; *at; at++) {
+            const u64 everywhere[7] = {number, *at, *at, *at, *at, *at, *at};
+            const u64 second[7] = {number, 0, *at, 100, *at, *at, 100};
+            const u64 signal[7] = {number, 8, *at, *at, 100, *at, *at};
+            const u64 first[7] = {number, *at, 100, *at, *at, *at, *at};
+            call_at((u64)hidden + 1, everywhere);
+            call_at((u64)hidden + 1, second);
+            call_at((u64)hidden + 1, signal);
+            call_at((u64)hidden + 1, first);
+        }
+    }
+}
+
+/* write() from n[1..], ended by a zero, and read() to them, n[0] bytes each. */
+static void transfers(const u64 *n) {
+    for (const u64 *at = n + 1; *at; at++)
+        printf("%ld %ld\n", call_at((u64)hidden + 1, (const u64[7]){SYS_write, 1, *at, n[0]}),
+               call_at((u64)hidden + 1, (const u64[7]){SYS_read, 0, *at, n[0]}));
+}
+
+/* A vector that its own first part overwrites. */
+static void vector_over_itself(const u64 *n) {
+    static u64 vector[4];
+    vector[0] = (u64)vector, vector[1] = sizeof vector;
+    vector[2] = (u64)data, vector[3] = 8;
+    printf("%ld\n", call_at((u64)hidden + 1, (const u64[7]){SYS_readv, 0, (u64)vector, 2}));
+    (void)n;
+}
+
+static void auxiliary(const u64 *n) {
+    printf("%lx\n", getauxval(n[0]));
+}
+
 static void forged_frame(const u64 *n) {
     static u64 frame[128]; /* struct ucontext: sigcontext from word 5 on */
     frame[5 + 15] = n[0];  /* rsp */
@@ -309,16 +355,15 @@ static void forged_frame(const u64 *n) {
     frame[5 + 17] = n[2];  /* rflags */
     frame[5 + 18] = 0x10;  /* cs of ring 0 */
     frame[5 + 23] = n[3];  /* fpstate */
-    __asm__ volatile("mov %0, %%rsp\nmov $15, %%eax\njmp *%1" ::"r"(frame),
-                     "r"(hidden + 1)
+    __asm__ volatile("mov %0, %%rsp\nmov $15, %%eax\njmp *%1" ::"r"(frame), "r"(hidden + 1)
                      : "memory");
 }
 
 /* To selector 0x23 in a process's 32-bit mode, and there system call 20 by `code`. */
-#define SHORT_MODE(name, code)                                                                    \
+#define SHORT_MODE(name, code)                                                                     \
     static void name(const u64 *n) {                                                               \
         __asm__ volatile("pushq $0x23\nlea 1f(%%rip), %%rax\npush %%rax\nlretq\n"                  \
-                         "1: .byte 0xb8, 0x14, 0, 0, 0\n" code "\nud2" ::                           \
+                         "1: .byte 0xb8, 0x14, 0, 0, 0\n" code "\nud2" ::                          \
                              : "rax", "rcx", "r11", "memory");                                     \
         (void)n;                                                                                   \
     }
@@ -409,6 +454,10 @@ static const struct {
                NAMED(jump_call),
                NAMED(find_calls),
                NAMED(all_calls),
+               NAMED(all_pointers),
+               NAMED(transfers),
+               NAMED(vector_over_itself),
+               NAMED(auxiliary),
                NAMED(forged_frame),
                NAMED(short_interrupt),
                NAMED(short_syscall),
@@ -421,8 +470,8 @@ static const struct {
                NAMED(ready)};
 
 int main(int argc, char **argv) {
-    u64 numbers[8] = {0};
-    for (int i = 2; i < argc && i < 10; i++)
+    u64 numbers[24] = {0};
+    for (int i = 2; i < argc && i < 26; i++)
         numbers[i - 2] = strtoull(argv[i], NULL, 0);
     for (size_t i = 0; argc > 1 && i < sizeof attacks / sizeof attacks[0]; i++)
         if (strcmp(argv[1], attacks[i].name) == 0) {
