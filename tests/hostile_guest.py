@@ -13,7 +13,7 @@ from conftest import Made, Maker, Ran
 
 import limpet
 from limpet.contract import Backend
-from limpet.layout import KVM_RUN_AT, Layout
+from limpet.layout import KVM_RUN_AT, LIBOS_RODATA_SIZE, Layout
 from limpet.machine import LOCAL_APIC
 
 SOURCE = Path(__file__).parent / "hostile" / "attack.c"
@@ -229,6 +229,8 @@ def forbidden(plan: limpet.Plan) -> dict[str, int]:
         "null": 0,
         "first_page": 0xFFF,
         "below": place.image_lo - 1,
+        "behind_code": place.state - 1,
+        "behind_constants": place.rodata + LIBOS_RODATA_SIZE - 1,
         "hole": place.arena[1] + 4096,
         "end": place.stack[1],
         "descriptors": place.supervisor + 8,
