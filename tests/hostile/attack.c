@@ -222,7 +222,7 @@ __asm__(".type interrupts, @function\n.type ports, @function\n.balign 16\ninterr
         ".balign 4\ninsb\nret\n.balign 4\ninsw\nret\n.balign 4\ninsl\nret\n");
 extern const char interrupts[], ports[];
 
-/* Every vector but those that the machine gives meaning: 3, 4, and on Linux 0x80. */
+/* Every vector but those that the machine or Linux gives meaning: 3 and 0x80. */
 static void all_interrupts(const u64 *n) {
     int refused = 0;
     catch_all();
@@ -344,6 +344,14 @@ static void vector_over_itself(const u64 *n) {
     (void)n;
 }
 
+/* Fill [n[1], n[2]) of the library OS's own memory with n[0], then ask it for something. */
+static void scribble(const u64 *n) {
+    for (volatile u64 *at = (u64 *)n[1]; at < (u64 *)n[2]; at++)
+        *at = n[0];
+    call_at((u64)hidden + 1, (const u64[7]){n[3], 1, (u64)constant, 8});
+    poke((const u64[7]){0});
+}
+
 static void auxiliary(const u64 *n) {
     printf("%lx\n", getauxval(n[0]));
 }
@@ -425,49 +433,28 @@ static void ready(const u64 *n) {
 static const struct {
     const char *name;
     attack *run;
-} attacks[] = {INSTRUCTIONS,
-               NAMED(peek),
-               NAMED(poke),
-               NAMED(run),
-               NAMED(poke_text),
-               NAMED(poke_constant),
-               NAMED(run_data),
-               NAMED(run_stack),
-               NAMED(run_heap),
-               NAMED(patch),
-               NAMED(exhaust_stack),
-               NAMED(set_stack),
-               NAMED(exhaust_memory),
-               NAMED(alignment_check),
-               NAMED(alignment_call),
-               NAMED(alignment_fault),
-               NAMED(single_step),
-               NAMED(single_step_call),
-               NAMED(nested_task),
-               NAMED(input_output_level),
-               NAMED(all_interrupts),
-               NAMED(one_interrupt),
-               NAMED(all_ports),
-               NAMED(one_port),
-               NAMED(block),
-               NAMED(call),
-               NAMED(jump_call),
-               NAMED(find_calls),
-               NAMED(all_calls),
-               NAMED(all_pointers),
-               NAMED(transfers),
-               NAMED(vector_over_itself),
-               NAMED(auxiliary),
-               NAMED(forged_frame),
-               NAMED(short_interrupt),
-               NAMED(short_syscall),
-               NAMED(short_sysenter),
-               NAMED(spin),
-               NAMED(sleep_on),
-               NAMED(fault_loop),
-               NAMED(call_loop),
-               NAMED(flood),
-               NAMED(ready)};
+} attacks[] = {INSTRUCTIONS,          NAMED(peek),
+               NAMED(poke),           NAMED(run),
+               NAMED(poke_text),      NAMED(poke_constant),
+               NAMED(run_data),       NAMED(run_stack),
+               NAMED(run_heap),       NAMED(patch),
+               NAMED(exhaust_stack),  NAMED(set_stack),
+               NAMED(exhaust_memory), NAMED(alignment_check),
+               NAMED(alignment_call), NAMED(alignment_fault),
+               NAMED(single_step),    NAMED(single_step_call),
+               NAMED(nested_task),    NAMED(input_output_level),
+               NAMED(all_interrupts), NAMED(one_interrupt),
+               NAMED(all_ports),      NAMED(one_port),
+               NAMED(block),          NAMED(call),
+               NAMED(jump_call),      NAMED(find_calls),
+               NAMED(all_calls),      NAMED(all_pointers),
+               NAMED(transfers),      NAMED(vector_over_itself),
+               NAMED(auxiliary),      NAMED(scribble),
+               NAMED(forged_frame),   NAMED(short_interrupt),
+               NAMED(short_syscall),  NAMED(short_sysenter),
+               NAMED(spin),           NAMED(sleep_on),
+               NAMED(fault_loop),     NAMED(call_loop),
+               NAMED(flood),          NAMED(ready)};
 
 int main(int argc, char **argv) {
     u64 numbers[24] = {0};
