@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from statistics import median
 
@@ -98,10 +99,12 @@ def _exchange(argv: list[str | Path], frames: list[str | Path]) -> float:
 
 def _network(guests: _Guests, tap: network.Tap, folder: Path) -> list[Row]:
     disk = folder / "disk"
-    words = [f"--block:storage={disk}", f"--net:service={tap.name}", "echo"]
     sender = program("frames", folder)
     found = []
-    for name, count, size, window in (("requests", 3000, 64, 1), ("bulk", 20000, 1514, 32)):
+    hows = ("hypercalls", "ring") if guests.target == "hvt" else ("system calls",)
+    kinds = (("requests", 3000, 64, 1), ("bulk", 20000, 1514, 32))
+    for how, (name, count, size, window) in product(hows, kinds):
+        words = [f"--block:storage={disk}", f"--net:service={tap.name}", f"echo {how}"]
         frames: list[str | Path] = [sender, tap.name, str(count), str(size), str(window)]
         pairs = [
             (
@@ -111,7 +114,7 @@ def _network(guests: _Guests, tap: network.Tap, folder: Path) -> list[Row]:
             for _ in range(TURNS)
         ]
         mine, theirs = (median(column) for column in zip(*pairs, strict=True))
-        found.append(Row(f"{guests.target} network, {name}", mine, theirs, 1, "ns"))
+        found.append(Row(f"{guests.target} network, {how}, {name}", mine, theirs, 1, "ns"))
     return found
 
 

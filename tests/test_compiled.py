@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from threading import Lock
 
 import pytest
 from capstone import CS_ARCH_X86, CS_MODE_64, Cs
@@ -16,7 +17,7 @@ from conftest import Maker
 from elftools.elf.elffile import ELFFile
 
 import limpet
-from limpet import contract, layout, tree
+from limpet import contract, layout, manifest, tree
 from limpet.bundle import MONITOR_ROOT, libos_objects
 from limpet.cache import Cache
 from limpet.contract import BACKENDS, Backend, Hypercall
@@ -72,55 +73,75 @@ def test_library_os_keeps_vector_registers() -> None:
     assert savers == SAVES_STATE
 
 
+Chosen = tuple[Hypercall, ...]
+Compile = Callable[[Chosen, limpet.Options], int]
+
+
+def _devices(chosen: Chosen) -> tuple[str, ...]:
+    return tuple(sorted({f"{call.device}:{call.device}0" for call in chosen if call.device}))
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, make: Maker) -> Path:
-    """What is included: the contract, and the constants of each choice of backends."""
+def compile_both(tmp_path_factory: pytest.TempPathFactory, make: Maker) -> Compile:
+    """Compile monitor and gates for some hypercalls; gives the monitor's bytes of code."""
     where = tmp_path_factory.mktemp("generated")
     guest = limpet.load(make.compile("int main(void) { return 0; }", "nothing"))
-    for backends in CHOICES:
-        for limits in (0, 1000):
-            options = limpet.Options(backends=backends, timeout=limits, max_output=limits)
-            inner = where / f"{'-'.join(backends)}-{limits}"
-            inner.mkdir()
-            (inner / "plan.h").write_text(limpet.plan(guest, options).sources["plan.h"])
-            (inner / "contract.h").write_text(contract.c_header())
-            (inner / "tree_format.h").write_text(tree.c_header())
-    return where
+    plans: dict[limpet.Options, limpet.Plan] = {}
+    lock = Lock()
+
+    def planned(options: limpet.Options) -> tuple[limpet.Plan, Path]:
+        with lock:
+            if options not in plans:
+                plans[options] = limpet.plan(guest, options)
+            inner = where / plans[options].digest()
+            if not inner.exists():
+                inner.mkdir()
+                (inner / "plan.h").write_text(plans[options].sources["plan.h"])
+                (inner / "contract.h").write_text(contract.c_header())
+                (inner / "tree_format.h").write_text(tree.c_header())
+            return plans[options], inner
+
+    def compile_them(chosen: Chosen, options: limpet.Options) -> int:
+        plan, inner = planned(replace(options, devices=_devices(chosen)))
+        devices = manifest.declared(plan.options.devices)
+        name = "-".join(call.name for call in chosen)
+        monitor, gates = inner / f"monitor-{name}.c", inner / f"gates-{name}.c"
+        monitor.write_text(monitor_c(chosen, options, plan.filters, devices))
+        gates.write_text(gates_c(chosen, options.backends, devices))
+        flags = ["-Os", "-DLIMPET_MONITOR=1", f"-I{MONITOR_ROOT}"]
+        compile_object(monitor, monitor.with_suffix(".o"), flags=flags, include=inner)
+        flags = ["-O2", f"-I{GUEST_ROOT}", f"-I{MONITOR_ROOT}"]
+        compile_object(gates, gates.with_suffix(".o"), flags=flags, include=inner)
+        for made in (monitor, gates):
+            assert vector_instructions(made.with_suffix(".o")) == ([], [])
+        with monitor.with_suffix(".o").open("rb") as stream:
+            sections = ELFFile(stream).iter_sections()
+            return sum(each["sh_size"] for each in sections if each["sh_flags"] & 4)
+
+    return compile_them
 
 
-def _subsets() -> Iterable[tuple[Hypercall, ...]]:
-    every = contract.hypercalls()
-    yield from ((each,) for each in every)
-    yield from combinations(every, 2)
-    yield every
-
-
-def _compile_both(folder: Path, chosen: tuple[Hypercall, ...], options: limpet.Options) -> int:
-    """Compile monitor and gates; the monitor's bytes of code."""
-    inner = folder / f"{'-'.join(options.backends)}-{options.timeout}"
-    name = "-".join(call.name for call in chosen)
-    monitor, gates = inner / f"monitor-{name}.c", inner / f"gates-{name}.c"
-    monitor.write_text(monitor_c(chosen, options))
-    gates.write_text(gates_c(chosen, options.backends))
-    flags = ["-Os", "-DLIMPET_MONITOR=1", f"-I{MONITOR_ROOT}"]
-    compile_object(monitor, monitor.with_suffix(".o"), flags=flags, include=inner)
-    flags = ["-O2", f"-I{GUEST_ROOT}", f"-I{MONITOR_ROOT}"]
-    compile_object(gates, gates.with_suffix(".o"), flags=flags, include=inner)
-    for made in (monitor, gates):
-        assert vector_instructions(made.with_suffix(".o")) == ([], [])
-    with monitor.with_suffix(".o").open("rb") as stream:
-        sections = ELFFile(stream).iter_sections()
-        return sum(each["sh_size"] for each in sections if each["sh_flags"] & 4)
+def _subsets() -> Iterable[Chosen]:
+    """One, any two or all of those without devices; then with either kind, and everything."""
+    plain = tuple(call for call in contract.hypercalls() if not call.device)
+    yield from ((each,) for each in plain)
+    yield from combinations(plain, 2)
+    yield plain
+    for kind in ("block", "net"):
+        yield tuple(call for call in contract.hypercalls() if call.device in ("", kind))
+    yield contract.hypercalls()
 
 
 @pytest.mark.parametrize("backends", CHOICES, ids="-".join)
-def test_every_choice_of_hypercalls_builds(folder: Path, backends: tuple[Backend, ...]) -> None:
-    """One hypercall, any two or all: no warning, no vector register, and more code for more."""
+def test_every_choice_of_hypercalls_builds(
+    compile_both: Compile, backends: tuple[Backend, ...]
+) -> None:
+    """Every such choice: no warning, no vector register, and more code for more."""
     options = limpet.Options(backends=backends)
     subsets = list(_subsets())
-    assert len(subsets) == 16
+    assert len(subsets) == 19
     with ThreadPoolExecutor(2) as pool:
-        sizes = list(pool.map(lambda chosen: _compile_both(folder, chosen, options), subsets))
+        sizes = list(pool.map(lambda chosen: compile_both(chosen, options), subsets))
     assert max(sizes) == sizes[-1] <= layout.MONITOR_SIZE
     limited = replace(options, timeout=1000, max_output=1000)
-    assert _compile_both(folder, subsets[-1], limited) > sizes[-1]
+    assert compile_both(subsets[-1], limited) > sizes[-1]

@@ -173,7 +173,9 @@ def _whole(data: bytes) -> None:
         image = parse(data, "mutated")
         found = scan(image)
         if image.kind == "static" and not image.solo5:
-            place = lay_out(image, trampolines=96 * 400, constants=4096, tree=0, memory=8 << 20)
+            place = lay_out(
+                image, trampolines=96 * 400, constants=4096, devices=0, tree=0, memory=8 << 20
+            )
             rewrite(
                 image, found, place.trampolines, entry=place.text, entry_flags=place.text + 0x100
             )

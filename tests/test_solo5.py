@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,8 @@ from conftest import KVM_PROBLEM
 import limpet
 from limpet.contract import Backend
 from limpet.errors import ImageError, PlanError
+from limpet.host import has_protection_keys
+from limpet.solo5_layout import GUEST_BASE
 
 Start = Callable[..., subprocess.CompletedProcess[str]]
 Bundled = Callable[..., Path]
@@ -135,6 +138,29 @@ def test_faults(start: Start, target: str, how: str) -> None:
         assert (done.stdout, done.returncode) == ("", status)
 
 
+def test_execute_only(start: Start, target: str) -> None:
+    """An hvt guest's code cannot be read, where the processor has protection keys."""
+    done = start("bad", "code")
+    if target == "hvt" and has_protection_keys():
+        assert "the guest read memory that it may not at 0x" in done.stderr
+        assert (done.stdout, done.returncode) == ("", 1)
+    else:
+        assert (done.stdout, done.returncode) == ("nothing happened\n", 0)
+
+
+def test_execute_only_machine(unikernel: Bundled) -> None:
+    """The keys are in the page tables and in CR4, wherever the bundle is run."""
+    made = limpet.plan(limpet.load(unikernel("hvt")))
+    assert made.supervisor and made.supervisor.execute_only
+    entries = struct.unpack(f"<{len(made.supervisor.tables) // 8}Q", made.supervisor.tables)
+    keys = {entry >> 59 & 15 for entry in entries if entry & 0xFFFFFFFFFF000 == GUEST_BASE}
+    assert keys == {1}
+    (cr4,) = struct.unpack_from("<Q", made.constants.fixed["KVM_SREGS_KEYS"], 8 * 24 + 2 * 16 + 24)
+    assert cr4 & 1 << 22
+    ring_0 = limpet.plan(limpet.load(unikernel("hvt", ring_0=True)))
+    assert ring_0.supervisor and not ring_0.supervisor.execute_only
+
+
 def test_ring_0(bundled: Bundled, unikernel: Bundled) -> None:
     """A ring-0 instruction that has no place in ring 3 keeps the guest in ring 0, said aloud."""
     made = limpet.plan(limpet.load(unikernel("hvt", ring_0=True)))
@@ -221,13 +247,13 @@ def _with_devices(bundle: Path, disk: Path, tap: network.Tap) -> list[str | Path
     return [bundle, f"--block:storage={disk}", f"--net:service={tap.name}"]
 
 
-def _frames(bundle: Path, tap: network.Tap, disk: Path, *options: str) -> Iterator[str]:
+def _frames(bundle: Path, tap: network.Tap, disk: Path, *options: str, how: str) -> Iterator[str]:
     argv: list[str | Path] = [
         bundle,
         f"--block:storage={disk}",
         f"--net:service={tap.name}",
         *options,
-        "echo",
+        f"echo {how}",
     ]
     guest = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -239,12 +265,20 @@ def _frames(bundle: Path, tap: network.Tap, disk: Path, *options: str) -> Iterat
         guest.wait()
 
 
-@pytest.mark.parametrize("mac", ["", "02:11:22:33:44:55"])
-def test_network(bundled: Bundled, target: str, tap: network.Tap, disk: Path, mac: str) -> None:
+MAC = "02:11:22:33:44:55"
+
+
+@pytest.mark.parametrize("mac", ["", MAC])
+@pytest.mark.parametrize("how", ["hypercalls", "ring"])
+def test_network(
+    bundled: Bundled, target: str, tap: network.Tap, disk: Path, mac: str, how: str
+) -> None:
     """Frames of every size go to the guest and come back from its address."""
+    if how == "ring" and target == "spt":
+        pytest.skip("only hvt has a ring")
     path = bundled(target, devices=True)
     options = [f"--net-mac:service={mac}"] if mac else []
-    said = _frames(path, tap, disk, *options)
+    said = _frames(path, tap, disk, *options, how=how)
     assert next(said) == "mtu 1500\n"
     for size in (60, 61, 1000, 1514):
         answer = tap.exchange(size.to_bytes(2, "big") + bytes(size - 16))
@@ -436,6 +470,34 @@ def test_hvt_device_attacks(bundled: Bundled, tap: network.Tap, disk: Path, atta
         assert (done.stderr, done.returncode) in ((OUTSIDE, 1), ("", 77))
     else:
         assert (done.stderr, done.returncode) == ("", 77)
+
+
+BAD_INDEX = "limpet: the guest's network ring has an index out of range, backend kvm\n"
+RING_ATTACKS = {
+    "tail far ahead": ((1025, 0, 1, 2, 0x200000, 64), BAD_INDEX),
+    "tail behind": ((0xFFFFFFFF, 0, 1, 2, 0x200000, 64), BAD_INDEX),
+    "more answers than there is room": ((2, 1, 2, 2, 0x200000, 64), BAD_INDEX),
+    "read into the monitor": ((1, 0, 2, 2, 0x7FFF00000000, 64), OUTSIDE),
+    "read into its own code": ((1, 0, 2, 2, 0x100000, 64), OUTSIDE),
+    "read that wraps": ((1, 0, 2, 2, (1 << 64) - 32, 64), OUTSIDE),
+    "write from the monitor": ((1, 0, 1, 2, 0x7FFF00000000, 64), OUTSIDE),
+    "write of too much": ((1, 0, 1, 2, 0x200000, 0xFFFFFFFF), "result 0 survived\n"),
+    "unknown operation": ((1024, 0, 9, 2, 0, 64), "result 0 survived\n"),
+    "another device": ((1, 0, 2, 1, 0x200000, 64), "result 2 survived\n"),
+    "no device": ((1, 0, 2, 64, 0x200000, 64), "result 2 survived\n"),
+}
+
+
+@pytest.mark.skipif(not KVM, reason=NO_KVM)
+@pytest.mark.parametrize("attack", RING_ATTACKS)
+def test_ring_attacks(bundled: Bundled, tap: network.Tap, disk: Path, attack: str) -> None:
+    """Neither an index nor an entry of the ring is believed."""
+    words, said = RING_ATTACKS[attack]
+    bundle = bundled("hvt", devices=True)
+    done = _run([*_with_devices(bundle, disk, tap), " ".join(map(str, ("call ring", *words)))])
+    refused = said.startswith("limpet:")
+    assert (done.stderr if refused else done.stdout) == said
+    assert done.returncode == (1 if refused else 77)
 
 
 SPT_ATTACKS = {

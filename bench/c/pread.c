@@ -8,10 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READS = 20000 };
+enum { READS = 5000 };
 
 int main(int argc, char **argv) {
-    static char buffer[32768];
+    static char buffer[1 << 20];
     int random = argc > 3 && !strcmp(argv[1], "random"), fd = open(argv[2], O_RDONLY);
     uint64_t size = strtoull(argv[3], NULL, 10), state = 1;
     uint64_t sectors = (uint64_t)lseek(fd, 0, SEEK_END) / size;

@@ -14,7 +14,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from limpet import contract, elfwriter, layout, solo5_layout, toolchain, tree
+from limpet import contract, elfwriter, layout, manifest, solo5_layout, toolchain, tree
 from limpet.cache import Cache
 from limpet.decisions import Plan
 from limpet.errors import BuildError
@@ -202,7 +202,7 @@ def _guest_side(plan: Plan, folder: Path, cache: Cache) -> tuple[dict[str, bytes
 def _boot(plan: Plan) -> bytes:
     """What a Solo5 guest is told at start, as far as the plan knows it."""
     assert plan.image.solo5
-    return bytes(solo5_layout.MANIFEST_AT) + plan.image.solo5.manifest()
+    return bytes(solo5_layout.MANIFEST_AT) + manifest.pack(plan.image.solo5.devices)
 
 
 _SHIM_SCRIPT = """\
@@ -218,6 +218,7 @@ SECTIONS {{
   ASSERT(. <= {data_end:#x}, "the shim's data has outgrown its place")
   /DISCARD/ : {{ *(.comment .note.* .eh_frame*) }}
   boot_info = {boot:#x};
+  key_rights = {key_rights:#x};
   guest_entry = {entry:#x};
 }}
 """
@@ -239,6 +240,7 @@ def _shim(
         data=solo5_layout.SHIM_DATA,
         data_end=solo5_layout.SHIM_DATA + solo5_layout.SHIM_DATA_SIZE,
         boot=place.boot_info,
+        key_rights=place.boot_info + solo5_layout.KEY_RIGHTS_AT,
         entry=place.entry,
     )
     script.write_text(text, encoding="utf-8")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from limpet import devices
 from limpet.cache import Cache
 from limpet.cache_key import bundle_key
 from limpet.errors import CompileError, LimpetError, PlanError, TreeError
@@ -160,14 +161,21 @@ def _backends(choice: str) -> tuple[Backend, ...]:
 class _Job:
     """A guest and options as given on the command line."""
 
-    def __init__(self, app: str, given: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        app: str,
+        given: dict[str, Any],
+        block: tuple[str, ...],
+        net: tuple[str, ...],
+    ) -> None:
         self.app = Path(app)
         self.root: Path | None = given["root"]
         self.files = _files(given["files"])
         self.target = solo5_target(self.app)
         chosen = given["backend"]
         self.backends = () if self.target and chosen == "auto" else _backends(chosen)
-        self._given = given
+        declared = devices.declared(block, net)  # a unikernel has those of its manifest
+        self._given = given | {"devices": [] if self.target else declared}
 
     def key(self) -> str | None:
         """The bundle's key in the cache, or ``None`` when an input has to be complained about."""
@@ -188,6 +196,7 @@ class _Job:
             cpu=self._given["cpu"],
             rewrite=not self._given["no_rewrite"],
             environment=tuple(self._given["environment"]),
+            devices=tuple(self._given["devices"]),
         )
 
     def plan(self, progress: Callable[[str], None]) -> Plan:
@@ -289,40 +298,47 @@ def run(
     """
     from limpet.exec import replace
 
-    job = _Job(app, given)
+    job = _Job(app, given, block, net)
     path = job.bundle(Cache.default())
-    if not job.target:
-        if block or net or publish:
-            raise PlanError(f"{app}: a Linux program has no devices yet", hint="leave them out")
-        replace(path, [app, *arguments])
-    from limpet.devices import bundle_words
-
-    replace(path, [app, *bundle_words(block, net, publish), "--", *arguments])
+    words: list[str] = []
+    if job.target or block or net or publish:
+        words = [*devices.bundle_words(block, net, publish), "--"]
+    replace(path, [app, *words, *arguments])
 
 
 @cli.command()
 @_guest_options
+@click.option("--block", multiple=True, metavar="NAME", help="The program has a block device.")
+@click.option("--net", multiple=True, metavar="NAME", help="The program has a network.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to put the bundle.")
 @click.argument("app")
-def build(app: str, output: Path | None, **given: Any) -> None:
+def build(
+    app: str, output: Path | None, block: tuple[str, ...], net: tuple[str, ...], **given: Any
+) -> None:
     """Write the bundle of APP: one executable that needs nothing else."""
+    devices.names_only(block, net)
     from limpet.bundle import write_bundle
 
     target = output or Path(Path(app).stem + ".limpet")
-    data = _Job(app, given).bundle(Cache.default()).read_bytes()
+    data = _Job(app, given, block, net).bundle(Cache.default()).read_bytes()
     write_bundle(target, data)
     _note(f"{target}: {len(data)} bytes")
 
 
 @cli.command()
 @_guest_options
+@click.option("--block", multiple=True, metavar="NAME", help="The program has a block device.")
+@click.option("--net", multiple=True, metavar="NAME", help="The program has a network.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.argument("app")
-def explain(app: str, as_json: bool, **given: Any) -> None:
+def explain(
+    app: str, as_json: bool, block: tuple[str, ...], net: tuple[str, ...], **given: Any
+) -> None:
     """Say what the bundle of APP has and lacks, and the reason for each."""
     from limpet.explain import as_data, as_text
 
-    made = _Job(app, given).plan(_detail)
+    devices.names_only(block, net)
+    made = _Job(app, given, block, net).plan(_detail)
     if as_json:
         import json
 

@@ -39,7 +39,11 @@ class Constants:
         return layout.align_up(GUEST_INFO.size + table + strings + names, layout.PAGE)
 
     def guest_bytes(
-        self, image: Image, place: Layout, guest: Guest, level: machine.CpuLevel
+        self,
+        image: Image,
+        place: Layout,
+        guest: Guest,
+        level: machine.CpuLevel,
     ) -> bytes:
         """The constants region: ``guest_info``, the symbol table, then every string."""
         symbols_at = place.constants + GUEST_INFO.size
@@ -65,6 +69,7 @@ class Constants:
                 "arena_hi": place.arena[1],
                 "stack_lo": place.stack[0],
                 "stack_hi": place.stack[1],
+                "devices": place.devices if place.devices < place.tree else 0,
                 "tree": place.tree,
                 "tree_size": len(guest.tree.data),
                 "symbols": symbols_at,
@@ -96,8 +101,10 @@ class Constants:
             "KVM_SREGS": machine.special_registers(pages, level),
             "KVM_REGS": machine.general_registers(start),
             "KVM_MSRS": machine.model_specific_registers(syscall),
-            "KVM_CPUID": level.cpuid(asks_cpuid),
+            "KVM_CPUID": level.cpuid(asks_cpuid, keys=pages.execute_only),
         }
+        if pages.execute_only:
+            blobs["KVM_SREGS_KEYS"] = machine.special_registers(pages, level, keys=True)
         if level.xcr0:
             blobs["KVM_XCRS"] = level.xcrs()
         return replace(self, fixed=blobs)

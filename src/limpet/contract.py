@@ -29,6 +29,12 @@ PORT_BASE = 0x500
 """I/O port of hypercall 0; hypercall N is the 32-bit port ``PORT_BASE + 4 * N``.  Any range would
 do that no in-kernel KVM device answers; without an irqchip there is none."""
 
+DEVICE_FD = 16
+"""Descriptor of device 0 in the monitor; device N has ``DEVICE_FD + N``."""
+
+FRAME_MOST = 64 << 10
+"""The most bytes of an Ethernet frame."""
+
 MAX_TRANSFER = 1 << 20
 """The most bytes one console hypercall moves."""
 
@@ -151,6 +157,7 @@ GUEST_INFO = Struct(
         _plan("arena_hi", "its end"),
         _plan("stack_lo", "lowest address of the stack; below it lies an unmapped hole"),
         _plan("stack_hi", "its end"),
+        _plan("devices", "struct manifest: the table of devices, 0 when there are none"),
         _plan("tree", "the packed file tree"),
         _plan("tree_size", "bytes, 0 when there is none"),
         _plan("symbols", "table of symbol_entry, sorted by address"),
@@ -192,7 +199,8 @@ MFT_ENTRY = Struct(
         Field("type", "u32", "1 block, 2 net"),
         Field("capacity", "u64", "bytes of a block device; of a network the MAC, then the MTU"),
         Field("block_size", "u16", "bytes of a sector"),
-        Field("pad", "u16", "zero", count=3),
+        Field("read_only", "u16", "1 when it cannot be written (Limpet's own)"),
+        Field("pad", "u16", "zero", count=2),
         Field("handle", "u64", "the host's descriptor"),
         Field("attached", "u8", "1 once it is"),
         Field("tail", "u8", "zero", count=7),
@@ -250,6 +258,8 @@ class Pin:
     range: tuple[int, int] | None = None  # an address in [low, high)
     devices: str = ""  # a descriptor of the manifest's devices of this kind
     slot: tuple[str, int] | None = None  # what only the start knows of the device with this handle
+    capacity: bool = False  # with the argument before it, bytes within the device
+    more: str = ""  # ``max``, and one more for each device of this kind
 
 
 @dataclass(frozen=True)
@@ -268,9 +278,10 @@ class Hypercall:
     name: str
     number: int
     summary: str
-    block: Struct
+    block: Struct | None
     host: tuple[HostCall, ...]
     port: int  # the I/O port that carries it on kvm
+    device: str  # the kind of device that it is for, if any
 
 
 def _host_call(table: dict[str, Any]) -> HostCall:
@@ -281,6 +292,8 @@ def _host_call(table: dict[str, Any]) -> HostCall:
             max=argument.get("max"),
             guest=argument.get("guest", False),
             devices=argument.get("devices", ""),
+            capacity=argument.get("capacity", False),
+            more=argument.get("more", ""),
         )
         for argument in table.get("arguments", ())
     )
@@ -290,13 +303,16 @@ def _host_call(table: dict[str, Any]) -> HostCall:
 def _read_hypercall(path: Path, prefix: str, spacing: int) -> Hypercall:
     table = tomllib.loads(path.read_text(encoding="utf-8"))
     fields = tuple(
-        Field(f["name"], f["type"], f["doc"], f.get("count", 1), f["from"]) for f in table["field"]
+        Field(f["name"], f["type"], f["doc"], f.get("count", 1), f["from"])
+        for f in table.get("field", ())
     )
     number, summary = table["number"], table["summary"]
-    block = Struct(table["struct"], summary, fields)
+    block = Struct(table["struct"], summary, fields) if fields else None
     host = tuple(_host_call(call) for call in table.get("host", ()))
     name = prefix + path.parent.name
-    return Hypercall(name, number, summary, block, host, PORT_BASE + spacing * number)
+    kinds = {pin.devices for call in host for pin in call.pins if pin.devices}
+    device = table.get("device", "".join(kinds))
+    return Hypercall(name, number, summary, block, host, PORT_BASE + spacing * number, device)
 
 
 def _read_all(folder: str, prefix: str, spacing: int) -> tuple[Hypercall, ...]:
@@ -348,15 +364,31 @@ typedef u64 guest_addr;
 """
 
 
+_DEVICES = f"""\
+/* The table of devices; entry 0 is none. */
+struct manifest {{
+    u32 version, count;
+    struct mft_entry entries[];
+}};
+enum device_type {{ DEVICE_BLOCK = 1, DEVICE_NET = 2 }};
+#define DEVICE_FD {DEVICE_FD}
+#define FRAME_MOST {FRAME_MOST}UL
+
+"""
+
+
 def c_header() -> str:
     """The text of ``contract.h``, which every C file of both sides includes."""
     parts = [_HEADER]
     parts += [struct.c_text() + "\n" for struct in SHARED]
+    parts.append(_DEVICES)
     every = (*hypercalls(), *hvt_hypercalls())
-    parts += [call.block.c_text() + "\n" for call in every]
+    parts += [call.block.c_text() + "\n" for call in every if call.block]
     parts += [f"#define PORT_{call.name.upper()} {call.port:#x}\n" for call in every]
     parts += [
-        f"void hypercall_{call.name}(struct {call.block.name} *block);\n" for call in hypercalls()
+        f"void hypercall_{call.name}(struct {call.block.name} *block);\n"
+        for call in hypercalls()
+        if call.block
     ]
     parts += [f"#define BACKEND_{name.upper()} {BACKEND_NUMBERS[name]}\n" for name in BACKENDS]
     parts.append(f"#define MAX_TRANSFER {MAX_TRANSFER}UL\n\n#endif\n")
@@ -376,12 +408,14 @@ def markdown() -> str:
     ]
     for call in (*hypercalls(), *hvt_hypercalls()):
         parts.append(f"\n## {call.number}. {call.name} (port {call.port:#x})\n\n{call.summary}\n\n")
-        parts.append("| member | type | written by | meaning |\n|---|---|---|---|\n")
-        for each in call.block.fields:
-            kind = each.type + (f"[{each.count}]" if each.count > 1 else "")
-            parts.append(f"| {each.name} | {kind} | {each.origin} | {each.doc} |\n")
-        parts.append("\nHost system calls: ")
-        parts.append("; ".join(f"`{host.call}` ({host.why})" for host in call.host) + ".\n")
+        if call.block:
+            parts.append("| member | type | written by | meaning |\n|---|---|---|---|\n")
+            for each in call.block.fields:
+                kind = each.type + (f"[{each.count}]" if each.count > 1 else "")
+                parts.append(f"| {each.name} | {kind} | {each.origin} | {each.doc} |\n")
+            parts.append("\n")
+        own = "; ".join(f"`{host.call}` ({host.why})" for host in call.host)
+        parts.append(f"Host system calls: {own or 'none of its own'}.\n")
     return "".join(parts)
 
 

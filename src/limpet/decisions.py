@@ -34,7 +34,8 @@ class Options:
     ``backends`` is empty for what the guest is made for, which is kvm where it does not matter;
     ``memory`` is in bytes (0: what is usual for the guest), ``timeout`` in milliseconds (0: none),
     ``environment`` holds ``NAME=VALUE`` strings to bake in and bare ``NAME``s to pass on when the
-    bundle starts.
+    bundle starts, ``devices`` the ``block:NAME`` and ``net:NAME`` that a program has (a unikernel
+    has those of its manifest).
     """
 
     backends: tuple[Backend, ...] = ()
@@ -44,6 +45,7 @@ class Options:
     cpu: str = "v2"
     rewrite: bool = True
     environment: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,27 @@ def bundle_words(block: Sequence[str], net: Sequence[str], ports: Sequence[str])
     return words
 
 
+def declared(block: Sequence[str], net: Sequence[str]) -> list[str]:
+    """``Options.devices`` for ``--block`` and ``--net``, whose values here may be names alone."""
+    words = [("block", each) for each in block] + [("net", each) for each in net]
+    return [f"{kind}:{word.partition('=')[0]}" for kind, word in words]
+
+
+def names_only(block: Sequence[str], net: Sequence[str]) -> None:
+    """``--block`` and ``--net`` of a bundle that is not started now.
+
+    Raises:
+        PlanError: a value says what to attach.
+    """
+    for kind, word in [("block", each) for each in block] + [("net", each) for each in net]:
+        name, equals, what = word.partition("=")
+        if equals:
+            raise PlanError(
+                f"--{kind} {word}: only a name; what it is attached to is said at each start",
+                hint=f"--{kind} {name}, and then: ./BUNDLE --{kind}:{name}={what or 'PATH'}",
+            )
+
+
 def _block(given: str) -> str:
     name, equals, path = given.partition("=")
     if not equals or not name or not path:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
 from limpet import layout
-from limpet.contract import Pin
+from limpet.contract import DEVICE_FD, HostCall, Hypercall, Pin
+from limpet.manifest import Device
 from limpet.seccomp import Rule
 
 KVM_RUN = 0xAE80
@@ -37,3 +41,38 @@ def timeout_rules() -> list[Rule]:
         Rule("write", "the line of a timeout", _line(_MONITOR), "host_timeout_write"),
         Rule("exit_group", "ends after a timeout", (), "host_timeout_exit_group"),
     ]
+
+
+def has_device(hypercall: Hypercall, devices: Sequence[Device]) -> bool:
+    """Whether ``hypercall`` needs no device, or one of a kind that is among ``devices``."""
+    return not hypercall.device or any(each.kind == hypercall.device for each in devices)
+
+
+def device_pin(pin: Pin, devices: Sequence[Device]) -> Pin:
+    """A pin on the devices of a kind, as the descriptors that these have, or their number."""
+    if pin.more:
+        assert pin.max is not None
+        count = sum(each.kind == pin.more for each in devices)
+        return replace(pin, max=pin.max + count, more="")
+    if not pin.devices:
+        return pin
+    fds = [DEVICE_FD + each.handle for each in devices if each.kind == pin.devices]
+    return Pin(pin.index, tuple(fds))
+
+
+def process_pins(host: HostCall, devices: Sequence[Device]) -> Iterator[tuple[Pin, ...]]:
+    """The pins of each rule for ``host`` in a process, where nobody checks after the filter."""
+    plain = [pin for pin in host.pins if not pin.guest]
+    if not any(pin.capacity for pin in plain):
+        yield tuple(device_pin(pin, devices) for pin in plain)
+        return
+    for each in devices:
+        if each.kind == "block":
+            yield tuple(_own_pin(pin, each) for pin in plain)
+
+
+def _own_pin(pin: Pin, device: Device) -> Pin:
+    """``pin`` for one block device."""
+    if pin.devices:
+        return Pin(pin.index, (DEVICE_FD + device.handle,))
+    return Pin(pin.index, slot=("within", device.handle)) if pin.capacity else pin

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from limpet import layout
 from limpet.contract import Backend, Hypercall, hypercalls
 from limpet.machine import LOCAL_APIC
+from limpet.manifest import KINDS
 
 if TYPE_CHECKING:
     from limpet.constants import Constants
     from limpet.decisions import Options
     from limpet.layout import Layout
     from limpet.machine import Supervisor
+    from limpet.manifest import Device
     from limpet.seccomp import Filter
 
 
@@ -24,9 +26,12 @@ HUGE_AFTER = 4 << 20
 """Bytes of the arena in ordinary pages; the kvm monitor asks for huge ones behind them."""
 
 
-def gates_c(chosen: Sequence[Hypercall], backends: Sequence[Backend]) -> str:
+def gates_c(
+    chosen: Sequence[Hypercall], backends: Sequence[Backend], devices: Sequence[Device]
+) -> str:
     """``gates.c``: how the library OS reaches its monitor, for each hypercall in the plan."""
     text = '/* Generated: the hypercalls of this guest. */\n#include "libos.h"\n'
+    text += f"#define NETWORKS {_count(devices, 'net')}\n"
     if "process" in backends:
         text += '#include "stub.h"\n'
         for call in chosen:
@@ -40,10 +45,25 @@ def gates_c(chosen: Sequence[Hypercall], backends: Sequence[Backend]) -> str:
         )
     has_clock = any(call.name == "wait" for call in chosen)
     text += f"\nconst bool guest_has_clock = {str(has_clock).lower()};\n"
+    text += _device_files(devices)
     return text + "".join(_gate(call, call in chosen, backends) for call in hypercalls())
 
 
+def _count(devices: Sequence[Device], kind: str) -> int:
+    return sum(each.kind == kind for each in devices)
+
+
+def _device_files(devices: Sequence[Device]) -> str:
+    """What opens the devices: nothing where there are none, so that the linker drops the code."""
+    text = ""
+    for kind in KINDS.values():
+        ops = f"&{kind}_ops" if _count(devices, kind) else "NULL"
+        text += f"const struct file_ops *const {kind}_device_ops = {ops};\n"
+    return text
+
+
 def _gate(call: Hypercall, chosen: bool, backends: Sequence[Backend]) -> str:
+    assert call.block
     head = f"\nvoid hypercall_{call.name}(struct {call.block.name} *block) {{\n"
     if not chosen:
         return head + f'    (void)block;\n    panic("the plan has no hypercall {call.name}");\n}}\n'
@@ -65,6 +85,7 @@ def plan_h(
     filters: Mapping[Backend, Filter],
     blobs: Constants,
     pages: Supervisor | None,
+    devices: Sequence[Device],
 ) -> str:
     """``plan.h``: the monitor's constants."""
     end = pages.base + pages.size if pages else 0
@@ -86,10 +107,25 @@ def plan_h(
         "SLOT_HI": end,
         "HUGE_LO": place.arena[0] + HUGE_AFTER,
         "HUGE_HI": place.arena[1],
+        "MANIFEST_AT": place.devices,
+        "NETWORKS": _count(devices, "net"),
     }
     passed = "".join(f"{name}=\\0" for name in options.environment if "=" not in name)
     text = defines(values) + monitor_values(options, filters, blobs, EXIT_STATUSES)
+    if "process" in filters:
+        text += filter_values(filters["process"], place.signal_stack)
     return text + f'#define PASSED_ENVIRONMENT "{passed}"\n'
+
+
+def filter_values(filter_: Filter, copy: int) -> str:
+    """Where a process's filter is when it is installed: at ``copy`` if the start completes it."""
+    if not filter_.slots:
+        return "#define FILTER_PROCESS_AT FILTER_PROCESS\n"
+    slots = "".join(
+        f"{{{instruction}, {handle}, SLOT_{which.upper()}}}, "
+        for instruction, handle, which in filter_.slots
+    )
+    return defines({"FILTER_PROCESS_AT": copy}) + f"#define FILTER_SLOTS {{{slots}{{0, 0, 0}}}}\n"
 
 
 def defines(values: Mapping[str, int]) -> str:
@@ -120,6 +156,7 @@ def monitor_values(
         **addresses,
     }
     text = f"#define KVM_XCRS_SET {int('KVM_XCRS' in addresses)}\n"
+    text += f"#define EXECUTE_ONLY {int('KVM_SREGS_KEYS' in addresses)}\n"
     text += f"#define TIMEOUT_MS {options.timeout}\n"
     text += "".join(f"#define EXIT_{name} {status}\n" for name, status in statuses.items())
     return defines(values) + text
@@ -130,13 +167,28 @@ def includes(*names: str) -> str:
     return "".join(f'#include "{name}"\n' for name in names)
 
 
-def monitor_c(chosen: Sequence[Hypercall], options: Options) -> str:
+def device_sources(devices: Sequence[Device]) -> list[str]:
+    """The monitor's C that finds and attaches ``devices``."""
+    files = ["devices/devices.c"]
+    for kind in KINDS.values():
+        files.append(f"devices/{'' if _count(devices, kind) else 'no_'}{kind}.c")
+    return files
+
+
+def monitor_c(
+    chosen: Sequence[Hypercall],
+    options: Options,
+    filters: Mapping[Backend, Filter],
+    devices: Sequence[Device],
+) -> str:
     """``monitor.c``: the one translation unit of a monitor."""
     text = "/* Generated: the monitor of one bundle. */\n" + includes("monitor.h", "memory.c")
     text += includes("timeout.c" if options.timeout else "no_timeout.c")
     if options.max_output:
         text += includes("supervise.c")
     text += includes("start.c")
+    if devices:
+        text += includes(*device_sources(devices), "devices/words.c")
     if "kvm" in options.backends:
         text += includes(
             "guest_range.h", "guest_block.h", *(f"{call.name}/kvm.c" for call in chosen)
@@ -145,21 +197,28 @@ def monitor_c(chosen: Sequence[Hypercall], options: Options) -> str:
         if "process" not in options.backends:
             text += includes("no_kvm.c")
     if "process" in options.backends:
-        text += includes("process.c")
-    return text + main(_starts(options))
+        fills = ["devices/filter.c"] if filters["process"].slots else []
+        text += includes(*fills, "process.c")
+    return text + main(_starts(options, filters, bool(devices)))
 
 
-def serve(chosen: Sequence[Hypercall]) -> str:
-    """The monitor's dispatch: one ``case`` a hypercall, its argument block copied once."""
-    cases = "".join(
-        f"    case PORT_{call.name.upper()}: {{\n"
+def _case(call: Hypercall) -> str:
+    head = f"    case PORT_{call.name.upper()}:"
+    if call.block is None:
+        return f"{head}\n        serve_{call.name}();\n        return;\n"
+    return (
+        f"{head} {{\n"
         f"        struct {call.block.name} *theirs = guest_block(at, sizeof *theirs);\n"
         "        if (!theirs)\n            break;\n"
         f"        struct {call.block.name} block = *theirs; /* copied once */\n"
         f"        serve_{call.name}(&block);\n"
         "        *theirs = block;\n        return;\n    }\n"
-        for call in chosen
     )
+
+
+def serve(chosen: Sequence[Hypercall]) -> str:
+    """The monitor's dispatch: one ``case`` a hypercall, its argument block copied once."""
+    cases = "".join(_case(call) for call in chosen)
     return (
         "\nstatic void serve(u16 port, u32 address) {\n"
         "    const struct guest_addr at = {address};\n"
@@ -182,16 +241,19 @@ _RUN_EITHER = """\
     int kvm_fd = open_kvm();
     if (kvm_fd == KVM_FD)
         run_kvm();
-    run_process();
 """
 
 
-def _starts(options: Options) -> str:
+def _starts(options: Options, filters: Mapping[Backend, Filter], devices: bool) -> str:
     supervise = "    supervise();\n" if options.max_output else ""
-    body = RUN_KVM if "kvm" in options.backends else "    run_process();\n"
-    if len(options.backends) == 2:
-        body = _RUN_EITHER
-    return f"    close_all();\n{supervise}    prepare(stack);\n{body}"
+    # taking devices closes everything else
+    first = f"{supervise}    stack = take_devices(stack);\n" if devices else ""
+    first = first or f"    close_all();\n{supervise}"
+    body = RUN_KVM if "kvm" in options.backends else ""
+    if "process" in options.backends:
+        fill = "    fill_filter();\n" if filters["process"].slots else ""
+        body = f"{_RUN_EITHER if body else ''}{fill}    run_process();\n"
+    return f"{first}    prepare(stack);\n{body}"
 
 
 def main(body: str) -> str:

@@ -97,6 +97,11 @@ def _fsgsbase_check() -> Check:
     )
 
 
+def has_protection_keys() -> bool:
+    """Whether memory that may only be executed cannot be read: the kernel has turned keys on."""
+    return " ospke " in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+
+
 def _mmap_check() -> Check:
     lowest = int(Path("/proc/sys/vm/mmap_min_addr").read_text(encoding="ascii"))
     ok = lowest <= 65536

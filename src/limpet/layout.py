@@ -88,6 +88,7 @@ class Layout:
     state: int  # boot_info first, then the library OS's data, then the signal stack
     constants: int  # guest_info and what it points to, then the library OS's rodata
     rodata: int
+    devices: int  # the table of devices; the tree's address where there are none
     tree: int
     arena: tuple[int, int]
     stack: tuple[int, int]
@@ -140,7 +141,7 @@ class Layout:
 
     def host_access(self, region: Region) -> Access:
         """What the monitor may do with a region beyond what the guest may."""
-        return Access(0)
+        return Access.WRITE if region.name == "devices" else Access(0)
 
     def entry(self, name: str) -> int:
         """Address of a fixed entry of the library OS."""
@@ -213,13 +214,16 @@ def stack_size(memory: int) -> int:
     return size // LARGE_PAGE * LARGE_PAGE if size >= LARGE_PAGE else align_up(size, PAGE)
 
 
-def lay_out(image: Image, *, trampolines: int, constants: int, tree: int, memory: int) -> Layout:
+def lay_out(
+    image: Image, *, trampolines: int, constants: int, devices: int, tree: int, memory: int
+) -> Layout:
     """Place everything behind the program.
 
     Args:
         image: the program at its final addresses.
         trampolines: bytes to keep for them.
         constants: bytes of ``guest_info`` and what it points to.
+        devices: bytes of the table of devices.
         tree: bytes of the packed tree.
         memory: bytes of arena and stack together.
 
@@ -232,7 +236,8 @@ def lay_out(image: Image, *, trampolines: int, constants: int, tree: int, memory
     state = text + LIBOS_TEXT_SIZE
     constants_at = state + LIBOS_DATA_SIZE + SIGNAL_STACK_SIZE
     rodata = constants_at + align_up(constants, PAGE)
-    tree_at = rodata + LIBOS_RODATA_SIZE
+    devices_at = rodata + LIBOS_RODATA_SIZE
+    tree_at = devices_at + align_up(devices, PAGE)
     if tree >= LARGE_PAGE:
         tree_at = align_up(tree_at, LARGE_PAGE)
     arena = align_up(tree_at + tree, LARGE_PAGE)
@@ -253,6 +258,7 @@ def lay_out(image: Image, *, trampolines: int, constants: int, tree: int, memory
         state,
         constants_at,
         rodata,
+        devices_at,
         tree_at,
         (arena, arena_hi),
         (stack_lo, supervisor),

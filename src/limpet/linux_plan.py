@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from limpet import contract, layout, machine
+from limpet import contract, layout, machine, manifest
 from limpet.constants import Constants, constants
 from limpet.contract import Backend, Hypercall
 from limpet.decisions import Decision, Options, Plan, machine_decisions, may_ask_cpuid
-from limpet.filters import kvm_run_rule, monitor_line_rule, timeout_rules
+from limpet.filters import (
+    device_pin,
+    has_device,
+    kvm_run_rule,
+    monitor_line_rule,
+    process_pins,
+    timeout_rules,
+)
 from limpet.generate import gates_c, monitor_c, plan_h
 from limpet.guest import Guest
 from limpet.image import Access, Image
 from limpet.layout import Layout, Region, patched
+from limpet.manifest import Device
 from limpet.parts import SystemCall, dispatch_c, served
 from limpet.rewrite import Rewriting, rewrite
 from limpet.seccomp import KILL_PROCESS, TRAP, Filter, Rule
@@ -39,21 +47,26 @@ def plan(guest: Guest, options: Options) -> Plan:
     scan = guest.scan if image is guest.image else guest.scan.moved(layout.STATIC_PIE_BASE)
     baked = tuple(each for each in options.environment if "=" in each)
     fixed = constants(image, baked)
+    devices = manifest.declared(options.devices)
+    table = manifest.pack(devices) if devices else b""
     place = layout.lay_out(
         image,
         trampolines=len(scan.sites) * TRAMPOLINE_BOUND,
         constants=fixed.size,
+        devices=len(table),
         tree=len(guest.tree.data),
         memory=options.memory,
     )
     rewriting = _rewriting(image, scan, place, options)
     calls, decisions = _system_calls(scan, image)
-    hypercalls = _hypercalls(calls)
+    hypercalls = _hypercalls(calls, devices)
     level = machine.CPU_LEVELS[options.cpu]
     asks_cpuid = may_ask_cpuid(image)
-    regions = _regions(image, place, rewriting, fixed, guest, level)
+    regions = _regions(image, place, rewriting, fixed, guest, level, table)
     pages = _supervisor(place, regions, hypercalls) if "kvm" in options.backends else None
-    filters = {each: _filter(each, hypercalls, place, options) for each in options.backends}
+    filters = {
+        each: _filter(each, hypercalls, place, options, devices) for each in options.backends
+    }
     blobs = fixed.with_machine(
         pages,
         level,
@@ -63,9 +76,9 @@ def plan(guest: Guest, options: Options) -> Plan:
     )
     sources = {
         "dispatch.c": dispatch_c(calls),
-        "gates.c": gates_c(hypercalls, options.backends),
-        "plan.h": plan_h(place, options, filters, blobs, pages),
-        "monitor.c": monitor_c(hypercalls, options),
+        "gates.c": gates_c(hypercalls, options.backends, devices),
+        "plan.h": plan_h(place, options, filters, blobs, pages, devices),
+        "monitor.c": monitor_c(hypercalls, options, filters, devices),
     }
     return Plan(
         guest,
@@ -82,6 +95,7 @@ def plan(guest: Guest, options: Options) -> Plan:
         sources,
         (
             *decisions,
+            *_device_decisions(devices),
             *_hypercall_decisions(calls, hypercalls),
             *machine_decisions(pages, asks_cpuid),
         ),
@@ -145,9 +159,29 @@ def _system_calls(scan: Scan, image: Image) -> tuple[tuple[SystemCall, ...], lis
     return tuple(known[each] for each in sorted(numbers) if each in known), decisions
 
 
-def _hypercalls(calls: tuple[SystemCall, ...]) -> tuple[Hypercall, ...]:
+def _hypercalls(
+    calls: tuple[SystemCall, ...], devices: tuple[Device, ...]
+) -> tuple[Hypercall, ...]:
     wanted = {name for call in calls for name in call.hypercalls} | {"exit", "console_out"}
-    return tuple(call for call in contract.hypercalls() if call.name in wanted)
+    if any(device.kind == "net" for device in devices):
+        wanted.add("wait")
+    return tuple(
+        call
+        for call in contract.hypercalls()
+        if (has_device(call, devices) if call.device else call.name in wanted)
+    )
+
+
+_DEVICE_FILES = {"block": "/dev/{}", "net": "the interface {} of /dev/net/tun"}
+
+
+def _device_decisions(devices: tuple[Device, ...]) -> list[Decision]:
+    return [
+        Decision(
+            "device", each.name, True, f"{_DEVICE_FILES[each.kind].format(each.name)}, as asked"
+        )
+        for each in devices
+    ]
 
 
 def _hypercall_decisions(
@@ -158,6 +192,8 @@ def _hypercall_decisions(
         users = [call.name for call in calls if each.name in call.hypercalls]
         if each.name in ("exit", "console_out"):
             users.append("the line that says why a guest ended")
+        if each.device and each in hypercalls:
+            users.append(f"the {each.device} devices")
         why = f"needed by {', '.join(users)}" if users else "no system call leads to it"
         decisions.append(Decision("hypercall", each.name, each in hypercalls, why))
     return decisions
@@ -170,6 +206,7 @@ def _regions(
     fixed: Constants,
     guest: Guest,
     level: machine.CpuLevel,
+    devices: bytes,
 ) -> tuple[Region, ...]:
     read, write, execute = Access.READ, Access.WRITE, Access.EXECUTE
     regions = [patched(region, rewriting) for region in place.image]
@@ -196,6 +233,9 @@ def _regions(
     )
     rodata_end = place.rodata + layout.LIBOS_RODATA_SIZE
     add("libos_rodata", place.rodata, rodata_end, read, None, "the library OS's constants")
+    if devices:
+        end = place.devices + len(devices)
+        add("devices", place.devices, end, read, devices, "the table of devices")
     if guest.tree.data:
         end = place.tree + len(guest.tree.data)
         add("tree", place.tree, end, read, guest.tree.data, "the packed file tree")
@@ -220,18 +260,24 @@ def _supervisor(
 
 
 def _filter(
-    backend: Backend, hypercalls: tuple[Hypercall, ...], place: Layout, options: Options
+    backend: Backend,
+    hypercalls: tuple[Hypercall, ...],
+    place: Layout,
+    options: Options,
+    devices: tuple[Device, ...],
 ) -> Filter:
     rules = []
-    for hypercall in hypercalls:
+    # devices first: the filter is run from its start for every call
+    for hypercall in sorted(hypercalls, key=lambda call: not call.device):
         for host in hypercall.host:
-            pins = tuple(pin for pin in host.pins if backend == "kvm" or not pin.guest)
             why = f"{hypercall.name}: {host.why}"
             if backend == "kvm":
+                pins = tuple(device_pin(p, devices) for p in host.pins if not p.capacity)
                 rules.append(Rule(host.call, why, pins))
             else:
                 label = f"host_{hypercall.name}_{host.call}"
-                rules.append(Rule(host.call, why, pins, label, place.text))
+                for each in process_pins(host, devices):
+                    rules.append(Rule(host.call, why, each, label, place.text))
     if backend == "kvm":
         rules = [kvm_run_rule(), *rules, monitor_line_rule()]
         return Filter(tuple(rules), KILL_PROCESS, place.guest)

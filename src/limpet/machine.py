@@ -20,6 +20,9 @@ LARGE_PAGE = 2 << 20
 PRESENT, WRITABLE, USER, ACCESSED, DIRTY, LARGE = 1, 2, 4, 0x20, 0x40, 0x80
 NO_EXECUTE = 1 << 63
 
+EXECUTE_ONLY_KEY = 1
+"""Protection key of code that may be run and not read; PKRU denies access to it."""
+
 KERNEL_CODE, KERNEL_DATA, USER_DATA, USER_CODE, TASK = 0x08, 0x10, 0x1B, 0x23, 0x28
 
 VECTORS = 32
@@ -37,6 +40,12 @@ class Mapping:
     writable: bool
     executable: bool
     user: bool = True
+    readable: bool = True
+
+    @property
+    def execute_only(self) -> bool:
+        """Whether a protection key forbids to read it; ring 0 knows none."""
+        return self.user and not self.readable
 
     @property
     def bits(self) -> int:
@@ -48,6 +57,7 @@ class Mapping:
             | (WRITABLE if self.writable else 0)
             | (USER if self.user else 0)
             | (0 if self.executable else NO_EXECUTE)
+            | (EXECUTE_ONLY_KEY << 59 if self.execute_only else 0)
         )
 
 
@@ -169,6 +179,7 @@ class Supervisor:
     tss_limit: int
     tables: bytes
     user: bool  # whether the guest runs in ring 3
+    execute_only: bool  # whether it has code that it may not read
 
     GDT_AT, IDT_AT, TSS_AT = 0, 0x100, 0x400
 
@@ -226,7 +237,8 @@ def supervisor(
     )
     tables = page_tables(base + 3 * PAGE, (*mappings, *own), gigabytes)
     user = any(mapping.user for mapping in mappings)
-    return Supervisor(base, bytes(page), len(gdt) - 1, len(tss) - 1, tables, user)
+    execute_only = any(mapping.execute_only for mapping in mappings)
+    return Supervisor(base, bytes(page), len(gdt) - 1, len(tss) - 1, tables, user, execute_only)
 
 
 def _segment(
@@ -259,11 +271,15 @@ LOCAL_APIC = 0xFEE00000
 CR0 = 0x80050033  # PG AM WP NE ET MP PE
 CR4 = 0x10620  # FSGSBASE OSXMMEXCPT OSFXSR PAE
 CR4_OSXSAVE = 1 << 18
+CR4_PKE = 1 << 22
 EFER = 0xD00  # NXE LMA LME; SCE stays off: SYSCALL is an invalid opcode
 
 
-def special_registers(pages: Supervisor, level: CpuLevel) -> bytes:
-    """``struct kvm_sregs``: 64-bit mode in ring 3 (or 0, for what needs it), no interrupt ever."""
+def special_registers(pages: Supervisor, level: CpuLevel, *, keys: bool = False) -> bytes:
+    """``struct kvm_sregs``: 64-bit mode in ring 3 (or 0, for what needs it), no interrupt ever.
+
+    ``keys`` turns protection keys on, which not every host has.
+    """
     flat = (0, 0xFFFFFFFF)
     ring = 3 if pages.user else 0
     code_selector, data_selector = (USER_CODE, USER_DATA) if ring else (KERNEL_CODE, KERNEL_DATA)
@@ -279,7 +295,7 @@ def special_registers(pages: Supervisor, level: CpuLevel) -> bytes:
         CR0,
         0,
         pages.cr3,
-        CR4 | (CR4_OSXSAVE if level.xcr0 else 0),
+        CR4 | (CR4_OSXSAVE if level.xcr0 else 0) | (CR4_PKE if keys else 0),
         0,
         EFER,
         LOCAL_APIC | 0x900,
@@ -309,13 +325,15 @@ class CpuLevel:
     leaves: tuple[tuple[int, int, int, int, int, int], ...]  # leaf, subleaf, eax, ebx, ecx, edx
     xcr0: int
 
-    def cpuid(self, asked: bool = True) -> bytes:
+    def cpuid(self, asked: bool = True, *, keys: bool = False) -> bytes:
         """``struct kvm_cpuid2``; of a guest that never asks only what KVM itself looks at."""
-        only = None if asked or self.xcr0 else (7,)  # CR4.FSGSBASE needs leaf 7
+        only = None if asked or self.xcr0 else (7,)  # CR4.FSGSBASE and .PKE need leaf 7
         leaves = [each for each in self.leaves if only is None or each[0] in only]
         out = struct.pack("<II", len(leaves), 0)
         for leaf, subleaf, *registers in leaves:
             significant = 1 if leaf in (4, 7, 0xD) else 0
+            if leaf == 7 and keys:
+                registers[2] |= _PKU
             out += struct.pack("<7I12x", leaf, subleaf, significant, *registers)
         return out
 
@@ -345,6 +363,7 @@ _V2_1C = _bits(0, 9, 13, 19, 20, 23)  # SSE3 SSSE3 CX16 SSE4.1 SSE4.2 POPCNT
 _V2_1D = _bits(0, 4, 8, 15, 19, 23, 24, 25, 26)  # FPU TSC CX8 CMOV CLFSH MMX FXSR SSE SSE2
 _V3_1C = _bits(12, 22, 26, 27, 28, 29)  # FMA MOVBE XSAVE OSXSAVE AVX F16C
 _V2_7B = _bits(0, 9)  # FSGSBASE ERMS
+_PKU = _bits(3)
 _V3_7B = _bits(3, 5, 8)  # BMI1 AVX2 BMI2
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from limpet import layout
 from limpet.contract import Pin
@@ -21,8 +22,10 @@ KILL_PROCESS = 0x80000000
 
 _AUDIT_ARCH_X86_64 = 0xC000003E
 _LOAD, _JA, _JEQ, _JGT, _JGE, _RETURN = 0x20, 0x05, 0x15, 0x25, 0x35, 0x06
+_LOAD_CONSTANT, _TAX, _SUBTRACT_X, _JGT_X, _JGE_X = 0x00, 0x07, 0x1C, 0x2D, 0x3D
 _NUMBER, _ARCH, _POINTER, _ARGUMENTS = 0, 4, 8, 16
 _MASK = 0xFFFFFFFF
+_MOST_INSTRUCTIONS = 4096  # BPF_MAXINSNS
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,9 @@ class Filter:
         The instruction pointer is looked at first: the kernel runs a new filter for every number
         it knows to find those that are always allowed, and gives up where a pointer is read.
         """
-        return self._assembler(labels).finish()
+        program = self._assembler(labels).finish()
+        assert len(program) <= 8 * _MOST_INSTRUCTIONS
+        return program
 
     def _assembler(self, labels: Mapping[str, int]) -> _Assembler:
         code = _Assembler()
@@ -109,19 +114,25 @@ class Filter:
         code.end(self.default)
         for name, group in zip(names, choices.values(), strict=True):
             code.label(name)
-            for rule in group:
-                self._rule(code, rule)
+            for (_, first), same in groupby(group, lambda rule: (rule.call, rule.pins[:1])):
+                self._rules(code, first, list(same))
             code.end(KILL_PROCESS if stubs else self.default)  # a stub put to another use
 
-    def _rule(self, code: _Assembler, rule: Rule) -> None:
-        mismatch = code.new_label()
-        if rule.label is not None:
+    def _rules(self, code: _Assembler, first: tuple[Pin, ...], rules: list[Rule]) -> None:
+        """Rules for one call from one place, whose ``first`` pin is the same."""
+        others = code.new_label()
+        if rules[0].label is not None:
             code.load(_NUMBER)
-            code.jump(_JEQ, NUMBERS[rule.call], no=mismatch)
-        for pin in rule.pins:
-            _pin(code, pin, self.guest, mismatch)
-        code.end(ALLOW)
-        code.label(mismatch)
+            code.jump(_JEQ, NUMBERS[rules[0].call], no=others)
+        for pin in first:
+            _pin(code, pin, self.guest, others)
+        for rule in rules:
+            mismatch = code.new_label()
+            for pin in rule.pins[1:]:
+                _pin(code, pin, self.guest, mismatch)
+            code.end(ALLOW)
+            code.label(mismatch)
+        code.label(others)
 
 
 def _pin(code: _Assembler, pin: Pin, guest: tuple[int, int], mismatch: str) -> None:
@@ -163,23 +174,56 @@ def _pin_range(code: _Assembler, offset: int, bounds: tuple[int, int], mismatch:
 
 
 def _pin_slot(code: _Assembler, offset: int, slot: tuple[str, int], mismatch: str) -> None:
-    """``sector``: equal to the device's; ``last``: at most its last sector's offset."""
+    """What only the start knows: ``sector`` is equal to it, an offset of a ``last`` at most it."""
     which, handle = slot
+    if which == "within":
+        _pin_within(code, offset - 8, offset, handle, mismatch)
+        return
     fits = code.new_label()
     code.load(offset + 4)
     if which == "sector":
         code.jump(_JEQ, 0, no=mismatch)
-    else:
-        code.slots.append((len(code.code), handle, "last_high"))
-        code.jump(_JGT, 0, yes=mismatch)
-        code.slots.append((len(code.code), handle, "last_high"))
-        code.jump(_JEQ, 0, no=fits)
-    code.load(offset)
-    code.slots.append((len(code.code), handle, "sector" if which == "sector" else "last_low"))
-    if which == "sector":
+        code.load(offset)
+        code.slot(handle, "sector")
         code.jump(_JEQ, 0, no=mismatch)
-    else:
-        code.jump(_JGT, 0, yes=mismatch)
+        return
+    code.slot(handle, "last_high")
+    code.jump(_JGT, 0, yes=mismatch)
+    code.slot(handle, "last_high")
+    code.jump(_JEQ, 0, no=fits)
+    code.load(offset)
+    code.slot(handle, "last_low")
+    code.jump(_JGT, 0, yes=mismatch)
+    code.label(fits)
+
+
+def _pin_within(code: _Assembler, length: int, offset: int, handle: int, mismatch: str) -> None:
+    """``offset <= capacity - length`` in halves; ``length`` has been pinned below 2^32."""
+    no_borrow, low, fits = code.new_label(), code.new_label(), code.new_label()
+    code.load(length)
+    code.do(_TAX)
+    code.slot(handle, "capacity_low")
+    code.do(_LOAD_CONSTANT)
+    code.jump(_JGE_X, 0, yes=no_borrow)
+    code.do(_SUBTRACT_X)
+    code.do(_TAX)
+    code.load(offset + 4)
+    code.slot(handle, "capacity_high")
+    code.jump(_JGE, 0, yes=mismatch)
+    code.slot(handle, "capacity_under")
+    code.jump(_JEQ, 0, yes=low)
+    code.go(fits)
+    code.label(no_borrow)
+    code.do(_SUBTRACT_X)
+    code.do(_TAX)
+    code.load(offset + 4)
+    code.slot(handle, "capacity_high")
+    code.jump(_JGT, 0, yes=mismatch)
+    code.slot(handle, "capacity_high")
+    code.jump(_JEQ, 0, no=fits)
+    code.label(low)
+    code.load(offset)
+    code.jump(_JGT_X, 0, yes=mismatch)
     code.label(fits)
 
 
@@ -201,20 +245,31 @@ class _Assembler:
     def jump(self, test: int, value: int, *, yes: str = "", no: str = "") -> None:
         self.code.append((test, yes, no, value))
 
+    def do(self, operation: int) -> None:
+        """An instruction that neither jumps nor has a constant of the plan's."""
+        self.code.append((operation, "", "", 0))
+
+    def slot(self, handle: int, which: str) -> None:
+        """The start stores what it knows of a device into the next instruction."""
+        self.slots.append((len(self.code), handle, which))
+
+    def go(self, label: str) -> None:
+        """Jump however far; the target of a plain jump is within 255 instructions."""
+        self.do(_JA)
+        self.far[len(self.code) - 1] = label
+
     def go_if(self, value: int, label: str) -> None:
-        """Branch however far; the target of a plain jump is within 255 instructions."""
+        """Branch however far."""
         over = self.new_label()
         self.jump(_JEQ, value, no=over)
-        self.code.append((_JA, "", "", 0))
-        self.far[len(self.code) - 1] = label
+        self.go(label)
         self.label(over)
 
     def go_unless(self, value: int, label: str) -> None:
         """As :meth:`go_if`, when the values differ."""
         over = self.new_label()
         self.jump(_JEQ, value, yes=over)
-        self.code.append((_JA, "", "", 0))
-        self.far[len(self.code) - 1] = label
+        self.go(label)
         self.label(over)
 
     def new_label(self) -> str:

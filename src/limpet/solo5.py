@@ -7,42 +7,31 @@ hvt and spt is Solo5 0.7, version 2 is 0.8 and later.  The notes are hostile inp
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from limpet.contract import MFT_ENTRY
 from limpet.errors import ImageError
+from limpet.manifest import (
+    ENTRY,
+    HEAD,
+    KINDS,
+    MAX_DEVICES,
+    NAME,
+    RESERVED_FIRST,
+    Device,
+    DeviceKind,
+)
 
 Target = Literal["hvt", "spt"]
-DeviceKind = Literal["block", "net"]
-
-MAX_DEVICES = 63
 
 _ABI1, _MFT1 = 0x31494241, 0x3154464D
 _TARGETS: dict[int, Target] = {1: "hvt", 2: "spt"}
 _OTHER_TARGETS = {3: "virtio", 4: "muen", 5: "genode", 6: "xen"}
 _VERSIONS = (1, 2)
 
-_MANIFEST = struct.Struct("<II")
-_NAME_AND_TYPE = struct.Struct("<68sI")
-_ENTRY = struct.Struct(MFT_ENTRY.format)
-
-_RESERVED_FIRST = 1 << 30
-_KINDS: dict[int, DeviceKind] = {1: "block", 2: "net"}
-_NAME = re.compile(rb"[A-Za-z0-9]{1,67}")
 _REBUILD = "build the unikernel again with a Solo5 toolchain from 0.7 on"
-
-
-@dataclass(frozen=True)
-class Device:
-    """What the unikernel calls a device; ``handle`` is its place in the manifest, from 1."""
-
-    name: str
-    kind: DeviceKind
-    handle: int
 
 
 @dataclass(frozen=True)
@@ -52,15 +41,6 @@ class Solo5:
     target: Target
     version: int
     devices: tuple[Device, ...]
-
-    def manifest(self) -> bytes:
-        """``struct mft`` as the unikernel finds it at start, nothing attached yet."""
-        kinds = {kind: number for number, kind in _KINDS.items()}
-        entries = [(b"", _RESERVED_FIRST)]
-        entries += [(device.name.encode(), kinds[device.kind]) for device in self.devices]
-        rest = bytes(_ENTRY.size - _NAME_AND_TYPE.size)
-        packed = (_NAME_AND_TYPE.pack(*entry) + rest for entry in entries)
-        return _MANIFEST.pack(1, len(entries)) + b"".join(packed)
 
 
 def read(notes: list[bytes], name: str) -> Solo5 | None:
@@ -123,12 +103,12 @@ def _abi(content: bytes, name: str) -> tuple[Target, int]:
 def _devices(content: bytes, name: str) -> Iterator[Device]:
     """The manifest's devices; its note's content is padded by 4 bytes to align the structure."""
     body = content[4:]
-    if len(body) < _MANIFEST.size:
+    if len(body) < HEAD.size:
         raise ImageError(
             f"{name}: its Solo5 manifest note does not fall within valid size: {len(body)} bytes",
             hint=_REBUILD,
         )
-    version, count = _MANIFEST.unpack_from(body)
+    version, count = HEAD.unpack_from(body)
     if version != 1:
         raise ImageError(f"{name}: Solo5 manifest version {version}, not 1", hint=_REBUILD)
     if not 1 <= count <= MAX_DEVICES + 1:
@@ -136,14 +116,14 @@ def _devices(content: bytes, name: str) -> Iterator[Device]:
             f"{name}: {count - 1} devices in its Solo5 manifest; at most {MAX_DEVICES} can be",
             hint=_REBUILD,
         )
-    if len(body) != _MANIFEST.size + count * _ENTRY.size:
+    if len(body) != HEAD.size + count * ENTRY.size:
         raise ImageError(
             f"{name}: its Solo5 manifest has {len(body)} bytes, not those of {count} entries",
             hint=_REBUILD,
         )
     seen: set[tuple[DeviceKind, str]] = set()
     for handle in range(count):
-        fields = _ENTRY.unpack_from(body, _MANIFEST.size + handle * _ENTRY.size)
+        fields = ENTRY.unpack_from(body, HEAD.size + handle * ENTRY.size)
         device = _device(name, handle, fields[0], fields[1], fields[8])
         if device and (device.kind, device.name) in seen:
             raise ImageError(f"{name}: its manifest has {device.name} twice", hint=_REBUILD)
@@ -154,17 +134,17 @@ def _devices(content: bytes, name: str) -> Iterator[Device]:
 
 def _device(name: str, handle: int, raw: bytes, kind: int, attached: int) -> Device | None:
     label = raw.split(b"\0")[0]
-    if attached or (handle == 0) != (kind == _RESERVED_FIRST) or (handle == 0 and label):
+    if attached or (handle == 0) != (kind == RESERVED_FIRST) or (handle == 0 and label):
         raise ImageError(f"{name}: entry {handle} of its Solo5 manifest is damaged", hint=_REBUILD)
     if handle == 0:
         return None
-    if kind not in _KINDS:
+    if kind not in KINDS:
         raise ImageError(
             f"{name}: device {handle} of its manifest is of the unknown type {kind}",
             hint="Limpet knows BLOCK_BASIC (1) and NET_BASIC (2)",
         )
-    if not _NAME.fullmatch(label) or raw.rstrip(b"\0") != label:
+    if not NAME.fullmatch(label.decode("latin-1")) or raw.rstrip(b"\0") != label:
         raise ImageError(
             f"{name}: device {handle} of its manifest has the bad name {label!r}", hint=_REBUILD
         )
-    return Device(label.decode(), _KINDS[kind], handle)
+    return Device(label.decode(), KINDS[kind], handle)

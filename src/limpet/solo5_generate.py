@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING
 
 from limpet import solo5_layout
 from limpet.contract import Backend, Hypercall
-from limpet.generate import RUN_KVM, defines, includes, main, monitor_values, serve
-from limpet.machine import LARGE_PAGE
+from limpet.generate import (
+    RUN_KVM,
+    defines,
+    device_sources,
+    filter_values,
+    includes,
+    main,
+    monitor_values,
+    serve,
+)
+from limpet.machine import EXECUTE_ONLY_KEY, LARGE_PAGE
 from limpet.machine import Mapping as PageMapping
 
 if TYPE_CHECKING:
@@ -23,13 +32,11 @@ if TYPE_CHECKING:
 EXIT_STATUSES = {"REFUSED": 1, "OUTPUT": 123, "TIMEOUT": 124, "CANNOT_START": 1}
 """As Solo5's tenders end (docs/exit-status.md); the guest's own statuses pass through."""
 
-_SLOTS = {"sector": "SLOT_SECTOR", "last_low": "SLOT_LAST_LOW", "last_high": "SLOT_LAST_HIGH"}
 NO_HANDLER = 1 << 63
 
 
 def plan_h(
     place: Solo5Layout,
-    unikernel: Solo5,
     options: Options,
     filters: Mapping[Backend, Filter],
     blobs: Constants,
@@ -44,7 +51,7 @@ def plan_h(
         "MEMORY_DEFAULT": place.memory,
         "MEMORY_LEAST": place.memory_least,
         "MEMORY_MOST": solo5_layout.MEMORY_MOST,
-        "NETWORKS": sum(device.kind == "net" for device in unikernel.devices),
+        "NETWORKS": place.networks,
         "LARGE_PAGE": LARGE_PAGE,
     }
     text = defines(values) + monitor_values(options, filters, blobs, EXIT_STATUSES)
@@ -57,7 +64,10 @@ def _hvt_h(place: Solo5Layout, pages: Supervisor) -> str:
         "BOOT_END": place.boot_info + solo5_layout.BOOT_SIZE,
         "SHIM_DATA_LO": solo5_layout.SHIM_DATA,
         "SHIM_DATA_HI": solo5_layout.SHIM_DATA + solo5_layout.SHIM_DATA_SIZE,
-        "GUEST_LO": place.image_lo,
+        "NET_RING": solo5_layout.RING,
+        "GUEST_LO": place.readable_lo,
+        "KEY_RIGHTS": place.boot_info + solo5_layout.KEY_RIGHTS_AT,
+        "DENY_EXECUTE_ONLY": 1 << 2 * EXECUTE_ONLY_KEY,
         "BLOCKS_LO": place.writable_lo,
         "SLOT_LO": place.boot_info,
         "PAGE_DIRECTORIES": pages.directories,
@@ -71,35 +81,33 @@ def _hvt_h(place: Solo5Layout, pages: Supervisor) -> str:
 
 
 def _spt_h(filter_: Filter, place: Solo5Layout) -> str:
-    slots = "".join(
-        f"{{{instruction}, {handle}, {_SLOTS[which]}}}, "
-        for instruction, handle, which in filter_.slots
-    )
-    values = {"FILTER_COPY": solo5_layout.FILTER_COPY, "GUEST_START": place.entry}
-    return defines(values) + f"#define FILTER_SLOTS {{{slots}{{0, 0, 0}}}}\n"
+    text = filter_values(filter_, solo5_layout.FILTER_COPY)
+    return text + defines({"GUEST_START": place.entry})
 
 
-def _devices(unikernel: Solo5) -> list[str]:
-    kinds = {device.kind for device in unikernel.devices}
-    names = ["solo5/devices.c"]
-    names += [f"solo5/{'' if kind in kinds else 'no_'}{kind}.c" for kind in ("block", "net")]
-    return [*names, "solo5/arguments.c"]
-
-
-def monitor_c(unikernel: Solo5, chosen: Sequence[Hypercall], options: Options) -> str:
+def monitor_c(
+    unikernel: Solo5,
+    chosen: Sequence[Hypercall],
+    options: Options,
+    filters: Mapping[Backend, Filter],
+) -> str:
     """``monitor.c`` of a Solo5 guest."""
     text = "/* Generated: the monitor of one bundle. */\n"
     text += includes("monitor.h", "memory.c", "timeout.c" if options.timeout else "no_timeout.c")
-    text += includes(*(["supervise.c"] if options.max_output else []), *_devices(unikernel))
+    text += includes(
+        *(["supervise.c"] if options.max_output else []), *device_sources(unikernel.devices)
+    )
+    text += includes("solo5/arguments.c")
     supervise = "    supervise();\n" if options.max_output else ""
     if unikernel.target == "spt":
-        text += includes("solo5/spt.c")
+        fills = ["devices/filter.c"] if filters["process"].slots else ["devices/no_filter.c"]
+        text += includes(*fills, "solo5/spt.c")
         return text + main(
             f"{supervise}    u64 memory = prepare(stack);\n    start_timeout();\n"
             "    run_spt(memory);\n"
         )
     calls = [f"hvt/{call.name.removeprefix('hvt_')}/kvm.c" for call in chosen]
-    text += includes("guest_range.h", "solo5/hvt.c", *calls) + serve(chosen)
+    text += includes("guest_range.h", "solo5/ring.h", "solo5/hvt.c", *calls) + serve(chosen)
     text += includes("kvm.c", "no_kvm.c")
     return text + main(f"{supervise}    prepare(stack);\n    start_timeout();\n{RUN_KVM}")
 

@@ -21,7 +21,7 @@ MEMORY_MOST = 4 << 30
 """Hypercalls carry 32-bit addresses."""
 
 BOOT = {"hvt": 0x10000, "spt": 0x11000}
-MANIFEST_AT, CMDLINE_AT, BOOT_SIZE = 0x100, 0x2000, 0x4000
+KEY_RIGHTS_AT, MANIFEST_AT, CMDLINE_AT, BOOT_SIZE = 0x80, 0x100, 0x2000, 0x4000
 """Offsets behind the boot information, and the size of it all: 63 devices and 8 KiB fit."""
 
 FILTER_COPY, FILTER_COPY_SIZE = 0x15000, 0x10000
@@ -32,7 +32,10 @@ SHIM_DATA, SHIM_DATA_SIZE = 0x1A000, 0x8000
 SHIM_ENTRIES = {"shim_start": 0x0, "shim_syscall": 0x40, "shim_trap": 0x80}
 """Fixed offsets in the shim (c/guest/hvt/entry.S), checked when it is linked."""
 
-SUPERVISOR = 0x28000
+RING, RING_SIZE = 0x22000, 0xD000
+"""The network ring of an hvt guest that has networks."""
+
+SUPERVISOR = 0x2F000
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Solo5Layout:
     entry: int
     image: tuple[Region, ...]
     memory: int
+    networks: int
 
     @property
     def boot_info(self) -> int:
@@ -63,6 +67,14 @@ class Solo5Layout:
     def guest(self) -> tuple[int, int]:
         """All memory that a hypercall may ever name, [low, high): the monitor looks closer."""
         return self.boot_info, MEMORY_MOST
+
+    @property
+    def readable_lo(self) -> int:
+        """First page that the guest can read."""
+        return min(
+            (region.address for region in self.image if Access.READ in region.access),
+            default=self.kernel_end,
+        )
 
     @property
     def writable_lo(self) -> int:
@@ -113,6 +125,9 @@ class Solo5Layout:
                 "shim_data", SHIM_DATA, SHIM_DATA_SIZE, read | write, b"", "the shim's data, stacks"
             )
             regions.append(data)
+            if self.networks:
+                why = "the ring of frames that the guest sends and asks for"
+                regions.append(Region("ring", RING, RING_SIZE, read | write, b"", why))
         else:
             why = "where the monitor completes the filter"
             regions.append(Region("filter", FILTER_COPY, FILTER_COPY_SIZE, read | write, b"", why))
@@ -133,7 +148,9 @@ def lay_out(image: Image, memory: int) -> Solo5Layout:
     Raises:
         PlanError: it does not fit, or lies where the ABI does not allow.
     """
-    place = Solo5Layout(image.kind, image.entry, image_regions(image), memory)
+    assert image.solo5
+    networks = sum(device.kind == "net" for device in image.solo5.devices)
+    place = Solo5Layout(image.kind, image.entry, image_regions(image), memory, networks)
     if place.image_lo < GUEST_BASE:
         raise PlanError(
             f"{image.name}: the program at {place.image_lo:#x} lies below {GUEST_BASE:#x}",

@@ -6,10 +6,16 @@ from dataclasses import dataclass
 
 from limpet import contract, machine, solo5_layout
 from limpet.constants import Constants
-from limpet.contract import Backend, Hypercall, Pin
+from limpet.contract import DEVICE_FD, Backend, Hypercall, Pin
 from limpet.decisions import Decision, Options, Plan, machine_decisions, may_ask_cpuid
 from limpet.errors import PlanError
-from limpet.filters import kvm_run_rule, monitor_line_rule, timeout_rules
+from limpet.filters import (
+    device_pin,
+    has_device,
+    kvm_run_rule,
+    monitor_line_rule,
+    timeout_rules,
+)
 from limpet.guest import Guest
 from limpet.image import Access, Image
 from limpet.layout import Region, patched
@@ -22,27 +28,8 @@ from limpet.solo5_generate import monitor_c, plan_h, shim_plan_h
 from limpet.solo5_layout import Solo5Layout
 from limpet.syscalls import NUMBERS
 
-DEVICE_FD = 16
-"""Descriptor of the device with handle 0 in the monitor; the others follow."""
-
 EPOLL_FD, TIMER_FD = 3, 4
 ARCH_SET_FS = 0x1002
-
-
-def with_devices(hypercall: Hypercall, unikernel: Solo5) -> bool:
-    """Whether a monitor for ``unikernel`` serves ``hypercall``: it needs a device of its kind."""
-    for kind in ("block", "net"):
-        if kind in hypercall.name:
-            return any(device.kind == kind for device in unikernel.devices)
-    return True
-
-
-def device_pin(pin: Pin, unikernel: Solo5) -> Pin:
-    """A pin on the devices of a kind, as the descriptors that these have."""
-    if not pin.devices:
-        return pin
-    fds = [DEVICE_FD + each.handle for each in unikernel.devices if each.kind == pin.devices]
-    return Pin(pin.index, tuple(fds))
 
 
 def hvt_rules(hypercalls: tuple[Hypercall, ...], unikernel: Solo5) -> list[Rule]:
@@ -51,7 +38,7 @@ def hvt_rules(hypercalls: tuple[Hypercall, ...], unikernel: Solo5) -> list[Rule]
         Rule(
             host.call,
             f"{hypercall.name}: {host.why}",
-            tuple(device_pin(pin, unikernel) for pin in host.pins),
+            tuple(device_pin(pin, unikernel.devices) for pin in host.pins),
         )
         for hypercall in hypercalls
         for host in hypercall.host
@@ -147,6 +134,11 @@ def _check(guest: Guest, options: Options) -> None:
             f"{name}: a Solo5 unikernel for {unikernel.target} runs on the backend {backend} only",
             hint=f"leave out --backend, or build it for {'spt' if backend == 'kvm' else 'hvt'}",
         )
+    if options.devices:
+        raise PlanError(
+            f"{name}: a Solo5 unikernel has the devices of its manifest, and no others",
+            hint="give --block and --net to limpet run, or to the bundle when it starts",
+        )
     if guest.tree.data or options.environment:
         raise PlanError(
             f"{name}: a Solo5 unikernel has neither files nor an environment",
@@ -187,8 +179,8 @@ class _Parts:
             asks_cpuid=asks,
         )
         sources = {
-            "plan.h": plan_h(place, self.unikernel, options, filters, blobs, pages),
-            "monitor.c": monitor_c(self.unikernel, hypercalls, options),
+            "plan.h": plan_h(place, options, filters, blobs, pages),
+            "monitor.c": monitor_c(self.unikernel, hypercalls, options, filters),
         }
         if self.privilege:
             sources["shim_plan.h"] = shim_plan_h(self.privilege.emulated)
@@ -214,7 +206,7 @@ class _Parts:
         if not self._is_hvt:
             return ()
         return tuple(
-            call for call in contract.hvt_hypercalls() if with_devices(call, self.unikernel)
+            call for call in contract.hvt_hypercalls() if has_device(call, self.unikernel.devices)
         )
 
     def _supervisor(
@@ -229,6 +221,7 @@ class _Parts:
                 Access.WRITE in region.access,
                 Access.EXECUTE in region.access,
                 self._ring_3,
+                Access.READ in region.access,
             )
             for region in regions
         ]
@@ -260,6 +253,7 @@ class _Parts:
         ]
         if self.privilege:
             found.append(self._ring_decision(self.privilege))
+            found += self._keys_decision()
             for call in contract.hvt_hypercalls():
                 included = call in hypercalls
                 why = "the ABI has it" if included else "the manifest has no device for it"
@@ -277,6 +271,14 @@ class _Parts:
         if privilege.obstacle:
             why = f"ring 0, since {privilege.obstacle} cannot be replaced"
         return Decision("processor feature", "ring 3", not privilege.obstacle, why)
+
+    def _keys_decision(self) -> list[Decision]:
+        if all(Access.READ in region.access for region in self.place.image):
+            return []
+        why = "code that may only be executed cannot be read, on processors with protection keys"
+        if not self._ring_3:
+            why = "in ring 0 they do not protect"
+        return [Decision("processor feature", "protection keys", self._ring_3, why)]
 
     def _warnings(self) -> list[str]:
         if self.privilege and self.privilege.obstacle:

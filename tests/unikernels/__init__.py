@@ -10,6 +10,7 @@ from limpet.toolchain import zig
 
 HERE = Path(__file__).parent
 _TARGETS = {"hvt": 1, "spt": 2}
+_TEXT_FLAGS = {"hvt": "1", "spt": "5"}  # as Solo5 links them: hvt's code may not be read
 _FLAGS = (
     *("-target", "x86_64-freestanding", "-std=c11", "-O2", "-g0", "-ffreestanding"),
     *("-fno-pie", "-fno-stack-protector", "-fno-sanitize=all", "-mno-red-zone", "-fno-builtin"),
@@ -41,6 +42,7 @@ def build(
             objects[-1],
         ]
         subprocess.run(argv, check=True)
-    script: list[str | Path] = ["-T", HERE / "guest.ld", "-o", output, *objects]
-    subprocess.run([zig(), *_LINK, *script], check=True)
+    script = folder / f"{target}.ld"
+    script.write_text((HERE / "guest.ld").read_text().replace("TEXT", _TEXT_FLAGS[target]))
+    subprocess.run([zig(), *_LINK, "-T", script, "-o", output, *objects], check=True)
     return output

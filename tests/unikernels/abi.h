@@ -32,6 +32,7 @@ extern const char *command_line;
 extern const struct manifest *manifest;
 extern u64 memory_size;
 
+void *memcpy(void *to, const void *from, u64 size);
 void put(const char *text, u64 size);
 _Noreturn void leave(int status);
 u64 wall_clock(void);

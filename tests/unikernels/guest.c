@@ -1,7 +1,6 @@
 /* What the test unikernels do; the command line says which. */
 #include "abi.h"
 
-void *memcpy(void *to, const void *from, u64 size);
 void *memcpy(void *to, const void *from, u64 size) {
     for (u64 i = 0; i < size; i++)
         ((volatile u8 *)to)[i] = ((const u8 *)from)[i];
@@ -178,6 +177,8 @@ static void misbehave(const char *how) {
         *(volatile char *)constant = 'x';
     else if (after(how, "text"))
         *(volatile u8 *)(u64)run = 0xcc;
+    else if (after(how, "code"))
+        code[0] = *(volatile u8 *)(u64)run;
     else if (after(how, "data"))
         ((void (*)(void))(u64)code)();
     else if (after(how, "beyond"))

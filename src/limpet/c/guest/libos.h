@@ -69,6 +69,10 @@ extern const bool guest_has_clock; /* generated: the plan has the hypercall for 
 /* Entropy (parts/entropy): from a generator seeded by the host. */
 void entropy_fill(void *to, u64 n);
 
+/* Devices (parts/devices): what opens them; generated, NULL where the plan has none. */
+extern const struct file_ops block_ops, net_ops;
+extern const struct file_ops *const block_device_ops, *const net_device_ops;
+
 /* Signals (parts/signals). */
 void signal_raise(int number); /* mark pending for the program; delivered on return */
 bool signal_pending(void);     /* a deliverable one is pending: blocking calls give -EINTR */

@@ -27,6 +27,7 @@ enum {
     NR_WAIT4 = 61,
     NR_KILL = 62,
     NR_FCNTL = 72,
+    NR_FDATASYNC = 75,
     NR_SIGALTSTACK = 131,
     NR_PRCTL = 157,
     NR_CLOCK_GETTIME = 228,
@@ -39,6 +40,7 @@ enum {
     NR_PIPE2 = 293,
     NR_SECCOMP = 317,
     NR_GETRANDOM = 318,
+    NR_PKEY_ALLOC = 330,
     NR_CLOSE_RANGE = 436
 };
 

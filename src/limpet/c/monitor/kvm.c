@@ -34,6 +34,21 @@ static void give_local_apic(int vm) {
     host3(NR_IOCTL, vm, KVM_ENABLE_CAP, (long)&split);
 }
 
+/* Code that may not be read has a protection key.  Without keys, in the processor or in
+ * KVM, it can be: `limpet doctor` says so. */
+static bool with_keys(int vcpu) {
+#if EXECUTE_ONLY
+    if (host3(NR_PKEY_ALLOC, 0, 0, 0) < 0 ||
+        host3(NR_IOCTL, vcpu, KVM_SET_SREGS, (long)KVM_SREGS_KEYS) < 0)
+        return false;
+    *(u32 *)KEY_RIGHTS = DENY_EXECUTE_ONLY;
+    return true;
+#else
+    (void)vcpu;
+    return false;
+#endif
+}
+
 /* Descriptors: close_range has freed everything from 3 on, so /dev/kvm is KVM_FD, and
  * the two after it follow; the filter knows VCPU_FD. */
 static void set_up(void) {
@@ -51,7 +66,8 @@ static void set_up(void) {
     if (vcpu != VCPU_FD || mapped != (long)KVM_RUN_AT)
         die(EXIT_CANNOT_START, "limpet: KVM gave an unexpected vCPU\n");
     kvm(vcpu, KVM_SET_CPUID2, KVM_CPUID);
-    kvm(vcpu, KVM_SET_SREGS, KVM_SREGS);
+    if (!with_keys(vcpu))
+        kvm(vcpu, KVM_SET_SREGS, KVM_SREGS);
     kvm(vcpu, KVM_SET_REGS, KVM_REGS);
     if (kvm(vcpu, KVM_SET_MSRS, KVM_MSRS) != 1)
         die(EXIT_CANNOT_START, "limpet: KVM refused a model-specific register\n");

@@ -41,7 +41,7 @@ static _Noreturn void enter(const struct filter *filter) {
 static _Noreturn void run_process(void) {
     static const u64 action[4] = {TRAP_ENTRY_PROCESS, 0x4c000004, TRAP_ENTRY_PROCESS, 0};
     static const u64 stack[3] = {SIGNAL_STACK, 0, SIGNAL_STACK_SIZE};
-    static const struct filter filter = {FILTER_PROCESS_LENGTH, {0}, FILTER_PROCESS};
+    static const struct filter filter = {FILTER_PROCESS_LENGTH, {0}, FILTER_PROCESS_AT};
     BOOT->backend = BACKEND_PROCESS;
     for (size_t i = 0; i < sizeof fault_signals; i++)
         host4(NR_RT_SIGACTION, fault_signals[i], (long)action, 0, 8);

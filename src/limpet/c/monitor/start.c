@@ -94,7 +94,7 @@ static inline void vcpu_ready(long khz) {
     BOOT->backend = BACKEND_KVM;
 }
 
-static void close_all(void) {
+static inline void close_all(void) {
     host3(NR_CLOSE_RANGE, 3, 0xffffffffL, 0);
 }
 

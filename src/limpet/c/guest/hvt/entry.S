@@ -9,6 +9,13 @@
         .type   shim_start, @function
         .org    0
 shim_start:
+        mov     key_rights, %eax        /* 0 where the host has no protection keys */
+        test    %eax, %eax
+        jz      1f
+        xor     %ecx, %ecx
+        xor     %edx, %edx
+        wrpkru
+1:
         mov     $boot_info, %edi
         mov     (%rdi), %rsp            /* mem_size */
         sub     $8, %rsp

@@ -2,6 +2,8 @@
  * The bundle's command line, in the spelling of Solo5's tenders: options for devices
  * and memory, then the guest's own arguments.  All of it comes from the operator.
  */
+#include "solo5/solo5.h"
+
 static void take_memory(const char *text, u64 *memory) {
     u64 megabytes;
     if (!parse_number(text, MEMORY_MOST >> 20, &megabytes) || megabytes << 20 < MEMORY_LEAST) {

@@ -4,6 +4,8 @@
  * Trusted: KVM and the monitor.  The guest names memory in hypercalls; every such
  * range goes through guest_memory.  Memory lies at its own addresses.
  */
+#include "solo5/solo5.h"
+
 #define HVT_BOOT ((struct hvt_boot_info *)BOOT_INFO)
 
 static void *or_refuse(void *found) {
@@ -34,16 +36,6 @@ static inline void *guest_buffer(struct guest_addr at, u64 size) {
 
 static void *guest_block(struct guest_addr from, u64 size) {
     return writable(from, size);
-}
-
-static inline const struct mft_entry *device_at(u64 handle, u32 type) {
-    if (handle >= MANIFEST->count || MANIFEST->entries[handle].type != type)
-        return NULL;
-    return &MANIFEST->entries[handle];
-}
-
-static inline const struct mft_entry *net_device(u64 handle) {
-    return device_at(handle, DEVICE_NET);
 }
 
 /* The device, when the request is whole sectors within its capacity. */
@@ -81,4 +73,6 @@ static void prepare(u64 *stack) {
     HVT_BOOT->kernel_end = KERNEL_END;
     HVT_BOOT->cmdline = CMDLINE_AT;
     HVT_BOOT->mft = MANIFEST_AT;
+    if (NETWORKS)
+        offer_ring(HVT_BOOT);
 }

@@ -4,10 +4,11 @@
  * Trusted: the filter, and nothing else once it stands.  The guest makes its own system
  * calls, each pinned to its devices' descriptors, sector size and capacity.
  */
+#include "solo5/solo5.h"
+
 #define SPT_BOOT ((struct spt_boot_info *)BOOT_INFO)
 
 enum { EPOLL_FD = 3, TIMER_FD = 4 };
-enum slot { SLOT_SECTOR, SLOT_LAST_LOW, SLOT_LAST_HIGH };
 
 struct epoll_event {
     u32 events;
@@ -30,31 +31,11 @@ static void make_waiting_set(void) {
             watch((int)MANIFEST->entries[i].handle, i);
 }
 
-/* The filter's constants that only this start knows. */
-static u32 slot_value(u32 what, const struct mft_entry *device) {
-    u64 last = device->capacity - device->block_size;
-    return what == SLOT_SECTOR     ? device->block_size
-           : what == SLOT_LAST_LOW ? (u32)last
-                                   : (u32)(last >> 32);
-}
-
-static void fill_filter(void) {
-    static const struct slot_place {
-        u16 instruction;
-        u8 handle, what;
-    } slots[] = FILTER_SLOTS;
-    u64 *program = (u64 *)FILTER_COPY;
-    memcpy(program, (const void *)FILTER_PROCESS, FILTER_PROCESS_LENGTH * 8);
-    for (u64 i = 0; i < sizeof slots / sizeof slots[0] - 1; i++)
-        ((u32 *)(program + slots[i].instruction))[1] =
-            slot_value(slots[i].what, &MANIFEST->entries[slots[i].handle]);
-}
-
 /* Unmap the host's stack, with its environment, and the vDSO; close the door; enter. */
 static _Noreturn void enter(u64 memory) {
     static const struct {
         u64 length, program;
-    } filter = {FILTER_PROCESS_LENGTH, FILTER_COPY};
+    } filter = {FILTER_PROCESS_LENGTH, FILTER_PROCESS_AT};
     register long r10 __asm__("r10") = (long)&filter;
     register u64 r8 __asm__("r8") = memory - 8;
     __asm__ volatile("syscall\n"

@@ -5,10 +5,27 @@ static s64 wait_clock(long clock) {
     return now.seconds * 1000000000 + now.nanoseconds;
 }
 
+static u64 wait_fill(u64 want, struct pollfd *fds, u8 *bits) {
+    u64 count = want & 1;
+    fds[0] = (struct pollfd){0, POLLIN, 0};
+    bits[0] = 0;
+#if NETWORKS
+    for (u8 i = 1; i < WAIT_DEVICES->count; i++) {
+        if (!(want >> i & 1) || WAIT_DEVICES->entries[i].type != DEVICE_NET)
+            continue;
+        fds[count] = (struct pollfd){DEVICE_FD + i, POLLIN, 0};
+        bits[count++] = i;
+    }
+#endif
+    return count;
+}
+
 static void wait_until(struct wait *block) {
-    struct pollfd input = {0, POLLIN, 0};
+    struct pollfd fds[1 + NETWORKS];
+    u8 bits[1 + NETWORKS];
     struct timespec rest = {0, 0};
     long timeout = (long)&rest;
+    u64 count = wait_fill(block->want, fds, bits);
     block->ready = 0;
     if (block->deadline > 0) {
         s64 left = block->deadline - wait_clock(CLOCK_MONOTONIC);
@@ -17,9 +34,11 @@ static void wait_until(struct wait *block) {
     } else if (block->deadline < 0) {
         timeout = 0;
     }
-    if (block->deadline || block->want_input) {
-        long got = WAIT_PPOLL((long)&input, block->want_input ? 1 : 0, timeout);
-        block->ready = got > 0;
+    if (block->deadline || count) {
+        long got = WAIT_PPOLL((long)fds, (long)count, timeout);
+        for (u64 i = 0; got > 0 && i < count; i++)
+            if (fds[i].ready)
+                block->ready |= 1UL << bits[i];
     }
     block->monotonic = (u64)wait_clock(CLOCK_MONOTONIC);
     block->realtime = (u64)wait_clock(CLOCK_REALTIME);

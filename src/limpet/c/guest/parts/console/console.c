@@ -17,7 +17,7 @@ static struct stdio_info *info_of(const struct file *file) {
 }
 
 static bool input_ready(void) {
-    struct wait block = {.deadline = 0, .want_input = 1};
+    struct wait block = {.deadline = 0, .want = 1};
     hypercall_wait(&block);
     return block.ready;
 }
@@ -93,10 +93,15 @@ static u32 console_poll(struct file *file) {
     return file->extra == 0 ? (input_ready() ? POLLIN : 0) : POLLOUT;
 }
 
+static u64 console_awaited(const struct file *file) {
+    return file->extra == 0;
+}
+
 const struct file_ops console_ops = {
     .read = console_read,
     .write = console_write,
     .stat = console_stat,
     .ioctl = console_ioctl,
     .poll = console_poll,
+    .awaited = console_awaited,
 };

@@ -19,6 +19,8 @@ struct file_ops {
     long (*truncate)(struct file *file, u64 size);               /* EINVAL */
     long (*entries)(struct file *file, void *to, u64 size);      /* ENOTDIR: getdents64 */
     u32 (*poll)(struct file *file);                              /* always ready */
+    u64 (*awaited)(const struct file *file);                     /* 0: bits for hypercall_wait */
+    long (*sync)(struct file *file);                             /* by kind of file */
     void (*release)(struct file *file);
 };
 

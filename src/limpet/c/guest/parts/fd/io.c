@@ -184,12 +184,15 @@ long sys_fallocate(long fd, long mode, long at, long size) {
     return file->ops->truncate(file, MAX((u64)stat.size, end)); /* a change, whatever the size */
 }
 
-/* Files live in memory: what was written is as safe as it gets. */
+/* Files live in memory: what was written is as safe as it gets.  A block device's bytes
+ * are the host's to make durable. */
 long sys_fsync(long fd) {
     struct file *file = fd_use(fd);
     struct linux_stat stat;
     if (!file)
         return -EBADF;
+    if (file->ops->sync)
+        return file->ops->sync(file);
     file->ops->stat(file, &stat);
     u32 kind = stat.mode & S_IFMT;
     return kind == S_IFREG || kind == S_IFDIR ? 0 : -EINVAL;
@@ -204,6 +207,12 @@ long sys_syncfs(long fd) {
 }
 
 long sys_sync(void) {
+    const struct manifest *devices = (const struct manifest *)guest_info.devices;
+    for (u64 i = 1; block_device_ops && i < devices->count; i++) {
+        struct file each = {.extra = i};
+        if (devices->entries[i].type == DEVICE_BLOCK)
+            block_device_ops->sync(&each);
+    }
     return 0;
 }
 

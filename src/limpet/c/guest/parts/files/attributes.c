@@ -16,8 +16,7 @@ static long find(long directory, long path, long flags, struct node **node, stru
         *file = path ? fd_get((s32)directory) : fd_use((s32)directory);
         if (!*file)
             return -EBADF;
-        bool of_tree = (*file)->ops == &regular_ops || (*file)->ops == &directory_ops ||
-                       (*file)->ops == &device_ops;
+        bool of_tree = (*file)->ops->release == file_close;
         *node = of_tree ? (*file)->object : NULL;
         return 0;
     }

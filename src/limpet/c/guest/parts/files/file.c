@@ -17,7 +17,7 @@ static struct linux_timespec split(s64 nanoseconds) {
 long node_stat(const struct node *node, struct linux_stat *to) {
     s64 size = (s64)(is_directory(node) ? PAGE : node->size);
     s64 blocks = is_regular(node) || is_directory(node) ? (s64)ALIGN_UP((u64)size, PAGE) / 512 : 0;
-    static const u16 numbers[] = {0, 0x103, 0x105, 0x107, 0x109, 0x500};
+    static const u16 numbers[] = {0, 0x103, 0x105, 0x107, 0x109, 0x500, 0xfe00, 0xac8};
     *to = (struct linux_stat){
         .dev = TREE_DEVICE,
         .ino = node->ino,
@@ -25,7 +25,7 @@ long node_stat(const struct node *node, struct linux_stat *to) {
         .mode = node->mode,
         .uid = node->uid,
         .gid = node->gid,
-        .rdev = numbers[node->device],
+        .rdev = numbers[node->device] + (node->device == DEVICE_DISK ? node->capacity : 0),
         .size = size,
         .blksize = PAGE,
         .blocks = blocks,
@@ -36,11 +36,11 @@ long node_stat(const struct node *node, struct linux_stat *to) {
     return 0;
 }
 
-static long file_stat(struct file *file, struct linux_stat *to) {
+long file_stat(struct file *file, struct linux_stat *to) {
     return node_stat(file->object, to);
 }
 
-static void file_close(struct file *file) {
+void file_close(struct file *file) {
     struct node *node = file->object;
     node->references--;
     node_release(node);

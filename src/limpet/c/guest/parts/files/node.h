@@ -19,7 +19,16 @@ struct entry {
     char name[];
 };
 
-enum device { NOT_A_DEVICE, DEVICE_NULL, DEVICE_ZERO, DEVICE_FULL, DEVICE_RANDOM, DEVICE_TTY };
+enum device {
+    NOT_A_DEVICE,
+    DEVICE_NULL,
+    DEVICE_ZERO,
+    DEVICE_FULL,
+    DEVICE_RANDOM,
+    DEVICE_TTY,
+    DEVICE_DISK,
+    DEVICE_TUN
+};
 
 struct node {
     u32 mode, uid, gid, links;
@@ -33,7 +42,7 @@ struct node {
     struct entry *first, *last;
     /* files: one small buffer, or chunks; symbolic links: their target */
     u8 *small;
-    u64 capacity;
+    u64 capacity; /* of a block device: which */
     u8 **chunks;
     u64 chunk_count;
 };
@@ -77,6 +86,8 @@ struct node *working_directory(void);
 
 /* file.c */
 extern const struct file_ops regular_ops, directory_ops, device_ops;
+long file_stat(struct file *file, struct linux_stat *to);
+void file_close(struct file *file);
 long node_stat(const struct node *node, struct linux_stat *to);
 void touch_modified(struct node *node);
 

@@ -99,6 +99,23 @@ static void add_link(struct node *parent, const char *name, const char *target) 
         directory_add(parent, name, strlen(name), node);
 }
 
+/* The plan's devices: block devices by their names, networks behind one file. */
+static void add_devices(struct node *dev) {
+    const struct manifest *devices = (const struct manifest *)guest_info.devices;
+    for (u64 i = 1; block_device_ops && i < devices->count; i++) {
+        const char *name = devices->entries[i].name;
+        if (devices->entries[i].type != DEVICE_BLOCK)
+            continue;
+        add_standard(dev, name, S_IFBLK | 0660, DEVICE_DISK);
+        struct entry *entry = directory_find(dev, name, strlen(name));
+        if (entry && entry->node->device == DEVICE_DISK)
+            entry->node->capacity = i;
+    }
+    struct node *net = net_device_ops ? standard_directory(dev, "net", 0755) : NULL;
+    if (net)
+        add_standard(net, "tun", S_IFCHR | 0666, DEVICE_TUN);
+}
+
 static void add_standards(void) {
     struct node *dev = standard_directory(root, "dev", 0755);
     struct node *proc = standard_directory(root, "proc", 0555);
@@ -110,6 +127,7 @@ static void add_standards(void) {
         add_standard(dev, "random", S_IFCHR | 0666, DEVICE_RANDOM);
         add_standard(dev, "urandom", S_IFCHR | 0666, DEVICE_RANDOM);
         add_standard(dev, "tty", S_IFCHR | 0666, DEVICE_TTY);
+        add_devices(dev);
         add_link(dev, "fd", "/proc/self/fd");
         add_link(dev, "stdin", "/proc/self/fd/0");
         add_link(dev, "stdout", "/proc/self/fd/1");

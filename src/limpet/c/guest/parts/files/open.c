@@ -66,15 +66,27 @@ static long check(const struct node *node, long flags) {
         return -ENOTDIR;
     if (is_link(node))
         return flags & O_PATH ? 0 : -ELOOP;
+    if (node->device == DEVICE_DISK && writes && !(flags & O_PATH)) {
+        const struct manifest *devices = (const struct manifest *)guest_info.devices;
+        return devices->entries[node->capacity].read_only ? -EACCES : 0;
+    }
     if (is_directory(node) && (writes || flags & O_CREAT) && !(flags & O_PATH))
         return -EISDIR;
     return 0;
 }
 
+static const struct file_ops *ops_of(const struct node *node) {
+    switch (node->device) {
+    case DEVICE_DISK:
+        return block_device_ops;
+    case DEVICE_TUN:
+        return net_device_ops;
+    default:
+        return is_directory(node) ? &directory_ops : node->device ? &device_ops : &regular_ops;
+    }
+}
+
 static long open_node(struct node *node, long flags) {
-    const struct file_ops *ops = is_directory(node) ? &directory_ops
-                                 : node->device     ? &device_ops
-                                                    : &regular_ops;
     if (node->device == DEVICE_TTY && !(flags & O_PATH)) {
         struct file *console = fd_get(0);
         if (!console || !boot_info.stdio[0].is_tty)
@@ -83,9 +95,10 @@ static long open_node(struct node *node, long flags) {
         return fd_install(console, 0, flags & O_CLOEXEC);
     }
     u32 kept = (u32)flags & ~(u32)O_CLOEXEC;
-    struct file *file = file_new(ops, flags & O_PATH ? kept : kept | O_LARGEFILE, node);
+    struct file *file = file_new(ops_of(node), flags & O_PATH ? kept : kept | O_LARGEFILE, node);
     if (!file)
         return -ENOMEM;
+    file->extra = node->device == DEVICE_DISK ? node->capacity : 0;
     node->references++;
     if (flags & O_TRUNC && is_regular(node) && !node->device && !(flags & O_PATH)) {
         content_resize(node, 0);

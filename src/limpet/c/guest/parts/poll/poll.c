@@ -8,18 +8,18 @@ struct pollfd {
     u16 events, ready;
 };
 
-/* Standard input is the only thing that can become ready while the program sleeps. */
-static bool waits_for_input(const struct file *file, u32 events) {
-    return file->ops == &console_ops && file->extra == 0 && events & POLLIN;
+/* What can become ready while the program sleeps: standard input, and networks. */
+static u64 awaited(const struct file *file, u32 events) {
+    return file->ops->awaited && events & POLLIN ? file->ops->awaited(file) : 0;
 }
 
 /* Sleep until there may be something new.  False when the deadline has passed. */
-static bool sleep_for(s64 deadline, bool input) {
-    if (deadline == FOREVER && !input) {
+static bool sleep_for(s64 deadline, u64 want) {
+    if (deadline == FOREVER && !want) {
         say("limpet: the guest waits for something that can never happen\n");
         guest_exit(128 + 6);
     }
-    struct wait block = {.deadline = deadline, .want_input = input};
+    struct wait block = {.deadline = deadline, .want = want};
     hypercall_wait(&block);
     return deadline == FOREVER || block.ready || (s64)block.monotonic < deadline;
 }
@@ -28,9 +28,9 @@ static s64 deadline_after(s64 nanoseconds) {
     return (s64)clock_monotonic() + nanoseconds;
 }
 
-static long scan(struct pollfd *fds, u64 count, bool *input) {
+static long scan(struct pollfd *fds, u64 count, u64 *want) {
     long ready = 0;
-    *input = false;
+    *want = 0;
     for (u64 i = 0; i < count; i++) {
         struct file *file = fd_use(fds[i].fd);
         u32 events = (u32)fds[i].events;
@@ -40,7 +40,7 @@ static long scan(struct pollfd *fds, u64 count, bool *input) {
         u32 got = file ? file_poll(file) & (events | POLLERR | POLLHUP) : POLLNVAL;
         fds[i].ready = (u16)got;
         ready += got != 0;
-        *input |= file && waits_for_input(file, events);
+        *want |= file ? awaited(file, events) : 0;
     }
     return ready;
 }
@@ -49,13 +49,13 @@ static long scan(struct pollfd *fds, u64 count, bool *input) {
 static long poll_all(struct pollfd *fds, u64 count, s64 timeout) {
     s64 deadline = timeout > 0 ? deadline_after(timeout) : timeout;
     for (;;) {
-        bool input;
-        long ready = scan(fds, count, &input);
+        u64 want;
+        long ready = scan(fds, count, &want);
         if (ready || !timeout)
             return ready;
         if (signal_pending())
             return -EINTR;
-        if (!sleep_for(deadline, input))
+        if (!sleep_for(deadline, want))
             timeout = 0;
     }
 }
@@ -227,9 +227,9 @@ long sys_epoll_ctl(long epoll, long operation, long fd, long event) {
     return 0;
 }
 
-static long epoll_scan(struct interests *list, struct epoll_event *to, long most, bool *input) {
+static long epoll_scan(struct interests *list, struct epoll_event *to, long most, u64 *want) {
     long ready = 0;
-    *input = false;
+    *want = 0;
     for (u64 i = 0; i < list->count && ready < most; i++) {
         struct interest *each = &list->each[i];
         struct file *file = fd_get(each->fd);
@@ -237,7 +237,7 @@ static long epoll_scan(struct interests *list, struct epoll_event *to, long most
         if (!file || !wanted)
             continue;
         u32 got = file_poll(file) & (wanted | POLLERR | POLLHUP);
-        *input |= waits_for_input(file, wanted);
+        *want |= awaited(file, wanted);
         if (!got)
             continue;
         struct epoll_event event = {got, each->data};
@@ -257,13 +257,13 @@ long sys_epoll_wait(long epoll, long events, long most, long milliseconds) {
     s64 timeout = (s32)milliseconds < 0 ? FOREVER : (s32)milliseconds * 1000000L;
     s64 deadline = timeout > 0 ? deadline_after(timeout) : timeout;
     for (;;) {
-        bool input;
-        long ready = epoll_scan(file->object, (struct epoll_event *)events, most, &input);
+        u64 want;
+        long ready = epoll_scan(file->object, (struct epoll_event *)events, most, &want);
         if (ready || !timeout)
             return ready;
         if (signal_pending())
             return -EINTR;
-        if (!sleep_for(deadline, input))
+        if (!sleep_for(deadline, want))
             timeout = 0;
     }
 }

@@ -1,8 +1,8 @@
 /*
- * Devices of a Solo5 guest's manifest: found by name, attached once, and at the end at
- * descriptors that the filter knows.
+ * Devices, as the words of the bundle's command line name them: found in the table by
+ * name, attached once, and at the end at descriptors that the filter knows.
  */
-#include "solo5/solo5.h"
+#include "devices/devices.h"
 
 static void say(const char *what, const char *name, u64 size, const char *why) {
     char line[512];

@@ -19,6 +19,7 @@ static void attach_block(const char *option, int flags) {
     struct mft_entry *device = find_device(option, DEVICE_BLOCK, &path);
     long fd = host4(NR_OPENAT, AT_FDCWD, (long)path, flags | O_CLOEXEC, 0);
     attach(device, path, fd);
+    device->read_only = flags == O_RDONLY;
     long capacity = host3(NR_LSEEK, (long)device->handle, 0, SEEK_END);
     if (capacity < 0)
         complain("limpet: cannot attach ", path, 200, ": Could not determine capacity");

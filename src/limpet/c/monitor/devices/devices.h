@@ -1,0 +1,50 @@
+/*
+ * The table of a guest's devices, which is a Solo5 manifest for every kind of guest.
+ *
+ * The guest reads it; it lies in pages that no guest of a virtual machine can write and
+ * no hypercall may name as a buffer.  In a process the filter holds what is in it.
+ */
+#ifndef LIMPET_DEVICES_H
+#define LIMPET_DEVICES_H
+
+#include "monitor.h"
+
+enum { ETHERNET_HEADER = 18, NAME_SIZE = 68 };
+
+#define MANIFEST ((struct manifest *)MANIFEST_AT)
+
+static inline const struct mft_entry *device_at(u64 handle, u32 type) {
+    if (handle >= MANIFEST->count || MANIFEST->entries[handle].type != type)
+        return NULL;
+    return &MANIFEST->entries[handle];
+}
+
+static inline const struct mft_entry *net_device(u64 handle) {
+    return device_at(handle, DEVICE_NET);
+}
+
+/* A network's MAC is where a block device's capacity is, and its MTU behind it. */
+static inline u8 *net_mac(struct mft_entry *device) {
+    return (u8 *)&device->capacity;
+}
+
+static inline u64 net_mtu(const struct mft_entry *device) {
+    return device->capacity >> 48;
+}
+
+static char *put_text(char *to, const char *text) {
+    while (*text)
+        *to++ = *text++;
+    return to;
+}
+
+static inline char *put_hex(char *to, u64 value) {
+    int shift = 60;
+    while (shift && !(value >> shift))
+        shift -= 4;
+    for (; shift >= 0; shift -= 4)
+        *to++ = "0123456789abcdef"[value >> shift & 15];
+    return to;
+}
+
+#endif

@@ -1,0 +1,21 @@
+/* What stands before the program's own arguments, up to "--" or a word that is none of ours:
+ * its devices, in the spelling of Solo5's tenders.  The stack comes back without it. */
+static u64 *take_devices(u64 *stack) {
+    char **word = (char **)(stack + 2);
+    u64 name = stack[1];
+    for (; stack[0] && *word; word++) {
+        if (behind(*word, "--") && !(*word)[2]) {
+            word++;
+            break;
+        }
+        if (!take_block_option(*word) && !take_net_option(*word))
+            break;
+    }
+    finish_blocks();
+    finish_nets();
+    place_devices();
+    u64 *rest = (u64 *)word - 2;
+    rest[0] = stack[0] - (u64)(rest - stack);
+    rest[1] = name;
+    return rest;
+}
