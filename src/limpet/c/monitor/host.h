@@ -13,6 +13,7 @@ enum {
     NR_POLL = 7,
     NR_LSEEK = 8,
     NR_MMAP = 9,
+    NR_MPROTECT = 10,
     NR_MUNMAP = 11,
     NR_RT_SIGACTION = 13,
     NR_IOCTL = 16,
