@@ -160,9 +160,9 @@ MEMORY = 32 << 20
 
 
 @cache
-def plan_of(program: Path, backend: Backend) -> limpet.Plan:
+def plan_of(program: Path, backend: Backend, devices: tuple[str, ...]) -> limpet.Plan:
     """What an attacker who has the bundle knows."""
-    options = limpet.Options(backends=(backend,), memory=MEMORY)
+    options = limpet.Options(backends=(backend,), memory=MEMORY, devices=devices)
     return limpet.plan(limpet.load(program), options)
 
 
@@ -172,6 +172,8 @@ class Hostile:
 
     make: Maker
     backend: Backend
+    devices: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()  # what attaches them
 
     @property
     def program(self) -> Path:
@@ -181,12 +183,12 @@ class Hostile:
 
     def made(self, **options: Any) -> Made:
         """Its bundle."""
-        return self.make(self.program, self.backend, memory=MEMORY, **options)
+        return self.make(self.program, self.backend, memory=MEMORY, devices=self.devices, **options)
 
     @property
     def plan(self) -> limpet.Plan:
         """The plan of the bundle."""
-        return plan_of(self.program, self.backend)
+        return plan_of(self.program, self.backend, self.devices)
 
     @property
     def place(self) -> Layout:
@@ -197,7 +199,8 @@ class Hostile:
 
     def run(self, name: str, *numbers: int, stdin: bytes = b"") -> Ran:
         """One attack."""
-        return self.made().run(name, *map(str, numbers), stdin=stdin, timeout=20)
+        words = (*self.words, name, *map(str, numbers))
+        return self.made().run(*words, stdin=stdin, timeout=20)
 
     def ends(
         self, ends: End | tuple[End, ...], name: str, *numbers: int, stdin: bytes = b""

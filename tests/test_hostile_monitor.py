@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import Maker
-from hostile_guest import INVALID, SURVIVED, End, Hostile, forbidden
+from hostile_guest import INVALID, SURVIVED, WROTE, End, Hostile, fault, forbidden
 
-from limpet.contract import Backend
+from limpet.contract import DEVICE_FD, Backend
 from limpet.layout import KVM_RUN_AT, MONITOR_BASE, MONITOR_SIZE, Layout
 from limpet.syscalls import NUMBERS
 
@@ -116,6 +117,57 @@ def test_descriptors(hostile: Hostile, fd: int) -> None:
     port = next(call.port for call in hostile.plan.hypercalls if call.name == "console_out")
     refused = End(0, "", f"{fd:x} {place.state:x} 8 {FAULT:x}\nsurvived\n")
     hostile.ends(refused, "block", port, place.state_end - 4096, fd, place.state, 8, 0)
+
+
+@pytest.fixture
+def with_disk(make: Maker, backend: Backend, tmp_path: Path) -> Iterator[Hostile]:
+    """With a disk of one page, which must stay as it was."""
+    disk = tmp_path / "disk"
+    disk.write_bytes(b"d" * 4096)
+    yield Hostile(make, backend, ("block:data",), (f"--block:data={disk}",))
+    assert disk.read_bytes() == b"d" * 4096
+
+
+def test_device_table(with_disk: Hostile) -> None:
+    """What the monitor knows of a disk stays as it was, whoever is asked to write there."""
+    table, evil = with_disk.place.devices, b"evil"
+    at = with_disk.place.state_end - 4096
+    with_disk.ends(fault(WROTE, table), "poke", table)
+    efault = End(0, "", "-14\nsurvived\n")
+    with_disk.ends(efault, "call", NUMBERS["read"], 0, table, 4, stdin=evil)
+    if with_disk.backend == "kvm":
+        ports = {call.name: call.port for call in with_disk.plan.hypercalls}
+        refused = End(0, "", f"{table:x} 4 {FAULT:x} 0\nsurvived\n")
+        with_disk.ends(refused, "block", ports["console_in"], at, table, 4, 0, 0, stdin=evil)
+        with_disk.ends(efault, "device_block", ports["block_read"], at, 1, 0, table, 512)
+
+
+def test_beyond_a_disk(with_disk: Hostile) -> None:
+    """Offsets and lengths that end behind the disk, wrap, or name a device that is none."""
+    place, size = with_disk.place, 4096
+    at, memory = place.state_end - 4096, place.arena[0]
+    requests = [
+        (1, size - 511, memory, 512),
+        (1, size, memory, 1),
+        (1, 2**64 - 1, memory, 2),
+        (1, 0, memory, 2**64 - 1),
+        (1, 0, memory, size + 1),
+        (0, 0, memory, 512),
+        (2, 0, memory, 512),
+        (2**63, 0, memory, 512),
+    ]
+    if with_disk.backend == "kvm":
+        ports = {call.name: call.port for call in with_disk.plan.hypercalls}
+        refused = End(0, "", "-22\nsurvived\n")
+        for request in requests:
+            for name in ("block_read", "block_write"):
+                with_disk.ends(refused, "device_block", ports[name], at, *request)
+        return
+    for stub in stubs(with_disk):
+        for device, offset, buffer, length in requests:
+            words = (DEVICE_FD + device) % 2**64, buffer, length, offset
+            for name in ("pread64", "pwrite64"):
+                with_disk.ends(End(159), "jump_call", stub, NUMBERS[name], *words)
 
 
 def test_read_only_targets(hostile: Hostile) -> None:
