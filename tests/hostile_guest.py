@@ -248,3 +248,9 @@ def forbidden(plan: limpet.Plan) -> dict[str, int]:
         "kernel_low": 0xFFFF_8000_0000_0000,
         "last": 2**64 - 1,
     }
+
+
+def stubs(hostile: Hostile) -> list[int]:
+    """Where the host system calls of a process are, as the guest finds them."""
+    found = hostile.run("find_calls", hostile.place.text).stdout
+    return [int(line, 16) for line in found.split()[:-1]]

@@ -294,7 +294,7 @@ static void find_calls(const u64 *n) {
                 printf("%p\n", (const void *)at);
 }
 
-/* Linux lets these past every filter since 6.14: without a probe they are SIGILL and -ENXIO. */
+/* Recent Linux lets these past every filter: without a probe they are SIGILL and -ENXIO. */
 enum { URETPROBE = 335, UPROBE = 336 };
 
 static bool left_out(u64 number) {
