@@ -30,6 +30,8 @@ _STATE = re.compile(r"f?x(save|rstor)\w*")
 SAVES_STATE = {"core-signals.c.o", "core-trap_process.S.o"}
 """Where a signal handler's vector registers are saved and restored, and nothing else is done."""
 
+OPENS = "#include <fcntl.h>\nint main(int n, char **a) { return open(a[0], n); }\n"
+
 CHOICES: list[tuple[Backend, ...]] = [*((each,) for each in BACKENDS), BACKENDS]
 
 
@@ -85,7 +87,7 @@ def _devices(chosen: Chosen) -> tuple[str, ...]:
 def compile_both(tmp_path_factory: pytest.TempPathFactory, make: Maker) -> Compile:
     """Compile monitor and gates for some hypercalls; gives the monitor's bytes of code."""
     where = tmp_path_factory.mktemp("generated")
-    guest = limpet.load(make.compile("int main(void) { return 0; }", "nothing"))
+    guest = limpet.load(make.compile(OPENS, "opens"))
     plans: dict[limpet.Options, limpet.Plan] = {}
     lock = Lock()
 

@@ -240,6 +240,13 @@ def test_names(program: Path, word: str) -> None:
         limpet.plan(limpet.load(program), limpet.Options(devices=(word,)))
 
 
+def test_no_use(make: Maker) -> None:
+    """A program that opens nothing cannot have a device."""
+    program = make.compile("int main(void) { return 0; }", "nothing")
+    with pytest.raises(PlanError, match="opens no file: it cannot use the device data"):
+        limpet.plan(limpet.load(program), limpet.Options(devices=("block:data",)))
+
+
 def test_too_many(program: Path) -> None:
     """A name twice, and more than the table holds; 63 are fine."""
     guest = limpet.load(program)

@@ -14,7 +14,17 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from limpet import contract, elfwriter, layout, manifest, solo5_layout, toolchain, tree
+from limpet import (
+    contract,
+    elfwriter,
+    layout,
+    manifest,
+    packed_guest,
+    record,
+    solo5_layout,
+    toolchain,
+    tree,
+)
 from limpet.cache import Cache
 from limpet.decisions import Plan
 from limpet.errors import BuildError
@@ -86,8 +96,12 @@ def write_executable(path: Path, data: bytes) -> None:
         raise
 
 
-def build(plan: Plan, cache: Cache | None = None) -> Bundle:
+def build(plan: Plan, cache: Cache | None = None, *, packed: bytes = b"") -> Bundle:
     """Make the bundle of ``plan``.
+
+    Args:
+        packed: the guest's section of a bundle that is made again; used when it holds this guest,
+            since another zlib may compress to other bytes.
 
     Raises:
         ToolchainError: the pinned toolchain is missing or broken.
@@ -105,9 +119,10 @@ def build(plan: Plan, cache: Cache | None = None) -> Bundle:
     labels = {**guest_symbols, **monitor_symbols}
     filters = [each.assemble(labels) for _, each in sorted(plan.filters.items())]
     monitor = Monitor(text, plan.constants.monitor_bytes(filters), monitor_symbols, entry)
-    record = plan.record(toolchain.version(), __version__)
-    loads = _loads(plan, linked, monitor, stubs)
-    return Bundle(plan, monitor, elfwriter.write(entry, loads, record))
+    segments = elfwriter.arranged(_loads(plan, linked, monitor, stubs))
+    made = record.record(plan, segments, toolchain.version(), __version__)
+    guest = packed_guest.pack(plan.image, segments, packed)
+    return Bundle(plan, monitor, elfwriter.write(entry, segments, made, guest))
 
 
 def _write_sources(plan: Plan, folder: Path) -> None:

@@ -107,19 +107,19 @@ _GUEST_OPTIONS = (
 )
 
 
-def _saying_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def saying_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in _SAYING_OPTIONS:
         command = option(command)
     return command
 
 
-def _guest_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def guest_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_GUEST_OPTIONS):
         command = option(command)
-    return _saying_options(command)
+    return saying_options(command)
 
 
-def _note(text: str) -> None:
+def note(text: str) -> None:
     if not _STATE["quiet"]:
         click.echo(f"limpet: {text}", err=True)
 
@@ -129,7 +129,7 @@ def _detail(text: str) -> None:
         click.echo(f"limpet: {text}", err=True)
 
 
-def _files(given: tuple[str, ...]) -> dict[str, Path]:
+def packed_files(given: tuple[str, ...]) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for each in given:
         host, colon, guest = each.rpartition(":")
@@ -141,7 +141,7 @@ def _files(given: tuple[str, ...]) -> dict[str, Path]:
     return files
 
 
-def _backends(choice: str) -> tuple[Backend, ...]:
+def chosen_backends(choice: str) -> tuple[Backend, ...]:
     if choice == "both":
         return ("kvm", "process")
     if choice == "kvm":
@@ -152,9 +152,9 @@ def _backends(choice: str) -> tuple[Backend, ...]:
 
     problem = kvm_problem()
     if problem is None:
-        _note("backend kvm")
+        note("backend kvm")
         return ("kvm",)
-    _note(f"backend process ({problem})")
+    note(f"backend process ({problem})")
     return ("process",)
 
 
@@ -170,10 +170,10 @@ class _Job:
     ) -> None:
         self.app = Path(app)
         self.root: Path | None = given["root"]
-        self.files = _files(given["files"])
+        self.files = packed_files(given["files"])
         self.target = solo5_target(self.app)
         chosen = given["backend"]
-        self.backends = () if self.target and chosen == "auto" else _backends(chosen)
+        self.backends = () if self.target and chosen == "auto" else chosen_backends(chosen)
         declared = devices.declared(block, net)  # a unikernel has those of its manifest
         self._given = given | {"devices": [] if self.target else declared}
 
@@ -206,7 +206,7 @@ class _Job:
         guest = load(self.app, root=self.root, files=self.files, progress=progress)
         made = plan(guest, self.options())
         for warning in made.warnings:
-            _note(f"warning: {warning}")
+            note(f"warning: {warning}")
         return made
 
     def bundle(self, cache: Cache) -> Path:
@@ -260,8 +260,25 @@ class _Progress:
             self._status.stop()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@_saying_options
+class _Commands(click.Group):
+    """The commands here, and those of :mod:`limpet.cli_trust` once they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *_TRUST_COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _TRUST_COMMANDS:
+            from limpet import cli_trust
+
+            return cli_trust.COMMANDS[cmd_name]
+        return super().get_command(ctx, cmd_name)
+
+
+_TRUST_COMMANDS = ("audit", "verify", "rebuild")
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@saying_options
 @click.version_option(__version__, prog_name="limpet")
 def cli() -> None:
     """One program, one tiny machine made for it alone, one executable file."""
@@ -271,7 +288,7 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
 @cli.command(context_settings=_PASS_ON)
-@_guest_options
+@guest_options
 @click.option("--block", multiple=True, metavar="NAME=PATH[:ro]", help="Attach a block device.")
 @click.option(
     "--net",
@@ -307,7 +324,7 @@ def run(
 
 
 @cli.command()
-@_guest_options
+@guest_options
 @click.option("--block", multiple=True, metavar="NAME", help="The program has a block device.")
 @click.option("--net", multiple=True, metavar="NAME", help="The program has a network.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to put the bundle.")
@@ -322,11 +339,11 @@ def build(
     target = output or Path(Path(app).stem + ".limpet")
     data = _Job(app, given, block, net).bundle(Cache.default()).read_bytes()
     write_bundle(target, data)
-    _note(f"{target}: {len(data)} bytes")
+    note(f"{target}: {len(data)} bytes")
 
 
 @cli.command()
-@_guest_options
+@guest_options
 @click.option("--block", multiple=True, metavar="NAME", help="The program has a block device.")
 @click.option("--net", multiple=True, metavar="NAME", help="The program has a network.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")

@@ -12,6 +12,7 @@ from limpet.contract import GUEST_INFO, SYMBOL_ENTRY
 from limpet.image import Image
 
 if TYPE_CHECKING:
+    from limpet.contract import Backend
     from limpet.guest import Guest
     from limpet.layout import Layout
     from limpet.seccomp import Filter
@@ -116,6 +117,14 @@ class Constants:
             out[name] = at
             at += layout.align_up(len(blob), 8)
         out["FILTERS"] = at
+        return out
+
+    def filter_addresses(self, filters: Mapping[Backend, Filter]) -> dict[Backend, int]:
+        """Where each filter lies behind the blobs."""
+        at, out = self.addresses()["FILTERS"], {}
+        for backend, filter_ in sorted(filters.items()):
+            out[backend] = at
+            at += filter_.length * 8
         return out
 
     def monitor_text(self, filters: Iterable[Filter]) -> int:

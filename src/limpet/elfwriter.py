@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 PAGE = 4096
 RECORD_SECTION = ".limpet.record"
+GUEST_SECTION = ".limpet.guest"
 
 _PT_LOAD, _PT_GNU_STACK = 1, 0x6474E551
 _EHDR, _PHDR, _SHDR = 64, 56, 64
@@ -45,10 +46,13 @@ def _whole_pages(load: Load) -> bytes:
     return content.ljust(_align(len(content)), b"\0")
 
 
-def _merged(loads: Sequence[Load]) -> list[Load]:
-    """Neighbours with the same rights as one segment each: ``execve`` maps every one apart."""
+def arranged(loads: Sequence[Load]) -> list[Load]:
+    """The segments of the file, ascending, whole pages each.
+
+    Neighbours with the same rights become one, since ``execve`` maps every one apart.
+    """
     merged: list[Load] = []
-    for load in loads:
+    for load in sorted(loads, key=lambda load: load.address):
         content = _whole_pages(load)
         last = merged[-1] if merged else None
         if last and last.address + len(last.content) == load.address and last.flags == load.flags:
@@ -84,7 +88,9 @@ def _header(entry: int, phnum: int, shoff: int, shnum: int) -> bytes:
     )
 
 
-def _sections(loads: Sequence[tuple[Load, int, int]], record: tuple[int, int]) -> tuple[bytes, int]:
+def _sections(
+    loads: Sequence[tuple[Load, int, int]], at: int, unloaded: Sequence[tuple[str, bytes]]
+) -> tuple[bytes, int]:
     """Section names and headers, for readers such as ``readelf`` and ``limpet audit``."""
     names = bytearray(b"\0")
     rows = [bytes(_SHDR)]
@@ -98,19 +104,19 @@ def _sections(loads: Sequence[tuple[Load, int, int]], record: tuple[int, int]) -
     for load, offset, size in loads:
         flags = 2 | (1 if load.flags & 2 else 0) | (4 if load.flags & 1 else 0)
         add(f".{load.name}", 1, flags, load.address, offset, size)
-    add(RECORD_SECTION, 1, 0, 0, *record)
-    at = record[0] + record[1]
+    for name, content in unloaded:
+        add(name, 1, 0, 0, at, len(content))
+        at += len(content)
     add(".shstrtab", 3, 0, 0, at, len(names) + len(".shstrtab") + 1)
     return bytes(names) + b"".join(rows), len(rows)
 
 
-def write(entry: int, loads: Sequence[Load], record: bytes) -> bytes:
-    """The bytes of a bundle that starts at ``entry``."""
-    ordered = _merged(sorted(loads, key=lambda load: load.address))
-    phnum = len(ordered) + 1
+def write(entry: int, segments: Sequence[Load], record: bytes, guest: bytes = b"") -> bytes:
+    """The bytes of a bundle that starts at ``entry``, of segments as :func:`arranged`."""
+    phnum = len(segments) + 1
     offset = _align(_EHDR + phnum * _PHDR)
     body, phdrs, placed = bytearray(), bytearray(), []
-    for load in ordered:
+    for load in segments:
         content = load.content
         phdrs += struct.pack(
             "<IIQQQQQQ",
@@ -127,22 +133,8 @@ def write(entry: int, loads: Sequence[Load], record: bytes) -> bytes:
         body += content
         offset += len(content)
     phdrs += struct.pack("<IIQQQQQQ", _PT_GNU_STACK, 6, 0, 0, 0, 0, 0, 16)
-    tables, shnum = _sections(placed, (offset, len(record)))
-    shoff = offset + len(record) + len(tables) - shnum * _SHDR
+    unloaded = [(GUEST_SECTION, guest), (RECORD_SECTION, record)][0 if guest else 1 :]
+    tables, shnum = _sections(placed, offset, unloaded)
+    shoff = offset + len(guest) + len(record) + len(tables) - shnum * _SHDR
     head = _header(entry, phnum, shoff, shnum) + bytes(phdrs)
-    return head.ljust(_align(len(head)), b"\0") + bytes(body) + record + tables
-
-
-def read_record(data: bytes) -> bytes | None:
-    """The plan's record of a bundle, or ``None`` when ``data`` is not one."""
-    if data[:4] != b"\x7fELF" or len(data) < _EHDR:
-        return None
-    shoff, shnum = struct.unpack_from("<Q", data, 40)[0], struct.unpack_from("<H", data, 60)[0]
-    for index in range(max(0, shnum - 2), shnum):  # the record comes second to last
-        at = shoff + index * _SHDR
-        if at + _SHDR > len(data):
-            return None
-        kind, flags, address, offset, size = struct.unpack_from("<IQQQQ", data, at + 4)
-        if kind == 1 and not flags and not address and data[offset : offset + 1] == b"{":
-            return data[offset : offset + size]
-    return None
+    return head.ljust(_align(len(head)), b"\0") + bytes(body) + guest + record + tables

@@ -5,10 +5,13 @@
     │   ├── ImageError      not an ELF file that Limpet can run
     │   ├── TreeError       the file tree cannot be packed
     │   ├── CompileError    the user's C does not compile; carries the compiler's words
-    │   └── ManifestError   limpet.toml is wrong
+    │   ├── ManifestError   limpet.toml is wrong
+    │   ├── BundleError     not a bundle, or damaged
+    │   └── PolicyError     the policy file is wrong
     ├── PlanError           the options or the guest cannot be honoured (2)
     ├── BuildError          the bundle cannot be made or written (1)
-    │   └── ToolchainError  the pinned C toolchain is missing or broken
+    │   ├── ToolchainError  the pinned C toolchain is missing or broken
+    │   └── VersionError    made with other tools than these: it cannot be made again here
     ├── HostError           this host does not offer what was asked for (125)
     └── RunError            the bundle cannot be started (125)
 
@@ -55,6 +58,14 @@ class ManifestError(InputError):
     """``limpet.toml`` is wrong."""
 
 
+class BundleError(InputError):
+    """Not a bundle, or damaged."""
+
+
+class PolicyError(InputError):
+    """The policy file is wrong."""
+
+
 class PlanError(LimpetError):
     """The options or the guest cannot be honoured."""
 
@@ -67,6 +78,10 @@ class BuildError(LimpetError):
 
 class ToolchainError(BuildError):
     """The pinned C toolchain is missing or broken."""
+
+
+class VersionError(BuildError):
+    """Made with other tools than these: it cannot be made again here."""
 
 
 class HostError(LimpetError):

@@ -12,6 +12,7 @@ from limpet import layout
 from limpet.contract import Backend, Hypercall, hypercalls
 from limpet.machine import LOCAL_APIC
 from limpet.manifest import KINDS
+from limpet.seccomp import SLOTS
 
 if TYPE_CHECKING:
     from limpet.constants import Constants
@@ -125,7 +126,9 @@ def filter_values(filter_: Filter, copy: int) -> str:
         f"{{{instruction}, {handle}, SLOT_{which.upper()}}}, "
         for instruction, handle, which in filter_.slots
     )
-    return defines({"FILTER_PROCESS_AT": copy}) + f"#define FILTER_SLOTS {{{slots}{{0, 0, 0}}}}\n"
+    numbers = {f"SLOT_{which.upper()}": number for number, which in enumerate(SLOTS)}
+    text = defines({"FILTER_PROCESS_AT": copy} | numbers)
+    return text + f"#define FILTER_SLOTS {{{slots}{{0, 0, 0}}}}\n"
 
 
 def defines(values: Mapping[str, int]) -> str:
@@ -141,11 +144,10 @@ def monitor_values(
 ) -> str:
     """The part of ``plan.h`` that monitors of every kind of guest have."""
     addresses = blobs.addresses()
-    at = addresses.pop("FILTERS")
-    for backend, filter_ in sorted(filters.items()):
+    del addresses["FILTERS"]
+    for backend, at in blobs.filter_addresses(filters).items():
         addresses[f"FILTER_{backend.upper()}"] = at
-        addresses[f"FILTER_{backend.upper()}_LENGTH"] = filter_.length
-        at += filter_.length * 8
+        addresses[f"FILTER_{backend.upper()}_LENGTH"] = filters[backend].length
     values = {
         "MONITOR_END": layout.MONITOR_BASE + layout.MONITOR_SIZE,
         "HOST_END": layout.HOST_END,

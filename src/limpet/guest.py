@@ -108,7 +108,8 @@ def _strings(path: Path, table: dict[str, Any], key: str) -> tuple[str, ...]:
 def _compile(
     sources: tuple[Path, ...], flags: tuple[str, ...], cache: Cache, progress: Progress
 ) -> Path:
-    state = hashlib.sha256(repr((toolchain.version(), toolchain.GUEST_PROGRAM, flags)).encode())
+    made_with = (toolchain.version(), toolchain.GUEST_PROGRAM, "without debug", flags)
+    state = hashlib.sha256(repr(made_with).encode())
     for source in sources:
         try:
             state.update(image.read_file(source))

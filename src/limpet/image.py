@@ -13,7 +13,7 @@ import itertools
 import os
 import stat
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
@@ -96,7 +96,7 @@ class Image:
 
     ``kind`` is ``"static"`` (fixed addresses), ``"static-pie"`` (relocates itself, placed by the
     plan), or a Solo5 target; ``phdr_address`` is where its program headers are in memory, if they
-    are.
+    are; ``data`` is the whole file, for the copy that a bundle keeps.
     """
 
     name: str
@@ -110,6 +110,7 @@ class Image:
     symbols: tuple[Symbol, ...]
     warnings: tuple[str, ...]
     solo5: Solo5 | None = None
+    data: bytes = field(default=b"", repr=False, compare=False)
 
     def moved(self, base: int) -> Image:
         """This image with every address ``base`` higher."""
@@ -203,6 +204,7 @@ def parse(data: bytes, name: str) -> Image:
         symbols=tuple(each for each in symbols if segments[0].address <= each.address),
         warnings=tuple(warnings),
         solo5=unikernel,
+        data=data,
     )
 
 

@@ -6,6 +6,7 @@ from limpet import contract, layout, machine, manifest
 from limpet.constants import Constants, constants
 from limpet.contract import Backend, Hypercall
 from limpet.decisions import Decision, Options, Plan, machine_decisions, may_ask_cpuid
+from limpet.errors import PlanError
 from limpet.filters import (
     device_pin,
     has_device,
@@ -24,6 +25,9 @@ from limpet.rewrite import Rewriting, rewrite
 from limpet.seccomp import KILL_PROCESS, TRAP, Filter, Rule
 from limpet.sites import Scan, Site
 from limpet.syscalls import NAMES
+
+OPENING_CALLS = ("open", "openat")
+"""One of these a program needs to use a device."""
 
 TRAMPOLINE_BOUND = 96
 """Bytes kept for the trampoline of one site."""
@@ -59,6 +63,11 @@ def plan(guest: Guest, options: Options) -> Plan:
     )
     rewriting = _rewriting(image, scan, place, options)
     calls, decisions = _system_calls(scan, image)
+    if devices and not any(call.name in OPENING_CALLS for call in calls):
+        raise PlanError(
+            f"{image.name} opens no file: it cannot use the device {devices[0].name}",
+            hint="leave out --block and --net",
+        )
     hypercalls = _hypercalls(calls, devices)
     level = machine.CPU_LEVELS[options.cpu]
     asks_cpuid = may_ask_cpuid(image)

@@ -8,7 +8,7 @@ instruction pointer.  Sources: Linux ``Documentation/userspace-api/seccomp_filte
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -25,6 +25,17 @@ _LOAD, _JA, _JEQ, _JGT, _JGE, _RETURN = 0x20, 0x05, 0x15, 0x25, 0x35, 0x06
 _LOAD_CONSTANT, _TAX, _SUBTRACT_X, _JGT_X, _JGE_X = 0x00, 0x07, 0x1C, 0x2D, 0x3D
 _NUMBER, _ARCH, _POINTER, _ARGUMENTS = 0, 4, 8, 16
 _MASK = 0xFFFFFFFF
+
+SLOTS = (
+    "sector",
+    "last_low",
+    "last_high",
+    "capacity_low",
+    "capacity_high",
+    "capacity_under",
+)
+"""What of a device the start stores into a filter: its sector size, the offset of its last sector,
+its capacity, in halves, and the capacity's upper half less one."""
 _MOST_INSTRUCTIONS = 4096  # BPF_MAXINSNS
 
 
@@ -43,6 +54,22 @@ class Rule:
     pins: tuple[Pin, ...] = ()
     label: str | None = None
     origin: int = layout.MONITOR_BASE
+
+
+Slot = tuple[int, int, str]
+"""An instruction whose constant only a start knows, the device's handle, and one of SLOTS."""
+
+
+def filled(program: bytes, slots: Sequence[Slot], capacity: int, sector: int = 512) -> bytes:
+    """``program`` as the monitor completes it when every device has that capacity."""
+    last = capacity - sector
+    high = capacity >> 32
+    values = (sector, last & _MASK, last >> 32, capacity & _MASK, high, (high - 1) & _MASK)
+    known = dict(zip(SLOTS, values, strict=True))
+    out = bytearray(program)
+    for instruction, _, which in slots:
+        struct.pack_into("<I", out, 8 * instruction + 4, known[which])
+    return bytes(out)
 
 
 @dataclass(frozen=True)
@@ -87,8 +114,8 @@ class Filter:
         return code
 
     @property
-    def slots(self) -> tuple[tuple[int, int, str], ...]:
-        """Constants that only a start knows: (instruction, handle of the device, which)."""
+    def slots(self) -> tuple[Slot, ...]:
+        """Constants that only a start knows."""
         return tuple(self._assembler(self._anywhere()).slots)
 
     def _anywhere(self) -> dict[str, int]:

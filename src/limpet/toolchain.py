@@ -10,6 +10,7 @@ from pathlib import Path
 
 from limpet.errors import CompileError, ToolchainError
 from limpet.process import Completed, run
+from limpet.strip import without_debug
 
 FREESTANDING = (
     "-target",
@@ -109,6 +110,7 @@ def compile_program(sources: Sequence[Path], output: Path, flags: Sequence[str] 
     if completed.code != 0:
         names = ", ".join(str(source) for source in sources)
         raise CompileError(f"{names} does not compile", output=completed.stderr)
+    output.write_bytes(without_debug(output.read_bytes()))
 
 
 def _expect(completed: Completed, what: str) -> None:

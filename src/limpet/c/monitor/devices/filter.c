@@ -1,13 +1,4 @@
 /* The constants of a process's filter that only the start knows: what its devices hold. */
-enum slot {
-    SLOT_SECTOR,
-    SLOT_LAST_LOW, /* offset of the last sector */
-    SLOT_LAST_HIGH,
-    SLOT_CAPACITY_LOW,
-    SLOT_CAPACITY_HIGH,
-    SLOT_CAPACITY_UNDER /* the upper half less one */
-};
-
 static u32 slot_value(u32 what, const struct mft_entry *device) {
     u64 last = device->capacity - device->block_size;
     switch (what) {
@@ -21,7 +12,7 @@ static u32 slot_value(u32 what, const struct mft_entry *device) {
         return (u32)device->capacity;
     case SLOT_CAPACITY_HIGH:
         return (u32)(device->capacity >> 32);
-    default:
+    default: /* SLOT_CAPACITY_UNDER */
         return (u32)(device->capacity >> 32) - 1;
     }
 }

@@ -1,0 +1,214 @@
+"""What ``audit`` read of a bundle, in the words that people and policies use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from limpet import contract, manifest
+from limpet.audit.bundle_file import BundleFile
+from limpet.audit.host_abi import call_name, request_name
+from limpet.audit.inspect import (
+    FilterFacts,
+    FilterRule,
+    HostCall,
+    Hypercall,
+    Inside,
+    Memory,
+    Part,
+    is_request,
+)
+from limpet.audit.monitor_code import NO_FILTER, Call, MonitorCode
+from limpet.audit.recorded import RecordedRule
+from limpet.audit.seccomp_decode import EVERYTHING, Allowed
+from limpet.errors import LimpetError
+from limpet.image import parse
+from limpet.seccomp import KILL_PROCESS, TRAP
+from limpet.solo5_layout import MEMORY_MOST
+from limpet.syscalls import NUMBERS
+
+PORT_WIDTH = 4
+_MOST_EVIDENCE = 8
+_IOCTL, _OPENAT = NUMBERS["ioctl"], NUMBERS["openat"]
+_VERDICTS = {KILL_PROCESS: "kills the process", TRAP: "raises SIGSYS", 0: "kills the thread"}
+_OUT = re.compile(rb"(?:\x66\xba(..)|\xba(..)\0\0)(?:[^\xef]{0,24}?)\xef", re.DOTALL)
+"""``mov $port, %dx`` or ``%edx``, then ``out`` soon."""
+
+
+def parts(bundle: BundleFile) -> Iterator[Part]:
+    """The file by pieces: what is loaded, what is not, and the rest."""
+    for each in bundle.parts:
+        yield Part(each.name, each.size, each.address, each.rights)
+    for name, _, size in bundle.sections:
+        yield Part(name.lstrip("."), size, 0, "---")
+    known = sum(p.size for p in bundle.parts) + sum(size for _, _, size in bundle.sections)
+    yield Part("headers", max(0, len(bundle.data) - known), 0, "---")
+
+
+def host_call(call: Call, bundle: BundleFile) -> HostCall:
+    """A SYSCALL of the monitor with what its code says of it."""
+    names = tuple(sorted(call_name(number) for number in call.numbers)) or ("unknown",)
+    detail = ""
+    if call.numbers == {_IOCTL}:
+        detail = ", ".join(sorted(request_name(value) for value in call.arguments[1]))
+    elif call.numbers == {_OPENAT} and call.argument(1):
+        detail = bundle.string(call.argument(1) or 0)
+    before, behind = NO_FILTER in call.filters, call.filters != {NO_FILTER}
+    when = "either" if before and behind else "behind the filter" if behind else "before the filter"
+    return HostCall(call.address, names, detail, when)
+
+
+def filter_facts(inside: Inside, address: int) -> FilterFacts:
+    """A filter as an allow-list."""
+    decoded = inside.filters[address]
+    backend = inside.backend(decoded)
+    default = _VERDICTS.get(decoded.default, f"does {decoded.default:#x}")
+    rules = tuple(_rule(each, inside, backend) for each in decoded.allowed)
+    return FilterFacts(backend, address, decoded.instructions, default, rules)
+
+
+def _rule(each: Allowed, inside: Inside, backend: str) -> FilterRule:
+    arguments = {
+        index: ranges for index, ranges in enumerate(each.arguments) if ranges != (EVERYTHING,)
+    }
+    rules = inside.record.filters.get(backend, ())
+    whys = dict.fromkeys(rule.why + _held(rule) for rule in rules if _overlaps(rule.allowed, each))
+    return FilterRule(call_name(each.number), arguments, each.pointer, ", or ".join(whys))
+
+
+def _overlaps(rule: Allowed, each: Allowed) -> bool:
+    """Whether ``each``, which may be several rules put together, has something of ``rule``."""
+    return rule.number == each.number and all(
+        any(low <= last and first <= high for first, last in mine for low, high in theirs)
+        for mine, theirs in zip(rule.arguments, each.arguments, strict=True)
+    )
+
+
+_HELD = {
+    "sector": "argument {} the sector size of device {}",
+    "last": "argument {} at most its last sector",
+    "within": "argument {} with the bytes before it within device {}",
+}
+
+
+def _held(rule: RecordedRule) -> str:
+    held = (_HELD[which].format(i + 1, handle) for i, (which, handle) in sorted(rule.slots.items()))
+    return f" ({', '.join(held)})" if rule.slots else ""
+
+
+def requests(code: MonitorCode) -> set[str]:
+    """Names of the ioctl requests that the monitor makes."""
+    values = (v for call in code.calls if _IOCTL in call.numbers for v in call.arguments[1])
+    return {request_name(value) for value in values}
+
+
+def opens(inside: Inside) -> set[str]:
+    """Paths that the monitor opens."""
+    calls = [call for call in inside.code.calls if _OPENAT in call.numbers]
+    paths = {call.argument(1) for call in calls}
+    return {
+        "what the command line names" if path is None else inside.bundle.string(path)
+        for path in paths
+    }
+
+
+def handled_ports(code: MonitorCode) -> set[int]:
+    """Ports that the monitor's dispatch compares with or looks up."""
+    steps = (t.first + t.stride * i for t in code.tables for i in range(t.count))
+    return set(code.compared) | set(steps)
+
+
+def hypercalls(inside: Inside) -> Iterator[Hypercall]:
+    """The ways from guest to monitor, with the guest's instructions that take them."""
+    known = (*contract.hypercalls(), *contract.hvt_hypercalls())
+    names = {call.port: call.name for call in known if call.name in inside.record.hypercalls}
+    ports = inside.machine.ports if inside.machine else ()
+    handled, seen = handled_ports(inside.code), set()
+    for port in sorted(_starts(ports, handled | set(inside.record.ports))):
+        seen.add(names.get(port, ""))
+        name = names.get(port, f"port {port:#x}")
+        yield Hypercall(name, port, port in handled, tuple(_outs(inside, port)))
+    stubs = [rule for rules in inside.record.filters.values() for rule in rules if rule.stub]
+    for name in sorted(set(inside.record.hypercalls) - seen):
+        mine = {r.allowed.number for r in stubs if r.stub.startswith(f"host_{name}_")}
+        yield Hypercall(name, None, bool(mine), tuple(_stubs(inside, mine)))
+
+
+def _starts(ports: tuple[int, ...], known: set[int]) -> set[int]:
+    """Where four open bytes start: those that are known, and any beyond."""
+    spare = set(ports)
+    chosen = {p for p in known if all(p + i in spare for i in range(PORT_WIDTH))}
+    spare -= {p + i for p in chosen for i in range(PORT_WIDTH)}
+    return chosen | {p for p in spare if p - 1 not in spare}
+
+
+def _outs(inside: Inside, port: int) -> Iterator[int]:
+    wanted, found = port.to_bytes(2, "little"), 0
+    for part in inside.bundle.parts:
+        if part == inside.bundle.monitor or part.name == "supervisor":
+            continue
+        for match in _OUT.finditer(inside.bundle.content(part)):
+            if wanted in match.groups() and found < _MOST_EVIDENCE:
+                found += 1
+                yield part.address + match.end() - 1
+
+
+def _stubs(inside: Inside, numbers: set[int]) -> Iterator[int]:
+    for decoded in inside.filters.values():
+        for each in decoded.allowed:
+            if each.number in numbers and each.pointer[0] == each.pointer[1]:
+                yield each.pointer[0] - 2
+
+
+def memory(inside: Inside) -> Iterator[Memory]:
+    """What the guest may do where: by the page tables, or by the segments in a process."""
+    if inside.machine:
+        for each in inside.machine.pages:
+            yield Memory(each.address, each.size, each.rights, each.user)
+        return
+    for part in inside.bundle.parts:
+        yield Memory(part.address, part.memory_size, part.rights, True)
+
+
+def devices(inside: Inside) -> Iterator[str]:
+    """Devices that the guest's own manifest asks for."""
+    part = next((part for part in inside.bundle.parts if part.name == "devices"), None)
+    if part:
+        yield from _table(inside.bundle.content(part))
+    if inside.guest is None:
+        return
+    try:
+        unikernel = parse(inside.guest, inside.record.guest).solo5
+    except LimpetError as error:
+        inside.found("guest", error.message)
+        return
+    for device in unikernel.devices if unikernel else ():
+        yield f"{device.kind} {device.name}"
+
+
+def _table(content: bytes) -> Iterator[str]:
+    """The devices of a Linux program, from the table that it shares with the monitor."""
+    if len(content) < manifest.HEAD.size:
+        return
+    _, count = manifest.HEAD.unpack_from(content)
+    for handle in range(1, min(count, manifest.MAX_DEVICES + 1)):
+        at = manifest.HEAD.size + handle * manifest.ENTRY.size
+        if at + manifest.ENTRY.size <= len(content):
+            name, kind, *_ = manifest.ENTRY.unpack_from(content, at)
+            text = name.split(b"\0")[0].decode("ascii", "replace")
+            yield f"{manifest.KINDS.get(kind, f'type {kind}')} {text}"
+
+
+def slot(inside: Inside) -> tuple[int, int, int] | None:
+    """Guest-physical address, size and host address of the virtual machine's memory.
+
+    A size that is chosen at start counts as all that hypercalls can name.
+    """
+    for call in inside.code.calls:
+        at = call.argument(2)
+        if is_request(call, "KVM_SET_USER_MEMORY_REGION") and at is not None:
+            words = [call.state.word(inside.bundle, at + offset) for offset in (8, 16, 24)]
+            address, size, host = words
+            if address is not None and host is not None:
+                return address, size if size is not None else MEMORY_MOST - address, host
+    return None

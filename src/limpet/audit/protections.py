@@ -1,0 +1,98 @@
+"""Which barriers a bundle has, and which it lacks, each with what shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from limpet.audit import machine_read
+from limpet.audit.inspect import Inside, Protection, is_request
+from limpet.audit.machine_read import Machine
+from limpet.audit.monitor_code import NO_FILTER, Call
+from limpet.syscalls import NUMBERS
+
+_NO_NEW_PRIVS = 38
+
+
+def protections(inside: Inside) -> tuple[Protection, ...]:
+    """Every barrier by name, present or not."""
+    found = [*_process_wide(inside)]
+    if any(inside.backend(each) == "process" for each in inside.filters.values()):
+        found += _of_process(inside)
+    if inside.machine:
+        found += _of_machine(inside, inside.machine)
+    found.append(Protection("address randomisation", False, "all addresses are fixed"))
+    found.append(Protection("stack canaries", False, "compiled without"))
+    return tuple(found)
+
+
+def _call(inside: Inside, name: str, test: Callable[[Call], bool] = lambda _: True) -> str:
+    """Where the monitor makes a call, or nothing."""
+    calls = [c for c in inside.code.calls if c.numbers == {NUMBERS[name]} and test(c)]
+    return f"{name} at {calls[0].address:#x}" if calls else ""
+
+
+def _shown(name: str, evidence: str, lacking: str) -> Protection:
+    return Protection(name, bool(evidence), evidence or lacking)
+
+
+def _process_wide(inside: Inside) -> list[Protection]:
+    parts, monitor = inside.bundle.parts, inside.bundle.monitor
+    runs = [call for call in inside.code.calls if is_request(call, "KVM_RUN")]
+    guarded = not any(NO_FILTER in call.filters for call in runs)
+    guarded &= not any(NO_FILTER in filters for _, filters in inside.code.leaves)
+    programs = ", ".join(f"{at:#x}" for at in sorted(inside.filters))
+    exclusive = not any(part.flags & 3 == 3 for part in parts)
+    return [
+        Protection("system call filter", bool(programs) and guarded, f"programs at {programs}"),
+        _shown(
+            "no new privileges",
+            _call(inside, "prctl", lambda c: (c.argument(0), c.argument(1)) == (_NO_NEW_PRIVS, 1)),
+            "no such prctl",
+        ),
+        _shown("descriptors closed", _call(inside, "close_range"), "no close_range"),
+        Protection("segments W^X", exclusive, "program headers"),
+        Protection("monitor read-only", not monitor.flags & 2, f"segment {monitor.rights}"),
+        Protection("stack not executable", not inside.bundle.stack_executable, "PT_GNU_STACK"),
+        _shown("time limit", _call(inside, "setitimer"), "no --timeout"),
+        _shown("output limit", _call(inside, "fork"), "no --max-output"),
+    ]
+
+
+def _of_process(inside: Inside) -> list[Protection]:
+    filters = [each for each in inside.filters.values() if inside.backend(each) == "process"]
+    pinned = all(e.pointer[0] == e.pointer[1] for each in filters for e in each.allowed)
+    return [
+        Protection("calls from stubs only", pinned, "instruction pointers in the filter"),
+        _shown("host stack unmapped", _call(inside, "munmap"), "no munmap"),
+    ]
+
+
+def _of_machine(inside: Inside, machine: Machine) -> list[Protection]:
+    own, user = machine.own_pages, [run for run in machine.pages if run.user]
+    reached = [
+        page for run in user for page in own if run.physical <= page < run.physical + run.size
+    ]
+    exclusive = not any(run.writable and run.executable for run in machine.pages)
+    cpuid = any(is_request(call, "KVM_SET_CPUID2") for call in inside.code.calls)
+    keys = any(
+        machine_read.read_machine(inside.bundle, at).cr4 & machine_read.PKE
+        for at in (
+            call.argument(2) for call in inside.code.calls if is_request(call, "KVM_SET_SREGS")
+        )
+        if at is not None
+    )
+    bits = machine.cr4
+    return [
+        Protection("guest in ring 3", machine.ring == 3, f"code segment of ring {machine.ring}"),
+        Protection("guest pages W^X", exclusive, f"{len(machine.tables)} page tables"),
+        Protection("processor's pages hidden", not reached, f"{len(own)} pages"),
+        Protection("I/O bitmap", len(machine.ports) < 65536, f"{len(machine.ports)} ports open"),
+        Protection("no-execute", bool(machine.efer & machine_read.NXE), "EFER.NXE"),
+        Protection("SYSCALL off", not machine.efer & machine_read.SCE, "EFER.SCE"),
+        Protection("write protection", bool(machine.cr0 & machine_read.WP), "CR0.WP"),
+        Protection("code not readable", keys, "CR4.PKE, where the processor has it"),
+        Protection("stated CPUID", cpuid, "KVM_SET_CPUID2 of a constant"),
+        Protection("SMEP", bool(bits & machine_read.SMEP), "CR4.SMEP"),
+        Protection("SMAP", bool(bits & machine_read.SMAP), "CR4.SMAP"),
+        Protection("UMIP", bool(bits & machine_read.UMIP), "CR4.UMIP"),
+    ]

@@ -1,0 +1,238 @@
+"""Classic BPF programs of seccomp, decoded back into rules: which call, with which arguments, from
+where.
+
+Every way through the program is followed with what its comparisons have said about each word of
+``struct seccomp_data``.  A way that ends in an allowance is a *box*: a range for every word.  Boxes
+are put together again to rules for people.  Programs are hostile: jumps only go forward and what is
+followed is bounded.  Sources: Linux ``include/uapi/linux/{seccomp,filter}.h``.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from limpet.errors import BundleError
+from limpet.seccomp import ALLOW
+
+MAX_INSTRUCTIONS = 4096
+_MOST_BOXES, _MOST_STEPS = 4096, 200_000
+_LOAD, _JA, _JEQ, _JGT, _JGE, _RETURN = 0x20, 0x05, 0x15, 0x25, 0x35, 0x06
+_CONSTANT, _TAX, _SUBTRACT_X, _JGT_X, _JGE_X = 0x00, 0x07, 0x1C, 0x2D, 0x3D
+_DATA_SIZE = 64
+_FULL = (0, 0xFFFFFFFF)
+_NUMBER, _ARCH, _POINTER, _ARGUMENTS = 0, 4, 8, 16
+X86_64 = 0xC000003E
+
+Range = tuple[int, int]
+"""From the first to the last value, both included."""
+
+EVERYTHING: Range = (0, (1 << 64) - 1)
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """System calls that a filter lets through: what is not limited is :data:`EVERYTHING`."""
+
+    number: int
+    pointer: Range
+    arguments: tuple[tuple[Range, ...], ...]
+
+    def covers(self, other: Allowed) -> bool:
+        """Whether everything that ``other`` lets through passes here too."""
+        inside = self.pointer[0] <= other.pointer[0] and other.pointer[1] <= self.pointer[1]
+        return (
+            self.number == other.number
+            and inside
+            and all(map(_within, other.arguments, self.arguments))
+        )
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A whole program in words."""
+
+    allowed: tuple[Allowed, ...]
+    default: int
+    instructions: int
+    boxes: tuple[Allowed, ...]  # the same as ``allowed``, not put together
+    checks_architecture: bool
+
+
+def _within(inner: Sequence[Range], outer: Sequence[Range]) -> bool:
+    return all(any(o[0] <= i[0] and i[1] <= o[1] for o in outer) for i in inner)
+
+
+_Words = dict[int, Range]
+
+
+def verdict(program: bytes, data: bytes) -> int:
+    """What ``program`` says about one system call, ``struct seccomp_data``."""
+    at = accumulator = index = 0
+    while 0 <= at < len(program) // 8:
+        code, yes, no, value = struct.unpack_from("<HBBI", program, at * 8)
+        at += 1
+        if code == _LOAD and value <= _DATA_SIZE - 4:
+            (accumulator,) = struct.unpack_from("<I", data, value)
+        elif code == _RETURN:
+            return int(value)
+        elif code == _JA:
+            at += value
+        elif code in _SPLITS:
+            matching, _ = _SPLITS[code]((accumulator, accumulator), value)
+            at += yes if matching else no
+        elif code in (_JGT_X, _JGE_X):
+            at += yes if accumulator > index or (code == _JGE_X and accumulator == index) else no
+        elif code == _CONSTANT:
+            accumulator = value
+        elif code == _TAX:
+            index = accumulator
+        elif code == _SUBTRACT_X:
+            accumulator = (accumulator - index) & 0xFFFFFFFF
+        else:
+            break
+    raise _undecodable(f"instruction {at}")
+
+
+def decode(program: bytes) -> Decoded:
+    """The rules of a program.
+
+    Raises:
+        BundleError: it is none that seccomp would take, or far too involved.
+    """
+    count = len(program) // 8
+    if not 0 < count <= MAX_INSTRUCTIONS:
+        raise _undecodable(f"{count} instructions")
+    boxes, others = [], set()
+    for words, result in _ways(program, count):
+        if result == ALLOW:
+            boxes.append(words)
+        else:
+            others.add(result)
+        if len(boxes) > _MOST_BOXES:
+            raise _undecodable("it is too involved")
+    architecture = all(words.get(_ARCH) == (X86_64, X86_64) for words in boxes)
+    single = [_allowed(words) for words in boxes]
+    return Decoded(tuple(_merged(single)), _weakest(others), count, tuple(single), architecture)
+
+
+def _weakest(results: set[int]) -> int:
+    """The mildest thing that happens to a call which is not allowed, by the kernel's order."""
+    return max(results, key=lambda value: value & 0x7FFF0000 if value < 1 << 31 else -1, default=0)
+
+
+def _undecodable(what: str) -> BundleError:
+    return BundleError(f"a seccomp program cannot be decoded: {what}", hint="do not run the bundle")
+
+
+def _below(known: Range, value: int) -> Range | None:
+    return (known[0], min(known[1], value)) if known[0] <= value else None
+
+
+def _above(known: Range, value: int) -> Range | None:
+    return (max(known[0], value), known[1]) if known[1] >= value else None
+
+
+def _equal(known: Range, value: int) -> tuple[list[Range], list[Range]]:
+    inside = [(value, value)] if known[0] <= value <= known[1] else []
+    beside = [_below(known, value - 1), _above(known, value + 1)]
+    return inside, [each for each in beside if each]
+
+
+def _greater(known: Range, value: int) -> tuple[list[Range], list[Range]]:
+    return [e for e in [_above(known, value + 1)] if e], [e for e in [_below(known, value)] if e]
+
+
+def _at_least(known: Range, value: int) -> tuple[list[Range], list[Range]]:
+    return [e for e in [_above(known, value)] if e], [e for e in [_below(known, value - 1)] if e]
+
+
+_SPLITS = {_JEQ: _equal, _JGT: _greater, _JGE: _at_least}
+"""Of a range: the parts for which a comparison holds, and for which it does not."""
+
+
+def _ways(program: bytes, count: int) -> Iterator[tuple[_Words, int]]:
+    """Every way through the program with what is known of each word at its end."""
+    pending: list[tuple[int, int, _Words]] = [(0, -1, {})]
+    steps = 0
+    while pending:
+        at, loaded, words = pending.pop()
+        steps += 1
+        if at >= count or steps > _MOST_STEPS:
+            raise _undecodable("it has no end" if at >= count else "it is too involved")
+        code, yes, no, value = struct.unpack_from("<HBBI", program, at * 8)
+        if code == _RETURN:
+            yield words, value
+        elif code == _LOAD and value <= _DATA_SIZE - 4 and value % 4 == 0:
+            pending.append((at + 1, value, words))
+        elif code == _JA:
+            pending.append((at + 1 + value, loaded, words))
+        elif code in (_CONSTANT, _TAX, _SUBTRACT_X):
+            pending.append((at + 1, -1 if code != _TAX else loaded, words))
+        elif code in (_JGT_X, _JGE_X) or (code in _SPLITS and loaded < 0):
+            # what was computed is not followed: both ways are open
+            pending += [(at + 1 + yes, loaded, words), (at + 1 + no, loaded, words)]
+        elif code in _SPLITS:
+            holds, fails = _SPLITS[code](words.get(loaded, _FULL), value)
+            for parts, skip in ((holds, yes), (fails, no)):
+                for part in parts:
+                    pending.append((at + 1 + skip, loaded, {**words, loaded: part}))
+        else:
+            raise _undecodable(f"instruction {at} has code {code:#x}")
+
+
+def _allowed(words: _Words) -> Allowed:
+    number = words.get(_NUMBER, _FULL)
+    if number[0] != number[1]:
+        raise _undecodable(f"it lets through the calls {number[0]} to {number[1]}")
+    pointer = _word_pair(words, _POINTER)
+    arguments = tuple((_word_pair(words, _ARGUMENTS + 8 * index),) for index in range(6))
+    return Allowed(number[0], pointer, arguments)
+
+
+def _word_pair(words: _Words, offset: int) -> Range:
+    """Two words as one number; where that is no range, the smallest around it."""
+    low, high = words.get(offset, _FULL), words.get(offset + 4, _FULL)
+    return high[0] << 32 | low[0], high[1] << 32 | low[1]
+
+
+def _merged(boxes: list[Allowed]) -> list[Allowed]:
+    """The same with as few rules as differ in one argument only."""
+    rules: list[Allowed] = sorted(set(boxes), key=lambda each: (each.number, each.pointer))
+    changed = True
+    while changed and len(rules) <= 256:
+        changed = False
+        for i in range(len(rules)):
+            for j in range(len(rules) - 1, i, -1):
+                both = _union(rules[i], rules[j])
+                if both:
+                    rules[i] = both
+                    del rules[j]
+                    changed = True
+    return rules
+
+
+def _union(one: Allowed, other: Allowed) -> Allowed | None:
+    if (one.number, one.pointer) != (other.number, other.pointer):
+        return None
+    differing = [i for i in range(6) if one.arguments[i] != other.arguments[i]]
+    if not differing:
+        return one
+    if len(differing) > 1:
+        return one if one.covers(other) else other if other.covers(one) else None
+    index = differing[0]
+    arguments = list(one.arguments)
+    arguments[index] = joined(one.arguments[index] + other.arguments[index])
+    return replace(one, arguments=tuple(arguments))
+
+
+def joined(given: Sequence[Range]) -> tuple[Range, ...]:
+    """Ranges that touch, as one."""
+    out: list[Range] = []
+    for low, high in sorted(given):
+        if out and low <= out[-1][1] + 1:
+            out[-1] = (out[-1][0], max(out[-1][1], high))
+        else:
+            out.append((low, high))
+    return tuple(out)
