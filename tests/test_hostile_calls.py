@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 
@@ -171,6 +173,29 @@ def test_time_on_the_signal_stack(hostile: Hostile) -> None:
     """A stack pointer that leaves no room for the alarm's frame: the host ends the process."""
     ran = hostile.made(timeout=150).run("spin", str(hostile.place.signal_stack + 512), timeout=20)
     assert (TIME_IS_UP if hostile.backend == "kvm" else End(139)).met(ran), ran
+
+
+def test_time_when_nobody_reads(hostile: Hostile) -> None:
+    """Where a flood leaves no room for the line of the timeout, a second alarm ends it."""
+    reading, writing = os.pipe()
+    command = [str(hostile.made(timeout=150).path), "flood", "2"]
+    with subprocess.Popen(command, stderr=writing) as running:
+        os.close(writing)
+        try:
+            assert running.wait(10) == -signal.SIGALRM
+        finally:
+            running.kill()
+            os.close(reading)
+
+
+def test_time_when_alarms_are_blocked(hostile: Hostile) -> None:
+    """The signal mask of whoever starts a bundle is no way around --timeout."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+    try:
+        ran = hostile.made(timeout=150).run("spin", "0", timeout=20)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert TIME_IS_UP.met(ran), ran
 
 
 def test_own_library_os(hostile: Hostile) -> None:

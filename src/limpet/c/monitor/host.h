@@ -16,6 +16,7 @@ enum {
     NR_MPROTECT = 10,
     NR_MUNMAP = 11,
     NR_RT_SIGACTION = 13,
+    NR_RT_SIGPROCMASK = 14,
     NR_IOCTL = 16,
     NR_PREAD64 = 17,
     NR_PWRITE64 = 18,
