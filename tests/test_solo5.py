@@ -16,6 +16,8 @@ import network
 import pytest
 import unikernels
 from conftest import KVM_PROBLEM
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 import limpet
 from limpet.contract import Backend
@@ -436,6 +438,18 @@ def test_hvt_attacks(bundled: Bundled, attack: str) -> None:
     done = _run(argv)
     expected = (line, "", 200) if line == CLOSED else ("", line, 1)
     assert (done.stdout, done.stderr, done.returncode) == expected
+
+
+@pytest.mark.skipif(not KVM, reason=NO_KVM)
+@pytest.mark.parametrize("shift", [0, 4088, -4])
+def test_constants_behind_data(bundled: Bundled, unikernel: Bundled, shift: int) -> None:
+    """The monitor stores no answer where the guest itself cannot, wherever that is linked."""
+    with unikernel("hvt").open("rb") as stream:
+        table = ELFFile(stream).get_section_by_name(".symtab")
+        assert isinstance(table, SymbolTableSection)
+        at = next(each["st_value"] for each in table.iter_symbols() if each.name == "late")
+    done = _run([bundled("hvt"), f"call 1281 1 {at + shift}"])
+    assert (done.stderr, done.returncode) == (OUTSIDE, 1)
 
 
 HVT_DEVICE_ATTACKS = {
