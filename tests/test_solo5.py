@@ -150,6 +150,20 @@ def test_execute_only(start: Start, target: str) -> None:
         assert (done.stdout, done.returncode) == ("nothing happened\n", 0)
 
 
+def test_strict(unikernel: Bundled, target: str) -> None:
+    """--strict holds an hvt guest to ring 3 and to code that cannot be read."""
+    done = _run(_limpet("--strict", unikernel(target), "x"))
+    if target == "spt" or has_protection_keys():
+        assert (done.stdout, done.returncode) == ("hello x\n", 0)
+    else:
+        assert "missing here: code that cannot be read (no protection keys" in done.stderr
+        assert (done.stdout, done.returncode) == ("", 125)
+    if target == "hvt":
+        done = _run(_limpet("--strict", unikernel("hvt", ring_0=True), "x"))
+        assert "missing here: guest in ring 3 (" in done.stderr
+        assert (done.stdout, done.returncode) == ("", 125)
+
+
 def test_execute_only_machine(unikernel: Bundled) -> None:
     """The keys are in the page tables and in CR4, wherever the bundle is run."""
     made = limpet.plan(limpet.load(unikernel("hvt")))
