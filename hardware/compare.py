@@ -29,7 +29,10 @@ BUSYBOX_LINES = (
 NUMBERS = "seq 3000 -7 5 | "
 
 DISK = "dd if=/dev/zero of=disk bs=1k count={} 2>/dev/null\n"
-TAP = "ip tuntap add t0 mode tap 2>/dev/null; ip link set t0 up\n"
+STEP = "(sleep 1; date -s @$(($(date +%s) + 7200))) > /dev/null 2>&1 &\n"
+BROKEN = "dmsetup remove bad 2>/dev/null; echo 0 2048 error | dmsetup create bad --noudevsync\n"
+TAP = "tunctl -t lphw0 > /dev/null; ip link set lphw0 up\n"
+NO_TAP = "status=$?; tunctl -d lphw0 > /dev/null; exit $status\n"
 
 
 @dataclass
@@ -44,12 +47,13 @@ class Job:
     before: str = ""
     source: str = "exec "
     there: str = ""
+    after: str = ""
 
     @property
     def script(self) -> str:
         """As a shell runs it, with the bundles' folder in ``$B``."""
         words = " ".join(f"'{word}'" for word in self.words)
-        return f"{self.before}{self.source}$B/{self.bundle} {words}\n"
+        return f"{self.before}{self.source}$B/{self.bundle} {words}\n{self.after}"
 
 
 _TASK_TYPE_AT = 6 * 24 + 14  # in struct kvm_sregs
@@ -120,6 +124,19 @@ def _linux(suite: Suite) -> None:
             suite.add(f"disk, {words[0]}, {backend}", job)
 
 
+def _faults(suite: Suite) -> None:
+    """What only a machine of one's own can be made to do; bundles of ``_linux`` and one more."""
+    text = (Path(__file__).parent / "c" / "clock.c").read_text()
+    clock = suite.program("clock", text)
+    for backend in BACKENDS:
+        made = suite.bundle(f"clock.{backend}", clock, backends=(backend,))
+        there = "steady, and the time of day went on two hours"
+        suite.add(f"the clock is set, {backend}", Job(made, before=STEP, there=there))
+        words = ("--block:data=/dev/dm-0", "fill", "/dev/data", "-")
+        job = Job(f"disks.{backend}", words, BROKEN, there="fsync: I/O error")
+        suite.add(f"a broken disk is told, {backend}", job)
+
+
 def _solo5(suite: Suite, folder: Path) -> None:
     for target in ("hvt", "spt"):
         made = suite.bundle(target, unikernels.build(folder, target))
@@ -131,8 +148,10 @@ def _solo5(suite: Suite, folder: Path) -> None:
         suite.add(f"{target}, reads its code", Job(made, ("bad", "code"), there=keys))
         made = suite.bundle(f"{target}.d", unikernels.build(folder, target, devices=True))
         for what in ("block", "misuse"):
-            words = ("--block:storage=disk", "--net:service=t0", what)
-            suite.add(f"{target}, {what}", Job(made, words, DISK.format(64) + TAP))
+            words = ("--block:storage=disk", "--net:service=lphw0", what)
+            suite.add(
+                f"{target}, {what}", Job(made, words, DISK.format(64) + TAP, "", after=NO_TAP)
+            )
     made = suite.bundle("ring0", unikernels.build(folder, "hvt", ring_0=True))
     for line in ("hello there", "bad rodata", "bad ud2"):
         suite.add(f"hvt in ring 0, {line}", Job(made, tuple(line.split())))
@@ -172,13 +191,21 @@ def results() -> Iterator[tuple[str, str, Ended, Ended]]:
         folder = Path(temporary)
         suite = Suite(folder)
         _linux(suite)
+        _faults(suite)
         _solo5(suite, folder)
         bundles = folder / "bundles"
         bundles.mkdir()
         for path, content in ((bundles / each, data) for each, data in suite.bundles.items()):
             path.write_bytes(content)
             path.chmod(0o755)
-        there = run({n: job.script for n, job in suite.jobs.items()}, suite.bundles, ())
+        there = run(
+            {n: job.script for n, job in suite.jobs.items()},
+            suite.bundles,
+            [Path("/usr/sbin/dmsetup")],
+        )
         for index, (name, job) in enumerate(suite.jobs.items()):
+            if job.there:
+                yield name, _differs(job, there[name], there[name]), there[name], there[name]
+                continue
             here = _here(job.script, bundles, folder / f"work{index}")
             yield name, _differs(job, here, there[name]), here, there[name]

@@ -10,7 +10,7 @@ from elftools.elf.elffile import ELFFile
 
 from limpet.cache import Cache
 
-MODULES = ("kvm-amd", "tun")
+MODULES = ("kvm-amd", "tun", "dm-mod")
 
 
 def fetch() -> Path:
