@@ -1,0 +1,26 @@
+"""Runs one reader under atheris; a process of its own, started by ``python -m fuzz``."""
+
+from __future__ import annotations
+
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["limpet"]):
+    import limpet
+    import limpet.audit.tree_read
+    import limpet.cli  # noqa: F401  (everything is loaded before anything runs)
+
+from fuzz.targets import RUNS
+
+
+def main() -> None:
+    """``python -m fuzz.read TARGET`` and libFuzzer's own options."""
+    target = sys.argv.pop(1)
+    assert limpet
+    atheris.Setup(sys.argv, RUNS[target])
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
