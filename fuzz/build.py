@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import tempfile
@@ -226,3 +227,78 @@ def _compile_hypercalls(folder: Path, output: Path) -> None:
     objects.append(folder / "hypercalls.o")
     clang(*flags, "-c", SOURCES / "hypercalls.c", "-o", objects[-1])
     clang("-fsanitize=address,undefined,fuzzer", *objects, "-o", output)
+
+
+# --- the library OS ---
+
+LEFT_OUT = ("arch_prctl", "rt_sigreturn")
+"""Calls that change the registers of the process that they run in."""
+
+OWN_NAMES = ("memcpy", "memmove", "memset", "memcmp", "strlen", "strcmp")
+LIBOS_FLAGS = (
+    *FLAGS,
+    *("-ffreestanding", "-fno-sanitize=null,alignment,pointer-overflow,function", "-fcommon"),
+    *(f"-D{name}=os_{name}" for name in OWN_NAMES),
+    "-fno-sanitize=object-size",
+)
+
+
+def _libos() -> dict[str, str]:
+    calls = [call for call in served().values() if call.name not in LEFT_OUT]
+    return {
+        "contract.h": contract.c_header(),
+        "tree_format.h": tree.c_header(),
+        "dispatch.c": dispatch_c(calls),
+        **_tree(),
+    }
+
+
+def _tree() -> dict[str, str]:
+    """A small packed tree."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        (root / "d").mkdir()
+        (root / "dev").mkdir()
+        (root / "a").write_bytes(b"a" * 100)
+        (root / "d" / "b").write_bytes(bytes(5000))
+        (root / "l").symlink_to("d/b")
+        (root / "d" / "l").symlink_to("../d")
+        for path in (root / "d" / "b", root / "a", root / "d", root):
+            path.chmod(0o755)
+            os.utime(path, (1, 1))
+        for path in (root / "l", root / "d" / "l"):
+            os.utime(path, (1, 1), follow_symlinks=False)
+        for path in (root / "dev", root / "d", root):
+            os.utime(path, (1, 1))
+        data = tree.pack(root).data
+    words = ", ".join(map(str, data))
+    text = '#include "contract.h"\n_Alignas(4096) const u8 packed_tree[] = {'
+    return {
+        "tree.c": text + words + "};\n",
+        "tree_size.h": f"#define PACKED_TREE_SIZE {len(data)}UL\n",
+    }
+
+
+def _compile_libos(folder: Path, output: Path) -> None:
+    """Every file of the library OS but its entries, its data in sections of their own."""
+    sources = [*GUEST_ROOT.glob("core/*.c"), *GUEST_ROOT.glob("parts/*/*.c")]
+    sources = sorted(path for path in sources if not path.stem.startswith(("trap_", "start")))
+    objects = []
+    includes = (f"-I{folder}", f"-I{GUEST_ROOT}")
+    for source in (*sources, folder / "dispatch.c"):
+        made = folder / (f"{source.parent.name}-{source.stem}.o")
+        clang(*LIBOS_FLAGS, "-fsanitize=fuzzer-no-link", *includes, "-c", source, "-o", made)
+        moved = [f"--rename-section={old}={new}" for old, new in RENAMED.items()]
+        subprocess.run(["objcopy", *moved, made], check=True)
+        objects.append(made)
+    for source in (folder / "tree.c", SOURCES / "libos.c"):
+        objects.append(folder / f"{source.stem}.o")
+        clang(*LIBOS_FLAGS, *includes, "-c", source, "-o", objects[-1])
+    clang("-fsanitize=undefined,fuzzer", *objects, "-o", output)
+
+
+RENAMED = {
+    ".data": "osdata,alloc,load,data,contents",
+    ".bss": "osbss,alloc",
+    ".bss..large": "osbss,alloc",
+}

@@ -81,7 +81,7 @@ static long transfer(long number, const long *arguments) {
     }
     if (at < now->guest_lo || at > now->guest_hi || size > now->guest_hi - at)
         fail("memory that is not the guest's", number, arguments);
-    u64 manifest_end = now->manifest + 8 + 64 * sizeof(struct mft_entry);
+    u64 manifest_end = now->manifest + 8 + 4 * sizeof(struct mft_entry);
     if (stores && at < manifest_end && at + size > now->manifest && size)
         fail("into the table of devices", number, arguments);
     if (number == NR_PREAD64 || number == NR_PWRITE64)
