@@ -276,8 +276,10 @@ static long futex_wait(long address, long operation, long value, long timeout) {
         return -EAGAIN;
     if (!timeout)
         deadlock();
-    const struct linux_timespec time = *(const struct linux_timespec *)timeout;
-    u64 deadline = (u64)(time.seconds * NANOSECONDS + time.nanoseconds);
+    s64 time = time_to_wait((const struct linux_timespec *)timeout);
+    if (time < 0)
+        return -EINVAL;
+    u64 deadline = (u64)time;
     if ((operation & FUTEX_COMMAND) == FUTEX_WAIT)
         deadline += clock_monotonic();
     else if (operation & FUTEX_REALTIME)
