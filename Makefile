@@ -1,11 +1,11 @@
 # Short names for the commands that README.md explains.
 PYTHON ?= .venv/bin/python
 
-.PHONY: setup test bench format clean
+.PHONY: setup test bench fuzz format clean
 
 setup:
 	python3 -m venv .venv
-	.venv/bin/pip install -q -e '.[test]'
+	.venv/bin/pip install -q -e '.[test,fuzz]'
 
 test: setup
 	$(PYTHON) -m pytest -n 2
@@ -13,10 +13,13 @@ test: setup
 bench:
 	$(PYTHON) -m bench
 
+fuzz:
+	$(PYTHON) -m fuzz all --seconds 5
+
 format:
-	.venv/bin/ruff format src tests bench
-	.venv/bin/ruff check --fix src tests bench
-	find src tests bench -name '*.[ch]' | xargs .venv/bin/clang-format -i
+	.venv/bin/ruff format src tests bench fuzz
+	.venv/bin/ruff check --fix src tests bench fuzz
+	find src tests bench fuzz -name '*.[ch]' | xargs .venv/bin/clang-format -i
 
 clean:
 	rm -rf build dist .venv src/*.egg-info

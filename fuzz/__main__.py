@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from fuzz import CORPUS, FILE_MOST, HERE, NATIVE, READERS, TARGETS
+from fuzz import CORPUS, FILE_MOST, HERE, READERS, TARGETS
 from limpet.errors import LimpetError
 
 CORPUS_MOST = 200
@@ -85,7 +85,11 @@ def fuzz(target: str, seconds: int, *, keep: bool) -> int:
 def _keep(target: str, found: Path) -> None:
     """Put the smallest inputs that together reach everything into the saved corpus."""
     smaller = Path(tempfile.mkdtemp(prefix=f"fuzz-{target}-kept-"))
-    run(target, ["-merge=1", str(smaller), str(CORPUS / target), str(found)], quiet=True)
+    run(
+        target,
+        ["-merge=1", "-use_counters=0", str(smaller), str(CORPUS / target), str(found)],
+        quiet=True,
+    )
     chosen = sorted(smaller.iterdir(), key=lambda path: (path.stat().st_size, path.name))
     if chosen:
         shutil.rmtree(CORPUS / target)

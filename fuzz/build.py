@@ -14,11 +14,10 @@ from pathlib import Path
 import limpet
 from fuzz import HERE, seeds
 from limpet import contract, generate, guest, image, layout, seccomp, sites, solo5_layout, tree
-from limpet.contract import C_ROOT, DEVICE_FD
+from limpet.contract import C_ROOT
 from limpet.decisions import Plan
 from limpet.errors import ToolchainError
 from limpet.image import Access
-from limpet.manifest import pack
 from limpet.parts import GUEST_ROOT, dispatch_c, served
 from limpet.syscalls import NUMBERS
 

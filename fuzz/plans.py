@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,12 +15,12 @@ from limpet.decisions import Plan
 from limpet.errors import LimpetError
 from limpet.image import Access
 from limpet.layout import Region
-from limpet.seccomp import Filter
 
 PAGE = 4096
 
 code = st.lists(
-    st.one_of(st.sampled_from([*seeds.SYSCALLS, *seeds.RING_0]), st.binary(max_size=40)), max_size=12
+    st.one_of(st.sampled_from([*seeds.SYSCALLS, *seeds.RING_0]), st.binary(max_size=40)),
+    max_size=12,
 ).map(b"".join)
 linux_code = st.lists(
     st.one_of(st.sampled_from(seeds.SYSCALLS), st.binary(max_size=40)), min_size=1, max_size=12
@@ -121,13 +120,14 @@ def check_calls(plan: Plan) -> None:
         kinds = {device.kind for device in plan.image.solo5.devices}
     for call in plan.hypercalls:
         assert not call.device or call.device in kinds, call.name
-    filters: Mapping[str, Filter] = plan.filters
-    for backend, each in filters.items():
+    for backend, each in plan.filters.items():
         known = {host.call for call in plan.hypercalls for host in call.host}
         own = {"kvm": {"ioctl", "write"}, "process": {"write", "exit_group"}}[backend]
         if not (plan.image.solo5 and plan.image.solo5.target == "spt"):
             assert set(each.calls) <= known | own, each.calls
-        labels = {rule.label: rule.origin + 8 * i for i, rule in enumerate(each.rules) if rule.label}
+        labels = {
+            rule.label: rule.origin + 8 * i for i, rule in enumerate(each.rules) if rule.label
+        }
         assert len(each.assemble(labels)) == 8 * each.length
 
 

@@ -9,7 +9,7 @@ import atheris
 with atheris.instrument_imports(include=["limpet"]):
     import limpet
     import limpet.audit.tree_read
-    import limpet.cli  # noqa: F401  (everything is loaded before anything runs)
+    import limpet.cli
 
 from fuzz.targets import RUNS
 
@@ -18,6 +18,7 @@ def main() -> None:
     """``python -m fuzz.read TARGET`` and libFuzzer's own options."""
     target = sys.argv.pop(1)
     assert limpet
+    sys.argv[0] = f"{sys.executable} -m fuzz.read {target}"  # how libFuzzer starts it again
     atheris.Setup(sys.argv, RUNS[target])
     atheris.Fuzz()
 

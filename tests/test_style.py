@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-C_FILES = sorted(str(p) for d in ("src", "tests", "bench") for p in ROOT.glob(f"{d}/**/*.[ch]"))
+C_FILES = sorted(
+    str(p) for d in ("src", "tests", "bench", "fuzz") for p in ROOT.glob(f"{d}/**/*.[ch]")
+)
 
 
 @pytest.mark.parametrize(
