@@ -1,4 +1,4 @@
-"""``python -m fuzz TARGET [--seconds N]`` looks for crashes, ``python -m fuzz TARGET FILE`` runs one.
+"""``python -m fuzz TARGET [--seconds N]`` looks for crashes; with a FILE it runs that input.
 
 ``all`` is every target in turn.  ``--keep`` adds to the saved corpus what a run found, minimised.
 """

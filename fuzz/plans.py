@@ -1,9 +1,10 @@
-"""``plan`` under hypothesis: what must be so in every plan, for programs and options of all kinds."""
+"""``plan`` under hypothesis: what must be so in every plan, whatever the program and options."""
 
 from __future__ import annotations
 
 import sys
 import time
+from itertools import pairwise
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,8 @@ from limpet.image import Access
 from limpet.layout import Region
 
 PAGE = 4096
+BUILD_EACH = 50
+"""How many plans for one that is built, twice: that takes a second."""
 
 code = st.lists(
     st.one_of(st.sampled_from([*seeds.SYSCALLS, *seeds.RING_0]), st.binary(max_size=40)),
@@ -75,7 +78,7 @@ def check(plan: Plan) -> None:
         assert region.address % PAGE == 0 and region.size >= 0, region.name
         assert not (Access.WRITE in region.access and Access.EXECUTE in region.access), region.name
         assert region.content is None or len(region.content) <= region.size, region.name
-    for one, other in zip(regions, regions[1:], strict=False):
+    for one, other in pairwise(regions):
         assert one.end <= other.address, (one.name, other.name)
     if plan.supervisor:
         low, high = plan.supervisor.base, plan.supervisor.base + plan.supervisor.size
@@ -131,7 +134,7 @@ def check_calls(plan: Plan) -> None:
         assert len(each.assemble(labels)) == 8 * each.length
 
 
-def one(data: bytes, chosen: limpet.Options) -> None:
+def one(data: bytes, chosen: limpet.Options, *, build: bool = False) -> None:
     """Everything, of one program and its options."""
     plan = planned(data, chosen)
     if plan is None:
@@ -140,6 +143,8 @@ def one(data: bytes, chosen: limpet.Options) -> None:
     again = planned(data, chosen)
     assert again is not None and again.digest() == plan.digest()
     assert again.sources == plan.sources and again.regions == plan.regions
+    if build:
+        assert limpet.build(plan).data == limpet.build(again).data
 
 
 def look(seconds: int) -> int:
@@ -155,7 +160,7 @@ def look(seconds: int) -> int:
         nonlocal count
         if time.monotonic() < end:
             count += 1
-            one(data, chosen)
+            one(data, chosen, build=count % BUILD_EACH == 1)
 
     while time.monotonic() < end:
         some()
