@@ -1,7 +1,7 @@
 # Short names for the commands that README.md explains.
 PYTHON ?= .venv/bin/python
 
-.PHONY: setup test bench fuzz format clean
+.PHONY: setup test bench hardware fuzz format clean
 
 setup:
 	python3 -m venv .venv
@@ -13,13 +13,16 @@ test: setup
 bench:
 	$(PYTHON) -m bench
 
+hardware:
+	$(PYTHON) -m hardware
+
 fuzz:
 	$(PYTHON) -m fuzz all --seconds 5
 
 format:
-	.venv/bin/ruff format src tests bench fuzz
-	.venv/bin/ruff check --fix src tests bench fuzz
-	find src tests bench fuzz -name '*.[ch]' | xargs .venv/bin/clang-format -i
+	.venv/bin/ruff format src tests bench hardware fuzz
+	.venv/bin/ruff check --fix src tests bench hardware fuzz
+	find src tests bench hardware fuzz -name '*.[ch]' | xargs .venv/bin/clang-format -i
 
 clean:
 	rm -rf build dist .venv src/*.egg-info

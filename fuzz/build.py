@@ -13,7 +13,7 @@ from pathlib import Path
 
 import limpet
 from fuzz import HERE, seeds
-from limpet import contract, generate, guest, image, layout, seccomp, sites, solo5_layout, tree
+from limpet import contract, generate, guest, image, seccomp, sites, solo5_layout, tree
 from limpet.contract import C_ROOT
 from limpet.decisions import Plan
 from limpet.errors import ToolchainError
@@ -155,7 +155,14 @@ def _monitor(plan: Plan, includes: str, name: str, more: str) -> str:
     """The handlers of one monitor, its dispatcher, and what the harness has to know of it."""
     (each,) = plan.filters.values()
     regions = [
-        (region.address, region.end, int(Access.WRITE in region.access)) for region in _merged(plan)
+        (
+            region.address,
+            region.end,
+            int(Access.WRITE in region.access),
+            int(region.name == "boot" and Access.WRITE not in region.access),
+        )
+        for region in plan.regions
+        if region.size
     ]
     place = plan.layout
     if isinstance(place, solo5_layout.Solo5Layout):
@@ -166,19 +173,16 @@ def _monitor(plan: Plan, includes: str, name: str, more: str) -> str:
     values = sorted(ends | {1, 2, 512, 1 << 20, 1 << 16, 1518})
     text = _HEAD + includes + generate.serve(plan.hypercalls)
     text += f"#define DISK {DISK:#x}UL\n" + _START.replace("MORE", more.strip())
-    text += _array("struct memory", "memory", [f"{{{a:#x}, {b:#x}, {w}}}" for a, b, w in regions])
+    text += _array(
+        "struct memory", "memory", [f"{{{a:#x}, {b:#x}, {w}, {o}}}" for a, b, w, o in regions]
+    )
     text += _array("struct rule", "rules", [*_rules(each), "{0, 255, 0, {{0}}}"])
     text += _array("u16", "ports", [f"{call.port:#x}" for call in plan.hypercalls])
     text += _array("u64", "interesting", [f"{value:#x}" for value in values])
     return text + (
         f"const struct monitor monitor_{name} = {{memory, rules, ports, {each.guest[0]:#x}UL, "
-        f"{each.guest[1]:#x}UL, {blocks:#x}UL, {table:#x}UL, start, serve, interesting}};\n"
+        f"{each.guest[1]:#x}UL, {blocks:#x}UL, start, serve, interesting}};\n"
     )
-
-
-def _merged(plan: Plan) -> Iterable[layout.Region]:
-    """All of a guest's memory; the pages of what has none of its own are left out."""
-    return [region for region in plan.regions if region.size]
 
 
 def _array(kind: str, name: str, rows: list[str]) -> str:

@@ -85,8 +85,32 @@ def test_doctor(limpet: Cli) -> None:
     """Every line is a check; a host that can run something is fine."""
     done = limpet("doctor")
     assert done.returncode == 0
-    assert all(line.startswith(("ok ", "MISSING", " ")) for line in done.stdout.splitlines())
-    assert "seccomp" in done.stdout
+    said, _, protections = done.stdout.partition("protections on this host\n")
+    assert all(line.startswith(("ok ", "MISSING", " ")) for line in said.splitlines())
+    assert "seccomp" in said
+    lines = protections.splitlines()
+    assert all(line.startswith(("active  ", "MISSING ")) for line in lines)
+    assert {line[8:].partition(":")[0] for line in lines} == {
+        "virtual machine",
+        "system call filter",
+        "no-execute pages",
+        "code that cannot be read",
+    }
+
+
+def test_strict(limpet: Cli) -> None:
+    """--strict starts what gets every protection, and refuses by name what does not."""
+    done = limpet("run", "--strict", "--backend", "process", HELLO, "you")
+    assert (done.stdout, done.returncode) == ("Hello, you!\n", 0)
+    hide = "mount --bind /dev/null /dev/kvm && mount -o remount,bind,nodev /dev/kvm"
+    for backend in ([], ["--backend", "kvm"], ["--backend", "both"]):
+        words = [sys.executable, "-m", "limpet", "run", "--strict", *backend, str(HELLO), "you"]
+        argv = ["unshare", "-m", "sh", "-c", f'{hide} && exec "$@"', "sh", *words]
+        done = subprocess.run(argv, cwd=limpet.cwd, capture_output=True, text=True, check=False)
+        if "unshare" in done.stderr or "mount" in done.stderr:
+            pytest.skip(f"no mount namespaces here: {done.stderr}")
+        assert "--strict: missing here: virtual machine (/dev/kvm: permission denied" in done.stderr
+        assert (done.stdout, done.returncode) == ("", 125)
 
 
 def test_manifest(limpet: Cli) -> None:

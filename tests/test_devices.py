@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,13 +9,11 @@ from pathlib import Path
 
 import network
 import pytest
-from conftest import KVM_PROBLEM, Made, Maker, Ran, execute
+from conftest import Made, Maker, Ran, execute
 
 import limpet
-from limpet import contract
 from limpet.contract import Backend
 from limpet.errors import PlanError
-from limpet.layout import Layout
 
 SOURCE = Path(__file__).parent / "programs" / "devices.c"
 
@@ -298,47 +295,3 @@ def test_no_device_costs_nothing(make: Maker, program: Path, backend: Backend) -
     assert "take_devices" not in plain.sources["monitor.c"]
     ran: Ran = make(program, backend).run("fill", "/dev/data", "-")
     assert ran.stdout == b"open: No such file or directory\n"
-
-
-HOSTILE = r"""
-#include <fcntl.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-static uint64_t number(const char *text) { return strtoull(text, NULL, 0); }
-/* Its own hypercall, as a library OS would that was taken over: port, block, words of it. */
-int main(int argc, char **argv) {
-    volatile uint64_t *block = (volatile uint64_t *)number(argv[2]);
-    open("/dev/data", O_RDWR);
-    for (int i = 3; i < argc - 2; i++)
-        block[i - 3] = number(argv[i]);
-    __asm__ volatile("outl %0, %1" ::"a"((uint32_t)(uint64_t)block),
-                     "d"((uint16_t)number(argv[1])) : "memory");
-    printf("%ld\n", (long)block[number(argv[argc - 2])]);
-    write(1, (const void *)number(argv[argc - 1]), 200);
-    return 0;
-}
-"""
-
-
-@pytest.mark.skipif(bool(KVM_PROBLEM), reason=f"no KVM here: {KVM_PROBLEM}")
-@pytest.mark.parametrize("way", ["console_in", "block_read"])
-def test_table_is_not_the_guests(make: Maker, tmp_path: Path, way: str) -> None:
-    """The host stores nothing into the table of devices, whichever hypercall names it."""
-    program = make.compile(HOSTILE, "hostile")
-    options = limpet.Options(backends=("kvm",), devices=("block:data",))
-    place = limpet.plan(limpet.load(program), options).layout
-    assert isinstance(place, Layout)
-    made = make(program, "kvm", devices=("block:data",))
-    (call,) = (each for each in contract.hypercalls() if each.name == way)
-    words = [place.devices, 100] if way == "console_in" else [1, 0, place.devices, 512]
-    disk = tmp_path / "disk"
-    disk.write_bytes(b"x" * 4096)
-    arguments = map(str, (call.port, place.signal_stack, *words, len(words), place.devices))
-    ran = made.run(f"--block:data={disk}", *arguments, stdin=b"x" * 100)
-    said, table = ran.stdout.split(b"\n", 1)
-    assert (said, ran.status, ran.stderr) == (b"-14", 0, b"")
-    assert table.startswith(struct.pack("<II", 1, 2))
-    assert b"x" not in table

@@ -86,7 +86,7 @@ static void say(const char *what, long got) {
 }
 int main(void) {
     struct stat stat;
-    long seconds[2] = {0, 1500000}, bad[2] = {0, 2000000000}, before[2] = {-1, 0};
+    long seconds[2] = {0, 1500000}, bad[2] = {0, 2000000000}, before[2] = {-1, 0}, zero[2] = {0, 0};
     long big[4] = {1, 8603403609440256000, 1, 0}, set = 1 << 9;
     int word = 3, fd = open("f", O_CREAT | O_RDWR, 0600);
     dup2(fd, 9);
@@ -96,6 +96,8 @@ int main(void) {
     say("utimes", syscall(SYS_utimes, "f", big));
     say("futex", syscall(SYS_futex, &word, FUTEX_WAIT, 3, bad, 0, 0));
     say("futex", syscall(SYS_futex, &word, FUTEX_WAIT, 3, before, 0, 0));
+    int past = FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME;
+    say("futex", syscall(SYS_futex, &word, past, 3, zero, 0, 1));
     say("sigtimedwait", syscall(SYS_rt_sigtimedwait, &set, 0, bad, 8));
     say("sigtimedwait", syscall(SYS_rt_sigtimedwait, &set, 0, before, 8));
     long far[4] = {1L << 40, 5, 1L << 40, 5};

@@ -190,6 +190,25 @@ def test_memory(make: Maker, backend: Backend) -> None:
     assert (ran.stdout, ran.status) == (b"full\n", 0), ran
 
 
+ZEROS = r"""
+#include <stdio.h>
+__asm__(".section .zeros, \"ax\", @progbits\n.balign 4096\nzeros: .skip 65536\n.text");
+extern const volatile char zeros[];
+int main(void) {
+    int sum = 0;
+    for (int i = 0; i < 65536; i++)
+        sum += zeros[i];
+    printf("%d\n", sum);
+}
+"""
+
+
+def test_read_only_zeros(make: Maker, backend: Backend) -> None:
+    """Memory that may not be written and ends in pages of zeros is all there."""
+    ran = make(make.compile(ZEROS, "zeros"), backend).run()
+    assert (ran.status, ran.stdout, ran.stderr) == (0, b"0\n", b"")
+
+
 TIME = r"""
 #include <poll.h>
 #include <stdio.h>

@@ -16,6 +16,8 @@ import network
 import pytest
 import unikernels
 from conftest import KVM_PROBLEM
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 import limpet
 from limpet.contract import Backend
@@ -146,6 +148,20 @@ def test_execute_only(start: Start, target: str) -> None:
         assert (done.stdout, done.returncode) == ("", 1)
     else:
         assert (done.stdout, done.returncode) == ("nothing happened\n", 0)
+
+
+def test_strict(unikernel: Bundled, target: str) -> None:
+    """--strict holds an hvt guest to ring 3 and to code that cannot be read."""
+    done = _run(_limpet("--strict", unikernel(target), "x"))
+    if target == "spt" or has_protection_keys():
+        assert (done.stdout, done.returncode) == ("hello x\n", 0)
+    else:
+        assert "missing here: code that cannot be read (no protection keys" in done.stderr
+        assert (done.stdout, done.returncode) == ("", 125)
+    if target == "hvt":
+        done = _run(_limpet("--strict", unikernel("hvt", ring_0=True), "x"))
+        assert "missing here: guest in ring 3 (" in done.stderr
+        assert (done.stdout, done.returncode) == ("", 125)
 
 
 def test_execute_only_machine(unikernel: Bundled) -> None:
@@ -436,6 +452,18 @@ def test_hvt_attacks(bundled: Bundled, attack: str) -> None:
     done = _run(argv)
     expected = (line, "", 200) if line == CLOSED else ("", line, 1)
     assert (done.stdout, done.stderr, done.returncode) == expected
+
+
+@pytest.mark.skipif(not KVM, reason=NO_KVM)
+@pytest.mark.parametrize("shift", [0, 4088, -4])
+def test_constants_behind_data(bundled: Bundled, unikernel: Bundled, shift: int) -> None:
+    """The monitor stores no answer where the guest itself cannot, wherever that is linked."""
+    with unikernel("hvt").open("rb") as stream:
+        table = ELFFile(stream).get_section_by_name(".symtab")
+        assert isinstance(table, SymbolTableSection)
+        at = next(each["st_value"] for each in table.iter_symbols() if each.name == "late")
+    done = _run([bundled("hvt"), f"call 1281 1 {at + shift}"])
+    assert (done.stderr, done.returncode) == (OUTSIDE, 1)
 
 
 HVT_DEVICE_ATTACKS = {

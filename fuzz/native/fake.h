@@ -26,6 +26,7 @@ struct rule {
 struct memory {
     u64 low, high;
     bool writable; /* by the guest */
+    bool ours;     /* by the monitor, and not by the guest */
 };
 
 /* One monitor: its memory, its rules, the dispatcher that is generated for it. */
@@ -33,7 +34,7 @@ struct monitor {
     const struct memory *memory;
     const struct rule *rules;
     const u16 *ports;
-    u64 guest_lo, guest_hi, blocks, manifest;
+    u64 guest_lo, guest_hi, blocks;
     void (*start)(void);
     void (*serve)(u16 port, u32 address);
     const u64 *interesting;

@@ -78,9 +78,9 @@ static long transfer(long number, const long *arguments) {
     }
     if (at < now->guest_lo || at > now->guest_hi || size > now->guest_hi - at)
         fail("memory that is not the guest's", number, arguments);
-    u64 manifest_end = now->manifest + 8 + 4 * sizeof(struct mft_entry);
-    if (stores && at < manifest_end && at + size > now->manifest && size)
-        fail("into the table of devices", number, arguments);
+    for (const struct memory *each = now->memory; stores && each->high; each++)
+        if (each->ours && size && at < each->high && each->low < at + size)
+            fail("into memory that only the monitor may write", number, arguments);
     if (number == NR_PREAD64 || number == NR_PWRITE64)
         if (size > CAPACITY || (u64)arguments[3] > CAPACITY - size)
             fail("beyond the device", number, arguments);

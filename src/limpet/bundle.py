@@ -368,20 +368,22 @@ def _loads(
     plan: Plan, linked: Mapping[str, bytes], monitor: Monitor, stubs: bytes
 ) -> Sequence[elfwriter.Load]:
     loads = []
+    pages = plan.supervisor
     for region in plan.regions:
         if region.name in MAPPED_AT_START:
             continue
         content = linked.get(region.name, region.content)
         assert content is not None, region.name
         flags = _flags(region.access | plan.layout.host_access(region))
-        if not content and not flags & 2:
+        size = region.size if flags & 2 else layout.align_up(len(content), layout.PAGE)
+        if pages:  # the plan maps the room that the linker was given, not what it filled
+            pages = pages.without(region.address + size, region.end)
+        if not size:
             continue
         if plan.options.backends == ("kvm",):
             flags = flags & ~1 | 4  # only the virtual machine executes it
-        size = region.size if flags & 2 else layout.align_up(len(content), layout.PAGE)
         loads.append(elfwriter.Load(region.name, region.address, size, content, flags))
-    if plan.supervisor:
-        pages = plan.supervisor
+    if pages:
         content = pages.content(stubs)
         loads.append(elfwriter.Load("supervisor", pages.base, pages.size, content, 6))
     constants = monitor.constants.ljust(plan.monitor_text - layout.MONITOR_BASE, b"\0")

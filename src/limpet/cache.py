@@ -9,11 +9,15 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from limpet.errors import BuildError
+
+_UNFINISHED, _LONG_AGO = ".new-", 24 * 3600
+"""How a folder of something unfinished is called, and after how many seconds nobody makes it."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,23 @@ class Cache:
         """Where the entry of ``key`` is or would be."""
         return self.root / key
 
+    def _clear_up(self) -> None:
+        """Remove what was left by somebody who was killed long ago."""
+        for path in self.root.glob(f"{_UNFINISHED}*"):
+            try:
+                if time.time() - path.stat().st_mtime > _LONG_AGO:
+                    shutil.rmtree(path, ignore_errors=True)
+            except OSError:  # somebody else was first
+                continue
+
     def _entry(self, key: str, make: Callable[[Path], None]) -> Path:
         target = self.path(key)
         if target.exists():
             return target
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            workspace = Path(tempfile.mkdtemp(prefix=".new-", dir=self.root))
+            self._clear_up()
+            workspace = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.root))
         except OSError as error:
             raise BuildError(
                 f"{self.root}: the cache cannot be written: {error.strerror}",

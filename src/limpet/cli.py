@@ -299,11 +299,13 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 @click.option(
     "-p", "--publish", multiple=True, metavar="HOST:GUEST", help="Forward a port (user networks)."
 )
+@click.option("--strict", is_flag=True, help="Refuse to start when a protection is missing here.")
 @click.argument("app")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def run(
     app: str,
     arguments: tuple[str, ...],
+    strict: bool,
     block: tuple[str, ...],
     net: tuple[str, ...],
     publish: tuple[str, ...],
@@ -315,7 +317,13 @@ def run(
     """
     from limpet.exec import replace
 
+    if strict and given["backend"] == "auto":
+        given["backend"] = "auto" if solo5_target(Path(app)) else "kvm"  # no process in its stead
     job = _Job(app, given, block, net)
+    if strict:
+        from limpet.strict import refuse_if_missing
+
+        refuse_if_missing(job.plan(_detail))
     path = job.bundle(Cache.default())
     words: list[str] = []
     if job.target or block or net or publish:
@@ -368,6 +376,7 @@ def explain(
 def doctor() -> None:
     """Say what this host offers, what is missing, and what to type."""
     from limpet.host import checks
+    from limpet.strict import protections
     from limpet.toolchain import version, zig
 
     bad = False
@@ -380,6 +389,9 @@ def doctor() -> None:
     except LimpetError as error:
         _report("toolchain", False, error.message, error.hint or "")
         bad = True
+    click.echo("protections on this host")
+    for each in protections():
+        click.echo(f"{'active ' if each.active else 'MISSING'} {each.name}: {each.detail}")
     sys.exit(1 if bad else 0)
 
 

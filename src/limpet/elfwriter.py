@@ -35,11 +35,14 @@ def _align(value: int) -> int:
 
 
 def _whole_pages(load: Load) -> bytes:
-    """Its content as whole pages, without trailing zero pages: the kernel supplies those.
+    """Its content as whole pages.  Of what is writable the kernel supplies trailing zero pages.
 
-    A partial page would make ``execve`` clear the rest of it, hence copy it, in every instance.
+    It would make those of read-only memory writable, so they are in the file.  A partial page
+    would make ``execve`` clear the rest of it, hence copy it, in every instance.
     """
-    content = load.content[: _align(len(load.content.rstrip(b"\0")))]
+    content = load.content
+    if load.flags & 2:
+        content = content[: _align(len(content.rstrip(b"\0")))]
     return content.ljust(_align(len(content)), b"\0")
 
 

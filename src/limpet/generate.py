@@ -109,7 +109,6 @@ def plan_h(
         "HUGE_LO": place.arena[0] + HUGE_AFTER,
         "HUGE_HI": place.arena[1],
         "MANIFEST_AT": place.devices,
-        "MANIFEST_END": place.tree,
         "NETWORKS": _count(devices, "net"),
     }
     passed = "".join(f"{name}=\\0" for name in options.environment if "=" not in name)

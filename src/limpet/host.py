@@ -65,7 +65,8 @@ def _module(name: str) -> bool:
     return Path("/sys/module", name).exists()
 
 
-def _seccomp_check() -> Check:
+def seccomp_check() -> Check:
+    """Whether the kernel has the filters and verdicts that monitors use."""
     try:
         actions = Path("/proc/sys/kernel/seccomp/actions_avail").read_text(encoding="ascii")
     except OSError:
@@ -97,9 +98,16 @@ def _fsgsbase_check() -> Check:
     )
 
 
+def has_processor_flag(name: str) -> bool:
+    """Whether ``/proc/cpuinfo`` lists a flag."""
+    text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
+    return name in flags.split()
+
+
 def has_protection_keys() -> bool:
     """Whether memory that may only be executed cannot be read: the kernel has turned keys on."""
-    return " ospke " in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    return has_processor_flag("ospke")
 
 
 def _mmap_check() -> Check:
@@ -119,7 +127,7 @@ def checks() -> list[Check]:
         _machine_check(),
         _kernel_check(),
         _kvm_check(),
-        _seccomp_check(),
+        seccomp_check(),
         _fsgsbase_check(),
         _mmap_check(),
     ]

@@ -188,7 +188,9 @@ def image_regions(image: Image) -> tuple[Region, ...]:
             if start < stop:
                 at = start - segment.address
                 content[start - low : stop - low] = segment.data[at : at + stop - start]
-        stored = bytes(content[: align_up(len(content.rstrip(b"\0")), PAGE)])
+        stored = bytes(content)
+        if Access.WRITE in access:  # else the kernel has no zeros to supply, see elfwriter
+            stored = stored[: align_up(len(stored.rstrip(b"\0")), PAGE)]
         why = "the program's own segment"
         regions.append(Region(f"image{index}", low, high - low, access, stored, why))
     return tuple(regions)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from limpet.contract import PORT_BASE
 
@@ -74,6 +74,7 @@ class _Tables:
 
     def descend(self, table: int, index: int) -> int:
         entry = self.pages[table][index]
+        assert not entry & LARGE, "a large page is no table"
         if not entry:
             child = self.new()
             self.pages[table][index] = (self.base + child * PAGE) | PRESENT | WRITABLE | USER
@@ -86,6 +87,10 @@ class _Tables:
         for shift in (39, 30) if large else (39, 30, 21):
             table = self.descend(table, (address >> shift) & 511)
         return table, (address >> (21 if large else 12)) & 511
+
+    def pack(self) -> bytes:
+        """As the processor reads them."""
+        return b"".join(struct.pack("<512Q", *page) for page in self.pages)
 
 
 def page_tables(base: int, mappings: Sequence[Mapping], gigabytes: int = 0) -> bytes:
@@ -105,7 +110,7 @@ def page_tables(base: int, mappings: Sequence[Mapping], gigabytes: int = 0) -> b
             assert tables.pages[table][index] == 0, f"{address:#x} is mapped twice"
             tables.pages[table][index] = address | mapping.bits | (LARGE if large else 0)
             address += LARGE_PAGE if large else PAGE
-    return b"".join(struct.pack("<512Q", *page) for page in tables.pages)
+    return tables.pack()
 
 
 def _descriptor(access: int, flags: int) -> int:
@@ -197,6 +202,15 @@ class Supervisor:
     def size(self) -> int:
         """Bytes."""
         return 3 * PAGE + len(self.tables)
+
+    def without(self, low: int, high: int) -> Supervisor:
+        """Less the small pages of [low, high): KVM cannot go on at a page that nothing backs."""
+        pages = [list(page) for page in struct.iter_unpack("<512Q", self.tables)]
+        tables = _Tables(self.cr3, pages)
+        for address in range(low, high, PAGE):
+            table, index = tables.leaf(address, large=False)
+            tables.pages[table][index] = 0
+        return replace(self, tables=tables.pack())
 
     def content(self, stubs: bytes) -> bytes:
         """All the pages, with the assembled ``stubs``."""

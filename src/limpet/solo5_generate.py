@@ -74,9 +74,11 @@ def _hvt_h(place: Solo5Layout, pages: Supervisor) -> str:
         "HEAP_BITS": heap.bits | 0x80,
         "HUGE_LO": (place.kernel_end + LARGE_PAGE - 1) // LARGE_PAGE * LARGE_PAGE,
     }
+    closed = "".join(f"{{{low:#x}, {high:#x}}}, " for low, high in place.closed)
     memory = "(((const struct hvt_boot_info *)BOOT_INFO)->mem_size)"
     names = ("GUEST_HI", "BLOCKS_HI", "SLOT_HI")
     text = "".join(f"#define {name} {memory}\n" for name in names)
+    text += f"#define CLOSED {{{closed}{{0, 0}}}}\n"
     return defines(values) + text + f"#define HUGE_HI ({memory} - LARGE_PAGE)\n"  # but the stack
 
 

@@ -85,6 +85,15 @@ class Solo5Layout:
         )
 
     @property
+    def closed(self) -> tuple[tuple[int, int], ...]:
+        """Runs above :attr:`writable_lo` that the guest cannot write, [low, high)."""
+        return tuple(
+            (region.address, region.end)
+            for region in self.image
+            if region.address > self.writable_lo and Access.WRITE not in region.access
+        )
+
+    @property
     def memory_least(self) -> int:
         """The least memory that the program can be started with."""
         return align_up(self.kernel_end + (64 << 10), LARGE_PAGE if self.target == "hvt" else PAGE)
@@ -108,7 +117,7 @@ class Solo5Layout:
 
         It tells the guest what it has, and stores answers wherever a hypercall may ask for them.
         """
-        answers = self.target == "hvt" and region.address >= self.writable_lo
+        answers = self.target == "hvt" and Access.WRITE in region.access
         return Access.WRITE if answers or region.name == "boot" else Access(0)
 
     def regions(self) -> tuple[Region, ...]:

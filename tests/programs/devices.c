@@ -123,6 +123,31 @@ static int fill(const char *path, const char *flags) {
     return 0;
 }
 
+/* Sector after sector with its number, each made durable before it is told. */
+static int journal(const char *path) {
+    static uint32_t sector[128];
+    int fd = open(path, O_RDWR);
+    for (uint32_t i = 0;; i++) {
+        for (int word = 0; word < 128; word++)
+            sector[word] = i + 1;
+        if (pwrite(fd, sector, 512, (long)(i % 2048) * 512) != 512 || fdatasync(fd))
+            return 1;
+        printf("%u\n", i + 1);
+        fflush(stdout);
+    }
+}
+
+/* Touch memory until there is none. */
+static int hog(void) {
+    for (;;) {
+        volatile char *more = malloc(1 << 20);
+        if (!more)
+            return printf("none left\n"), 0;
+        for (int at = 0; at < 1 << 20; at += 4096)
+            more[at] = 1;
+    }
+}
+
 static int open_tap(const char *name, int flags) {
     struct ifreq request = {0};
     int fd = open("/dev/net/tun", O_RDWR | flags);
@@ -210,6 +235,10 @@ int main(int count, char **words) {
         return edges(words[2]);
     if (!strcmp(what, "scatter"))
         return scatter(words[2], words[3]);
+    if (!strcmp(what, "journal"))
+        return journal(words[2]);
+    if (!strcmp(what, "hog"))
+        return hog();
     if (!strcmp(what, "fill"))
         return fill(words[2], words[3]);
     if (!strcmp(what, "echo"))

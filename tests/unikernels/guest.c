@@ -166,6 +166,7 @@ static void thread_local(void) {
 }
 
 static const char constant[] = "constant";
+const u64 late[512] __attribute__((section(".late"), used)) = {1}; /* behind writable data */
 static u8 code[] = {0xc3};
 
 static void misbehave(const char *how) {

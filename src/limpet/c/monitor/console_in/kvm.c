@@ -1,7 +1,7 @@
 /* console_in on kvm.  read(2) fills guest memory itself; what the guest may not write
  * is mapped read-only here too, and gives EFAULT. */
 static void serve_console_in(struct console_in *block) {
-    void *to = guest_buffer(block->address, block->length);
+    void *to = guest_range(block->address, block->length, GUEST_LO, GUEST_HI);
     if (!to || block->length > MAX_TRANSFER) {
         block->result = -HOST_EFAULT;
         return;

@@ -1,3 +1,11 @@
+/* The table lies between the guest's own pages: a hypercall that reads into memory could
+ * name it.  Read-only here too, that is the host kernel's EFAULT. */
+static void close_table(void) {
+    u64 size = sizeof *MANIFEST + MANIFEST->count * sizeof MANIFEST->entries[0];
+    if (host3(NR_MPROTECT, MANIFEST_AT, (long)size, PROT_READ) < 0)
+        die(EXIT_CANNOT_START, "limpet: the host refuses to protect the table of devices\n");
+}
+
 /* What stands before the program's own arguments, up to "--" or a word that is none of ours:
  * its devices, in the spelling of Solo5's tenders.  The stack comes back without it. */
 static u64 *take_devices(u64 *stack) {
@@ -14,6 +22,7 @@ static u64 *take_devices(u64 *stack) {
     finish_blocks();
     finish_nets();
     place_devices();
+    close_table();
     u64 *rest = (u64 *)word - 2;
     rest[0] = stack[0] - (u64)(rest - stack);
     rest[1] = name;

@@ -18,7 +18,13 @@ static void *or_refuse(void *found) {
 /* What the guest can write: its memory from its first such page on, and the shim's data,
  * where its trap handlers have their stack. */
 static void *writable(struct guest_addr at, u64 size) {
+    static const struct run {
+        u64 low, high;
+    } closed[] = CLOSED; /* code or constants that are linked behind data; {0, 0} ends them */
     void *own = guest_range(at, size, BLOCKS_LO, BLOCKS_HI);
+    for (const struct run *each = closed; own && each->high; each++)
+        if (at.at < each->high && each->low < at.at + size)
+            return NULL;
     return own ? own : guest_range(at, size, SHIM_DATA_LO, SHIM_DATA_HI);
 }
 
