@@ -10,7 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 C_FILES = sorted(
-    str(p) for d in ("src", "tests", "bench", "hardware") for p in ROOT.glob(f"{d}/**/*.[ch]")
+    str(p)
+    for d in ("src", "tests", "bench", "hardware", "fuzz")
+    for p in ROOT.glob(f"{d}/**/*.[ch]")
 )
 
 

@@ -103,6 +103,13 @@ struct linux_timespec {
     s64 seconds, nanoseconds;
 };
 
+/* Nanoseconds to wait, at most 136 years; -1 for a time that Linux refuses. */
+static inline s64 time_to_wait(const struct linux_timespec *time) {
+    if (time->seconds < 0 || time->nanoseconds < 0 || time->nanoseconds >= NANOSECONDS)
+        return -1;
+    return MIN(time->seconds, 1L << 32) * NANOSECONDS + time->nanoseconds;
+}
+
 struct linux_timeval {
     s64 seconds, microseconds;
 };

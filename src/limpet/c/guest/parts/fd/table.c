@@ -79,7 +79,7 @@ long sys_close(long fd) {
 long sys_close_range(long first, long last, long flags) {
     if ((u32)first > (u32)last)
         return -EINVAL;
-    for (long fd = first; fd <= MIN((long)(u32)last, FD_MAX - 1); fd++) {
+    for (long fd = (u32)first; fd <= MIN((long)(u32)last, FD_MAX - 1); fd++) {
         if (flags & 4) /* CLOSE_RANGE_CLOEXEC */
             close_on_exec[fd] = 1;
         else

@@ -211,6 +211,7 @@ long sys_fchown(long fd, long user, long group) {
 
 #define UTIME_NOW 0x3fffffffL
 #define UTIME_OMIT 0x3ffffffeL
+#define MOST_SECONDS 9223372035L /* as nanoseconds in 64 bits */
 
 static bool is_time(const struct linux_timespec *time) {
     return time->nanoseconds == UTIME_OMIT || time->nanoseconds == UTIME_NOW ||
@@ -221,7 +222,8 @@ static void set_time(s64 *to, const struct linux_timespec *time) {
     if (time->nanoseconds == UTIME_NOW)
         *to = (s64)file_time();
     else if (time->nanoseconds != UTIME_OMIT)
-        *to = time->seconds * NANOSECONDS + time->nanoseconds;
+        *to =
+            MIN(MAX(time->seconds, -MOST_SECONDS), MOST_SECONDS) * NANOSECONDS + time->nanoseconds;
 }
 
 long sys_utimensat(long directory, long path, long given, long flags) {
@@ -251,8 +253,12 @@ long sys_utimensat(long directory, long path, long given, long flags) {
 static long set_microseconds(long directory, long path, long times) {
     struct linux_timespec exact[2];
     const struct linux_timeval *given = (const struct linux_timeval *)times;
-    for (int i = 0; given && i < 2; i++)
-        exact[i] = (struct linux_timespec){given[i].seconds, given[i].microseconds * 1000};
+    for (int i = 0; given && i < 2; i++) {
+        s64 microseconds = given[i].microseconds;
+        if ((u64)microseconds >= 1000000)
+            return -EINVAL;
+        exact[i] = (struct linux_timespec){given[i].seconds, microseconds * 1000};
+    }
     return sys_utimensat(directory, path, given ? (long)exact : 0, 0);
 }
 

@@ -72,10 +72,8 @@ static long timeout_of(long timespec, s64 *timeout) {
     *timeout = FOREVER;
     if (!time)
         return 0;
-    if (time->seconds < 0 || time->nanoseconds < 0 || time->nanoseconds >= NANOSECONDS)
-        return -EINVAL;
-    *timeout = MIN(time->seconds, 1L << 32) * NANOSECONDS + time->nanoseconds;
-    return 0;
+    *timeout = time_to_wait(time);
+    return *timeout < 0 ? -EINVAL : 0;
 }
 
 long sys_ppoll(long fds, long count, long time, long mask, long size) {
@@ -140,7 +138,9 @@ long sys_select(long count, long readers, long writers, long others, long time) 
     const struct linux_timeval *given = (const struct linux_timeval *)time;
     struct linux_timespec exact;
     if (given)
-        exact = (struct linux_timespec){given->seconds, given->microseconds * 1000};
+        exact =
+            (struct linux_timespec){MIN(given->seconds, 1L << 32) + given->microseconds / 1000000,
+                                    given->microseconds % 1000000 * 1000};
     return sys_pselect6(count, readers, writers, others, given ? (long)&exact : 0, 0);
 }
 

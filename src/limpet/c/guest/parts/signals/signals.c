@@ -113,10 +113,11 @@ long sys_rt_sigtimedwait(long set, long info, long timeout, long size) {
     if (!ready) {
         if (!timeout)
             return sleep_for_signal();
-        const s64 *time = (const s64 *)timeout;
-        if (time[0] || time[1]) {
-            struct wait block = {.deadline =
-                                     (s64)clock_monotonic() + time[0] * 1000000000 + time[1]};
+        s64 time = time_to_wait((const struct linux_timespec *)timeout);
+        if (time < 0)
+            return -EINVAL;
+        if (time) {
+            struct wait block = {.deadline = (s64)clock_monotonic() + time};
             hypercall_wait(&block);
         }
         return -EAGAIN;

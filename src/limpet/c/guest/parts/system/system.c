@@ -276,14 +276,15 @@ static long futex_wait(long address, long operation, long value, long timeout) {
         return -EAGAIN;
     if (!timeout)
         deadlock();
-    const struct linux_timespec time = *(const struct linux_timespec *)timeout;
-    u64 deadline = (u64)(time.seconds * NANOSECONDS + time.nanoseconds);
+    s64 deadline = time_to_wait((const struct linux_timespec *)timeout);
+    if (deadline < 0)
+        return -EINVAL;
     if ((operation & FUTEX_COMMAND) == FUTEX_WAIT)
-        deadline += clock_monotonic();
+        deadline += (s64)clock_monotonic();
     else if (operation & FUTEX_REALTIME)
-        deadline -= clock_realtime() - clock_monotonic();
-    while (clock_monotonic() < deadline) {
-        struct wait block = {.deadline = (s64)deadline};
+        deadline -= (s64)(clock_realtime() - clock_monotonic());
+    while ((s64)clock_monotonic() < deadline) {
+        struct wait block = {.deadline = deadline};
         hypercall_wait(&block);
     }
     return -ETIMEDOUT;

@@ -1,0 +1,14 @@
+"""Fuzzing: ``python -m fuzz TARGET``.  Each target has a saved corpus in ``corpus/TARGET``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CORPUS = HERE / "corpus"
+FILE_MOST = 4096
+"""Bytes of one input."""
+
+READERS = ("elf", "notes", "tree")
+NATIVE = ("hypercalls", "libos")
+TARGETS = (*READERS, *NATIVE, "plan")

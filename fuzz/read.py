@@ -1,0 +1,27 @@
+"""Runs one reader under atheris; a process of its own, started by ``python -m fuzz``."""
+
+from __future__ import annotations
+
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["limpet"]):
+    import limpet
+    import limpet.audit.tree_read
+    import limpet.cli
+
+from fuzz.targets import RUNS
+
+
+def main() -> None:
+    """``python -m fuzz.read TARGET`` and libFuzzer's own options."""
+    target = sys.argv.pop(1)
+    assert limpet
+    sys.argv[0] = f"{sys.executable} -m fuzz.read {target}"  # how libFuzzer starts it again
+    atheris.Setup(sys.argv, RUNS[target])
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

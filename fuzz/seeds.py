@@ -1,0 +1,101 @@
+"""The first inputs of the readers: ``python -m fuzz.seeds`` writes them into the corpora."""
+
+from __future__ import annotations
+
+import struct
+
+from fuzz import CORPUS
+from limpet import tree
+from limpet.manifest import ENTRY, HEAD, RESERVED_FIRST
+
+LOAD, NOTE, TLS = 1, 4, 7
+SYSCALLS = (
+    b"\xb8\x3c\x00\x00\x00\x0f\x05",  # mov $60, %eax; syscall
+    b"\x31\xc0\x0f\x05\xc3",  # xor %eax, %eax; syscall; ret
+    b"\x48\xc7\xc0\x01\x00\x00\x00\x0f\x05\x48\x3d\x01\xf0\xff\xff\x73\x01\xc3",
+    b"\x89\xf8\x0f\x05\xc3",  # mov %edi, %eax; syscall; ret: unresolved
+    b"\xbf\x02\x01\x00\x00\xb8\x9e\x00\x00\x00\x0f\x05\x0f\xa2\xc3",
+)
+RING_0 = (
+    b"\xfa\xfb\xf4\x0f\x01\x17\x0f\x01\x1f\x0f\x00\xd8\x48\xcb\xc3",
+    b"\x0f\x20\xd0\x0f\x22\xd8\xb9\x00\x01\x00\xc0\x0f\x30\x0f\x32\x8e\xd8\x8e\xc0",
+    b"\x50\x48\x8d\x05\x02\x00\x00\x00\x50\x48\xcb\x90",
+)
+
+
+def note(kind: int, content: bytes) -> bytes:
+    """A note of Solo5's."""
+    return struct.pack("<III8s", 6, len(content), kind, b"Solo5\0") + content
+
+
+def abi(target: int, version: int = 2) -> bytes:
+    """What a unikernel is made for."""
+    return note(0x31494241, struct.pack("<4I", target, version, 0, 0))
+
+
+def devices(*names: tuple[bytes, int]) -> bytes:
+    """A manifest."""
+    entries = [(b"", RESERVED_FIRST), *names]
+    rest = bytes(ENTRY.size - 72)
+    body = HEAD.pack(1, len(entries))
+    body += b"".join(struct.pack("<68sI", *entry) + rest for entry in entries)
+    return note(0x3154464D, bytes(4) + body)
+
+
+def elf(
+    code: bytes, *notes: bytes, kind: int = 2, base: int = 0x400000, tls: bool = False
+) -> bytes:
+    """A program of one page of code and some data, smaller than a page in the file."""
+    at = 0x180 + (-len(code) % 16)
+    body = code.ljust(0x200, b"\x90")
+    headers = [
+        (LOAD, 5, 0, base, at + len(body), at + len(body)),
+        (LOAD, 6, at, base + 0x2000 + at % 0x1000, 0x40, 0x2000),
+    ]
+    if tls:
+        headers.append((TLS, 4, at, base + 0x2000 + at % 0x1000, 0x10, 0x20))
+    for each in notes:
+        headers.append((NOTE, 4, at + len(body), base + at, len(each), len(each)))
+        body += each
+    head = b"\x7fELF\x02\x01\x01".ljust(16, b"\0") + struct.pack(
+        "<HHIQQQIHHHHHH", kind, 62, 1, base + at, 64, 0, 0, 64, 56, len(headers), 64, 0, 0
+    )
+    for type_, flags, offset, address, in_file, in_memory in headers:
+        head += struct.pack(
+            "<IIQQQQQQ", type_, flags, offset, address, address, in_file, in_memory, 0x1000
+        )
+    return head.ljust(at, b"\0") + body
+
+
+def sized(*parts: bytes) -> bytes:
+    """As the target ``notes`` takes them."""
+    return b"".join(struct.pack("<H", len(part)) + part for part in parts)
+
+
+def seeds() -> dict[str, list[bytes]]:
+    """For each reader."""
+    both = devices((b"storage", 1), (b"service", 2))
+    found = {
+        "elf": [elf(code) for code in SYSCALLS],
+        "notes": [sized(abi(1), both, b"block:data\0net:wire") + code for code in RING_0],
+        "tree": [b"\0" + b"\0" * 64, b"\xff" + bytes(range(200)), b"\x80" + b"\3\0\7\2ab" * 20],
+    }
+    found["elf"] += [elf(b"".join(SYSCALLS), tls=True), elf(SYSCALLS[0], kind=3, base=0)]
+    found["elf"] += [elf(code, abi(1), devices(), base=0x100000) for code in RING_0]
+    found["elf"] += [elf(SYSCALLS[4], abi(2, 1), devices((b"a", 1)), base=0x100000)]
+    found["notes"] += [sized(abi(2, 1), devices(), b"net:" + b"x" * 16) + b"\x90"]
+    found["tree"] += [b"\0" + tree.pack(None, {"/a/b": CORPUS.parent / "__init__.py"}).data]
+    return found
+
+
+def main() -> None:
+    """Write them."""
+    for target, inputs in seeds().items():
+        folder = CORPUS / target
+        folder.mkdir(parents=True, exist_ok=True)
+        for index, content in enumerate(inputs):
+            (folder / f"seed{index}").write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()
