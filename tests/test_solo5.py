@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from elftools.elf.sections import SymbolTableSection
 
 import limpet
 from limpet.contract import Backend
+from limpet.devices import bundle_words
 from limpet.errors import ImageError, PlanError
 from limpet.host import has_protection_keys
 from limpet.solo5_layout import GUEST_BASE
@@ -329,6 +331,36 @@ def _limpet(*words: str | Path) -> list[str | Path]:
     return [sys.executable, "-m", "limpet", "-q", "run", *words]
 
 
+def _with_argument(word: str) -> list[Path]:
+    """Processes that were started with ``word``, but for ours and the guest's own."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if word.encode() in words and b"passt" in words[0]:
+            found.append(path)
+    return found
+
+
+def test_console_that_does_not_block(bundled: Bundled) -> None:
+    """An hvt guest's output waits for a slow reader of a pipe that is set not to block."""
+    if not KVM:
+        pytest.skip(NO_KVM)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    text = "x" * 8000
+    shell = 'i=0; while [ $i -lt 40 ]; do "$@" || exit 9; i=$((i+1)); done'
+    argv: list[str | Path] = ["sh", "-c", shell, "sh", bundled("hvt"), text]
+    with subprocess.Popen(argv, stdout=writer) as guests:
+        os.close(writer)
+        time.sleep(0.5)  # the pipe is full by then
+        with os.fdopen(reader, "rb") as stream:
+            assert stream.read() == f"hello {text}\n".encode() * 40
+        assert guests.wait(20) == 0
+
+
 def test_user_network(unikernel: Bundled, target: str, disk: Path) -> None:
     """A forwarded port of the host reaches the guest through passt, without any privilege."""
     if not shutil.which("passt"):
@@ -347,15 +379,24 @@ def test_user_network(unikernel: Bundled, target: str, disk: Path) -> None:
                 continue
             if len(answers) == 3:
                 break
+        helpers = _with_argument(f"{port}:7")
         guest.kill()
         assert len(answers) == 3
         assert all(answer.startswith(b"turn ") for answer in answers)
+        assert helpers
+        for _ in range(100):
+            if not _with_argument(f"{port}:7"):
+                break
+            time.sleep(0.05)
+        assert not _with_argument(f"{port}:7"), "passt lives on"
 
 
 DEVICE_WORDS = {
-    ("--block", "disk"): "--block disk: not NAME=PATH or NAME=PATH:ro",
+    ("--block", "disk"): "--block disk: not NAME=PATH[:ro][,sector=SIZE]",
     ("--net", "service"): "--net service: not NAME=tap:INTERFACE, NAME=fd:N or NAME=user",
     ("--net", "service=bridge:x"): "--net service=bridge:x: not NAME=tap:INTERFACE",
+    ("--net", "service=tap:x,mtu=9,speed=1"): "--net service=tap:x,mtu=9,speed=1: not NAME=",
+    ("--block", "storage="): "--block storage=: not NAME=PATH",
     ("-p", "80:80"): "-p needs one --net NAME=user",
     ("--net", "service=user", "-p", "80"): "-p 80: not HOST:GUEST",
     ("--net", "service=user", "-p", "0:80"): "-p 0:80: not HOST:GUEST",
@@ -368,6 +409,21 @@ def test_device_words(unikernel: Bundled, words: tuple[str, ...]) -> None:
     done = _run(_limpet(*words, unikernel("spt", devices=True)))
     assert done.stderr.startswith(f"limpet: {DEVICE_WORDS[words]}")
     assert done.returncode == 2
+
+
+def test_settings() -> None:
+    """Sector size, MAC and MTU as ``limpet run`` takes them; commas of a path stay its own."""
+    words = bundle_words(
+        ["a=x,y=1", "b=disk:ro,sector=4096"], ["n=tap:t0,mac=02:00:00:00:00:01,mtu=9000"], ()
+    )
+    assert words == [
+        "--block:a=x,y=1",
+        "--block-sector-size:b=4096",
+        "--block-readonly:b=disk",
+        "--net-mac:n=02:00:00:00:00:01",
+        "--net-mtu:n=9000",
+        "--net:n=t0",
+    ]
 
 
 def test_run_with_devices(unikernel: Bundled, target: str, tap: network.Tap, disk: Path) -> None:

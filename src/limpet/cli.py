@@ -289,11 +289,13 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 @cli.command(context_settings=_PASS_ON)
 @guest_options
-@click.option("--block", multiple=True, metavar="NAME=PATH[:ro]", help="Attach a block device.")
+@click.option(
+    "--block", multiple=True, metavar="NAME=PATH[:ro][,sector=N]", help="Attach a block device."
+)
 @click.option(
     "--net",
     multiple=True,
-    metavar="NAME=tap:IFACE|user",
+    metavar="NAME=tap:IFACE|user[,mac=A][,mtu=N]",
     help="Attach a network: a TAP interface, or the host's sockets through passt.",
 )
 @click.option(

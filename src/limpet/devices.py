@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from limpet.errors import PlanError
 
-_BLOCK = "--block {}: not NAME=PATH or NAME=PATH:ro"
-_NET = "--net {}: not NAME=tap:INTERFACE, NAME=fd:N or NAME=user"
+_BLOCK = "--block {}: not NAME=PATH[:ro][,sector=SIZE]"
+_NET = "--net {}: not NAME=tap:INTERFACE, NAME=fd:N or NAME=user, with ,mac=ADDRESS or ,mtu=SIZE"
+_SETTING = re.compile(r"(.*),(mac|mtu|sector)=([^,]*)")
 
 
 def bundle_words(block: Sequence[str], net: Sequence[str], ports: Sequence[str]) -> list[str]:
@@ -17,19 +19,18 @@ def bundle_words(block: Sequence[str], net: Sequence[str], ports: Sequence[str])
         PlanError: one is not written as it should be.
         HostError: the host cannot give it.
     """
-    words = [_block(each) for each in block]
+    words = [word for each in block for word in _block(each)]
     users = 0
     for each in net:
-        name, equals, what = each.partition("=")
+        name, what, settings = _split(each, _NET, ("mac", "mtu"), "--net service=tap:tap0")
         kind, _, rest = what.partition(":")
-        if not equals or not name:
-            raise PlanError(_NET.format(each), hint="for example --net service=tap:tap0")
+        words += [f"--net-{setting}:{name}={value}" for setting, value in settings]
         if what == "user":
             from limpet.usernet import start
 
             users += 1
             words.append(f"--net:{name}=@{start(ports)}")
-        elif kind == "tap" and rest:
+        elif kind == "tap" and rest and "," not in rest:
             words.append(f"--net:{name}={rest}")
         elif kind == "fd" and rest.isdigit():
             words.append(f"--net:{name}=@{rest}")
@@ -38,6 +39,20 @@ def bundle_words(block: Sequence[str], net: Sequence[str], ports: Sequence[str])
     if ports and users != 1:
         raise PlanError("-p needs one --net NAME=user", hint="a TAP interface has its own ports")
     return words
+
+
+def _split(
+    given: str, message: str, known: Sequence[str], example: str
+) -> tuple[str, str, list[tuple[str, str]]]:
+    """``NAME=WHAT,SETTING=VALUE``: name, what, and its settings in their order."""
+    name, equals, what = given.partition("=")
+    settings: list[tuple[str, str]] = []
+    while (match := _SETTING.fullmatch(what)) and match[2] in known:
+        what = match[1]
+        settings.insert(0, (match[2], match[3]))
+    if not equals or not name or not what:
+        raise PlanError(message.format(given), hint=f"for example {example}")
+    return name, what, settings
 
 
 def declared(block: Sequence[str], net: Sequence[str]) -> list[str]:
@@ -61,10 +76,9 @@ def names_only(block: Sequence[str], net: Sequence[str]) -> None:
             )
 
 
-def _block(given: str) -> str:
-    name, equals, path = given.partition("=")
-    if not equals or not name or not path:
-        raise PlanError(_BLOCK.format(given), hint="for example --block storage=disk.img")
+def _block(given: str) -> list[str]:
+    name, path, settings = _split(given, _BLOCK, ("sector",), "--block storage=disk.img")
+    words = [f"--block-sector-size:{name}={value}" for _, value in settings]
     if path.endswith(":ro"):
-        return f"--block-readonly:{name}={path.removesuffix(':ro')}"
-    return f"--block:{name}={path}"
+        return [*words, f"--block-readonly:{name}={path.removesuffix(':ro')}"]
+    return [*words, f"--block:{name}={path}"]

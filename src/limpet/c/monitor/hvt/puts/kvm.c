@@ -1,10 +1,14 @@
-/* puts: all of it, or the end; the ABI has no way to report a console that is gone. */
+/* puts: all of it, or the end; the ABI has no way to report a console that is gone.  One
+ * that does not block is waited for. */
 static void serve_hvt_puts(struct hvt_puts *block) {
     u64 from = (u64)guest_memory(block->data, block->len);
     for (u64 done = 0; done < block->len;) {
         long got = host3(NR_WRITE, 1, (long)(from + done), (long)(block->len - done));
-        if (got <= 0)
+        struct pollfd console = {1, POLLOUT, 0};
+        if (got == -HOST_EAGAIN)
+            host6(NR_PPOLL, (long)&console, 1, 0, 0, 0, 0);
+        else if (got <= 0)
             refuse("limpet: the guest's console cannot be written (standard output)\n");
-        done += (u64)got;
+        done += got > 0 ? (u64)got : 0;
     }
 }
