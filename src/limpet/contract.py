@@ -258,6 +258,7 @@ class Pin:
     range: tuple[int, int] | None = None  # an address in [low, high)
     devices: str = ""  # a descriptor of the manifest's devices of this kind
     slot: tuple[str, int] | None = None  # what only the start knows of the device with this handle
+    own: bool = False  # an address in the monitor's stack (kvm)
     capacity: bool = False  # with the argument before it, bytes within the device
     more: str = ""  # ``max``, and one more for each device of this kind
 
@@ -292,6 +293,7 @@ def _host_call(table: dict[str, Any]) -> HostCall:
             max=argument.get("max"),
             guest=argument.get("guest", False),
             devices=argument.get("devices", ""),
+            own=argument.get("own", False),
             capacity=argument.get("capacity", False),
             more=argument.get("more", ""),
         )

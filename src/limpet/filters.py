@@ -49,7 +49,12 @@ def has_device(hypercall: Hypercall, devices: Sequence[Device]) -> bool:
 
 
 def device_pin(pin: Pin, devices: Sequence[Device]) -> Pin:
-    """A pin on the devices of a kind, as the descriptors that these have, or their number."""
+    """A pin on the devices of a kind, as the descriptors that these have, or their number.
+
+    One on the monitor's own memory becomes the range where that can be.
+    """
+    if pin.own:
+        return Pin(pin.index, range=_MONITOR_AND_STACK)
     if pin.more:
         assert pin.max is not None
         count = sum(each.kind == pin.more for each in devices)
@@ -62,7 +67,7 @@ def device_pin(pin: Pin, devices: Sequence[Device]) -> Pin:
 
 def process_pins(host: HostCall, devices: Sequence[Device]) -> Iterator[tuple[Pin, ...]]:
     """The pins of each rule for ``host`` in a process, where nobody checks after the filter."""
-    plain = [pin for pin in host.pins if not pin.guest]
+    plain = [pin for pin in host.pins if not pin.guest and not pin.own]
     if not any(pin.capacity for pin in plain):
         yield tuple(device_pin(pin, devices) for pin in plain)
         return

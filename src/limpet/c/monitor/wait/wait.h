@@ -24,7 +24,6 @@ static void wait_until(struct wait *block) {
     struct pollfd fds[1 + NETWORKS];
     u8 bits[1 + NETWORKS];
     struct timespec rest = {0, 0};
-    long timeout = (long)&rest;
     u64 count = wait_fill(block->want, fds, bits);
     block->ready = 0;
     if (block->deadline > 0) {
@@ -32,10 +31,10 @@ static void wait_until(struct wait *block) {
         if (left > 0)
             rest.seconds = left / 1000000000, rest.nanoseconds = left % 1000000000;
     } else if (block->deadline < 0) {
-        timeout = 0;
+        rest.seconds = 1L << 40;
     }
     if (block->deadline || count) {
-        long got = WAIT_PPOLL((long)fds, (long)count, timeout);
+        long got = WAIT_PPOLL((long)fds, (long)count, (long)&rest);
         for (u64 i = 0; got > 0 && i < count; i++)
             if (fds[i].ready)
                 block->ready |= 1UL << bits[i];

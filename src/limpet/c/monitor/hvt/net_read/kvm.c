@@ -5,7 +5,8 @@ static void serve_hvt_net_read(struct hvt_net_read *block) {
     if (!device)
         return;
     u64 to = (u64)guest_buffer(block->data, block->len);
-    long got = host3(NR_READ, (long)device->handle, (long)to, (long)block->len);
+    u64 room = block->len < FRAME_MOST ? block->len : FRAME_MOST;
+    long got = host3(NR_READ, (long)device->handle, (long)to, (long)room);
     if (got > 0)
         block->len = (u64)got, block->ret = SOLO5_OK;
     else

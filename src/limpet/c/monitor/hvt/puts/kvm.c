@@ -3,10 +3,12 @@
 static void serve_hvt_puts(struct hvt_puts *block) {
     u64 from = (u64)guest_memory(block->data, block->len);
     for (u64 done = 0; done < block->len;) {
-        long got = host3(NR_WRITE, 1, (long)(from + done), (long)(block->len - done));
+        u64 size = block->len - done < MAX_TRANSFER ? block->len - done : MAX_TRANSFER;
+        long got = host3(NR_WRITE, 1, (long)(from + done), (long)size);
         struct pollfd console = {1, POLLOUT, 0};
+        struct timespec long_time = {1L << 40, 0};
         if (got == -HOST_EAGAIN)
-            host6(NR_PPOLL, (long)&console, 1, 0, 0, 0, 0);
+            host6(NR_PPOLL, (long)&console, 1, (long)&long_time, 0, 0, 0);
         else if (got <= 0)
             refuse("limpet: the guest's console cannot be written (standard output)\n");
         done += got > 0 ? (u64)got : 0;
