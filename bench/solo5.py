@@ -88,6 +88,15 @@ def _block(guests: _Guests, tap: network.Tap, folder: Path) -> list[Row]:
     return found
 
 
+def _compute(guests: _Guests, folder: Path) -> Row:
+    """A loop of twenty million turns, timed by the guest, beside the same natively."""
+    plain = program("compute", folder, ("-O2",))
+    commands: list[list[str | Path]] = [guests.ours(guests.plain, "compute"), [plain]]
+    turns = [[_number(command) for command in commands] for _ in range(3 * TURNS)]
+    mine, theirs = (min(column) / 1e6 for column in zip(*turns, strict=True))
+    return Row(f"{guests.target} compute beside native", mine, theirs, 1.05, "ms")
+
+
 def _exchange(argv: list[str | Path], frames: list[str | Path]) -> float:
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as guest:
         assert guest.stdout
@@ -126,6 +135,7 @@ def rows(folder: Path) -> list[Row]:
         guests = _Guests(target, folder)
         if not guests.tender.exists():
             print(f"*** SOLO5 names no built Solo5: no rows beside solo5-{target} ***")
+        found.append(_compute(guests, folder))
         with network.tap() as tap:
             found += [_start(guests, spawn, folder)] if guests.tender.exists() else []
             found += _block(guests, tap, folder)
