@@ -66,7 +66,7 @@ def fuzz(target: str, seconds: int, *, keep: bool) -> int:
     found.mkdir()
     crashes.mkdir()
     arguments = [
-        *(f"-max_total_time={seconds}", f"-max_len={FILE_MOST}", "-timeout=20"),
+        *(f"-max_total_time={seconds}", f"-max_len={FILE_MOST}", "-timeout=20", "-len_control=0"),
         *("-rss_limit_mb=4096", "-use_value_profile=1", "-print_final_stats=1"),
         f"-artifact_prefix={crashes}/",
     ]
