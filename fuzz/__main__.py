@@ -66,7 +66,7 @@ def fuzz(target: str, seconds: int, *, keep: bool) -> int:
     found.mkdir()
     crashes.mkdir()
     arguments = [
-        *(f"-max_total_time={seconds}", f"-max_len={FILE_MOST}", "-timeout=20"),
+        *(f"-max_total_time={seconds}", f"-max_len={FILE_MOST}", "-timeout=20", "-len_control=0"),
         *("-rss_limit_mb=4096", "-use_value_profile=1", "-print_final_stats=1"),
         f"-artifact_prefix={crashes}/",
     ]
@@ -83,18 +83,20 @@ def fuzz(target: str, seconds: int, *, keep: bool) -> int:
 
 
 def _keep(target: str, found: Path) -> None:
-    """Put the smallest inputs that together reach everything into the saved corpus."""
+    """Put few inputs that together reach everything into the saved corpus.
+
+    What once was a crash stays, by its name ``found…``; where there are too many others, the
+    longest are likely to reach most.
+    """
     smaller = Path(tempfile.mkdtemp(prefix=f"fuzz-{target}-kept-"))
-    run(
-        target,
-        ["-merge=1", "-use_counters=0", str(smaller), str(CORPUS / target), str(found)],
-        quiet=True,
-    )
-    chosen = sorted(smaller.iterdir(), key=lambda path: (path.stat().st_size, path.name))
+    merge = ("-set_cover_merge=1", "-use_counters=0", str(smaller))
+    run(target, [*merge, str(CORPUS / target), str(found)], quiet=True)
+    chosen = sorted(smaller.iterdir(), key=lambda path: (-path.stat().st_size, path.name))
     if chosen:
-        shutil.rmtree(CORPUS / target)
-        (CORPUS / target).mkdir()
-        for path in chosen[:CORPUS_MOST]:
+        crashes = {path for path in (CORPUS / target).iterdir() if path.name.startswith("found")}
+        for path in set((CORPUS / target).iterdir()) - crashes:
+            path.unlink()
+        for path in chosen[: CORPUS_MOST - len(crashes)]:
             shutil.copy(path, CORPUS / target / path.name[:16])
     shutil.rmtree(smaller)
 

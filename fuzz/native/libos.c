@@ -95,14 +95,21 @@ static s64 moved(u64 length) {
     return how < 8 ? -EIO : how < 16 ? 0 : how < 64 ? (s64)MIN(length, how) : (s64)length;
 }
 
-static const char panic_line[] = "limpet: fault of the library OS";
+static const char panic_line[] = "limpet: fault of the library OS: ";
+static const char no_memory[] = "limpet: fault of the library OS: no memory ";
+
+static bool begins(const struct console_out *block, const char *text) {
+    u64 size = strlen(text);
+    return block->length >= size && !memcmp((const char *)block->address, text, size);
+}
 
 void hypercall_console_out(struct console_out *block) {
     const volatile u8 *from = (const volatile u8 *)block->address;
     if (block->length && current)
         (void)from[0], (void)from[block->length - 1];
-    if (block->fd == 2 && block->length > sizeof panic_line &&
-        !memcmp((const char *)block->address, panic_line, sizeof panic_line - 1)) {
+    if (block->fd == 2 && begins(block, panic_line)) {
+        if (begins(block, no_memory)) /* the program took it all: an end, as on Linux */
+            longjmp(ended, 1);
         dprintf(2, "%.*s", (int)block->length, (const char *)block->address);
         abort();
     }
