@@ -160,8 +160,7 @@ def test_devices(make: Maker, backend: Backend) -> None:
     assert found.findings == ()
     assert found.devices == ("block data", "net wire")
     assert found.opens[-2:] == ("/dev/net/tun", "what the command line names")
-    within = "argument 4 with the bytes before it within device 1" in as_text(found)
-    assert within == (backend == "process")
+    assert "argument 4 with the bytes before it within device 1" in as_text(found)
 
 
 def test_slot_moved(make: Maker) -> None:
@@ -236,7 +235,9 @@ def test_filter_byte(make: Maker, backend: Backend) -> None:
     )
     edited.poke(each.address + jump + 4, struct.pack("<I", NUMBERS["execve"]))
     found = edited.findings()
-    assert any(f"{backend}: it lets through execve (any arguments)" in each for each in found)
+    assert any(
+        f"{backend}: it lets through execve (argument 1 0x0 to 0xff)" in each for each in found
+    )
     assert any(f"{backend}: it refuses exit_group" in each for each in found)
 
 
@@ -473,7 +474,9 @@ def test_against(limpet: Cli, make: Maker) -> None:
     new = make(make.compile(SLEEPS, "sleeps"), "kvm").path
     grown = limpet("audit", new, "--against", old)
     assert grown.returncode == 5
-    assert "+ kvm may call ppoll(2 is 0 or 1; 4 is 0)\n" in grown.stdout
+    assert re.search(
+        r"^[+] kvm may call ppoll[(].*; 2 is 0 or 1; .*4 is 0; 5 is 0[)]$", grown.stdout, re.M
+    )
     assert "+ hypercall wait\n" in grown.stdout
     assert "+ open port 0x50c\n" in grown.stdout
     shrunk = limpet("audit", old, "--against", new)

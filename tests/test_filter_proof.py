@@ -107,7 +107,8 @@ def completed(tmp_path_factory: pytest.TempPathFactory) -> Completed:
 
 def completing_c(each: Filter, length: int, disks: dict[int, Disk]) -> str:
     """devices/filter.c, with the table of devices that a start has found."""
-    values = filter_values(each, 0).replace("FILTER_PROCESS_AT 0x0UL", "FILTER_PROCESS_AT made")
+    values = filter_values("process", each, 0)
+    values = values.replace("FILTER_PROCESS_AT 0x0UL", "FILTER_PROCESS_AT made")
     found = "".join(
         f"    MANIFEST->entries[{handle}].capacity = {disk.capacity}UL;\n"
         f"    MANIFEST->entries[{handle}].block_size = {disk.sector};\n"
@@ -119,7 +120,7 @@ void *memcpy(void *, const void *, size_t);
 static const void *program_at;
 static u64 made[4096], table[4096];
 #define MANIFEST ((struct manifest *)table)
-#define FILTER_PROCESS program_at
+#define FILTER_PROCESS (u64)program_at
 #define FILTER_PROCESS_LENGTH {length}
 {values}
 #include "devices/filter.c"
@@ -127,7 +128,7 @@ static u64 made[4096], table[4096];
 EXPORT void *complete(const void *given);
 EXPORT void *complete(const void *given) {{
 {found}    program_at = given;
-    fill_filter();
+    fill_filter_process();
     return made;
 }}
 """

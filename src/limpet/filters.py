@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from limpet import layout
-from limpet.contract import DEVICE_FD, HostCall, Hypercall, Pin
+from limpet.contract import DEVICE_FD, Backend, HostCall, Hypercall, Pin
 from limpet.manifest import Device
 from limpet.seccomp import Rule
 
@@ -48,36 +48,32 @@ def has_device(hypercall: Hypercall, devices: Sequence[Device]) -> bool:
     return not hypercall.device or any(each.kind == hypercall.device for each in devices)
 
 
-def device_pin(pin: Pin, devices: Sequence[Device]) -> Pin:
-    """A pin on the devices of a kind, as the descriptors that these have, or their number.
+def resolved(
+    host: HostCall, backend: Backend, devices: Sequence[Device]
+) -> Iterator[tuple[Pin, ...]]:
+    """The pins of each rule for ``host``: for all devices of a kind, or for each disk by itself.
 
-    One on the monitor's own memory becomes the range where that can be.
+    A process has no memory but the guest's, and so no pins on addresses.
     """
+    pins = [pin for pin in host.pins if backend == "kvm" or not (pin.guest or pin.own)]
+    disks = [each for each in devices if each.kind == "block"]
+    by_disk = any(pin.capacity for pin in pins)
+    if by_disk:  # what is the same for all comes first: the filter asks it once
+        pins.sort(key=lambda pin: bool(pin.capacity or pin.devices))
+    for disk in disks if by_disk else [None]:
+        yield tuple(_resolved(pin, devices, disk) for pin in pins)
+
+
+def _resolved(pin: Pin, devices: Sequence[Device], disk: Device | None) -> Pin:
     if pin.own:
         return Pin(pin.index, range=_MONITOR_AND_STACK)
     if pin.more:
         assert pin.max is not None
         count = sum(each.kind == pin.more for each in devices)
         return replace(pin, max=pin.max + count, more="")
-    if not pin.devices:
-        return pin
-    fds = [DEVICE_FD + each.handle for each in devices if each.kind == pin.devices]
-    return Pin(pin.index, tuple(fds))
-
-
-def process_pins(host: HostCall, devices: Sequence[Device]) -> Iterator[tuple[Pin, ...]]:
-    """The pins of each rule for ``host`` in a process, where nobody checks after the filter."""
-    plain = [pin for pin in host.pins if not pin.guest and not pin.own]
-    if not any(pin.capacity for pin in plain):
-        yield tuple(device_pin(pin, devices) for pin in plain)
-        return
-    for each in devices:
-        if each.kind == "block":
-            yield tuple(_own_pin(pin, each) for pin in plain)
-
-
-def _own_pin(pin: Pin, device: Device) -> Pin:
-    """``pin`` for one block device."""
+    if pin.capacity and disk:
+        return Pin(pin.index, slot=("within", disk.handle))
     if pin.devices:
-        return Pin(pin.index, (DEVICE_FD + device.handle,))
-    return Pin(pin.index, slot=("within", device.handle)) if pin.capacity else pin
+        own = [disk] if disk else [each for each in devices if each.kind == pin.devices]
+        return Pin(pin.index, tuple(DEVICE_FD + each.handle for each in own))
+    return pin

@@ -113,22 +113,28 @@ def plan_h(
     }
     passed = "".join(f"{name}=\\0" for name in options.environment if "=" not in name)
     text = defines(values) + monitor_values(options, filters, blobs, EXIT_STATUSES)
-    if "process" in filters:
-        text += filter_values(filters["process"], place.signal_stack)
+    for backend, filter_ in filters.items():
+        text += filter_values(backend, filter_, place.filter_copy(backend))
     return text + f'#define PASSED_ENVIRONMENT "{passed}"\n'
 
 
-def filter_values(filter_: Filter, copy: int) -> str:
-    """Where a process's filter is when it is installed: at ``copy`` if the start completes it."""
+def filter_values(backend: Backend, filter_: Filter, copy: int) -> str:
+    """Where a filter is when it is installed: at ``copy`` if the start completes it."""
+    name = f"FILTER_{backend.upper()}"
     if not filter_.slots:
-        return "#define FILTER_PROCESS_AT FILTER_PROCESS\n"
+        return f"#define {name}_AT {name}\n"
     slots = "".join(
         f"{{{instruction}, {handle}, SLOT_{which.upper()}}}, "
         for instruction, handle, which in filter_.slots
     )
     numbers = {f"SLOT_{which.upper()}": number for number, which in enumerate(SLOTS)}
-    text = defines({"FILTER_PROCESS_AT": copy} | numbers)
-    return text + f"#define FILTER_SLOTS {{{slots}{{0, 0, 0}}}}\n"
+    text = defines({f"{name}_AT": copy} | numbers)
+    return text + f"#define FILTER_SLOTS_{backend.upper()} {{{slots}{{0, 0, 0}}}}\n"
+
+
+def fill(backend: Backend, filters: Mapping[Backend, Filter]) -> str:
+    """The call that completes a backend's filter, where there is anything to complete."""
+    return f"    fill_filter_{backend}();\n" if filters[backend].slots else ""
 
 
 def defines(values: Mapping[str, int]) -> str:
@@ -191,6 +197,8 @@ def monitor_c(
     text += includes("start.c")
     if devices:
         text += includes(*device_sources(devices), "devices/words.c")
+    if any(each.slots for each in filters.values()):
+        text += includes("devices/filter.c")
     if "kvm" in options.backends:
         text += includes(
             "guest_range.h", "guest_block.h", *(f"{call.name}/kvm.c" for call in chosen)
@@ -199,8 +207,7 @@ def monitor_c(
         if "process" not in options.backends:
             text += includes("no_kvm.c")
     if "process" in options.backends:
-        fills = ["devices/filter.c"] if filters["process"].slots else []
-        text += includes(*fills, "process.c")
+        text += includes("process.c")
     return text + main(_starts(options, filters, bool(devices)))
 
 
@@ -251,11 +258,11 @@ def _starts(options: Options, filters: Mapping[Backend, Filter], devices: bool) 
     # taking devices closes everything else
     first = f"{supervise}    stack = take_devices(stack);\n" if devices else ""
     first = first or f"    close_all();\n{supervise}"
-    body = RUN_KVM if "kvm" in options.backends else ""
-    if "process" in options.backends:
-        fill = "    fill_filter();\n" if filters["process"].slots else ""
-        body = f"{_RUN_EITHER if body else ''}{fill}    run_process();\n"
-    return f"{first}    prepare(stack);\n{body}"
+    fills = "".join(fill(backend, filters) for backend in options.backends)
+    body = RUN_KVM if "kvm" in options.backends else "    run_process();\n"
+    if len(options.backends) == 2:
+        body = f"{_RUN_EITHER}    run_process();\n"
+    return f"{first}    prepare(stack);\n{fills}{body}"
 
 
 def main(body: str) -> str:

@@ -31,6 +31,7 @@ LIBOS_TEXT_SIZE = 128 << 10
 LIBOS_RODATA_SIZE = 32 << 10
 LIBOS_DATA_SIZE = 256 << 10
 SIGNAL_STACK_SIZE = 64 << 10
+FILTER_COPY_SIZE = 32 << 10  # 4096 instructions, the most that Linux takes
 BOOT_SIZE = 1024
 """Bytes of ``boot_info`` and ``trap_frame``; the library OS's data shares their page."""
 TRAP_FRAME_AT = 512
@@ -123,6 +124,10 @@ class Layout:
     def signal_stack(self) -> int:
         """Where the host's signals arrive in a process."""
         return self.state + LIBOS_DATA_SIZE
+
+    def filter_copy(self, backend: str) -> int:
+        """Where the start completes that backend's filter: where no signal has arrived yet."""
+        return self.signal_stack + (FILTER_COPY_SIZE if backend == "kvm" else 0)
 
     @property
     def state_end(self) -> int:

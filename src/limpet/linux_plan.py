@@ -8,11 +8,10 @@ from limpet.contract import Backend, Hypercall
 from limpet.decisions import Decision, Options, Plan, machine_decisions, may_ask_cpuid
 from limpet.errors import PlanError
 from limpet.filters import (
-    device_pin,
     has_device,
     kvm_run_rule,
     monitor_line_rule,
-    process_pins,
+    resolved,
     timeout_rules,
 )
 from limpet.generate import gates_c, monitor_c, plan_h
@@ -280,13 +279,12 @@ def _filter(
     for hypercall in sorted(hypercalls, key=lambda call: not call.device):
         for host in hypercall.host:
             why = f"{hypercall.name}: {host.why}"
-            if backend == "kvm":
-                pins = tuple(device_pin(p, devices) for p in host.pins if not p.capacity)
-                rules.append(Rule(host.call, why, pins))
-            else:
-                label = f"host_{hypercall.name}_{host.call}"
-                for each in process_pins(host, devices):
-                    rules.append(Rule(host.call, why, each, label, place.text))
+            label = f"host_{hypercall.name}_{host.call}"
+            for pins in resolved(host, backend, devices):
+                if backend == "kvm":
+                    rules.append(Rule(host.call, why, pins))
+                else:
+                    rules.append(Rule(host.call, why, pins, label, place.text))
     if backend == "kvm":
         rules = [kvm_run_rule(), *rules, monitor_line_rule()]
         return Filter(tuple(rules), KILL_PROCESS, place.guest)

@@ -14,6 +14,7 @@ from limpet import packed_guest
 from limpet.contract import Pin
 from limpet.decisions import Plan
 from limpet.elfwriter import Load
+from limpet.layout import Layout
 from limpet.seccomp import Filter, Rule
 
 LOCATE = 8
@@ -35,7 +36,15 @@ def record(plan: Plan, segments: Sequence[Load], toolchain: str, version: str) -
         for each in segments
     ]
     places = plan.constants.filter_addresses(plan.filters)
-    known["filters"] = {name: _filter(each, places[name]) for name, each in plan.filters.items()}
+    copies = {
+        name: plan.layout.filter_copy(name)
+        if isinstance(plan.layout, Layout)
+        else plan.layout.filter_copy
+        for name in plan.filters
+    }
+    known["filters"] = {
+        name: _filter(each, places[name], copies[name]) for name, each in plan.filters.items()
+    }
     known["ports"] = [call.port for call in plan.hypercalls] if plan.supervisor else []
     tree = next((region for region in plan.regions if region.name == "tree"), None)
     if tree and tree.content:
@@ -48,9 +57,9 @@ def record(plan: Plan, segments: Sequence[Load], toolchain: str, version: str) -
     return json.dumps(known, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _filter(each: Filter, address: int) -> dict[str, Any]:
+def _filter(each: Filter, address: int, copy: int) -> dict[str, Any]:
     known = {"default": each.default, "rules": [_rule(rule, each) for rule in each.rules]}
-    return known | ({"template": address, "slots": each.slots} if each.slots else {})
+    return known | ({"template": address, "copy": copy, "slots": each.slots} if each.slots else {})
 
 
 def _rule(rule: Rule, each: Filter) -> dict[str, Any]:

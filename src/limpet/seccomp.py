@@ -141,25 +141,44 @@ class Filter:
         code.end(self.default)
         for name, group in zip(names, choices.values(), strict=True):
             code.label(name)
-            for (_, first), same in groupby(group, lambda rule: (rule.call, rule.pins[:1])):
-                self._rules(code, first, list(same))
+            for _, same in groupby(group, lambda rule: (rule.call, rule.pins[:1])):
+                self._rules(code, list(same))
             code.end(KILL_PROCESS if stubs else self.default)  # a stub put to another use
 
-    def _rules(self, code: _Assembler, first: tuple[Pin, ...], rules: list[Rule]) -> None:
-        """Rules for one call from one place, whose ``first`` pin is the same."""
-        others = code.new_label()
+    def _rules(self, code: _Assembler, rules: list[Rule]) -> None:
+        """Rules for one call from one place; what all of them ask first is asked once."""
+        shared = len(_common(rules))
+        others, island, over = code.new_label(), code.new_label(), code.new_label()
         if rules[0].label is not None:
             code.load(_NUMBER)
-            code.jump(_JEQ, NUMBERS[rules[0].call], no=others)
-        for pin in first:
-            _pin(code, pin, self.guest, others)
+            code.jump(_JEQ, NUMBERS[rules[0].call], no=island)
+        for pin in rules[0].pins[:shared]:
+            _pin(code, pin, self.guest, island)
+        if len(rules) == 1:
+            code.end(ALLOW)
+            code.label(island)
+            return
+        if rules[0].label is not None or shared:
+            code.go(over)
+            code.label(island)
+            code.go(others)  # they may be farther than a plain jump reaches
+            code.label(over)
         for rule in rules:
             mismatch = code.new_label()
-            for pin in rule.pins[1:]:
+            for pin in rule.pins[shared:]:
                 _pin(code, pin, self.guest, mismatch)
             code.end(ALLOW)
             code.label(mismatch)
         code.label(others)
+
+
+def _common(rules: list[Rule]) -> tuple[Pin, ...]:
+    """The pins with which all of ``rules`` begin."""
+    first = min((rule.pins for rule in rules), key=len)
+    for index, pin in enumerate(first):
+        if any(rule.pins[index] != pin for rule in rules):
+            return first[:index]
+    return first
 
 
 def _pin(code: _Assembler, pin: Pin, guest: tuple[int, int], mismatch: str) -> None:

@@ -11,6 +11,7 @@ from limpet.generate import (
     RUN_KVM,
     defines,
     device_sources,
+    fill,
     filter_values,
     includes,
     main,
@@ -55,10 +56,12 @@ def plan_h(
         "LARGE_PAGE": LARGE_PAGE,
     }
     text = defines(values) + monitor_values(options, filters, blobs, EXIT_STATUSES)
-    return text + (_hvt_h(place, pages) if pages else _spt_h(filters["process"], place))
+    return text + (
+        _hvt_h(place, pages, filters["kvm"]) if pages else _spt_h(filters["process"], place)
+    )
 
 
-def _hvt_h(place: Solo5Layout, pages: Supervisor) -> str:
+def _hvt_h(place: Solo5Layout, pages: Supervisor, filter_: Filter) -> str:
     heap = PageMapping(0, 0, writable=True, executable=False, user=pages.user)
     values = {
         "BOOT_END": place.boot_info + solo5_layout.BOOT_SIZE,
@@ -79,11 +82,12 @@ def _hvt_h(place: Solo5Layout, pages: Supervisor) -> str:
     names = ("GUEST_HI", "BLOCKS_HI", "SLOT_HI")
     text = "".join(f"#define {name} {memory}\n" for name in names)
     text += f"#define CLOSED {{{closed}{{0, 0}}}}\n"
+    text += filter_values("kvm", filter_, place.filter_copy)
     return defines(values) + text + f"#define HUGE_HI ({memory} - LARGE_PAGE)\n"  # but the stack
 
 
 def _spt_h(filter_: Filter, place: Solo5Layout) -> str:
-    text = filter_values(filter_, solo5_layout.FILTER_COPY)
+    text = filter_values("process", filter_, place.filter_copy)
     return text + defines({"GUEST_START": place.entry})
 
 
@@ -100,18 +104,21 @@ def monitor_c(
         *(["supervise.c"] if options.max_output else []), *device_sources(unikernel.devices)
     )
     text += includes("solo5/arguments.c")
+    if any(each.slots for each in filters.values()):
+        text += includes("devices/filter.c")
     supervise = "    supervise();\n" if options.max_output else ""
     if unikernel.target == "spt":
-        fills = ["devices/filter.c"] if filters["process"].slots else ["devices/no_filter.c"]
-        text += includes(*fills, "solo5/spt.c")
+        text += includes("solo5/spt.c")
         return text + main(
             f"{supervise}    u64 memory = prepare(stack);\n    start_timeout();\n"
-            "    run_spt(memory);\n"
+            f"{fill('process', filters)}    run_spt(memory);\n"
         )
     calls = [f"hvt/{call.name.removeprefix('hvt_')}/kvm.c" for call in chosen]
     text += includes("guest_range.h", "solo5/ring.h", "solo5/hvt.c", *calls) + serve(chosen)
     text += includes("kvm.c", "no_kvm.c")
-    return text + main(f"{supervise}    prepare(stack);\n    start_timeout();\n{RUN_KVM}")
+    return text + main(
+        f"{supervise}    prepare(stack);\n    start_timeout();\n{fill('kvm', filters)}{RUN_KVM}"
+    )
 
 
 def shim_plan_h(emulated: Sequence[Emulated]) -> str:

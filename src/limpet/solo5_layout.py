@@ -24,8 +24,8 @@ BOOT = {"hvt": 0x10000, "spt": 0x11000}
 KEY_RIGHTS_AT, MANIFEST_AT, CMDLINE_AT, BOOT_SIZE = 0x80, 0x100, 0x2000, 0x4000
 """Offsets behind the boot information, and the size of it all: 63 devices and 8 KiB fit."""
 
-FILTER_COPY, FILTER_COPY_SIZE = 0x15000, 0x10000
-"""Where the spt monitor completes the filter (spt only)."""
+FILTER_COPY, FILTER_COPY_SIZE = {"hvt": 0x2F000, "spt": 0x15000}, 0x8000
+"""Where the monitor completes the filter; of an hvt guest not in its page tables."""
 
 SHIM, SHIM_SIZE = 0x18000, 0x2000
 SHIM_DATA, SHIM_DATA_SIZE = 0x1A000, 0x8000
@@ -35,7 +35,7 @@ SHIM_ENTRIES = {"shim_start": 0x0, "shim_syscall": 0x40, "shim_trap": 0x80}
 RING, RING_SIZE = 0x22000, 0xD000
 """The network ring of an hvt guest that has networks."""
 
-SUPERVISOR = 0x2F000
+SUPERVISOR = 0x37000
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,11 @@ class Solo5Layout:
     def boot_info(self) -> int:
         """Where the guest is told what it has."""
         return BOOT[self.target]
+
+    @property
+    def filter_copy(self) -> int:
+        """Where the start completes the filter."""
+        return FILTER_COPY[self.target]
 
     @property
     def image_lo(self) -> int:
@@ -137,9 +142,8 @@ class Solo5Layout:
             if self.networks:
                 why = "the ring of frames that the guest sends and asks for"
                 regions.append(Region("ring", RING, RING_SIZE, read | write, b"", why))
-        else:
-            why = "where the monitor completes the filter"
-            regions.append(Region("filter", FILTER_COPY, FILTER_COPY_SIZE, read | write, b"", why))
+        why = "where the monitor completes the filter"
+        regions.append(Region("filter", self.filter_copy, FILTER_COPY_SIZE, read | write, b"", why))
         heap = Region(
             "heap",
             self.kernel_end,

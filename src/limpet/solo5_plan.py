@@ -10,10 +10,10 @@ from limpet.contract import DEVICE_FD, Backend, Hypercall, Pin
 from limpet.decisions import Decision, Options, Plan, machine_decisions, may_ask_cpuid
 from limpet.errors import PlanError
 from limpet.filters import (
-    device_pin,
     has_device,
     kvm_run_rule,
     monitor_line_rule,
+    resolved,
     timeout_rules,
 )
 from limpet.guest import Guest
@@ -35,13 +35,10 @@ ARCH_SET_FS = 0x1002
 def hvt_rules(hypercalls: tuple[Hypercall, ...], unikernel: Solo5) -> list[Rule]:
     """What the handlers of an hvt guest's monitor ask of the host."""
     return [
-        Rule(
-            host.call,
-            f"{hypercall.name}: {host.why}",
-            tuple(device_pin(pin, unikernel.devices) for pin in host.pins),
-        )
+        Rule(host.call, f"{hypercall.name}: {host.why}", pins)
         for hypercall in hypercalls
         for host in hypercall.host
+        for pins in resolved(host, "kvm", unikernel.devices)
     ]
 
 
@@ -224,6 +221,7 @@ class _Parts:
                 Access.READ in region.access,
             )
             for region in regions
+            if region.name != "filter"
         ]
         base = solo5_layout.SUPERVISOR
         ports = [call.port for call in hypercalls]

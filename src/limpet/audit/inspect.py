@@ -256,7 +256,8 @@ def _program(inside: Inside, address: int, length: int) -> bytes:
     part = inside.bundle.part_at(address)
     if part and not part.flags & 2:
         return inside.bundle.memory(address, 8 * length)
-    template = inside.record.templates.get("process")
+    templates = inside.record.templates.values()
+    template = next((each for each in templates if each.copy == address), None)
     source = inside.bundle.part_at(template.address) if template else None
     if template is None or source is None or source.flags & 2:
         raise BundleError(f"the filter at {address:#x} is not in the file", hint="do not run it")

@@ -42,6 +42,7 @@ class RecordedTemplate:
     """A filter that the start completes: where it lies, and what is stored into it."""
 
     address: int
+    copy: int
     slots: tuple[Slot, ...]
 
 
@@ -149,7 +150,7 @@ def _rule(known: dict[str, Any]) -> RecordedRule:
 
 def _template(known: dict[str, Any]) -> RecordedTemplate:
     slots = (_slot(*_list(each)) for each in _list(known["slots"]))
-    return RecordedTemplate(_number(known["template"]), tuple(slots))
+    return RecordedTemplate(_number(known["template"]), _number(known["copy"]), tuple(slots))
 
 
 def _slot(instruction: object, handle: object, which: object) -> Slot:

@@ -81,7 +81,7 @@ static void set_up(void) {
 static void lock_up(void) {
     static const struct {
         u64 length, program;
-    } filter = {FILTER_KVM_LENGTH, FILTER_KVM};
+    } filter = {FILTER_KVM_LENGTH, FILTER_KVM_AT};
     host3(NR_CLOSE_RANGE, KVM_FD, VCPU_FD - 1, 0);
     if (host6(NR_PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0) != 0 ||
         host3(NR_SECCOMP, SECCOMP_SET_MODE_FILTER, 0, (long)&filter) != 0)

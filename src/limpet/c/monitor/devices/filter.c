@@ -1,4 +1,4 @@
-/* The constants of a process's filter that only the start knows: what its devices hold. */
+/* The constants of a filter that only the start knows: what its devices hold. */
 static u32 slot_value(u32 what, const struct mft_entry *device) {
     u64 last = device->capacity - device->block_size;
     switch (what) {
@@ -17,14 +17,28 @@ static u32 slot_value(u32 what, const struct mft_entry *device) {
     }
 }
 
-static void fill_filter(void) {
-    static const struct slot_place {
-        u16 instruction;
-        u8 handle, what;
-    } slots[] = FILTER_SLOTS;
-    u64 *program = (u64 *)FILTER_PROCESS_AT;
-    memcpy(program, (const void *)FILTER_PROCESS, FILTER_PROCESS_LENGTH * 8);
-    for (u64 i = 0; i < sizeof slots / sizeof slots[0] - 1; i++)
-        ((u32 *)(program + slots[i].instruction))[1] =
-            slot_value(slots[i].what, &MANIFEST->entries[slots[i].handle]);
+struct slot_place {
+    u16 instruction;
+    u8 handle, what;
+};
+
+static void fill_filter(u64 *program, u64 template, u64 length, const struct slot_place *slots) {
+    memcpy(program, (const void *)template, length * 8);
+    for (const struct slot_place *each = slots; each->handle; each++)
+        ((u32 *)(program + each->instruction))[1] =
+            slot_value(each->what, &MANIFEST->entries[each->handle]);
 }
+
+#ifdef FILTER_SLOTS_KVM
+static void fill_filter_kvm(void) {
+    static const struct slot_place slots[] = FILTER_SLOTS_KVM;
+    fill_filter((u64 *)FILTER_KVM_AT, FILTER_KVM, FILTER_KVM_LENGTH, slots);
+}
+#endif
+
+#ifdef FILTER_SLOTS_PROCESS
+static void fill_filter_process(void) {
+    static const struct slot_place slots[] = FILTER_SLOTS_PROCESS;
+    fill_filter((u64 *)FILTER_PROCESS_AT, FILTER_PROCESS, FILTER_PROCESS_LENGTH, slots);
+}
+#endif

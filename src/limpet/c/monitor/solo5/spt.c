@@ -75,7 +75,6 @@ static u64 prepare(u64 *stack) {
 }
 
 static _Noreturn void run_spt(u64 memory) {
-    fill_filter();
     if (host6(NR_PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0) != 0)
         die(EXIT_CANNOT_START, "limpet: the host refuses no_new_privs\n");
     enter(memory);

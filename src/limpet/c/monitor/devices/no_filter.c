@@ -1,3 +1,0 @@
-/* No block device: the plan's filter is complete. */
-static void fill_filter(void) {
-}
