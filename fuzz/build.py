@@ -208,6 +208,8 @@ Row = tuple[int, int, int, int]
 def _choices(pins: tuple[contract.Pin, ...], memory: tuple[int, int]) -> list[list[Row]]:
     found: list[list[Row]] = [[]]
     for pin in pins:
+        if pin.slot:
+            continue  # the end of the disk: fake_host looks at it for every transfer
         rows: list[Row] = [(pin.index, 0, value, value) for value in pin.values]
         if pin.range:
             rows = [(pin.index, 1, 0, 0)]

@@ -20,7 +20,7 @@ struct pin {
 struct rule {
     u16 number;
     u8 pins, device;
-    struct pin pin[4];
+    struct pin pin[6];
 };
 
 struct memory {
