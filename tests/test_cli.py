@@ -98,6 +98,22 @@ def test_doctor(limpet: Cli) -> None:
     }
 
 
+def test_output_that_is_no_file(limpet: Cli) -> None:
+    """-o with a device or a pipe writes into it and leaves it what it is; a folder is an error."""
+    pipe = limpet.cwd / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        assert limpet("build", "--backend", "process", "-o", "pipe", HELLO).returncode == 0
+        assert reader.stdout
+        assert reader.stdout.read(4) == b"\x7fELF"
+        reader.stdout.read()
+    assert pipe.is_fifo()
+    (limpet.cwd / "folder").mkdir()
+    done = limpet("build", "--backend", "process", "-o", "folder", HELLO)
+    assert done.returncode == 1
+    assert done.stderr.startswith("limpet: folder: ")
+
+
 def test_strict(limpet: Cli) -> None:
     """--strict starts what gets every protection, and refuses by name what does not."""
     done = limpet("run", "--strict", "--backend", "process", HELLO, "you")

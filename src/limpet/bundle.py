@@ -84,7 +84,13 @@ def write_bundle(path: Path, data: bytes) -> None:
 
 
 def write_executable(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path`` by way of a temporary file beside it."""
+    """Write ``data`` to ``path`` by way of a temporary file beside it.
+
+    A device or pipe is written to; it would be no device any more if it were replaced.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        path.write_bytes(data)
+        return
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
