@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,15 @@ def test_build_runs_alone(limpet: Cli) -> None:
     assert one.read_bytes() == two.read_bytes()
     done = subprocess.run([one, "World"], env={}, capture_output=True, check=False)
     assert done.stdout == b"Hello, World!\n"
+
+
+def test_build_names(limpet: Cli) -> None:
+    """Without -o: the program's whole name, but for the ending of a C source."""
+    program = limpet.cwd / "tool.v2"
+    shutil.copy(need(BUSYBOX, "busybox-static"), program)
+    for given, made in ((HELLO, "hello.limpet"), (program, "tool.v2.limpet")):
+        assert limpet("build", "--backend", "process", given).returncode == 0
+        assert (limpet.cwd / made).exists()
 
 
 def test_explain(limpet: Cli) -> None:

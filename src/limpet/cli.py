@@ -346,7 +346,8 @@ def build(
     devices.names_only(block, net)
     from limpet.bundle import write_bundle
 
-    target = output or Path(Path(app).stem + ".limpet")
+    name = Path(app).resolve().name.removesuffix(".c")
+    target = output or Path(f"{name}.limpet")
     data = _Job(app, given, block, net).bundle(Cache.default()).read_bytes()
     write_bundle(target, data)
     note(f"{target}: {len(data)} bytes")
