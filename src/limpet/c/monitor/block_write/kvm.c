@@ -1,13 +1,10 @@
 /* block_write on kvm: bytes within the capacity that was fixed at start. */
 static void serve_block_write(struct block_write *block) {
-    const struct mft_entry *device = device_at(block->device, DEVICE_BLOCK);
+    const struct mft_entry *device = block_within(block->device, block->offset, block->length);
     const void *memory = guest_range(block->address, block->length, GUEST_LO, GUEST_HI);
-    block->result = -HOST_EINVAL;
-    if (!device || block->length > MAX_TRANSFER || block->offset > device->capacity ||
-        block->length > device->capacity - block->offset)
-        return;
-    block->result = -HOST_EFAULT;
-    if (memory)
+    bool fits = device && block->length <= MAX_TRANSFER;
+    block->result = fits ? -HOST_EFAULT : -HOST_EINVAL;
+    if (fits && memory)
         block->result = host4(NR_PWRITE64, (long)device->handle, (long)memory, (long)block->length,
                               (long)block->offset);
 }

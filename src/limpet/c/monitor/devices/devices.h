@@ -23,6 +23,14 @@ static inline const struct mft_entry *net_device(u64 handle) {
     return device_at(handle, DEVICE_NET);
 }
 
+/* The block device, when it has those bytes. */
+static inline const struct mft_entry *block_within(u64 handle, u64 offset, u64 size) {
+    const struct mft_entry *device = device_at(handle, DEVICE_BLOCK);
+    if (!device || size > device->capacity || offset > device->capacity - size)
+        return NULL;
+    return device;
+}
+
 /* A network's MAC is where a block device's capacity is, and its MTU behind it. */
 static inline u8 *net_mac(struct mft_entry *device) {
     return (u8 *)&device->capacity;

@@ -46,10 +46,8 @@ static void *guest_block(struct guest_addr from, u64 size) {
 
 /* The device, when the request is whole sectors within its capacity. */
 static inline const struct mft_entry *block_device(u64 handle, u64 offset, u64 size) {
-    const struct mft_entry *device = device_at(handle, DEVICE_BLOCK);
+    const struct mft_entry *device = block_within(handle, offset, size);
     if (!device || !size || (offset | size) & (device->block_size - 1UL))
-        return NULL;
-    if (size > device->capacity || offset > device->capacity - size)
         return NULL;
     return device;
 }
