@@ -9,8 +9,8 @@ from pathlib import Path
 
 import limpet
 from limpet.contract import Backend
-from limpet.host import kvm_problem
-from limpet.toolchain import compile_program
+from limpet.running.host import kvm_problem
+from limpet.tools.toolchain import compile_program
 
 HERE = Path(__file__).parent
 HELLO = HERE.parent / "examples" / "hello.c"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.rows import HELLO, Row, backends, bundle, program
 from limpet.contract import Backend
-from limpet.toolchain import compile_program
+from limpet.tools.toolchain import compile_program
 
 _OCI = {
     "ociVersion": "1.0.0",

@@ -13,15 +13,19 @@ from pathlib import Path
 
 import limpet
 from fuzz import HERE, seeds
-from limpet import contract, generate, guest, image, seccomp, sites, solo5_layout, tree
-from limpet.contract import C_ROOT
-from limpet.decisions import Plan
+from limpet import contract
+from limpet.arch.x86_64 import sites
+from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.errors import ToolchainError
-from limpet.image import Access
-from limpet.parts import GUEST_ROOT, dispatch_c, served
-from limpet.syscalls import NUMBERS
+from limpet.formats import tree
+from limpet.guests.linux.parts import dispatch_c, served
+from limpet.guests.solo5 import layout as solo5_layout
+from limpet.loading import guest, image
+from limpet.loading.image import Access
+from limpet.planning import generate, seccomp
+from limpet.planning.decisions import Plan
+from limpet.sources import C_ROOT, GUEST_INCLUDES, GUEST_ROOT, MONITOR_INCLUDES
 
-MONITOR_ROOT = C_ROOT / "monitor"
 SOURCES = HERE / "native"
 FLAGS = (
     *("-std=gnu11", "-O1", "-g", "-fno-strict-aliasing", "-fno-omit-frame-pointer"),
@@ -105,9 +109,9 @@ def _hypercalls() -> dict[str, str]:
 _HEAD = """\
 #define LIMPET_MONITOR
 #include "fake.h"
-#include "monitor.h"
+#include "core/monitor.h"
 #include "devices/devices.h"
-#include "guest_range.h"
+#include "core/guest_range.h"
 """
 
 _START = """\
@@ -128,7 +132,9 @@ static void start(void) {
 
 
 def _linux_c(plan: Plan) -> str:
-    includes = generate.includes("guest_block.h", *(f"{c.name}/kvm.c" for c in plan.hypercalls))
+    includes = generate.includes(
+        "core/guest_block.h", *(f"hypercalls/{c.name}/kvm.c" for c in plan.hypercalls)
+    )
     return _monitor(plan, includes, "linux", "")
 
 
@@ -146,7 +152,7 @@ static void map_memory(u64 low, u64 high) { (void)low, (void)high; }
 
 
 def _hvt_c(plan: Plan) -> str:
-    calls = [f"hvt/{call.name.removeprefix('hvt_')}/kvm.c" for call in plan.hypercalls]
+    calls = [f"hypercalls/{call.name}/kvm.c" for call in plan.hypercalls]
     includes = _SOLO5_STUBS + generate.includes("solo5/ring.h", "solo5/hvt.c", *calls)
     return _monitor(plan, includes, "hvt", _SOLO5_START)
 
@@ -223,7 +229,7 @@ def _choices(pins: tuple[contract.Pin, ...], memory: tuple[int, int]) -> list[li
 
 def _compile_hypercalls(folder: Path, output: Path) -> None:
     """Both monitors, with the sanitizers, and what drives them."""
-    includes = [f"-I{path}" for path in (SOURCES, folder, MONITOR_ROOT)]
+    includes = [f"-I{SOURCES}", f"-I{folder}", *MONITOR_INCLUDES]
     flags = [*FLAGS, "-fsanitize=address", "-fsanitize=fuzzer-no-link", *includes]
     objects = []
     for name in ("linux", "hvt"):
@@ -289,7 +295,7 @@ def _compile_libos(folder: Path, output: Path) -> None:
     sources = [*GUEST_ROOT.glob("core/*.c"), *GUEST_ROOT.glob("parts/*/*.c")]
     sources = sorted(path for path in sources if not path.stem.startswith(("trap_", "start")))
     objects = []
-    includes = (f"-I{folder}", f"-I{GUEST_ROOT}")
+    includes = (f"-I{folder}", *GUEST_INCLUDES)
     for source in (*sources, folder / "dispatch.c"):
         made = folder / (f"{source.parent.name}-{source.stem}.o")
         clang(*LIBOS_FLAGS, "-fsanitize=fuzzer-no-link", *includes, "-c", source, "-o", made)

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 import limpet
 from fuzz import seeds
-from limpet import guest, image, sites, tree
-from limpet.decisions import Plan
+from limpet.arch.x86_64 import sites
 from limpet.errors import LimpetError
-from limpet.image import Access
-from limpet.layout import Region
+from limpet.formats import tree
+from limpet.loading import guest, image
+from limpet.loading.image import Access
+from limpet.planning.decisions import Plan
+from limpet.planning.layout import Region
 
 PAGE = 4096
 BUILD_EACH = 50

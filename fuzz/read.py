@@ -8,8 +8,8 @@ import atheris
 
 with atheris.instrument_imports(include=["limpet"]):
     import limpet
-    import limpet.audit.tree_read
     import limpet.cli
+    import limpet.formats.tree_read
 
 from fuzz.targets import RUNS
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 
 from fuzz import CORPUS
-from limpet import tree
-from limpet.manifest import ENTRY, HEAD, RESERVED_FIRST
+from limpet.formats import tree
+from limpet.formats.manifest import ENTRY, HEAD, RESERVED_FIRST
 
 LOAD, NOTE, TLS = 1, 4, 7
 SYSCALLS = (

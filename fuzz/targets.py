@@ -10,11 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import limpet
-from limpet import guest, image, manifest, peek, sites, solo5, tree
-from limpet.audit import tree_read
+from limpet.arch.x86_64 import sites
 from limpet.errors import LimpetError, TreeError
-from limpet.image import Access, Image, Segment
-from limpet.privileged import privileged
+from limpet.formats import manifest, tree, tree_read
+from limpet.guests.solo5 import notes as solo5
+from limpet.guests.solo5 import peek
+from limpet.guests.solo5.privileged import privileged
+from limpet.loading import guest, image
+from limpet.loading.image import Access, Image, Segment
 
 FOLDER = "/dev/shm" if os.path.isdir("/dev/shm") else None
 MOST_MEMORY = 16 << 20

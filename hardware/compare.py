@@ -17,7 +17,7 @@ import limpet
 from hardware import TESTS
 from hardware.machine import BUSYBOX, Ended, run
 from limpet.contract import BACKENDS
-from limpet.toolchain import compile_program
+from limpet.tools.toolchain import compile_program
 
 BUSYBOX_LINES = (
     ("sort", "-n"),

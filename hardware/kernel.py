@@ -8,7 +8,7 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
-from limpet.cache import Cache
+from limpet.tools.cache import Cache
 
 MODULES = ("kvm-amd", "tun", "dm-mod")
 

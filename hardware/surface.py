@@ -20,7 +20,7 @@ from rich.table import Table
 import limpet
 from hardware.compare import for_qemu
 from hardware.machine import Ended, run
-from limpet.toolchain import compile_program
+from limpet.tools.toolchain import compile_program
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "surface.md"
 TURNS = 3

@@ -5,12 +5,12 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from limpet.audit import bundle_file
-from limpet.audit.bundle_file import BundleFile
+from limpet.arch.x86_64.machine_read import Machine, read_machine
 from limpet.audit.inspect import Audit, audit_bundle
-from limpet.audit.machine_read import Machine, read_machine
 from limpet.audit.monitor_code import MonitorCode, read_code
-from limpet.elfwriter import RECORD_SECTION
+from limpet.formats import bundle_file
+from limpet.formats.bundle_file import BundleFile
+from limpet.formats.elfwriter import RECORD_SECTION
 
 SET_SREGS = 0x4138AE84
 

@@ -14,7 +14,7 @@ import pytest
 
 import limpet
 from limpet.contract import Backend
-from limpet.host import kvm_problem
+from limpet.running.host import kvm_problem
 
 BUSYBOX = Path("/usr/bin/busybox")
 KVM_PROBLEM = kvm_problem()
@@ -114,7 +114,7 @@ class Maker:
             text = self._folder / f"{name}.c"
             text.write_text(source, encoding="utf-8")
             if compiler == "zig":
-                from limpet.toolchain import compile_program
+                from limpet.tools.toolchain import compile_program
 
                 compile_program([text], path, flags)
             else:

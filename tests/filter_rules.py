@@ -9,9 +9,9 @@ from itertools import product
 import bpf
 from bpf import ARCH, ARGUMENTS, NUMBER, POINTER, WORD, Path, Spans
 
+from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import Pin
-from limpet.seccomp import Filter, Rule
-from limpet.syscalls import NUMBERS
+from limpet.planning.seccomp import Filter, Rule
 
 X86_64 = 0xC000003E
 MAX = 2**64 - 1

@@ -12,9 +12,9 @@ import pytest
 from conftest import Made, Maker, Ran
 
 import limpet
+from limpet.arch.x86_64.machine import LOCAL_APIC
 from limpet.contract import Backend
-from limpet.layout import KVM_RUN_AT, LIBOS_RODATA_SIZE, Layout
-from limpet.machine import LOCAL_APIC
+from limpet.planning.layout import KVM_RUN_AT, LIBOS_RODATA_SIZE, Layout
 
 SOURCE = Path(__file__).parent / "hostile" / "attack.c"
 

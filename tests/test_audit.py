@@ -20,15 +20,15 @@ from test_cli import Cli
 from test_guests import HELLO
 
 from limpet import build, load, plan
-from limpet.audit import bundle_file
+from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.html import as_html
 from limpet.audit.inspect import Audit, audit, audit_bundle
 from limpet.audit.seccomp_decode import decode, verdict
 from limpet.audit.text import as_text
 from limpet.contract import BACKENDS, Backend
 from limpet.errors import LimpetError
-from limpet.seccomp import SLOTS
-from limpet.syscalls import NUMBERS
+from limpet.formats import bundle_file
+from limpet.planning.seccomp import SLOTS
 
 SMALL = HELLO.replace("getenv", "(char *)(long)!")
 OPENS = "#include <fcntl.h>\nint main(int n, char **a) { return open(a[0], n); }\n"

@@ -17,17 +17,19 @@ from conftest import Maker
 from elftools.elf.elffile import ELFFile
 
 import limpet
-from limpet import contract, layout, manifest, tree
-from limpet.bundle import MONITOR_ROOT, libos_objects
-from limpet.cache import Cache
+from limpet import contract
+from limpet.building.bundle import libos_objects
 from limpet.contract import BACKENDS, Backend, Hypercall
-from limpet.generate import gates_c, monitor_c
-from limpet.parts import GUEST_ROOT
-from limpet.toolchain import compile_object
+from limpet.formats import manifest, tree
+from limpet.planning import layout
+from limpet.planning.generate import gates_c, monitor_c
+from limpet.sources import GUEST_INCLUDES, MONITOR_INCLUDES
+from limpet.tools.cache import Cache
+from limpet.tools.toolchain import compile_object
 
 _VECTOR = re.compile(r"\b([xyz]?mm\d+|st\(\d\)|st|k[0-7]|tmm\d)\b")
 _STATE = re.compile(r"f?x(save|rstor)\w*")
-SAVES_STATE = {"core-signals.c.o", "core-trap_process.S.o"}
+SAVES_STATE = {"core-signals.c.o", "x86_64-trap_process.S.o"}
 """Where a signal handler's vector registers are saved and restored, and nothing else is done."""
 
 OPENS = "#include <fcntl.h>\nint main(int n, char **a) { return open(a[0], n); }\n"
@@ -110,9 +112,9 @@ def compile_both(tmp_path_factory: pytest.TempPathFactory, make: Maker) -> Compi
         monitor, gates = inner / f"monitor-{name}.c", inner / f"gates-{name}.c"
         monitor.write_text(monitor_c(chosen, options, plan.filters, devices))
         gates.write_text(gates_c(chosen, options.backends, devices))
-        flags = ["-Os", "-DLIMPET_MONITOR=1", f"-I{MONITOR_ROOT}"]
+        flags = ["-Os", "-DLIMPET_MONITOR=1", *MONITOR_INCLUDES]
         compile_object(monitor, monitor.with_suffix(".o"), flags=flags, include=inner)
-        flags = ["-O2", f"-I{GUEST_ROOT}", f"-I{MONITOR_ROOT}"]
+        flags = ["-O2", *GUEST_INCLUDES]
         compile_object(gates, gates.with_suffix(".o"), flags=flags, include=inner)
         for made in (monitor, gates):
             assert vector_instructions(made.with_suffix(".o")) == ([], [])

@@ -8,10 +8,13 @@ from pathlib import Path
 from conftest import Maker
 
 import limpet
-from limpet import contract, layout, machine, tree
+from limpet import contract
+from limpet.arch.x86_64 import machine
 from limpet.contract import Backend
-from limpet.image import Access
-from limpet.toolchain import compile_object
+from limpet.formats import tree
+from limpet.loading.image import Access
+from limpet.planning import layout
+from limpet.tools.toolchain import compile_object
 
 ROOT = Path(__file__).parents[1]
 

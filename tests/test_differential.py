@@ -32,8 +32,8 @@ from conftest import BACKENDS, Maker, Ran
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import Backend
-from limpet.syscalls import NUMBERS
 
 SLOTS = 8
 """Folders with the same contents, one for each sequence of a run."""

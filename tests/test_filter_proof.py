@@ -23,14 +23,13 @@ from test_guests import HELLO
 
 import limpet
 from limpet import contract
-from limpet.generate import filter_values
-from limpet.manifest import Device
-from limpet.parts import GUEST_ROOT
-from limpet.seccomp import Filter
-from limpet.syscalls import NUMBERS
-from limpet.toolchain import zig
+from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.formats.manifest import Device
+from limpet.planning.generate import filter_values
+from limpet.planning.seccomp import Filter
+from limpet.sources import MONITOR_INCLUDES
+from limpet.tools.toolchain import zig
 
-MONITOR_C = GUEST_ROOT.parent / "monitor"
 I386, X86_64_LITTLE, ARM64 = 0x40000003, 0x8000003E, 0xC00000B7
 DEVICES_C = Path(__file__).parent / "programs" / "devices.c"
 
@@ -95,7 +94,7 @@ def completed(tmp_path_factory: pytest.TempPathFactory) -> Completed:
             "-fPIC",
             "-O1",
             f"-I{folder}",
-            f"-I{MONITOR_C}",
+            *MONITOR_INCLUDES,
         ]
         subprocess.run([*argv, "-o", output, text], check=True)
         loaded = ctypes.CDLL(str(output))

@@ -24,7 +24,7 @@ from hostile_guest import (
 )
 
 from limpet.contract import Backend
-from limpet.layout import MONITOR_BASE
+from limpet.planning.layout import MONITOR_BASE
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ from hostile_guest import (
     stubs,
 )
 
+from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import Backend
-from limpet.layout import MONITOR_BASE, MONITOR_SIZE
-from limpet.syscalls import NUMBERS
+from limpet.planning.layout import MONITOR_BASE, MONITOR_SIZE
 
 URETPROBE, UPROBE = 335, 336
 

@@ -15,9 +15,9 @@ from hostile_guest import (
     stubs,
 )
 
+from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import DEVICE_FD, Backend
-from limpet.layout import KVM_RUN_AT, MONITOR_BASE, Layout
-from limpet.syscalls import NUMBERS
+from limpet.planning.layout import KVM_RUN_AT, MONITOR_BASE, Layout
 
 
 @pytest.fixture

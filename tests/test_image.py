@@ -11,11 +11,11 @@ from conftest import BUSYBOX, need
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from limpet.arch.x86_64.rewrite import rewrite
+from limpet.arch.x86_64.sites import scan
 from limpet.errors import ImageError, LimpetError
-from limpet.image import Access, load_elf, parse
-from limpet.layout import lay_out
-from limpet.rewrite import rewrite
-from limpet.sites import scan
+from limpet.loading.image import Access, load_elf, parse
+from limpet.planning.layout import lay_out
 
 TEXT, DATA = 0x400000, 0x500000
 LOAD, INTERP, STACK = 1, 3, 0x6474E551

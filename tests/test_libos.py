@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from limpet import contract, tree
-from limpet.parts import GUEST_ROOT
-from limpet.toolchain import compile_object, zig
+from limpet import contract
+from limpet.formats import tree
+from limpet.sources import GUEST_INCLUDES
+from limpet.tools.toolchain import compile_object, zig
 
 NATIVE = Path(__file__).parent / "native"
 PAGE = 4096
@@ -35,7 +36,7 @@ class Library:
         (folder / "contract.h").write_text(contract.c_header())
         (folder / "tree_format.h").write_text(tree.c_header())
         made = folder / f"{name}.o"
-        flags = ["-O2", "-fPIC", f"-I{GUEST_ROOT}"]
+        flags = ["-O2", "-fPIC", *GUEST_INCLUDES]
         compile_object(NATIVE / f"{name}.c", made, flags=flags, include=folder)
         output = folder / f"{name}.so"
         subprocess.run([zig(), "ld.lld", "-shared", "-o", output, made], check=True)

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from conftest import Maker, execute
 
-from limpet import sites
+from limpet.arch.x86_64 import sites
+from limpet.arch.x86_64.rewrite import Rewriting, rewrite
+from limpet.arch.x86_64.sites import Scan
 from limpet.contract import Backend
-from limpet.image import load_elf
-from limpet.rewrite import Rewriting, rewrite
-from limpet.sites import Scan
-from limpet.toolchain import compile_program
+from limpet.loading.image import load_elf
+from limpet.tools.toolchain import compile_program
 
 TRAMPOLINES, ENTRY, ENTRY_FLAGS = 0x2000_0000, 0x2100_0000, 0x2100_0100
 

@@ -22,10 +22,10 @@ from elftools.elf.sections import SymbolTableSection
 
 import limpet
 from limpet.contract import Backend
-from limpet.devices import bundle_words
 from limpet.errors import ImageError, PlanError
-from limpet.host import has_protection_keys
-from limpet.solo5_layout import GUEST_BASE
+from limpet.guests.solo5.layout import GUEST_BASE
+from limpet.running.devices import bundle_words
+from limpet.running.host import has_protection_keys
 
 Start = Callable[..., subprocess.CompletedProcess[str]]
 Bundled = Callable[..., Path]

@@ -10,8 +10,8 @@ import unikernels
 from conftest import BUSYBOX, need
 
 import limpet
-from limpet.bundle import MONITOR_ROOT
 from limpet.contract import Backend
+from limpet.sources import MONITOR_INCLUDES
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "SPECIFICATION.md").read_text(encoding="utf-8")
@@ -34,8 +34,9 @@ def _guest(name: str, folder: Path) -> tuple[Path, tuple[Backend, ...]]:
 def _files(text: str, found: set[Path]) -> set[Path]:
     """Every file that a monitor is compiled from, but for what is generated."""
     for name in re.findall(r'#include "([^"]+)"', text):
-        path = MONITOR_ROOT / name
-        if path.exists() and path not in found:
+        folders = (Path(option.removeprefix("-I")) for option in MONITOR_INCLUDES)
+        path = next((folder / name for folder in folders if (folder / name).exists()), None)
+        if path and path not in found:
             found.add(path)
             _files(path.read_text(encoding="utf-8"), found)
     return found

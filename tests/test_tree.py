@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limpet.errors import TreeError
-from limpet.tree import HEAD, RECORD, Tree, pack
+from limpet.formats.tree import HEAD, RECORD, Tree, pack
 
 Found = dict[bytes, tuple[int, bytes]]
 

@@ -18,14 +18,13 @@ from test_cli import Cli
 from test_guests import HELLO
 
 import limpet
-from limpet import packed_guest
-from limpet.audit import bundle_file
-from limpet.cache import Cache
+from limpet.audit.verify import rebuild, taken_out, verify
 from limpet.contract import BACKENDS, Backend
-from limpet.elfwriter import GUEST_SECTION
 from limpet.errors import BundleError, LimpetError, VersionError
-from limpet.toolchain import version
-from limpet.verify import rebuild, taken_out, verify
+from limpet.formats import bundle_file, packed_guest
+from limpet.formats.elfwriter import GUEST_SECTION
+from limpet.tools.cache import Cache
+from limpet.tools.toolchain import version
 from limpet.version import __version__
 
 ROOT = Path(__file__).parents[1]

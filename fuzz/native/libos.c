@@ -6,7 +6,7 @@
  * a call without end is a find.  The program's memory has unmapped pages around it.
  */
 #include "core/core.h"
-#include "core/signal_abi.h"
+#include "x86_64/signal_abi.h"
 #include "linux.h"
 #include "tree_size.h"
 

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 from limpet.version import __version__
 
 if TYPE_CHECKING:
-    from limpet.bundle import Bundle, Monitor, build
-    from limpet.decisions import Options, Plan, plan
+    from limpet.building.bundle import Bundle, Monitor, build
     from limpet.errors import LimpetError
-    from limpet.guest import Guest, load
-    from limpet.image import Image
-    from limpet.result import Result, run
+    from limpet.loading.guest import Guest, load
+    from limpet.loading.image import Image
+    from limpet.planning.decisions import Options, Plan, plan
+    from limpet.running.result import Result, run
 
 __all__ = [
     "Bundle",
@@ -40,18 +40,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Bundle": "bundle",
-    "Monitor": "bundle",
-    "build": "bundle",
-    "Options": "decisions",
-    "Plan": "decisions",
-    "plan": "decisions",
+    "Bundle": "building.bundle",
+    "Monitor": "building.bundle",
+    "build": "building.bundle",
+    "Options": "planning.decisions",
+    "Plan": "planning.decisions",
+    "plan": "planning.decisions",
     "LimpetError": "errors",
-    "Guest": "guest",
-    "load": "guest",
-    "Image": "image",
-    "Result": "result",
-    "run": "result",
+    "Guest": "loading.guest",
+    "load": "loading.guest",
+    "Image": "loading.image",
+    "Result": "running.result",
+    "run": "running.result",
 }
 
 

@@ -6,7 +6,7 @@ import hashlib
 import subprocess
 from pathlib import Path
 
-from limpet.toolchain import zig
+from limpet.tools.toolchain import zig
 
 HERE = Path(__file__).parent
 _TARGETS = {"hvt": 1, "spt": 2}

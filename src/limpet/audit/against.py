@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.inspect import Audit, FilterRule
 from limpet.audit.seccomp_decode import EVERYTHING, Allowed, Range
 from limpet.audit.text import rule_words, within
-from limpet.syscalls import NUMBERS
 
 _SETS: tuple[tuple[str, Callable[[Audit], Iterable[str]]], ...] = (
     ("backend", lambda a: a.backends),

@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
 
-from limpet import seccomp
+from limpet.arch.x86_64.machine_read import Machine
 from limpet.audit import seccomp_decode
 from limpet.audit.facts import PORT_WIDTH, handled_ports, slot
 from limpet.audit.host_abi import call_name, monitor_calls
 from limpet.audit.inspect import Inside, is_request
-from limpet.audit.machine_read import Machine
 from limpet.audit.monitor_code import NO_FILTER
 from limpet.audit.recorded import RecordedRule
 from limpet.audit.seccomp_decode import X86_64, Allowed, Decoded
-from limpet.record import LOCATE
-from limpet.seccomp import ALLOW
+from limpet.building.record import LOCATE
+from limpet.planning import seccomp
+from limpet.planning.seccomp import ALLOW
 
 _WRITE, _EXECUTE = 2, 1
 _MOST_CORNERS = 256

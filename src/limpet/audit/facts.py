@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from limpet import contract, manifest
-from limpet.audit.bundle_file import BundleFile
+from limpet import contract
+from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.host_abi import call_name, request_name
 from limpet.audit.inspect import (
     FilterFacts,
@@ -22,10 +22,11 @@ from limpet.audit.monitor_code import NO_FILTER, Call, MonitorCode
 from limpet.audit.recorded import RecordedRule
 from limpet.audit.seccomp_decode import EVERYTHING, Allowed
 from limpet.errors import LimpetError
-from limpet.image import parse
-from limpet.seccomp import KILL_PROCESS, TRAP
-from limpet.solo5_layout import MEMORY_MOST
-from limpet.syscalls import NUMBERS
+from limpet.formats import manifest
+from limpet.formats.bundle_file import BundleFile
+from limpet.guests.solo5.layout import MEMORY_MOST
+from limpet.loading.image import parse
+from limpet.planning.seccomp import KILL_PROCESS, TRAP
 
 PORT_WIDTH = 4
 _MOST_EVIDENCE = 8

@@ -13,19 +13,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from limpet import packed_guest
-from limpet.audit import machine_read, seccomp_decode
-from limpet.audit.bundle_file import BundleFile, read_bundle
+from limpet.arch.x86_64 import machine_read
+from limpet.arch.x86_64.machine_read import Machine
+from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.audit import seccomp_decode
 from limpet.audit.host_abi import requests
-from limpet.audit.machine_read import Machine
 from limpet.audit.monitor_code import Call, MonitorCode, read_code
 from limpet.audit.recorded import Recorded, recorded
 from limpet.audit.seccomp_decode import Decoded, Range
-from limpet.audit.tree_read import read_tree
 from limpet.errors import BundleError, LimpetError
-from limpet.seccomp import SLOTS, filled
-from limpet.syscalls import NUMBERS
-from limpet.tree import Entry
+from limpet.formats import packed_guest
+from limpet.formats.bundle_file import BundleFile, read_bundle
+from limpet.formats.tree import Entry
+from limpet.formats.tree_read import read_tree
+from limpet.planning.seccomp import SLOTS, filled
 
 _IOCTL, _SECCOMP = NUMBERS["ioctl"], NUMBERS["seccomp"]
 KVM_RUN = 0xAE80

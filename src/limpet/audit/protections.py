@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from limpet.audit import machine_read
+from limpet.arch.x86_64 import machine_read
+from limpet.arch.x86_64.machine_read import Machine
+from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.inspect import Inside, Protection, is_request
-from limpet.audit.machine_read import Machine
 from limpet.audit.monitor_code import NO_FILTER, Call
-from limpet.syscalls import NUMBERS
 
 _NO_NEW_PRIVS = 38
 

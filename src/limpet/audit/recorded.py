@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from limpet.audit.bundle_file import BundleFile
+from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.seccomp_decode import EVERYTHING, Allowed, Range, joined
 from limpet.errors import BundleError
-from limpet.manifest import MAX_DEVICES
-from limpet.seccomp import SLOTS, Slot
-from limpet.syscalls import NUMBERS
+from limpet.formats.bundle_file import BundleFile
+from limpet.formats.manifest import MAX_DEVICES
+from limpet.planning.seccomp import SLOTS, Slot
 from limpet.version import __version__
 
 _MOST = 4096

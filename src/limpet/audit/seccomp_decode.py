@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from limpet.errors import BundleError
-from limpet.seccomp import ALLOW
+from limpet.planning.seccomp import ALLOW
 
 MAX_INSTRUCTIONS = 4096
 _MOST_BOXES, _MOST_STEPS = 4096, 200_000

@@ -1,6 +1,6 @@
 /* The one line that says why a guest ended, and the ways to end. */
 #include "core/core.h"
-#include "core/signal_abi.h"
+#include "x86_64/signal_abi.h"
 
 static char line[512];
 static size_t used;

@@ -3,7 +3,7 @@
 #define LIMPET_SIGNALS_H
 
 #include "core/core.h"
-#include "core/signal_abi.h"
+#include "x86_64/signal_abi.h"
 
 #define SIGNAL_BIT(number) (1UL << ((number) - 1))
 

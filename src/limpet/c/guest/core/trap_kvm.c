@@ -1,6 +1,6 @@
 /* Processor exceptions on kvm, as the faults that Linux makes of them. */
 #include "core/core.h"
-#include "core/signal_abi.h"
+#include "x86_64/signal_abi.h"
 
 extern const struct trap_frame trap_frame;
 

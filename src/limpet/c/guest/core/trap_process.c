@@ -1,6 +1,6 @@
 /* Faults of a jailed process: the host's signal frames, as traps of the program. */
 #include "core/core.h"
-#include "core/signal_abi.h"
+#include "x86_64/signal_abi.h"
 
 #define SYS_SECCOMP 1 /* si_code of a SIGSYS that the filter raised */
 #define AUDIT_ARCH_X86_64 0xc000003eU

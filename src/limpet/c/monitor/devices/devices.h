@@ -7,7 +7,7 @@
 #ifndef LIMPET_DEVICES_H
 #define LIMPET_DEVICES_H
 
-#include "monitor.h"
+#include "core/monitor.h"
 
 enum { ETHERNET_HEADER = 18, NAME_SIZE = 68 };
 

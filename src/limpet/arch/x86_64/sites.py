@@ -1,0 +1,370 @@
+"""Where a program makes system calls, and which: its SYSCALL instructions and their numbers.
+
+Every ``0F 05`` in the code is a candidate.  It is a *site* when decoding from many places before
+it lands on it (x86 decoding falls into step within a few instructions), or from one that something
+in the file can jump to; otherwise the two bytes are part of something else and *hidden*.  A number
+counts as known only when no branch, jump table or pointer found in the file can enter between the
+instruction that sets EAX and the SYSCALL.  What is not known widens the set of system calls that
+are served; it is never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from bisect import bisect_right
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from capstone import CS_ARCH_X86, CS_MODE_64, Cs
+
+from limpet.loading.image import Access, Image, Segment
+
+SYSCALL = b"\x0f\x05"
+_LOOK_BACK, _LOOK_AHEAD = 160, 48
+_REACH = 512
+_STREAMS = 24
+_FEW_STREAMS = 8
+_CLOSE = 40
+_AGREEMENT = 0.9
+
+_REL32 = re.compile(rb"(?=([\xe8\xe9]|\x0f[\x80-\x8f])(....))", re.DOTALL)
+_REL8 = re.compile(rb"(?=[\x70-\x7f\xeb\xe0-\xe3](.))", re.DOTALL)
+_LEA = re.compile(rb"(?=\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](....))", re.DOTALL)
+
+_decoder = Cs(CS_ARCH_X86, CS_MODE_64)
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """A decoded instruction."""
+
+    address: int
+    code: bytes
+    mnemonic: str
+    operands: str
+
+    @property
+    def end(self) -> int:
+        """First address behind it."""
+        return self.address + len(self.code)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A SYSCALL instruction.
+
+    ``numbers`` are the system calls it can make, empty when that only shows at run time;
+    ``before`` and ``after`` are its neighbours as far as decoding is certain.  ``reached`` is
+    whether code leads to it from a place that the file names: else the bytes may be data.
+    """
+
+    address: int
+    numbers: frozenset[int]
+    evidence: str
+    before: tuple[Instruction, ...]
+    after: tuple[Instruction, ...]
+    reached: bool
+
+    def moved(self, base: int) -> Site:
+        """This site with every address ``base`` higher."""
+
+        def shift(each: Instruction) -> Instruction:
+            return replace(each, address=each.address + base)
+
+        return replace(
+            self,
+            address=self.address + base,
+            before=tuple(shift(each) for each in self.before),
+            after=tuple(shift(each) for each in self.after),
+        )
+
+
+@dataclass(frozen=True)
+class Scan:
+    """All sites of a program, and every address that something in the file can jump to."""
+
+    sites: tuple[Site, ...]
+    hidden: int
+    targets: frozenset[int]
+
+    @property
+    def unresolved(self) -> tuple[Site, ...]:
+        """Sites whose number only shows at run time."""
+        return tuple(site for site in self.sites if not site.numbers)
+
+    def moved(self, base: int) -> Scan:
+        """This scan with every address ``base`` higher."""
+        return Scan(
+            tuple(site.moved(base) for site in self.sites),
+            self.hidden,
+            frozenset(target + base for target in self.targets),
+        )
+
+
+def scan(image: Image) -> Scan:
+    """Find the system call sites of ``image``."""
+    finder = Finder(image)
+    sites, hidden = [], 0
+    for segment in image.executable:
+        at = segment.data.find(SYSCALL)
+        while at >= 0:
+            site = finder.site(segment, at)
+            if site:
+                sites.append(site)
+            else:
+                hidden += 1
+            at = segment.data.find(SYSCALL, at + 1)
+    near: set[int] = set()
+    for site in sites:
+        near |= finder.targets_around(site.address)
+    return Scan(tuple(sites), hidden, frozenset(near))
+
+
+@dataclass
+class Finder:
+    """What is known of an image's code, computed as it is asked for."""
+
+    image: Image
+    _boundaries: dict[int, bool] = field(default_factory=dict)
+    _targets: dict[int, set[int]] = field(default_factory=dict)
+
+    @cached_property
+    def named(self) -> set[int]:
+        """Addresses that a symbol, a pointer, an immediate, a LEA or a jump table can name."""
+        found = {self.image.entry} | {symbol.address for symbol in self.image.symbols}
+        bases: set[int] = set()
+        low = min(each.address for each in self.image.executable)
+        high = max(each.end for each in self.image.executable)
+        for segment in self.image.executable:
+            for match in _LEA.finditer(segment.data):
+                (offset,) = struct.unpack("<i", match[1])
+                bases.add(segment.address + match.start() + 6 + offset)
+            if self.image.kind == "static":  # else code has no addresses but relative ones
+                found |= _immediates(segment.data, low, high)
+        for segment in self.image.segments:
+            found |= _tables(segment, bases, low, high)  # linkers may lay constants beside code
+            if Access.EXECUTE not in segment.access or self.image.kind != "static":
+                found |= _words(segment.data, low, high)
+        return found | bases
+
+    @cached_property
+    def near_branches(self) -> dict[int, list[int]]:
+        """Sources of near branches by target, wherever the bytes of one stand."""
+        found: dict[int, list[int]] = {}
+        for segment in self.image.executable:
+            for match in _REL32.finditer(segment.data):
+                (offset,) = struct.unpack("<i", match[2])
+                source = segment.address + match.start()
+                found.setdefault(source + len(match[1]) + 4 + offset, []).append(source)
+        return found
+
+    def targets_around(self, address: int) -> set[int]:
+        """Everything near a site that something in the file can jump to.
+
+        Bytes that only look like a branch are told apart close to the site; farther off, where
+        only padding is of interest, all of them count.
+        """
+        if address in self._targets:
+            return self._targets[address]
+        segment = next(s for s in self.image.executable if s.address <= address < s.end)
+        around = range(address - _LOOK_BACK, address + _LOOK_BACK)
+        found = {target for target in around if target in self.named}
+        branches = [(s, target) for target in around for s in self.near_branches.get(target, ())]
+        start = max(0, address - segment.address - 2 * _LOOK_BACK)
+        stop = address - segment.address + 2 * _LOOK_BACK
+        for match in _REL8.finditer(segment.data, start, stop):
+            (offset,) = struct.unpack("<b", match[1])
+            source = segment.address + match.start()
+            branches.append((source, source + 2 + offset))
+        doubtful = []
+        for source, target in branches:
+            if target in found or self._jumps(segment, source, target, address):
+                found.add(target)
+            else:
+                doubtful.append((source, target))
+        while more := {t for s, t in doubtful if self._reached(segment, s, found)} - found:
+            found |= more
+        self._targets[address] = found
+        return found
+
+    def _jumps(self, segment: Segment, source: int, target: int, site: int) -> bool:
+        return abs(target - site) > _CLOSE or self._is_code(segment, source)
+
+    def _is_code(self, segment: Segment, address: int) -> bool:
+        """Whether an instruction may start at ``address``: in doubt, yes."""
+        if address not in self._boundaries:
+            at = address - segment.address
+            inside = 0 <= at < len(segment.data)
+            self._boundaries[address] = not inside or self._votes(segment, at) > 0.2
+        return self._boundaries[address]
+
+    def _reached(self, segment: Segment, address: int, near: set[int]) -> bool:
+        """Whether code runs straight to ``address`` from a place that something can jump to."""
+        for place in range(address, max(segment.address, address - _REACH) - 1, -1):
+            if not (place in near or place in self.named or place in self.near_branches):
+                continue
+            code = segment.data[place - segment.address : address - segment.address + 16]
+            for at, _, mnemonic, _ in _decoder.disasm_lite(code, place):
+                if at == address:
+                    return True
+                if at > address or mnemonic.split()[-1] in LEAVES:
+                    break
+        return False
+
+    def _votes(self, segment: Segment, at: int) -> float:
+        """The share of decodings from before that land on offset ``at``; 1 when none gets there."""
+        here = segment.address + at
+        passing = self._streams(segment, at, 16, _FEW_STREAMS)
+        landed = sum(any(each.address == here for each in stream) for stream in passing)
+        return landed / len(passing) if passing else 1.0
+
+    def _streams(
+        self, segment: Segment, at: int, ahead: int, count: int
+    ) -> list[list[Instruction]]:
+        start = max(0, at - _LOOK_BACK)
+        code = segment.data[start : at + ahead]
+        streams = []
+        for skip in range(min(count, at - start + 1)):
+            stream = [
+                Instruction(address, code[address - segment.address - start :][:size], m, o)
+                for address, size, m, o in _decoder.disasm_lite(
+                    code[skip:], segment.address + start + skip
+                )
+            ]
+            if stream and stream[-1].end > segment.address + at:  # not ended by bad bytes
+                streams.append(stream)
+        return streams
+
+    def site(self, segment: Segment, at: int) -> Site | None:
+        """The site at offset ``at``, or ``None`` when its bytes belong to something else."""
+        address = segment.address + at
+        reached = self._reached(segment, address, self.targets_around(address))
+        stream = self.decode(segment, at)
+        if stream is None:
+            why = "what is before it cannot be decoded for certain"
+            return Site(address, frozenset(), why, (), (), reached) if reached else None
+        before = tuple(each for each in stream if each.address < address)
+        after = tuple(each for each in stream if each.address > address)
+        numbers, evidence = self._number(before, address)
+        return Site(address, numbers, evidence, before, after, reached)
+
+    def decode(self, segment: Segment, at: int) -> list[Instruction] | None:
+        """The instructions around offset ``at``, ``None`` when none certainly starts there."""
+        here = segment.address + at
+        passing = self._streams(segment, at, _LOOK_AHEAD, _STREAMS)
+        votes = Counter(each.address for stream in passing for each in stream)
+        if not passing or votes[here] < _AGREEMENT * len(passing):
+            return None
+        sure = [s for s in passing if any(each.address == here for each in s)]
+        return _certain(max(sure, key=len), votes, len(passing), here)
+
+    def _number(self, before: tuple[Instruction, ...], address: int) -> tuple[frozenset[int], str]:
+        targets = self.targets_around(address)
+        register = "a"
+        for each in reversed(before):
+            if targets & set(range(each.address + 1, address + 1)):
+                return frozenset(), "a branch can enter between the number and the call"
+            if each.mnemonic in _WRITES_NONE:
+                continue
+            if not _WRITES_FIRST.fullmatch(each.mnemonic):
+                break
+            if _family(each.operands.split(",")[0].strip()) != register:
+                continue
+            source = _source(each)
+            if isinstance(source, int):
+                return frozenset({source}), f"{each.mnemonic} {each.operands} at {each.address:#x}"
+            if source is None:
+                break
+            register = source
+        return frozenset(), "the number is not a constant"
+
+
+LEAVES = frozenset({"jmp", "ret", "retf", "iretq", "ud2", "hlt"})
+_WRITES_NONE = frozenset({"cmp", "test", "push", "nop", "bt", "endbr64"})
+_WRITES_FIRST = re.compile(
+    r"mov(|abs|sxd|zx|sx|[dq]|[au]p[sd]|dq[au])|lea|add|sub|adc|sbb|and|x?or|not|neg|inc|dec|pop"
+    r"|sh[lr]|sar|ro[lr]|bswap|cmov\w+|set\w+|pxor|xorps|punpck\w+|pshufd"
+)
+"""Instructions that write their first operand and no other register; xchg and mul do not match."""
+
+_LEGACY = {"ax": "a", "bx": "b", "cx": "c", "dx": "d", "si": "si", "di": "di", "bp": "bp"}
+
+
+def _family(name: str) -> str | None:
+    """The register that ``name`` is a part of: ``r8d`` and ``r8b`` are ``r8``, ``al`` is ``a``."""
+    match = re.fullmatch(r"(r\d+)[dwb]?", name)
+    if match:
+        return match[1]
+    if not name:
+        return None
+    stem = name[1:] if name[0] in "re" and len(name) == 3 else name
+    if stem in _LEGACY:
+        return _LEGACY[stem]
+    if re.fullmatch(r"[abcd][lh]", name):
+        return name[0]
+    return name[:2] if name in ("sil", "dil", "bpl") else None
+
+
+def _source(each: Instruction) -> int | str | None:
+    """What a write leaves in its register: a constant, another register's value, or unknown."""
+    operands = [operand.strip() for operand in each.operands.split(",")]
+    if len(operands) != 2 or each.mnemonic not in ("mov", "movabs", "xor"):
+        return None
+    if each.mnemonic == "xor":
+        return 0 if operands[0] == operands[1] and operands[0][0] in "re" else None
+    if not re.fullmatch(r"(r|e)[a-z]{2}|r\d+d?", operands[0]):
+        return None  # a partial write
+    if re.fullmatch(r"0x[0-9a-f]+|[0-9]+", operands[1]):
+        return int(operands[1], 0) & 0xFFFFFFFF  # Linux looks at EAX alone
+    return _family(operands[1])
+
+
+def _certain(
+    stream: list[Instruction], votes: Counter[int], streams: int, site: int
+) -> list[Instruction]:
+    """The run around ``site`` on which (nearly) all decodings agree."""
+    index = next(i for i, each in enumerate(stream) if each.address == site)
+    first = index
+    while first > 0 and votes[stream[first - 1].address] >= _AGREEMENT * streams:
+        first -= 1
+    return stream[first:]
+
+
+def _immediates(code: bytes, low: int, high: int) -> set[int]:
+    """Every 4-byte value in the code that could be an absolute address in it."""
+    if high >= 1 << 32:
+        return set()
+    tops = b"".join(
+        re.escape(bytes([top]))
+        for top in sorted({b >> 16 & 0xFF for b in range(low, high, 1 << 15)})
+    )
+    upper = {value >> 24 for value in (low, high)}
+    classes = b"".join(re.escape(bytes([each])) for each in sorted(upper))
+    pattern = re.compile(b"(?=(..[" + tops + b"][" + classes + b"]))", re.DOTALL)
+    found = {struct.unpack("<I", match[1])[0] for match in pattern.finditer(code)}
+    return {value for value in found if low <= value < high}
+
+
+def _words(data: bytes, low: int, high: int) -> set[int]:
+    usable = data[: len(data) // 4 * 4]
+    return {word for word in set(memoryview(usable).cast("I")) if low <= word < high}
+
+
+def _tables(segment: Segment, bases: set[int], low: int, high: int) -> set[int]:
+    """Targets of jump tables of 32-bit offsets from their own start."""
+    end = segment.address + len(segment.data) - 3
+    ordered = sorted(base for base in bases if segment.address <= base < end)
+    found: set[int] = set()
+    for base in ordered:
+        at = base
+        index = bisect_right(ordered, base)
+        stop = ordered[index] if index < len(ordered) else end
+        while at < min(end, stop):
+            (offset,) = struct.unpack_from("<i", segment.data, at - segment.address)
+            if not low <= base + offset < high:
+                break
+            found.add(base + offset)
+            at += 4
+    return found

@@ -1,0 +1,176 @@
+"""``verify`` and ``rebuild``: make a bundle again from the guest that is inside it.
+
+A bundle is determined by its guest, its packed files, its options, Limpet and the toolchain.  The
+first three are inside and the last two are named, so that an operator who did not make it can make
+it again and compare, wherever and whenever it was made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from limpet.arch.x86_64 import sites
+from limpet.audit.recorded import recorded
+from limpet.building.bundle import Bundle, build
+from limpet.errors import VersionError
+from limpet.formats import bundle_file, packed_guest
+from limpet.formats.bundle_file import BundleFile, read_bundle
+from limpet.formats.tree import Tree
+from limpet.formats.tree_read import read_tree
+from limpet.loading import image
+from limpet.loading.guest import Guest
+from limpet.planning.decisions import Options, plan
+from limpet.tools import toolchain
+from limpet.tools.cache import Cache
+from limpet.version import __version__
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A part of the file that came out otherwise: how many bytes, the first at ``offset``."""
+
+    part: str
+    offset: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a bundle is what it says, and where it is not."""
+
+    name: str
+    sha256: str
+    limpet: str
+    toolchain: str
+    differences: tuple[Difference, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether every byte came out the same."""
+        return not self.differences
+
+
+def verify(path: Path, cache: Cache | None = None) -> Verdict:
+    """Make the bundle at ``path`` again and compare.
+
+    Raises:
+        InputError: it is no bundle, or what it carries is damaged.
+        VersionError: it was made with other tools.
+    """
+    bundle = read_bundle(path)
+    _check_tools(bundle, "limpet", __version__)
+    _check_tools(bundle, "toolchain", toolchain.version())
+    known = recorded(bundle)
+    made = build(plan(taken_out(bundle), options(bundle)), cache, packed=bundle.packed_guest or b"")
+    found = tuple(_differences(bundle, bundle_file.parse(made.data, "made again")))
+    digest = hashlib.sha256(bundle.data).hexdigest()
+    return Verdict(bundle.name, digest, known.limpet, known.toolchain, found)
+
+
+def rebuild(
+    path: Path, changed: Mapping[str, Any], tree: Tree | None = None, cache: Cache | None = None
+) -> Bundle:
+    """The guest of the bundle at ``path`` with this Limpet, and ``changed`` options.
+
+    Raises:
+        InputError: it is no bundle, or what it carries is damaged.
+    """
+    bundle = read_bundle(path)
+    guest = taken_out(bundle)
+    if tree is not None:
+        guest = replace(guest, tree=tree)
+    return build(plan(guest, replace(options(bundle), **changed)), cache)
+
+
+def _check_tools(bundle: BundleFile, what: str, here: str) -> None:
+    made = bundle.record.get(what)
+    if made != here:
+        word = "newer " if _version(made) > _version(here) else ""
+        raise VersionError(
+            f"{bundle.name}: made with the {word}{what} {made!s:.99}; here is {here}",
+            hint="install what made it to compare, or use: limpet rebuild",
+        )
+
+
+def _version(text: object) -> tuple[int, ...]:
+    """Its numbers: what ``0.10.1`` or ``ziglang 0.17.1`` are compared by."""
+    return tuple(int(each) for each in re.findall(r"\d{1,9}", str(text))[:8])
+
+
+def taken_out(bundle: BundleFile) -> Guest:
+    """The guest inside ``bundle``, as :func:`limpet.load` gave it when the bundle was made.
+
+    Raises:
+        InputError: it is damaged or missing.
+    """
+    known = recorded(bundle)
+    read = image.parse(packed_guest.take_out(bundle), known.guest)
+    packed = Tree()
+    if known.tree:
+        data = bundle.memory(known.tree.address, known.tree.size)
+        packed = Tree(data, read_tree(data, bundle.name))
+    return Guest(read, sites.scan(read), packed)
+
+
+def options(bundle: BundleFile) -> Options:
+    """The options that ``bundle`` was made with.
+
+    Raises:
+        VersionError: they are of a Limpet that has others.
+    """
+    known = {each.name: each.default for each in fields(Options)}
+    given: dict[str, Any] = {}
+    for name, listed in recorded(bundle).options.items():
+        like = known.get(name)
+        value = tuple(listed) if isinstance(listed, list) else listed
+        strings = not isinstance(value, tuple) or all(isinstance(each, str) for each in value)
+        if name not in known or type(value) is not type(like) or not strings:
+            raise VersionError(
+                f"{bundle.name}: made with the option {name:.99} = {value!r:.99}, which "
+                f"Limpet {__version__} does not have",
+                hint="use the Limpet that made it",
+            )
+        given[name] = value
+    return Options(**given)
+
+
+def _regions(bundle: BundleFile) -> dict[str, tuple[int, int]]:
+    """The whole file as named pieces: offset and size."""
+    pieces = [(each.name, each.offset, each.size) for each in bundle.parts]
+    pieces += [(name.lstrip("."), offset, size) for name, offset, size in bundle.sections]
+    pieces.sort(key=lambda each: each[1])
+    first = pieces[0][1] if pieces else len(bundle.data)
+    end = max((offset + size for _, offset, size in pieces), default=0)
+    whole = [("headers", 0, first), *pieces, ("section headers", end, len(bundle.data) - end)]
+    return {name: (offset, size) for name, offset, size in whole}
+
+
+def _differences(given: BundleFile, made: BundleFile) -> Iterator[Difference]:
+    if given.data == made.data:
+        return
+    mine, theirs = _regions(given), _regions(made)
+    found = 0
+    for name in dict.fromkeys([*mine, *theirs]):
+        offset, size = mine.get(name, (0, 0))
+        other_offset, other_size = theirs.get(name, (0, 0))
+        one = given.data[offset : offset + size]
+        other = made.data[other_offset : other_offset + other_size]
+        if one != other:
+            found += 1
+            yield _difference(name, offset, one, other)
+    if not found:
+        yield _difference("between the parts", 0, given.data, made.data)
+
+
+def _difference(name: str, offset: int, one: bytes, other: bytes) -> Difference:
+    both = min(len(one), len(other))
+    places = (
+        [at for at in range(both) if one[at] != other[at]] if one[:both] != other[:both] else []
+    )
+    count = len(places) + abs(len(one) - len(other))
+    return Difference(name, offset + (places[0] if places else both), count)

@@ -1,0 +1,135 @@
+"""``limpet-hvt`` and ``limpet-spt``: the command lines of Solo5's tenders.
+
+``limpet-hvt [OPTIONS] [--] KERNEL [ARGS]`` makes the bundle of KERNEL, or takes it from the cache,
+and becomes it.  The bundle itself understands the options; what can be said before it starts is
+said here, with a tender's exit status.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from limpet.building.cache_key import bundle_key
+from limpet.errors import ImageError, LimpetError, PlanError
+from limpet.tools.cache import Cache
+from limpet.version import __version__
+
+_DEVICE_OPTIONS = (
+    "--mem=",
+    "--net:",
+    "--net-mac:",
+    "--net-mtu:",
+    "--block:",
+    "--block-readonly:",
+    "--block-sector-size:",
+)
+_NOT_HERE = {
+    "--x-exec-heap": "memory is never both writable and executable",
+    "--gdb": "there is no debugger stub",
+    "--dumpcore": "there is no core dump",
+}
+
+_USAGE = """\
+usage: limpet-{target} [ OPTIONS ] [ -- ] KERNEL [ ARGS ]
+KERNEL is the filename of the unikernel to run.
+ARGS are optional arguments passed to the unikernel.
+Options:
+  --mem=512                        guest memory in MB
+  --net:NAME=IFACE | @NN           attach a TAP interface, or descriptor NN, as network NAME
+  --net-mac:NAME=HWADDR            its address
+  --net-mtu:NAME=MTU               its MTU
+  --block:NAME=PATH                attach a file or device as block device NAME
+  --block-readonly:NAME=PATH       the same, never written
+  --block-sector-size:NAME=SIZE    its sector size, a power of two from 512 on
+  --version                        say which version this is
+  --help                           this
+"""
+
+
+class UsageError(LimpetError):
+    """The command line is not a tender's."""
+
+
+def _split(target: str, words: list[str]) -> tuple[list[str], Path, list[str]]:
+    """Options, the kernel, and its arguments."""
+    options: list[str] = []
+    rest = list(words)
+    while rest and rest[0].startswith("-"):
+        word = rest.pop(0)
+        if word == "--":
+            break
+        if word == "--help":
+            raise UsageError("")
+        if word == "--version":
+            print(f"limpet-{target} {__version__}, ABI versions 1 and 2", file=sys.stderr)
+            sys.exit(0)
+        for name, why in _NOT_HERE.items():
+            if word.startswith(name):
+                raise PlanError(f"{word}: {why}", hint="leave it out")
+        if not word.startswith(_DEVICE_OPTIONS):
+            raise UsageError(f"Invalid option: `{word}'")
+        options.append(word)
+    if not rest:
+        raise UsageError("Missing KERNEL operand")
+    return options, Path(rest[0]), rest[1:]
+
+
+def bundle_of(kernel: Path, target: str, cache: Cache) -> Path:
+    """The bundle of ``kernel``, from the cache or made now.
+
+    Raises:
+        LimpetError: it is not a unikernel for ``target``, or cannot be bundled.
+    """
+
+    def make(path: Path) -> None:
+        from limpet.building.bundle import build
+        from limpet.loading.guest import load
+        from limpet.planning.decisions import plan
+
+        guest = load(kernel)
+        if guest.image.kind != target:
+            raise ImageError(
+                f"{kernel}: Executable is not for the solo5-{target} target",
+                hint=f"it is for {guest.image.kind}: use limpet run",
+            )
+        build(plan(guest)).write(path)
+
+    try:
+        key = bundle_key(kernel, None, {}, ["tender", target, kernel.name])
+    except OSError as error:
+        raise ImageError(f"{kernel}: Could not open: {error.strerror}") from None
+    return cache.file(key, make)
+
+
+def main(target: str) -> NoReturn:
+    """The entry point of both commands."""
+    from limpet.running.exec import replace
+
+    try:
+        options, kernel, arguments = _split(target, sys.argv[1:])
+        if not kernel.exists():
+            raise ImageError(f"{kernel}: Could not open: no such file", hint="check the path")
+        path = bundle_of(kernel, target, Cache.default())
+        replace(path, [str(kernel), *options, "--", *arguments])
+    except UsageError as error:
+        message = f"limpet-{target}: {error.message}\n" if error.message else ""
+        print(message + _USAGE.format(target=target), end="", file=sys.stderr)
+    except LimpetError as error:
+        print(f"limpet-{target}: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"limpet-{target}: try: {error.hint}", file=sys.stderr)
+    except KeyboardInterrupt:
+        pass
+    sys.exit(1)
+
+
+def hvt() -> NoReturn:
+    """``limpet-hvt``."""
+    main("hvt")
+
+
+def spt() -> NoReturn:
+    """``limpet-spt``."""
+    main("spt")

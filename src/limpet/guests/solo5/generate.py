@@ -1,0 +1,137 @@
+"""The C that is written for one Solo5 bundle, beside what ``generate`` writes for every kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from limpet.arch.x86_64.machine import EXECUTE_ONLY_KEY, LARGE_PAGE
+from limpet.arch.x86_64.machine import Mapping as PageMapping
+from limpet.contract import Backend, Hypercall
+from limpet.guests.solo5 import layout as solo5_layout
+from limpet.planning.generate import (
+    RUN_KVM,
+    defines,
+    device_sources,
+    fill,
+    filter_values,
+    includes,
+    main,
+    monitor_values,
+    serve,
+)
+
+if TYPE_CHECKING:
+    from limpet.arch.x86_64.machine import Supervisor
+    from limpet.guests.solo5.layout import Solo5Layout
+    from limpet.guests.solo5.notes import Solo5
+    from limpet.guests.solo5.privileged import Emulated
+    from limpet.planning.constants import Constants
+    from limpet.planning.decisions import Options
+    from limpet.planning.seccomp import Filter
+
+EXIT_STATUSES = {"REFUSED": 1, "OUTPUT": 123, "TIMEOUT": 124, "CANNOT_START": 1}
+"""As Solo5's tenders end (docs/exit-status.md); the guest's own statuses pass through."""
+
+NO_HANDLER = 1 << 63
+
+
+def plan_h(
+    place: Solo5Layout,
+    options: Options,
+    filters: Mapping[Backend, Filter],
+    blobs: Constants,
+    pages: Supervisor | None,
+) -> str:
+    """``plan.h`` of a Solo5 guest's monitor."""
+    values = {
+        "BOOT_INFO": place.boot_info,
+        "MANIFEST_AT": place.boot_info + solo5_layout.MANIFEST_AT,
+        "CMDLINE_AT": place.boot_info + solo5_layout.CMDLINE_AT,
+        "KERNEL_END": place.kernel_end,
+        "MEMORY_DEFAULT": place.memory,
+        "MEMORY_LEAST": place.memory_least,
+        "MEMORY_MOST": solo5_layout.MEMORY_MOST,
+        "NETWORKS": place.networks,
+        "LARGE_PAGE": LARGE_PAGE,
+    }
+    text = defines(values) + monitor_values(options, filters, blobs, EXIT_STATUSES)
+    return text + (
+        _hvt_h(place, pages, filters["kvm"]) if pages else _spt_h(filters["process"], place)
+    )
+
+
+def _hvt_h(place: Solo5Layout, pages: Supervisor, filter_: Filter) -> str:
+    heap = PageMapping(0, 0, writable=True, executable=False, user=pages.user)
+    values = {
+        "BOOT_END": place.boot_info + solo5_layout.BOOT_SIZE,
+        "SHIM_DATA_LO": solo5_layout.SHIM_DATA,
+        "SHIM_DATA_HI": solo5_layout.SHIM_DATA + solo5_layout.SHIM_DATA_SIZE,
+        "NET_RING": solo5_layout.RING,
+        "GUEST_LO": place.readable_lo,
+        "KEY_RIGHTS": place.boot_info + solo5_layout.KEY_RIGHTS_AT,
+        "DENY_EXECUTE_ONLY": 1 << 2 * EXECUTE_ONLY_KEY,
+        "BLOCKS_LO": place.writable_lo,
+        "SLOT_LO": place.boot_info,
+        "PAGE_DIRECTORIES": pages.directories,
+        "HEAP_BITS": heap.bits | 0x80,
+        "HUGE_LO": (place.kernel_end + LARGE_PAGE - 1) // LARGE_PAGE * LARGE_PAGE,
+    }
+    closed = "".join(f"{{{low:#x}, {high:#x}}}, " for low, high in place.closed)
+    memory = "(((const struct hvt_boot_info *)BOOT_INFO)->mem_size)"
+    names = ("GUEST_HI", "BLOCKS_HI", "SLOT_HI")
+    text = "".join(f"#define {name} {memory}\n" for name in names)
+    text += f"#define CLOSED {{{closed}{{0, 0}}}}\n"
+    text += filter_values("kvm", filter_, place.filter_copy)
+    return defines(values) + text + f"#define HUGE_HI ({memory} - LARGE_PAGE)\n"  # but the stack
+
+
+def _spt_h(filter_: Filter, place: Solo5Layout) -> str:
+    text = filter_values("process", filter_, place.filter_copy)
+    return text + defines({"GUEST_START": place.entry})
+
+
+def monitor_c(
+    unikernel: Solo5,
+    chosen: Sequence[Hypercall],
+    options: Options,
+    filters: Mapping[Backend, Filter],
+) -> str:
+    """``monitor.c`` of a Solo5 guest."""
+    text = "/* Generated: the monitor of one bundle. */\n"
+    text += includes(
+        "core/monitor.h",
+        "core/memory.c",
+        f"features/timeout/{'' if options.timeout else 'no_'}timeout.c",
+    )
+    text += includes(
+        *(["features/output_limit/supervise.c"] if options.max_output else []),
+        *device_sources(unikernel.devices),
+    )
+    text += includes("solo5/arguments.c")
+    if any(each.slots for each in filters.values()):
+        text += includes("devices/filter.c")
+    supervise = "    supervise();\n" if options.max_output else ""
+    if unikernel.target == "spt":
+        text += includes("solo5/spt.c")
+        return text + main(
+            f"{supervise}    u64 memory = prepare(stack);\n    start_timeout();\n"
+            f"{fill('process', filters)}    run_spt(memory);\n"
+        )
+    calls = [f"hypercalls/{call.name}/kvm.c" for call in chosen]
+    text += includes("core/guest_range.h", "solo5/ring.h", "solo5/hvt.c", *calls) + serve(chosen)
+    text += includes("core/kvm.c", "core/no_kvm.c")
+    return text + main(
+        f"{supervise}    prepare(stack);\n    start_timeout();\n{fill('kvm', filters)}{RUN_KVM}"
+    )
+
+
+def shim_plan_h(emulated: Sequence[Emulated]) -> str:
+    """``shim_plan.h``: the places where ring-0 instructions trap into the shim."""
+    rows = "".join(
+        f"    {{{each.address:#x}, {each.size}, {each.kind}, {each.register}, "
+        f"{each.displacement}}}, \\\n"
+        for each in emulated
+    )
+    table = f"#define EMULATED {{ \\\n{rows}    {{0, 0, 0, 0, 0}}}}\n"
+    return table + f"#define NO_HANDLER {NO_HANDLER:#x}UL\n"

@@ -1,0 +1,178 @@
+"""The memory map of a Solo5 guest: where its ABI wants things, and where ours lie between.
+
+Guest-virtual, guest-physical and host-virtual addresses are the same number here too, which the
+ABIs ask for and a program linked at 1 MiB allows.  What the guest is told at start, the ring-3
+shim and the supervisor pages lie below it; memory goes from its end to a size that the operator
+may still choose at start (``--mem``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from limpet.errors import PlanError
+from limpet.loading.image import Access, Image
+from limpet.planning.layout import LARGE_PAGE, PAGE, Region, align_up, image_regions
+
+GUEST_BASE = 0x100000
+"""Lowest address of a program (``HVT_GUEST_MIN_BASE``, ``SPT_GUEST_MIN_BASE``)."""
+
+MEMORY_MOST = 4 << 30
+"""Hypercalls carry 32-bit addresses."""
+
+BOOT = {"hvt": 0x10000, "spt": 0x11000}
+KEY_RIGHTS_AT, MANIFEST_AT, CMDLINE_AT, BOOT_SIZE = 0x80, 0x100, 0x2000, 0x4000
+"""Offsets behind the boot information, and the size of it all: 63 devices and 8 KiB fit."""
+
+FILTER_COPY, FILTER_COPY_SIZE = {"hvt": 0x2F000, "spt": 0x15000}, 0x8000
+"""Where the monitor completes the filter; of an hvt guest not in its page tables."""
+
+SHIM, SHIM_SIZE = 0x18000, 0x2000
+SHIM_DATA, SHIM_DATA_SIZE = 0x1A000, 0x8000
+SHIM_ENTRIES = {"shim_start": 0x0, "shim_syscall": 0x40, "shim_trap": 0x80}
+"""Fixed offsets in the shim (c/guest/hvt/entry.S), checked when it is linked."""
+
+RING, RING_SIZE = 0x22000, 0xD000
+"""The network ring of an hvt guest that has networks."""
+
+SUPERVISOR = 0x37000
+
+
+@dataclass(frozen=True)
+class Solo5Layout:
+    """Addresses of everything in one Solo5 guest; ``memory`` is its end unless told otherwise."""
+
+    target: str
+    entry: int
+    image: tuple[Region, ...]
+    memory: int
+    networks: int
+
+    @property
+    def boot_info(self) -> int:
+        """Where the guest is told what it has."""
+        return BOOT[self.target]
+
+    @property
+    def filter_copy(self) -> int:
+        """Where the start completes the filter."""
+        return FILTER_COPY[self.target]
+
+    @property
+    def image_lo(self) -> int:
+        """Lowest address of the program."""
+        return self.image[0].address
+
+    @property
+    def kernel_end(self) -> int:
+        """End of the program, start of its heap."""
+        return self.image[-1].end
+
+    @property
+    def guest(self) -> tuple[int, int]:
+        """All memory that a hypercall may ever name, [low, high): the monitor looks closer."""
+        return self.boot_info, MEMORY_MOST
+
+    @property
+    def readable_lo(self) -> int:
+        """First page that the guest can read."""
+        return min(
+            (region.address for region in self.image if Access.READ in region.access),
+            default=self.kernel_end,
+        )
+
+    @property
+    def writable_lo(self) -> int:
+        """First page that the guest can write."""
+        return min(
+            (region.address for region in self.image if Access.WRITE in region.access),
+            default=self.kernel_end,
+        )
+
+    @property
+    def closed(self) -> tuple[tuple[int, int], ...]:
+        """Runs above :attr:`writable_lo` that the guest cannot write, [low, high)."""
+        return tuple(
+            (region.address, region.end)
+            for region in self.image
+            if region.address > self.writable_lo and Access.WRITE not in region.access
+        )
+
+    @property
+    def memory_least(self) -> int:
+        """The least memory that the program can be started with."""
+        return align_up(self.kernel_end + (64 << 10), LARGE_PAGE if self.target == "hvt" else PAGE)
+
+    @property
+    def trap_frame(self) -> int:
+        """Where the ring-0 stubs leave what happened."""
+        return SHIM_DATA
+
+    @property
+    def trap_entry(self) -> int:
+        """Where they return to."""
+        return self.shim_entry("shim_trap")
+
+    def shim_entry(self, name: str) -> int:
+        """Address of a fixed entry of the shim."""
+        return SHIM + SHIM_ENTRIES[name]
+
+    def host_access(self, region: Region) -> Access:
+        """What the monitor may do with a region beyond what the guest may.
+
+        It tells the guest what it has, and stores answers wherever a hypercall may ask for them.
+        """
+        answers = self.target == "hvt" and Access.WRITE in region.access
+        return Access.WRITE if answers or region.name == "boot" else Access(0)
+
+    def regions(self) -> tuple[Region, ...]:
+        """Everything in the file or mapped at start, ascending; the heap is last."""
+        read, write, execute = Access.READ, Access.WRITE, Access.EXECUTE
+        boot = Region(
+            "boot", self.boot_info, BOOT_SIZE, read, None, "what the guest is told at start"
+        )
+        regions = [boot]
+        if self.target == "hvt":
+            why = "the shim that runs it in ring 3"
+            regions.append(Region("shim", SHIM, SHIM_SIZE, read | execute, None, why))
+            data = Region(
+                "shim_data", SHIM_DATA, SHIM_DATA_SIZE, read | write, b"", "the shim's data, stacks"
+            )
+            regions.append(data)
+            if self.networks:
+                why = "the ring of frames that the guest sends and asks for"
+                regions.append(Region("ring", RING, RING_SIZE, read | write, b"", why))
+        why = "where the monitor completes the filter"
+        regions.append(Region("filter", self.filter_copy, FILTER_COPY_SIZE, read | write, b"", why))
+        heap = Region(
+            "heap",
+            self.kernel_end,
+            self.memory - self.kernel_end,
+            read | write,
+            b"",
+            "the guest's heap and stack",
+        )
+        return (*regions, *self.image, heap)
+
+
+def lay_out(image: Image, memory: int) -> Solo5Layout:
+    """Place a Solo5 guest with ``memory`` bytes, counted from address 0.
+
+    Raises:
+        PlanError: it does not fit, or lies where the ABI does not allow.
+    """
+    assert image.solo5
+    networks = sum(device.kind == "net" for device in image.solo5.devices)
+    place = Solo5Layout(image.kind, image.entry, image_regions(image), memory, networks)
+    if place.image_lo < GUEST_BASE:
+        raise PlanError(
+            f"{image.name}: the program at {place.image_lo:#x} lies below {GUEST_BASE:#x}",
+            hint="build the unikernel again",
+        )
+    if not place.memory_least <= memory <= MEMORY_MOST:
+        raise PlanError(
+            f"{image.name}: {memory >> 20} MiB of memory; it needs at least "
+            f"{-(-place.memory_least >> 20)} MiB and can have at most {MEMORY_MOST >> 20}",
+            hint="choose another --memory",
+        )
+    return place

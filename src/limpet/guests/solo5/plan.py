@@ -1,0 +1,286 @@
+"""``plan`` for Solo5 guests: the same Plan, decided from a manifest instead of system calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from limpet import contract
+from limpet.arch.x86_64 import machine
+from limpet.arch.x86_64.rewrite import Patch, Rewriting
+from limpet.arch.x86_64.sites import Scan
+from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.contract import DEVICE_FD, Backend, Hypercall, Pin
+from limpet.errors import PlanError
+from limpet.guests.solo5 import layout as solo5_layout
+from limpet.guests.solo5.generate import monitor_c, plan_h, shim_plan_h
+from limpet.guests.solo5.layout import Solo5Layout
+from limpet.guests.solo5.notes import Solo5
+from limpet.guests.solo5.privileged import Privileged, privileged
+from limpet.loading.guest import Guest
+from limpet.loading.image import Access, Image
+from limpet.planning.constants import Constants
+from limpet.planning.decisions import Decision, Options, Plan, machine_decisions, may_ask_cpuid
+from limpet.planning.filters import (
+    has_device,
+    kvm_run_rule,
+    monitor_line_rule,
+    resolved,
+    timeout_rules,
+)
+from limpet.planning.layout import Region, patched
+from limpet.planning.seccomp import KILL_PROCESS, Filter, Rule
+
+EPOLL_FD, TIMER_FD = 3, 4
+ARCH_SET_FS = 0x1002
+
+
+def hvt_rules(hypercalls: tuple[Hypercall, ...], unikernel: Solo5) -> list[Rule]:
+    """What the handlers of an hvt guest's monitor ask of the host."""
+    return [
+        Rule(host.call, f"{hypercall.name}: {host.why}", pins)
+        for hypercall in hypercalls
+        for host in hypercall.host
+        for pins in resolved(host, "kvm", unikernel.devices)
+    ]
+
+
+def spt_rules(unikernel: Solo5, scan: Scan, sets_fs_base: bool) -> list[Rule]:
+    """What an spt guest's own system calls may be: its devices, its clocks, the console."""
+    origin = solo5_layout.GUEST_BASE
+
+    def rule(call: str, why: str, *pins: Pin) -> Rule:
+        return Rule(call, why, pins, None, origin)
+
+    rules = []  # devices first: the filter is run from its start for every call
+    for device in unikernel.devices:
+        fd = Pin(0, (DEVICE_FD + device.handle,))
+        if device.kind == "net":
+            rules.append(rule("read", f"a frame from {device.name}", fd))
+            rules.append(rule("write", f"a frame to {device.name}", fd))
+        else:
+            size = Pin(2, slot=("sector", device.handle))
+            offset = Pin(3, slot=("last", device.handle))
+            rules.append(rule("pread64", f"a sector of {device.name}", fd, size, offset))
+            rules.append(rule("pwrite64", f"a sector of {device.name}", fd, size, offset))
+    rules += [
+        rule("epoll_pwait", "waits for a frame or the timer", Pin(0, (EPOLL_FD,)), Pin(4, (0,))),
+        rule("timerfd_settime", "sets the timer", Pin(0, (TIMER_FD,)), Pin(1, (0, 1))),
+        rule("clock_gettime", "the two clocks", Pin(0, (0, 1))),
+        rule("write", "the console", Pin(0, (1,))),
+        rule("exit_group", "ends the guest"),
+    ]
+    if not sets_fs_base:
+        rules.append(rule("arch_prctl", "sets the TLS base", Pin(0, (ARCH_SET_FS,))))
+    return [each for each in rules if _possible(each, scan)]
+
+
+def _possible(rule: Rule, scan: Scan) -> bool:
+    """Whether the program can make the call at all."""
+    numbers = {number for site in scan.sites for number in site.numbers}
+    return bool(scan.unresolved) or NUMBERS[rule.call] in numbers
+
+
+_MOV_ARCH_PRCTL = b"\xb8\x9e\x00\x00\x00\x0f\x05"  # mov $158, %eax; syscall
+_WRFSBASE = b"\xf3\x48\x0f\xae\xd6\x31\xc0"  # wrfsbase %rsi; xor %eax, %eax
+
+
+def fs_base_patches(image: Image, scan: Scan) -> tuple[Patch, ...] | None:
+    """WRFSBASE in the place of arch_prctl's SYSCALLs, ``None`` when one cannot be replaced.
+
+    The ABI allows that call only with ARCH_SET_FS, which needs no kernel since FSGSBASE (Linux
+    5.9).  Number and SYSCALL must stand together, and nothing may jump between them.
+    """
+    found = []
+    for site in scan.sites:
+        if NUMBERS["arch_prctl"] not in site.numbers:
+            continue
+        start = site.address - 5
+        segment = next(s for s in image.executable if s.address <= start < s.end)
+        code = segment.data[start - segment.address :][:7]
+        entered = any(address in scan.targets for address in range(start + 1, start + 7))
+        if code != _MOV_ARCH_PRCTL or entered or not site.reached:
+            return None
+        found.append(Patch(start, _WRFSBASE))
+    return None if scan.unresolved else tuple(found)
+
+
+BACKENDS: dict[str, Backend] = {"hvt": "kvm", "spt": "process"}
+
+
+def plan(guest: Guest, options: Options) -> Plan:
+    """Decide everything about the bundle of a Solo5 guest.
+
+    Raises:
+        PlanError: the options or the guest cannot be honoured.
+    """
+    image, unikernel = guest.image, guest.image.solo5
+    assert unikernel
+    _check(guest, options)
+    place = solo5_layout.lay_out(image, options.memory)
+    privilege = privileged(image) if unikernel.target == "hvt" else None
+    fs_base = fs_base_patches(image, guest.scan) if unikernel.target == "spt" else None
+    patches = privilege.patches if privilege else fs_base or ()
+    made = _Parts(guest, unikernel, options, place, privilege, fs_base is not None)
+    return made.plan(Rewriting(patches, b"", ()))
+
+
+def _check(guest: Guest, options: Options) -> None:
+    unikernel, name = guest.image.solo5, guest.image.name
+    assert unikernel
+    backend = BACKENDS[unikernel.target]
+    if options.backends != (backend,):
+        raise PlanError(
+            f"{name}: a Solo5 unikernel for {unikernel.target} runs on the backend {backend} only",
+            hint=f"leave out --backend, or build it for {'spt' if backend == 'kvm' else 'hvt'}",
+        )
+    if options.devices:
+        raise PlanError(
+            f"{name}: a Solo5 unikernel has the devices of its manifest, and no others",
+            hint="give --block and --net to limpet run, or to the bundle when it starts",
+        )
+    if guest.tree.data or options.environment:
+        raise PlanError(
+            f"{name}: a Solo5 unikernel has neither files nor an environment",
+            hint="leave out --root, --file and --env; attach a --block device",
+        )
+
+
+@dataclass(frozen=True)
+class _Parts:
+    guest: Guest
+    unikernel: Solo5
+    options: Options
+    place: Solo5Layout
+    privilege: Privileged | None
+    fs_base: bool
+
+    @property
+    def _is_hvt(self) -> bool:
+        return self.privilege is not None
+
+    @property
+    def _ring_3(self) -> bool:
+        return self.privilege is not None and self.privilege.obstacle is None
+
+    def plan(self, rewriting: Rewriting) -> Plan:
+        image, options, place = self.guest.image, self.options, self.place
+        level = machine.CPU_LEVELS[options.cpu]
+        asks = may_ask_cpuid(image)
+        hypercalls = self._hypercalls()
+        regions = tuple(patched(region, rewriting) for region in place.regions())
+        pages = self._supervisor(regions, hypercalls)
+        filters = {options.backends[0]: self._filter(hypercalls)}
+        blobs = Constants((), (), image.name.encode(errors="surrogateescape"), {}).with_machine(
+            pages,
+            level,
+            start=place.shim_entry("shim_start"),
+            syscall=place.shim_entry("shim_syscall"),
+            asks_cpuid=asks,
+        )
+        sources = {
+            "plan.h": plan_h(place, options, filters, blobs, pages),
+            "monitor.c": monitor_c(self.unikernel, hypercalls, options, filters),
+        }
+        if self.privilege:
+            sources["shim_plan.h"] = shim_plan_h(self.privilege.emulated)
+        decisions = (*self._decisions(hypercalls), *machine_decisions(pages, asks))
+        return Plan(
+            self.guest,
+            image,
+            options,
+            place,
+            regions,
+            (),
+            hypercalls,
+            filters,
+            rewriting,
+            pages,
+            blobs,
+            sources,
+            decisions,
+            (*image.warnings, *self._warnings()),
+        )
+
+    def _hypercalls(self) -> tuple[Hypercall, ...]:
+        if not self._is_hvt:
+            return ()
+        return tuple(
+            call for call in contract.hvt_hypercalls() if has_device(call, self.unikernel.devices)
+        )
+
+    def _supervisor(
+        self, regions: tuple[Region, ...], hypercalls: tuple[Hypercall, ...]
+    ) -> machine.Supervisor | None:
+        if not self._is_hvt:
+            return None
+        mappings = [
+            machine.Mapping(
+                region.address,
+                region.size,
+                Access.WRITE in region.access,
+                Access.EXECUTE in region.access,
+                self._ring_3,
+                Access.READ in region.access,
+            )
+            for region in regions
+            if region.name != "filter"
+        ]
+        base = solo5_layout.SUPERVISOR
+        ports = [call.port for call in hypercalls]
+        pages = machine.supervisor(base, mappings, ports, gigabytes=4)
+        if base + pages.size > self.place.image_lo:
+            raise PlanError(
+                f"{self.guest.image.name}: its page tables do not fit below the program",
+                hint="report this: the program is unusually large",
+            )
+        return pages
+
+    def _filter(self, hypercalls: tuple[Hypercall, ...]) -> Filter:
+        guest = self.place.guest
+        if not self._is_hvt:
+            rules = spt_rules(self.unikernel, self.guest.scan, self.fs_base)
+            if self.options.timeout:
+                rules += timeout_rules()
+            return Filter(tuple(rules), KILL_PROCESS, guest)
+        rules = [kvm_run_rule(), *hvt_rules(hypercalls, self.unikernel)]
+        rules.append(monitor_line_rule(built=True))
+        return Filter(tuple(rules), KILL_PROCESS, guest)
+
+    def _decisions(self, hypercalls: tuple[Hypercall, ...]) -> list[Decision]:
+        found = [
+            Decision("device", device.name, True, f"a {device.kind} device of the manifest")
+            for device in self.unikernel.devices
+        ]
+        if self.privilege:
+            found.append(self._ring_decision(self.privilege))
+            found += self._keys_decision()
+            for call in contract.hvt_hypercalls():
+                included = call in hypercalls
+                why = "the ABI has it" if included else "the manifest has no device for it"
+                found.append(Decision("hypercall", call.name, included, why))
+        elif self.fs_base:
+            why = "its SYSCALL is replaced by WRFSBASE"
+            found.append(Decision("system call", "arch_prctl", False, why))
+        return found
+
+    def _ring_decision(self, privilege: Privileged) -> Decision:
+        why = (
+            f"{len(privilege.patches)} ring-0 instructions are replaced, "
+            f"{len(privilege.emulated)} trap into the shim"
+        )
+        if privilege.obstacle:
+            why = f"ring 0, since {privilege.obstacle} cannot be replaced"
+        return Decision("processor feature", "ring 3", not privilege.obstacle, why)
+
+    def _keys_decision(self) -> list[Decision]:
+        if all(Access.READ in region.access for region in self.place.image):
+            return []
+        why = "code that may only be executed cannot be read, on processors with protection keys"
+        if not self._ring_3:
+            why = "in ring 0 they do not protect"
+        return [Decision("processor feature", "protection keys", self._ring_3, why)]
+
+    def _warnings(self) -> list[str]:
+        if self.privilege and self.privilege.obstacle:
+            return [f"{self.guest.image.name} runs in ring 0: {self.privilege.obstacle}"]
+        return []

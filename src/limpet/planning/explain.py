@@ -1,0 +1,135 @@
+"""``explain``: a plan in words — what is in, what is out, and the reason for each.
+
+The order is fixed, so that two explanations can be compared line by line.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from limpet.loading.image import Access
+from limpet.planning.decisions import Plan
+
+
+def _rights(access: Access) -> str:
+    return "".join(
+        letter if each in access else "-"
+        for letter, each in (("r", Access.READ), ("w", Access.WRITE), ("x", Access.EXECUTE))
+    )
+
+
+def as_data(plan: Plan) -> dict[str, Any]:
+    """The explanation as plain data, for ``--json``."""
+    scan, rewriting = plan.guest.scan, plan.rewriting
+    return {
+        "guest": {
+            "name": plan.image.name,
+            "sha256": plan.image.digest,
+            "kind": plan.image.kind,
+            "entry": plan.image.entry,
+        },
+        "plan": plan.digest(),
+        "backends": list(plan.options.backends),
+        "limits": {
+            "memory": plan.options.memory,
+            "timeout_ms": plan.options.timeout,
+            "max_output": plan.options.max_output,
+        },
+        "sites": {
+            "found": len(scan.sites),
+            "hidden": scan.hidden,
+            "rewritten": len(scan.sites) - len(rewriting.kept),
+            "trapped": [{"address": s.address, "why": why} for s, why in rewriting.kept],
+            "unresolved": [{"address": s.address, "why": s.evidence} for s in scan.unresolved],
+        },
+        "decisions": [
+            {"subject": d.subject, "name": d.name, "included": d.included, "why": d.why}
+            for d in plan.decisions
+        ],
+        "notes": {call.name: call.note for call in plan.calls if call.note},
+        "filters": {
+            backend: [
+                {
+                    "call": rule.call,
+                    "why": rule.why,
+                    "arguments": [_pin(pin) for pin in rule.pins],
+                    "from": rule.label or "anywhere in the monitor",
+                }
+                for rule in each.rules
+            ]
+            for backend, each in sorted(plan.filters.items())
+        },
+        "regions": [
+            {
+                "name": region.name,
+                "address": region.address,
+                "size": region.size,
+                "access": _rights(region.access),
+                "why": region.why,
+            }
+            for region in plan.regions
+        ],
+        "files": [
+            {"path": e.path, "mode": e.mode, "size": e.size, "sha256": e.sha256}
+            for e in plan.guest.tree.entries
+        ],
+        "warnings": list(plan.warnings),
+    }
+
+
+def _pin(pin: Any) -> str:
+    name = f"argument {pin.index + 1}"
+    if pin.guest:
+        return f"{name} in guest memory"
+    if pin.range is not None:
+        return f"{name} in {pin.range[0]:#x} to {pin.range[1]:#x}"
+    if pin.max is not None:
+        return f"{name} at most {pin.max}"
+    return f"{name} is {' or '.join(f'{value:#x}' for value in pin.values)}"
+
+
+def as_text(plan: Plan) -> str:
+    """The explanation for people."""
+    data = as_data(plan)
+    lines = [
+        f"guest     {plan.image.name} ({plan.image.kind}), sha256 {plan.image.digest}",
+        f"plan      {data['plan']}",
+        f"backends  {', '.join(plan.options.backends)}",
+        f"memory    {plan.options.memory >> 20} MiB",
+    ]
+    lines += [f"warning   {warning}" for warning in plan.warnings]
+    lines += ["", "system call sites", *_site_lines(data["sites"])]
+    for subject in dict.fromkeys(each.subject for each in plan.decisions):
+        for included in (True, False):
+            head = f"{subject}s {'in' if included else 'out'}"
+            chosen = [d for d in plan.decisions if d.subject == subject and d.included == included]
+            if chosen:
+                lines += ["", head] + [f"  {d.name:<18} {d.why}" for d in chosen]
+    if data["notes"]:
+        lines += ["", "limits of what is served"]
+        lines += [f"  {name:<18} {note}" for name, note in data["notes"].items()]
+    for backend, rules in data["filters"].items():
+        lines += ["", f"host system calls left to the {backend} monitor"]
+        for rule in rules:
+            pins = "; ".join(rule["arguments"]) or "any arguments"
+            lines.append(f"  {rule['call']:<18} {rule['why']} ({pins})")
+    lines += ["", "guest memory"]
+    lines += [
+        f"  {r['address']:#014x} {r['size']:>11} {r['access']} {r['name']:<12} {r['why']}"
+        for r in data["regions"]
+    ]
+    if data["files"]:
+        lines += ["", f"packed files: {len(data['files'])} (listed with --json)"]
+    return "\n".join(lines) + "\n"
+
+
+def _site_lines(sites: dict[str, Any]) -> list[str]:
+    lines = [f"  {sites['found']} found, {sites['rewritten']} rewritten to function calls"]
+    lines += [f"  {each['address']:#x} is trapped: {each['why']}" for each in sites["trapped"]]
+    lines += [
+        f"  {each['address']:#x} is unresolved: {each['why']}; the set is widened"
+        for each in sites["unresolved"]
+    ]
+    if sites["hidden"]:
+        lines.append(f"  {sites['hidden']} more byte pairs 0f 05 are parts of other instructions")
+    return lines

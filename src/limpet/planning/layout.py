@@ -1,0 +1,271 @@
+"""The memory map of a guest: every region, its address, size and rights, decided once.
+
+Guest-virtual, guest-physical and host-virtual addresses are the same number on both backends, so
+one map serves the processor, KVM and ``execve``.  Ascending: the program, the library OS (code
+with the rewritten sites' trampolines before it, state, constants with the packed tree behind
+them), the arena, a hole, the stack, and for kvm the supervisor pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from limpet.errors import PlanError
+from limpet.loading.image import Access, Image
+
+if TYPE_CHECKING:
+    from limpet.arch.x86_64.rewrite import Rewriting
+
+PAGE = 4096
+LARGE_PAGE = 2 << 20
+
+STATIC_PIE_BASE = 0x400000
+"""Where a static-PIE guest is placed, like an ordinary executable."""
+
+ADDRESS_LIMIT = 1 << 36
+"""End of guest-physical memory: what every 64-bit processor under KVM can address."""
+
+LIBOS_TEXT_SIZE = 128 << 10
+LIBOS_RODATA_SIZE = 32 << 10
+LIBOS_DATA_SIZE = 256 << 10
+SIGNAL_STACK_SIZE = 64 << 10
+FILTER_COPY_SIZE = 32 << 10  # 4096 instructions, the most that Linux takes
+BOOT_SIZE = 1024
+"""Bytes of ``boot_info`` and ``trap_frame``; the library OS's data shares their page."""
+TRAP_FRAME_AT = 512
+"""Offset of ``trap_frame`` behind ``boot_info``."""
+
+ENTRY_OFFSETS = {
+    "syscall_entry": 0x0,
+    "syscall_entry_flags": 0x100,
+    "syscall_entry_r11": 0x180,
+    "guest_start": 0x280,
+    "trap_entry_kvm": 0x2C0,
+    "trap_entry_process": 0x2D0,
+}
+"""Fixed offsets in the library OS's code (core/entry.S), checked when it is linked."""
+
+MAX_STACK = 8 << 20
+MIN_MEMORY = 1 << 20
+
+MONITOR_BASE = 0x7000_0000_0000
+MONITOR_SIZE = 64 << 10
+KVM_RUN_AT = MONITOR_BASE + (1 << 20)
+KVM_RUN_SIZE = 3 * PAGE
+HOST_END = 0x7FFF_FFFF_F000
+"""End of a process's addresses with four-level paging (``TASK_SIZE_MAX``)."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A run of whole pages with one set of rights.
+
+    ``content`` is ``None`` where the linker supplies it, and empty for memory that starts as
+    zeros and is mapped by the monitor or the kernel.
+    """
+
+    name: str
+    address: int
+    size: int
+    access: Access
+    content: bytes | None
+    why: str
+
+    @property
+    def end(self) -> int:
+        """First address behind it."""
+        return self.address + self.size
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Addresses of everything in one guest."""
+
+    image: tuple[Region, ...]
+    trampolines: int
+    text: int
+    state: int  # boot_info first, then the library OS's data, then the signal stack
+    constants: int  # guest_info and what it points to, then the library OS's rodata
+    rodata: int
+    devices: int  # the table of devices; the tree's address where there are none
+    tree: int
+    arena: tuple[int, int]
+    stack: tuple[int, int]
+    supervisor: int
+
+    @property
+    def image_lo(self) -> int:
+        """Lowest address of the program, and of all guest memory."""
+        return self.image[0].address
+
+    @property
+    def image_hi(self) -> int:
+        """End of its highest page."""
+        return self.image[-1].end
+
+    @property
+    def guest(self) -> tuple[int, int]:
+        """All memory that the guest may name in a hypercall, [low, high)."""
+        return self.image_lo, self.stack[1]
+
+    @property
+    def boot_info(self) -> int:
+        """Where the monitor writes ``boot_info``."""
+        return self.state
+
+    @property
+    def data(self) -> int:
+        """The library OS's own data; argument blocks lie there."""
+        return self.state + BOOT_SIZE
+
+    @property
+    def signal_stack(self) -> int:
+        """Where the host's signals arrive in a process."""
+        return self.state + LIBOS_DATA_SIZE
+
+    def filter_copy(self, backend: str) -> int:
+        """Where the start completes that backend's filter: where no signal has arrived yet."""
+        return self.signal_stack + (FILTER_COPY_SIZE if backend == "kvm" else 0)
+
+    @property
+    def state_end(self) -> int:
+        """End of the library OS's writable memory."""
+        return self.signal_stack + SIGNAL_STACK_SIZE
+
+    @property
+    def trap_frame(self) -> int:
+        """Where the ring-0 stubs leave what happened."""
+        return self.boot_info + TRAP_FRAME_AT
+
+    @property
+    def trap_entry(self) -> int:
+        """Where they return to."""
+        return self.entry("trap_entry_kvm")
+
+    def host_access(self, region: Region) -> Access:
+        """What the monitor may do with a region beyond what the guest may."""
+        return Access.WRITE if region.name == "devices" else Access(0)
+
+    def entry(self, name: str) -> int:
+        """Address of a fixed entry of the library OS."""
+        return self.text + ENTRY_OFFSETS[name]
+
+
+def align_up(value: int, to: int) -> int:
+    """The next multiple of ``to``."""
+    return -(-value // to) * to
+
+
+def _pages_of(image: Image) -> dict[int, Access]:
+    pages: dict[int, Access] = {}
+    for segment in image.segments:
+        first = segment.address // PAGE
+        last = (segment.address + max(segment.memory_size, 1) - 1) // PAGE
+        for page in range(first, last + 1):
+            pages[page] = pages.get(page, Access(0)) | segment.access
+    return pages
+
+
+def _runs(pages: dict[int, Access]) -> Iterable[tuple[int, int, Access]]:
+    start = previous = -1
+    for page in sorted(pages):
+        if start >= 0 and page == previous + 1 and pages[page] == pages[start]:
+            previous = page
+            continue
+        if start >= 0:
+            yield start, previous + 1, pages[start]
+        start = previous = page
+    if start >= 0:
+        yield start, previous + 1, pages[start]
+
+
+def image_regions(image: Image) -> tuple[Region, ...]:
+    """The program's segments as runs of pages; the linker's file offsets no longer matter."""
+    regions = []
+    for index, (first, end, access) in enumerate(_runs(_pages_of(image))):
+        low, high = first * PAGE, end * PAGE
+        content = bytearray(high - low)
+        for segment in image.segments:
+            start = max(segment.address, low)
+            stop = min(segment.address + len(segment.data), high)
+            if start < stop:
+                at = start - segment.address
+                content[start - low : stop - low] = segment.data[at : at + stop - start]
+        stored = bytes(content)
+        if Access.WRITE in access:  # else the kernel has no zeros to supply, see elfwriter
+            stored = stored[: align_up(len(stored.rstrip(b"\0")), PAGE)]
+        why = "the program's own segment"
+        regions.append(Region(f"image{index}", low, high - low, access, stored, why))
+    return tuple(regions)
+
+
+def patched(region: Region, rewriting: Rewriting) -> Region:
+    """``region`` with those patches of ``rewriting`` that lie in it."""
+    patches = [each for each in rewriting.patches if region.address <= each.address < region.end]
+    if not patches:
+        return region
+    content = bytearray(region.content or b"")
+    for patch in patches:
+        at = patch.address - region.address
+        content[at : at + len(patch.content)] = patch.content
+    return replace(region, content=bytes(content))
+
+
+def stack_size(memory: int) -> int:
+    """How much of ``memory`` is the stack: 8 MiB, or an eighth of a small guest."""
+    size = min(MAX_STACK, memory // 8)
+    return size // LARGE_PAGE * LARGE_PAGE if size >= LARGE_PAGE else align_up(size, PAGE)
+
+
+def lay_out(
+    image: Image, *, trampolines: int, constants: int, devices: int, tree: int, memory: int
+) -> Layout:
+    """Place everything behind the program.
+
+    Args:
+        image: the program at its final addresses.
+        trampolines: bytes to keep for them.
+        constants: bytes of ``guest_info`` and what it points to.
+        devices: bytes of the table of devices.
+        tree: bytes of the packed tree.
+        memory: bytes of arena and stack together.
+
+    Raises:
+        PlanError: the program leaves no room below :data:`ADDRESS_LIMIT`.
+    """
+    regions = image_regions(image)
+    at = align_up(regions[-1].end, 16 * PAGE)
+    text = at + align_up(trampolines, PAGE)
+    state = text + LIBOS_TEXT_SIZE
+    constants_at = state + LIBOS_DATA_SIZE + SIGNAL_STACK_SIZE
+    rodata = constants_at + align_up(constants, PAGE)
+    devices_at = rodata + LIBOS_RODATA_SIZE
+    tree_at = devices_at + align_up(devices, PAGE)
+    if tree >= LARGE_PAGE:
+        tree_at = align_up(tree_at, LARGE_PAGE)
+    arena = align_up(tree_at + tree, LARGE_PAGE)
+    stack = stack_size(memory)
+    arena_hi = arena + memory - stack
+    stack_lo = align_up(arena_hi + LARGE_PAGE, LARGE_PAGE)
+    supervisor = stack_lo + stack
+    if supervisor + (memory >> 8) > ADDRESS_LIMIT or text > ADDRESS_LIMIT >> 5:
+        raise PlanError(
+            f"{image.name}: the program at {image.segments[0].address:#x} with {memory >> 20} MiB "
+            f"of memory does not fit below {ADDRESS_LIMIT:#x}",
+            hint="link it at a lower address, or give less --memory",
+        )
+    return Layout(
+        regions,
+        at,
+        text,
+        state,
+        constants_at,
+        rodata,
+        devices_at,
+        tree_at,
+        (arena, arena_hi),
+        (stack_lo, supervisor),
+        supervisor,
+    )

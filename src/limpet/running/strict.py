@@ -1,0 +1,72 @@
+"""Which protections this host gives to a bundle, for ``doctor`` and ``run --strict``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from limpet.errors import HostError
+from limpet.planning.decisions import Plan
+from limpet.running import host
+
+
+@dataclass(frozen=True)
+class Protection:
+    """A barrier that depends on the host: whether it stands here, and what is so without it."""
+
+    name: str
+    active: bool
+    detail: str
+
+
+def _virtual_machine() -> Protection:
+    problem = host.kvm_problem()
+    detail = "KVM" if problem is None else f"{problem}: guests run as jailed processes"
+    return Protection("virtual machine", problem is None, detail)
+
+
+def _filter() -> Protection:
+    check = host.seccomp_check()
+    return Protection("system call filter", check.ok, check.detail)
+
+
+def _no_execute() -> Protection:
+    active = host.has_processor_flag("nx")
+    return Protection("no-execute pages", active, "NX" if active else "data can be executed")
+
+
+def _execute_only() -> Protection:
+    active = host.has_protection_keys()
+    detail = "protection keys" if active else "no protection keys: code of hvt guests can be read"
+    return Protection("code that cannot be read", active, detail)
+
+
+def protections() -> list[Protection]:
+    """Those that ``limpet doctor`` states."""
+    return [_virtual_machine(), _filter(), _no_execute(), _execute_only()]
+
+
+def missing(plan: Plan) -> list[Protection]:
+    """What ``plan`` counts on, or could have, and does not get here."""
+    wanted = [_filter(), _no_execute()]
+    if "kvm" in plan.options.backends:
+        wanted.append(_virtual_machine())
+    if plan.supervisor and plan.supervisor.execute_only:
+        wanted.append(_execute_only())
+    if plan.supervisor and not plan.supervisor.user:
+        wanted.append(Protection("guest in ring 3", False, "; ".join(plan.warnings)))
+    return [each for each in wanted if not each.active]
+
+
+def refuse_if_missing(plan: Plan) -> None:
+    """Nothing, or an error that names each protection that is missing.
+
+    Raises:
+        HostError: one is.
+    """
+    lacking = missing(plan)
+    if lacking:
+        names = "; ".join(f"{each.name} ({each.detail})" for each in lacking)
+        raise HostError(
+            f"{plan.image.name}: --strict: missing here: {names}",
+            hint="run it without --strict to accept that, or see: limpet doctor",
+        )
