@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from itertools import product
 from pathlib import Path
 from statistics import median
 
 import limpet
-from bench.rows import HERE, Row, backends, program
-
-sys.path.insert(0, str(HERE.parent / "tests"))
-import network
-import unikernels
+from bench.rows import Row, backends, program
+from tests.support import network, unikernels
 
 TURNS = 5
 DISK_MIB = 256

@@ -9,15 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import test_guests
-import test_solo5
-import unikernels
-
 import limpet
-from hardware import TESTS
 from hardware.machine import BUSYBOX, Ended, run
 from limpet.contract import BACKENDS
 from limpet.tools.toolchain import compile_program
+from tests.guests.solo5 import test_solo5
+from tests.support import SUPPORT, sources, unikernels
 
 BUSYBOX_LINES = (
     ("sort", "-n"),
@@ -101,17 +98,17 @@ class Suite:
 
 
 def _linux(suite: Suite) -> None:
-    hello = suite.program("hello", test_guests.HELLO)
-    misbehave = suite.program("misbehave", test_guests.MISBEHAVE, "-O0")
-    handle = suite.program("handle", "#define _GNU_SOURCE\n" + test_guests.HANDLE)
-    disks = suite.program("devices", (TESTS / "programs" / "devices.c").read_text())
+    hello = suite.program("hello", sources.HELLO)
+    misbehave = suite.program("misbehave", sources.MISBEHAVE, "-O0")
+    handle = suite.program("handle", "#define _GNU_SOURCE\n" + sources.HANDLE)
+    disks = suite.program("devices", (SUPPORT / "programs" / "devices.c").read_text())
     for backend in BACKENDS:
         only = {"backends": (backend,)}
         for how, options in (("", {}), (", trapped", {"rewrite": False}), (", v3", {"cpu": "v3"})):
             made = suite.bundle(f"hello{len(how)}.{backend}", hello, **only, **options)
             suite.add(f"hello{how}, {backend}", Job(made, ("you",)))
         made = suite.bundle(f"misbehave.{backend}", misbehave, **only)
-        for case, (_, what) in test_guests.ENDS.items():
+        for case, (_, what) in sources.ENDS.items():
             suite.add(f"misbehaviour {case}, {what}, {backend}", Job(made, (str(case),)))
         made = suite.bundle(f"handle.{backend}", handle, **only)
         suite.add(f"signal handlers, {backend}", Job(made))

@@ -1,5 +1,5 @@
 /* Nanoseconds for the unikernels' loop, natively. */
-#include "../../tests/unikernels/compute.h"
+#include "../../tests/support/unikernels/compute.h"
 #include <stdio.h>
 #include <time.h>
 

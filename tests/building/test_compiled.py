@@ -1,0 +1,151 @@
+"""What the compiler made of the library OS and of monitors, whatever the plan chose."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from threading import Lock
+
+import pytest
+from capstone import CS_ARCH_X86, CS_MODE_64, Cs
+from elftools.elf.elffile import ELFFile
+
+import limpet
+from limpet import contract
+from limpet.building.bundle import libos_objects
+from limpet.contract import BACKENDS, Backend, Hypercall
+from limpet.formats import manifest, tree
+from limpet.planning import layout
+from limpet.planning.generate import gates_c, monitor_c
+from limpet.sources import GUEST_INCLUDES, MONITOR_INCLUDES
+from limpet.tools.cache import Cache
+from limpet.tools.toolchain import compile_object
+from tests.support.bundles import Maker
+
+_VECTOR = re.compile(r"\b([xyz]?mm\d+|st\(\d\)|st|k[0-7]|tmm\d)\b")
+_STATE = re.compile(r"f?x(save|rstor)\w*")
+SAVES_STATE = {"core-signals.c.o", "x86_64-trap_process.S.o"}
+"""Where a signal handler's vector registers are saved and restored, and nothing else is done."""
+
+OPENS = "#include <fcntl.h>\nint main(int n, char **a) { return open(a[0], n); }\n"
+
+CHOICES: list[tuple[Backend, ...]] = [*((each,) for each in BACKENDS), BACKENDS]
+
+
+def vector_instructions(path: Path) -> tuple[list[str], list[str]]:
+    """Instructions of an object that touch vector or x87 registers: by name, and as state."""
+    decoder = Cs(CS_ARCH_X86, CS_MODE_64)
+    decoder.skipdata = True  # .org leaves gaps
+    named, state = [], []
+    for section in ELFFile(io.BytesIO(path.read_bytes())).iter_sections():
+        if not section["sh_flags"] & 4:
+            continue
+        for _, _, mnemonic, operands in decoder.disasm_lite(section.data(), 0):
+            if _STATE.fullmatch(mnemonic):
+                state.append(mnemonic)
+            elif _VECTOR.search(operands) or mnemonic.startswith(("f", "v", "emms", "ldmxcsr")):
+                named.append(f"{path.name}: {section.name}: {mnemonic} {operands}")
+    return named, state
+
+
+def test_vector_instructions_are_seen(tmp_path: Path) -> None:
+    """The search below finds what it is for."""
+    source, made = tmp_path / "vectors.S", tmp_path / "vectors.o"
+    lines = ["movups %xmm8, (%rdi)", "vpxor %ymm0, %ymm1, %ymm2", "movq %mm1, (%rsi)", "fld1"]
+    lines += ["kmovw %k1, %eax", "vaddps %zmm16, %zmm1, %zmm2", "fldl (%rax)", "vzeroupper"]
+    source.write_text("\n".join([*lines, "xsave (%rdi)", "mov %eax, %ecx", ""]))
+    compile_object(source, made, flags=["-mcpu=x86_64_v4+mmx+x87"], include=tmp_path)
+    named, state = vector_instructions(made)
+    assert (len(named), state) == (len(lines), ["xsave"])
+
+
+def test_library_os_keeps_vector_registers() -> None:
+    """A system call keeps them because nothing in the library OS names one."""
+    savers = set()
+    objects = libos_objects(Cache.default())
+    assert len(objects) > 20
+    for path in objects:
+        named, state = vector_instructions(path)
+        assert not named
+        if state:
+            savers.add(path.name)
+    assert savers == SAVES_STATE
+
+
+Chosen = tuple[Hypercall, ...]
+Compile = Callable[[Chosen, limpet.Options], int]
+
+
+def _devices(chosen: Chosen) -> tuple[str, ...]:
+    return tuple(sorted({f"{call.device}:{call.device}0" for call in chosen if call.device}))
+
+
+@pytest.fixture(scope="module")
+def compile_both(tmp_path_factory: pytest.TempPathFactory, make: Maker) -> Compile:
+    """Compile monitor and gates for some hypercalls; gives the monitor's bytes of code."""
+    where = tmp_path_factory.mktemp("generated")
+    guest = limpet.load(make.compile(OPENS, "opens"))
+    plans: dict[limpet.Options, limpet.Plan] = {}
+    lock = Lock()
+
+    def planned(options: limpet.Options) -> tuple[limpet.Plan, Path]:
+        with lock:
+            if options not in plans:
+                plans[options] = limpet.plan(guest, options)
+            inner = where / plans[options].digest()
+            if not inner.exists():
+                inner.mkdir()
+                (inner / "plan.h").write_text(plans[options].sources["plan.h"])
+                (inner / "contract.h").write_text(contract.c_header())
+                (inner / "tree_format.h").write_text(tree.c_header())
+            return plans[options], inner
+
+    def compile_them(chosen: Chosen, options: limpet.Options) -> int:
+        plan, inner = planned(replace(options, devices=_devices(chosen)))
+        devices = manifest.declared(plan.options.devices)
+        name = "-".join(call.name for call in chosen)
+        monitor, gates = inner / f"monitor-{name}.c", inner / f"gates-{name}.c"
+        monitor.write_text(monitor_c(chosen, options, plan.filters, devices))
+        gates.write_text(gates_c(chosen, options.backends, devices))
+        flags = ["-Os", "-DLIMPET_MONITOR=1", *MONITOR_INCLUDES]
+        compile_object(monitor, monitor.with_suffix(".o"), flags=flags, include=inner)
+        flags = ["-O2", *GUEST_INCLUDES]
+        compile_object(gates, gates.with_suffix(".o"), flags=flags, include=inner)
+        for made in (monitor, gates):
+            assert vector_instructions(made.with_suffix(".o")) == ([], [])
+        with monitor.with_suffix(".o").open("rb") as stream:
+            sections = ELFFile(stream).iter_sections()
+            return sum(each["sh_size"] for each in sections if each["sh_flags"] & 4)
+
+    return compile_them
+
+
+def _subsets() -> Iterable[Chosen]:
+    """One, any two or all of those without devices; then with either kind, and everything."""
+    plain = tuple(call for call in contract.hypercalls() if not call.device)
+    yield from ((each,) for each in plain)
+    yield from combinations(plain, 2)
+    yield plain
+    for kind in ("block", "net"):
+        yield tuple(call for call in contract.hypercalls() if call.device in ("", kind))
+    yield contract.hypercalls()
+
+
+@pytest.mark.parametrize("backends", CHOICES, ids="-".join)
+def test_every_choice_of_hypercalls_builds(
+    compile_both: Compile, backends: tuple[Backend, ...]
+) -> None:
+    """Every such choice: no warning, no vector register, and more code for more."""
+    options = limpet.Options(backends=backends)
+    subsets = list(_subsets())
+    assert len(subsets) == 19
+    with ThreadPoolExecutor(2) as pool:
+        sizes = list(pool.map(lambda chosen: compile_both(chosen, options), subsets))
+    assert max(sizes) == sizes[-1] <= layout.MONITOR_SIZE
+    limited = replace(options, timeout=1000, max_output=1000)
+    assert compile_both(subsets[-1], limited) > sizes[-1]

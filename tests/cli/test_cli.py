@@ -1,0 +1,222 @@
+"""The command line: what it prints, where, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+from tests.support.bundles import BACKENDS, BUSYBOX, need
+from tests.support.command import Cli
+
+HELLO = ROOT / "examples" / "hello.c"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of this module's own."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def limpet(home: Path, tmp_path: Path) -> Cli:
+    """The command, in an empty folder."""
+    return Cli(home, tmp_path)
+
+
+@pytest.mark.parametrize("backend", [*BACKENDS, "auto", "both"])
+def test_run_c(limpet: Cli, backend: str) -> None:
+    """A C file is compiled, bundled and run; only the guest is on standard output."""
+    for _ in range(2):
+        done = limpet("run", "--backend", backend, HELLO, "World")
+        assert (done.stdout, done.returncode) == ("Hello, World!\n", 0)
+    if backend == "auto":
+        assert f"limpet: backend {BACKENDS[0]}" in done.stderr
+        assert limpet("-q", "run", HELLO).stderr == ""
+
+
+def test_build_runs_alone(limpet: Cli) -> None:
+    """A bundle runs by itself, and the same inputs give the same bytes."""
+    assert limpet("build", "-o", "one", HELLO).returncode == 0
+    limpet.env["LIMPET_CACHE"] += "-other"
+    assert limpet("build", "-o", "two", HELLO).returncode == 0
+    one, two = limpet.cwd / "one", limpet.cwd / "two"
+    assert one.read_bytes() == two.read_bytes()
+    done = subprocess.run([one, "World"], env={}, capture_output=True, check=False)
+    assert done.stdout == b"Hello, World!\n"
+
+
+def test_build_names(limpet: Cli) -> None:
+    """Without -o: the program's whole name, but for the ending of a C source."""
+    program = limpet.cwd / "tool.v2"
+    shutil.copy(need(BUSYBOX, "busybox-static"), program)
+    for given, made in ((HELLO, "hello.limpet"), (program, "tool.v2.limpet")):
+        assert limpet("build", "--backend", "process", given).returncode == 0
+        assert (limpet.cwd / made).exists()
+
+
+def test_explain(limpet: Cli) -> None:
+    """Text and JSON say the same, in the same order every time."""
+    text = limpet("explain", HELLO).stdout
+    assert text == limpet("explain", HELLO).stdout
+    assert "hypercalls out\n  console_in         no system call leads to it" in text
+    data = json.loads(limpet("explain", "--json", HELLO).stdout)
+    assert data["sites"]["found"] == 18
+    assert not data["sites"]["unresolved"]
+    assert data["plan"] in text
+
+
+def test_warning_beforehand(limpet: Cli) -> None:
+    """A program that could fork is warned about."""
+    done = limpet("explain", need(BUSYBOX, "busybox-static"))
+    assert "warning   busybox may call" in done.stdout
+    assert "fork" in done.stdout
+
+
+def test_doctor(limpet: Cli) -> None:
+    """Every line is a check; a host that can run something is fine."""
+    done = limpet("doctor")
+    assert done.returncode == 0
+    said, _, protections = done.stdout.partition("protections on this host\n")
+    assert all(line.startswith(("ok ", "MISSING", " ")) for line in said.splitlines())
+    assert "seccomp" in said
+    lines = protections.splitlines()
+    assert all(line.startswith(("active  ", "MISSING ")) for line in lines)
+    assert {line[8:].partition(":")[0] for line in lines} == {
+        "virtual machine",
+        "system call filter",
+        "no-execute pages",
+        "code that cannot be read",
+    }
+
+
+def test_output_that_is_no_file(limpet: Cli) -> None:
+    """-o with a device or a pipe writes into it and leaves it what it is; a folder is an error."""
+    pipe = limpet.cwd / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        assert limpet("build", "--backend", "process", "-o", "pipe", HELLO).returncode == 0
+        assert reader.stdout
+        assert reader.stdout.read(4) == b"\x7fELF"
+        reader.stdout.read()
+    assert pipe.is_fifo()
+    (limpet.cwd / "folder").mkdir()
+    done = limpet("build", "--backend", "process", "-o", "folder", HELLO)
+    assert done.returncode == 1
+    assert done.stderr.startswith("limpet: folder: ")
+
+
+def test_strict(limpet: Cli) -> None:
+    """--strict starts what gets every protection, and refuses by name what does not."""
+    done = limpet("run", "--strict", "--backend", "process", HELLO, "you")
+    assert (done.stdout, done.returncode) == ("Hello, you!\n", 0)
+    hide = "mount --bind /dev/null /dev/kvm && mount -o remount,bind,nodev /dev/kvm"
+    for backend in ([], ["--backend", "kvm"], ["--backend", "both"]):
+        words = [sys.executable, "-m", "limpet", "run", "--strict", *backend, str(HELLO), "you"]
+        argv = ["unshare", "-m", "sh", "-c", f'{hide} && exec "$@"', "sh", *words]
+        done = subprocess.run(argv, cwd=limpet.cwd, capture_output=True, text=True, check=False)
+        if "unshare" in done.stderr or "mount" in done.stderr:
+            pytest.skip(f"no mount namespaces here: {done.stderr}")
+        assert "--strict: missing here: virtual machine (/dev/kvm: permission denied" in done.stderr
+        assert (done.stdout, done.returncode) == ("", 125)
+
+
+def test_manifest(limpet: Cli) -> None:
+    """A folder with limpet.toml: several sources, flags, and a tree."""
+    app = limpet.cwd / "app"
+    (app / "tree").mkdir(parents=True)
+    (app / "tree" / "data").write_text("packed\n")
+    (app / "limpet.toml").write_text(
+        'sources = ["main.c", "more.c"]\nflags = ["-DN=3"]\nroot = "tree"\n'
+    )
+    (app / "more.c").write_text("int more(void) { return N; }\n")
+    (app / "main.c").write_text(
+        "#include <stdio.h>\nint more(void);\nint main(void) { char b[99]; "
+        'fgets(b, 99, fopen("/data", "r")); printf("%s%d\\n", b, more()); return 0; }\n'
+    )
+    assert limpet("run", "app").stdout == "packed\n3\n"
+
+
+def test_file_option(limpet: Cli) -> None:
+    """--file packs a single file."""
+    (limpet.cwd / "x").write_text("content\n")
+    busybox = need(BUSYBOX, "busybox-static")
+    done = limpet("run", "--file", "x:/deep/er/y", busybox, "cat", "/deep/er/y")
+    assert done.stdout == "content\n"
+
+
+def _bad_tree(cwd: Path) -> None:
+    (cwd / "pipes").mkdir()
+    os.mkfifo(cwd / "pipes" / "p")
+
+
+def _bad_c(cwd: Path) -> None:
+    (cwd / "bad.c").write_text("int main(void) { return nothing; }\n")
+
+
+def _bad_manifest(cwd: Path) -> None:
+    (cwd / "app").mkdir()
+    (cwd / "app" / "limpet.toml").write_text("sources = 3\n")
+
+
+def _script(cwd: Path) -> None:
+    (cwd / "script").write_text("#!/bin/sh\n")
+
+
+def _nothing(cwd: Path) -> None:
+    pass
+
+
+BAD = [
+    (["run", "missing"], 2, "limpet: missing: no such file", _nothing),
+    (["run", "--root", "missing", str(HELLO)], 2, "missing: cannot be packed", _nothing),
+    (["run", "--root", "pipes", str(HELLO)], 2, "pipes/p: a named pipe cannot be", _bad_tree),
+    (["run", "--root", str(HELLO), str(HELLO)], 2, "not a folder", _nothing),
+    (["run", "--file", "x", str(HELLO)], 2, "--file x: not HOST:GUEST", _nothing),
+    (["run", "--file", "x:/y", str(HELLO)], 2, "x: cannot be read: No such file", _nothing),
+    (["run", "--file", "bad.c:y", str(HELLO)], 2, "the guest's path must be absolute", _bad_c),
+    (["run", "bad.c"], 2, "error: use of undeclared identifier 'nothing'", _bad_c),
+    (["run", "app"], 2, "sources must be a list of strings", _bad_manifest),
+    (["run", "."], 2, "a folder without limpet.toml", _nothing),
+    (["run", "script"], 2, "script: not an ELF file but a script", _script),
+    (["run", "/bin/ls"], 2, "dynamically linked (interpreter /lib64/ld-linux-x86-64", _nothing),
+    (["run", "--memory", "10K", str(HELLO)], 2, "cannot be given to", _nothing),
+    (["run", "--memory", "lots", str(HELLO)], 2, "'lots' is not a size", _nothing),
+    (["run", "--memory", "90G", str(HELLO)], 2, "does not fit below", _nothing),
+    (["run", "--timeout", "soon", str(HELLO)], 2, "'soon' is not a time", _nothing),
+    (["build", "-o", "/proc/x", str(HELLO)], 1, "/proc/x: cannot be written", _nothing),
+    (["build", "-o", "no/such/x", str(HELLO)], 1, "cannot be written", _nothing),
+    (["frobnicate"], 2, "No such command", _nothing),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message", "prepare"), BAD, ids=[" ".join(b[0])[:40] for b in BAD]
+)
+def test_bad_input(limpet: Cli, arguments: list[str], status: int, message: str, prepare) -> None:  # type: ignore[no-untyped-def]
+    """A clear error that names the input; nothing on standard output, never a traceback."""
+    prepare(limpet.cwd)
+    done = limpet(*arguments)
+    assert done.returncode == status, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_kvm_unusable(limpet: Cli) -> None:
+    """A bundle whose /dev/kvm cannot be opened says so, and what to do."""
+    assert limpet("build", "--backend", "kvm", "-o", "one", HELLO).returncode == 0
+    script = 'unshare -m sh -c "mount --bind /dev/null /dev/kvm && exec ./one"'
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=limpet.cwd, capture_output=True, text=True, check=False
+    )
+    if "unshare" in done.stderr or "mount" in done.stderr:
+        pytest.skip(f"no mount namespaces here: {done.stderr}")
+    assert done.returncode == 125
+    assert "limpet: KVM refused to set up the virtual machine: run `limpet doctor`" in done.stderr

@@ -1,0 +1,318 @@
+"""The library OS against the kernel: the same calls in the same tree give the same results.
+
+Not compared, since Limpet differs on purpose or since it cannot be equal:
+
+- times of now and those of what is not in the tree; access times (as if mounted ``noatime``)
+- inode and device numbers (but what is the same file is), sizes of directories, blocks
+- the order of a directory's entries, and positions between them
+- ``SEEK_DATA`` and ``SEEK_HOLE``: every file is one run of data
+- files beyond 2**40 bytes, which give ``EFBIG``; whiteouts; device nodes and named pipes
+- a call that fails with ``EFAULT`` has changed nothing, where Linux has sometimes begun
+- ``fchmod`` and its like succeed on a pipe, and change nothing
+- a file of ``memfd_create`` is on the same device as all others (and left out)
+- ``statx`` fills in everything, wanted or not
+- a pipe is 65536 bytes, not 16 pages of which each may be partly used; vectors go through pipes
+  and event counters an element at a time
+- waiting: a read that nothing could ever answer gives ``EDEADLK``, so pipes do not block here
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.contract import Backend
+from tests.support import SUPPORT
+from tests.support.bundles import BACKENDS, Maker, Ran
+
+SLOTS = 8
+"""Folders with the same contents, one for each sequence of a run."""
+
+Line = st.SearchStrategy[str]
+NAME_OF = {str(number): name for name, number in NUMBERS.items()}
+
+NAMES = ["big", *"aaabdefnnoplkmuxwq"]
+ENDS = ["", "", "", "", "", "", "", "", "/", "/.", "/..", "//"]
+ODD = ["", ".", "..", "/", "../w", "./a", "d/./f", "d//f", "d/../a", "n" * 255, "n" * 256, "../.."]
+ODD += ["../v/a", "k/../n", "d/e/../f", "p/" * 2100 + "a", "../w/d/e", "../n", "/s0/w/a", "/s1/w/d"]
+ODD += ["a/b", "a/..", "n/..", "m/n", "o/a", "n" * 4095, "n" * 4096, "d/e/n" * 51, "é", "w/../a"]
+MODES = [0, 0o644, 0o755, 0o777, 0o4755, 0o2711, 0o1777, 0o7777, 0o100000, 0o40755, 0o444]
+OFFSETS = [-1, 0, 1, 3, 10, 100, 4095, 4096, 5000, 65535, 65536, 65537, 69999, 70000, 131072]
+OFFSETS += [200_000, (1 << 32) + 5, -(1 << 63), -10, 1 << 31]
+SIZES = [0, 1, 2, 7, 8, 16, 100, 1000, 4095, 4096, 4097, 65535, 65536, 70000]
+LENGTHS = [0, 1, 3, 8, 4096, 5000, 60000]
+
+
+def each(values: list[int]) -> Line:
+    """An integer out of ``values``."""
+    return st.sampled_from([f"i{value}" for value in values])
+
+
+def union(flags: list[int]) -> int:
+    """All bits of ``flags``."""
+    total = 0
+    for flag in flags:
+        total |= flag
+    return total
+
+
+simple = st.sampled_from(NAMES)
+deep = st.sampled_from([f"{a}/{b}" for a in ("d", "d/e", "k", "n", "l") for b in "afenq"])
+path = st.one_of(simple, simple, deep, st.builds(str.__add__, simple, st.sampled_from(ENDS)))
+path = st.one_of(path, path, path, path, st.sampled_from(ODD)).map("s{}".format)
+some_path = st.one_of(*[path] * 30, each([0, 8]))
+fd = each([*range(6), *range(6), 0, 1, 2, 3, 7, 20, -1, 1024])
+at = each([*[-100] * 6, *range(4), -1])
+mode = each(MODES)
+place = each(OFFSETS)
+size = each([*SIZES, *SIZES, -1])
+written = st.sampled_from(SIZES).map(lambda n: f"w i{n}")
+read = st.sampled_from(SIZES).map(lambda n: f"r i{n}")
+flags = st.builds(
+    lambda access, extra: f"i{union([access, *extra])}",
+    st.sampled_from([0, 0, 1, 2, 2, 2, 3]),
+    st.lists(
+        st.sampled_from(
+            [os.O_CREAT] * 5
+            + [os.O_EXCL, os.O_TRUNC, os.O_APPEND, os.O_NONBLOCK, os.O_DIRECTORY, os.O_NOFOLLOW]
+            + [os.O_CLOEXEC, os.O_PATH, os.O_TMPFILE, os.O_DIRECTORY]
+        ),
+        max_size=3,
+    ),
+)
+lengths = st.lists(st.sampled_from(LENGTHS), max_size=4).map(
+    lambda some: f"{','.join(map(str, some))} i{len(some)}"
+)
+gather = lengths.map("u{}".format)
+scatter = lengths.map("v{}".format)
+seconds = st.sampled_from([0, 1, 5, 1_000_000_000, -5])
+nanoseconds = st.sampled_from([0, 7, 999_999_999, 0x3FFFFFFF, 0x3FFFFFFE, 1_000_000_000, -1])
+times = st.one_of(
+    st.builds("T{},{},{},{}".format, seconds, nanoseconds, seconds, nanoseconds), st.just("i0")
+)
+polled = st.lists(
+    st.tuples(st.sampled_from([0, 1, 2, 3, 4, 9, -1]), st.sampled_from([0, 1, 4, 5, 7])), max_size=3
+).map(lambda some: f"P{','.join(f'{fd},{events}' for fd, events in some)} i{len(some)} i0")
+position = st.one_of(st.sampled_from([0, 3, 4096, 70000, -1]).map("O{}".format), st.just("i0"))
+no_follow = each([0, 0, 0, 0x100, 0x100, 0x1000, 0x1100, 0x400, 2])
+
+CALLS: dict[str, tuple[tuple[Line, ...], ...]] = {
+    "open": ((some_path, flags, mode),) * 4,
+    "openat": ((at, path, flags, mode),) * 2,
+    "creat": ((path, mode),),
+    "close": ((fd,),) * 2,
+    "close_range": ((fd, each([0, 1, 3, 5, 20]), each([0, 4])),),
+    "read": ((fd, read),) * 3 + ((fd, each([8]), size),),
+    "write": ((fd, written),) * 4 + ((fd, each([8]), size),),
+    "pread64": ((fd, read, place),) * 2,
+    "pwrite64": ((fd, written, place),) * 3,
+    "readv": ((fd, scatter),),
+    "writev": ((fd, gather),),
+    "preadv": ((fd, scatter, place),),
+    "pwritev": ((fd, gather, place),),
+    "lseek": ((fd, place, each([0, 0, 0, 1, 2, 5, -1])),) * 3,
+    "ftruncate": ((fd, place),) * 2,
+    "truncate": ((path, place),),
+    "fallocate": ((fd, each([0, 1]), place, place),),
+    "dup": ((fd,),),
+    "dup2": ((fd, fd),),
+    "dup3": ((fd, fd, each([0, os.O_CLOEXEC, os.O_APPEND])),),
+    "fcntl": (
+        (fd, each([0, 1030]), fd),
+        (fd, each([1, 3]), each([0])),
+        (fd, each([2]), each([0, 1, 2, 3])),
+        # Pipes never block here: what is set always has O_NONBLOCK.
+        (fd, each([4]), each([os.O_NONBLOCK, os.O_NONBLOCK | os.O_APPEND, 0o4777 | os.O_TRUNC])),
+        (fd, each([99, -1]), each([0])),
+    ),
+    "rename": ((path, path),) * 3,
+    "renameat": ((at, path, at, path),),
+    "renameat2": ((at, path, at, path, each([0, 1, 1, 2, 2, 2, 3, 8])),) * 2,
+    "link": ((path, path),) * 2,
+    "linkat": (
+        (at, path, at, path, each([0, 0, 0x400, 0x1000, 0x100])),
+        (fd, st.just("s"), at, path, each([0x1000])),
+    ),
+    "symlink": ((path, path),) * 2,
+    "symlinkat": ((path, at, path),),
+    "unlink": ((path,),) * 2,
+    "unlinkat": ((at, path, each([0, 0x200, 0x200, 0x100])),),
+    "mkdir": ((path, mode),) * 2,
+    "mkdirat": ((at, path, mode),),
+    "mknod": ((path, each([0o644, 0o100755, 0o100000]), each([0])),),
+    "rmdir": ((path,),) * 2,
+    "stat": ((some_path, st.just("S")),),
+    "lstat": ((path, st.just("S")),) * 2,
+    "fstat": ((fd, st.just("S")),) * 2,
+    "newfstatat": ((at, path, st.just("S"), no_follow),),
+    "statx": ((at, path, no_follow, each([0x7FF, 0xFFF, 1 << 31]), st.just("X")),),
+    "getdents64": ((fd, st.just("D"), each([60000, 60000, 60000, 10])),) * 3,
+    "readlink": ((path, read),) * 2,
+    "readlinkat": ((at, path, read),),
+    "access": ((path, each([0, 1, 2, 4, 7, 8])),),
+    "faccessat": ((at, path, each([0, 1, 7])),),
+    "faccessat2": ((at, path, each([0, 1, 7]), each([0, 0x100, 0x200, 0x1000, 4])),),
+    "chmod": ((path, mode),) * 2,
+    "fchmod": ((fd, mode),),
+    "fchmodat": ((at, path, mode),),
+    "chown": ((path, each([0, 5, -1]), each([0, 7, -1])),),
+    "lchown": ((path, each([0, 5, -1]), each([0, 7, -1])),),
+    "fchown": ((fd, each([0, 5, -1]), each([0, 7, -1])),),
+    "fchownat": ((at, path, each([0, 5, -1]), each([0, 7, -1]), no_follow),),
+    "utimensat": ((at, path, times, no_follow), (fd, each([0]), times, each([0, 0x100]))),
+    "pipe2": ((st.just("F"), each([os.O_NONBLOCK, os.O_NONBLOCK | os.O_CLOEXEC])),) * 2,
+    "chdir": ((path,),),
+    "fchdir": ((fd,),),
+    "getcwd": ((st.just("r"), each([100, 4096, 5, 2, 0])),),
+    "poll": ((polled,),) * 2,
+    "umask": ((each([0, 0o22, 0o77, 0o7777]),),),
+    "sendfile": ((fd, fd, position, each([0, 1, 100, 70000])),),
+    "copy_file_range": ((fd, position, fd, position, each([0, 1, 100, 70000]), each([0, 1])),),
+    "fsync": ((fd,),),
+    "eventfd2": ((each([0, 3]), each([os.O_NONBLOCK, os.O_NONBLOCK | 1])),),
+}
+
+
+def call_of(name: str, arguments: tuple[Line, ...]) -> Line:
+    """Lines that ask for one system call."""
+    return st.tuples(*arguments).map(lambda some: f"{NUMBERS[name]} {' '.join(some)}")
+
+
+call = st.one_of([call_of(name, each_) for name, variants in CALLS.items() for each_ in variants])
+OPENED = [
+    [],
+    [["open", "sa", "i2"], ["open", "sbig", "i2"], ["open", "sd", "i65536"]],
+    [["pipe2", "F", "i2048"], ["open", "sn", "i66", "i420"], ["openat", "i-100", "sd/e", "i0"]],
+    [["open", "sbig", "i1026"], ["open", "sl", "i2228224"], ["dup", "i0"], ["open", "sd", "i0"]],
+    [
+        ["chdir", "sd/e"],
+        ["open", "s../f", "i2"],
+        ["open", "s..", "i65536"],
+        ["pipe2", "F", "i2048"],
+    ],
+]
+"""How sequences start, so that most of their descriptors are open."""
+
+opened = st.sampled_from(
+    [[" ".join([str(NUMBERS[name]), *rest]) for name, *rest in some] for some in OPENED]
+)
+sequence = st.builds(list.__add__, opened, st.lists(call, min_size=1, max_size=24))
+sequences = st.lists(sequence, min_size=1, max_size=SLOTS)
+
+
+def populate(top: Path) -> None:
+    """What every sequence finds, in a folder of its own."""
+    for slot in range(SLOTS):
+        work = top / f"s{slot}" / "w"
+        (work / "d/e").mkdir(parents=True)
+        (work.parent / "v").mkdir()
+        (work / "a").write_bytes(b"0123456789")
+        os.link(work / "a", work / "b")
+        (work / "big").write_bytes(bytes(i * 11 & 255 for i in range(70000)))
+        (work / "d/f").write_bytes(b"deep\n")
+        (work / "x").write_bytes(b"#!/bin/sh\n")
+        (work / "x").chmod(0o6755)
+        (work / "q").write_bytes(b"")
+        (work / "q").chmod(0)
+        for name, target in {"l": "a", "k": "d", "m": "n", "o": "o", "u": "../w/d/f"}.items():
+            (work / name).symlink_to(target)
+        (work / "p").symlink_to(".")
+    for name, mode_ in {"dev": 0o755, "proc": 0o555, "tmp": 0o1777}.items():
+        (top / name).mkdir()
+        (top / name).chmod(mode_)
+    (top / "proc/self").mkdir()
+    for place_, folders, files in os.walk(top, topdown=False):
+        for name in [*folders, *files, "."]:
+            at_ = Path(place_, name)
+            os.utime(at_, (1_000_000_000, 1_000_000_000), follow_symlinks=False)
+
+
+class Pair:
+    """The same program on Linux and in a bundle, with the same tree as its root folder."""
+
+    def __init__(self, make: Maker, backend: Backend, template: Path) -> None:
+        self._template = template
+        self._bundle = make(template / "calls", backend, root=template)
+
+    def _native(self, text: bytes) -> Ran:
+        with tempfile.TemporaryDirectory(dir=self._template.parent) as folder:
+            top = Path(folder, "root")
+            subprocess.run(["cp", "-a", self._template, top], check=True)
+
+            def enter() -> None:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
+                os.chroot(top)
+                os.chdir("/")
+
+            done = subprocess.run(
+                ["/calls"], input=text, capture_output=True, preexec_fn=enter, env={}, check=False
+            )
+            return Ran(done.returncode, done.stdout, done.stderr)
+
+    def compare(self, some: list[list[str]]) -> None:
+        """Fail at the first call that differs, with all that came before it."""
+        lines = [line for slot, each_ in enumerate(some) for line in (f"= /s{slot}/w", *each_)]
+        text = "".join(f"{line}\n" for line in lines).encode()
+        native, ours = self._native(text), self._bundle.run(stdin=text)
+        if native == ours and not native.status:
+            return
+        story = zip_longest(lines, native.stdout.split(b"\n"), ours.stdout.split(b"\n"))
+        told = []
+        for line, linux, limpet in story:
+            told.append(f"{line and shown(line)}\n    Linux:  {linux!r}\n    Limpet: {limpet!r}")
+            if linux != limpet:
+                break
+        pytest.fail("\n".join([*told, f"{native.status} {ours.status} {ours.stderr!r}"]))
+
+
+def shown(line: str) -> str:
+    """A call with its name instead of its number."""
+    number, *rest = line.split(" ")
+    return " ".join([NAME_OF.get(number, number), *rest])[:400]
+
+
+@pytest.fixture(scope="module")
+def template(make: Maker) -> Iterator[Path]:
+    """The tree, in memory so that Linux answers for tmpfs: what Limpet says that it is."""
+    if os.geteuid():
+        pytest.skip("*** only root can make a folder the root folder: run as root ***")
+    text = (SUPPORT / "programs" / "calls.c").read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        top = Path(folder, "template")
+        top.mkdir()
+        shutil.copy(make.compile(text, "calls"), top / "calls")
+        populate(top)
+        yield top
+
+
+EXAMPLES = {"process": 200, "kvm": 20}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_same_as_the_kernel(make: Maker, backend: Backend, template: Path) -> None:
+    """Any sequence of calls gives the same results, errors, data and metadata."""
+    pair = Pair(make, backend, template)
+
+    @settings(
+        max_examples=int(os.environ.get("LIMPET_EXAMPLES", EXAMPLES[backend])),
+        deadline=None,
+        derandomize="LIMPET_EXAMPLES" not in os.environ,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(sequences)
+    def check(some: list[list[str]]) -> None:
+        pair.compare(some)
+
+    check()

@@ -1,0 +1,123 @@
+"""Bundles built once and started the way a user starts them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+import limpet
+from limpet.contract import Backend
+from limpet.running.host import kvm_problem
+
+BUSYBOX = Path("/usr/bin/busybox")
+KVM_PROBLEM = kvm_problem()
+
+if KVM_PROBLEM:
+    sys.stderr.write(f"\n*** NO KVM HERE ({KVM_PROBLEM}): HALF OF THE TESTS CANNOT RUN ***\n")
+
+BACKENDS: tuple[Backend, ...] = ("process",) if KVM_PROBLEM else ("kvm", "process")
+
+
+def need(path: Path, package: str) -> Path:
+    """``path``, or a loud skip that names the Debian package."""
+    if not path.exists():
+        pytest.skip(f"{path} is missing: apt-get install {package}")
+    return path
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a program ended."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+@dataclass(frozen=True)
+class Made:
+    """A bundle on disk, started the way a user starts one."""
+
+    path: Path
+    name: str
+
+    def run(self, *arguments: str, stdin: bytes = b"", timeout: float = 60) -> Ran:
+        """Run it with ``arguments``."""
+        return execute([self.name, *arguments], self.path, stdin, timeout)
+
+
+def execute(
+    argv: Sequence[str],
+    path: Path,
+    stdin: bytes = b"",
+    timeout: float = 60,
+    cwd: Path | None = None,
+) -> Ran:
+    """Run ``path`` as ``argv`` with an empty environment."""
+    done = subprocess.run(
+        list(argv),
+        executable=path,
+        input=stdin,
+        capture_output=True,
+        timeout=timeout,
+        cwd=cwd,
+        env={},
+        check=False,
+    )
+    status = done.returncode if done.returncode >= 0 else 128 - done.returncode
+    return Ran(status, done.stdout, done.stderr)
+
+
+class Maker:
+    """Builds bundles into a folder of the session, each once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._guests: dict[object, limpet.Guest] = {}
+        self._made: dict[object, Made] = {}
+
+    def __call__(
+        self,
+        program: Path,
+        backend: Backend,
+        *,
+        root: Path | None = None,
+        name: str | None = None,
+        **options: object,
+    ) -> Made:
+        """The bundle of ``program`` for one backend."""
+        key = (program, root)
+        if key not in self._guests:
+            self._guests[key] = limpet.load(program, root=root)
+        whole = (key, backend, tuple(sorted(options.items())))
+        if whole not in self._made:
+            chosen = replace(limpet.Options(backends=(backend,)), **options)  # type: ignore[arg-type]
+            chosen = replace(
+                chosen, rewrite=chosen.rewrite and "LIMPET_NO_REWRITE" not in os.environ
+            )
+            path = self._folder / f"bundle{len(self._made)}"
+            limpet.build(limpet.plan(self._guests[key], chosen)).write(path)
+            self._made[whole] = Made(path, name or program.name)
+        return self._made[whole]
+
+    def compile(self, source: str, name: str, *flags: str, compiler: str = "zig") -> Path:
+        """A static program from C text, with zig's musl or the host's glibc."""
+        path = self._folder / f"{name}-{compiler}-{'-'.join(flags).replace('/', '_')}"
+        if not path.exists():
+            text = self._folder / f"{name}.c"
+            text.write_text(source, encoding="utf-8")
+            if compiler == "zig":
+                from limpet.tools.toolchain import compile_program
+
+                compile_program([text], path, flags)
+            else:
+                need(Path(shutil.which("gcc") or "/usr/bin/gcc"), "gcc libc6-dev")
+                subprocess.run(["gcc", "-O2", "-o", path, text, *flags], check=True)
+        return path

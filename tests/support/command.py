@@ -1,0 +1,22 @@
+"""The command ``limpet``, as a user types it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+class Cli:
+    """Runs ``limpet`` as a user does."""
+
+    def __init__(self, home: Path, cwd: Path) -> None:
+        self.cwd = cwd
+        self.env = os.environ | {"LIMPET_CACHE": str(home / "cache")}
+
+    def __call__(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "limpet", *map(str, arguments)]
+        return subprocess.run(
+            argv, cwd=self.cwd, env=self.env, capture_output=True, text=True, check=False
+        )

@@ -1,0 +1,93 @@
+"""C texts that several tests run, and how they end."""
+
+from __future__ import annotations
+
+HELLO = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+static int started;
+__attribute__((constructor)) static void start(void) { started = 41; }
+static _Thread_local int local = 1;
+int main(int argc, char **argv) {
+    char *p = malloc(1 << 20);
+    memset(p, 7, 1 << 20);
+    local += started;
+    printf("%s %d %.3f %d %s\n", argv[1], local, 3.14159, p[99], getenv("HOME") ? "home" : "none");
+    return 5;
+}
+"""
+
+MISBEHAVE = r"""
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+int recurse(volatile char *p) { volatile char b[4096]; b[0] = *p; return recurse(b) + b[0]; }
+const int constant = 1;
+int main(int argc, char **argv) {
+    char c = 1;
+    switch (atoi(argv[1])) {
+    case 0: *(volatile int *)8 = 1; break;
+    case 1: __builtin_trap(); break;
+    case 2: abort(); break;
+    case 3: { volatile int zero = 0; return 1 / zero; }
+    case 4: *(volatile int *)&constant = 2; break;
+    case 5: { char code[16] = {(char)0xc3}; ((void (*)(void))code)(); break; }
+    case 6: return recurse(&c);
+    case 7: __asm__ volatile("hlt"); break;
+    case 8: __asm__ volatile("int3"); break;
+    case 9: *(volatile int *)0x8000000000000000 = 1; break;
+    case 10: ((void (*)(void))0)(); break;
+    }
+    return 0;
+}
+"""
+
+ENDS = {
+    0: (139, "wrote memory that it may not (0x8)"),
+    1: (132, "executed an invalid instruction"),
+    2: (134, "raised it by itself"),
+    3: (136, "faulted"),
+    4: (139, "wrote memory that it may not"),
+    5: (139, "jumped to memory that is not executable"),
+    6: (139, "exhausted its stack"),
+    7: (139, "executed a privileged instruction"),
+    8: (133, "faulted"),
+    9: (139, "executed a privileged instruction or used a non-canonical address"),
+    10: (139, "jumped to memory that is not executable (0x0)"),
+}
+
+HANDLE = r"""
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+static sigjmp_buf back;
+static volatile int count;
+static double keep = 1.5;
+static void jump(int n, siginfo_t *i, void *c) { count++; siglongjmp(back, n); }
+static void skip(int n, siginfo_t *i, void *context) {
+    ucontext_t *c = context;
+    double d = keep * 3; keep = d;
+    c->uc_mcontext.gregs[REG_RIP] += 2;
+    count += i->si_addr == (void *)(c->uc_mcontext.gregs[REG_RIP] - 2);
+}
+static void note(int n) { count += 10; }
+int main(void) {
+    struct sigaction a = {.sa_sigaction = jump, .sa_flags = SA_SIGINFO};
+    sigaction(SIGSEGV, &a, 0); sigaction(SIGFPE, &a, 0);
+    int got = sigsetjmp(back, 1);
+    if (got == 0) *(volatile int *)4 = 1;
+    if (got == SIGSEGV) { volatile int z = 0; printf("%d\n", count * 12345 / z); }
+    a.sa_sigaction = skip; sigaction(SIGILL, &a, 0);
+    double x = 2.25;
+    __asm__ volatile("movsd %0, %%xmm5\n ud2\n movsd %%xmm5, %0" : "+m"(x)::"xmm5");
+    signal(SIGUSR1, note); raise(SIGUSR1); kill(getpid(), SIGUSR1);
+    sigset_t all; sigfillset(&all); sigprocmask(SIG_BLOCK, &all, 0); raise(SIGUSR1);
+    int before = count; sigprocmask(SIG_UNBLOCK, &all, 0);
+    static char stack[65536]; stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
+    sigaltstack(&alternate, 0);
+    printf("%d %d %d %.2f %.2f\n", got, before, count, x, keep);
+    return 0;
+}
+"""
