@@ -692,7 +692,7 @@ def test_plan_errors(unikernel: Bundled, target: str, tmp_path: Path) -> None:
 
 
 def _tender(target: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-c", f"from limpet.tender import {target}; {target}()", *words]
+    argv = [sys.executable, "-c", f"from limpet.cli.tender import {target}; {target}()", *words]
     return _run(argv)
 
 
