@@ -63,7 +63,7 @@ def missing_modules(_: Path, text: str) -> Iterator[str]:
     for span in documents.spans(text):
         if re.fullmatch(r"limpet(\.\w+)+", span) and not FILE.fullmatch(span):
             try:
-                module, _, name = span.rpartition(".")
+                module, name = span.rsplit(".", 1)
                 found = hasattr(importlib.import_module(module), name)
                 found = found or importlib.util.find_spec(span) is not None
             except ImportError:
