@@ -58,3 +58,16 @@ def test_plan_promises(make: Maker, backend: Backend) -> None:
         assert region.address % layout.PAGE == region.size % layout.PAGE == 0
     for lower, upper in itertools.pairwise(regions):
         assert lower.end <= upper.address
+
+
+def test_frames_have_one_limit() -> None:
+    """What a filter lets through of a network's frames is what the monitors' C takes."""
+    found = {
+        pin.max
+        for call in (*contract.hypercalls(), *contract.hvt_hypercalls())
+        for each in call.host
+        if any(pin.devices == "net" for pin in each.pins) and each.call in ("read", "write")
+        for pin in each.pins
+        if pin.index == 2
+    }
+    assert found == {contract.FRAME_MOST}

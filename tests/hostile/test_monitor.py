@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from limpet.arch.x86_64.syscalls import NUMBERS
-from limpet.contract import DEVICE_FD, Backend
+from limpet.contract import DEVICE_FD, FRAME_MOST, Backend
 from limpet.planning.layout import KVM_RUN_AT, MONITOR_BASE, Layout
 from tests.hostile.guest import (
     WROTE,
@@ -194,3 +196,26 @@ def test_block_in_its_own_buffer(hostile: Hostile) -> None:
     expected = End(0, "", f"{at:x} 20 20 {0x6161616161616161:x}\nsurvived\n")
     ran = hostile.run("block", port, at, at, 32, 0, 0, stdin=b"a" * 64)
     assert expected.met(ran), ran
+
+
+FRAME = FRAME_MOST - 1, FRAME_MOST, FRAME_MOST + 1, FRAME_MOST + 3, FRAME_MOST + 4, 2**64 - 1
+
+
+def test_frames_at_the_limit(make: Maker, backend: Backend) -> None:
+    """With the largest MTU: the monitor refuses a frame before its filter would end the guest."""
+    if backend != "kvm":
+        pytest.skip("in a process the filter is the one who looks")
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in (ours, theirs):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    hostile = Hostile(make, backend, ("net:wire",))
+    port = next(call.port for call in hostile.plan.hypercalls if call.name == "net_write")
+    at, frame = hostile.place.state_end - 4096, hostile.place.arena[0]
+    words = ["--net-mtu:wire=65521", f"--net:wire=@{theirs.fileno()}", "block", port, at, 1, frame]
+    for length in FRAME:
+        argv = [str(word) for word in (hostile.made().path, *words, length, 0)]
+        done = subprocess.run(argv, pass_fds=[theirs.fileno()], capture_output=True, check=False)
+        result = length if length <= FRAME_MOST else 2**64 - 22
+        assert done.stdout.decode() == f"1 {frame:x} {length:x} {result:x}\nsurvived\n", done
+    ours.close()
+    theirs.close()

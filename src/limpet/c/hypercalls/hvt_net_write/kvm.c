@@ -1,9 +1,8 @@
-/* net_write: one frame of at most the interface's MTU and an Ethernet header.  A full
- * queue drops it, as a wire would. */
+/* net_write: one frame.  A full queue drops it, as a wire would. */
 static void serve_hvt_net_write(struct hvt_net_write *block) {
     const struct mft_entry *device = net_device(block->handle);
     block->ret = SOLO5_EINVAL;
-    if (!device || block->len > net_mtu(device) + ETHERNET_HEADER)
+    if (!device || !frame_fits(device, block->len))
         return;
     u64 from = (u64)guest_memory(block->data, block->len);
     long got = host3(NR_WRITE, (long)device->handle, (long)from, (long)block->len);

@@ -40,6 +40,12 @@ static inline u64 net_mtu(const struct mft_entry *device) {
     return device->capacity >> 48;
 }
 
+/* One frame of at most the interface's MTU and an Ethernet header; never more than the filter
+ * lets through, which would end the guest instead of refusing it. */
+static inline bool frame_fits(const struct mft_entry *device, u64 length) {
+    return length <= FRAME_MOST && length <= net_mtu(device) + ETHERNET_HEADER;
+}
+
 static char *put_text(char *to, const char *text) {
     while (*text)
         *to++ = *text++;
