@@ -299,7 +299,11 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
     help="Attach a network: a TAP interface, or the host's sockets through passt.",
 )
 @click.option(
-    "-p", "--publish", multiple=True, metavar="HOST:GUEST", help="Forward a port (user networks)."
+    "-p",
+    "--publish",
+    multiple=True,
+    metavar="[ADDR:]HOST:GUEST",
+    help="Forward a port (user networks), from 127.0.0.1 unless ADDR says otherwise.",
 )
 @click.option("--strict", is_flag=True, help="Refuse to start when a protection is missing here.")
 @click.argument("app")

@@ -3,6 +3,10 @@
 passt speaks Ethernet over a stream socket, each frame behind its length in four bytes; a guest
 reads and writes one frame at a time.  A relay between the two keeps the frames apart and ends
 with the guest.  The guest's address is 10.0.2.15/24, its gateway 10.0.2.2, also told by DHCP.
+
+passt would connect the guest to services that listen on the host's loopback alone, by the gateway's
+address and by 127.0.0.1 itself; :mod:`limpet.running.frames` lets no such frame through.  Forwarded
+ports are open to the host itself unless ``-p`` names another of its addresses.
 """
 
 from __future__ import annotations
@@ -14,20 +18,23 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Sequence
+from ipaddress import IPv4Address
 from typing import NoReturn
 
 from limpet.errors import HostError, PlanError
+from limpet.running.frames import Gate
 
 ADDRESS, GATEWAY, NETMASK, MTU = "10.0.2.15", "10.0.2.2", "24", "1500"
 _FRAME = 65536
-_PORT = re.compile(r"(\d{1,5}):(\d{1,5})(?:/(tcp|udp))?")
+_PORT = re.compile(r"(?:([0-9.]{7,15}):)?(\d{1,5}):(\d{1,5})(?:/(tcp|udp))?")
+_LOOPBACK = "127.0.0.1"
 
 
 def start(ports: Sequence[str]) -> int:
     """Start passt and the relay; the descriptor of the guest's end, to be inherited.
 
     Args:
-        ports: ``HOST:GUEST`` or ``HOST:GUEST/udp``, to forward.
+        ports: ``[ADDRESS:]HOST:GUEST[/udp]``, to forward.
 
     Raises:
         PlanError: a port is none.
@@ -67,7 +74,9 @@ def _serve(program: str, forward: Sequence[str], guest: socket.socket, tell: int
     """Start passt, say whether that went well, and relay until the guest is gone."""
     wire, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     argv = [program, "-f", "-q", "-1", "-F", str(theirs.fileno()), "-m", MTU, "-a", ADDRESS]
-    argv += ["-n", NETMASK, "-g", GATEWAY, *forward]
+    argv += ["-n", NETMASK, "-g", GATEWAY, "--ipv4-only", *forward]
+    if "-u" not in forward:  # replies to the host's own datagrams go by the gateway
+        argv.append("--no-map-gw")
     passt = subprocess.Popen(
         argv, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
@@ -92,15 +101,30 @@ def _problem(passt: subprocess.Popen[bytes]) -> str:
 
 
 def _forward(port: str) -> list[str]:
+    """passt's words for one ``-p``."""
     match = _PORT.fullmatch(port)
-    if not match or not all(0 < int(number) < 65536 for number in match.groups()[:2]):
-        raise PlanError(f"-p {port}: not HOST:GUEST", hint="for example -p 8080:80 or 53:53/udp")
-    return ["-u" if match[3] == "udp" else "-t", f"{match[1]}:{match[2]}"]
+    if not match or not all(0 < int(number) < 65536 for number in match.groups()[1:3]):
+        raise PlanError(
+            f"-p {port}: not [ADDRESS:]HOST:GUEST",
+            hint="for example -p 8080:80, 53:53/udp, or 0.0.0.0:8080:80 for every interface",
+        )
+    given, host, guest, protocol = match.groups()
+    return ["-u" if protocol == "udp" else "-t", f"{_address(port, given)}/{host}:{guest}"]
+
+
+def _address(port: str, given: str | None) -> str:
+    """The host's address to listen on: its loopback, unless ``-p`` names another."""
+    try:
+        return str(IPv4Address(given or _LOOPBACK))
+    except ValueError as error:
+        raise PlanError(
+            f"-p {port}: {given} is not an address", hint="for example -p 192.0.2.1:8080:80"
+        ) from error
 
 
 def _relay(guest: socket.socket, wire: socket.socket) -> None:
-    """Carry frames until either side is gone."""
-    buffer = b""
+    """Carry frames until either side is gone; those that the gate refuses are lost."""
+    buffer, gate = b"", Gate(GATEWAY)
     try:
         while True:
             ready, _, _ = select.select([guest, wire], [], [])
@@ -108,22 +132,24 @@ def _relay(guest: socket.socket, wire: socket.socket) -> None:
                 frame = guest.recv(_FRAME)
                 if not frame:
                     break
-                wire.sendall(len(frame).to_bytes(4, "big") + frame)
+                if gate.lets_out(frame):
+                    wire.sendall(len(frame).to_bytes(4, "big") + frame)
             if wire in ready:
                 received = wire.recv(_FRAME)
                 if not received:
                     break
-                buffer = _deliver(buffer + received, guest)
+                buffer = _deliver(buffer + received, guest, gate)
     except (OSError, KeyboardInterrupt):
         pass
 
 
-def _deliver(buffer: bytes, guest: socket.socket) -> bytes:
+def _deliver(buffer: bytes, guest: socket.socket, gate: Gate) -> bytes:
     """Send every whole frame to the guest; what is left of ``buffer``."""
     while len(buffer) >= 4:
         size = int.from_bytes(buffer[:4], "big")
         if len(buffer) < 4 + size:
             break
+        gate.comes_in(buffer[4 : 4 + size])
         guest.send(buffer[4 : 4 + size])
         buffer = buffer[4 + size :]
     return buffer

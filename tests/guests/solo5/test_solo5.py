@@ -378,16 +378,16 @@ def test_user_network(unikernel: Bundled, target: str, disk: Path) -> None:
                 continue
             if len(answers) == 3:
                 break
-        helpers = _with_argument(f"{port}:7")
+        helpers = _with_argument(f"127.0.0.1/{port}:7")
         guest.kill()
         assert len(answers) == 3
         assert all(answer.startswith(b"turn ") for answer in answers)
         assert helpers
         for _ in range(100):
-            if not _with_argument(f"{port}:7"):
+            if not _with_argument(f"127.0.0.1/{port}:7"):
                 break
             time.sleep(0.05)
-        assert not _with_argument(f"{port}:7"), "passt lives on"
+        assert not _with_argument(f"127.0.0.1/{port}:7"), "passt lives on"
 
 
 DEVICE_WORDS = {
@@ -397,8 +397,8 @@ DEVICE_WORDS = {
     ("--net", "service=tap:x,mtu=9,speed=1"): "--net service=tap:x,mtu=9,speed=1: not NAME=",
     ("--block", "storage="): "--block storage=: not NAME=PATH",
     ("-p", "80:80"): "-p needs one --net NAME=user",
-    ("--net", "service=user", "-p", "80"): "-p 80: not HOST:GUEST",
-    ("--net", "service=user", "-p", "0:80"): "-p 0:80: not HOST:GUEST",
+    ("--net", "service=user", "-p", "80"): "-p 80: not [ADDRESS:]HOST:GUEST",
+    ("--net", "service=user", "-p", "0:80"): "-p 0:80: not [ADDRESS:]HOST:GUEST",
 }
 
 
