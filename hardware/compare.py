@@ -13,7 +13,7 @@ import limpet
 from hardware.machine import BUSYBOX, Ended, run
 from limpet.contract import BACKENDS
 from limpet.tools.toolchain import compile_program
-from tests.guests.solo5 import test_solo5
+from tests.guests.solo5 import test_attacks, test_unikernels
 from tests.support import SUPPORT, sources, unikernels
 
 BUSYBOX_LINES = (
@@ -139,7 +139,7 @@ def _solo5(suite: Suite, folder: Path) -> None:
         made = suite.bundle(target, unikernels.build(folder, target))
         for line in ("hello there", "float", "tls", "memory", "sleep"):
             suite.add(f"{target}, {line}", Job(made, tuple(line.split())))
-        for how in test_solo5.FAULTS:
+        for how in test_unikernels.FAULTS:
             suite.add(f"{target}, bad {how}", Job(made, ("bad", how)))
         keys = "the guest read memory that it may not" if target == "hvt" else ""
         suite.add(f"{target}, reads its code", Job(made, ("bad", "code"), there=keys))
@@ -153,7 +153,7 @@ def _solo5(suite: Suite, folder: Path) -> None:
     for line in ("hello there", "bad rodata", "bad ud2"):
         suite.add(f"hvt in ring 0, {line}", Job(made, tuple(line.split())))
     suite.add("hvt in ring 0, float", Job(made, ("float",), there="7484 16"))
-    for name, (port, numbers, _) in test_solo5.HVT_ATTACKS.items():
+    for name, (port, numbers, _) in test_attacks.HVT_ATTACKS.items():
         line = " ".join(map(str, ("call", port, *numbers)))
         suite.add(f"hvt attack, {name}", Job("hvt", (line,)))
 

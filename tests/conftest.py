@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from limpet.contract import Backend
+from tests.support import network
 from tests.support.bundles import BACKENDS, Maker
 
 
@@ -21,3 +22,10 @@ def backend(request: pytest.FixtureRequest) -> Backend:
     """Each backend that works on this host."""
     chosen: Backend = request.param
     return chosen
+
+
+@pytest.fixture
+def tap() -> Iterator[network.Tap]:
+    """A TAP interface of this test's own."""
+    with network.tap() as made:
+        yield made

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,35 +11,14 @@ import pytest
 import limpet
 from limpet.contract import Backend
 from limpet.errors import PlanError
-from tests.support import SUPPORT, network
+from tests.support import network
 from tests.support.bundles import Made, Maker, Ran, execute
-
-SOURCE = SUPPORT / "programs" / "devices.c"
-
-
-@pytest.fixture(scope="session")
-def program(make: Maker) -> Path:
-    """The program that uses devices."""
-    return make.compile(SOURCE.read_text(encoding="utf-8"), "devices")
-
-
-@pytest.fixture
-def bundle(make: Maker, program: Path, backend: Backend) -> Made:
-    """It, with the disk ``data``."""
-    return make(program, backend, devices=("block:data",))
 
 
 @pytest.fixture
 def networked(make: Maker, program: Path, backend: Backend) -> Made:
     """It, with the network ``wire`` and a disk before it."""
     return make(program, backend, devices=("block:data", "net:wire"), timeout=20000)
-
-
-@pytest.fixture
-def tap() -> Iterator[network.Tap]:
-    """A TAP interface of this test's own."""
-    with network.tap() as made:
-        yield made
 
 
 def disk_of(path: Path, size: int) -> Path:
