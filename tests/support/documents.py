@@ -148,8 +148,13 @@ def steps(text: str) -> list[Step]:
     return found
 
 
-def follow(text: str, folder: Path, shell: Sequence[str] = ("bash",)) -> list[str]:
-    """Do what a document says, in ``folder``; every place where something else was printed."""
+def follow(
+    text: str, folder: Path, shell: Sequence[str] = ("bash",), commands: Path | None = None
+) -> list[str]:
+    """Do what a document says, in ``folder``; every place where something else was printed.
+
+    ``commands`` is a folder with commands that go before others of the same name.
+    """
     mark = "\x1e"
     script = ["exec 2>&1"]
     wanted: list[Step] = []
@@ -164,7 +169,7 @@ def follow(text: str, folder: Path, shell: Sequence[str] = ("bash",)) -> list[st
     done = subprocess.run(
         [*shell, ".transcript"],
         cwd=folder,
-        env=_environment(),
+        env=_environment(commands or folder),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=300,
@@ -181,11 +186,11 @@ def follow(text: str, folder: Path, shell: Sequence[str] = ("bash",)) -> list[st
     ]
 
 
-def _environment() -> dict[str, str]:
+def _environment(commands: Path) -> dict[str, str]:
     """A user's who has the virtual environment's commands, and of these sources."""
     here = Path(sys.executable).parent
     return os.environ | {
-        "PATH": f"{here}:{os.environ['PATH']}",
+        "PATH": f"{commands}:{here}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT / "src"),
         "NO_COLOR": "1",
         "COLUMNS": "80",
