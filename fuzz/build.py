@@ -18,12 +18,14 @@ from limpet.arch.x86_64 import sites
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.errors import ToolchainError
 from limpet.formats import tree
+from limpet.formats.image import Access
+from limpet.guests import registry
+from limpet.guests.linux import layout as linux_layout
 from limpet.guests.linux.parts import dispatch_c, served
 from limpet.guests.solo5 import layout as solo5_layout
-from limpet.loading import guest, image
-from limpet.loading.image import Access
+from limpet.loading import guest
 from limpet.planning import generate, seccomp
-from limpet.planning.decisions import Plan
+from limpet.planning.plan import Plan
 from limpet.sources import C_ROOT, GUEST_INCLUDES, GUEST_ROOT, MONITOR_INCLUDES
 
 SOURCES = HERE / "native"
@@ -82,7 +84,7 @@ def clang(*arguments: str | Path) -> None:
 
 
 def _planned(code: bytes, notes: tuple[bytes, ...], base: int, options: limpet.Options) -> Plan:
-    read = image.parse(seeds.elf(code, *notes, base=base), "fuzzed")
+    read = registry.read_image(seeds.elf(code, *notes, base=base), "fuzzed")
     return limpet.plan(guest.Guest(read, sites.scan(read)), options)
 
 
@@ -174,6 +176,7 @@ def _monitor(plan: Plan, includes: str, name: str, more: str) -> str:
     if isinstance(place, solo5_layout.Solo5Layout):
         table, blocks = place.boot_info + solo5_layout.MANIFEST_AT, solo5_layout.SHIM_DATA
     else:
+        assert isinstance(place, linux_layout.Layout)
         table, blocks = place.devices, place.signal_stack
     ends = {end for region in regions for end in region[:2]} | {table, blocks, DISK, DISK - 512}
     values = sorted(ends | {1, 2, 512, 1 << 20, 1 << 16, 1518})

@@ -14,10 +14,11 @@ from fuzz import seeds
 from limpet.arch.x86_64 import sites
 from limpet.errors import LimpetError
 from limpet.formats import tree
-from limpet.loading import guest, image
-from limpet.loading.image import Access
-from limpet.planning.decisions import Plan
-from limpet.planning.layout import Region
+from limpet.formats.image import Access
+from limpet.guests import registry
+from limpet.loading import guest
+from limpet.planning.plan import Plan
+from limpet.planning.regions import Region
 
 PAGE = 4096
 BUILD_EACH = 50
@@ -65,7 +66,7 @@ def files(draw: st.DrawFn) -> bytes:
 def planned(data: bytes, chosen: limpet.Options) -> Plan | None:
     """Its plan, ``None`` where it is refused."""
     try:
-        read = image.parse(data, "generated")
+        read = registry.read_image(data, "generated")
         packed = tree.Tree()
         return limpet.plan(guest.Guest(read, sites.scan(read), packed), chosen)
     except LimpetError as error:
@@ -121,14 +122,14 @@ def check_patches(plan: Plan) -> None:
 def check_calls(plan: Plan) -> None:
     """Hypercalls, devices and host calls are those of the declared plan."""
     kinds = {word.partition(":")[0] for word in plan.options.devices}
-    if plan.image.solo5:
-        kinds = {device.kind for device in plan.image.solo5.devices}
+    if plan.image.devices:
+        kinds = {device.kind for device in plan.image.devices}
     for call in plan.hypercalls:
         assert not call.device or call.device in kinds, call.name
     for backend, each in plan.filters.items():
         known = {host.call for call in plan.hypercalls for host in call.host}
         own = {"kvm": {"ioctl", "write"}, "process": {"write", "exit_group"}}[backend]
-        if not (plan.image.solo5 and plan.image.solo5.target == "spt"):
+        if plan.image.kind != "spt":
             assert set(each.calls) <= known | own, each.calls
         labels = {
             rule.label: rule.origin + 8 * i for i, rule in enumerate(each.rules) if rule.label

@@ -13,11 +13,12 @@ import limpet
 from limpet.arch.x86_64 import sites
 from limpet.errors import LimpetError, TreeError
 from limpet.formats import manifest, tree, tree_read
+from limpet.formats.image import Access, Image, Segment
+from limpet.guests import registry
 from limpet.guests.solo5 import notes as solo5
 from limpet.guests.solo5 import peek
 from limpet.guests.solo5.privileged import privileged
-from limpet.loading import guest, image
-from limpet.loading.image import Access, Image, Segment
+from limpet.loading import guest
 
 FOLDER = "/dev/shm" if os.path.isdir("/dev/shm") else None
 MOST_MEMORY = 16 << 20
@@ -27,7 +28,7 @@ MOST_MEMORY = 16 << 20
 def elf(data: bytes) -> None:
     """A program's file: read, searched for system calls, planned."""
     try:
-        read = image.parse(data, "fuzzed")
+        read = registry.read_image(data, "fuzzed")
         if sum(segment.memory_size for segment in read.segments) > MOST_MEMORY:
             return
         found = sites.scan(read)
@@ -56,7 +57,7 @@ def notes(data: bytes) -> None:
     except LimpetError as error:
         _check(error)
     segment = Segment(0x100000, len(code), code, Access.READ | Access.EXECUTE)
-    with_code = Image("fuzzed", "", "hvt", 0x100000, None, 0, 0, (segment,), (), ())
+    with_code = Image("fuzzed", "", "hvt", True, 0x100000, None, 0, 0, (segment,), (), ())
     try:
         for patch in privileged(with_code).patches:
             inside = 0x100000 <= patch.address <= segment.end - len(patch.content)

@@ -64,7 +64,7 @@ def for_qemu(bundle: limpet.Bundle) -> bytes:
     """
     data = bytearray(bundle.data)
     for name in ("KVM_SREGS", "KVM_SREGS_KEYS"):
-        blob = bundle.plan.constants.fixed.get(name)
+        blob = bundle.plan.blobs.fixed.get(name)
         if blob:
             assert blob[_TASK_TYPE_AT] == 11
             data[data.index(blob) + _TASK_TYPE_AT] = 9

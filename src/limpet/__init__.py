@@ -18,9 +18,11 @@ from limpet.version import __version__
 if TYPE_CHECKING:
     from limpet.building.bundle import Bundle, Monitor, build
     from limpet.errors import LimpetError
-    from limpet.loading.guest import Guest, load
-    from limpet.loading.image import Image
-    from limpet.planning.decisions import Options, Plan, plan
+    from limpet.formats.image import Image
+    from limpet.guests.registry import load, plan
+    from limpet.loading.guest import Guest
+    from limpet.planning.options import Options
+    from limpet.planning.plan import Plan
     from limpet.running.result import Result, run
 
 __all__ = [
@@ -43,13 +45,13 @@ _HOMES = {
     "Bundle": "building.bundle",
     "Monitor": "building.bundle",
     "build": "building.bundle",
-    "Options": "planning.decisions",
-    "Plan": "planning.decisions",
-    "plan": "planning.decisions",
+    "Options": "planning.options",
+    "Plan": "planning.plan",
+    "plan": "guests.registry",
     "LimpetError": "errors",
     "Guest": "loading.guest",
-    "load": "loading.guest",
-    "Image": "loading.image",
+    "load": "guests.registry",
+    "Image": "formats.image",
     "Result": "running.result",
     "run": "running.result",
 }

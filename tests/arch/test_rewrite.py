@@ -11,7 +11,8 @@ import pytest
 from limpet.arch.x86_64 import sites
 from limpet.arch.x86_64.rewrite import rewrite
 from limpet.contract import Backend
-from limpet.loading.image import load_elf
+from limpet.formats.image import read_file
+from limpet.guests.registry import read_image
 from limpet.tools.toolchain import compile_program
 from tests.support.assembler import ENTRY, ENTRY_FLAGS, TRAMPOLINES, Assembler
 from tests.support.bundles import Maker, execute
@@ -163,7 +164,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_generated_mixes(generated: Path) -> None:
     """The program is worth running: many of its sites are rewritten, and many are not."""
-    image = load_elf(generated)
+    image = read_image(read_file(generated), str(generated))
     scan = sites.scan(image)
     made = rewrite(image, scan, TRAMPOLINES, entry=ENTRY, entry_flags=ENTRY_FLAGS)
     rewritten = len(scan.sites) - len(made.kept)
@@ -238,7 +239,7 @@ def test_exact(make: Maker, backend: Backend, on: bool) -> None:
     program = make.compile(EXACT, "exact")
     native = execute(["exact"], program)
     ran = make(program, backend, rewrite=on).run()
-    image = load_elf(program)
+    image = read_image(read_file(program), str(program))
     made = rewrite(image, sites.scan(image), TRAMPOLINES, entry=ENTRY, entry_flags=ENTRY_FLAGS)
     assert any(len(patch.content) == 2 for patch in made.patches)
     assert (native.status, b"lost" in native.stdout) == (0, False)

@@ -17,11 +17,11 @@ from elftools.elf.elffile import ELFFile
 
 import limpet
 from limpet import contract
-from limpet.building.bundle import libos_objects
 from limpet.contract import BACKENDS, Backend, Hypercall
 from limpet.formats import manifest, tree
-from limpet.planning import layout
+from limpet.guests.linux.link import objects as libos_objects
 from limpet.planning.generate import gates_c, monitor_c
+from limpet.planning.regions import MONITOR_SIZE
 from limpet.sources import GUEST_INCLUDES, MONITOR_INCLUDES
 from limpet.tools.cache import Cache
 from limpet.tools.toolchain import compile_object
@@ -146,6 +146,6 @@ def test_every_choice_of_hypercalls_builds(
     assert len(subsets) == 19
     with ThreadPoolExecutor(2) as pool:
         sizes = list(pool.map(lambda chosen: compile_both(chosen, options), subsets))
-    assert max(sizes) == sizes[-1] <= layout.MONITOR_SIZE
+    assert max(sizes) == sizes[-1] <= MONITOR_SIZE
     limited = replace(options, timeout=1000, max_output=1000)
     assert compile_both(subsets[-1], limited) > sizes[-1]

@@ -9,9 +9,9 @@ import limpet
 from limpet import contract
 from limpet.arch.x86_64 import machine
 from limpet.contract import Backend
+from limpet.contract.pages import PAGE
 from limpet.formats import tree
-from limpet.loading.image import Access
-from limpet.planning import layout
+from limpet.formats.image import Access
 from limpet.tools.toolchain import compile_object
 from tests.support import ROOT
 from tests.support.bundles import Maker
@@ -55,7 +55,7 @@ def test_plan_promises(make: Maker, backend: Backend) -> None:
     regions = sorted(plans[0].regions, key=lambda region: region.address)
     for region in regions:
         assert region.access & (Access.WRITE | Access.EXECUTE) != (Access.WRITE | Access.EXECUTE)
-        assert region.address % layout.PAGE == region.size % layout.PAGE == 0
+        assert region.address % PAGE == region.size % PAGE == 0
     for lower, upper in itertools.pairwise(regions):
         assert lower.end <= upper.address
 

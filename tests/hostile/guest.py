@@ -13,7 +13,8 @@ import pytest
 import limpet
 from limpet.arch.x86_64.machine import LOCAL_APIC
 from limpet.contract import Backend
-from limpet.planning.layout import KVM_RUN_AT, LIBOS_RODATA_SIZE, Layout
+from limpet.guests.linux.layout import LIBOS_RODATA_SIZE, Layout
+from limpet.planning.regions import KVM_RUN_AT
 from tests.support.bundles import Made, Maker, Ran
 
 SOURCE = Path(__file__).parent / "attack.c"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from limpet.contract import Backend
-from limpet.planning.layout import MONITOR_BASE
+from limpet.planning.regions import MONITOR_BASE
 from tests.hostile.guest import (
     ALIEN,
     EITHER,

@@ -11,7 +11,8 @@ import pytest
 
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import DEVICE_FD, FRAME_MOST, Backend
-from limpet.planning.layout import KVM_RUN_AT, MONITOR_BASE, Layout
+from limpet.guests.linux.layout import Layout
+from limpet.planning.regions import KVM_RUN_AT, MONITOR_BASE
 from tests.hostile.guest import (
     WROTE,
     End,

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from limpet.arch.x86_64.rewrite import rewrite
 from limpet.arch.x86_64.sites import scan
 from limpet.errors import ImageError, LimpetError
-from limpet.loading.image import Access, load_elf, parse
-from limpet.planning.layout import lay_out
+from limpet.formats.image import Access, read_file
+from limpet.guests.linux.layout import lay_out
+from limpet.guests.registry import read_image
 from tests.support.bundles import BUSYBOX, need
 
 TEXT, DATA = 0x400000, 0x500000
@@ -128,7 +129,7 @@ def test_rejected(case: str) -> None:
     """Each way to be wrong is named, with the file and what to do."""
     make, message = REJECTED[case]
     with pytest.raises(ImageError) as caught:
-        parse(make(), "the-file")
+        read_image(make(), "the-file")
     assert caught.value.message.startswith("the-file: ")
     assert message in caught.value.message
     assert caught.value.hint
@@ -136,7 +137,7 @@ def test_rejected(case: str) -> None:
 
 def test_accepted() -> None:
     """The file that the table damages is a good one."""
-    image = parse(elf(), "dir/good")
+    image = read_image(elf(), "dir/good")
     assert (image.name, image.kind, image.entry) == ("good", "static", TEXT + 0x800)
     assert [segment.access for segment in image.segments] == [
         Access.READ | Access.EXECUTE,
@@ -154,7 +155,7 @@ def test_unreadable(tmp_path: Path) -> None:
         (Path("/dev/zero"), "not a regular file"),
     ):
         with pytest.raises(ImageError, match=message):
-            load_elf(path)
+            read_image(read_file(path), str(path))
 
 
 @pytest.mark.parametrize("at", [*range(0, 300, 7), 0x800, 0x1000, 0x1080, 0x1FFF])
@@ -162,17 +163,17 @@ def test_truncated_anywhere(at: int) -> None:
     """Every truncation that loses something is refused."""
     if at < 0x1100:
         with pytest.raises(ImageError):
-            parse(elf()[:at], "cut")
+            read_image(elf()[:at], "cut")
     else:
-        parse(elf()[:at], "cut")
+        read_image(elf()[:at], "cut")
 
 
 def _whole(data: bytes) -> None:
     """Read, scan, lay out and rewrite; only errors of Limpet's own may come out."""
     try:
-        image = parse(data, "mutated")
+        image = read_image(data, "mutated")
         found = scan(image)
-        if image.kind == "static" and not image.solo5:
+        if image.kind == "static":
             place = lay_out(
                 image, trampolines=96 * 400, constants=4096, devices=0, tree=0, memory=8 << 20
             )

@@ -177,12 +177,11 @@ def solo5(tmp_path_factory: pytest.TempPathFactory, completed: Completed) -> Cal
 
     def get(target: str, name: str, timeout: int = 0) -> Proved:
         guest = guests[target]
-        assert guest.image.solo5
         devices = tuple(
             Device(f"d{handle}", "net" if kind == "net" else "block", handle)
             for handle, kind in enumerate(SOLO5[name], 1)
         )
-        image = replace(guest.image, solo5=replace(guest.image.solo5, devices=devices))
+        image = replace(guest.image, devices=devices)
         plan = limpet.plan(replace(guest, image=image), limpet.Options(timeout=timeout))
         blocks = [device.handle for device in devices if device.kind == "block"]
         (each,) = plan.filters.values()

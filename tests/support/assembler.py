@@ -10,7 +10,8 @@ from pathlib import Path
 from limpet.arch.x86_64 import sites
 from limpet.arch.x86_64.rewrite import Rewriting, rewrite
 from limpet.arch.x86_64.sites import Scan
-from limpet.loading.image import load_elf
+from limpet.formats.image import read_file
+from limpet.guests.registry import read_image
 from limpet.tools.toolchain import compile_program
 
 TRAMPOLINES, ENTRY, ENTRY_FLAGS = 0x2000_0000, 0x2100_0000, 0x2100_0100
@@ -54,7 +55,7 @@ class Assembler:
         source, output = self._folder / "snippet.S", self._folder / "snippet"
         source.write_text(f".globl _start\n_start:\n.fill {ahead}, 1, 0x90\n{body}\n")
         compile_program([source], output, ["-nostdlib", *flags])
-        image = load_elf(output)
+        image = read_image(read_file(output), str(output))
         scan = sites.scan(image)
         made = rewrite(image, scan, TRAMPOLINES, entry=ENTRY, entry_flags=ENTRY_FLAGS)
         return Assembled(scan, made)

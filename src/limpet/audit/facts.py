@@ -24,8 +24,8 @@ from limpet.audit.seccomp_decode import EVERYTHING, Allowed
 from limpet.errors import LimpetError
 from limpet.formats import manifest
 from limpet.formats.bundle_file import BundleFile
+from limpet.guests.registry import read_image
 from limpet.guests.solo5.layout import MEMORY_MOST
-from limpet.loading.image import parse
 from limpet.planning.seccomp import KILL_PROCESS, TRAP
 
 PORT_WIDTH = 4
@@ -179,11 +179,11 @@ def devices(inside: Inside) -> Iterator[str]:
     if inside.guest is None:
         return
     try:
-        unikernel = parse(inside.guest, inside.record.guest).solo5
+        image = read_image(inside.guest, inside.record.guest)
     except LimpetError as error:
         inside.found("guest", error.message)
         return
-    for device in unikernel.devices if unikernel else ():
+    for device in image.devices:
         yield f"{device.kind} {device.name}"
 
 

@@ -22,9 +22,9 @@ from limpet.formats import bundle_file, packed_guest
 from limpet.formats.bundle_file import BundleFile, read_bundle
 from limpet.formats.tree import Tree
 from limpet.formats.tree_read import read_tree
-from limpet.loading import image
+from limpet.guests.registry import plan, read_image
 from limpet.loading.guest import Guest
-from limpet.planning.decisions import Options, plan
+from limpet.planning.options import Options
 from limpet.tools import toolchain
 from limpet.tools.cache import Cache
 from limpet.version import __version__
@@ -109,7 +109,7 @@ def taken_out(bundle: BundleFile) -> Guest:
         InputError: it is damaged or missing.
     """
     known = recorded(bundle)
-    read = image.parse(packed_guest.take_out(bundle), known.guest)
+    read = read_image(packed_guest.take_out(bundle), known.guest)
     packed = Tree()
     if known.tree:
         data = bundle.memory(known.tree.address, known.tree.size)

@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from limpet.contract import Pin
 from limpet.formats import packed_guest
 from limpet.formats.elfwriter import Load
-from limpet.planning.decisions import Plan
-from limpet.planning.layout import Layout
+from limpet.planning.plan import Plan
 from limpet.planning.seccomp import Filter, Rule
 
 LOCATE = 8
@@ -23,8 +23,15 @@ LOCATE = 8
 
 def record(plan: Plan, segments: Sequence[Load], toolchain: str, version: str) -> bytes:
     """The record of the bundle of ``plan`` with ``segments``, as JSON."""
-    known: dict[str, Any] = json.loads(plan.record(toolchain, version))
-    known["guest"] = packed_guest.described(plan.image)
+    known: dict[str, Any] = {
+        "limpet": version,
+        "toolchain": toolchain,
+        "guest": packed_guest.described(plan.image),
+        "options": asdict(plan.options),
+        "plan": plan.digest(),
+        "hypercalls": [call.name for call in plan.hypercalls],
+        "system_calls": [call.name for call in plan.calls],
+    }
     known["parts"] = [
         {
             "name": each.name,
@@ -35,18 +42,13 @@ def record(plan: Plan, segments: Sequence[Load], toolchain: str, version: str) -
         }
         for each in segments
     ]
-    places = plan.constants.filter_addresses(plan.filters)
-    copies = {
-        name: plan.layout.filter_copy(name)
-        if isinstance(plan.layout, Layout)
-        else plan.layout.filter_copy
-        for name in plan.filters
-    }
+    places = plan.blobs.filter_addresses(plan.filters)
     known["filters"] = {
-        name: _filter(each, places[name], copies[name]) for name, each in plan.filters.items()
+        name: _filter(each, places[name], plan.layout.filter_copy(name))
+        for name, each in plan.filters.items()
     }
     known["ports"] = [call.port for call in plan.hypercalls] if plan.supervisor else []
-    tree = next((region for region in plan.regions if region.name == "tree"), None)
+    tree = plan.packed
     if tree and tree.content:
         known["tree"] = {
             "address": tree.address,

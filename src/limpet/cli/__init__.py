@@ -21,7 +21,8 @@ from limpet.version import __version__
 
 if TYPE_CHECKING:
     from limpet.contract import Backend
-    from limpet.planning.decisions import Options, Plan
+    from limpet.planning.options import Options
+    from limpet.planning.plan import Plan
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -186,7 +187,7 @@ class _Job:
             return None
 
     def options(self) -> Options:
-        from limpet.planning.decisions import Options
+        from limpet.planning.options import Options
 
         return Options(
             backends=self.backends,
@@ -200,8 +201,7 @@ class _Job:
         )
 
     def plan(self, progress: Callable[[str], None]) -> Plan:
-        from limpet.loading.guest import load
-        from limpet.planning.decisions import plan
+        from limpet.guests.registry import load, plan
 
         guest = load(self.app, root=self.root, files=self.files, progress=progress)
         made = plan(guest, self.options())

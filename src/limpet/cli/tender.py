@@ -85,8 +85,7 @@ def bundle_of(kernel: Path, target: str, cache: Cache) -> Path:
 
     def make(path: Path) -> None:
         from limpet.building.bundle import build
-        from limpet.loading.guest import load
-        from limpet.planning.decisions import plan
+        from limpet.guests.registry import load, plan
 
         guest = load(kernel)
         if guest.image.kind != target:

@@ -16,7 +16,7 @@ from typing import Any
 
 from limpet.errors import BundleError
 from limpet.formats.elfwriter import GUEST_SECTION, RECORD_SECTION
-from limpet.loading.image import read_file
+from limpet.formats.image import read_file
 
 MAX_SEGMENTS, MAX_SECTIONS = 64, 128
 MAX_RECORD = 8 << 20

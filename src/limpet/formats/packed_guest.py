@@ -16,7 +16,7 @@ from typing import Any
 from limpet.errors import BundleError
 from limpet.formats.bundle_file import BundleFile
 from limpet.formats.elfwriter import Load
-from limpet.loading.image import Image
+from limpet.formats.image import Image
 
 _LEVEL = 9
 _SEGMENT = struct.Struct("<IIQQQQQQ")

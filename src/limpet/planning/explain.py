@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from limpet.loading.image import Access
-from limpet.planning.decisions import Plan
+from limpet.formats.image import Access
+from limpet.planning.plan import Plan
 
 
 def _rights(access: Access) -> str:

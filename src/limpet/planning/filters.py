@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from limpet.contract import DEVICE_FD, Backend, HostCall, Hypercall, Pin
 from limpet.formats.manifest import Device
-from limpet.planning import layout
+from limpet.planning.regions import HOST_END, MONITOR_BASE, MONITOR_SIZE
 from limpet.planning.seccomp import Rule
 
 KVM_RUN = 0xAE80
 KVM_FD, VCPU_FD = 3, 5
 """Descriptors in the monitor: nothing else is open from 3 on when it opens ``/dev/kvm``."""
 
-_MONITOR = (layout.MONITOR_BASE, layout.MONITOR_BASE + layout.MONITOR_SIZE)
-_MONITOR_AND_STACK = (layout.MONITOR_BASE, layout.HOST_END)
+_MONITOR = (MONITOR_BASE, MONITOR_BASE + MONITOR_SIZE)
+_MONITOR_AND_STACK = (MONITOR_BASE, HOST_END)
 
 
 def _line(memory: tuple[int, int]) -> tuple[Pin, ...]:

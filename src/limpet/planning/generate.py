@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 from limpet.arch.x86_64.machine import LOCAL_APIC
 from limpet.contract import Backend, Hypercall, hypercalls
 from limpet.formats.manifest import KINDS
-from limpet.planning import layout
+from limpet.guests.linux import layout
+from limpet.planning import regions
 from limpet.planning.seccomp import SLOTS
 
 if TYPE_CHECKING:
     from limpet.arch.x86_64.machine import Supervisor
     from limpet.formats.manifest import Device
-    from limpet.planning.constants import Constants
-    from limpet.planning.decisions import Options
-    from limpet.planning.layout import Layout
+    from limpet.guests.linux.layout import Layout
+    from limpet.planning.blobs import Blobs
+    from limpet.planning.options import Options
     from limpet.planning.seccomp import Filter
 
 
@@ -84,7 +85,7 @@ def plan_h(
     place: Layout,
     options: Options,
     filters: Mapping[Backend, Filter],
-    blobs: Constants,
+    blobs: Blobs,
     pages: Supervisor | None,
     devices: Sequence[Device],
 ) -> str:
@@ -145,20 +146,19 @@ def defines(values: Mapping[str, int]) -> str:
 def monitor_values(
     options: Options,
     filters: Mapping[Backend, Filter],
-    blobs: Constants,
+    blobs: Blobs,
     statuses: Mapping[str, int],
 ) -> str:
     """The part of ``plan.h`` that monitors of every kind of guest have."""
     addresses = blobs.addresses()
-    del addresses["FILTERS"]
     for backend, at in blobs.filter_addresses(filters).items():
         addresses[f"FILTER_{backend.upper()}"] = at
         addresses[f"FILTER_{backend.upper()}_LENGTH"] = filters[backend].length
     values = {
-        "MONITOR_END": layout.MONITOR_BASE + layout.MONITOR_SIZE,
-        "HOST_END": layout.HOST_END,
-        "KVM_RUN_AT": layout.KVM_RUN_AT,
-        "KVM_RUN_SIZE": layout.KVM_RUN_SIZE,
+        "MONITOR_END": regions.MONITOR_BASE + regions.MONITOR_SIZE,
+        "HOST_END": regions.HOST_END,
+        "KVM_RUN_AT": regions.KVM_RUN_AT,
+        "KVM_RUN_SIZE": regions.KVM_RUN_SIZE,
         "LOCAL_APIC": LOCAL_APIC,
         "MAX_OUTPUT": options.max_output,
         **addresses,

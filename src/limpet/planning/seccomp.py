@@ -14,7 +14,7 @@ from itertools import groupby
 
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import Pin
-from limpet.planning import layout
+from limpet.planning.regions import MONITOR_BASE
 
 ALLOW = 0x7FFF0000
 TRAP = 0x00030000
@@ -53,7 +53,7 @@ class Rule:
     why: str
     pins: tuple[Pin, ...] = ()
     label: str | None = None
-    origin: int = layout.MONITOR_BASE
+    origin: int = MONITOR_BASE
 
 
 Slot = tuple[int, int, str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from limpet.errors import HostError
-from limpet.planning.decisions import Plan
+from limpet.planning.plan import Plan
 from limpet.running import host
 
 

@@ -108,7 +108,7 @@ def test_execute_only_machine(unikernel: Bundled) -> None:
     entries = struct.unpack(f"<{len(made.supervisor.tables) // 8}Q", made.supervisor.tables)
     keys = {entry >> 59 & 15 for entry in entries if entry & 0xFFFFFFFFFF000 == GUEST_BASE}
     assert keys == {1}
-    (cr4,) = struct.unpack_from("<Q", made.constants.fixed["KVM_SREGS_KEYS"], 8 * 24 + 2 * 16 + 24)
+    (cr4,) = struct.unpack_from("<Q", made.blobs.fixed["KVM_SREGS_KEYS"], 8 * 24 + 2 * 16 + 24)
     assert cr4 & 1 << 22
     ring_0 = limpet.plan(limpet.load(unikernel("hvt", ring_0=True)))
     assert ring_0.supervisor and not ring_0.supervisor.execute_only

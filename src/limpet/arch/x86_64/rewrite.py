@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from limpet.arch.x86_64.sites import LEAVES, Instruction, Scan, Site
-from limpet.loading.image import Image
+from limpet.formats.image import Image
 
 _JUMP = 5
 _SHORT_JUMP = 2

@@ -19,7 +19,7 @@ from functools import cached_property
 
 from capstone import CS_ARCH_X86, CS_MODE_64, Cs
 
-from limpet.loading.image import Access, Image, Segment
+from limpet.formats.image import Access, Image, Segment
 
 SYSCALL = b"\x0f\x05"
 _LOOK_BACK, _LOOK_AHEAD = 160, 48

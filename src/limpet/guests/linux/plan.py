@@ -8,15 +8,22 @@ from limpet.arch.x86_64.rewrite import Rewriting, rewrite
 from limpet.arch.x86_64.sites import Scan, Site
 from limpet.arch.x86_64.syscalls import NAMES
 from limpet.contract import Backend, Hypercall
+from limpet.contract.pages import PAGE, align_up
 from limpet.errors import PlanError
 from limpet.formats import manifest
+from limpet.formats.image import Access, Image
 from limpet.formats.manifest import Device
+from limpet.guests.linux.constants import constants
+from limpet.guests.linux.layout import (
+    LIBOS_RODATA_SIZE,
+    LIBOS_TEXT_SIZE,
+    STATIC_PIE_BASE,
+    Layout,
+    lay_out,
+)
 from limpet.guests.linux.parts import SystemCall, dispatch_c, served
 from limpet.loading.guest import Guest
-from limpet.loading.image import Access, Image
-from limpet.planning import layout
-from limpet.planning.constants import Constants, constants
-from limpet.planning.decisions import Decision, Options, Plan, machine_decisions, may_ask_cpuid
+from limpet.planning.blobs import blobs
 from limpet.planning.filters import (
     has_device,
     kvm_run_rule,
@@ -25,7 +32,10 @@ from limpet.planning.filters import (
     timeout_rules,
 )
 from limpet.planning.generate import gates_c, monitor_c, plan_h
-from limpet.planning.layout import Layout, Region, patched
+from limpet.planning.options import Options
+from limpet.planning.plan import Decision, Plan
+from limpet.planning.processor import machine_decisions, may_ask_cpuid
+from limpet.planning.regions import Region, patched
 from limpet.planning.seccomp import KILL_PROCESS, TRAP, Filter, Rule
 
 OPENING_CALLS = ("open", "openat")
@@ -47,15 +57,11 @@ def plan(guest: Guest, options: Options) -> Plan:
     Raises:
         PlanError: the options or the guest cannot be honoured.
     """
-    image = guest.image
-    if image.kind == "static-pie":
-        image = image.moved(layout.STATIC_PIE_BASE)
-    scan = guest.scan if image is guest.image else guest.scan.moved(layout.STATIC_PIE_BASE)
-    baked = tuple(each for each in options.environment if "=" in each)
-    fixed = constants(image, baked)
+    image, scan = _placed(guest)
+    fixed = constants(image, [each for each in options.environment if "=" in each])
     devices = manifest.declared(options.devices)
     table = manifest.pack(devices) if devices else b""
-    place = layout.lay_out(
+    place = lay_out(
         image,
         trampolines=len(scan.sites) * TRAMPOLINE_BOUND,
         constants=fixed.size,
@@ -65,53 +71,68 @@ def plan(guest: Guest, options: Options) -> Plan:
     )
     rewriting = _rewriting(image, scan, place, options)
     calls, decisions = _system_calls(scan, image)
-    if devices and not any(call.name in OPENING_CALLS for call in calls):
-        raise PlanError(
-            f"{image.name} opens no file: it cannot use the device {devices[0].name}",
-            hint="leave out --block and --net",
-        )
+    _check_devices(image, calls, devices)
     hypercalls = _hypercalls(calls, devices)
     level = machine.CPU_LEVELS[options.cpu]
-    asks_cpuid = may_ask_cpuid(image)
-    regions = _regions(image, place, rewriting, fixed, guest, level, table)
+    own = fixed.pack(image, place, guest.tree, level)
+    packed = _packed(place, guest)
+    regions = _regions(place, rewriting, own, table, packed)
     pages = _supervisor(place, regions, hypercalls) if "kvm" in options.backends else None
     filters = {
         each: _filter(each, hypercalls, place, options, devices) for each in options.backends
     }
-    blobs = fixed.with_machine(
+    asks_cpuid = may_ask_cpuid(image)
+    kvm = blobs(
         pages,
         level,
         start=place.entry("guest_start"),
         syscall=place.entry("syscall_entry_r11"),
         asks_cpuid=asks_cpuid,
     )
-    sources = {
-        "dispatch.c": dispatch_c(calls),
-        "gates.c": gates_c(hypercalls, options.backends, devices),
-        "plan.h": plan_h(place, options, filters, blobs, pages, devices),
-        "monitor.c": monitor_c(hypercalls, options, filters, devices),
-    }
     return Plan(
-        guest,
-        image,
-        options,
-        place,
-        regions,
-        calls,
-        hypercalls,
-        filters,
-        rewriting,
-        pages,
-        blobs,
-        sources,
-        (
+        guest=guest,
+        image=image,
+        options=options,
+        layout=place,
+        regions=regions,
+        packed=packed,
+        calls=calls,
+        hypercalls=hypercalls,
+        filters=filters,
+        rewriting=rewriting,
+        supervisor=pages,
+        blobs=kvm,
+        sources={
+            "dispatch.c": dispatch_c(calls),
+            "gates.c": gates_c(hypercalls, options.backends, devices),
+            "plan.h": plan_h(place, options, filters, kvm, pages, devices),
+            "monitor.c": monitor_c(hypercalls, options, filters, devices),
+        },
+        decisions=(
             *decisions,
             *_device_decisions(devices),
             *_hypercall_decisions(calls, hypercalls),
             *machine_decisions(pages, asks_cpuid),
         ),
-        _warnings(scan, image),
+        warnings=_warnings(scan, image),
     )
+
+
+def _placed(guest: Guest) -> tuple[Image, Scan]:
+    """The program and its sites at their final addresses."""
+    if guest.image.fixed:
+        return guest.image, guest.scan
+    return guest.image.moved(STATIC_PIE_BASE), guest.scan.moved(STATIC_PIE_BASE)
+
+
+def _check_devices(
+    image: Image, calls: tuple[SystemCall, ...], devices: tuple[Device, ...]
+) -> None:
+    if devices and not any(call.name in OPENING_CALLS for call in calls):
+        raise PlanError(
+            f"{image.name} opens no file: it cannot use the device {devices[0].name}",
+            hint="leave out --block and --net",
+        )
 
 
 def _rewriting(image: Image, scan: Scan, place: Layout, options: Options) -> Rewriting:
@@ -210,48 +231,43 @@ def _hypercall_decisions(
     return decisions
 
 
+def _packed(place: Layout, guest: Guest) -> Region | None:
+    data = guest.tree.data
+    size = align_up(len(data), PAGE)
+    why = "the packed file tree"
+    return Region("tree", place.tree, size, Access.READ, data, why) if data else None
+
+
 def _regions(
-    image: Image,
-    place: Layout,
-    rewriting: Rewriting,
-    fixed: Constants,
-    guest: Guest,
-    level: machine.CpuLevel,
-    devices: bytes,
+    place: Layout, rewriting: Rewriting, own: bytes, devices: bytes, packed: Region | None
 ) -> tuple[Region, ...]:
     read, write, execute = Access.READ, Access.WRITE, Access.EXECUTE
-    regions = [patched(region, rewriting) for region in place.image]
+    regions = [patched(region, rewriting.patches) for region in place.image]
 
     def add(
         name: str, low: int, high: int, access: Access, content: bytes | None, why: str
     ) -> None:
-        size = layout.align_up(high - low, layout.PAGE)
-        regions.append(Region(name, low, size, access, content, why))
+        regions.append(Region(name, low, align_up(high - low, PAGE), access, content, why))
 
-    text_end = place.text + layout.LIBOS_TEXT_SIZE
+    text_end = place.text + LIBOS_TEXT_SIZE
     why = "the library OS's code, trampolines of the rewritten sites first"
     add("libos_text", place.trampolines, text_end, read | execute, None, why)
     why = "boot_info, then the library OS's data and the stack for signals"
     add("libos_data", place.state, place.state_end, read | write, None, why)
     why = "constants for the library OS: guest_info, environment, symbols"
-    add(
-        "constants",
-        place.constants,
-        place.rodata,
-        read,
-        fixed.guest_bytes(image, place, guest, level),
-        why,
-    )
-    rodata_end = place.rodata + layout.LIBOS_RODATA_SIZE
+    add("constants", place.constants, place.rodata, read, own, why)
+    rodata_end = place.rodata + LIBOS_RODATA_SIZE
     add("libos_rodata", place.rodata, rodata_end, read, None, "the library OS's constants")
     if devices:
-        end = place.devices + len(devices)
-        add("devices", place.devices, end, read, devices, "the table of devices")
-    if guest.tree.data:
-        end = place.tree + len(guest.tree.data)
-        add("tree", place.tree, end, read, guest.tree.data, "the packed file tree")
-    add("arena", *place.arena, read | write, b"", "memory for brk, mmap and files in RAM")
-    add("stack", *place.stack, read | write, b"", "the program's stack, above a hole")
+        size = align_up(len(devices), PAGE)
+        why = "the table of devices"
+        regions.append(Region("devices", place.devices, size, read, devices, why, host=write))
+    regions += [packed] if packed else []
+    for name, (low, high), why in (
+        ("arena", place.arena, "memory for brk, mmap and files in RAM"),
+        ("stack", place.stack, "the program's stack, above a hole"),
+    ):
+        regions.append(Region(name, low, high - low, read | write, b"", why, at_start=True))
     return tuple(regions)
 
 

@@ -23,11 +23,11 @@ from limpet.planning.generate import (
 
 if TYPE_CHECKING:
     from limpet.arch.x86_64.machine import Supervisor
+    from limpet.formats.image import Image
     from limpet.guests.solo5.layout import Solo5Layout
-    from limpet.guests.solo5.notes import Solo5
     from limpet.guests.solo5.privileged import Emulated
-    from limpet.planning.constants import Constants
-    from limpet.planning.decisions import Options
+    from limpet.planning.blobs import Blobs
+    from limpet.planning.options import Options
     from limpet.planning.seccomp import Filter
 
 EXIT_STATUSES = {"REFUSED": 1, "OUTPUT": 123, "TIMEOUT": 124, "CANNOT_START": 1}
@@ -40,7 +40,7 @@ def plan_h(
     place: Solo5Layout,
     options: Options,
     filters: Mapping[Backend, Filter],
-    blobs: Constants,
+    blobs: Blobs,
     pages: Supervisor | None,
 ) -> str:
     """``plan.h`` of a Solo5 guest's monitor."""
@@ -82,17 +82,17 @@ def _hvt_h(place: Solo5Layout, pages: Supervisor, filter_: Filter) -> str:
     names = ("GUEST_HI", "BLOCKS_HI", "SLOT_HI")
     text = "".join(f"#define {name} {memory}\n" for name in names)
     text += f"#define CLOSED {{{closed}{{0, 0}}}}\n"
-    text += filter_values("kvm", filter_, place.filter_copy)
+    text += filter_values("kvm", filter_, place.filter_copy("kvm"))
     return defines(values) + text + f"#define HUGE_HI ({memory} - LARGE_PAGE)\n"  # but the stack
 
 
 def _spt_h(filter_: Filter, place: Solo5Layout) -> str:
-    text = filter_values("process", filter_, place.filter_copy)
+    text = filter_values("process", filter_, place.filter_copy("process"))
     return text + defines({"GUEST_START": place.entry})
 
 
 def monitor_c(
-    unikernel: Solo5,
+    image: Image,
     chosen: Sequence[Hypercall],
     options: Options,
     filters: Mapping[Backend, Filter],
@@ -106,13 +106,13 @@ def monitor_c(
     )
     text += includes(
         *(["features/output_limit/supervise.c"] if options.max_output else []),
-        *device_sources(unikernel.devices),
+        *device_sources(image.devices),
     )
     text += includes("solo5/arguments.c")
     if any(each.slots for each in filters.values()):
         text += includes("devices/filter.c")
     supervise = "    supervise();\n" if options.max_output else ""
-    if unikernel.target == "spt":
+    if image.kind == "spt":
         text += includes("solo5/spt.c")
         return text + main(
             f"{supervise}    u64 memory = prepare(stack);\n    start_timeout();\n"

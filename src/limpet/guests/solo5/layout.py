@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from limpet.contract.pages import LARGE_PAGE, PAGE, align_up
 from limpet.errors import PlanError
-from limpet.loading.image import Access, Image
-from limpet.planning.layout import LARGE_PAGE, PAGE, Region, align_up, image_regions
+from limpet.formats.image import Access, Image
+from limpet.planning.regions import Region, image_regions
 
 GUEST_BASE = 0x100000
 """Lowest address of a program (``HVT_GUEST_MIN_BASE``, ``SPT_GUEST_MIN_BASE``)."""
@@ -53,8 +54,7 @@ class Solo5Layout:
         """Where the guest is told what it has."""
         return BOOT[self.target]
 
-    @property
-    def filter_copy(self) -> int:
+    def filter_copy(self, _: str) -> int:
         """Where the start completes the filter."""
         return FILTER_COPY[self.target]
 
@@ -117,19 +117,17 @@ class Solo5Layout:
         """Address of a fixed entry of the shim."""
         return SHIM + SHIM_ENTRIES[name]
 
-    def host_access(self, region: Region) -> Access:
-        """What the monitor may do with a region beyond what the guest may.
-
-        It tells the guest what it has, and stores answers wherever a hypercall may ask for them.
-        """
-        answers = self.target == "hvt" and Access.WRITE in region.access
-        return Access.WRITE if answers or region.name == "boot" else Access(0)
-
     def regions(self) -> tuple[Region, ...]:
         """Everything in the file or mapped at start, ascending; the heap is last."""
         read, write, execute = Access.READ, Access.WRITE, Access.EXECUTE
         boot = Region(
-            "boot", self.boot_info, BOOT_SIZE, read, None, "what the guest is told at start"
+            "boot",
+            self.boot_info,
+            BOOT_SIZE,
+            read,
+            None,
+            "what the guest is told at start",
+            host=write,
         )
         regions = [boot]
         if self.target == "hvt":
@@ -143,7 +141,17 @@ class Solo5Layout:
                 why = "the ring of frames that the guest sends and asks for"
                 regions.append(Region("ring", RING, RING_SIZE, read | write, b"", why))
         why = "where the monitor completes the filter"
-        regions.append(Region("filter", self.filter_copy, FILTER_COPY_SIZE, read | write, b"", why))
+        regions.append(
+            Region(
+                "filter",
+                FILTER_COPY[self.target],
+                FILTER_COPY_SIZE,
+                read | write,
+                b"",
+                why,
+                mapped=False,
+            )
+        )
         heap = Region(
             "heap",
             self.kernel_end,
@@ -151,6 +159,7 @@ class Solo5Layout:
             read | write,
             b"",
             "the guest's heap and stack",
+            at_start=True,
         )
         return (*regions, *self.image, heap)
 
@@ -161,8 +170,7 @@ def lay_out(image: Image, memory: int) -> Solo5Layout:
     Raises:
         PlanError: it does not fit, or lies where the ABI does not allow.
     """
-    assert image.solo5
-    networks = sum(device.kind == "net" for device in image.solo5.devices)
+    networks = sum(device.kind == "net" for device in image.devices)
     place = Solo5Layout(image.kind, image.entry, image_regions(image), memory, networks)
     if place.image_lo < GUEST_BASE:
         raise PlanError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from limpet import contract
@@ -11,15 +12,14 @@ from limpet.arch.x86_64.sites import Scan
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import DEVICE_FD, Backend, Hypercall, Pin
 from limpet.errors import PlanError
+from limpet.formats.image import Access, Image
+from limpet.formats.manifest import Device
 from limpet.guests.solo5 import layout as solo5_layout
 from limpet.guests.solo5.generate import monitor_c, plan_h, shim_plan_h
 from limpet.guests.solo5.layout import Solo5Layout
-from limpet.guests.solo5.notes import Solo5
 from limpet.guests.solo5.privileged import Privileged, privileged
 from limpet.loading.guest import Guest
-from limpet.loading.image import Access, Image
-from limpet.planning.constants import Constants
-from limpet.planning.decisions import Decision, Options, Plan, machine_decisions, may_ask_cpuid
+from limpet.planning.blobs import blobs
 from limpet.planning.filters import (
     has_device,
     kvm_run_rule,
@@ -27,24 +27,27 @@ from limpet.planning.filters import (
     resolved,
     timeout_rules,
 )
-from limpet.planning.layout import Region, patched
+from limpet.planning.options import Options
+from limpet.planning.plan import Decision, Plan
+from limpet.planning.processor import machine_decisions, may_ask_cpuid
+from limpet.planning.regions import Region, patched
 from limpet.planning.seccomp import KILL_PROCESS, Filter, Rule
 
 EPOLL_FD, TIMER_FD = 3, 4
 ARCH_SET_FS = 0x1002
 
 
-def hvt_rules(hypercalls: tuple[Hypercall, ...], unikernel: Solo5) -> list[Rule]:
+def hvt_rules(hypercalls: tuple[Hypercall, ...], devices: Sequence[Device]) -> list[Rule]:
     """What the handlers of an hvt guest's monitor ask of the host."""
     return [
         Rule(host.call, f"{hypercall.name}: {host.why}", pins)
         for hypercall in hypercalls
         for host in hypercall.host
-        for pins in resolved(host, "kvm", unikernel.devices)
+        for pins in resolved(host, "kvm", devices)
     ]
 
 
-def spt_rules(unikernel: Solo5, scan: Scan, sets_fs_base: bool) -> list[Rule]:
+def spt_rules(devices: Sequence[Device], scan: Scan, sets_fs_base: bool) -> list[Rule]:
     """What an spt guest's own system calls may be: its devices, its clocks, the console."""
     origin = solo5_layout.GUEST_BASE
 
@@ -52,7 +55,7 @@ def spt_rules(unikernel: Solo5, scan: Scan, sets_fs_base: bool) -> list[Rule]:
         return Rule(call, why, pins, None, origin)
 
     rules = []  # devices first: the filter is run from its start for every call
-    for device in unikernel.devices:
+    for device in devices:
         fd = Pin(0, (DEVICE_FD + device.handle,))
         if device.kind == "net":
             rules.append(rule("read", f"a frame from {device.name}", fd))
@@ -113,24 +116,22 @@ def plan(guest: Guest, options: Options) -> Plan:
     Raises:
         PlanError: the options or the guest cannot be honoured.
     """
-    image, unikernel = guest.image, guest.image.solo5
-    assert unikernel
+    image = guest.image
     _check(guest, options)
     place = solo5_layout.lay_out(image, options.memory)
-    privilege = privileged(image) if unikernel.target == "hvt" else None
-    fs_base = fs_base_patches(image, guest.scan) if unikernel.target == "spt" else None
+    privilege = privileged(image) if image.kind == "hvt" else None
+    fs_base = fs_base_patches(image, guest.scan) if image.kind == "spt" else None
     patches = privilege.patches if privilege else fs_base or ()
-    made = _Parts(guest, unikernel, options, place, privilege, fs_base is not None)
+    made = _Parts(guest, options, place, privilege, fs_base is not None)
     return made.plan(Rewriting(patches, b"", ()))
 
 
 def _check(guest: Guest, options: Options) -> None:
-    unikernel, name = guest.image.solo5, guest.image.name
-    assert unikernel
-    backend = BACKENDS[unikernel.target]
+    target, name = guest.image.kind, guest.image.name
+    backend = BACKENDS[target]
     if options.backends != (backend,):
         raise PlanError(
-            f"{name}: a Solo5 unikernel for {unikernel.target} runs on the backend {backend} only",
+            f"{name}: a Solo5 unikernel for {target} runs on the backend {backend} only",
             hint=f"leave out --backend, or build it for {'spt' if backend == 'kvm' else 'hvt'}",
         )
     if options.devices:
@@ -148,7 +149,6 @@ def _check(guest: Guest, options: Options) -> None:
 @dataclass(frozen=True)
 class _Parts:
     guest: Guest
-    unikernel: Solo5
     options: Options
     place: Solo5Layout
     privilege: Privileged | None
@@ -167,10 +167,10 @@ class _Parts:
         level = machine.CPU_LEVELS[options.cpu]
         asks = may_ask_cpuid(image)
         hypercalls = self._hypercalls()
-        regions = tuple(patched(region, rewriting) for region in place.regions())
+        regions = tuple(patched(region, rewriting.patches) for region in place.regions())
         pages = self._supervisor(regions, hypercalls)
         filters = {options.backends[0]: self._filter(hypercalls)}
-        blobs = Constants((), (), image.name.encode(errors="surrogateescape"), {}).with_machine(
+        kvm = blobs(
             pages,
             level,
             start=place.shim_entry("shim_start"),
@@ -178,34 +178,33 @@ class _Parts:
             asks_cpuid=asks,
         )
         sources = {
-            "plan.h": plan_h(place, options, filters, blobs, pages),
-            "monitor.c": monitor_c(self.unikernel, hypercalls, options, filters),
+            "plan.h": plan_h(place, options, filters, kvm, pages),
+            "monitor.c": monitor_c(image, hypercalls, options, filters),
         }
         if self.privilege:
             sources["shim_plan.h"] = shim_plan_h(self.privilege.emulated)
         decisions = (*self._decisions(hypercalls), *machine_decisions(pages, asks))
         return Plan(
-            self.guest,
-            image,
-            options,
-            place,
-            regions,
-            (),
-            hypercalls,
-            filters,
-            rewriting,
-            pages,
-            blobs,
-            sources,
-            decisions,
-            (*image.warnings, *self._warnings()),
+            guest=self.guest,
+            image=image,
+            options=options,
+            layout=place,
+            regions=regions,
+            hypercalls=hypercalls,
+            filters=filters,
+            rewriting=rewriting,
+            supervisor=pages,
+            blobs=kvm,
+            sources=sources,
+            decisions=decisions,
+            warnings=(*image.warnings, *self._warnings()),
         )
 
     def _hypercalls(self) -> tuple[Hypercall, ...]:
         if not self._is_hvt:
             return ()
         return tuple(
-            call for call in contract.hvt_hypercalls() if has_device(call, self.unikernel.devices)
+            call for call in contract.hvt_hypercalls() if has_device(call, self.guest.image.devices)
         )
 
     def _supervisor(
@@ -223,7 +222,7 @@ class _Parts:
                 Access.READ in region.access,
             )
             for region in regions
-            if region.name != "filter"
+            if region.mapped
         ]
         base = solo5_layout.SUPERVISOR
         ports = [call.port for call in hypercalls]
@@ -238,18 +237,18 @@ class _Parts:
     def _filter(self, hypercalls: tuple[Hypercall, ...]) -> Filter:
         guest = self.place.guest
         if not self._is_hvt:
-            rules = spt_rules(self.unikernel, self.guest.scan, self.fs_base)
+            rules = spt_rules(self.guest.image.devices, self.guest.scan, self.fs_base)
             if self.options.timeout:
                 rules += timeout_rules()
             return Filter(tuple(rules), KILL_PROCESS, guest)
-        rules = [kvm_run_rule(), *hvt_rules(hypercalls, self.unikernel)]
+        rules = [kvm_run_rule(), *hvt_rules(hypercalls, self.guest.image.devices)]
         rules.append(monitor_line_rule(built=True))
         return Filter(tuple(rules), KILL_PROCESS, guest)
 
     def _decisions(self, hypercalls: tuple[Hypercall, ...]) -> list[Decision]:
         found = [
             Decision("device", device.name, True, f"a {device.kind} device of the manifest")
-            for device in self.unikernel.devices
+            for device in self.guest.image.devices
         ]
         if self.privilege:
             found.append(self._ring_decision(self.privilege))

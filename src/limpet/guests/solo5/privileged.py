@@ -18,7 +18,7 @@ from capstone import CS_ARCH_X86, CS_MODE_64, Cs
 
 from limpet.arch.x86_64.rewrite import Patch
 from limpet.arch.x86_64.sites import Finder, Instruction
-from limpet.loading.image import Image, Segment
+from limpet.formats.image import Image, Segment
 
 _NAMES = re.compile(
     r"l[gil]dt|ltr|lmsw|clts|invd|wbinvd|invlpg\w*|swapgs|rdmsr|wrmsr|rdpmc|sys(exit|ret)\w*"

@@ -1,4 +1,4 @@
-"""The memory map of a guest: every region, its address, size and rights, decided once.
+"""The memory map of a Linux program: every region, its address, size and rights, decided once.
 
 Guest-virtual, guest-physical and host-virtual addresses are the same number on both backends, so
 one map serves the processor, KVM and ``execve``.  Ascending: the program, the library OS (code
@@ -8,18 +8,12 @@ them), the arena, a hole, the stack, and for kvm the supervisor pages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
+from limpet.contract.pages import LARGE_PAGE, PAGE, align_up
 from limpet.errors import PlanError
-from limpet.loading.image import Access, Image
-
-if TYPE_CHECKING:
-    from limpet.arch.x86_64.rewrite import Rewriting
-
-PAGE = 4096
-LARGE_PAGE = 2 << 20
+from limpet.formats.image import Image
+from limpet.planning.regions import Region, image_regions
 
 STATIC_PIE_BASE = 0x400000
 """Where a static-PIE guest is placed, like an ordinary executable."""
@@ -48,35 +42,6 @@ ENTRY_OFFSETS = {
 """Fixed offsets in the library OS's code (core/entry.S), checked when it is linked."""
 
 MAX_STACK = 8 << 20
-MIN_MEMORY = 1 << 20
-
-MONITOR_BASE = 0x7000_0000_0000
-MONITOR_SIZE = 64 << 10
-KVM_RUN_AT = MONITOR_BASE + (1 << 20)
-KVM_RUN_SIZE = 3 * PAGE
-HOST_END = 0x7FFF_FFFF_F000
-"""End of a process's addresses with four-level paging (``TASK_SIZE_MAX``)."""
-
-
-@dataclass(frozen=True)
-class Region:
-    """A run of whole pages with one set of rights.
-
-    ``content`` is ``None`` where the linker supplies it, and empty for memory that starts as
-    zeros and is mapped by the monitor or the kernel.
-    """
-
-    name: str
-    address: int
-    size: int
-    access: Access
-    content: bytes | None
-    why: str
-
-    @property
-    def end(self) -> int:
-        """First address behind it."""
-        return self.address + self.size
 
 
 @dataclass(frozen=True)
@@ -144,73 +109,9 @@ class Layout:
         """Where they return to."""
         return self.entry("trap_entry_kvm")
 
-    def host_access(self, region: Region) -> Access:
-        """What the monitor may do with a region beyond what the guest may."""
-        return Access.WRITE if region.name == "devices" else Access(0)
-
     def entry(self, name: str) -> int:
         """Address of a fixed entry of the library OS."""
         return self.text + ENTRY_OFFSETS[name]
-
-
-def align_up(value: int, to: int) -> int:
-    """The next multiple of ``to``."""
-    return -(-value // to) * to
-
-
-def _pages_of(image: Image) -> dict[int, Access]:
-    pages: dict[int, Access] = {}
-    for segment in image.segments:
-        first = segment.address // PAGE
-        last = (segment.address + max(segment.memory_size, 1) - 1) // PAGE
-        for page in range(first, last + 1):
-            pages[page] = pages.get(page, Access(0)) | segment.access
-    return pages
-
-
-def _runs(pages: dict[int, Access]) -> Iterable[tuple[int, int, Access]]:
-    start = previous = -1
-    for page in sorted(pages):
-        if start >= 0 and page == previous + 1 and pages[page] == pages[start]:
-            previous = page
-            continue
-        if start >= 0:
-            yield start, previous + 1, pages[start]
-        start = previous = page
-    if start >= 0:
-        yield start, previous + 1, pages[start]
-
-
-def image_regions(image: Image) -> tuple[Region, ...]:
-    """The program's segments as runs of pages; the linker's file offsets no longer matter."""
-    regions = []
-    for index, (first, end, access) in enumerate(_runs(_pages_of(image))):
-        low, high = first * PAGE, end * PAGE
-        content = bytearray(high - low)
-        for segment in image.segments:
-            start = max(segment.address, low)
-            stop = min(segment.address + len(segment.data), high)
-            if start < stop:
-                at = start - segment.address
-                content[start - low : stop - low] = segment.data[at : at + stop - start]
-        stored = bytes(content)
-        if Access.WRITE in access:  # else the kernel has no zeros to supply, see elfwriter
-            stored = stored[: align_up(len(stored.rstrip(b"\0")), PAGE)]
-        why = "the program's own segment"
-        regions.append(Region(f"image{index}", low, high - low, access, stored, why))
-    return tuple(regions)
-
-
-def patched(region: Region, rewriting: Rewriting) -> Region:
-    """``region`` with those patches of ``rewriting`` that lie in it."""
-    patches = [each for each in rewriting.patches if region.address <= each.address < region.end]
-    if not patches:
-        return region
-    content = bytearray(region.content or b"")
-    for patch in patches:
-        at = patch.address - region.address
-        content[at : at + len(patch.content)] = patch.content
-    return replace(region, content=bytes(content))
 
 
 def stack_size(memory: int) -> int:

@@ -1,4 +1,4 @@
-"""``Image``: a static x86-64 Linux ELF file as read, every field checked before it is used.
+"""``Image``: a finished x86-64 program as read, every field checked before it is used.
 
 Sources: System V gABI chapters 4 and 5, the x86-64 psABI chapters 4 and 5, Linux
 ``fs/binfmt_elf.c``.  The file is hostile: nothing in it is trusted for a size or an offset.
@@ -12,18 +12,19 @@ import io
 import itertools
 import os
 import stat
-import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from limpet.contract.pages import PAGE
 from limpet.errors import ImageError
-from limpet.guests.solo5 import notes as solo5
-from limpet.guests.solo5.notes import Solo5
+from limpet.formats import elf
+from limpet.formats.elf import ProgramHeader
+from limpet.formats.manifest import Device
 
-PAGE = 4096
 LOWEST_ADDRESS = 64 << 10
 """Linux's usual ``vm.mmap_min_addr``: nothing can be mapped below."""
 
@@ -35,11 +36,6 @@ MAX_FILE = 1 << 30
 MAX_PROGRAM_HEADERS = 256
 MAX_SYMBOLS = 1 << 20
 
-_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
-_PROGRAM_HEADER = struct.Struct("<IIQQQQQQ")
-
-_PT_LOAD, _PT_INTERP, _PT_NOTE, _PT_PHDR, _PT_TLS = 1, 3, 4, 6, 7
-_PT_GNU_STACK = 0x6474E551
 _ET = {1: "a relocatable object (.o)", 2: "", 3: "", 4: "a core dump"}
 _MACHINES = {
     3: "32-bit x86",
@@ -55,7 +51,7 @@ _MACHINES = {
     258: "LoongArch",
 }
 _OS_ABIS = {1: "HP-UX", 2: "NetBSD", 6: "Solaris", 9: "FreeBSD", 12: "OpenBSD"}
-_STATIC_HINT = "link it statically, for example with: zig cc -target x86_64-linux-musl -static"
+STATIC_HINT = "link it statically, for example with: zig cc -target x86_64-linux-musl -static"
 
 
 class Access(enum.Flag):
@@ -94,14 +90,16 @@ class Symbol:
 class Image:
     """A finished guest program.
 
-    ``kind`` is ``"static"`` (fixed addresses), ``"static-pie"`` (relocates itself, placed by the
-    plan), or a Solo5 target; ``phdr_address`` is where its program headers are in memory, if they
-    are; ``data`` is the whole file, for the copy that a bundle keeps.
+    ``kind`` is what its kind of guest calls it (``"static"`` and ``"static-pie"`` Linux programs,
+    Solo5's targets), ``fixed`` says whether it lies where it was linked, ``phdr_address`` is where
+    its program headers are in memory, if they are; ``devices`` are those that its own manifest
+    declares; ``data`` is the whole file, for the copy that a bundle keeps.
     """
 
     name: str
     digest: str
     kind: str
+    fixed: bool
     entry: int
     phdr_address: int | None
     phnum: int
@@ -109,7 +107,7 @@ class Image:
     segments: tuple[Segment, ...]
     symbols: tuple[Symbol, ...]
     warnings: tuple[str, ...]
-    solo5: Solo5 | None = None
+    devices: tuple[Device, ...] = ()
     data: bytes = field(default=b"", repr=False, compare=False)
 
     def moved(self, base: int) -> Image:
@@ -126,16 +124,6 @@ class Image:
     def executable(self) -> tuple[Segment, ...]:
         """The segments that hold code."""
         return tuple(each for each in self.segments if Access.EXECUTE in each.access)
-
-
-@dataclass(frozen=True)
-class _ProgramHeader:
-    kind: int
-    flags: int
-    offset: int
-    address: int
-    file_size: int
-    memory_size: int
 
 
 def read_file(path: Path) -> bytes:
@@ -162,57 +150,87 @@ def read_file(path: Path) -> bytes:
         return stream.read()
 
 
-def load_elf(path: Path) -> Image:
-    """Read the ELF file at ``path``.
+@dataclass(frozen=True)
+class Program:
+    """An x86-64 ELF program whose headers are sound, before its kind of guest is known."""
+
+    name: str
+    data: bytes
+    header: elf.Header
+    segments: tuple[ProgramHeader, ...]
+
+    @property
+    def position_independent(self) -> bool:
+        """Whether it can lie anywhere."""
+        return self.header.type == elf.ET_DYN
+
+    def notes(self) -> list[bytes]:
+        """The contents of its PT_NOTE segments."""
+        found = (each for each in self.segments if each.kind == elf.PT_NOTE)
+        return [self.data[each.offset : each.offset + each.file_size] for each in found]
+
+    def interpreter(self) -> str | None:
+        """What it wants to be loaded by, if it is dynamic."""
+        for each in self.segments:
+            if each.kind == elf.PT_INTERP:
+                raw = self.data[each.offset : each.offset + min(each.file_size, 256)]
+                return raw.rstrip(b"\0").decode("utf-8", "replace")
+        return None
+
+
+def read_program(data: bytes, name: str) -> Program:
+    """Read the headers of an ELF program; ``name`` is what errors call it.
 
     Raises:
-        ImageError: it is not a static x86-64 Linux program; names what is wrong and what to do.
-    """
-    return parse(read_file(path), str(path))
-
-
-def parse(data: bytes, name: str) -> Image:
-    """Read an ELF file from its bytes; ``name`` is what errors call it.
-
-    Raises:
-        ImageError: as :func:`load_elf`.
+        ImageError: it is not an x86-64 ELF program; names what is wrong and what to do.
     """
     _identify(data, name)
-    fields = _HEADER.unpack_from(data)
-    kind, machine, entry, phoff = fields[1], fields[2], fields[4], fields[5]
-    phent, phnum = fields[9], fields[10]
-    _check_machine(name, data[7], kind, machine)
-    headers = _program_headers(data, name, phoff, phent, phnum)
-    notes = [each for each in headers if each.kind == _PT_NOTE]
-    unikernel = solo5.read([data[n.offset : n.offset + n.file_size] for n in notes], name)
-    if not unikernel:
-        _refuse_dynamic(data, name, headers, entry)
-    segments = _segments(data, name, headers, is_pie=kind == 3, with_tls=unikernel is not None)
-    _check_entry(name, entry, segments)
-    symbols, warnings = _symbols(data, name)
-    if any(each.kind == _PT_GNU_STACK and each.flags & 1 for each in headers):
+    header = elf.Header.unpack(data)
+    _check_machine(name, data[7], header.type, header.machine)
+    return Program(name, data, header, _program_headers(data, name, header))
+
+
+def read_image(
+    program: Program, kind: str, devices: Sequence[Device] = (), *, own_tls: bool = False
+) -> Image:
+    """The image of ``program``, which its kind of guest calls ``kind``.
+
+    Args:
+        devices: those of its manifest.
+        own_tls: load a PT_TLS segment that lies in no PT_LOAD.
+
+    Raises:
+        ImageError: a segment is damaged, or cannot be loaded; names it and what to do.
+    """
+    name, header = program.name, program.header
+    segments = _segments(program, own_tls=own_tls)
+    _check_entry(name, header.entry, segments)
+    symbols, warnings = _symbols(program.data, name)
+    stacks = (each for each in program.segments if each.kind == elf.PT_GNU_STACK)
+    if any(each.flags & elf.PF_X for each in stacks):
         warnings.append(f"{name} asks for an executable stack and does not get one")
     return Image(
         name=os.path.basename(name),
-        digest=hashlib.sha256(data).hexdigest(),
-        kind=unikernel.target if unikernel else "static-pie" if kind == 3 else "static",
-        entry=entry,
-        phdr_address=_phdr_address(headers, phoff, phnum * phent),
-        phnum=phnum,
-        phent=phent,
+        digest=hashlib.sha256(program.data).hexdigest(),
+        kind=kind,
+        fixed=not program.position_independent,
+        entry=header.entry,
+        phdr_address=_phdr_address(program),
+        phnum=header.phnum,
+        phent=header.phentsize,
         segments=segments,
         symbols=tuple(each for each in symbols if segments[0].address <= each.address),
         warnings=tuple(warnings),
-        solo5=unikernel,
-        data=data,
+        devices=tuple(devices),
+        data=program.data,
     )
 
 
 _MAGICS = (
     (b"#!", "a script", "run its interpreter as the guest and pack the script with --file"),
-    (b"MZ", "a Windows program", _STATIC_HINT),
-    (b"\xcf\xfa\xed\xfe", "a macOS program", _STATIC_HINT),
-    (b"\xca\xfe\xba\xbe", "a macOS program or Java class", _STATIC_HINT),
+    (b"MZ", "a Windows program", STATIC_HINT),
+    (b"\xcf\xfa\xed\xfe", "a macOS program", STATIC_HINT),
+    (b"\xca\xfe\xba\xbe", "a macOS program or Java class", STATIC_HINT),
     (b"\x1f\x8b", "compressed with gzip", "unpack it first"),
     (b"\xfd7zXZ", "compressed with xz", "unpack it first"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it first"),
@@ -231,72 +249,53 @@ def _identify(data: bytes, name: str) -> None:
         raise ImageError(
             f"{name}: not an ELF file", hint="give a static Linux program or a .c file"
         )
-    if len(data) < 20 or (data[4] == 2 and len(data) < _HEADER.size):
+    if len(data) < 20 or (data[4] == 2 and len(data) < elf.HEADER_SIZE):
         raise ImageError(f"{name}: truncated in the ELF header", hint="copy or build it again")
     if data[5] != 1:
-        raise ImageError(f"{name}: big-endian or damaged (EI_DATA {data[5]})", hint=_STATIC_HINT)
+        raise ImageError(f"{name}: big-endian or damaged (EI_DATA {data[5]})", hint=STATIC_HINT)
     if data[4] != 2:
         bits = "a 32-bit program" if data[4] == 1 else f"damaged (EI_CLASS {data[4]})"
-        raise ImageError(f"{name}: {bits}; guests are 64-bit", hint=_STATIC_HINT)
+        raise ImageError(f"{name}: {bits}; guests are 64-bit", hint=STATIC_HINT)
 
 
 def _check_machine(name: str, os_abi: int, kind: int, machine: int) -> None:
-    if machine != 62:
+    if machine != elf.EM_X86_64:
         what = _MACHINES.get(machine, f"machine {machine}")
-        raise ImageError(f"{name}: made for {what}, not x86-64", hint=_STATIC_HINT)
+        raise ImageError(f"{name}: made for {what}, not x86-64", hint=STATIC_HINT)
     if os_abi not in (0, 3):
         what = _OS_ABIS.get(os_abi, f"system {os_abi}")
-        raise ImageError(f"{name}: made for {what}, not Linux", hint=_STATIC_HINT)
-    if kind not in (2, 3):
+        raise ImageError(f"{name}: made for {what}, not Linux", hint=STATIC_HINT)
+    if kind not in (elf.ET_EXEC, elf.ET_DYN):
         what = _ET.get(kind, f"of ELF type {kind}")
         raise ImageError(f"{name}: {what}, not a program", hint="link it into a program")
 
 
-def _program_headers(
-    data: bytes, name: str, phoff: int, phent: int, phnum: int
-) -> list[_ProgramHeader]:
-    if not phnum:
+def _program_headers(data: bytes, name: str, header: elf.Header) -> tuple[ProgramHeader, ...]:
+    size, count = header.phentsize, header.phnum
+    if not count:
         raise ImageError(f"{name}: no program headers", hint="link it into a program")
-    if phent != _PROGRAM_HEADER.size:
-        raise ImageError(f"{name}: program headers of {phent} bytes, not 56", hint=_STATIC_HINT)
-    if phnum > MAX_PROGRAM_HEADERS:
-        raise ImageError(f"{name}: {phnum} program headers are absurd", hint="build it again")
-    if phoff + phnum * phent > len(data):
-        raise ImageError(f"{name}: truncated in the program headers", hint="copy or build it again")
-    headers = []
-    for index in range(phnum):
-        kind, flags, offset, address, _, file_size, memory_size, _ = _PROGRAM_HEADER.unpack_from(
-            data, phoff + index * phent
-        )
-        headers.append(_ProgramHeader(kind, flags, offset, address, file_size, memory_size))
-    return headers
-
-
-def _refuse_dynamic(data: bytes, name: str, headers: list[_ProgramHeader], entry: int) -> None:
-    for each in headers:
-        if each.kind == _PT_INTERP:
-            raw = data[each.offset : each.offset + min(each.file_size, 256)]
-            interpreter = raw.rstrip(b"\0").decode("utf-8", "replace")
-            raise ImageError(
-                f"{name}: dynamically linked (interpreter {interpreter})", hint=_STATIC_HINT
-            )
-    if not entry:
+    if size != elf.PROGRAM_SIZE:
         raise ImageError(
-            f"{name}: no entry point: a shared library?", hint="link it into a program"
+            f"{name}: program headers of {size} bytes, not {elf.PROGRAM_SIZE}", hint=STATIC_HINT
         )
+    if count > MAX_PROGRAM_HEADERS:
+        raise ImageError(f"{name}: {count} program headers are absurd", hint="build it again")
+    if header.phoff + count * size > len(data):
+        raise ImageError(f"{name}: truncated in the program headers", hint="copy or build it again")
+    places = (header.phoff + index * size for index in range(count))
+    return tuple(ProgramHeader.unpack(data, at) for at in places)
 
 
-def _segments(
-    data: bytes, name: str, headers: list[_ProgramHeader], *, is_pie: bool, with_tls: bool
-) -> tuple[Segment, ...]:
+def _segments(program: Program, *, own_tls: bool) -> tuple[Segment, ...]:
+    name, data, headers = program.name, program.data, program.segments
+    kinds = (elf.PT_LOAD, elf.PT_TLS) if own_tls else (elf.PT_LOAD,)
     segments: list[Segment] = []
     for index, each in enumerate(headers):
-        kinds = (_PT_LOAD, _PT_TLS) if with_tls else (_PT_LOAD,)
         if each.kind not in kinds or not each.memory_size:
             continue
-        if each.kind == _PT_TLS and _is_loaded(each, headers):
+        if each.kind == elf.PT_TLS and _is_loaded(each, headers):
             continue
-        _check_segment(data, f"{name}: segment {index}", each, is_pie=is_pie)
+        _check_segment(program, f"{name}: segment {index}", each)
         content = data[each.offset : each.offset + each.file_size]
         access = Access(each.flags & 7)
         segments.append(Segment(each.address, each.memory_size, content, access))
@@ -312,23 +311,23 @@ def _segments(
     return tuple(segments)
 
 
-def _is_loaded(tls: _ProgramHeader, headers: list[_ProgramHeader]) -> bool:
+def _is_loaded(tls: ProgramHeader, headers: Sequence[ProgramHeader]) -> bool:
     """Whether a TLS template is part of a PT_LOAD, or has no content: Solo5 0.8 loads it apart."""
     return not tls.file_size or any(
         each.address <= tls.address < each.address + each.memory_size
         for each in headers
-        if each.kind == _PT_LOAD
+        if each.kind == elf.PT_LOAD
     )
 
 
-def _check_segment(data: bytes, what: str, each: _ProgramHeader, *, is_pie: bool) -> None:
+def _check_segment(program: Program, what: str, each: ProgramHeader) -> None:
     if each.file_size > each.memory_size:
         raise ImageError(
             f"{what} has more bytes in the file ({each.file_size}) than in memory "
             f"({each.memory_size})",
             hint="build it again",
         )
-    if each.offset + each.file_size > len(data):
+    if each.offset + each.file_size > len(program.data):
         raise ImageError(f"{what} is truncated", hint="copy or build it again")
     if each.address + each.memory_size >= 1 << 64:
         raise ImageError(
@@ -339,7 +338,7 @@ def _check_segment(data: bytes, what: str, each: _ProgramHeader, *, is_pie: bool
             f"{what} takes {each.memory_size:#x} bytes, more than {MAX_IMAGE >> 20} MiB",
             hint="make its static arrays smaller",
         )
-    low = 0 if is_pie else LOWEST_ADDRESS
+    low = 0 if program.position_independent else LOWEST_ADDRESS
     if each.address < low or each.address + each.memory_size > HIGHEST_ADDRESS:
         raise ImageError(
             f"{what} at {each.address:#x} lies outside {low:#x} to {HIGHEST_ADDRESS:#x}",
@@ -384,14 +383,16 @@ def _check_entry(name: str, entry: int, segments: tuple[Segment, ...]) -> None:
     )
 
 
-def _phdr_address(headers: list[_ProgramHeader], phoff: int, size: int) -> int | None:
-    for each in headers:
-        if each.kind == _PT_PHDR:
+def _phdr_address(program: Program) -> int | None:
+    header = program.header
+    for each in program.segments:
+        if each.kind == elf.PT_PHDR:
             return each.address
-    for each in headers:
-        inside = each.offset <= phoff and phoff + size <= each.offset + each.file_size
-        if each.kind == _PT_LOAD and inside:
-            return each.address + phoff - each.offset
+    first, end = header.phoff, header.phoff + header.phnum * header.phentsize
+    for each in program.segments:
+        inside = each.offset <= first and end <= each.offset + each.file_size
+        if each.kind == elf.PT_LOAD and inside:
+            return each.address + first - each.offset
     return None
 
 

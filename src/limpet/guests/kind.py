@@ -1,0 +1,37 @@
+"""What every kind of guest offers: a folder here with a ``kind.py`` that has a ``KIND``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from limpet.formats.image import Image, Program
+from limpet.loading.guest import Guest
+from limpet.planning.options import Options
+from limpet.planning.plan import Plan
+from limpet.tools.cache import Cache
+
+Contents = Mapping[str, bytes]
+"""What the linker gives for each region that it fills, by the region's name."""
+
+Symbols = Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of guest.
+
+    ``images`` are the values of :attr:`Image.kind` that are its own.  ``read`` gives ``None`` for a
+    program that is of another kind; the one kind with ``fallback`` is asked last.  ``defaults``
+    completes the options that the user left open.  ``plan`` is pure; ``link`` compiles and links
+    what stands beside the guest.
+    """
+
+    name: str
+    images: frozenset[str]
+    read: Callable[[Program], Image | None]
+    defaults: Callable[[Image, Options], Options]
+    plan: Callable[[Guest, Options], Plan]
+    link: Callable[[Plan, Path, Cache], tuple[Contents, Symbols]]
+    fallback: bool = False

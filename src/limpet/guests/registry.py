@@ -1,0 +1,107 @@
+"""``load`` and ``plan``: the verbs that choose among the kinds of guest, and nobody else does.
+
+The kinds are found, not listed: a folder here with a ``kind.py`` is one.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+from limpet import contract
+from limpet.arch.x86_64 import machine, sites
+from limpet.contract.pages import PAGE
+from limpet.errors import PlanError
+from limpet.formats import tree
+from limpet.formats.image import Image, read_file, read_program
+from limpet.guests.kind import Kind
+from limpet.loading.guest import Guest, Progress
+from limpet.loading.project import program_of
+from limpet.planning.options import MIN_MEMORY, Options
+from limpet.planning.plan import Plan
+from limpet.tools.cache import Cache
+
+
+@cache
+def kinds() -> tuple[Kind, ...]:
+    """Every kind of guest, in the order in which they are asked."""
+    here = [str(Path(__file__).parent)]
+    folders = sorted(each.name for each in pkgutil.iter_modules(here) if each.ispkg)
+    found: list[Kind] = [import_module(f"limpet.guests.{name}.kind").KIND for name in folders]
+    return tuple(sorted(found, key=lambda kind: kind.fallback))
+
+
+def kind_of(image: Image) -> Kind:
+    """The kind of guest that ``image`` is."""
+    return next(kind for kind in kinds() if image.kind in kind.images)
+
+
+def read_image(data: bytes, name: str) -> Image:
+    """Read a program from its bytes; ``name`` is what errors call it.
+
+    Raises:
+        ImageError: it is no program that Limpet can run; names what is wrong and what to do.
+    """
+    program = read_program(data, name)
+    images = (kind.read(program) for kind in kinds())
+    return next(image for image in images if image is not None)
+
+
+def load(
+    path: Path | str,
+    *,
+    root: Path | None = None,
+    files: Mapping[str, Path] | None = None,
+    progress: Progress = lambda _: None,
+    cache: Cache | None = None,
+) -> Guest:
+    """Read the guest at ``path``.
+
+    Args:
+        path: an ELF file, a ``.c`` file or a folder with ``limpet.toml``.
+        root: a folder to pack as the guest's read-only file tree.
+        files: single files over it, by their path in the guest.
+        progress: told what takes a moment.
+
+    Raises:
+        InputError: anything given cannot be used; names it and what to do.
+    """
+    found = program_of(Path(path), progress, cache or Cache.default())
+    progress("reading the program")
+    image = read_image(read_file(found.path), found.name)
+    return Guest(image, sites.scan(image), tree.pack(root or found.root, files))
+
+
+def plan(guest: Guest, options: Options | None = None) -> Plan:
+    """Decide everything about the bundle of ``guest``.
+
+    Raises:
+        PlanError: the options or the guest cannot be honoured.
+    """
+    kind = kind_of(guest.image)
+    options = kind.defaults(guest.image, options or Options())
+    _check(guest, options)
+    return kind.plan(guest, options)
+
+
+def _check(guest: Guest, options: Options) -> None:
+    if set(options.backends) - set(contract.BACKENDS):
+        raise PlanError(
+            f"no such backend: {', '.join(options.backends)}",
+            hint="use kvm, process or both",
+        )
+    if options.cpu not in machine.CPU_LEVELS:
+        raise PlanError(
+            f"no such processor level: {options.cpu}",
+            hint=f"use one of {', '.join(sorted(machine.CPU_LEVELS))}",
+        )
+    if options.memory < MIN_MEMORY or options.memory % PAGE:
+        raise PlanError(
+            f"{options.memory} bytes of memory cannot be given to {guest.image.name}",
+            hint=f"give at least {MIN_MEMORY >> 20} MiB, for example --memory 64M",
+        )
+    if options.timeout < 0 or options.max_output < 0:
+        raise PlanError("a limit cannot be negative", hint="leave it out for no limit")

@@ -1,0 +1,79 @@
+"""``Blobs``: what lies in a monitor's constants page — KVM's structures, then its filters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from limpet.arch.x86_64 import machine
+from limpet.contract import Backend
+from limpet.contract.pages import PAGE, align_up
+from limpet.planning.regions import MONITOR_BASE
+from limpet.planning.seccomp import Filter
+
+_ALIGNMENT = 8
+
+
+@dataclass(frozen=True)
+class Blobs:
+    """Byte arrays by the name that ``plan.h`` gives their address, in their order in memory."""
+
+    fixed: Mapping[str, bytes] = field(default_factory=dict)
+
+    def addresses(self) -> dict[str, int]:
+        """Where each blob lies in the monitor's constants page."""
+        at, out = MONITOR_BASE, {}
+        for name, blob in self.fixed.items():
+            out[name] = at
+            at += align_up(len(blob), _ALIGNMENT)
+        return out
+
+    @property
+    def _end(self) -> int:
+        return MONITOR_BASE + sum(align_up(len(each), _ALIGNMENT) for each in self.fixed.values())
+
+    def filter_addresses(self, filters: Mapping[Backend, Filter]) -> dict[Backend, int]:
+        """Where each filter lies behind the blobs."""
+        at, out = self._end, {}
+        for backend, filter_ in sorted(filters.items()):
+            out[backend] = at
+            at += filter_.length * 8
+        return out
+
+    def monitor_text(self, filters: Iterable[Filter]) -> int:
+        """Where the monitor's code starts: on the page behind its constants."""
+        return align_up(self._end + sum(each.length * 8 for each in filters), PAGE)
+
+    def pack(self, filters: Sequence[bytes]) -> bytes:
+        """The monitor's constants."""
+        blobs = [*self.fixed.values(), *filters]
+        return b"".join(blob.ljust(align_up(len(blob), _ALIGNMENT), b"\0") for blob in blobs)
+
+
+def blobs(
+    pages: machine.Supervisor | None,
+    level: machine.CpuLevel,
+    *,
+    start: int,
+    syscall: int,
+    asks_cpuid: bool,
+) -> Blobs:
+    """The structures that the kvm monitor hands to KVM; none in a process.
+
+    Args:
+        start: the guest's first instruction.
+        syscall: where SYSCALL leads under kvm_pvm.
+    """
+    if pages is None:
+        return Blobs()
+    fixed = {
+        "KVM_SREGS": machine.special_registers(pages, level),
+        "KVM_REGS": machine.general_registers(start),
+        "KVM_MSRS": machine.model_specific_registers(syscall),
+        "KVM_CPUID": level.cpuid(asks_cpuid, keys=pages.execute_only),
+    }
+    if pages.execute_only:
+        fixed["KVM_SREGS_KEYS"] = machine.special_registers(pages, level, keys=True)
+    if level.xcr0:
+        fixed["KVM_XCRS"] = level.xcrs()
+    return Blobs(fixed)

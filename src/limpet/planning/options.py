@@ -1,0 +1,31 @@
+"""``Options``: what the user decides about a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from limpet.contract import Backend
+
+MIN_MEMORY = 1 << 20
+"""Bytes: less runs nothing."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user decides.
+
+    ``backends`` is empty for what the guest is made for, which is kvm where it does not matter;
+    ``memory`` is in bytes (0: what is usual for the guest), ``timeout`` in milliseconds (0: none),
+    ``environment`` holds ``NAME=VALUE`` strings to bake in and bare ``NAME``s to pass on when the
+    bundle starts, ``devices`` the ``block:NAME`` and ``net:NAME`` that a program has (a unikernel
+    has those of its manifest).
+    """
+
+    backends: tuple[Backend, ...] = ()
+    memory: int = 0
+    timeout: int = 0
+    max_output: int = 0
+    cpu: str = "v2"
+    rewrite: bool = True
+    environment: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()

@@ -1,0 +1,105 @@
+"""Regions: the pieces of a guest's memory, and where the monitor lies beside them.
+
+Guest-virtual, guest-physical and host-virtual addresses are the same number on both backends, so
+one map serves the processor, KVM and ``execve``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from limpet.arch.x86_64.rewrite import Patch
+from limpet.contract.pages import PAGE, align_up
+from limpet.formats.image import Access, Image
+
+MONITOR_BASE = 0x7000_0000_0000
+MONITOR_SIZE = 64 << 10
+KVM_RUN_AT = MONITOR_BASE + (1 << 20)
+KVM_RUN_SIZE = 3 * PAGE
+HOST_END = 0x7FFF_FFFF_F000
+"""End of a process's addresses with four-level paging (``TASK_SIZE_MAX``)."""
+
+
+NOTHING = Access(0)
+
+
+@dataclass(frozen=True)
+class Region:
+    """A run of whole pages with one set of rights.
+
+    ``content`` is ``None`` where the linker supplies it, and empty for memory that starts as
+    zeros.  ``host`` is what the monitor may do with it beyond what the guest may; ``at_start`` says
+    that the monitor maps it, without reserving host memory, and the file does not have it;
+    ``mapped`` says that the guest's page tables have it.
+    """
+
+    name: str
+    address: int
+    size: int
+    access: Access
+    content: bytes | None
+    why: str
+    host: Access = NOTHING
+    at_start: bool = False
+    mapped: bool = True
+
+    @property
+    def end(self) -> int:
+        """First address behind it."""
+        return self.address + self.size
+
+
+def _pages_of(image: Image) -> dict[int, Access]:
+    pages: dict[int, Access] = {}
+    for segment in image.segments:
+        first = segment.address // PAGE
+        last = (segment.address + max(segment.memory_size, 1) - 1) // PAGE
+        for page in range(first, last + 1):
+            pages[page] = pages.get(page, Access(0)) | segment.access
+    return pages
+
+
+def _runs(pages: dict[int, Access]) -> Iterable[tuple[int, int, Access]]:
+    start = previous = -1
+    for page in sorted(pages):
+        if start >= 0 and page == previous + 1 and pages[page] == pages[start]:
+            previous = page
+            continue
+        if start >= 0:
+            yield start, previous + 1, pages[start]
+        start = previous = page
+    if start >= 0:
+        yield start, previous + 1, pages[start]
+
+
+def image_regions(image: Image) -> tuple[Region, ...]:
+    """The program's segments as runs of pages; the linker's file offsets no longer matter."""
+    regions = []
+    for index, (first, end, access) in enumerate(_runs(_pages_of(image))):
+        low, high = first * PAGE, end * PAGE
+        content = bytearray(high - low)
+        for segment in image.segments:
+            start = max(segment.address, low)
+            stop = min(segment.address + len(segment.data), high)
+            if start < stop:
+                at = start - segment.address
+                content[start - low : stop - low] = segment.data[at : at + stop - start]
+        stored = bytes(content)
+        if Access.WRITE in access:  # else the kernel has no zeros to supply, see elfwriter
+            stored = stored[: align_up(len(stored.rstrip(b"\0")), PAGE)]
+        why = "the program's own segment"
+        regions.append(Region(f"image{index}", low, high - low, access, stored, why))
+    return tuple(regions)
+
+
+def patched(region: Region, patches: Sequence[Patch]) -> Region:
+    """``region`` with those of ``patches`` that lie in it."""
+    patches = [each for each in patches if region.address <= each.address < region.end]
+    if not patches:
+        return region
+    content = bytearray(region.content or b"")
+    for patch in patches:
+        at = patch.address - region.address
+        content[at : at + len(patch.content)] = patch.content
+    return replace(region, content=bytes(content))

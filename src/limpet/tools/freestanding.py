@@ -1,0 +1,88 @@
+"""C that runs below an operating system: compiled with the contract's headers, linked, read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+
+from limpet import contract
+from limpet.errors import BuildError
+from limpet.formats import tree
+from limpet.sources import GUEST_ROOT
+from limpet.tools import toolchain
+from limpet.tools.cache import Cache
+
+_SHF_ALLOC = 2
+
+
+@dataclass(frozen=True)
+class Linked:
+    """What a link gave: the bytes of its sections, and every symbol's address."""
+
+    sections: Mapping[str, bytes]
+    symbols: Mapping[str, int]
+
+    def expect(self, name: str, address: int) -> None:
+        """Hold a symbol to the address that the plan counts on.
+
+        Raises:
+            BuildError: it is elsewhere, which is a fault of Limpet.
+        """
+        if self.symbols.get(name) != address:
+            raise BuildError(f"{name} is not where the plan counts on it", hint="report this")
+
+
+def write_headers(folder: Path) -> None:
+    """Write the generated headers that C of both sides includes into ``folder``."""
+    (folder / "contract.h").write_text(contract.c_header(), encoding="utf-8")
+    (folder / "tree_format.h").write_text(tree.c_header(), encoding="utf-8")
+
+
+def read_linked(path: Path) -> Linked:
+    """Read what the linker wrote to ``path``."""
+    elf = ELFFile(io.BytesIO(path.read_bytes()))
+    sections = {
+        section.name: bytes(section.data())
+        for section in elf.iter_sections()
+        if section["sh_flags"] & _SHF_ALLOC and section["sh_type"] == "SHT_PROGBITS"
+    }
+    table = elf.get_section_by_name(".symtab")
+    assert isinstance(table, SymbolTableSection)
+    return Linked(sections, {each.name: each["st_value"] for each in table.iter_symbols()})
+
+
+def guest_digest() -> str:
+    """A digest of all that the guest side's own C is compiled from."""
+    state = hashlib.sha256(toolchain.version().encode())
+    state.update(" ".join(toolchain.FREESTANDING).encode())
+    state.update((contract.c_header() + tree.c_header()).encode())
+    for path in sorted(GUEST_ROOT.rglob("*.[chS]")):
+        state.update(f"{path.relative_to(GUEST_ROOT)}\0".encode() + path.read_bytes())
+    return state.hexdigest()
+
+
+def ring_0_stubs(trap_frame: int, trap_entry: int, cache: Cache) -> bytes:
+    """The code of ring 0: fault stubs that store what happened and return to ring 3.
+
+    Args:
+        trap_frame: where they store it.
+        trap_entry: where they return to.
+    """
+
+    def make(folder: Path) -> None:
+        write_headers(folder)
+        source = GUEST_ROOT / "x86_64" / "stubs.S"
+        toolchain.compile_object(source, folder / "stubs.o", flags=[], include=folder)
+
+    path = cache.folder(f"stubs-{guest_digest()}", make) / "stubs.o"
+    with path.open("rb") as stream:
+        section = ELFFile(stream).get_section_by_name(".text.stubs")
+        assert section is not None, "stubs.S has its code there"
+        code = bytes(section.data())
+    return code[:-16] + trap_frame.to_bytes(8, "little") + trap_entry.to_bytes(8, "little")
