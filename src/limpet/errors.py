@@ -20,6 +20,9 @@ The library raises; only the command line prints and exits.
 
 from __future__ import annotations
 
+CANNOT_START = 125
+"""Exit status of a bundle, and of the command line, where a guest cannot be started."""
+
 
 class LimpetError(Exception):
     """What is wrong (``message``), and what to do next (``hint``)."""
@@ -87,10 +90,10 @@ class VersionError(BuildError):
 class HostError(LimpetError):
     """This host does not offer what was asked for."""
 
-    exit_status = 125
+    exit_status = CANNOT_START
 
 
 class RunError(LimpetError):
     """The bundle cannot be started."""
 
-    exit_status = 125
+    exit_status = CANNOT_START

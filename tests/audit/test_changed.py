@@ -15,7 +15,7 @@ from limpet.audit.html import as_html
 from limpet.audit.inspect import audit_bundle
 from limpet.audit.text import as_text
 from limpet.contract import BACKENDS, Backend
-from limpet.errors import LimpetError
+from limpet.errors import BundleError, LimpetError
 from limpet.formats import bundle_file
 from tests.support.audited import EVERY, SMALL, small
 from tests.support.bundle_edit import Edited
@@ -49,6 +49,14 @@ def test_stub_moved(make: Maker) -> None:
     pointer = struct.pack("<I", each.rules[0].pointer[0])
     edited.poke(each.address + program.index(pointer), struct.pack("<I", 0x1002345))
     assert any("from 0x1002345, where no SYSCALL stands" in each for each in edited.findings())
+
+
+def test_other_contract(make: Maker) -> None:
+    """A bundle of another contract is refused, and the message says of which."""
+    edited = Edited(small(make, "kvm"))
+    edited.in_record(b'"contract":1,', b'"contract":7,')
+    with pytest.raises(BundleError, match="contract 7, here is 1"):
+        edited.audit()
 
 
 def test_port_opened(make: Maker) -> None:

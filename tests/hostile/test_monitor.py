@@ -38,7 +38,7 @@ def test_ports(hostile: Hostile) -> None:
         hostile.ends(End(0, "", "all\nsurvived\n"), "all_ports", form, *edges, 31)
 
 
-WRONG_USE = End(122, "limpet: the guest used a hypercall port in a way that is none\n")
+WRONG_USE = End(122, "limpet: the guest used a hypercall port with the wrong width\n")
 NO_SUCH = End(122, "limpet: the guest made a hypercall that it does not have, backend kvm\n")
 OUTSIDE = End(
     122, "limpet: the guest made a hypercall with an address outside its memory, backend kvm\n"

@@ -21,6 +21,7 @@ from limpet.audit.inspect import (
 from limpet.audit.monitor_code import NO_FILTER, Call, MonitorCode
 from limpet.audit.recorded import RecordedRule
 from limpet.audit.seccomp_decode import EVERYTHING, Allowed
+from limpet.contract.limits import MAX_DEVICES
 from limpet.errors import LimpetError
 from limpet.formats import manifest
 from limpet.formats.bundle_file import BundleFile
@@ -192,7 +193,7 @@ def _table(content: bytes) -> Iterator[str]:
     if len(content) < manifest.HEAD.size:
         return
     _, count = manifest.HEAD.unpack_from(content)
-    for handle in range(1, min(count, manifest.MAX_DEVICES + 1)):
+    for handle in range(1, min(count, MAX_DEVICES + 1)):
         at = manifest.HEAD.size + handle * manifest.ENTRY.size
         if at + manifest.ENTRY.size <= len(content):
             name, kind, *_ = manifest.ENTRY.unpack_from(content, at)

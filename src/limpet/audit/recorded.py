@@ -7,9 +7,9 @@ from typing import Any
 
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.seccomp_decode import EVERYTHING, Allowed, Range, joined
+from limpet.contract.limits import CONTRACT_VERSION, MAX_DEVICES
 from limpet.errors import BundleError
 from limpet.formats.bundle_file import BundleFile
-from limpet.formats.manifest import MAX_DEVICES
 from limpet.planning.seccomp import SLOTS, Slot
 from limpet.version import __version__
 
@@ -92,6 +92,8 @@ def recorded(bundle: BundleFile) -> Recorded:
 
 def _recorded(known: dict[str, Any]) -> Recorded:
     guest, tree = _table(known["guest"]), known.get("tree")
+    if (version := _number(known["contract"])) != CONTRACT_VERSION:
+        raise ValueError(f"contract {version}, here is {CONTRACT_VERSION}")
     return Recorded(
         _text(known["limpet"]),
         _text(known["toolchain"]),

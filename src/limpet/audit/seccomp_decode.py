@@ -99,7 +99,7 @@ def decode(program: bytes) -> Decoded:
     """The rules of a program.
 
     Raises:
-        BundleError: it is none that seccomp would take, or far too involved.
+        BundleError: seccomp would not take it, or it is far too involved.
     """
     count = len(program) // 8
     if not 0 < count <= MAX_INSTRUCTIONS:

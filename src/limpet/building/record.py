@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from limpet.contract import Pin
+from limpet.contract import CONTRACT_VERSION, Pin
 from limpet.formats import packed_guest
 from limpet.formats.elfwriter import Load
 from limpet.planning.plan import Plan
@@ -26,6 +26,7 @@ def record(plan: Plan, segments: Sequence[Load], toolchain: str, version: str) -
     known: dict[str, Any] = {
         "limpet": version,
         "toolchain": toolchain,
+        "contract": CONTRACT_VERSION,
         "guest": packed_guest.described(plan.image),
         "options": asdict(plan.options),
         "plan": plan.digest(),

@@ -12,20 +12,27 @@ from dataclasses import dataclass
 from typing import Literal
 
 from limpet.contract import MFT_ENTRY
+from limpet.contract.limits import (
+    DEVICE_BLOCK,
+    DEVICE_NAME_SIZE,
+    DEVICE_NET,
+    INTERFACE_NAME_SIZE,
+    MAX_DEVICES,
+)
 from limpet.errors import PlanError
 
 DeviceKind = Literal["block", "net"]
 
-MAX_DEVICES = 63
 RESERVED_FIRST = 1 << 30
 """Type of entry 0, which is no device."""
 
-KINDS: dict[int, DeviceKind] = {1: "block", 2: "net"}
-NAME = re.compile(r"[A-Za-z0-9]{1,67}")
+KINDS: dict[int, DeviceKind] = {DEVICE_BLOCK: "block", DEVICE_NET: "net"}
+_MOST = DEVICE_NAME_SIZE - 1
+NAME = re.compile(rf"[A-Za-z0-9]{{1,{_MOST}}}")
 HEAD = struct.Struct("<II")
 ENTRY = struct.Struct(MFT_ENTRY.format)
 
-INTERFACE_MOST = 15
+INTERFACE_MOST = INTERFACE_NAME_SIZE - 1
 """Characters in the name of a network that is an interface for TUNSETIFF."""
 
 TAKEN = (
@@ -43,7 +50,7 @@ TAKEN = (
 )
 """Names that ``/dev`` has already."""
 
-_NAME_AND_TYPE = struct.Struct("<68sI")
+_NAME_AND_TYPE = struct.Struct(f"<{DEVICE_NAME_SIZE}sI")
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ def declared(words: Sequence[str]) -> tuple[Device, ...]:
         if kind not in KINDS.values() or not NAME.fullmatch(name) or name in TAKEN:
             raise PlanError(
                 f"a device cannot be called {name!r}",
-                hint="letters and digits, at most 67, and no name that /dev has already",
+                hint=f"letters and digits, at most {_MOST}, and no name that /dev has already",
             )
         if kind == "net" and len(name) > INTERFACE_MOST:
             raise PlanError(

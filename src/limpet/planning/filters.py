@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from limpet.contract import DEVICE_FD, Backend, HostCall, Hypercall, Pin
+from limpet.contract.limits import LINE_MOST, STDERR, VCPU_FD
 from limpet.formats.manifest import Device
 from limpet.planning.regions import HOST_END, MONITOR_BASE, MONITOR_SIZE
 from limpet.planning.seccomp import Rule
 
 KVM_RUN = 0xAE80
-KVM_FD, VCPU_FD = 3, 5
-"""Descriptors in the monitor: nothing else is open from 3 on when it opens ``/dev/kvm``."""
 
 _MONITOR = (MONITOR_BASE, MONITOR_BASE + MONITOR_SIZE)
 _MONITOR_AND_STACK = (MONITOR_BASE, HOST_END)
@@ -20,7 +19,7 @@ _MONITOR_AND_STACK = (MONITOR_BASE, HOST_END)
 
 def _line(memory: tuple[int, int]) -> tuple[Pin, ...]:
     """A short write to standard error from ``memory``."""
-    return Pin(0, (2,)), Pin(1, range=memory), Pin(2, max=256)
+    return Pin(0, (STDERR,)), Pin(1, range=memory), Pin(2, max=LINE_MOST)
 
 
 def kvm_run_rule() -> Rule:

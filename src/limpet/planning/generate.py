@@ -6,10 +6,12 @@ Every text is a pure function of the plan's decisions, and short enough to read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from limpet.arch.x86_64.machine import LOCAL_APIC
 from limpet.contract import Backend, Hypercall, hypercalls
+from limpet.contract.limits import PROGRAM_STATUSES, ExitStatuses
 from limpet.formats.manifest import KINDS
 from limpet.guests.linux import layout
 from limpet.planning import regions
@@ -77,10 +79,6 @@ def _gate(call: Hypercall, chosen: bool, backends: Sequence[Backend]) -> str:
     return head + "    " + (through_port if "kvm" in backends else by_call) + "}\n"
 
 
-EXIT_STATUSES = {"REFUSED": 122, "OUTPUT": 123, "TIMEOUT": 124, "CANNOT_START": 125}
-"""Exit statuses of the monitor itself (docs/exit-status.md)."""
-
-
 def plan_h(
     place: Layout,
     options: Options,
@@ -113,7 +111,7 @@ def plan_h(
         "NETWORKS": _count(devices, "net"),
     }
     passed = "".join(f"{name}=\\0" for name in options.environment if "=" not in name)
-    text = defines(values) + monitor_values(options, filters, blobs, EXIT_STATUSES)
+    text = defines(values) + monitor_values(options, filters, blobs, PROGRAM_STATUSES)
     for backend, filter_ in filters.items():
         text += filter_values(backend, filter_, place.filter_copy(backend))
     return text + f'#define PASSED_ENVIRONMENT "{passed}"\n'
@@ -147,7 +145,7 @@ def monitor_values(
     options: Options,
     filters: Mapping[Backend, Filter],
     blobs: Blobs,
-    statuses: Mapping[str, int],
+    statuses: ExitStatuses,
 ) -> str:
     """The part of ``plan.h`` that monitors of every kind of guest have."""
     addresses = blobs.addresses()
@@ -166,7 +164,9 @@ def monitor_values(
     text = f"#define KVM_XCRS_SET {int('KVM_XCRS' in addresses)}\n"
     text += f"#define EXECUTE_ONLY {int('KVM_SREGS_KEYS' in addresses)}\n"
     text += f"#define TIMEOUT_MS {options.timeout}\n"
-    text += "".join(f"#define EXIT_{name} {status}\n" for name, status in statuses.items())
+    text += "".join(
+        f"#define EXIT_{name.upper()} {status}\n" for name, status in asdict(statuses).items()
+    )
     return defines(values) + text
 
 

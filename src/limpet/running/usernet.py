@@ -21,11 +21,11 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address
 from typing import NoReturn
 
+from limpet.contract.limits import FRAME_MOST, MTU_USUAL
 from limpet.errors import HostError, PlanError
 from limpet.running.frames import Gate
 
-ADDRESS, GATEWAY, NETMASK, MTU = "10.0.2.15", "10.0.2.2", "24", "1500"
-_FRAME = 65536
+ADDRESS, GATEWAY, NETMASK, MTU = "10.0.2.15", "10.0.2.2", "24", str(MTU_USUAL)
 _PORT = re.compile(r"(?:([0-9.]{7,15}):)?(\d{1,5}):(\d{1,5})(?:/(tcp|udp))?")
 _LOOPBACK = "127.0.0.1"
 
@@ -37,7 +37,7 @@ def start(ports: Sequence[str]) -> int:
         ports: ``[ADDRESS:]HOST:GUEST[/udp]``, to forward.
 
     Raises:
-        PlanError: a port is none.
+        PlanError: a port is not a number from 1 to 65535.
         HostError: passt is missing or does not start.
     """
     program = shutil.which("passt")
@@ -129,13 +129,13 @@ def _relay(guest: socket.socket, wire: socket.socket) -> None:
         while True:
             ready, _, _ = select.select([guest, wire], [], [])
             if guest in ready:
-                frame = guest.recv(_FRAME)
+                frame = guest.recv(FRAME_MOST)
                 if not frame:
                     break
                 if gate.lets_out(frame):
                     wire.sendall(len(frame).to_bytes(4, "big") + frame)
             if wire in ready:
-                received = wire.recv(_FRAME)
+                received = wire.recv(FRAME_MOST)
                 if not received:
                     break
                 buffer = _deliver(buffer + received, guest, gate)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from limpet.arch.x86_64.machine import EXECUTE_ONLY_KEY, LARGE_PAGE
 from limpet.arch.x86_64.machine import Mapping as PageMapping
 from limpet.contract import Backend, Hypercall
+from limpet.contract.limits import UNIKERNEL_STATUSES
 from limpet.guests.solo5 import layout as solo5_layout
 from limpet.planning.generate import (
     RUN_KVM,
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from limpet.planning.blobs import Blobs
     from limpet.planning.options import Options
     from limpet.planning.seccomp import Filter
-
-EXIT_STATUSES = {"REFUSED": 1, "OUTPUT": 123, "TIMEOUT": 124, "CANNOT_START": 1}
-"""As Solo5's tenders end (docs/exit-status.md); the guest's own statuses pass through."""
 
 NO_HANDLER = 1 << 63
 
@@ -55,7 +53,7 @@ def plan_h(
         "NETWORKS": place.networks,
         "LARGE_PAGE": LARGE_PAGE,
     }
-    text = defines(values) + monitor_values(options, filters, blobs, EXIT_STATUSES)
+    text = defines(values) + monitor_values(options, filters, blobs, UNIKERNEL_STATUSES)
     return text + (
         _hvt_h(place, pages, filters["kvm"]) if pages else _spt_h(filters["process"], place)
     )

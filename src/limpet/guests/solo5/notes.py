@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from limpet.contract.limits import MAX_DEVICES
 from limpet.errors import ImageError
 from limpet.formats.manifest import (
     ENTRY,
     HEAD,
     KINDS,
-    MAX_DEVICES,
     NAME,
     RESERVED_FIRST,
     Device,

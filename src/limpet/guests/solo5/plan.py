@@ -11,6 +11,7 @@ from limpet.arch.x86_64.rewrite import Patch, Rewriting
 from limpet.arch.x86_64.sites import Scan
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import DEVICE_FD, Backend, Hypercall, Pin
+from limpet.contract.limits import EPOLL_FD, STDOUT, TIMER_FD
 from limpet.errors import PlanError
 from limpet.formats.image import Access, Image
 from limpet.formats.manifest import Device
@@ -33,7 +34,6 @@ from limpet.planning.processor import machine_decisions, may_ask_cpuid
 from limpet.planning.regions import Region, patched
 from limpet.planning.seccomp import KILL_PROCESS, Filter, Rule
 
-EPOLL_FD, TIMER_FD = 3, 4
 ARCH_SET_FS = 0x1002
 
 
@@ -69,7 +69,7 @@ def spt_rules(devices: Sequence[Device], scan: Scan, sets_fs_base: bool) -> list
         rule("epoll_pwait", "waits for a frame or the timer", Pin(0, (EPOLL_FD,)), Pin(4, (0,))),
         rule("timerfd_settime", "sets the timer", Pin(0, (TIMER_FD,)), Pin(1, (0, 1))),
         rule("clock_gettime", "the two clocks", Pin(0, (0, 1))),
-        rule("write", "the console", Pin(0, (1,))),
+        rule("write", "the console", Pin(0, (STDOUT,))),
         rule("exit_group", "ends the guest"),
     ]
     if not sets_fs_base:

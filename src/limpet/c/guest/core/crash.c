@@ -90,7 +90,7 @@ _Noreturn void panic(const char *what) {
     put(backend_name());
     put("\n");
     flush();
-    guest_exit(125);
+    guest_exit(STATUS_CANNOT_START);
 }
 
 _Noreturn void guest_exit(u32 code) {

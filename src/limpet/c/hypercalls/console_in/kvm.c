@@ -6,5 +6,5 @@ static void serve_console_in(struct console_in *block) {
         block->result = -HOST_EFAULT;
         return;
     }
-    block->result = host3(NR_READ, 0, (long)to, (long)block->length);
+    block->result = host3(NR_READ, STDIN, (long)to, (long)block->length);
 }

@@ -2,7 +2,7 @@
  * the range is the host kernel's EFAULT, not ours. */
 static void serve_console_out(struct console_out *block) {
     const void *from = guest_range(block->address, block->length, GUEST_LO, GUEST_HI);
-    if (!from || block->length > MAX_TRANSFER || (block->fd != 1 && block->fd != 2)) {
+    if (!from || block->length > MAX_TRANSFER || (block->fd != STDOUT && block->fd != STDERR)) {
         block->result = -HOST_EFAULT;
         return;
     }

@@ -9,12 +9,12 @@ static const char *what_happened(u64 error) {
 }
 
 static _Noreturn void serve_hvt_fault(struct hvt_fault *block) {
-    char line[160];
+    char line[LINE_MOST];
     char *to = put_text(line, "limpet: host/guest translation fault: rip=0x");
     to = put_text(put_hex(to, block->rip), what_happened(block->error));
     to = put_hex(to, block->error >> 63 ? block->error & 0xff : block->address);
     to = put_text(to, ", backend kvm\n");
-    host3(NR_WRITE, 2, (long)line, to - line);
+    host3(NR_WRITE, STDERR, (long)line, to - line);
     for (;;)
         host3(NR_EXIT_GROUP, EXIT_REFUSED, 0, 0);
 }

@@ -1,5 +1,5 @@
 /* halt: the guest's status is ours. */
 static _Noreturn void serve_hvt_halt(struct hvt_halt *block) {
     for (;;)
-        host3(NR_EXIT_GROUP, block->exit_status & 0xff, 0, 0);
+        host3(NR_EXIT_GROUP, block->exit_status & EXIT_MOST, 0, 0);
 }

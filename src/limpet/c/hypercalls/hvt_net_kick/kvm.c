@@ -16,14 +16,14 @@ static void ring_write(const struct ring_entry *entry) {
 static void serve_hvt_net_kick(void) {
     u32 head = RING->entries_head, left = RING->entries_tail - head;
     u32 answers = RING->commits_tail, unread = answers - RING->commits_head;
-    for (; left && left <= RING_SIZE; left--, head++) {
-        struct ring_entry entry = RING->entries[head % RING_SIZE]; /* copied once */
+    for (; left && left <= RING_LENGTH; left--, head++) {
+        struct ring_entry entry = RING->entries[head % RING_LENGTH]; /* copied once */
         if (entry.operation == RING_WRITE) {
             ring_write(&entry);
         } else if (entry.operation == RING_READ) {
-            if (unread++ >= RING_SIZE)
+            if (unread++ >= RING_LENGTH)
                 break;
-            RING->commits[answers++ % RING_SIZE] = ring_read(&entry);
+            RING->commits[answers++ % RING_LENGTH] = ring_read(&entry);
         }
     }
     if (left)

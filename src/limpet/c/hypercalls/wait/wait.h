@@ -7,7 +7,7 @@ static s64 wait_clock(long clock) {
 
 static u64 wait_fill(u64 want, struct pollfd *fds, u8 *bits) {
     u64 count = want & 1;
-    fds[0] = (struct pollfd){0, POLLIN, 0};
+    fds[0] = (struct pollfd){STDIN, POLLIN, 0};
     bits[0] = 0;
 #if NETWORKS
     for (u8 i = 1; i < WAIT_DEVICES->count; i++) {

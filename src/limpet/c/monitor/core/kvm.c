@@ -11,8 +11,6 @@
 /* A monitor has no writable data of its own: nothing there to attack. */
 #define RUN ((const u8 *)KVM_RUN_AT) /* struct kvm_run, shared with the kernel */
 
-enum { KVM_FD = 3, VCPU_FD = 5 };
-
 static long kvm(int fd, u32 request, u64 argument) {
     long result = host3(NR_IOCTL, fd, request, (long)argument);
     if (result < 0)
@@ -94,7 +92,7 @@ static void serve_exit_of_vcpu(void) {
     case KVM_EXIT_IO:
         if (head->direction != KVM_EXIT_IO_OUT || head->size != 4 || head->count != 1 ||
             head->data_offset > KVM_RUN_SIZE - 4)
-            refuse("limpet: the guest used a hypercall port in a way that is none\n");
+            refuse("limpet: the guest used a hypercall port with the wrong width\n");
         serve(head->port, *(const u32 *)(RUN + head->data_offset));
         return;
     case KVM_EXIT_SHUTDOWN:

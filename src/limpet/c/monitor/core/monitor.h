@@ -13,7 +13,7 @@ static size_t length(const char *text) {
 }
 
 static _Noreturn void die(int status, const char *line) {
-    host3(NR_WRITE, 2, (long)line, (long)length(line));
+    host3(NR_WRITE, STDERR, (long)line, (long)length(line));
     for (;;)
         host3(NR_EXIT_GROUP, status, 0, 0);
 }

@@ -65,7 +65,7 @@ static void take_arguments(u64 *stack) {
 }
 
 static void look_at_stdio(void) {
-    for (int fd = 0; fd < 3; fd++) {
+    for (int fd = 0; fd < FIRST_FD; fd++) {
         struct stdio_info *info = &BOOT->stdio[fd];
         u8 stat[144]; /* struct stat; st_mode at 24 (uapi asm/stat.h) */
         if (host3(NR_FSTAT, fd, (long)stat, 0) < 0)
@@ -95,7 +95,7 @@ static inline void vcpu_ready(long khz) {
 }
 
 static inline void close_all(void) {
-    host3(NR_CLOSE_RANGE, 3, 0xffffffffL, 0);
+    host3(NR_CLOSE_RANGE, FIRST_FD, 0xffffffffL, 0);
 }
 
 static void prepare(u64 *stack) {

@@ -1,16 +1,14 @@
 /*
  * Block devices: a host file or device, its capacity fixed when it is attached.
  */
-#define SECTOR_LEAST 512
-
 static void take_sector_size(const char *option) {
     const char *value;
     u64 size;
     struct mft_entry *device = find_device(option, DEVICE_BLOCK, &value);
-    if (!parse_number(value, 32768, &size) || size < SECTOR_LEAST || (size & (size - 1)))
-        complain("limpet: ", device->name, NAME_SIZE,
-                 ": Block size must be a multiple of 2 greater than or equal 512, a power of two "
-                 "and at most 32768");
+    if (!parse_number(value, SECTOR_MOST, &size) || size < SECTOR_LEAST || (size & (size - 1)))
+        complain("limpet: ", device->name, DEVICE_NAME_SIZE,
+                 ": The sector size must be a power of two from " SECTOR_LEAST_TEXT
+                 " to " SECTOR_MOST_TEXT);
     device->block_size = (u16)size;
 }
 
@@ -22,7 +20,7 @@ static void attach_block(const char *option, int flags) {
     device->read_only = flags == O_RDONLY;
     long capacity = host3(NR_LSEEK, (long)device->handle, 0, SEEK_END);
     if (capacity < 0)
-        complain("limpet: cannot attach ", path, 200, ": Could not determine capacity");
+        complain("limpet: cannot attach ", path, SHOWN, ": Could not determine capacity");
     device->capacity = (u64)capacity;
 }
 
@@ -47,10 +45,10 @@ static void finish_blocks(void) {
         if (!device->block_size)
             device->block_size = SECTOR_LEAST;
         if (device->capacity & (device->block_size - 1UL))
-            complain("limpet: ", device->name, NAME_SIZE,
+            complain("limpet: ", device->name, DEVICE_NAME_SIZE,
                      ": Backing storage size must be block aligned");
         if (device->capacity < device->block_size)
-            complain("limpet: ", device->name, NAME_SIZE,
+            complain("limpet: ", device->name, DEVICE_NAME_SIZE,
                      ": Backing storage must be at least 1 block in size");
     }
 }

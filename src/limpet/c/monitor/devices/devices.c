@@ -4,13 +4,15 @@
  */
 #include "devices/devices.h"
 
+enum { LINE_ROOM = 512, SHOWN = 200 }; /* of a line before the filter stands */
+
 static void say(const char *what, const char *name, u64 size, const char *why) {
-    char line[512];
+    char line[LINE_ROOM];
     char *to = put_text(line, what);
-    for (u64 i = 0; i < size && i < 200 && name[i]; i++)
+    for (u64 i = 0; i < size && i < SHOWN && name[i]; i++)
         *to++ = name[i];
     to = put_text(put_text(to, why), "\n");
-    host3(NR_WRITE, 2, (long)line, to - line);
+    host3(NR_WRITE, STDERR, (long)line, to - line);
 }
 
 static _Noreturn void leave(void) {
@@ -20,7 +22,7 @@ static _Noreturn void leave(void) {
 
 /* One line, then what the manifest wants; the end. */
 static _Noreturn void complain(const char *what, const char *name, u64 size, const char *why) {
-    char line[512], *to;
+    char line[LINE_ROOM], *to;
     say(what, name, size, why);
     for (u64 i = 1; i < MANIFEST->count; i++) {
         const struct mft_entry *device = &MANIFEST->entries[i];
@@ -28,7 +30,7 @@ static _Noreturn void complain(const char *what, const char *name, u64 size, con
         to = put_text(put_text(line, "limpet: the manifest wants --"), block ? "block:" : "net:");
         to = put_text(put_text(to, device->name), block ? "=PATH" : "=INTERFACE");
         to = put_text(to, device->attached ? " (given)\n" : "\n");
-        host3(NR_WRITE, 2, (long)line, to - line);
+        host3(NR_WRITE, STDERR, (long)line, to - line);
     }
     leave();
 }
@@ -88,24 +90,23 @@ static inline const char *explain_error(long error) {
 
 /* Descriptors move out of the way of everything fixed, and at the end to DEVICE_FD +
  * handle, which the filter knows. */
-enum { PARKED = 128 };
-
 static inline void attach(struct mft_entry *device, const char *value, long fd) {
-    long parked = fd < 0 ? fd : host3(NR_FCNTL, fd, F_DUPFD_CLOEXEC, PARKED);
+    long parked = fd < 0 ? fd : host3(NR_FCNTL, fd, F_DUPFD_CLOEXEC, PARKED_FD);
     if (device->attached)
-        complain("limpet: ", device->name, NAME_SIZE, ": attached twice");
+        complain("limpet: ", device->name, DEVICE_NAME_SIZE, ": attached twice");
     if (parked < 0)
-        complain("limpet: cannot attach ", value, 200, explain_error(parked));
+        complain("limpet: cannot attach ", value, SHOWN, explain_error(parked));
     device->handle = (u64)parked;
     device->attached = 1;
 }
 
 static void place_devices(void) {
-    host3(NR_CLOSE_RANGE, 3, PARKED - 1, 0);
+    host3(NR_CLOSE_RANGE, FIRST_FD, PARKED_FD - 1, 0);
     for (u64 i = 1; i < MANIFEST->count; i++) {
         struct mft_entry *device = &MANIFEST->entries[i];
         if (!device->attached)
-            complain("limpet: Device '", device->name, NAME_SIZE, "' declared but not attached.");
+            complain("limpet: Device '", device->name, DEVICE_NAME_SIZE,
+                     "' declared but not attached.");
         host3(NR_DUP2, (long)device->handle, (long)(DEVICE_FD + i), 0);
         device->handle = DEVICE_FD + i;
     }

@@ -9,8 +9,6 @@
 
 #include "core/monitor.h"
 
-enum { ETHERNET_HEADER = 18, NAME_SIZE = 68 };
-
 #define MANIFEST ((struct manifest *)MANIFEST_AT)
 
 static inline const struct mft_entry *device_at(u64 handle, u32 type) {

@@ -3,7 +3,7 @@
  * Ethernet frame for each read and write.
  */
 struct ifreq { /* uapi linux/if.h */
-    char name[16];
+    char name[INTERFACE_NAME_SIZE];
     union {
         u64 words[3];
         s32 number;
@@ -72,7 +72,7 @@ static void attach_descriptor(struct mft_entry *device, const char *number) {
     host3(NR_FCNTL, (long)fd, F_SETFL, O_NONBLOCK);
     attach(device, number, (long)fd);
     if (!net_mtu(device))
-        set_mtu(device, 1500);
+        set_mtu(device, MTU_USUAL);
 }
 
 static int hex_digit(char c) {
@@ -98,8 +98,9 @@ static void take_mtu(const char *option) {
     const char *value;
     u64 mtu;
     struct mft_entry *device = find_device(option, DEVICE_NET, &value);
-    if (!parse_number(value, 65521, &mtu) || mtu < 68)
-        complain("limpet: ", value, 20, ": not an MTU between 68 and 65521");
+    if (!parse_number(value, MTU_MOST, &mtu) || mtu < MTU_LEAST)
+        complain("limpet: ", value, 20,
+                 ": not an MTU between " MTU_LEAST_TEXT " and " MTU_MOST_TEXT);
     set_mtu(device, mtu);
 }
 

@@ -6,7 +6,7 @@ static void close_table(void) {
         die(EXIT_CANNOT_START, "limpet: the host refuses to protect the table of devices\n");
 }
 
-/* What stands before the program's own arguments, up to "--" or a word that is none of ours:
+/* What stands before the program's own arguments, up to "--" or the first other word:
  * its devices, in the spelling of Solo5's tenders.  The stack comes back without it. */
 static u64 *take_devices(u64 *stack) {
     char **word = (char **)(stack + 2);

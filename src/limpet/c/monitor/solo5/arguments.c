@@ -27,8 +27,9 @@ static void take_command_line(char **arguments) {
     u64 used = 0;
     for (; *arguments; arguments++) {
         u64 size = length(*arguments);
-        if (used + size + 2 > CMDLINE_SIZE) {
-            say("limpet: Guest command line too long (max=8191 characters)", "", 0, "");
+        if (used + size > COMMAND_LINE_MOST) {
+            say("limpet: Guest command line too long (max=" COMMAND_LINE_MOST_TEXT " characters)",
+                "", 0, "");
             leave();
         }
         memcpy(CMDLINE + used, *arguments, size);

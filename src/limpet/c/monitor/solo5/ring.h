@@ -6,7 +6,7 @@
 #ifndef LIMPET_RING_H
 #define LIMPET_RING_H
 
-enum { RING_SIZE = 1024, RING_WRITE = 1, RING_READ = 2 };
+enum { RING_WRITE = 1, RING_READ = 2 };
 
 struct ring_entry {
     u32 operation, handle;
@@ -24,8 +24,8 @@ struct ring_commit {
 struct net_ring {
     u32 entries_tail, commits_head, pad_0[14]; /* a cache line that the guest writes */
     u32 entries_head, commits_tail, needs_kick, pad_1[13];
-    struct ring_entry entries[RING_SIZE];
-    struct ring_commit commits[RING_SIZE];
+    struct ring_entry entries[RING_LENGTH];
+    struct ring_commit commits[RING_LENGTH];
 };
 
 #define RING ((struct net_ring *)NET_RING)

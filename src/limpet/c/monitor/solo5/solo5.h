@@ -4,9 +4,6 @@
 
 #include "devices/devices.h"
 
-enum solo5_result { SOLO5_OK = 0, SOLO5_AGAIN = 1, SOLO5_EINVAL = 2, SOLO5_EUNSPEC = 3 };
-enum { CMDLINE_SIZE = 8192 };
-
 #define CMDLINE ((char *)CMDLINE_AT)
 
 #endif

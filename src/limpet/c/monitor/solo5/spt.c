@@ -8,8 +8,6 @@
 
 #define SPT_BOOT ((struct spt_boot_info *)BOOT_INFO)
 
-enum { EPOLL_FD = 3, TIMER_FD = 4 };
-
 struct epoll_event {
     u32 events;
     u64 data;
@@ -25,7 +23,7 @@ static void make_waiting_set(void) {
     if (host3(NR_EPOLL_CREATE1, O_CLOEXEC, 0, 0) != EPOLL_FD ||
         host3(NR_TIMERFD_CREATE, CLOCK_MONOTONIC, O_NONBLOCK | O_CLOEXEC, 0) != TIMER_FD)
         die(EXIT_CANNOT_START, "limpet: the host gives no epoll or timer descriptor\n");
-    watch(TIMER_FD, 0xfffffffe); /* SPT_INTERNAL_TIMERFD */
+    watch(TIMER_FD, SPT_TIMER_DATA);
     for (u64 i = 1; i < MANIFEST->count; i++)
         if (MANIFEST->entries[i].type == DEVICE_NET)
             watch((int)MANIFEST->entries[i].handle, i);

@@ -52,7 +52,7 @@ static _Noreturn void pass_all(int out, int error, long child) {
         if (host3(NR_POLL, (long)fds, 2, -1) < 0)
             continue;
         for (int i = 0; i < 2; i++) {
-            if (fds[i].fd < 0 || !fds[i].ready || pass_on(fds[i].fd, i + 1, &left, child))
+            if (fds[i].fd < 0 || !fds[i].ready || pass_on(fds[i].fd, i + STDOUT, &left, child))
                 continue;
             fds[i].fd = -1;
             open_ends--;
@@ -61,7 +61,8 @@ static _Noreturn void pass_all(int out, int error, long child) {
     while (host4(NR_WAIT4, child, (long)&status, 0, 0) == -HOST_EINTR)
         ;
     for (;;)
-        host3(NR_EXIT_GROUP, status & 0x7f ? 128 + (status & 0x7f) : status >> 8 & 0xff, 0, 0);
+        host3(NR_EXIT_GROUP,
+              status & 0x7f ? SIGNAL_STATUS + (status & 0x7f) : status >> 8 & EXIT_MOST, 0, 0);
 }
 
 /* Returns in the child, whose standard output and error are pipes to the parent. */
@@ -77,7 +78,7 @@ static void supervise(void) {
         pass_all(out[0], error[0], child);
     }
     host6(NR_PRCTL, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
-    expect(host3(NR_DUP2, out[1], 1, 0));
-    expect(host3(NR_DUP2, error[1], 2, 0));
-    host3(NR_CLOSE_RANGE, 3, 0xffffffffL, 0);
+    expect(host3(NR_DUP2, out[1], STDOUT, 0));
+    expect(host3(NR_DUP2, error[1], STDERR, 0));
+    host3(NR_CLOSE_RANGE, FIRST_FD, 0xffffffffL, 0);
 }

@@ -13,7 +13,7 @@ enum { SIG_UNBLOCK = 1, SECOND_ALARM = 1 };
 static void time_is_up(int signal) {
     static const char line[] = "limpet: the guest ran longer than its --timeout\n";
     (void)signal;
-    HOST_STUB(timeout, write, NR_WRITE, 2, (long)line, sizeof line - 1, 0, 0, 0);
+    HOST_STUB(timeout, write, NR_WRITE, STDERR, (long)line, sizeof line - 1, 0, 0, 0);
     HOST_STUB(timeout, exit_group, NR_EXIT_GROUP, EXIT_TIMEOUT, 0, 0, 0, 0, 0);
 }
 

@@ -1,0 +1,123 @@
+"""The hypercalls: each a folder ``c/hypercalls/NAME``, read from its ``hypercall.toml``.
+
+It names the number, the argument block, and the host system calls behind it with their reasons and
+what the filter demands of their arguments, beside the C that serves it on each backend.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from limpet.contract.limits import BACKEND_KVM, BACKEND_PROCESS, PORT_BASE, number
+from limpet.contract.structures import Field, Struct
+from limpet.sources import C_ROOT
+
+Backend = Literal["kvm", "process"]
+BACKENDS: tuple[Backend, ...] = ("kvm", "process")
+
+BACKEND_NUMBERS: dict[Backend, int] = {"kvm": BACKEND_KVM, "process": BACKEND_PROCESS}
+"""How ``boot_info.backend`` names the backend that was started."""
+
+PORT_SPACING = {"limpet": 4, "hvt": 1}
+"""Ports from one hypercall to the next, by the ABI that ``hypercall.toml`` names."""
+
+
+@dataclass(frozen=True)
+class Pin:
+    """What the filter demands of one argument of a host system call."""
+
+    index: int
+    values: tuple[int, ...] = ()  # one of these
+    max: int | None = None  # at most this
+    guest: bool = False  # an address in guest memory (kvm; a process has nothing else)
+    range: tuple[int, int] | None = None  # an address in [low, high)
+    devices: str = ""  # a descriptor of the manifest's devices of this kind
+    slot: tuple[str, int] | None = None  # what only the start knows of the device with this handle
+    own: bool = False  # an address in the monitor's stack (kvm)
+    capacity: bool = False  # with the argument before it, bytes within the device
+    more: str = ""  # ``max``, and one more for each device of this kind
+
+
+@dataclass(frozen=True)
+class HostCall:
+    """A system call that a monitor makes to serve a hypercall, and why."""
+
+    call: str
+    why: str
+    pins: tuple[Pin, ...] = ()
+
+
+@dataclass(frozen=True)
+class Hypercall:
+    """One operation that a guest asks of its monitor."""
+
+    name: str
+    number: int
+    summary: str
+    block: Struct | None
+    host: tuple[HostCall, ...]
+    port: int  # the I/O port that carries it on kvm
+    device: str  # the kind of device that it is for, if any
+
+
+def _maybe(given: int | str | None) -> int | None:
+    return None if given is None else number(given)
+
+
+def host_call(table: dict[str, Any]) -> HostCall:
+    pins = tuple(
+        Pin(
+            index=argument["index"],
+            values=tuple(number(each) for each in argument.get("values", ())),
+            max=_maybe(argument.get("max")),
+            guest=argument.get("guest", False),
+            devices=argument.get("devices", ""),
+            own=argument.get("own", False),
+            capacity=argument.get("capacity", False),
+            more=argument.get("more", ""),
+        )
+        for argument in table.get("arguments", ())
+    )
+    return HostCall(table["call"], table["why"], pins)
+
+
+def _read_hypercall(path: Path) -> tuple[str, Hypercall]:
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    abi = table.get("abi", "limpet")
+    fields = tuple(
+        Field(f["name"], f["type"], f["doc"], number(f.get("count", 1)), f["from"])
+        for f in table.get("field", ())
+    )
+    index, summary = table["number"], table["summary"]
+    block = Struct(table["struct"], summary, fields) if fields else None
+    host = tuple(host_call(call) for call in table.get("host", ()))
+    kinds = {pin.devices for call in host for pin in call.pins if pin.devices}
+    device = table.get("device", "".join(kinds))
+    port = PORT_BASE + PORT_SPACING[abi] * index
+    return abi, Hypercall(path.parent.name, index, summary, block, host, port, device)
+
+
+@cache
+def _read_all() -> tuple[tuple[str, Hypercall], ...]:
+    found = [_read_hypercall(path) for path in C_ROOT.glob("hypercalls/*/hypercall.toml")]
+    return tuple(sorted(found, key=lambda each: each[1].number))
+
+
+def _of(abi: str) -> tuple[Hypercall, ...]:
+    return tuple(call for known, call in _read_all() if known == abi)
+
+
+@cache
+def hypercalls() -> tuple[Hypercall, ...]:
+    """All hypercalls of the library OS, by number."""
+    return _of("limpet")
+
+
+@cache
+def hvt_hypercalls() -> tuple[Hypercall, ...]:
+    """Those of Solo5's hvt ABI, by number; the ports are Solo5's."""
+    return _of("hvt")

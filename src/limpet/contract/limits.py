@@ -1,0 +1,136 @@
+"""Every number that guest, monitor, filter, Python and the documents share, declared once.
+
+C has each under its name (``contract.h``), a ``hypercall.toml`` or ``feature.toml`` names it where
+a number is wanted (``max = "MAX_TRANSFER"``), and texts name it in braces (``{MAX_TRANSFER}``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from limpet import errors
+
+
+class Number(int):
+    """A shared number and what it is; its name is the variable that holds it."""
+
+    doc: str
+
+    def __new__(cls, value: int, doc: str) -> Number:
+        made = super().__new__(cls, value)
+        made.doc = doc
+        return made
+
+    def __getnewargs__(self) -> tuple[int, str]:  # type: ignore[override]
+        """What a copy is made from."""
+        return int(self), self.doc
+
+    @property
+    def words(self) -> str:
+        """As documents say it: whole MiB or KiB where it is that, else the digits."""
+        for size, unit in ((1 << 20, "MiB"), (1 << 10, "KiB")):
+            if self >= size and not self % size:
+                return f"{self // size} {unit}"
+        return str(int(self))
+
+
+CONTRACT_VERSION = Number(1, "of this contract: one more whenever guest or monitor sees another")
+
+PORT_BASE = Number(
+    0x500,
+    "I/O port of hypercall 0; any range would do that no in-kernel device of KVM's answers",
+)
+
+MAX_TRANSFER = Number(1 << 20, "the most bytes that a console or block hypercall moves")
+HVT_MAX_TRANSFER = Number((1 << 32) - 1, "the most bytes that an hvt block hypercall moves")
+SEED_SIZE = Number(48, "bytes of entropy in one hypercall")
+LINE_MOST = Number(256, "the most bytes of a line that a monitor writes behind its filter")
+EXIT_MOST = Number(255, "the highest exit status")
+SIGNAL_STATUS = Number(128, "exit status of a guest that signal 0 would end; signal N is N more")
+
+STDIN = Number(0, "descriptor")
+STDOUT = Number(1, "descriptor")
+STDERR = Number(2, "descriptor")
+FIRST_FD = Number(3, "the first descriptor that is not a standard one")
+KVM_FD = Number(3, "descriptor of /dev/kvm while the virtual machine is set up")
+VCPU_FD = Number(5, "descriptor of the one vCPU")
+EPOLL_FD = Number(3, "descriptor of what an spt guest waits for")
+TIMER_FD = Number(4, "descriptor of an spt guest's timer")
+DEVICE_FD = Number(16, "device N has the descriptor N behind this one, from 1 on")
+PARKED_FD = Number(128, "from here on devices wait until all of them are attached")
+
+BACKEND_KVM = Number(1, "boot_info.backend: a virtual machine")
+BACKEND_PROCESS = Number(2, "boot_info.backend: a jailed process")
+
+DEVICE_BLOCK = Number(1, "type of a block device in the table")
+DEVICE_NET = Number(2, "type of a network in the table")
+MAX_DEVICES = Number(63, "the most devices of a guest; each is a bit of a word")
+DEVICE_NAME_SIZE = Number(68, "bytes of a device's name, with a zero byte at its end")
+INTERFACE_NAME_SIZE = Number(16, "bytes of an interface's name, with a zero byte (IFNAMSIZ)")
+
+SECTOR_LEAST = Number(512, "bytes of the smallest sector, and of one where nothing is said")
+SECTOR_MOST = Number(32768, "bytes of the largest sector")
+
+ETHERNET_HEADER = Number(18, "bytes of a frame before its payload, a VLAN tag included")
+MTU_LEAST = Number(68, "bytes of the least MTU (RFC 791)")
+MTU_MOST = Number(65521, "bytes of the largest MTU of a TAP interface")
+MTU_USUAL = Number(1500, "bytes of the MTU where nothing is said")
+FRAME_MOST = Number(64 << 10, "the most bytes of an Ethernet frame in a hypercall")
+
+COMMAND_LINE_MOST = Number(8191, "the most characters of a unikernel's command line")
+RING_LENGTH = Number(1024, "entries each way in the network ring of an hvt guest")
+SPT_TIMER_DATA = Number(0xFFFFFFFE, "what epoll says of an spt guest's timer")
+
+SOLO5_OK = Number(0, "solo5_result_t: done")
+SOLO5_AGAIN = Number(1, "solo5_result_t: nothing there yet")
+SOLO5_EINVAL = Number(2, "solo5_result_t: the request is not valid")
+SOLO5_EUNSPEC = Number(3, "solo5_result_t: the host could not")
+
+STATUS_REFUSED = Number(122, "exit status: the guest broke the hypercall contract")
+STATUS_OUTPUT = Number(123, "exit status: it wrote more than --max-output")
+STATUS_TIMEOUT = Number(124, "exit status: it ran longer than --timeout")
+STATUS_CANNOT_START = Number(errors.CANNOT_START, "exit status: it could not be started")
+TENDER_STATUS = Number(1, "exit status of Solo5's tenders for whatever is wrong")
+
+
+@dataclass(frozen=True)
+class ExitStatuses:
+    """With which exit status a monitor says what (docs/exit-status.md)."""
+
+    refused: int = STATUS_REFUSED
+    output: int = STATUS_OUTPUT
+    timeout: int = STATUS_TIMEOUT
+    cannot_start: int = STATUS_CANNOT_START
+
+
+PROGRAM_STATUSES = ExitStatuses()
+"""Of a Linux program's monitor."""
+
+UNIKERNEL_STATUSES = ExitStatuses(refused=TENDER_STATUS, cannot_start=TENDER_STATUS)
+"""Of a unikernel's, as Solo5's tenders end; the guest's own statuses pass through."""
+
+
+@cache
+def numbers() -> Mapping[str, Number]:
+    """Every shared number by its name, in the order of their declaration."""
+    return {name: value for name, value in globals().items() if isinstance(value, Number)}
+
+
+def number(given: int | str) -> int:
+    """A number that a declaration gives as such or by its name.
+
+    Raises:
+        KeyError: there is no such name.
+    """
+    return given if isinstance(given, int) else numbers()[given]
+
+
+def text(given: str) -> str:
+    """``given`` with the shared numbers that it names in braces.
+
+    Raises:
+        KeyError: there is no such name.
+    """
+    return given.format_map({name: each.words for name, each in numbers().items()})

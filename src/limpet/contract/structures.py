@@ -1,0 +1,217 @@
+"""The structures that guest and monitor share, declared once: for C and for :meth:`Struct.pack`."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from limpet.contract.limits import DEVICE_NAME_SIZE, text
+
+_FORMATS = {
+    "u8": "B",
+    "u16": "H",
+    "u32": "I",
+    "s32": "i",
+    "u64": "Q",
+    "s64": "q",
+    "guest_addr": "Q",
+    "char": "s",
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """A member of a shared structure: ``count`` values of ``type``, an integer or a struct."""
+
+    name: str
+    type: str
+    doc: str
+    count: int = 1
+    origin: str = "monitor"  # who writes it: "guest", "monitor" or "plan"
+
+
+@dataclass(frozen=True)
+class Struct:
+    """A structure with the layout of the x86-64 C ABI, padding spelled out as members."""
+
+    name: str
+    doc: str
+    fields: tuple[Field, ...]
+
+    @property
+    def format(self) -> str:
+        """The :mod:`struct` format, little-endian and without implicit padding."""
+        return "<" + "".join(_format(field) for field in self.fields)
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return struct.calcsize(self.format)
+
+    def pack(self, values: Mapping[str, int]) -> bytes:
+        """Bytes of a structure of scalars; members not named are zero."""
+        unknown = values.keys() - {field.name for field in self.fields}
+        assert not unknown, f"{self.name} has no member {unknown}"
+        return struct.pack(self.format, *(values.get(field.name, 0) for field in self.fields))
+
+    def c_text(self) -> str:
+        """The C declaration and an assertion that both sides count the same bytes."""
+        members = "".join(
+            f"    {_c_type(field.type)} {field.name}"
+            f"{f'[{field.count}]' if field.count > 1 else ''}; /* {text(field.doc)} */\n"
+            for field in self.fields
+        )
+        return (
+            f"/* {text(self.doc)} */\nstruct {self.name} {{\n{members}}};\n"
+            f'_Static_assert(sizeof(struct {self.name}) == {self.size}, "{self.name}");\n'
+        )
+
+
+def _c_type(name: str) -> str:
+    return name if name in _FORMATS else f"struct {name}"
+
+
+def _format(field: Field) -> str:
+    if field.type in _FORMATS:
+        return f"{field.count}{_FORMATS[field.type]}" if field.count > 1 else _FORMATS[field.type]
+    inner = next(struct for struct in SHARED if struct.name == field.type)
+    return f"{inner.size * field.count}s"
+
+
+def _plan(name: str, doc: str) -> Field:
+    return Field(name, "u64", doc, origin="plan")
+
+
+STDIO_INFO = Struct(
+    "stdio_info",
+    "What the monitor saw of one standard descriptor at start.",
+    (
+        Field("mode", "u32", "st_mode, 0 when the descriptor is closed"),
+        Field("rows", "u16", "of the terminal"),
+        Field("columns", "u16", "of the terminal"),
+        Field("is_tty", "u32", "1 for a terminal"),
+        Field("termios", "u8", "struct termios as TCGETS gives it", count=60),
+    ),
+)
+
+BOOT_INFO = Struct(
+    "boot_info",
+    "Written once by the monitor before the guest starts.",
+    (
+        Field("backend", "u64", "{BACKEND_KVM} kvm, {BACKEND_PROCESS} process"),
+        Field("argc", "u64", "how many arguments"),
+        Field("envc", "u64", "how many environment strings"),
+        Field("strings", "u64", "where both lie, each ended by a zero byte"),
+        Field("strings_length", "u64", "bytes"),
+        Field("realtime", "u64", "the host's real-time clock at start, nanoseconds since 1970"),
+        Field("tsc_khz", "u64", "rate of the TSC, 0 when the host did not say"),
+        Field("random", "u8", "fresh random bytes", count=16),
+        Field("stdio", "stdio_info", "standard input, output, error", count=3),
+    ),
+)
+
+GUEST_INFO = Struct(
+    "guest_info",
+    "Written by the plan: constants of this one guest, in a read-only page.",
+    (
+        _plan("entry", "the program's entry point"),
+        _plan("phdr", "its program headers in memory, 0 when they are not mapped"),
+        _plan("phnum", "how many"),
+        _plan("phent", "size of one"),
+        _plan("image_lo", "lowest address of the program"),
+        _plan("image_hi", "end of its highest page"),
+        _plan("text_lo", "the library OS's own code"),
+        _plan("text_hi", "its end"),
+        _plan("arena_lo", "memory for brk, mmap and the library OS"),
+        _plan("arena_hi", "its end"),
+        _plan("stack_lo", "lowest address of the stack; below it lies an unmapped hole"),
+        _plan("stack_hi", "its end"),
+        _plan("devices", "struct manifest: the table of devices, 0 when there are none"),
+        _plan("tree", "the packed file tree"),
+        _plan("tree_size", "bytes, 0 when there is none"),
+        _plan("symbols", "table of symbol_entry, sorted by address"),
+        _plan("symbols_count", "how many"),
+        _plan("environment", "baked environment strings, each ended by a zero byte"),
+        _plan("environment_count", "how many"),
+        _plan("name", "path of the program in the guest, a C string"),
+        _plan("vector_state", "bytes that XSAVE or FXSAVE stores on kvm; a process asks CPUID"),
+    ),
+)
+
+SYMBOL_ENTRY = Struct(
+    "symbol_entry",
+    "One function, for the line that reports a crash.",
+    (
+        _plan("address", "first byte"),
+        _plan("name", "address of a C string"),
+    ),
+)
+
+TRAP_FRAME = Struct(
+    "trap_frame",
+    "What a processor exception left; written by the ring-0 stubs (kvm).",
+    (
+        Field("vector", "u64", "exception number"),
+        Field("error", "u64", "its error code, or 0"),
+        Field("address", "u64", "CR2"),
+        Field("rip", "u64", "where it happened"),
+        Field("rflags", "u64", "flags there"),
+        Field("rsp", "u64", "stack pointer there"),
+    ),
+)
+
+MFT_ENTRY = Struct(
+    "mft_entry",
+    "A device of a Solo5 manifest (Solo5's include/mft_abi.h).",
+    (
+        Field("name", "char", "with a zero byte at its end", count=DEVICE_NAME_SIZE),
+        Field("type", "u32", "{DEVICE_BLOCK} block, {DEVICE_NET} net"),
+        Field("capacity", "u64", "bytes of a block device; of a network the MAC, then the MTU"),
+        Field("block_size", "u16", "bytes of a sector"),
+        Field("read_only", "u16", "1 when it cannot be written (Limpet's own)"),
+        Field("pad", "u16", "zero", count=2),
+        Field("handle", "u64", "the host's descriptor"),
+        Field("attached", "u8", "1 once it is"),
+        Field("tail", "u8", "zero", count=7),
+    ),
+)
+
+HVT_BOOT_INFO = Struct(
+    "hvt_boot_info",
+    "What an hvt guest is told at start (Solo5's include/hvt_abi.h).",
+    (
+        Field("mem_size", "u64", "bytes of memory, from address 0 on"),
+        Field("kernel_end", "u64", "end of the program"),
+        Field("cpu_cycle_freq", "u64", "ticks of the TSC in a second"),
+        Field("cmdline", "u64", "address of a C string"),
+        Field("mft", "u64", "address of the manifest"),
+        Field("host_features", "u32", "bit 0: there is a network ring"),
+        Field("guest_features", "u32", "zero"),
+        Field("net_ring", "u64", "address of the network ring, or 0"),
+    ),
+)
+
+SPT_BOOT_INFO = Struct(
+    "spt_boot_info",
+    "What an spt guest is told at start (Solo5's include/spt_abi.h).",
+    (
+        Field("mem_size", "u64", "bytes of memory, from address 0 on"),
+        Field("kernel_end", "u64", "end of the program"),
+        Field("cmdline", "u64", "address of a C string"),
+        Field("mft", "u64", "address of the manifest"),
+        Field("epollfd", "s32", "set of what to wait for"),
+        Field("timerfd", "s32", "timer in that set"),
+    ),
+)
+
+SHARED: tuple[Struct, ...] = (
+    STDIO_INFO,
+    BOOT_INFO,
+    GUEST_INFO,
+    SYMBOL_ENTRY,
+    TRAP_FRAME,
+    MFT_ENTRY,
+    HVT_BOOT_INFO,
+    SPT_BOOT_INFO,
+)
