@@ -1,7 +1,7 @@
 # Short names for the commands that README.md explains.
 PYTHON ?= .venv/bin/python
 
-.PHONY: setup test bench hardware fuzz format clean
+.PHONY: setup test bench hardware fuzz docs format clean
 
 setup:
 	python3 -m venv .venv
@@ -19,10 +19,14 @@ hardware:
 fuzz:
 	$(PYTHON) -m fuzz all --seconds 5
 
+docs:
+	.venv/bin/pip install -q -e '.[docs]'
+	$(PYTHON) docs/build.py
+
 format:
-	.venv/bin/ruff format src tests bench hardware fuzz
-	.venv/bin/ruff check --fix src tests bench hardware fuzz
-	find src tests bench hardware fuzz -name '*.[ch]' | xargs .venv/bin/clang-format -i
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+	find src tests bench hardware fuzz examples -name '*.[ch]' | xargs .venv/bin/clang-format -i
 
 clean:
 	rm -rf build dist .venv src/*.egg-info

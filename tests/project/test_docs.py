@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
-from collections.abc import Callable, Iterator
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
@@ -185,3 +186,24 @@ def test_no_conflict_markers() -> None:
     """No file holds what a merge left undecided."""
     marker = re.compile(rb"^(?:<{7}|>{7}|\|{7}) ", re.M)
     assert not [name for name in tracked() if marker.search((ROOT / name).read_bytes())]
+
+
+def test_site_has_every_page() -> None:
+    """The site's table of contents names every document but the decisions, and nothing else."""
+    site = tomllib.loads((ROOT / "docs" / "zensical.toml").read_text(encoding="utf-8"))
+    named = {str(page) for page in _leaves(site["project"]["nav"])}
+    every = {str(path.relative_to(ROOT)) for path in documents.documents()}
+    assert every - named == {
+        name for name in every if name.startswith(("docs/decisions/0", "changes/"))
+    }
+    assert named <= every
+
+
+def _leaves(table: object) -> Iterator[object]:
+    values = table.values() if isinstance(table, dict) else table
+    if isinstance(values, str):
+        yield values
+        return
+    assert isinstance(values, Iterable)
+    for each in values:
+        yield from _leaves(each)

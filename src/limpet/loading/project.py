@@ -35,10 +35,10 @@ def program_of(path: Path, progress: Progress, cache: Cache) -> Found:
     """
     if path.is_dir():
         manifest = _manifest(path)
-        program = _compile(manifest.sources, manifest.flags, cache, progress)
+        program = _compile(manifest.sources, manifest.flags, path, cache, progress)
         return Found(program, str(path), manifest.root)
     if path.suffix == ".c":
-        return Found(_compile((path,), (), cache, progress), str(path))
+        return Found(_compile((path,), (), path.parent, cache, progress), str(path))
     return Found(path, str(path))
 
 
@@ -50,7 +50,10 @@ class _Manifest:
 
 
 def _manifest(folder: Path) -> _Manifest:
-    """``limpet.toml``: ``sources`` and ``flags`` (lists of strings), ``root`` (a folder)."""
+    """``limpet.toml``: ``sources`` and ``flags`` (lists of strings), ``root`` (a folder).
+
+    Paths in it start at the folder that it is in.
+    """
     path = folder / "limpet.toml"
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -83,7 +86,11 @@ def _strings(path: Path, table: dict[str, Any], key: str) -> tuple[str, ...]:
 
 
 def _compile(
-    sources: tuple[Path, ...], flags: tuple[str, ...], cache: Cache, progress: Progress
+    sources: tuple[Path, ...],
+    flags: tuple[str, ...],
+    folder: Path,
+    cache: Cache,
+    progress: Progress,
 ) -> Path:
     made_with = (toolchain.version(), toolchain.GUEST_PROGRAM, "without debug", flags)
     state = hashlib.sha256(repr(made_with).encode())
@@ -97,6 +104,6 @@ def _compile(
 
     def make(output: Path) -> None:
         progress("compiling (the first time builds a C library, which takes a minute)")
-        toolchain.compile_program(sources, output, flags)
+        toolchain.compile_program(sources, output, flags, folder=folder)
 
     return cache.file(f"program-{state.hexdigest()}", make)

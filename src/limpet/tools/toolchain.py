@@ -99,14 +99,17 @@ def link(objects: Sequence[Path], output: Path, script: Path, *flags: str) -> No
     _expect(completed, f"cannot link {output.name}")
 
 
-def compile_program(sources: Sequence[Path], output: Path, flags: Sequence[str] = ()) -> None:
-    """Compile a user's C program to a static executable.
+def compile_program(
+    sources: Sequence[Path], output: Path, flags: Sequence[str] = (), *, folder: Path | None = None
+) -> None:
+    """Compile a user's C program to a static executable; paths in ``flags`` start at ``folder``.
 
     Raises:
         CompileError: with the compiler's own words.
     """
-    argv: list[str | Path] = [zig(), "cc", *GUEST_PROGRAM, *flags, *sources, "-o", output]
-    completed = run(argv, timeout=COMPILE_TIMEOUT, check=False)
+    files = [source.absolute() for source in sources]
+    argv: list[str | Path] = [zig(), "cc", *GUEST_PROGRAM, *flags, *files, "-o", output.absolute()]
+    completed = run(argv, timeout=COMPILE_TIMEOUT, check=False, cwd=folder)
     if completed.code != 0:
         names = ", ".join(str(source) for source in sources)
         raise CompileError(f"{names} does not compile", output=completed.stderr)
