@@ -295,7 +295,8 @@ def _tree() -> dict[str, str]:
 
 def _compile_libos(folder: Path, output: Path) -> None:
     """Every file of the library OS but its entries, its data in sections of their own."""
-    sources = [*GUEST_ROOT.glob("core/*.c"), *GUEST_ROOT.glob("parts/*/*.c")]
+    folders = ("core", "x86_64", "parts/*")
+    sources = [path for folder in folders for path in GUEST_ROOT.glob(f"{folder}/*.c")]
     sources = sorted(path for path in sources if not path.stem.startswith(("trap_", "start")))
     objects = []
     includes = (f"-I{folder}", *GUEST_INCLUDES)
@@ -315,4 +316,5 @@ RENAMED = {
     ".data": "osdata,alloc,load,data,contents",
     ".bss": "osbss,alloc",
     ".bss..large": "osbss,alloc",
+    ".bss..stack": "osbss,alloc",
 }

@@ -5,8 +5,7 @@
  * in a guest and gives EFAULT; a panic, a sanitizer's complaint, memory given twice or
  * a call without end is a find.  The program's memory has unmapped pages around it.
  */
-#include "core/core.h"
-#include "x86_64/signal_abi.h"
+#include "core/thread.h"
 #include "linux.h"
 #include "tree_size.h"
 
@@ -37,7 +36,7 @@ extern u8 __start_osdata[], __stop_osdata[], __start_osbss[], __stop_osbss[];
 
 extern const u8 packed_tree[];
 struct boot_info boot_info;
-const bool guest_has_clock = true;
+const struct host_time *const guest_time = &host_time;
 const struct file_ops *const block_device_ops = &block_ops, *const net_device_ops = &net_ops;
 static struct {
     u32 version, count;
@@ -105,7 +104,7 @@ static bool begins(const struct console_out *block, const char *text) {
 
 void hypercall_console_out(struct console_out *block) {
     const volatile u8 *from = (const volatile u8 *)block->address;
-    if (block->length && current)
+    if (block->length && current->call)
         (void)from[0], (void)from[block->length - 1];
     if (block->fd == 2 && begins(block, panic_line)) {
         if (begins(block, no_memory)) /* the program took it all: an end, as on Linux */
@@ -134,6 +133,8 @@ void hypercall_wait(struct wait *block) {
         now_is = (u64)block->deadline;
     now_is += 1000;
     block->ready = block->want & (take(1) | 1);
+    if (block->deadline < 0 && !block->ready)
+        longjmp(ended, 1); /* nothing is left that could come */
     block->monotonic = now_is;
     block->realtime = now_is + 1600000000000000000UL;
 }
@@ -215,7 +216,7 @@ static u64 value(void) {
 
 static void fault(int number, struct siginfo *info, void *context) {
     (void)number, (void)info, (void)context;
-    if (!current)
+    if (!current->call)
         abort();
     longjmp(faulted, 1);
 }
@@ -245,6 +246,7 @@ static void start_over(void) {
     memset((void *)POOL, 0, POOL_SIZE);
     memset(results, 0, sizeof results);
     now_is = 1000000000;
+    thread_start();
 }
 
 static const char *const names[] = {"/a",       "d/b",  "/d",       "..",        "l",
@@ -257,13 +259,13 @@ static void call(void) {
         arguments[i] = value();
     struct regs regs = {.rsp = POOL + POOL_SIZE / 2, .rip = POOL};
     if (_setjmp(faulted)) {
-        current = NULL;
+        current->call = NULL;
         return;
     }
-    current = &regs;
+    current->call = &regs;
     long result = dispatch((long)number, (long)arguments[0], (long)arguments[1], (long)arguments[2],
                            (long)arguments[3], (long)arguments[4], (long)arguments[5]);
-    current = NULL;
+    current->call = NULL;
     bool maps = number == 9 || number == 25;
     if (maps && result >= 0 && !pages_are((u64)result, 1, PAGES_PROGRAM))
         abort(); /* memory that is not the program's */
@@ -290,7 +292,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size) {
                 *(u8 *)(POOL + take(2) % POOL_SIZE) = (u8)take(1);
         }
     }
-    current = NULL;
+    current->call = NULL;
     if (pages_free_count() > ARENA_SIZE / PAGE)
         abort();
     return 0;

@@ -29,7 +29,7 @@ from tests.support.bundles import Maker
 
 _VECTOR = re.compile(r"\b([xyz]?mm\d+|st\(\d\)|st|k[0-7]|tmm\d)\b")
 _STATE = re.compile(r"f?x(save|rstor)\w*")
-SAVES_STATE = {"core-signals.c.o", "x86_64-trap_process.S.o"}
+SAVES_STATE = {"x86_64-frame.c.o", "x86_64-trap_process.S.o"}
 """Where a signal handler's vector registers are saved and restored, and nothing else is done."""
 
 OPENS = "#include <fcntl.h>\nint main(int n, char **a) { return open(a[0], n); }\n"

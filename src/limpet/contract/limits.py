@@ -88,6 +88,7 @@ SOLO5_AGAIN = Number(1, "solo5_result_t: nothing there yet")
 SOLO5_EINVAL = Number(2, "solo5_result_t: the request is not valid")
 SOLO5_EUNSPEC = Number(3, "solo5_result_t: the host could not")
 
+STATUS_DEADLOCK = Number(121, "exit status: the program waits for what can never happen")
 STATUS_REFUSED = Number(122, "exit status: the guest broke the hypercall contract")
 STATUS_OUTPUT = Number(123, "exit status: it wrote more than --max-output")
 STATUS_TIMEOUT = Number(124, "exit status: it ran longer than --timeout")

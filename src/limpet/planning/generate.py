@@ -47,8 +47,9 @@ def gates_c(
             '    __asm__ volatile("outl %0, %1" ::"a"((u32)(u64)block), "Nd"(port)'
             ' : "memory");\n}\n'
         )
-    has_clock = any(call.name == "wait" for call in chosen)
-    text += f"\nconst bool guest_has_clock = {str(has_clock).lower()};\n"
+    tells_time = any(call.name == "wait" for call in chosen)
+    text += "\nconst struct host_time *const guest_time = "
+    text += "&host_time;\n" if tells_time else "NULL;\n"
     text += _device_files(devices)
     return text + "".join(_gate(call, call in chosen, backends) for call in hypercalls())
 

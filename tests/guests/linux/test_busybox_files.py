@@ -149,7 +149,7 @@ def bundles(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     wanted = "    guest_exit((u32)code & 0xff);\n"
     assert wanted in source
     changed = source.replace(wanted, f"    dump_tree();\n{wanted}")
-    head = '#include "libos.h"\n'
+    head = '#include "linux.h"\n'
     assert head in changed
     (system / "system.c").write_text(changed.replace(head, f"{head}void dump_tree(void);\n", 1))
     made = {}

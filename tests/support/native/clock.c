@@ -4,7 +4,7 @@
 #include "parts/clock/clock.c"
 
 struct boot_info boot_info;
-const bool guest_has_clock = true;
+const struct host_time *const guest_time = &host_time;
 static u64 host_monotonic, host_realtime, asked;
 static s64 longest; /* deadline that a wait was given */
 
@@ -22,8 +22,11 @@ void hypercall_wait(struct wait *block) {
     asked++;
 }
 
-bool signal_pending(void) {
-    return longest < 0;
+/* A thread that is alone: it waits in the host. */
+long park(const struct waiting *waits) {
+    struct wait block = {.deadline = waits->deadline};
+    guest_time->wait(&block);
+    return longest < 0 ? -EINTR : -ETIMEDOUT;
 }
 
 EXPORT(void, start, u64 khz, u64 monotonic, u64 realtime) {

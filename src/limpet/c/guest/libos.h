@@ -7,7 +7,7 @@
  *
  * Rules for every part:
  *  - compiled with general registers only: a system call keeps vector registers;
- *  - one thread, no interrupts: no locks;
+ *  - one thread at a time, no interrupts: no locks; only park (core/park.h) waits;
  *  - a pointer from the program may be bad.  A fault while a system call runs ends
  *    that call with -EFAULT (core/trap.c), so touch the program's memory before
  *    changing any state of your own;
@@ -55,16 +55,20 @@ u64 pages_first(void); /* the lowest page that is not a bitmap: where brk starts
 void *heap_alloc(u64 size); /* zeroed, 16-byte aligned; NULL when the arena is full */
 void heap_free(void *p);    /* NULL is fine */
 
-/* Ending. */
+/* Ending.  The statuses are those of docs/exit-status.md. */
 _Noreturn void guest_exit(u32 code);
-_Noreturn void panic(const char *what); /* a fault of this library OS: says so, status 125 */
-void say(const char *text);             /* to the host's standard error, best effort */
+_Noreturn void panic(const char *what); /* a fault of this library OS: says so */
 
 /* Time (parts/clock).  Nanoseconds. */
 u64 clock_monotonic(void);
 u64 clock_realtime(void);
 u64 file_time(void); /* for time stamps: the start, where the guest cannot ask the time */
-extern const bool guest_has_clock; /* generated: the plan has the hypercall for it */
+struct host_time {
+    void (*wait)(struct wait *block);
+    u64 (*monotonic)(void), (*realtime)(void);
+};
+extern const struct host_time host_time;
+extern const struct host_time *const guest_time; /* generated; NULL: the plan has no `wait` */
 
 /* Entropy (parts/entropy): from a generator seeded by the host. */
 void entropy_fill(void *to, u64 n);

@@ -39,7 +39,7 @@ ENTRY_OFFSETS = {
     "trap_entry_kvm": 0x2C0,
     "trap_entry_process": 0x2D0,
 }
-"""Fixed offsets in the library OS's code (core/entry.S), checked when it is linked."""
+"""Fixed offsets in the library OS's code (x86_64/entry.S), checked when it is linked."""
 
 MAX_STACK = 8 << 20
 

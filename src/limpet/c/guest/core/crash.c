@@ -54,13 +54,20 @@ static void flush(void) {
     used = 0;
 }
 
-void say(const char *text) {
-    put(text);
+static void put_backend(void) {
+    put(", backend ");
+    put(boot_info.backend == BACKEND_KVM ? "kvm" : "process");
+    put("\n");
     flush();
 }
 
-static const char *backend_name(void) {
-    return boot_info.backend == BACKEND_KVM ? "kvm" : "process";
+static void put_name(void) {
+    const char *name = (const char *)guest_info.name;
+    for (const char *at = name; *at; at++)
+        if (*at == '/')
+            name = at + 1;
+    put("limpet: ");
+    put(name);
 }
 
 _Noreturn void crash(int signal, const struct regs *regs, const char *what, const u64 *address) {
@@ -72,24 +79,26 @@ _Noreturn void crash(int signal, const struct regs *regs, const char *what, cons
         put(")");
     }
     put(" at ");
-    put_hex(regs->rip);
-    put_symbol(regs->rip);
+    put_hex(regs_pc(regs));
+    put_symbol(regs_pc(regs));
     put("; ended by ");
     put(signal_name(signal));
-    put(", backend ");
-    put(backend_name());
-    put("\n");
-    flush();
+    put_backend();
     guest_exit(128 + (u32)signal);
+}
+
+_Noreturn void end_deadlocked(const char *what) {
+    put_name();
+    put(" waits for ");
+    put(what);
+    put_backend();
+    guest_exit(STATUS_DEADLOCK);
 }
 
 _Noreturn void panic(const char *what) {
     put("limpet: fault of the library OS: ");
     put(what);
-    put(", backend ");
-    put(backend_name());
-    put("\n");
-    flush();
+    put_backend();
     guest_exit(STATUS_CANNOT_START);
 }
 

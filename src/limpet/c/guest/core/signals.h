@@ -2,15 +2,14 @@
 #ifndef LIMPET_SIGNALS_H
 #define LIMPET_SIGNALS_H
 
-#include "core/core.h"
-#include "x86_64/signal_abi.h"
+#include "core/thread.h"
+#include "x86_64/frame.h"
 
 #define SIGNAL_BIT(number) (1UL << ((number) - 1))
 
-extern struct linux_sigaction signal_actions[SIGNALS];
-extern struct linux_stack signal_stack;
-extern u64 signals_suspended_mask;
-extern bool signals_suspended;
-void signal_restore_vectors(u64 at);
+extern struct linux_sigaction signal_actions[SIGNALS]; /* of all threads */
+
+bool on_signal_stack(u64 sp); /* the alternate one */
+void signals_block(u64 mask); /* all but those that cannot be blocked */
 
 #endif

@@ -1,6 +1,7 @@
 /* From the monitor's boot_info to the first instruction of the program, as the
- * x86-64 psABI section 3.4.1 and Linux's fs/binfmt_elf.c lay its stack. */
-#include "core/core.h"
+ * psABI (for x86-64 section 3.4.1) and Linux's fs/binfmt_elf.c lay its stack. */
+#include "core/thread.h"
+#include "x86_64/machine.h"
 
 enum auxv {
     AT_NULL = 0,
@@ -23,8 +24,6 @@ enum auxv {
     AT_HWCAP2 = 26,
     AT_EXECFN = 31
 };
-
-#define HWCAP2_FSGSBASE 2UL
 
 static u64 *push_strings(u64 *to, const char *strings, u64 count) {
     while (count--) {
@@ -56,9 +55,9 @@ static u64 *push_auxv(u64 *to, u64 execfn) {
         {AT_CLKTCK, 100},
         {AT_SECURE, 0},
         {AT_RANDOM, (u64)boot_info.random},
-        {AT_HWCAP2, HWCAP2_FSGSBASE},
+        {AT_HWCAP2, HWCAP2},
         {AT_EXECFN, execfn},
-        {AT_PLATFORM, (u64) "x86_64"},
+        {AT_PLATFORM, (u64)MACHINE},
         {AT_NULL, 0},
     };
     for (u64 i = 0; i < COUNT(pairs); i++) {
@@ -72,6 +71,7 @@ static u64 *push_auxv(u64 *to, u64 execfn) {
 
 _Noreturn void start_program(void);
 _Noreturn void start_program(void) {
+    thread_start();
     const char *strings = (const char *)boot_info.strings;
     u64 environment = guest_info.environment_count + boot_info.envc;
     u64 words = 1 + boot_info.argc + 1 + environment + 1 + 2 * 20;
@@ -84,6 +84,6 @@ _Noreturn void start_program(void) {
     to = push_strings(to, skip_strings(strings, boot_info.argc), boot_info.envc);
     *to++ = 0;
     push_auxv(to, boot_info.argc ? (u64)strings : guest_info.name);
-    struct regs regs = {.rip = guest_info.entry, .rsp = (u64)stack, .rflags = RFLAGS_START};
+    struct regs regs = regs_at_start(guest_info.entry, (u64)stack);
     resume(&regs);
 }

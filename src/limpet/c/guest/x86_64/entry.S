@@ -9,11 +9,8 @@
  * The section starts the library OS, and each .org below is an offset that the plan
  * counts on (limpet.layout.ENTRY_OFFSETS).
  */
-        .section .text.entry, "ax"
-
-        .macro SAVE_REST
-        pushq   saved_rsp(%rip)
-        push    %rcx                    /* rip */
+/* The general registers, pushed and popped in the order of struct regs (x86_64/regs.h). */
+        .macro PUSH_GENERAL
         push    %rdi
         push    %rsi
         push    %rdx
@@ -31,20 +28,8 @@
         push    %r15
         .endm
 
-/* After this site the flags are overwritten before they are read. */
-        .globl  syscall_entry
-        .type   syscall_entry, @function
-        .org    0
-syscall_entry:
-        mov     %rsp, saved_rsp(%rip)
-        lea     syscall_stack_top(%rip), %rsp
-        pushq   $0x202
-        SAVE_REST
-        mov     %rsp, %rdi
-        call    syscall_serve
-        test    %al, %al
-        jnz     resume_top
-        add     $48, %rsp               /* r15..rbx: the C ABI kept them */
+/* Those that a C function may change. */
+        .macro POP_CHANGED
         pop     %r11
         pop     %r10
         pop     %r9
@@ -54,6 +39,36 @@ syscall_entry:
         pop     %rdx
         pop     %rsi
         pop     %rdi
+        .endm
+
+        .section .text.entry, "ax"
+
+/* The library OS stack of the thread that runs lies right below its struct thread. */
+        .macro SWITCH_STACK
+        mov     %rsp, saved_rsp(%rip)
+        mov     current(%rip), %rsp
+        .endm
+
+        .macro SAVE_REST
+        pushq   saved_rsp(%rip)
+        push    %rcx                    /* rip */
+        PUSH_GENERAL
+        .endm
+
+/* After this site the flags are overwritten before they are read. */
+        .globl  syscall_entry
+        .type   syscall_entry, @function
+        .org    0
+syscall_entry:
+        SWITCH_STACK
+        pushq   $0x202
+        SAVE_REST
+        mov     %rsp, %rdi
+        call    syscall_serve
+        test    %al, %al
+        jnz     resume_top
+        add     $48, %rsp               /* r15..rbx: the C ABI kept them */
+        POP_CHANGED
         mov     8(%rsp), %rsp
         jmp     *%rcx
 
@@ -62,8 +77,7 @@ syscall_entry:
         .globl  syscall_entry_flags
         .type   syscall_entry_flags, @function
 syscall_entry_flags:
-        mov     %rsp, saved_rsp(%rip)
-        lea     syscall_stack_top(%rip), %rsp
+        SWITCH_STACK
         pushfq
         jmp     serve_keeping_flags
 
@@ -72,8 +86,7 @@ syscall_entry_flags:
         .globl  syscall_entry_r11
         .type   syscall_entry_r11, @function
 syscall_entry_r11:
-        mov     %rsp, saved_rsp(%rip)
-        lea     syscall_stack_top(%rip), %rsp
+        SWITCH_STACK
         push    %r11
 serve_keeping_flags:
         SAVE_REST
@@ -94,15 +107,7 @@ resume:
         pop     %r12
         pop     %rbp
         pop     %rbx
-        pop     %r11
-        pop     %r10
-        pop     %r9
-        pop     %r8
-        pop     %rax
-        pop     %rcx
-        pop     %rdx
-        pop     %rsi
-        pop     %rdi
+        POP_CHANGED
         popq    resume_rip(%rip)
         popq    saved_rsp(%rip)
         popfq
@@ -114,7 +119,8 @@ resume:
         .type   serve_on_own_stack, @function
 serve_on_own_stack:
         mov     %rdi, %rsi
-        lea     syscall_stack_top-144(%rip), %rdi
+        mov     current(%rip), %rdi
+        sub     $144, %rdi
         mov     %rdi, %rsp
         mov     $18, %ecx
         rep movsq
@@ -127,7 +133,7 @@ serve_on_own_stack:
         .globl  guest_start
         .type   guest_start, @function
 guest_start:
-        lea     syscall_stack_top(%rip), %rsp
+        mov     current(%rip), %rsp
         call    start_program
         ud2
 
@@ -144,8 +150,22 @@ saved_rsp:
 resume_rip:
         .skip   8
 
+/* Processor exceptions on kvm: the ring-0 stub has stored trap_frame and returned here, in
+ * ring 3, with every other register as it was.  trap_frame's address is the plan's: it lies
+ * in the page of boot_info.  The stack serves all threads: it is left before another runs. */
+        .section .text.trap_entry_kvm, "ax"
+        .globl  trap_entry_kvm
+        .type   trap_entry_kvm, @function
+trap_entry_kvm:
+        lea     trap_stack_top(%rip), %rsp
+        pushq   trap_frame+32(%rip)     /* rflags */
+        pushq   trap_frame+40(%rip)     /* rsp */
+        pushq   trap_frame+24(%rip)     /* rip */
+        PUSH_GENERAL
+        mov     %rsp, %rdi
+        call    trap_kvm
+
         .section .bss..stack, "aw", @nobits
         .balign 64
-syscall_stack:
-        .skip   32768
-syscall_stack_top:
+        .skip   16384
+trap_stack_top:

@@ -6,8 +6,10 @@
  * from the distance to the first answer.  The base is renewed about once a second of
  * use, so that the host's own corrections are followed; time never runs backwards.
  */
+#include "core/park.h"
 #include "libos.h"
 #include "linux.h"
+#include "x86_64/machine.h"
 
 #define SHIFT 32
 #define RENEW (1 * NANOSECONDS)
@@ -19,17 +21,9 @@ static u64 scale;          /* nanoseconds a tick, shifted left; 0 is unknown */
 static u64 renew_ticks;    /* ticks after which to ask again */
 static u64 latest;         /* no answer is earlier than this */
 
-static u64 ticks(void) {
-    u32 low, high;
-    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-    return (u64)high << 32 | low;
-}
-
-/* (a << SHIFT) / b without the compiler's 128-bit division; a < b << SHIFT. */
+/* (a << SHIFT) / b; a < b << SHIFT. */
 static u64 divide_shifted(u64 a, u64 b) {
-    u64 high = a >> (64 - SHIFT), low = a << SHIFT, quotient, rest;
-    __asm__("divq %4" : "=a"(quotient), "=d"(rest) : "a"(low), "d"(high), "r"(b));
-    return quotient;
+    return divide_wide(a >> (64 - SHIFT), a << SHIFT, b);
 }
 
 static u64 scaled(u64 elapsed) {
@@ -77,8 +71,16 @@ u64 clock_realtime(void) {
     return now + (u64)realtime_ahead;
 }
 
+/* Wait, and never be earlier again than the host was afterwards. */
+static void wait(struct wait *block) {
+    hypercall_wait(block);
+    latest = MAX(latest, block->monotonic);
+}
+
+const struct host_time host_time = {wait, clock_monotonic, clock_realtime};
+
 u64 file_time(void) {
-    return guest_has_clock ? clock_realtime() : boot_info.realtime;
+    return guest_time ? guest_time->realtime() : boot_info.realtime;
 }
 
 enum {
@@ -164,15 +166,12 @@ long sys_times(long to) {
     return (long)(clock_monotonic() / 10000000);
 }
 
-static long sleep_until(u64 deadline) {
-    while (clock_monotonic() < deadline) {
-        struct wait block = {.deadline = (s64)deadline};
-        if (signal_pending())
-            return -EINTR;
-        hypercall_wait(&block);
-        latest = MAX(latest, block.monotonic);
-    }
-    return 0;
+static long sleep_until(s64 deadline) {
+    const struct waiting waits = {.deadline = deadline};
+    if ((s64)clock_monotonic() >= deadline)
+        return 0;
+    long woken = park(&waits);
+    return woken == -EINTR ? woken : 0;
 }
 
 static bool valid(const struct linux_timespec *time) {
@@ -189,10 +188,10 @@ long sys_clock_nanosleep(long clock, long flags, long request, long remain) {
     time.seconds = MIN(time.seconds, LONGEST_SLEEP);
     s64 deadline = time.seconds * NANOSECONDS + time.nanoseconds;
     if (!(flags & TIMER_ABSTIME))
-        deadline += (s64)clock_monotonic();
+        deadline = deadline_after(clock_monotonic(), deadline);
     else if (is_realtime(clock))
         deadline -= (s64)(clock_realtime() - clock_monotonic());
-    long result = sleep_until((u64)MAX(deadline, 0)); /* before the host's start is over, too */
+    long result = sleep_until(MAX(deadline, 0)); /* before the host's start is over, too */
     if (result && remain && !(flags & TIMER_ABSTIME)) {
         s64 left = deadline - (s64)clock_monotonic();
         *(struct linux_timespec *)remain = timespec_of((u64)MAX(left, 0));

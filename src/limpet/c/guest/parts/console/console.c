@@ -1,4 +1,5 @@
 /* Standard input, output and error: the host's, a stream each, through hypercalls. */
+#include "core/park.h"
 #include "parts/fd/fd.h"
 
 enum {
@@ -16,17 +17,26 @@ static struct stdio_info *info_of(const struct file *file) {
     return &boot_info.stdio[file->extra];
 }
 
+#define INPUT 1UL /* of hypercall_wait */
+
+/* Where the plan has no `wait`, the read itself finds out. */
 static bool input_ready(void) {
-    struct wait block = {.deadline = 0, .want = 1};
-    hypercall_wait(&block);
+    struct wait block = {.deadline = 0, .want = INPUT};
+    if (!guest_time)
+        return true;
+    guest_time->wait(&block);
     return block.ready;
 }
 
 static long console_read(struct file *file, void *to, u64 size) {
+    const struct waiting waits = {.deadline = FOREVER, .want = INPUT, .in_host = true};
     if (!size)
         return 0;
-    if (file->flags & O_NONBLOCK && guest_has_clock && !input_ready())
+    if (file->flags & O_NONBLOCK && !input_ready())
         return -EAGAIN;
+    long error = file->flags & O_NONBLOCK ? 0 : park(&waits);
+    if (error)
+        return error;
     struct console_in block = {.address = (u64)to, .length = MIN(size, MAX_TRANSFER)};
     hypercall_console_in(&block);
     return block.result;
@@ -94,7 +104,7 @@ static u32 console_poll(struct file *file) {
 }
 
 static u64 console_awaited(const struct file *file) {
-    return file->extra == 0;
+    return file->extra == 0 ? INPUT : 0;
 }
 
 const struct file_ops console_ops = {

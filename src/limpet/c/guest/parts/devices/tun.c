@@ -1,5 +1,6 @@
 /* /dev/net/tun: the plan's networks are the interfaces that there are.  A descriptor gets
  * one with TUNSETIFF, and then a frame for each read and write, as from a TAP interface. */
+#include "core/park.h"
 #include "parts/files/node.h"
 
 struct ifreq {
@@ -110,6 +111,7 @@ static u32 tun_poll(struct file *file) {
 }
 
 static long tun_read(struct file *file, void *to, u64 size) {
+    const struct waiting waits = {.deadline = FOREVER, .want = tun_awaited(file)};
     if (!file->extra)
         return -EBADFD;
     for (;;) {
@@ -118,10 +120,9 @@ static long tun_read(struct file *file, void *to, u64 size) {
         hypercall_net_read(&block);
         if (block.result != -EAGAIN || file->flags & O_NONBLOCK)
             return block.result;
-        if (signal_pending())
-            return -EINTR;
-        struct wait frame = {.deadline = -1, .want = tun_awaited(file)};
-        hypercall_wait(&frame);
+        long error = park(&waits);
+        if (error)
+            return error;
     }
 }
 

@@ -1,7 +1,5 @@
-/*
- * Pipes, socket pairs and event counters inside the one program.  With one thread, a
- * read that would wait can never be answered: it fails with EDEADLK, not with a hang.
- */
+/* Pipes, socket pairs and event counters inside the one program. */
+#include "core/park.h"
 #include "parts/fd/fd.h"
 
 #define CAPACITY 65536UL
@@ -38,18 +36,21 @@ static void pipe_drop(struct pipe *pipe) {
     heap_free(pipe);
 }
 
-static long would_wait(const struct file *file) {
-    return file->flags & O_NONBLOCK ? -EAGAIN : -EDEADLK;
+/* Until another thread has changed the file; 0: look again. */
+static long wait_for(const struct file *file, const char *what) {
+    const struct waiting waits = {.deadline = FOREVER, .what = what};
+    return file->flags & O_NONBLOCK ? -EAGAIN : park(&waits);
 }
 
 static long end_read(struct file *file, void *to, u64 size) {
     struct pipe *pipe = ((struct end *)file->object)->in;
+    long error = 0;
     if (!pipe)
         return -EBADF;
-    if (!size)
-        return 0;
-    if (!pipe->used)
-        return pipe->writers ? would_wait(file) : 0;
+    while (size && !pipe->used && pipe->writers && !error)
+        error = wait_for(file, "input of a pipe that nobody else can write");
+    if (error)
+        return error;
     u64 total = MIN(size, pipe->used);
     for (u64 done = 0; done < total;) {
         u64 piece = MIN(total - done, CAPACITY - pipe->head);
@@ -61,24 +62,35 @@ static long end_read(struct file *file, void *to, u64 size) {
     return (long)total;
 }
 
+static void put_in(struct pipe *pipe, const u8 *from, u64 size) {
+    while (size) {
+        u64 tail = (pipe->head + pipe->used) % CAPACITY, piece = MIN(size, CAPACITY - tail);
+        memcpy(pipe->bytes + tail, from, piece);
+        pipe->used += piece;
+        from += piece, size -= piece;
+    }
+}
+
 static long end_write(struct file *file, const void *from, u64 size) {
     struct pipe *pipe = ((struct end *)file->object)->out;
+    u64 done = 0, least = size <= PAGE ? size : 1; /* PIPE_BUF is atomic */
+    long error = 0;
     if (!pipe)
         return -EBADF;
-    if (!pipe->readers) {
-        signal_raise(SIGNAL_PIPE);
-        return -EPIPE;
+    while (done < size && !error) {
+        u64 room = CAPACITY - pipe->used;
+        if (!pipe->readers) {
+            signal_raise(SIGNAL_PIPE);
+            error = -EPIPE;
+        } else if (room < least) {
+            error = wait_for(file, "room in a pipe that nobody else can read");
+        } else {
+            room = MIN(room, size - done);
+            put_in(pipe, (const u8 *)from + done, room);
+            done += room;
+        }
     }
-    u64 total = MIN(size, CAPACITY - pipe->used);
-    if (size && (!total || (size <= PAGE && total < size))) /* PIPE_BUF is atomic */
-        return would_wait(file);
-    for (u64 done = 0; done < total;) {
-        u64 tail = (pipe->head + pipe->used) % CAPACITY, piece = MIN(total - done, CAPACITY - tail);
-        memcpy(pipe->bytes + tail, (const u8 *)from + done, piece);
-        pipe->used += piece;
-        done += piece;
-    }
-    return (long)total;
+    return done ? (long)done : error;
 }
 
 static long end_stat(struct file *file, struct linux_stat *to) {
@@ -205,10 +217,13 @@ long sys_socketpair(long family, long kind, long protocol, long to) {
 enum { EFD_SEMAPHORE = 1 };
 
 static long event_read(struct file *file, void *to, u64 size) {
+    long error = 0;
     if (size < 8)
         return -EINVAL;
-    if (!file->extra)
-        return would_wait(file);
+    while (!file->extra && !error)
+        error = wait_for(file, "an event counter that nobody else can raise");
+    if (error)
+        return error;
     u64 value = file->object ? 1 : file->extra;
     *(u64 *)to = value;
     file->extra -= value;
@@ -217,10 +232,13 @@ static long event_read(struct file *file, void *to, u64 size) {
 
 static long event_write(struct file *file, const void *from, u64 size) {
     u64 value = size != 8 ? ~0UL : *(const u64 *)from;
+    long error = 0;
     if (value == ~0UL)
         return -EINVAL;
-    if (file->extra > ~1UL - value)
-        return would_wait(file);
+    while (file->extra > ~1UL - value && !error)
+        error = wait_for(file, "an event counter that nobody else can lower");
+    if (error)
+        return error;
     file->extra += value;
     return 8;
 }

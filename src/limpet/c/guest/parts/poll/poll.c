@@ -1,7 +1,6 @@
 /* Waiting for descriptors: poll, select and epoll over everything that exists. */
+#include "core/park.h"
 #include "parts/fd/fd.h"
-
-#define FOREVER (-1L)
 
 struct pollfd {
     s32 fd;
@@ -13,25 +12,38 @@ static u64 awaited(const struct file *file, u32 events) {
     return file->ops->awaited && events & POLLIN ? file->ops->awaited(file) : 0;
 }
 
-/* Sleep until there may be something new.  False when the deadline has passed. */
-static bool sleep_for(s64 deadline, u64 want) {
-    if (deadline == FOREVER && !want) {
-        say("limpet: the guest waits for something that can never happen\n");
-        guest_exit(128 + 6);
+/* One kind of list of descriptors: `look` counts those that are ready, and adds to `want`
+ * what it would wait for. */
+struct watch {
+    long (*look)(struct watch *watch, u64 *want);
+    void *list;
+    u64 count;
+    struct epoll_event *events;
+};
+
+/* Look until something is ready, the time is over, or a signal comes.
+ * `timeout`: nanoseconds, 0 to look once, FOREVER. */
+static long watch_for(struct watch *watch, s64 timeout) {
+    struct waiting waits = {.deadline = FOREVER,
+                            .what = "descriptors of which none can ever become ready"};
+    if (timeout > 0)
+        waits.deadline = deadline_after(clock_monotonic(), timeout);
+    for (bool last = !timeout;;) {
+        waits.want = 0;
+        long ready = watch->look(watch, &waits.want);
+        if (ready || last)
+            return ready;
+        long woken = park(&waits);
+        if (woken == -EINTR)
+            return woken;
+        last = woken == -ETIMEDOUT;
     }
-    struct wait block = {.deadline = deadline, .want = want};
-    hypercall_wait(&block);
-    return deadline == FOREVER || block.ready || (s64)block.monotonic < deadline;
 }
 
-static s64 deadline_after(s64 nanoseconds) {
-    return (s64)clock_monotonic() + nanoseconds;
-}
-
-static long scan(struct pollfd *fds, u64 count, u64 *want) {
+static long look_at_all(struct watch *watch, u64 *want) {
+    struct pollfd *fds = watch->list;
     long ready = 0;
-    *want = 0;
-    for (u64 i = 0; i < count; i++) {
+    for (u64 i = 0; i < watch->count; i++) {
         struct file *file = fd_use(fds[i].fd);
         u32 events = (u32)fds[i].events;
         fds[i].ready = 0;
@@ -45,26 +57,19 @@ static long scan(struct pollfd *fds, u64 count, u64 *want) {
     return ready;
 }
 
-/* `timeout`: nanoseconds, 0 to look once, FOREVER. */
 static long poll_all(struct pollfd *fds, u64 count, s64 timeout) {
-    s64 deadline = timeout > 0 ? deadline_after(timeout) : timeout;
-    for (;;) {
-        u64 want;
-        long ready = scan(fds, count, &want);
-        if (ready || !timeout)
-            return ready;
-        if (signal_pending())
-            return -EINTR;
-        if (!sleep_for(deadline, want))
-            timeout = 0;
-    }
+    struct watch watch = {.look = look_at_all, .list = fds, .count = count};
+    return watch_for(&watch, timeout);
+}
+
+static s64 timeout_in(long milliseconds) {
+    return (s32)milliseconds < 0 ? FOREVER : (s32)milliseconds * 1000000L;
 }
 
 long sys_poll(long fds, long count, long milliseconds) {
     if ((u64)count > FD_MAX)
         return -EINVAL;
-    s64 timeout = (s32)milliseconds < 0 ? FOREVER : (s32)milliseconds * 1000000L;
-    return poll_all((struct pollfd *)fds, (u64)count, timeout);
+    return poll_all((struct pollfd *)fds, (u64)count, timeout_in(milliseconds));
 }
 
 static long timeout_of(long timespec, s64 *timeout) {
@@ -227,10 +232,10 @@ long sys_epoll_ctl(long epoll, long operation, long fd, long event) {
     return 0;
 }
 
-static long epoll_scan(struct interests *list, struct epoll_event *to, long most, u64 *want) {
-    long ready = 0;
-    *want = 0;
-    for (u64 i = 0; i < list->count && ready < most; i++) {
+static long look_at_interests(struct watch *watch, u64 *want) {
+    struct interests *list = watch->list;
+    u64 ready = 0;
+    for (u64 i = 0; i < list->count && ready < watch->count; i++) {
         struct interest *each = &list->each[i];
         struct file *file = fd_get(each->fd);
         u32 wanted = each->events & EPOLL_EVENTS;
@@ -241,11 +246,11 @@ static long epoll_scan(struct interests *list, struct epoll_event *to, long most
         if (!got)
             continue;
         struct epoll_event event = {got, each->data};
-        memcpy(&to[ready++], &event, sizeof event);
+        memcpy(&watch->events[ready++], &event, sizeof event);
         if (each->events & EPOLLONESHOT)
             each->events = 0;
     }
-    return ready;
+    return (long)ready;
 }
 
 long sys_epoll_wait(long epoll, long events, long most, long milliseconds) {
@@ -254,18 +259,11 @@ long sys_epoll_wait(long epoll, long events, long most, long milliseconds) {
         return -EBADF;
     if (file->ops != &epoll_ops || most <= 0)
         return -EINVAL;
-    s64 timeout = (s32)milliseconds < 0 ? FOREVER : (s32)milliseconds * 1000000L;
-    s64 deadline = timeout > 0 ? deadline_after(timeout) : timeout;
-    for (;;) {
-        u64 want;
-        long ready = epoll_scan(file->object, (struct epoll_event *)events, most, &want);
-        if (ready || !timeout)
-            return ready;
-        if (signal_pending())
-            return -EINTR;
-        if (!sleep_for(deadline, want))
-            timeout = 0;
-    }
+    struct watch watch = {.look = look_at_interests,
+                          .list = file->object,
+                          .count = (u64)most,
+                          .events = (struct epoll_event *)events};
+    return watch_for(&watch, timeout_in(milliseconds));
 }
 
 long sys_epoll_pwait(long epoll, long events, long most, long milliseconds, long mask) {

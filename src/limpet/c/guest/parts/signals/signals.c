@@ -22,7 +22,7 @@ enum { SIG_BLOCK = 0, SIG_UNBLOCK = 1, SIG_SETMASK = 2 };
 long sys_rt_sigprocmask(long how, long set, long old, long size) {
     if (size != 8)
         return -EINVAL;
-    u64 mask = signals_blocked;
+    u64 mask = current->blocked;
     if (set) {
         u64 wanted = *(const u64 *)set;
         if (how == SIG_BLOCK)
@@ -35,104 +35,75 @@ long sys_rt_sigprocmask(long how, long set, long old, long size) {
             return -EINVAL;
     }
     if (old)
-        *(u64 *)old = signals_blocked;
-    signals_blocked = mask & ~(SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP));
+        *(u64 *)old = current->blocked;
+    signals_block(mask);
     return 0;
 }
 
-/* The frame lies just under the stack pointer: its handler has popped the return
- * address.  Everything in it may have been changed by the handler; all of it is the
- * program's own business. */
 long sys_rt_sigreturn(void) {
-    struct regs *regs = current;
-    const struct linux_sigframe *frame = (const struct linux_sigframe *)(regs->rsp - 8);
-    const struct linux_sigcontext from = frame->context.regs;
-    u64 mask = frame->context.mask;
-    struct linux_stack stack = frame->context.stack;
-    signal_restore_vectors(from.fpstate);
-    *regs = (struct regs){
-        .r15 = from.r15,
-        .r14 = from.r14,
-        .r13 = from.r13,
-        .r12 = from.r12,
-        .rbp = from.rbp,
-        .rbx = from.rbx,
-        .r11 = from.r11,
-        .r10 = from.r10,
-        .r9 = from.r9,
-        .r8 = from.r8,
-        .rax = from.rax,
-        .rcx = from.rcx,
-        .rdx = from.rdx,
-        .rsi = from.rsi,
-        .rdi = from.rdi,
-        .rip = from.rip,
-        .rsp = from.rsp,
-        .rflags = (from.rflags & 0xcd5) | RFLAGS_START,
-    };
-    signals_blocked = mask & ~(SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP));
-    signal_stack = stack;
-    current = NULL; /* tells syscall_serve that every register has changed */
-    return (long)from.rax;
+    struct regs *regs = current->call;
+    struct linux_stack stack;
+    u64 mask;
+    frame_leave(regs, &mask, &stack);
+    signals_block(mask);
+    current->signal_stack = stack;
+    current->call = NULL; /* tells syscall_serve that every register has changed */
+    return regs_result(regs);
 }
 
 long sys_rt_sigpending(long set, long size) {
     if (size > 8)
         return -EINVAL;
-    u64 pending = signals_pending & signals_blocked;
+    u64 pending = current->pending & current->blocked;
     memcpy((void *)set, &pending, (size_t)size);
     return 0;
 }
 
-static long sleep_for_signal(void) {
-    if (!signal_pending()) {
-        say("limpet: the guest waits for a signal that nobody can send\n");
-        guest_exit(128 + SIGKILL);
-    }
-    return -EINTR;
+static long wait_for_signal(s64 deadline) {
+    const struct waiting waits = {.deadline = deadline, .what = "a signal that nobody can send"};
+    return park(&waits);
 }
 
 long sys_rt_sigsuspend(long set, long size) {
     if (size != 8)
         return -EINVAL;
-    u64 before = signals_blocked;
-    signals_blocked = *(const u64 *)set & ~(SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP));
-    signals_suspended_mask = before;
-    signals_suspended = true;
-    return sleep_for_signal();
+    u64 before = current->blocked;
+    signals_block(*(const u64 *)set);
+    current->suspended_mask = before;
+    current->suspended = true;
+    return wait_for_signal(FOREVER);
 }
 
 long sys_pause(void) {
-    return sleep_for_signal();
+    return wait_for_signal(FOREVER);
+}
+
+static long wait_for_set(long timeout) {
+    if (!timeout)
+        return wait_for_signal(FOREVER);
+    s64 time = time_to_wait((const struct linux_timespec *)timeout);
+    if (time <= 0)
+        return time ? -EINVAL : -EAGAIN;
+    long woken = wait_for_signal(deadline_after(clock_monotonic(), time));
+    return woken == -ETIMEDOUT ? -EAGAIN : woken;
 }
 
 long sys_rt_sigtimedwait(long set, long info, long timeout, long size) {
     if (size != 8)
         return -EINVAL;
-    u64 ready = *(const u64 *)set & signals_pending;
-    if (!ready) {
-        if (!timeout)
-            return sleep_for_signal();
-        s64 time = time_to_wait((const struct linux_timespec *)timeout);
-        if (time < 0)
-            return -EINVAL;
-        if (time) {
-            struct wait block = {.deadline = (s64)clock_monotonic() + time};
-            hypercall_wait(&block);
-        }
-        return -EAGAIN;
-    }
+    u64 ready = *(const u64 *)set & current->pending;
+    if (!ready)
+        return wait_for_set(timeout);
     int number = __builtin_ctzl(ready) + 1;
     if (info)
         *(struct linux_siginfo *)info = (struct linux_siginfo){.signal = number, .code = SI_TKILL};
-    signals_pending &= ~SIGNAL_BIT(number);
+    current->pending &= ~SIGNAL_BIT(number);
     return number;
 }
 
 long sys_sigaltstack(long wanted, long old) {
     struct linux_stack stack = {0};
-    bool inside =
-        current->rsp > signal_stack.sp && current->rsp - signal_stack.sp <= signal_stack.size;
+    bool inside = on_signal_stack(regs_sp(current->call));
     if (wanted) {
         stack = *(const struct linux_stack *)wanted;
         if (inside)
@@ -143,15 +114,14 @@ long sys_sigaltstack(long wanted, long old) {
             return -ENOMEM;
     }
     if (old) {
-        *(struct linux_stack *)old = signal_stack;
+        *(struct linux_stack *)old = current->signal_stack;
         if (inside)
             ((struct linux_stack *)old)->flags |= SS_ONSTACK;
     }
-    if (wanted) {
-        signal_stack = stack;
-        if (stack.flags & SS_DISABLE)
-            signal_stack.sp = signal_stack.size = 0;
-    }
+    if (stack.flags & SS_DISABLE)
+        stack.sp = stack.size = 0;
+    if (wanted)
+        current->signal_stack = stack;
     return 0;
 }
 

@@ -1,6 +1,9 @@
 /* What the program can ask about its machine, and the ways it ends. */
-#include "libos.h"
+#include "core/thread.h"
 #include "linux.h"
+#include "x86_64/machine.h"
+
+#define OWN_ID 1
 
 struct utsname {
     char fields[6][65];
@@ -8,7 +11,7 @@ struct utsname {
 
 long sys_uname(long to) {
     static const char *const fields[6] = {"Linux",         "limpet", "6.1.0-limpet",
-                                          "#1 SMP limpet", "x86_64", "(none)"};
+                                          "#1 SMP limpet", MACHINE,  "(none)"};
     struct utsname *name = (struct utsname *)to;
     memset(name, 0, sizeof *name);
     for (int i = 0; i < 6; i++)
@@ -164,18 +167,18 @@ enum {
 };
 
 long sys_prctl(long option, long argument, long c, long d, long e) {
-    static char name[16] = "guest";
+    char *name = current->name;
     (void)c, (void)d, (void)e;
     switch (option) {
     case PR_SET_NAME: {
         char copy[16] = {0};
         for (int i = 0; i < 15 && ((const char *)argument)[i]; i++)
             copy[i] = ((const char *)argument)[i];
-        memcpy(name, copy, sizeof name);
+        memcpy(name, copy, sizeof copy);
         return 0;
     }
     case PR_GET_NAME:
-        memcpy((void *)argument, name, sizeof name);
+        memcpy((void *)argument, name, sizeof current->name);
         return 0;
     case PR_SET_PDEATHSIG:
     case PR_SET_DUMPABLE:
@@ -190,47 +193,26 @@ long sys_prctl(long option, long argument, long c, long d, long e) {
     }
 }
 
-enum { ARCH_SET_GS = 0x1001, ARCH_SET_FS, ARCH_GET_FS, ARCH_GET_GS };
-
-/* FSGSBASE: ring 3 may set its own bases, so this needs no monitor. */
-long sys_arch_prctl(long code, long address) {
-    u64 value = (u64)address;
-    bool sets = code == ARCH_SET_FS || code == ARCH_SET_GS;
-    if (sets && value >= 1UL << 47)
-        return -EPERM;
-    switch (code) {
-    case ARCH_SET_FS:
-        __asm__ volatile("wrfsbase %0" ::"r"(value));
-        return 0;
-    case ARCH_SET_GS:
-        __asm__ volatile("wrgsbase %0" ::"r"(value));
-        return 0;
-    case ARCH_GET_FS:
-        __asm__ volatile("rdfsbase %0" : "=r"(value));
-        break;
-    case ARCH_GET_GS:
-        __asm__ volatile("rdgsbase %0" : "=r"(value));
-        break;
-    default:
-        return -EINVAL;
-    }
-    *(u64 *)address = value;
-    return 0;
-}
-
+/* Cleared and woken when the thread ends while others go on. */
 long sys_set_tid_address(long address) {
-    (void)address;
-    return 1;
+    current->clear_child_tid = (u64)address;
+    return OWN_ID;
 }
+
+#define ROBUST_HEAD 24 /* sizeof(struct robust_list_head) */
 
 long sys_set_robust_list(long head, long size) {
-    (void)head, (void)size;
+    if (size != ROBUST_HEAD)
+        return -EINVAL;
+    current->robust_list = (u64)head;
     return 0;
 }
 
 long sys_get_robust_list(long pid, long head, long size) {
-    (void)pid;
-    *(u64 *)head = 0, *(u64 *)size = 24;
+    if (pid != 0 && pid != OWN_ID)
+        return -ESRCH;
+    *(u64 *)size = ROBUST_HEAD;
+    *(u64 *)head = current->robust_list;
     return 0;
 }
 
@@ -254,54 +236,6 @@ long sys_wait4(long pid, long status, long options, long usage) {
 long sys_waitid(long which, long pid, long info, long options, long usage) {
     (void)which, (void)pid, (void)info, (void)options, (void)usage;
     return -ECHILD;
-}
-
-enum {
-    FUTEX_WAIT = 0,
-    FUTEX_WAKE = 1,
-    FUTEX_WAIT_BITSET = 9,
-    FUTEX_WAKE_BITSET = 10,
-    FUTEX_COMMAND = 0x7f,
-    FUTEX_REALTIME = 0x100
-};
-
-static _Noreturn void deadlock(void) {
-    say("limpet: the guest waits for another thread, and has only one\n");
-    guest_exit(128 + 6);
-}
-
-/* With one thread, waiting can only end by its timeout. */
-static long futex_wait(long address, long operation, long value, long timeout) {
-    if (*(volatile u32 *)address != (u32)value)
-        return -EAGAIN;
-    if (!timeout)
-        deadlock();
-    s64 deadline = time_to_wait((const struct linux_timespec *)timeout);
-    if (deadline < 0)
-        return -EINVAL;
-    if ((operation & FUTEX_COMMAND) == FUTEX_WAIT)
-        deadline += (s64)clock_monotonic();
-    else if (operation & FUTEX_REALTIME)
-        deadline -= (s64)(clock_realtime() - clock_monotonic());
-    while ((s64)clock_monotonic() < deadline) {
-        struct wait block = {.deadline = deadline};
-        hypercall_wait(&block);
-    }
-    return -ETIMEDOUT;
-}
-
-long sys_futex(long address, long operation, long value, long timeout, long other, long third) {
-    (void)other, (void)third;
-    switch (operation & FUTEX_COMMAND) {
-    case FUTEX_WAIT:
-    case FUTEX_WAIT_BITSET:
-        return futex_wait(address, operation, value, timeout);
-    default:
-        return (operation & FUTEX_COMMAND) == FUTEX_WAKE ||
-                       (operation & FUTEX_COMMAND) == FUTEX_WAKE_BITSET
-                   ? 0
-                   : -ENOSYS;
-    }
 }
 
 long sys_exit(long code) {

@@ -1,6 +1,6 @@
 /* Processor exceptions on kvm, as the faults that Linux makes of them. */
-#include "core/core.h"
-#include "x86_64/signal_abi.h"
+#include "core/thread.h"
+#include "x86_64/frame.h"
 
 extern const struct trap_frame trap_frame;
 
@@ -43,6 +43,7 @@ static struct fault describe(const struct regs *regs) {
     case PAGE_FAULT:
         fault.signal = SIGSEGV, fault.address = trap_frame.address;
         fault.code = trap_frame.error & 1 ? SEGV_ACCERR : SEGV_MAPERR;
+        fault.access = page_fault_access(trap_frame.error);
         break;
     default: /* what Linux answers to #GP: no address */
         fault.signal = SIGSEGV, fault.code = SI_KERNEL, fault.address = 0;
@@ -57,7 +58,7 @@ static bool is_syscall(u64 rip) {
 
 _Noreturn void trap_kvm(struct regs *regs);
 _Noreturn void trap_kvm(struct regs *regs) {
-    if (trap_frame.vector == INVALID_OPCODE && !current && is_syscall(regs->rip)) {
+    if (trap_frame.vector == INVALID_OPCODE && !current->call && is_syscall(regs->rip)) {
         regs->rip += 2; /* SYSCALL is off in EFER: a site that was not rewritten */
         regs->rcx = regs->rip;
         regs->r11 = regs->rflags;

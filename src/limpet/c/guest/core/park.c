@@ -1,0 +1,78 @@
+/*
+ * The one place where the program waits.
+ *
+ * A thread that cannot go on is parked with what it waits for.  When no thread is runnable,
+ * one `wait` hypercall is made for all of them together: the earliest deadline, and whatever
+ * any of them wants.  Nothing outside sends signals to a guest, so a thread without a
+ * deadline and without something that can become ready is woken by other threads only.
+ */
+#include "core/park.h"
+#include "core/thread.h"
+#include "linux.h"
+
+static bool sooner(s64 a, s64 b) {
+    return a != FOREVER && (b == FOREVER || a < b);
+}
+
+static struct wait all_waits(void) {
+    struct wait all = {.deadline = FOREVER};
+    for (const struct thread *each = threads; each; each = each->next) {
+        if (each->state != THREAD_PARKED)
+            continue;
+        all.want |= each->waits->want;
+        if (sooner(each->waits->deadline, all.deadline))
+            all.deadline = each->waits->deadline;
+    }
+    return all;
+}
+
+static void wake(struct thread *thread, long with) {
+    thread->state = THREAD_RUNNABLE;
+    thread->woken = with;
+}
+
+static void wake_answered(const struct wait *answer) {
+    for (struct thread *each = threads; each; each = each->next) {
+        if (each->state != THREAD_PARKED)
+            continue;
+        if (each->waits->want & answer->ready)
+            wake(each, 0);
+        else if (each->waits->deadline != FOREVER &&
+                 (s64)answer->monotonic >= each->waits->deadline)
+            wake(each, -ETIMEDOUT);
+    }
+}
+
+/* No thread is runnable: until the host has woken one. */
+static void wait_in_host(void) {
+    struct wait block = all_waits();
+    if (block.deadline == FOREVER && !block.want)
+        end_deadlocked(current->waits->what);
+    guest_time->wait(&block);
+    wake_answered(&block);
+}
+
+/* Where the plan has no `wait`, nobody can tell the time: a deadline is over at once, and
+ * what may become ready may be so already. */
+static long without_wait(const struct waiting *waits) {
+    if (waits->deadline != FOREVER)
+        return -ETIMEDOUT;
+    if (!waits->want)
+        end_deadlocked(waits->what);
+    return 0;
+}
+
+long park(const struct waiting *waits) {
+    if (signal_pending())
+        return -EINTR;
+    if (waits->in_host && !threads->next)
+        return 0; /* there is nobody who could run meanwhile */
+    if (!guest_time)
+        return without_wait(waits);
+    current->waits = waits;
+    current->state = THREAD_PARKED;
+    while (current->state == THREAD_PARKED)
+        wait_in_host();
+    current->waits = NULL;
+    return current->woken;
+}

@@ -1,0 +1,28 @@
+/* Waiting: everything that can wait ends in park, and nothing else makes a thread wait. */
+#ifndef LIMPET_PARK_H
+#define LIMPET_PARK_H
+
+#include "contract.h"
+
+#define FOREVER (-1L)
+
+/* A moment `time` nanoseconds after `now`, or the last one there is. */
+static inline s64 deadline_after(u64 now, s64 time) {
+    s64 deadline;
+    return __builtin_add_overflow((s64)now, time, &deadline) ? (s64)(~0UL >> 1) : deadline;
+}
+
+/* What a thread cannot go on without.  Where there is neither a deadline nor something to
+ * become ready, only another thread could end it. */
+struct waiting {
+    s64 deadline;     /* monotonic clock, nanoseconds; FOREVER for none */
+    u64 want;         /* bits of hypercall_wait, any of which is enough */
+    const char *what; /* ends the sentence "NAME waits for" when it is a deadlock */
+    bool in_host;     /* the hypercall that follows waits in the host by itself */
+};
+
+/* Until there may be what it waits for: 0, look again.  -ETIMEDOUT: the deadline has passed.
+ * -EINTR: a signal is to be delivered.  Does not return from a deadlock. */
+long park(const struct waiting *waits);
+
+#endif

@@ -1,0 +1,92 @@
+/* Signal frames as Linux lays them (arch/x86/kernel/signal_64.c), vector registers included. */
+#include "x86_64/frame.h"
+#include "core/thread.h"
+
+static u64 xsave_size(void) {
+    static u64 size;
+    if (boot_info.backend == BACKEND_KVM)
+        return guest_info.vector_state;
+    if (!size) {
+        u32 a = 1, b, c = 0, d;
+        __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+        if (c & (1U << 27)) { /* OSXSAVE */
+            a = 0xd, c = 0;
+            __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+            size = b;
+        } else {
+            size = 512;
+        }
+    }
+    return size;
+}
+
+/* The vector registers are the program's all along: store them where they are. */
+static void save_vectors(u64 at) {
+    if (xsave_size() > 512) {
+        memset((void *)(at + 512), 0, 64); /* the header must start as zero */
+        __asm__ volatile("xsave64 (%0)" ::"r"(at), "a"(-1), "d"(-1) : "memory");
+    } else {
+        __asm__ volatile("fxsave64 (%0)" ::"r"(at) : "memory");
+    }
+}
+
+static void restore_vectors(u64 at) {
+    if (!at)
+        return;
+    if (xsave_size() > 512)
+        __asm__ volatile("xrstor64 (%0)" ::"r"(at), "a"(-1), "d"(-1) : "memory");
+    else
+        __asm__ volatile("fxrstor64 (%0)" ::"r"(at) : "memory");
+}
+
+#define COPY(name) to->name = from->name;
+
+void frame_registers(struct regs *to, const struct linux_sigcontext *from) {
+    REGISTERS(COPY)
+}
+
+static void fill(struct linux_sigcontext *to, const struct regs *from, const struct fault *fault) {
+    *to = (struct linux_sigcontext){.cs = 0x33, .ss = 0x2b};
+    REGISTERS(COPY)
+    if (fault) {
+        to->vector = fault->vector;
+        to->error = fault->error;
+        to->cr2 = fault->address;
+    }
+}
+
+void frame_lay(struct regs *regs, u64 stack, const struct linux_sigaction *action,
+               const struct linux_siginfo *info, const struct fault *fault, u64 mask) {
+    u64 vectors = ALIGN_DOWN(stack - xsave_size(), 64);
+    struct linux_sigframe *frame =
+        (struct linux_sigframe *)(ALIGN_DOWN(vectors - sizeof *frame, 16) - 8);
+    save_vectors(vectors);
+    frame->return_address = action->restorer;
+    frame->context.flags = xsave_size() > 512 ? UC_FP_XSTATE : 0;
+    frame->context.link = 0;
+    frame->context.stack = current->signal_stack;
+    fill(&frame->context.regs, regs, fault);
+    frame->context.regs.fpstate = vectors;
+    frame->context.mask = mask;
+    frame->info = *info;
+    regs->rdi = (u64)info->signal;
+    regs->rsi = (u64)&frame->info;
+    regs->rdx = (u64)&frame->context;
+    regs->rax = 0;
+    regs->rsp = (u64)frame;
+    regs->rip = action->handler;
+    regs->rflags = RFLAGS_START;
+}
+
+/* The frame lies just under the stack pointer: its handler has popped the return
+ * address.  Everything in it may have been changed by the handler; all of it is the
+ * program's own business. */
+void frame_leave(struct regs *regs, u64 *mask, struct linux_stack *stack) {
+    const struct linux_sigframe *frame = (const struct linux_sigframe *)(regs->rsp - 8);
+    const struct linux_sigcontext from = frame->context.regs;
+    *mask = frame->context.mask;
+    *stack = frame->context.stack;
+    restore_vectors(from.fpstate);
+    frame_registers(regs, &from);
+    regs->rflags = (from.rflags & 0xcd5) | RFLAGS_START;
+}
