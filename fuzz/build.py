@@ -17,13 +17,14 @@ from limpet import contract
 from limpet.arch.x86_64 import sites
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.errors import ToolchainError
-from limpet.formats import tree
 from limpet.formats.image import Access
+from limpet.formats.tree import layout as tree
 from limpet.guests import registry
 from limpet.guests.linux import layout as linux_layout
 from limpet.guests.linux.parts import dispatch_c, served
 from limpet.guests.solo5 import layout as solo5_layout
 from limpet.loading import guest
+from limpet.loading.files import pack
 from limpet.planning import generate, seccomp
 from limpet.planning.plan import Plan
 from limpet.sources import C_ROOT, GUEST_INCLUDES, GUEST_ROOT, MONITOR_INCLUDES
@@ -284,7 +285,7 @@ def _tree() -> dict[str, str]:
             os.utime(path, (1, 1), follow_symlinks=False)
         for path in (root / "dev", root / "d", root):
             os.utime(path, (1, 1))
-        data = tree.pack(root).data
+        data = pack(root).data
     words = ", ".join(map(str, data))
     text = '#include "contract.h"\n_Alignas(4096) const u8 packed_tree[] = {'
     return {

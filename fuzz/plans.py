@@ -13,8 +13,8 @@ import limpet
 from fuzz import seeds
 from limpet.arch.x86_64 import sites
 from limpet.errors import LimpetError
-from limpet.formats import tree
 from limpet.formats.image import Access
+from limpet.formats.tree import layout as tree
 from limpet.guests import registry
 from limpet.loading import guest
 from limpet.planning.plan import Plan

@@ -9,7 +9,7 @@ import atheris
 with atheris.instrument_imports(include=["limpet"]):
     import limpet
     import limpet.cli
-    import limpet.formats.tree_read
+    import limpet.formats.tree.read
 
 from fuzz.targets import RUNS
 

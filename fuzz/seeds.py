@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 
 from fuzz import CORPUS
-from limpet.formats import tree
 from limpet.formats.manifest import ENTRY, HEAD, RESERVED_FIRST
+from limpet.loading.files import pack
 
 LOAD, NOTE, TLS = 1, 4, 7
 SYSCALLS = (
@@ -84,7 +84,7 @@ def seeds() -> dict[str, list[bytes]]:
     found["elf"] += [elf(code, abi(1), devices(), base=0x100000) for code in RING_0]
     found["elf"] += [elf(SYSCALLS[4], abi(2, 1), devices((b"a", 1)), base=0x100000)]
     found["notes"] += [sized(abi(2, 1), devices(), b"net:" + b"x" * 16) + b"\x90"]
-    found["tree"] += [b"\0" + tree.pack(None, {"/a/b": CORPUS.parent / "__init__.py"}).data]
+    found["tree"] += [b"\0" + pack(None, {"/a/b": CORPUS.parent / "__init__.py"}).data]
     return found
 
 

@@ -12,13 +12,15 @@ from pathlib import Path
 import limpet
 from limpet.arch.x86_64 import sites
 from limpet.errors import LimpetError, TreeError
-from limpet.formats import manifest, tree, tree_read
+from limpet.formats import manifest
 from limpet.formats.image import Access, Image, Segment
+from limpet.formats.tree.read import read_tree
 from limpet.guests import registry
 from limpet.guests.solo5 import notes as solo5
 from limpet.guests.solo5 import peek
 from limpet.guests.solo5.privileged import privileged
 from limpet.loading import guest
+from limpet.loading.files import pack
 
 FOLDER = "/dev/shm" if os.path.isdir("/dev/shm") else None
 MOST_MEMORY = 16 << 20
@@ -70,7 +72,7 @@ def packed(data: bytes) -> None:
     """A packed tree as bytes, or a folder that is packed and read back."""
     if data[:1] < b"\x80":
         try:
-            tree_read.read_tree(data[1:], "fuzzed")
+            read_tree(data[1:], "fuzzed")
         except LimpetError as error:
             _check(error)
         return
@@ -78,13 +80,13 @@ def packed(data: bytes) -> None:
     try:
         _plant(folder, data[1:])
         try:
-            made = tree.pack(folder / "tree", {"/over/it": folder / "one"})
+            made = pack(folder / "tree", {"/over/it": folder / "one"})
         except TreeError as error:
             _check(error)
             return
-        again = tree.pack(folder / "tree", {"/over/it": folder / "one"})
+        again = pack(folder / "tree", {"/over/it": folder / "one"})
         assert made.data == again.data, "the same folder gave other bytes"
-        assert tree_read.read_tree(made.data, "fuzzed") == made.entries, "read back differently"
+        assert read_tree(made.data, "fuzzed") == made.entries, "read back differently"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -179,8 +179,11 @@ def test_packed_file(make: Maker, backend: Backend, tree: Path) -> None:
     assert "files: /etc/motd is not the file that was packed" in edited.findings()
     edited = Edited(path)
     start = edited.bundle.record["tree"]["address"]
-    edited.poke(start + 16 + 4, b"\x01")  # the owner of the root
+    edited.poke(start + 16, b"\xec")  # the mode of the root
     assert "files: their table is not the one that was packed" in edited.findings()
+    edited.poke(start + 16 + 4, b"\x01")  # its owner, who is always user 0
+    found = edited.findings()
+    assert any("they are not in the form in which files are packed" in each for each in found)
 
 
 @EVERY

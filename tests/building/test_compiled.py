@@ -18,7 +18,8 @@ from elftools.elf.elffile import ELFFile
 import limpet
 from limpet import contract
 from limpet.contract import BACKENDS, Backend, Hypercall
-from limpet.formats import manifest, tree
+from limpet.formats import manifest
+from limpet.formats.tree import layout as tree
 from limpet.guests.linux.link import objects as libos_objects
 from limpet.planning.generate import gates_c, monitor_c
 from limpet.planning.regions import MONITOR_SIZE

@@ -10,8 +10,8 @@ from limpet import contract
 from limpet.arch.x86_64 import machine
 from limpet.contract import Backend
 from limpet.contract.pages import PAGE
-from limpet.formats import tree
 from limpet.formats.image import Access
+from limpet.formats.tree import layout as tree
 from limpet.tools.toolchain import compile_object
 from tests.support import ROOT
 from tests.support.bundles import Maker

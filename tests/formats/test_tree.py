@@ -1,180 +1,153 @@
-"""The packed file tree: what goes in comes out, the same folder gives the same bytes."""
+"""The packed tree as bytes: it has one form, and nothing else is read."""
 
 from __future__ import annotations
 
 import os
-import socket
 import stat
 import struct
+from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from limpet.errors import TreeError
-from limpet.formats.tree import HEAD, RECORD, Tree, pack
+from limpet.errors import BundleError, TreeError
+from limpet.formats.tree import layout
+from limpet.formats.tree.layout import HEAD, RECORD, Tree
+from limpet.formats.tree.read import read_tree
+from limpet.formats.tree.write import Node, pack_nodes
 
-Found = dict[bytes, tuple[int, bytes]]
-
-
-def unpack(tree: Tree) -> Found:
-    """Path to type and content, by the format's own words."""
-    data = tree.data
-    (count, _) = struct.unpack_from(HEAD.format, data)
-    names = [field.name for field in RECORD.fields]
-    records = [
-        dict(
-            zip(
-                names,
-                struct.unpack_from(RECORD.format, data, HEAD.size + i * RECORD.size),
-                strict=True,
-            )
-        )
-        for i in range(count)
-    ]
-    found: Found = {}
-
-    def walk(index: int, path: bytes) -> None:
-        record = records[index]
-        kind = stat.S_IFMT(record["mode"])
-        if kind != stat.S_IFDIR:
-            found[path] = kind, data[record["data"] : record["data"] + record["size"]]
-            return
-        found[path] = kind, b""
-        children = range(record["data"], record["data"] + record["size"])
-        labels = [data[records[i]["name"] :][: records[i]["name_length"]] for i in children]
-        assert labels == sorted(labels)
-        for child, label in zip(children, labels, strict=True):
-            walk(child, path + b"/" + label)
-
-    walk(0, b"")
-    return found
+FOLDER, FILE, LINK = stat.S_IFDIR | 0o755, stat.S_IFREG | 0o644, stat.S_IFLNK | 0o777
+MEMBERS = {field.name: at for at, field in enumerate(RECORD.fields)}
 
 
-def test_kinds(tmp_path: Path) -> None:
-    """Files, empty ones, folders, links, hard links, and names that are not UTF-8."""
-    (tmp_path / "file").write_bytes(b"content")
-    (tmp_path / "empty").touch()
-    (tmp_path / "folder" / "inner").mkdir(parents=True)
-    (tmp_path / "link").symlink_to("folder/../file")
-    os.link(tmp_path / "file", tmp_path / "hard")
-    odd = os.fsencode(tmp_path) + b"/\xff\xfe"
-    Path(os.fsdecode(odd)).write_bytes(b"odd")
-    found = unpack(pack(tmp_path))
-    assert found == {
-        b"": (stat.S_IFDIR, b""),
-        b"/file": (stat.S_IFREG, b"content"),
-        b"/empty": (stat.S_IFREG, b""),
-        b"/folder": (stat.S_IFDIR, b""),
-        b"/folder/inner": (stat.S_IFDIR, b""),
-        b"/link": (stat.S_IFLNK, b"folder/../file"),
-        b"/hard": (stat.S_IFREG, b"content"),
-        b"/\xff\xfe": (stat.S_IFREG, b"odd"),
-    }
-    assert pack(tmp_path).data.count(b"content") == 1
+def _put(content: bytes, to: memoryview) -> None:
+    to[:] = content
 
 
-NAMES = st.binary(min_size=1, max_size=12).filter(
-    lambda name: b"/" not in name and b"\0" not in name and name not in (b".", b"..")
-)
+def _file(name: bytes, content: bytes, mode: int = FILE, shared: object = None) -> Node:
+    return Node(name, mode, 7, len(content), partial(_put, content), shared)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(st.dictionaries(NAMES, st.binary(max_size=5000), max_size=12))
-def test_round_trip(tmp_path_factory: pytest.TempPathFactory, files: dict[bytes, bytes]) -> None:
-    """Any names and contents, made in any order, give one tree."""
-    trees = []
-    for order in (list(files), list(reversed(files))):
-        root = tmp_path_factory.mktemp("tree")
-        for name in order:
-            path = Path(os.fsdecode(os.fsencode(root) + b"/" + name))
-            path.write_bytes(files[name])
-            os.utime(path, (1, 1))
-        os.utime(root, (1, 1))
-        trees.append(pack(root))
-    assert trees[0].data == trees[1].data
-    expected = {b"/" + name: (stat.S_IFREG, content) for name, content in files.items()}
-    assert unpack(trees[0]) == {b"": (stat.S_IFDIR, b""), **expected}
+def _tree() -> Tree:
+    top, inner = Node(b"", FOLDER, 7), Node(b"d", FOLDER, 7)
+    for node in (_file(b"a", b"aa"), _file(b"big", b"b" * 5000), _file(b"l", b"a", LINK), inner):
+        top.children[node.name] = node
+    for node in (_file(b"x", b"same", shared=1), _file(b"y", b"same", shared=1)):
+        inner.children[node.name] = node
+    return pack_nodes(top)
 
 
-def test_single_files(tmp_path: Path) -> None:
-    """--file lays files over the tree, making the folders they need."""
-    root = tmp_path / "root"
-    root.mkdir()
-    (root / "a").write_bytes(b"old")
-    (tmp_path / "new").write_bytes(b"new")
-    found = unpack(pack(root, {"/a": tmp_path / "new", "/deep/er/b": tmp_path / "new"}))
-    assert found[b"/a"] == found[b"/deep/er/b"] == (stat.S_IFREG, b"new")
+def _changed(data: bytes, index: int, member: str, value: int) -> bytes:
+    form = struct.Struct(RECORD.format)
+    values = list(form.unpack_from(data, layout.record_at(index)))
+    values[MEMBERS[member]] = value
+    out = bytearray(data)
+    form.pack_into(out, layout.record_at(index), *values)
+    return bytes(out)
 
 
-def _socket(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as made:
-        made.bind(str(path))
+def test_order_does_not_matter() -> None:
+    """The same nodes in another order give the same bytes."""
+    made = _tree()
+    top = Node(b"", FOLDER, 7)
+    for name in (b"z", b"b", b"k"):
+        top.children[name] = _file(name, name)
+    other = Node(b"", FOLDER, 7)
+    for name in (b"k", b"z", b"b"):
+        other.children[name] = _file(name, name)
+    assert pack_nodes(top) == pack_nodes(other)
+    assert read_tree(made.data, "made") == made.entries
+    big = next(each for each in made.entries if each.path == "/big")
+    assert made.data.index(b"b" * 5000) % layout.PAGE == 0 and big.size == 5000
 
 
-def _device(path: Path) -> None:
-    if os.geteuid():
-        pytest.skip("*** making a device node needs root ***")
-    os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3))
-
-
-KINDS = {
-    "a socket": _socket,
-    "a named pipe": os.mkfifo,
-    "a character device": _device,
+DAMAGE = {
+    "another kind": (1, "mode", stat.S_IFCHR | 0o644, "of a kind that is not packed"),
+    "a root that is a file": (0, "mode", FILE, "the root is no folder"),
+    "another owner": (1, "uid", 1000, "not in the form"),
+    "another group": (1, "gid", 1000, "not in the form"),
+    "other padding": (1, "pad", 1, "not in the form"),
+    "more links": (1, "links", 2, "not in the form"),
+    "a wrong inode": (1, "inode", 3, "not in the form"),
+    "a hard link to another size": (6, "size", 3, "a hard link to a file that is different"),
+    "a content that overlaps": (1, "data", 16, "not in the form"),
+    "a content outside": (1, "data", 1 << 40, "the content of 1 lies outside"),
+    "a content without end": (1, "size", (1 << 64) - 1, "the content of 1 lies outside"),
+    "a name outside": (1, "name", 0xFFFFFFF0, "the name of 1 lies outside"),
+    "an empty name": (1, "name_length", 0, "a name that is empty or there twice"),
+    "a long name": (1, "name_length", 300, "a name that no file can have"),
+    "children elsewhere": (0, "data", 2, "the children of record 0 lie elsewhere"),
+    "children outside": (3, "size", 99, "the children of record 3 lie elsewhere"),
+    "fewer children": (3, "size", 1, "record 6 is in no folder"),
+    "a loop": (3, "data", 0, "the children of record 3 lie elsewhere"),
 }
 
 
-@pytest.mark.parametrize("what", KINDS)
-def test_refused(tmp_path: Path, what: str) -> None:
-    """What cannot be packed is named, and nothing waits on it."""
-    KINDS[what](tmp_path / "odd")
-    with pytest.raises(TreeError) as caught:
-        pack(tmp_path)
-    assert caught.value.message == f"{tmp_path}/odd: {what} cannot be packed"
-    assert caught.value.hint
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage(damage: str) -> None:
+    """Each way a record can be wrong."""
+    index, member, value, message = DAMAGE[damage]
+    made = _tree()
+    assert [entry.path for entry in made.entries[3:4]] == ["/d"]
+    with pytest.raises(BundleError) as caught:
+        read_tree(_changed(made.data, index, member, value), "here")
+    assert caught.value.message.startswith("here: the packed files are damaged: ")
+    assert message in caught.value.message
 
 
-def test_missing(tmp_path: Path) -> None:
-    """Roots and files that are not there, or not what they should be."""
-    (tmp_path / "file").touch()
-    (tmp_path / "folder").mkdir()
-    for root, files, message in (
-        (tmp_path / "no", {}, "cannot be packed: No such file"),
-        (tmp_path / "file", {}, "not a folder"),
-        (None, {"/x": tmp_path / "no"}, "cannot be read: No such file"),
-        (None, {"/x": tmp_path / "folder"}, "a folder, not a file"),
-        (None, {"x": tmp_path / "file"}, "the guest's path must be absolute"),
-        (None, {"/" + "x" * 256: tmp_path / "file"}, "a name is too long"),
-        (tmp_path, {"/folder": tmp_path / "file"}, "there is a folder of that name"),
-        (tmp_path, {"/file/x": tmp_path / "file"}, "file is a file in the tree"),
-    ):
-        with pytest.raises(TreeError) as caught:
-            pack(root, files)
-        assert message in caught.value.message
-        assert caught.value.hint
+def test_names_that_no_file_can_have() -> None:
+    """Slashes, zeros, dots, and siblings that are not in order."""
+    data = _tree().data
+    at = layout.record(data, 1)["name"]
+    for name in (b"/", b"\0", b".", b"z", b"d"):
+        bad = data[:at] + name + data[at + 1 :]
+        with pytest.raises(BundleError, match="the packed files are damaged"):
+            read_tree(bad, "here")
 
 
-def test_unreadable(tmp_path: Path) -> None:
-    """A file without permission is named (as another user than root)."""
-    if os.geteuid():
-        (tmp_path / "secret").touch(mode=0)
-        with pytest.raises(TreeError, match="cannot be read: Permission denied"):
-            pack(tmp_path)
-        return
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            tmp_path.chmod(0o755)
-            (tmp_path / "secret").touch(mode=0)
-            for parent in tmp_path.parents[:3]:
-                parent.chmod(0o755)
-            os.setuid(65534)
-            pack(tmp_path)
-        except TreeError as error:
-            status = 0 if "cannot be read: Permission denied" in error.message else 2
-        finally:
-            os._exit(status)
-    assert os.waitpid(child, 0)[1] == 0
+def test_bytes_between() -> None:
+    """Nothing hides between contents, behind them or in the head."""
+    data = _tree().data
+    gap = data.index(b"aa") + 8
+    for bad in (data[:gap] + b"!" + data[gap + 1 :], data + b"\0", data[:-1], data[:20], b""):
+        with pytest.raises(BundleError, match="the packed files are damaged"):
+            read_tree(bad, "here")
+    with pytest.raises(BundleError, match="the packed files are damaged"):
+        read_tree(data[:8] + b"\1" + data[9:], "here")
+
+
+def test_folders_without_end() -> None:
+    """A chain of folders far deeper than any path, which nothing follows by recursion."""
+    count = 20_000
+    data = bytearray(layout.record_at(count) + 2 * count)
+    names = layout.record_at(count)
+    with memoryview(data) as view:
+        layout.put_head(view, count)
+        for index in range(count):
+            values = {"mode": FOLDER, "data": index + 1, "size": int(index + 1 < count)}
+            values |= {"links": 1, "inode": index, "name": names + 2 * index - 1}
+            layout.put_record(view, index, values | {"name_length": int(index > 0)})
+            data[names + 2 * index - 1 : names + 2 * index] = b"n" if index else b"\0"
+    with pytest.raises(BundleError, match="a path of 4096 bytes in the guest"):
+        read_tree(bytes(data), "here")
+
+
+def test_too_many(tmp_path: Path) -> None:
+    """A count of records that no tree has is refused before any is read."""
+    data = bytearray(layout.record_at((1 << 20) + 1))
+    struct.pack_into(HEAD.format, data, 0, (1 << 20) + 1, 0)
+    with pytest.raises(BundleError, match="1048577 records do not fit"):
+        read_tree(bytes(data), "here")
+    assert not os.listdir(tmp_path)
+
+
+def test_paths_without_end() -> None:
+    """Paths are long together only up to a limit."""
+    top = deep = Node(b"", FOLDER, 0)
+    for _ in range(16):
+        deep.children[b"d" * 250] = deep = Node(b"d" * 250, FOLDER, 0)
+    for at in range(70_000):
+        name = b"%05d" % at
+        deep.children[name] = Node(name, LINK, 0)
+    with pytest.raises(TreeError, match="or their paths are very long"):
+        pack_nodes(top)

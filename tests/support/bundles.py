@@ -90,12 +90,13 @@ class Maker:
         *,
         root: Path | None = None,
         name: str | None = None,
+        keep_times: bool = False,
         **options: object,
     ) -> Made:
         """The bundle of ``program`` for one backend."""
-        key = (program, root)
+        key = (program, root, keep_times)
         if key not in self._guests:
-            self._guests[key] = limpet.load(program, root=root)
+            self._guests[key] = limpet.load(program, root=root, keep_times=keep_times)
         whole = (key, backend, tuple(sorted(options.items())))
         if whole not in self._made:
             chosen = replace(limpet.Options(backends=(backend,)), **options)  # type: ignore[arg-type]

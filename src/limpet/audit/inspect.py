@@ -24,8 +24,8 @@ from limpet.audit.seccomp_decode import Decoded, Range
 from limpet.errors import BundleError, LimpetError
 from limpet.formats import packed_guest
 from limpet.formats.bundle_file import BundleFile, read_bundle
-from limpet.formats.tree import Entry
-from limpet.formats.tree_read import read_tree
+from limpet.formats.tree.layout import Entry
+from limpet.formats.tree.read import read_tree
 from limpet.planning.seccomp import SLOTS, filled
 
 _IOCTL, _SECCOMP = NUMBERS["ioctl"], NUMBERS["seccomp"]

@@ -20,8 +20,8 @@ from limpet.building.bundle import Bundle, build
 from limpet.errors import VersionError
 from limpet.formats import bundle_file, packed_guest
 from limpet.formats.bundle_file import BundleFile, read_bundle
-from limpet.formats.tree import Tree
-from limpet.formats.tree_read import read_tree
+from limpet.formats.tree.layout import Tree
+from limpet.formats.tree.read import read_tree
 from limpet.guests.registry import plan, read_image
 from limpet.loading.guest import Guest
 from limpet.planning.options import Options

@@ -71,6 +71,11 @@ _GUEST_OPTIONS = (
     click.option("--root", type=click.Path(path_type=Path), help="Pack this folder as /."),
     click.option("--file", "files", multiple=True, metavar="HOST:GUEST", help="Pack one file."),
     click.option(
+        "--keep-times",
+        is_flag=True,
+        help="Packed files keep their times; else all are of 1980, and copies make equal bundles.",
+    ),
+    click.option(
         "--backend",
         type=click.Choice(["auto", "kvm", "process", "both"]),
         default="auto",
@@ -203,7 +208,8 @@ class _Job:
     def plan(self, progress: Callable[[str], None]) -> Plan:
         from limpet.guests.registry import load, plan
 
-        guest = load(self.app, root=self.root, files=self.files, progress=progress)
+        keep = self._given["keep_times"]
+        guest = load(self.app, root=self.root, files=self.files, keep_times=keep, progress=progress)
         made = plan(guest, self.options())
         for warning in made.warnings:
             note(f"warning: {warning}")

@@ -16,7 +16,7 @@ from limpet.errors import BuildError
 
 if TYPE_CHECKING:
     from limpet.audit.inspect import Audit
-    from limpet.formats.tree import Tree
+    from limpet.formats.tree.layout import Tree
 
 DISAGREES, REFUSED, GREW = 3, 4, 5
 """Exit statuses, in falling weight (docs/exit-status.md)."""
@@ -140,9 +140,10 @@ def _options(chosen: dict[str, Any]) -> dict[str, Any]:
 def _tree(chosen: dict[str, Any]) -> Tree | None:
     if not {"root", "files"} & chosen.keys():
         return None
-    from limpet.formats.tree import pack
+    from limpet.loading.files import pack
 
-    return pack(chosen.get("root"), packed_files(chosen.get("files", ())))
+    files = packed_files(chosen.get("files", ()))
+    return pack(chosen.get("root"), files, keep_times="keep_times" in chosen)
 
 
 COMMANDS = {"audit": audit, "verify": verify, "rebuild": rebuild}

@@ -15,9 +15,9 @@ from limpet import contract
 from limpet.arch.x86_64 import machine, sites
 from limpet.contract.pages import PAGE
 from limpet.errors import PlanError
-from limpet.formats import tree
 from limpet.formats.image import Image, read_file, read_program
 from limpet.guests.kind import Kind
+from limpet.loading.files import pack
 from limpet.loading.guest import Guest, Progress
 from limpet.loading.project import program_of
 from limpet.planning.options import MIN_MEMORY, Options
@@ -55,6 +55,7 @@ def load(
     *,
     root: Path | None = None,
     files: Mapping[str, Path] | None = None,
+    keep_times: bool = False,
     progress: Progress = lambda _: None,
     cache: Cache | None = None,
 ) -> Guest:
@@ -64,6 +65,7 @@ def load(
         path: an ELF file, a ``.c`` file or a folder with ``limpet.toml``.
         root: a folder to pack as the guest's read-only file tree.
         files: single files over it, by their path in the guest.
+        keep_times: whether packed files keep their times, instead of one time for all.
         progress: told what takes a moment.
 
     Raises:
@@ -72,7 +74,7 @@ def load(
     found = program_of(Path(path), progress, cache or Cache.default())
     progress("reading the program")
     image = read_image(read_file(found.path), found.name)
-    return Guest(image, sites.scan(image), tree.pack(root or found.root, files))
+    return Guest(image, sites.scan(image), pack(root or found.root, files, keep_times=keep_times))
 
 
 def plan(guest: Guest, options: Options | None = None) -> Plan:

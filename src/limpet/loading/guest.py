@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from limpet.arch.x86_64.sites import Scan
 from limpet.formats.image import Image
-from limpet.formats.tree import Tree
+from limpet.formats.tree.layout import Tree
 
 Progress = Callable[[str], None]
 """Told in a few words what takes a moment."""

@@ -5,9 +5,11 @@ The order is fixed, so that two explanations can be compared line by line.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from limpet.formats.image import Access
+from limpet.loading.files import TIME
 from limpet.planning.plan import Plan
 
 
@@ -69,10 +71,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
             }
             for region in plan.regions
         ],
-        "files": [
-            {"path": e.path, "mode": e.mode, "size": e.size, "sha256": e.sha256}
-            for e in plan.guest.tree.entries
-        ],
+        "files": [asdict(e) for e in plan.guest.tree.entries],
         "warnings": list(plan.warnings),
     }
 
@@ -119,7 +118,9 @@ def as_text(plan: Plan) -> str:
         for r in data["regions"]
     ]
     if data["files"]:
-        lines += ["", f"packed files: {len(data['files'])} (listed with --json)"]
+        kept = any(each["modified"] != TIME for each in data["files"])
+        times = "their own" if kept else "1 February 1980 for all (--keep-times keeps their own)"
+        lines += ["", f"packed files: {len(data['files'])} (listed with --json); times: {times}"]
     return "\n".join(lines) + "\n"
 
 

@@ -13,7 +13,7 @@ from elftools.elf.sections import SymbolTableSection
 
 from limpet import contract
 from limpet.errors import BuildError
-from limpet.formats import tree
+from limpet.formats.tree import layout as tree
 from limpet.sources import GUEST_ROOT
 from limpet.tools import toolchain
 from limpet.tools.cache import Cache

@@ -200,7 +200,7 @@ DIFFER_IN_LISTING = {"ls -1R .", "find . -type d", "find . -type l"}  # /dev, /p
 def test_same_as_native(make: Maker, backend: Backend, tree: Path, line: str) -> None:
     """Output and exit status equal those of the same binary on Linux."""
     busybox = need(BUSYBOX, "busybox-static")
-    guest = make(busybox, backend, root=tree, name="busybox")
+    guest = make(busybox, backend, root=tree, name="busybox", keep_times=True)
     argv = _argv(line)
     ours = guest.run(*argv, stdin=STDIN)
     native = execute(["busybox", *argv], busybox, STDIN, cwd=tree)

@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, settings
 
 from limpet import contract
-from limpet.formats import tree
+from limpet.formats.tree import layout as tree
 from limpet.sources import GUEST_INCLUDES
 from limpet.tools.toolchain import compile_object, zig
 from tests.support import SUPPORT

@@ -10,7 +10,7 @@ from limpet.arch.x86_64 import machine
 from limpet.contract import GUEST_INFO, SYMBOL_ENTRY
 from limpet.contract.pages import PAGE, align_up
 from limpet.formats.image import Image
-from limpet.formats.tree import Tree
+from limpet.formats.tree.layout import Tree
 from limpet.guests.linux.layout import LIBOS_TEXT_SIZE, Layout
 
 

@@ -1,0 +1,180 @@
+"""Writing a packed tree.  The same nodes give the same bytes, in whatever order they were added.
+
+The tree is laid out before any content is asked for, and each content is written to its place in
+the one buffer that becomes the tree: a tree of 1 GiB takes 1 GiB of memory, not three.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
+
+from limpet.errors import TreeError, quoted
+from limpet.formats.tree import layout
+from limpet.formats.tree.layout import MAX_NAMES, MAX_PATHS, MAX_TREE, PAGE, PATH_MAX, Entry, Tree
+
+Fill = Callable[[memoryview], None]
+"""Writes the whole content of a file to where it is packed."""
+
+
+def _nothing(_: memoryview) -> None:
+    return
+
+
+@dataclass
+class Node:
+    """A file, directory or symbolic link that is to be packed; it belongs to user 0."""
+
+    name: bytes
+    mode: int
+    modified: int
+    """Nanoseconds since 1970."""
+    size: int = 0
+    """Bytes of the content; of a directory 0."""
+    fill: Fill = _nothing
+    shared: Hashable = None
+    """Equal for the hard links to one file, ``None`` for all that has one name."""
+    children: dict[bytes, Node] = field(default_factory=dict)
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it may have children."""
+        return stat.S_ISDIR(self.mode)
+
+
+@dataclass
+class _Placed:
+    node: Node
+    path: str
+    name: int = 0
+    inode: int = 0
+    data: int = 0  # of a directory, the index of its first child
+
+
+def pack_nodes(top: Node) -> Tree:
+    """The packed tree below the directory ``top``.
+
+    Raises:
+        TreeError: it takes more than ``MAX_TREE`` bytes, or a path in it is too long; besides what
+            the nodes' ``fill`` raises.
+    """
+    placed = _breadth_first(top)
+    contents = _lay_out(placed)
+    size = contents[-1][1] if contents else _names_end(placed)
+    if size > MAX_TREE:
+        raise TreeError(
+            f"the packed files would take {size >> 20} MiB, more than {MAX_TREE >> 20}",
+            hint="leave large files out, or put them on a disk: --block NAME=PATH",
+        )
+    buffer = io.BytesIO()
+    buffer.seek(size - 1)
+    buffer.write(b"\0")  # the memory for all of it, once
+    with buffer.getbuffer() as view:
+        _write_records(view, placed)
+        for each, end in contents:
+            with view[each.data : end] as place:
+                each.node.fill(place)
+        entries = tuple(_entries(view, placed))
+    return Tree(buffer.getvalue(), entries)
+
+
+def _breadth_first(top: Node) -> list[_Placed]:
+    """Every node, children side by side."""
+    placed = [_Placed(top, "/")]
+    paths = 0
+    for each in placed:  # grows while it is read
+        if each.node.is_directory:
+            each.data = len(placed)
+        for name in sorted(each.node.children):
+            path = each.path.rstrip("/") + "/" + os.fsdecode(name)
+            length = len(os.fsencode(path))
+            _check_path(path, length)
+            paths += length
+            placed.append(_Placed(each.node.children[name], path))
+        if len(placed) > MAX_NAMES or paths > MAX_PATHS:
+            raise TreeError(
+                f"there are more than {MAX_NAMES} files to pack, or their paths are very long",
+                hint="pack fewer, or put them on a disk: --block NAME=PATH",
+            )
+    return placed
+
+
+def _check_path(path: str, length: int) -> None:
+    if length > PATH_MAX:
+        raise TreeError(
+            f"{quoted(path)}: a path of {length} bytes in the guest; Linux allows {PATH_MAX}",
+            hint="leave out what lies that deep, or give --root a folder further down",
+        )
+
+
+def _names_end(placed: list[_Placed]) -> int:
+    return _align(placed[-1].name + len(placed[-1].node.name) + 1, 16)
+
+
+def _lay_out(placed: list[_Placed]) -> list[tuple[_Placed, int]]:
+    """Say of each where its name, its inode and its content are.
+
+    Returns:
+        Those that have a content of their own, and where that ends, ascending.
+    """
+    at = layout.record_at(len(placed))
+    for each in placed:
+        each.name = at
+        at += len(each.node.name) + 1
+    at = _align(at, 16)
+    contents: list[tuple[_Placed, int]] = []
+    first: dict[Hashable, int] = {}
+    for index, each in enumerate(placed):
+        node = each.node
+        each.inode = index if node.shared is None else first.setdefault(node.shared, index)
+        if node.is_directory:
+            continue
+        if each.inode != index:
+            each.data = placed[each.inode].data
+            continue
+        # On a page of its own when it fills one, so that it maps alone.
+        each.data = _align(at, PAGE if node.size >= PAGE else 16)
+        at = each.data + node.size
+        contents.append((each, at))
+    return contents
+
+
+def _align(at: int, to: int) -> int:
+    return -(-at // to) * to
+
+
+def _write_records(view: memoryview, placed: list[_Placed]) -> None:
+    layout.put_head(view, len(placed))
+    links = Counter(each.inode for each in placed)
+    for index, each in enumerate(placed):
+        node = each.node
+        layout.put_record(
+            view,
+            index,
+            {
+                "mode": node.mode,
+                "links": links[each.inode],
+                "size": len(node.children) if node.is_directory else node.size,
+                "modified": node.modified,
+                "data": each.data,
+                "name": each.name,
+                "name_length": len(node.name),
+                "inode": each.inode,
+            },
+        )
+        view[each.name : each.name + len(node.name)] = node.name
+
+
+def _entries(view: memoryview, placed: list[_Placed]) -> Iterator[Entry]:
+    digests: dict[int, str] = {}
+    for each in placed:
+        node = each.node
+        if each.inode not in digests:
+            with view[each.data : each.data + node.size] as content:
+                digests[each.inode] = hashlib.sha256(content).hexdigest()
+        yield Entry(each.path, node.mode, node.size, node.modified, digests[each.inode])
