@@ -13,7 +13,7 @@ from limpet.errors import PlanError
 from limpet.formats import manifest
 from limpet.formats.image import Access, Image
 from limpet.formats.manifest import Device
-from limpet.guests.linux.constants import constants
+from limpet.guests.linux.constants import Constants, constants
 from limpet.guests.linux.layout import (
     LIBOS_RODATA_SIZE,
     LIBOS_TEXT_SIZE,
@@ -37,6 +37,9 @@ from limpet.planning.plan import Decision, Plan
 from limpet.planning.processor import machine_decisions, may_ask_cpuid
 from limpet.planning.regions import Region, patched
 from limpet.planning.seccomp import KILL_PROCESS, TRAP, Filter, Rule
+
+WORD = 8
+"""Bytes of a pointer."""
 
 OPENING_CALLS = ("open", "openat")
 """One of these a program needs to use a device."""
@@ -69,6 +72,7 @@ def plan(guest: Guest, options: Options) -> Plan:
         tree=len(guest.tree.data),
         memory=options.memory,
     )
+    _check_environment(image, fixed, place)
     rewriting = _rewriting(image, scan, place, options)
     calls, decisions = _system_calls(scan, image)
     _check_devices(image, calls, devices)
@@ -123,6 +127,18 @@ def _placed(guest: Guest) -> tuple[Image, Scan]:
     if guest.image.fixed:
         return guest.image, guest.scan
     return guest.image.moved(STATIC_PIE_BASE), guest.scan.moved(STATIC_PIE_BASE)
+
+
+def _check_environment(image: Image, fixed: Constants, place: Layout) -> None:
+    """It is copied to the stack, where a program may write it."""
+    size = sum(len(each) + 1 + WORD for each in fixed.environment)
+    most = (place.stack[1] - place.stack[0]) // 4
+    if size > most:
+        raise PlanError(
+            f"{image.name}: {size} bytes of --env do not fit into its stack, which has room for "
+            f"{most}",
+            hint="bake in less, or give more --memory",
+        )
 
 
 def _check_devices(

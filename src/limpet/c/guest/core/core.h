@@ -39,5 +39,6 @@ _Noreturn void signal_fault(struct regs *regs, const struct fault *fault);
 /* crash.c */
 _Noreturn void crash(int signal, const struct regs *regs, const char *what, const u64 *address);
 _Noreturn void end_deadlocked(const char *what);
+_Noreturn void end_unstarted(const char *why);
 
 #endif

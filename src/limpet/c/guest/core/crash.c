@@ -95,6 +95,14 @@ _Noreturn void end_deadlocked(const char *what) {
     guest_exit(STATUS_DEADLOCK);
 }
 
+_Noreturn void end_unstarted(const char *why) {
+    put_name();
+    put(" ");
+    put(why);
+    put_backend();
+    guest_exit(STATUS_CANNOT_START);
+}
+
 _Noreturn void panic(const char *what) {
     put("limpet: fault of the library OS: ");
     put(what);

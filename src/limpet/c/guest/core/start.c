@@ -25,21 +25,22 @@ enum auxv {
     AT_EXECFN = 31
 };
 
-static u64 *push_strings(u64 *to, const char *strings, u64 count) {
+static char *push_strings(u64 **to, char *strings, u64 count) {
     while (count--) {
-        *to++ = (u64)strings;
+        *(*to)++ = (u64)strings;
         strings += strlen(strings) + 1;
     }
-    return to;
-}
-
-static const char *skip_strings(const char *strings, u64 count) {
-    while (count--)
-        strings += strlen(strings) + 1;
     return strings;
 }
 
-static u64 *push_auxv(u64 *to, u64 execfn) {
+static u64 size_of_strings(const char *strings, u64 count) {
+    const char *end = strings;
+    while (count--)
+        end += strlen(end) + 1;
+    return (u64)(end - strings);
+}
+
+static void push_auxv(u64 *to, u64 execfn) {
     const u64 pairs[][2] = {
         {AT_PHDR, guest_info.phdr},
         {AT_PHENT, guest_info.phent},
@@ -66,24 +67,33 @@ static u64 *push_auxv(u64 *to, u64 execfn) {
         *to++ = pairs[i][0];
         *to++ = pairs[i][1];
     }
-    return to;
 }
 
+#define AUXV_WORDS (2 * 20)
+
+/* Below the strings that the monitor has put there: the baked environment, which a program
+ * may write as it may on Linux, then the words. */
 _Noreturn void start_program(void);
 _Noreturn void start_program(void) {
+    const char *baked = (const char *)guest_info.environment;
+    u64 size = size_of_strings(baked, guest_info.environment_count);
+    u64 words = 1 + boot_info.argc + 1 + guest_info.environment_count + boot_info.envc + 1;
+    u64 all = size + (words + AUXV_WORDS) * sizeof(u64) + PAGE;
     thread_start();
-    const char *strings = (const char *)boot_info.strings;
-    u64 environment = guest_info.environment_count + boot_info.envc;
-    u64 words = 1 + boot_info.argc + 1 + environment + 1 + 2 * 20;
-    u64 *stack = (u64 *)ALIGN_DOWN(boot_info.strings - words * 8, 64);
+    if (all > boot_info.strings - guest_info.stack_lo)
+        end_unstarted("has no room on its stack for its arguments and environment: "
+                      "pass fewer, or give more with --memory");
+    char *environment = (char *)boot_info.strings - size;
+    u64 *stack = (u64 *)ALIGN_DOWN((u64)environment - (words + AUXV_WORDS) * sizeof(u64), 64);
     u64 *to = stack;
+    memcpy(environment, baked, size);
     *to++ = boot_info.argc;
-    to = push_strings(to, strings, boot_info.argc);
+    char *passed = push_strings(&to, (char *)boot_info.strings, boot_info.argc);
     *to++ = 0;
-    to = push_strings(to, (const char *)guest_info.environment, guest_info.environment_count);
-    to = push_strings(to, skip_strings(strings, boot_info.argc), boot_info.envc);
+    push_strings(&to, environment, guest_info.environment_count);
+    push_strings(&to, passed, boot_info.envc);
     *to++ = 0;
-    push_auxv(to, boot_info.argc ? (u64)strings : guest_info.name);
+    push_auxv(to, boot_info.argc ? boot_info.strings : guest_info.name);
     struct regs regs = regs_at_start(guest_info.entry, (u64)stack);
     resume(&regs);
 }

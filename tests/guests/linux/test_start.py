@@ -1,0 +1,94 @@
+"""What a program finds at its start: arguments and environment, which are its own to write."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+import limpet
+from limpet.contract import Backend
+from limpet.errors import PlanError
+from tests.support.bundles import BUSYBOX, Maker, need
+
+WRITES = r"""
+#include <stdio.h>
+#include <string.h>
+extern char **environ;
+static void show(char **strings) {
+    for (; *strings; strings++) {
+        printf("%s ", *strings);
+        for (char *at = *strings; *at; at++)
+            *at ^= 1;
+        printf("%s\n", *strings);
+        memset(*strings, '!', strlen(*strings) + 1);
+    }
+}
+int main(int argc, char **argv) {
+    show(argv);
+    show(environ);
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("passed", [(), ("PASSED",)], ids=["baked", "passed"])
+def test_strings_can_be_written(make: Maker, backend: Backend, passed: tuple[str, ...]) -> None:
+    """Every byte of every argument and environment string, the zero at its end included."""
+    program = make.compile(WRITES, "writes")
+    baked = ("A=b", "EMPTY=", "LONG=" + "x" * 5000)
+    guest = make(program, backend, environment=(*baked, *passed))
+    variables = dict(each.split("=") for each in baked) | dict.fromkeys(passed, "outside")
+    argv = ["writes", "one", "", "two words"]
+    ran = subprocess.run(
+        argv, executable=guest.path, env={"PASSED": "outside"}, capture_output=True, check=False
+    )
+    native = subprocess.run(
+        argv, executable=program, env=variables, capture_output=True, check=True
+    )
+    assert (ran.stdout, ran.stderr, ran.returncode) == (native.stdout, b"", 0)
+
+
+def test_awk_reads_its_environment(make: Maker, backend: Backend) -> None:
+    """Busybox's awk cuts NAME=VALUE in two where it stands."""
+    guest = make(need(BUSYBOX, "busybox-static"), backend, environment=("A=b",), name="busybox")
+    ran = guest.run("awk", 'BEGIN{print ENVIRON["A"]}')
+    assert (ran.stdout, ran.stderr, ran.status) == (b"b\n", b"", 0)
+
+
+def test_environment_that_does_not_fit(make: Maker, backend: Backend) -> None:
+    """A quarter of the stack is for baked strings: what is more is refused when planning."""
+    guest = limpet.load(make.compile(WRITES, "writes"))
+    memory = 1 << 20
+    room = memory // 8 // 4
+    fits = limpet.Options(
+        backends=(backend,), memory=memory, environment=("A=" + "x" * (room - 11),)
+    )
+    limpet.plan(guest, fits)
+    too_long = limpet.Options(
+        backends=(backend,), memory=memory, environment=("A=" + "x" * (room - 10),)
+    )
+    with pytest.raises(PlanError, match=r"32769 bytes of --env do not fit into its stack"):
+        limpet.plan(guest, too_long)
+
+
+def test_as_much_as_fits(make: Maker, backend: Backend) -> None:
+    """The longest baked environment beside the longest arguments."""
+    memory = 1 << 20
+    room = memory // 8 // 4
+    program = make.compile(WRITES, "writes")
+    guest = make(program, backend, memory=memory, environment=("A=" + "x" * (room - 11),))
+    ran = guest.run("y" * (room - len(guest.name) - 2))
+    assert (ran.stdout.count(b"\n"), ran.stderr, ran.status) == (3, b"", 0)
+
+
+def test_too_many_arguments(make: Maker, backend: Backend) -> None:
+    """Empty arguments take no bytes, but a pointer each: what does not fit is one clear line."""
+    guest = make(make.compile(WRITES, "writes"), backend, memory=1 << 20)
+    ran = guest.run(*[""] * 20000)
+    assert ran.status == 125
+    assert ran.stderr.decode() == (
+        f"limpet: writes-zig- has no room on its stack for its "
+        "arguments and environment: pass fewer, or give more with --memory, "
+        f"backend {backend}\n"
+    )
