@@ -141,11 +141,11 @@ class Finder:
             for match in _LEA.finditer(segment.data):
                 (offset,) = struct.unpack("<i", match[1])
                 bases.add(segment.address + match.start() + 6 + offset)
-            if self.image.kind == "static":  # else code has no addresses but relative ones
+            if self.image.fixed:  # else code has no addresses but relative ones
                 found |= _immediates(segment.data, low, high)
         for segment in self.image.segments:
             found |= _tables(segment, bases, low, high)  # linkers may lay constants beside code
-            if Access.EXECUTE not in segment.access or self.image.kind != "static":
+            if Access.EXECUTE not in segment.access or not self.image.fixed:
                 found |= _words(segment.data, low, high)
         return found | bases
 
