@@ -2,7 +2,8 @@
 
 In a ``console`` block a line that starts with ``$ `` is a command, ``> `` continues it, and the
 lines below are what it prints on both streams.  ``...`` stands for what varies from host to host.
-A block with ``title="NAME"`` is a file of that name.
+A block with ``title="NAME"`` is a file of that name, or what is added to its end; a ``diff``
+block is applied.
 """
 
 from __future__ import annotations
@@ -112,12 +113,19 @@ def simple_commands(line: str) -> Iterator[list[str]]:
 
 @dataclass(frozen=True)
 class Step:
-    """A command of a transcript and what it prints, or a file that is written before the next."""
+    """A command of a transcript and what it prints."""
 
     line: int
     command: str
     output: str
-    is_file: bool = False
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file, or a change to files, that comes before the next command."""
+
+    command: str
+    text: str
 
 
 def _steps(block: Block) -> Iterator[Step]:
@@ -137,31 +145,35 @@ def _steps(block: Block) -> Iterator[Step]:
         yield Step(start, "\n".join(command), "".join(output))
 
 
-def steps(text: str) -> list[Step]:
+def steps(text: str) -> Iterator[Step | Written]:
     """What a reader does who follows the document."""
-    found: list[Step] = []
     for block in blocks(text):
         if block.language == "console":
-            found += _steps(block)
+            yield from _steps(block)
+        elif block.language == "diff":
+            yield Written("patch --quiet --strip=1", block.text)
         elif block.title:
-            found.append(Step(block.line, block.title, block.text, is_file=True))
-    return found
+            yield Written(f"mkdir -p $(dirname {block.title}); cat >>{block.title}", block.text)
 
 
 def follow(
-    text: str, folder: Path, shell: Sequence[str] = ("bash",), commands: Path | None = None
+    text: str,
+    folder: Path,
+    shell: Sequence[str] = ("bash",),
+    commands: Path | None = None,
+    sources: Path = ROOT / "src",
 ) -> list[str]:
     """Do what a document says, in ``folder``; every place where something else was printed.
 
-    ``commands`` is a folder with commands that go before others of the same name.
+    ``commands`` is a folder with commands that go before others of the same name, ``sources`` the
+    one that has the package ``limpet``.
     """
     mark = "\x1e"
     script = ["exec 2>&1"]
     wanted: list[Step] = []
     for step in steps(text):
-        if step.is_file:
-            script += [f"mkdir -p $(dirname {step.command})", f"cat >{step.command} <<'\x1d'"]
-            script += [step.output + "\x1d"]
+        if isinstance(step, Written):
+            script += [f"{step.command} <<'\x1d'", step.text + "\x1d"]
         else:
             wanted.append(step)
             script += [f"(exit $status); {step.command}", f"status=$?; printf '{mark}'"]
@@ -169,7 +181,7 @@ def follow(
     done = subprocess.run(
         [*shell, ".transcript"],
         cwd=folder,
-        env=_environment(commands or folder),
+        env=_environment(commands or folder, sources),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=300,
@@ -186,12 +198,12 @@ def follow(
     ]
 
 
-def _environment(commands: Path) -> dict[str, str]:
+def _environment(commands: Path, sources: Path) -> dict[str, str]:
     """A user's who has the virtual environment's commands, and of these sources."""
     here = Path(sys.executable).parent
     return os.environ | {
         "PATH": f"{commands}:{here}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT / "src"),
+        "PYTHONPATH": str(sources),
         "NO_COLOR": "1",
         "COLUMNS": "80",
     }

@@ -1,0 +1,22 @@
+"""The walks of CONTRIBUTING.md arrive: followed as they stand, in a copy of the sources."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support import documents
+from tests.support.bundles import KVM_PROBLEM
+from tests.support.documents import ROOT
+
+
+@pytest.mark.skipif(bool(KVM_PROBLEM), reason=f"*** NO KVM HERE: {KVM_PROBLEM} ***")
+def test_walks(tmp_path: Path) -> None:
+    """A system call, a hypercall and a kind of guest are added, and programs use them."""
+    for name in ("src", "docs"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    wrong = documents.follow(text, tmp_path, sources=tmp_path / "src")
+    assert not wrong, "\n\n".join(wrong)
