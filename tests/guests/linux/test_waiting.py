@@ -229,35 +229,6 @@ def test_input_needs_no_other_hypercall(make: Maker, backend: Backend) -> None:
         assert process.wait(30) == 0
 
 
-NO_CLOCK = r"""
-#include <errno.h>
-#include <linux/futex.h>
-#include <unistd.h>
-static long futex(int *word, long operation, const void *time) {
-    register const void *r10 __asm__("r10") = time;
-    long result = 202;
-    __asm__ volatile("syscall" : "+a"(result)
-                     : "D"(word), "S"(operation), "d"(0L), "r"(r10) : "rcx", "r11", "memory");
-    return result;
-}
-int main(void) {
-    int word = 0;
-    const long time[2] = {3600, 0};
-    return futex(&word, FUTEX_WAIT, time) == -ETIMEDOUT &&
-           futex(&word, FUTEX_WAIT_BITSET, time) == -ETIMEDOUT ? 7 : 1;
-}
-"""
-
-
-def test_timed_futex_without_a_clock(make: Maker, backend: Backend) -> None:
-    """A program that cannot ask the time gets its timeout, not an error of the library OS."""
-    program = make.compile(NO_CLOCK, "no_clock")
-    plan = limpet.plan(limpet.load(program), limpet.Options(backends=(backend,)))
-    assert "wait" not in {call.name for call in plan.hypercalls}
-    ran = make(program, backend).run()
-    assert (ran.status, ran.stderr) == (7, b"")
-
-
 STATE = r"""
 #define _GNU_SOURCE
 #include <errno.h>

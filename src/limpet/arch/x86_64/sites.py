@@ -55,7 +55,8 @@ class Instruction:
 class Site:
     """A SYSCALL instruction.
 
-    ``numbers`` are the system calls it can make, empty when that only shows at run time;
+    ``numbers`` are the system calls it can make, empty when that only shows at run time, and
+    ``arguments`` likewise the values of theirs;
     ``before`` and ``after`` are its neighbours as far as decoding is certain.  ``reached`` is
     whether code leads to it from a place that the file names: else the bytes may be data.
     """
@@ -66,6 +67,7 @@ class Site:
     before: tuple[Instruction, ...]
     after: tuple[Instruction, ...]
     reached: bool
+    arguments: tuple[frozenset[int], ...] = (frozenset(),) * 6
 
     def moved(self, base: int) -> Site:
         """This site with every address ``base`` higher."""
@@ -247,8 +249,10 @@ class Finder:
             return Site(address, frozenset(), why, (), (), reached) if reached else None
         before = tuple(each for each in stream if each.address < address)
         after = tuple(each for each in stream if each.address > address)
-        numbers, evidence = self._number(before, address)
-        return Site(address, numbers, evidence, before, after, reached)
+        values, evidence = self._constant("a", before, address)
+        numbers = frozenset(each & 0xFFFFFFFF for each in values)  # Linux looks at EAX alone
+        arguments = (self._constant(name, before, address)[0] for name in _ARGUMENTS)
+        return Site(address, numbers, evidence, before, after, reached, tuple(arguments))
 
     def decode(self, segment: Segment, at: int) -> list[Instruction] | None:
         """The instructions around offset ``at``, ``None`` when none certainly starts there."""
@@ -260,9 +264,11 @@ class Finder:
         sure = [s for s in passing if any(each.address == here for each in s)]
         return _certain(max(sure, key=len), votes, len(passing), here)
 
-    def _number(self, before: tuple[Instruction, ...], address: int) -> tuple[frozenset[int], str]:
+    def _constant(
+        self, register: str, before: tuple[Instruction, ...], address: int
+    ) -> tuple[frozenset[int], str]:
+        """The values that a register can have at ``address``, and how that is known."""
         targets = self.targets_around(address)
-        register = "a"
         for each in reversed(before):
             if targets & set(range(each.address + 1, address + 1)):
                 return frozenset(), "a branch can enter between the number and the call"
@@ -281,6 +287,7 @@ class Finder:
         return frozenset(), "the number is not a constant"
 
 
+_ARGUMENTS = ("di", "si", "d", "r10", "r8", "r9")
 LEAVES = frozenset({"jmp", "ret", "retf", "iretq", "ud2", "hlt"})
 _WRITES_NONE = frozenset({"cmp", "test", "push", "nop", "bt", "endbr64"})
 _WRITES_FIRST = re.compile(
@@ -317,7 +324,7 @@ def _source(each: Instruction) -> int | str | None:
     if not re.fullmatch(r"(r|e)[a-z]{2}|r\d+d?", operands[0]):
         return None  # a partial write
     if re.fullmatch(r"0x[0-9a-f]+|[0-9]+", operands[1]):
-        return int(operands[1], 0) & 0xFFFFFFFF  # Linux looks at EAX alone
+        return int(operands[1], 0)
     return _family(operands[1])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 from limpet import contract
 from limpet.arch.x86_64 import machine
 from limpet.arch.x86_64.rewrite import Rewriting, rewrite
@@ -21,11 +23,16 @@ from limpet.guests.linux.layout import (
     Layout,
     lay_out,
 )
-from limpet.guests.linux.parts import SystemCall, dispatch_c, served
+from limpet.guests.linux.parts import (
+    CORE_HYPERCALLS,
+    SystemCall,
+    dispatch_c,
+    hypercall_users,
+    served,
+)
 from limpet.loading.guest import Guest
 from limpet.planning.blobs import blobs
 from limpet.planning.filters import (
-    has_device,
     kvm_run_rule,
     monitor_line_rule,
     resolved,
@@ -76,7 +83,8 @@ def plan(guest: Guest, options: Options) -> Plan:
     rewriting = _rewriting(image, scan, place, options)
     calls, decisions = _system_calls(scan, image)
     _check_devices(image, calls, devices)
-    hypercalls = _hypercalls(calls, devices)
+    users = _users(calls, devices)
+    hypercalls = _hypercalls(users)
     level = machine.CPU_LEVELS[options.cpu]
     own = fixed.pack(image, place, guest.tree, level)
     packed = _packed(place, guest)
@@ -115,7 +123,7 @@ def plan(guest: Guest, options: Options) -> Plan:
         decisions=(
             *decisions,
             *_device_decisions(devices),
-            *_hypercall_decisions(calls, hypercalls),
+            *_hypercall_decisions(users),
             *machine_decisions(pages, asks_cpuid),
         ),
         warnings=_warnings(scan, image),
@@ -198,26 +206,26 @@ def _system_calls(scan: Scan, image: Image) -> tuple[tuple[SystemCall, ...], lis
     for name in ALWAYS_CALLS:
         number = next(number for number, call in known.items() if call.name == name)
         numbers.setdefault(number, "every guest can end")
+    calls = {each: known[each].least(scan.sites) for each in sorted(numbers) if each in known}
     for number, why in sorted(numbers.items()):
         name = NAMES.get(number, f"number {number}")
-        if number in known:
-            decisions.append(Decision("system call", name, True, why))
-        else:
-            decisions.append(Decision("system call", name, False, f"{why}, not served: ENOSYS"))
-    return tuple(known[each] for each in sorted(numbers) if each in known), decisions
+        limits = calls[number].limits if number in calls else ", not served: ENOSYS"
+        decisions.append(Decision("system call", name, number in calls, why + limits))
+    return tuple(calls.values()), decisions
 
 
-def _hypercalls(
+def _users(
     calls: tuple[SystemCall, ...], devices: tuple[Device, ...]
-) -> tuple[Hypercall, ...]:
-    wanted = {name for call in calls for name in call.hypercalls} | {"exit", "console_out"}
-    if any(device.kind == "net" for device in devices):
-        wanted.add("wait")
-    return tuple(
-        call
-        for call in contract.hypercalls()
-        if (has_device(call, devices) if call.device else call.name in wanted)
-    )
+) -> Mapping[str, tuple[str, ...]]:
+    """What needs each hypercall, in words; one that nothing needs is not there."""
+    users = dict(hypercall_users(calls, {device.kind for device in devices}))
+    for name in CORE_HYPERCALLS:
+        users[name] = (*users.get(name, ()), "the line that says why a guest ended")
+    return users
+
+
+def _hypercalls(users: Collection[str]) -> tuple[Hypercall, ...]:
+    return tuple(call for call in contract.hypercalls() if call.name in users)
 
 
 _DEVICE_FILES = {"block": "/dev/{}", "net": "the interface {} of /dev/net/tun"}
@@ -232,18 +240,12 @@ def _device_decisions(devices: tuple[Device, ...]) -> list[Decision]:
     ]
 
 
-def _hypercall_decisions(
-    calls: tuple[SystemCall, ...], hypercalls: tuple[Hypercall, ...]
-) -> list[Decision]:
+def _hypercall_decisions(users: Mapping[str, tuple[str, ...]]) -> list[Decision]:
     decisions = []
     for each in contract.hypercalls():
-        users = [call.name for call in calls if each.name in call.hypercalls]
-        if each.name in ("exit", "console_out"):
-            users.append("the line that says why a guest ended")
-        if each.device and each in hypercalls:
-            users.append(f"the {each.device} devices")
-        why = f"needed by {', '.join(users)}" if users else "no system call leads to it"
-        decisions.append(Decision("hypercall", each.name, each in hypercalls, why))
+        own = users.get(each.name, ())
+        why = f"needed by {', '.join(own)}" if own else "no system call leads to it"
+        decisions.append(Decision("hypercall", each.name, bool(own), why))
     return decisions
 
 

@@ -44,11 +44,11 @@ static void wake_answered(const struct wait *answer) {
 }
 
 /* No thread is runnable: until the host has woken one. */
-static void wait_in_host(void) {
+static void wait_in_host(const struct host_time *host) {
     struct wait block = all_waits();
     if (block.deadline == FOREVER && !block.want)
         end_deadlocked(current->waits->what);
-    guest_time->wait(&block);
+    host->wait(&block);
     wake_answered(&block);
 }
 
@@ -62,17 +62,25 @@ static long without_wait(const struct waiting *waits) {
     return 0;
 }
 
-long park(const struct waiting *waits) {
+static long park_with(const struct waiting *waits, const struct host_time *host) {
     if (signal_pending())
         return -EINTR;
     if (waits->in_host && !threads->next)
         return 0; /* there is nobody who could run meanwhile */
-    if (!guest_time)
+    if (!host)
         return without_wait(waits);
     current->waits = waits;
     current->state = THREAD_PARKED;
     while (current->state == THREAD_PARKED)
-        wait_in_host();
+        wait_in_host(host);
     current->waits = NULL;
     return current->woken;
+}
+
+long park(const struct waiting *waits) {
+    return park_with(waits, guest_time);
+}
+
+long park_for_host(const struct waiting *waits) {
+    return park_with(waits, &host_time);
 }

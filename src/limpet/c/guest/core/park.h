@@ -25,4 +25,7 @@ struct waiting {
  * -EINTR: a signal is to be delivered.  Does not return from a deadlock. */
 long park(const struct waiting *waits);
 
+/* The same where only the host can end it: brings `wait` into the plan. */
+long park_for_host(const struct waiting *waits);
+
 #endif

@@ -19,27 +19,30 @@ static struct stdio_info *info_of(const struct file *file) {
 
 #define INPUT 1UL /* of hypercall_wait */
 
-/* Where the plan has no `wait`, the read itself finds out. */
 static bool input_ready(void) {
     struct wait block = {.deadline = 0, .want = INPUT};
-    if (!guest_time)
-        return true;
-    guest_time->wait(&block);
+    host_time.wait(&block);
     return block.ready;
+}
+
+static long read_now(void *to, u64 size) {
+    struct console_in block = {.address = (u64)to, .length = MIN(size, MAX_TRANSFER)};
+    hypercall_console_in(&block);
+    return block.result;
 }
 
 static long console_read(struct file *file, void *to, u64 size) {
     const struct waiting waits = {.deadline = FOREVER, .want = INPUT, .in_host = true};
+    (void)file;
+    long error = size ? park(&waits) : 0;
+    return size && !error ? read_now(to, size) : error;
+}
+
+static long read_if_ready(struct file *file, void *to, u64 size) {
+    (void)file;
     if (!size)
         return 0;
-    if (file->flags & O_NONBLOCK && !input_ready())
-        return -EAGAIN;
-    long error = file->flags & O_NONBLOCK ? 0 : park(&waits);
-    if (error)
-        return error;
-    struct console_in block = {.address = (u64)to, .length = MIN(size, MAX_TRANSFER)};
-    hypercall_console_in(&block);
-    return block.result;
+    return input_ready() ? read_now(to, size) : -EAGAIN;
 }
 
 #define EPIPE_SIGNAL 13
@@ -109,6 +112,15 @@ static u64 console_awaited(const struct file *file) {
 
 const struct file_ops console_ops = {
     .read = console_read,
+    .write = console_write,
+    .stat = console_stat,
+    .ioctl = console_ioctl,
+    .poll = console_poll,
+    .awaited = console_awaited,
+};
+
+const struct file_ops console_nonblocking_ops = {
+    .read = read_if_ready,
     .write = console_write,
     .stat = console_stat,
     .ioctl = console_ioctl,

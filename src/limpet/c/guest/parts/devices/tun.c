@@ -120,7 +120,7 @@ static long tun_read(struct file *file, void *to, u64 size) {
         hypercall_net_read(&block);
         if (block.result != -EAGAIN || file->flags & O_NONBLOCK)
             return block.result;
-        long error = park(&waits);
+        long error = park_for_host(&waits);
         if (error)
             return error;
     }

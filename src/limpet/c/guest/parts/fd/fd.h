@@ -40,11 +40,13 @@ void file_release(struct file *file);
 long fd_install(struct file *file, long lowest, bool close_on_exec); /* takes the reference */
 long fd_pread(long fd, void *to, u64 size, u64 at);
 long fd_mappable(long fd);
+void file_set_flags(struct file *file, u32 flags); /* those that F_SETFL can change */
 u32 file_poll(struct file *file);
 bool readable(const struct file *file);
 bool writable(const struct file *file);
 
-extern const struct file_ops console_ops; /* parts/console */
+/* parts/console; the second is for a console with O_NONBLOCK, which asks before it reads. */
+extern const struct file_ops console_ops, console_nonblocking_ops;
 
 #define FD_MAX 1024
 

@@ -126,7 +126,8 @@ long sys_lseek(long fd, long offset, long whence) {
 
 enum { FIOCLEX = 0x5451, FIONCLEX = 0x5450, FIONBIO = 0x5421 };
 
-long sys_ioctl(long fd, long request, long argument) {
+/* All but FIONBIO. */
+long sys_ioctl_kept(long fd, long request, long argument) {
     struct file *file = fd_use(fd);
     if (!file)
         return -EBADF;
@@ -134,12 +135,18 @@ long sys_ioctl(long fd, long request, long argument) {
     case FIOCLEX:
     case FIONCLEX:
         return 0;
-    case FIONBIO:
-        file->flags = (file->flags & ~(u32)O_NONBLOCK) | (*(s32 *)argument ? O_NONBLOCK : 0);
-        return 0;
     default:
         return file->ops->ioctl ? file->ops->ioctl(file, (u32)request, (u64)argument) : -ENOTTY;
     }
+}
+
+long sys_ioctl(long fd, long request, long argument) {
+    struct file *file = (u32)request == FIONBIO ? fd_use(fd) : NULL;
+    if (!file)
+        return sys_ioctl_kept(fd, request, argument);
+    u32 wanted = *(s32 *)argument ? O_NONBLOCK : 0;
+    file_set_flags(file, (file->flags & ~(u32)O_NONBLOCK) | wanted);
+    return 0;
 }
 
 long sys_fstat(long fd, long to) {

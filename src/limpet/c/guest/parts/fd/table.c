@@ -145,8 +145,14 @@ enum {
 
 #define SETTABLE (O_APPEND | O_NONBLOCK)
 
-/* Locks always succeed: nobody else could hold one. */
-long sys_fcntl(long fd, long command, long argument) {
+void file_set_flags(struct file *file, u32 flags) {
+    file->flags = (file->flags & ~(u32)SETTABLE) | (flags & SETTABLE);
+    if (file->ops == &console_ops || file->ops == &console_nonblocking_ops)
+        file->ops = flags & O_NONBLOCK ? &console_nonblocking_ops : &console_ops;
+}
+
+/* All but F_SETFL.  Locks always succeed: nobody else could hold one. */
+long sys_fcntl_kept(long fd, long command, long argument) {
     struct file *file = fd_get(fd);
     if (!file || (file->flags & O_PATH && (u64)command > F_GETFL && command != F_DUPFD_CLOEXEC))
         return -EBADF;
@@ -161,9 +167,6 @@ long sys_fcntl(long fd, long command, long argument) {
         return 0;
     case F_GETFL:
         return file->flags & ~(u32)(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC);
-    case F_SETFL:
-        file->flags = (file->flags & ~(u32)SETTABLE) | ((u32)argument & SETTABLE);
-        return 0;
     case F_GETLK:
     case F_OFD_GETLK:
         *(u16 *)argument = F_UNLCK;
@@ -178,4 +181,12 @@ long sys_fcntl(long fd, long command, long argument) {
     default:
         return -EINVAL;
     }
+}
+
+long sys_fcntl(long fd, long command, long argument) {
+    struct file *file = command == F_SETFL ? fd_use(fd) : NULL;
+    if (!file)
+        return sys_fcntl_kept(fd, command, argument);
+    file_set_flags(file, (u32)argument);
+    return 0;
 }

@@ -86,7 +86,7 @@ static const struct file_ops *ops_of(const struct node *node) {
     }
 }
 
-static long open_node(struct node *node, long flags) {
+static long open_node(struct node *node, const struct file_ops *ops, long flags) {
     if (node->device == DEVICE_TTY && !(flags & O_PATH)) {
         struct file *console = fd_get(0);
         if (!console || !boot_info.stdio[0].is_tty)
@@ -95,7 +95,7 @@ static long open_node(struct node *node, long flags) {
         return fd_install(console, 0, flags & O_CLOEXEC);
     }
     u32 kept = (u32)flags & ~(u32)O_CLOEXEC;
-    struct file *file = file_new(ops_of(node), flags & O_PATH ? kept : kept | O_LARGEFILE, node);
+    struct file *file = file_new(ops, flags & O_PATH ? kept : kept | O_LARGEFILE, node);
     if (!file)
         return -ENOMEM;
     file->extra = node->device == DEVICE_DISK ? node->capacity : 0;
@@ -115,7 +115,7 @@ static long open_unnamed(long directory, const char *path, long flags, long mode
     if (!is_directory(parent))
         return -ENOTDIR;
     struct node *node = node_new(S_IFREG | masked(mode));
-    return node ? open_node(node, flags) : -ENOSPC;
+    return node ? open_node(node, &regular_ops, flags) : -ENOSPC;
 }
 
 static bool ends_in_slash(const char *path) {
@@ -154,7 +154,7 @@ long sys_openat(long directory, long path, long flags, long mode) {
     if (!walked.node)
         return -ENOENT;
     error = made ? 0 : check(walked.node, flags);
-    return error ? error : open_node(walked.node, flags);
+    return error ? error : open_node(walked.node, ops_of(walked.node), flags);
 }
 
 long sys_open(long path, long flags, long mode) {
@@ -169,5 +169,5 @@ long sys_creat(long path, long mode) {
 long sys_memfd_create(long name, long flags) {
     (void)name;
     struct node *node = node_new(S_IFREG | 0777);
-    return node ? open_node(node, O_RDWR | (flags & 1 ? O_CLOEXEC : 0)) : -ENOMEM;
+    return node ? open_node(node, &regular_ops, O_RDWR | (flags & 1 ? O_CLOEXEC : 0)) : -ENOMEM;
 }

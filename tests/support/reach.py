@@ -1,0 +1,217 @@
+"""What compiled code of ours reaches: a graph from relocations, one section a function.
+
+Direct calls and everything whose address is taken are exact, since every function and every
+constant has a section of its own.  A call through a member of ``struct file_ops`` is told by the
+member, so that only that member of the tables that can be there counts.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+from elftools.elf.relocation import RelocationSection
+from elftools.elf.sections import SymbolTableSection
+
+from limpet.arch.x86_64.decode import Decoder, Instruction, Memory, Register
+from limpet.sources import GUEST_ROOT
+
+EXECUTABLE, WORD = 4, 8
+_MEMBER = re.compile(r"\(\*(\w+)\)\(struct file|\(\*(\w+)\)\(const struct file")
+
+Place = tuple[str, int]
+"""A section: its object's name and its number there."""
+
+
+def file_operations() -> tuple[str, ...]:
+    """The members of ``struct file_ops``, in order: a pointer each."""
+    text = (GUEST_ROOT / "parts" / "fd" / "fd.h").read_text(encoding="utf-8")
+    body = text[text.index("struct file_ops {") :]
+    return tuple(a or b for a, b in _MEMBER.findall(body[: body.index("};")]))
+
+
+@dataclass(frozen=True)
+class Section:
+    """Code or data, and by offset what it names: a place in these objects, or a name outside."""
+
+    name: str
+    code: bytes  # empty for data
+    targets: Mapping[int, Place | str]
+
+
+@dataclass
+class Reached:
+    """What can be reached from some places."""
+
+    sections: set[Place] = field(default_factory=set)
+    outside: set[str] = field(default_factory=set)  # symbols of no object
+    tables: set[str] = field(default_factory=set)  # kinds of file whose operations are named
+    uses: set[str] = field(default_factory=set)  # operations of files that are called
+
+    @property
+    def hypercalls(self) -> set[str]:
+        """Those whose gate is called."""
+        gate = "hypercall_"
+        return {name.removeprefix(gate) for name in self.outside if name.startswith(gate)}
+
+
+class Objects:
+    """Some object files, linked by name."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self.sections: dict[Place, Section] = {}
+        self.symbols: dict[str, Place] = {}
+        self.tables: dict[Place, str] = {}
+        self._operations = file_operations()
+        self._uses: dict[Place, set[str]] = {}
+        for path in paths:
+            self._read(path)
+        for place, section in list(self.sections.items()):
+            linked = {at: self._linked(target) for at, target in section.targets.items()}
+            self.sections[place] = Section(section.name, section.code, linked)
+
+    def _linked(self, target: Place | str) -> Place | str:
+        return self.symbols.get(target, target) if isinstance(target, str) else target
+
+    def _read(self, path: Path) -> None:
+        elf = ELFFile(io.BytesIO(path.read_bytes()))
+        table = elf.get_section_by_name(".symtab")
+        assert isinstance(table, SymbolTableSection), path
+        for symbol in table.iter_symbols():
+            if not isinstance(symbol["st_shndx"], int):
+                continue
+            place = path.name, symbol["st_shndx"]
+            if symbol["st_info"]["bind"] != "STB_LOCAL":
+                self.symbols[symbol.name] = place
+            if symbol.name.endswith("_ops"):
+                self.tables[place] = symbol.name.removesuffix("_ops")
+        targets: dict[int, dict[int, Place | str]] = {}
+        for section in elf.iter_sections():
+            if isinstance(section, RelocationSection):
+                named = targets.setdefault(section["sh_info"], {})
+                for each in section.iter_relocations():
+                    symbol = table.get_symbol(each["r_info_sym"])
+                    inside = isinstance(symbol["st_shndx"], int)
+                    where = (path.name, symbol["st_shndx"]) if inside else symbol.name
+                    named[each["r_offset"]] = where
+        for index, section in enumerate(elf.iter_sections()):
+            code = bytes(section.data()) if section["sh_flags"] & EXECUTABLE else b""
+            self.sections[path.name, index] = Section(section.name, code, targets.get(index, {}))
+
+    def reached(self, *start: Place) -> Reached:
+        """Everything that ``start`` leads to; tables of file operations are named, not entered."""
+        found = Reached()
+        work = list(start)
+        while work:
+            place = work.pop()
+            if place in found.sections:
+                continue
+            if place in self.tables and place not in start:
+                found.tables.add(self.tables[place])
+                continue
+            found.sections.add(place)
+            section = self.sections[place]
+            if place not in self._uses:
+                self._uses[place] = self._called(section)
+            found.uses |= self._uses[place]
+            for target in section.targets.values():
+                if isinstance(target, tuple):
+                    work.append(target)
+                elif target.endswith("_device_ops"):  # generated: the plan's devices of a kind
+                    found.tables.add(target.removesuffix("_device_ops"))
+                else:
+                    found.outside.add(target)
+        return found
+
+    def function(self, name: str) -> Reached:
+        """What a function leads to."""
+        return self.reached(self.symbols[name])
+
+    def operations(self) -> Mapping[str, Mapping[str, Reached]]:
+        """What each operation of each kind of file leads to."""
+        found: dict[str, dict[str, Reached]] = {}
+        for place, kind in self.tables.items():
+            targets = self.sections[place].targets
+            entries = {at: to for at, to in targets.items() if isinstance(to, tuple)}
+            assert len(entries) == len(targets), kind
+            found[kind] = {
+                self._operations[at // WORD]: self.reached(to) for at, to in entries.items()
+            }
+        return found
+
+    def _called(self, section: Section) -> set[str]:
+        """The operations of files that a function calls through a table."""
+        if section.name == ".text.entry":  # assembly: to the program, or to start_program
+            return set()
+        before = instructions(section.code)
+        found = set()
+        for index, each in enumerate(before):
+            target = each.operands[0] if each.operands else 0
+            if each.mnemonic not in ("call", "jmp") or isinstance(target, int):
+                continue
+            if isinstance(target, Memory):
+                member, at = target, index
+            else:
+                loaded = _loaded(before[:index], target)
+                if loaded is None:
+                    continue
+                member, at = loaded
+            if self._is_operation(section, before[:at], member):
+                found.add(self._operations[member.offset // WORD])
+        return found
+
+    @staticmethod
+    def _is_operation(section: Section, before: list[Instruction], member: Memory) -> bool:
+        """Whether a pointer is called out of a file's table, not out of another structure.
+
+        The table's address is the first member of ``struct file``, or is generated for a kind of
+        device.  What is called out of a constant of ours, or out of a structure that its caller
+        made, is followed from whoever named it.
+        """
+        if member.base in ("", "rsp"):
+            return False
+        assert not member.index and not member.offset % WORD, f"{section.name}: {member}"
+        loaded = _loaded(before, Register(member.base, WORD))
+        if loaded is None:
+            return False
+        table, at = loaded
+        if table.base:
+            assert table.base != "rsp" and not table.index, f"{section.name}: {table}"
+            return table.offset == 0
+        named = section.targets[before[at].end - 4]
+        return isinstance(named, str) and named.endswith("_device_ops")
+
+
+def instructions(code: bytes) -> list[Instruction]:
+    """All instructions of a function."""
+    decoder, found, at = Decoder(), [], 0
+    while at < len(code):
+        each = decoder.decode(code[at : at + 15], at)
+        assert each, f"no instruction at {at:#x}"
+        found.append(each)
+        at = each.end
+    return found
+
+
+def _loaded(before: list[Instruction], register: Register) -> tuple[Memory, int] | None:
+    """The memory that a register's value comes from, and the place of the load among ``before``.
+
+    ``None`` for a jump table's sum, an address of the function's own, and what its caller gave.
+    """
+    for at in reversed(range(len(before))):
+        each = before[at]
+        if register.name not in each.writes:
+            continue
+        source = each.operands[1] if len(each.operands) == 2 else None
+        if each.mnemonic in ("add", "lea"):
+            return None
+        assert each.mnemonic == "mov", f"{each} cannot be followed"
+        if isinstance(source, Memory):
+            return source, at
+        assert isinstance(source, Register), f"{each} cannot be followed"
+        register = source
+    return None
