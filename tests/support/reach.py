@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,13 +102,22 @@ class Objects:
             code = bytes(section.data()) if section["sh_flags"] & EXECUTABLE else b""
             self.sections[path.name, index] = Section(section.name, code, targets.get(index, {}))
 
-    def reached(self, *start: Place) -> Reached:
-        """Everything that ``start`` leads to; tables of file operations are named, not entered."""
+    def section(self, name: str) -> Place:
+        """The one section of that name."""
+        (place,) = (at for at, section in self.sections.items() if section.name == name)
+        return place
+
+    def reached(self, *start: Place, without: Collection[str] = ()) -> Reached:
+        """Everything that ``start`` leads to; tables of file operations are named, not entered.
+
+        Args:
+            without: names of sections that are not entered.
+        """
         found = Reached()
         work = list(start)
         while work:
             place = work.pop()
-            if place in found.sections:
+            if place in found.sections or self.sections[place].name in without:
                 continue
             if place in self.tables and place not in start:
                 found.tables.add(self.tables[place])
@@ -194,6 +203,39 @@ def instructions(code: bytes) -> list[Instruction]:
         assert each, f"no instruction at {at:#x}"
         found.append(each)
         at = each.end
+    return found
+
+
+_UNCERTAIN = ("call", "syscall")
+"""After these RAX holds an answer."""
+
+
+def system_calls(code: bytes) -> dict[int, int]:
+    """The number of each SYSCALL of a function, by the offset behind it.
+
+    Read straight through: our handlers set EAX by a constant shortly before.
+    """
+    found: dict[int, int] = {}
+    constants: dict[str, int] = {}
+    pushed: int | None = None
+    for each in instructions(code):
+        if each.mnemonic == "syscall":
+            found[each.end] = constants["rax"]
+        target = each.operands[0] if each.operands else None
+        source = each.operands[-1] if each.operands else None
+        value = source if isinstance(source, int) else None
+        if each.mnemonic == "push":
+            pushed = value
+        elif isinstance(target, Register):
+            constants.pop(target.name, None)
+            same = each.mnemonic == "xor" and target == source
+            known = {"mov": value, "xor": 0 if same else None, "pop": pushed}.get(each.mnemonic)
+            if isinstance(source, Register) and each.mnemonic == "mov":
+                known = constants.get(source.name)
+            if known is not None:
+                constants[target.name] = known
+        if each.mnemonic in _UNCERTAIN:
+            constants.pop("rax", None)
     return found
 
 

@@ -39,12 +39,12 @@ ARCH_SET_FS = 0x1002
 
 def hvt_rules(hypercalls: tuple[Hypercall, ...], devices: Sequence[Device]) -> list[Rule]:
     """What the handlers of an hvt guest's monitor ask of the host."""
-    return [
-        Rule(host.call, f"{hypercall.name}: {host.why}", pins)
-        for hypercall in hypercalls
-        for host in hypercall.host
-        for pins in resolved(host, "kvm", devices)
-    ]
+    whys: dict[tuple[str, tuple[Pin, ...]], list[str]] = {}
+    for hypercall in hypercalls:
+        for host in hypercall.host:
+            for pins in resolved(host, "kvm", devices):
+                whys.setdefault((host.call, pins), []).append(f"{hypercall.name}: {host.why}")
+    return [Rule(call, "; ".join(why), pins) for (call, pins), why in whys.items()]
 
 
 def spt_rules(devices: Sequence[Device], scan: Scan, sets_fs_base: bool) -> list[Rule]:

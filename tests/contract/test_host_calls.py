@@ -1,0 +1,123 @@
+"""What hypercall.toml declares of the host, against the system calls of the compiled handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import limpet
+from limpet import contract
+from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.contract import Hypercall
+from limpet.sources import GUEST_INCLUDES, MONITOR_INCLUDES
+from limpet.tools import freestanding
+from limpet.tools.toolchain import compile_object
+from tests.support import unikernels
+from tests.support.bundles import Maker
+from tests.support.reach import Objects, system_calls
+
+EVERYTHING = """
+#include <fcntl.h>
+#include <unistd.h>
+int main(int argc, char **argv) { return open("/dev/null", 0) + syscall(argc); }
+"""
+DEVICES = ("block:data", "net:wire")
+ENDS = (".text.die", ".text.refuse")
+"""The line that says why a monitor ends, and the end: of every monitor, not of a hypercall."""
+
+RING = {"hvt_net_read", "hvt_net_write"}
+"""What hvt_net_kick serves the ring's entries by."""
+
+ENDS_BY_ITSELF = {"hvt_fault": {"write", "exit_group"}}
+"""A handler that is such an end."""
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """The handlers of one backend, and by hypercall where each starts."""
+
+    objects: Objects
+    handlers: dict[str, str]
+
+    def host_calls(self, hypercall: Hypercall) -> set[int]:
+        """Numbers of the system calls that a handler makes, but for the monitor's own end."""
+        start = self.objects.section(self.handlers[hypercall.name])
+        found = self.objects.reached(start, without=ENDS)
+        codes = (self.objects.sections[place].code for place in found.sections)
+        return {number for code in codes for number in system_calls(code).values()}
+
+
+def _compile(plan: limpet.Plan, name: str, folder: Path, extra: str = "") -> Objects:
+    freestanding.write_headers(folder)
+    for each, text in plan.sources.items():
+        (folder / each).write_text(text)
+    source = folder / name
+    source.write_text(plan.sources[name] + extra)
+    monitor = ["-Os", "-DLIMPET_MONITOR=1", *MONITOR_INCLUDES]
+    flags = monitor if name == "monitor.c" else ["-O2", *GUEST_INCLUDES]
+    compile_object(source, folder / "made.o", flags=flags, include=folder)
+    return Objects([folder / "made.o"])
+
+
+def _monitor(plan: limpet.Plan, folder: Path) -> Compiled:
+    """Each handler as a function of its own: its address is taken."""
+    names = [call.name for call in plan.hypercalls]
+    kept = "".join(f"(void *)serve_{name}, " for name in names)
+    objects = _compile(plan, "monitor.c", folder, f"void *const kept[] = {{{kept}}};\n")
+    return Compiled(objects, {name: f".text.serve_{name}" for name in names})
+
+
+@pytest.fixture(scope="module")
+def everything(make: Maker) -> limpet.Guest:
+    """A program that may make every system call."""
+    return limpet.load(make.compile(EVERYTHING, "everything"))
+
+
+@pytest.fixture(scope="module")
+def handlers(
+    everything: limpet.Guest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Compiled]:
+    """Those of the two backends for programs, and of unikernels for hvt."""
+    folder = tmp_path_factory.mktemp
+    kvm = limpet.plan(everything, limpet.Options(backends=("kvm",), devices=DEVICES))
+    process = limpet.plan(everything, limpet.Options(backends=("process",), devices=DEVICES))
+    unikernel = unikernels.build(folder("unikernel"), "hvt", devices=True)
+    gates = _compile(process, "gates.c", folder("process"))
+    return {
+        "kvm": _monitor(kvm, folder("kvm")),
+        "process": Compiled(
+            gates, {c.name: f".text.hypercall_{c.name}" for c in process.hypercalls}
+        ),
+        "hvt": _monitor(limpet.plan(limpet.load(unikernel)), folder("hvt")),
+    }
+
+
+CALLS: Sequence[tuple[str, Hypercall]] = [
+    *((backend, call) for backend in contract.BACKENDS for call in contract.hypercalls()),
+    *(("hvt", call) for call in contract.hvt_hypercalls()),
+]
+
+
+@pytest.mark.parametrize(("where", "call"), CALLS, ids=lambda each: getattr(each, "name", each))
+def test_host_calls(handlers: dict[str, Compiled], where: str, call: Hypercall) -> None:
+    """A handler makes the system calls that its hypercall declares, and no other."""
+    made = handlers[where].host_calls(call)
+    declared = {host.call for host in call.host} | ENDS_BY_ITSELF.get(call.name, set())
+    if call.name == "hvt_net_kick":
+        both = (c for c in contract.hvt_hypercalls() if c.name in RING)
+        declared |= {host.call for each in both for host in each.host}
+    assert made == {NUMBERS[name] for name in declared}
+
+
+def test_stubs(handlers: dict[str, Compiled]) -> None:
+    """Behind the label that the filter knows a stub by is the system call of its name."""
+    objects = handlers["process"].objects
+    for call in contract.hypercalls():
+        for host in call.host:
+            place = objects.symbols[f"host_{call.name}_{host.call}"]
+            assert objects.sections[place].name == f".text.stub_{call.name}_{host.call}"
+            (number,) = system_calls(objects.sections[place].code).values()
+            assert number == NUMBERS[host.call]
