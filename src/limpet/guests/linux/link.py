@@ -68,9 +68,7 @@ def link(plan: Plan, folder: Path, cache: Cache) -> tuple[Mapping[str, bytes], M
         toolchain.compile_object(each.with_suffix(".c"), each, flags=flags, include=folder)
     script, output = folder / "guest.ld", folder / "guest.elf"
     script.write_text(_script(place), encoding="utf-8")
-    # the filter names their stubs, also where this program cannot reach one
-    kept = [f"--undefined=hypercall_{call.name}" for call in plan.hypercalls]
-    toolchain.link([*generated, *objects(cache)], output, script, *kept)
+    toolchain.link([*generated, *objects(cache)], output, script)
     linked = freestanding.read_linked(output)
     for name in layout.ENTRY_OFFSETS:
         if not name.startswith("trap_entry"):
