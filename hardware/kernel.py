@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
-from limpet.tools.cache import Cache
+from limpet.tools.cache import Cache, Entry
+
+_HELD: list[Entry] = []
+"""What stays in the cache until this process ends."""
 
 MODULES = ("kvm-amd", "tun", "dm-mod")
 
@@ -29,7 +33,10 @@ def fetch() -> Path:
         subprocess.run(["dpkg-deb", "-x", archive, folder], check=True)
         archive.unlink()
 
-    return Cache.default().folder(f"kernel-{package}", unpack)
+    key = f"kernel-{hashlib.sha256(package.encode()).hexdigest()}"
+    entry = Cache.default().folder(key, unpack)
+    _HELD.append(entry)
+    return entry.path
 
 
 def image(kernel: Path) -> Path:

@@ -20,7 +20,7 @@ from limpet import contract
 from limpet.contract import BACKENDS, Backend, Hypercall
 from limpet.formats import manifest
 from limpet.formats.tree import layout as tree
-from limpet.guests.linux.link import objects as libos_objects
+from limpet.guests.linux.link import objects
 from limpet.planning.generate import gates_c, monitor_c
 from limpet.planning.regions import MONITOR_SIZE
 from limpet.sources import GUEST_INCLUDES, MONITOR_INCLUDES
@@ -68,13 +68,13 @@ def test_vector_instructions_are_seen(tmp_path: Path) -> None:
 def test_library_os_keeps_vector_registers() -> None:
     """A system call keeps them because nothing in the library OS names one."""
     savers = set()
-    objects = libos_objects(Cache.default())
-    assert len(objects) > 20
-    for path in objects:
-        named, state = vector_instructions(path)
-        assert not named
-        if state:
-            savers.add(path.name)
+    with objects(Cache.default()) as known:
+        assert len(known) > 20
+        for path in known:
+            named, state = vector_instructions(path)
+            assert not named
+            if state:
+                savers.add(path.name)
     assert savers == SAVES_STATE
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from limpet.errors import PlanError
-from limpet.running import usernet
+from limpet.running import devices, usernet
 from limpet.running.frames import Gate
 
 OURS = b"\x02\x00\x00\x00\x00\x01"
@@ -50,7 +50,7 @@ class Guest:
     """A guest that makes its own frames."""
 
     def __init__(self, *ports: str) -> None:
-        self.socket = socket.socket(fileno=usernet.start(ports))
+        self.socket = socket.socket(fileno=usernet.start([devices.port(each) for each in ports]))
         self.socket.settimeout(0.4)
         self.gateway = self._resolved()
 
@@ -197,5 +197,5 @@ def test_truncated_frames() -> None:
 def test_bad_addresses(port: str) -> None:
     """Addresses that are none: said with an example."""
     with pytest.raises(PlanError) as caught:
-        usernet.start([port])
+        devices.port(port)
     assert caught.value.hint and caught.value.message.startswith(f"-p {port}: ")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from limpet.arch.x86_64.decode import MASK, Decoder, Instruction, Memory, Register
 from limpet.arch.x86_64.state import UNKNOWN, State, Values, apply
 from limpet.arch.x86_64.syscalls import NUMBERS
-from limpet.formats.bundle.read import BundleFile
+from limpet.formats.bundle_file import BundleFile
 
 _STACK = 0x7FFD_0000_0000
 """Stands for the stack that the kernel gives; only differences matter."""

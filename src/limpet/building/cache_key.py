@@ -1,4 +1,4 @@
-"""The key of a bundle in the cache, from what it is made of, without making or reading much.
+"""The key of a bundle in the cache: everything that determines its bytes, and nothing else.
 
 This is on the path of every cached ``limpet run``, so it imports nothing heavy.
 """
@@ -7,60 +7,49 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+
+from limpet.planning.options import Options
+from limpet.tools import pinned
+from limpet.tools.inputs import signature, signatures
 
 _PACKAGE = Path(__file__).parents[1]
 
 
 def bundle_key(
-    guest: Path, root: Path | None, files: Mapping[str, Path], options: Sequence[object]
+    program: str,
+    name: str,
+    options: Options,
+    *,
+    root: Path | None,
+    files: Mapping[str, Path],
+    keep_times: bool,
 ) -> str:
-    """A key for the bundle of ``guest`` with these inputs and options.
+    """A key for the bundle of a program.
 
-    The guest counts by its content; a tree by what ``lstat`` says of every file, times of change
-    included; Limpet itself by its own files.
+    A tree counts by what ``lstat`` says of every file, times of change included; Limpet and the
+    toolchain by their own files, so that a checkout that is worked on is never taken for another.
+
+    Args:
+        program: its SHA-256, in hex.
+        name: its name, which the bundle carries.
+        options: with nothing left open.
+        root: a folder to pack.
+        files: single files over it, by their path in the guest.
+        keep_times: whether they keep their times.
 
     Raises:
-        OSError: an input is missing or unreadable.
+        OSError: something of the tree is missing or unreadable.
+        ToolchainError: there is no toolchain.
     """
-    state = hashlib.sha256(repr(options).encode())
-    for line in _signatures(_PACKAGE):
+    words = (program, name, options, bool(root or files) and keep_times, pinned.version())
+    state = hashlib.sha256(repr(words).encode())
+    state.update(signature(str(pinned.zig()), ""))
+    for line in signatures(_PACKAGE):
         state.update(line)
-    if guest.is_dir():
-        for line in _signatures(guest):
-            state.update(line)
-    elif guest.suffix == ".c":
-        for each in sorted(guest.parent.glob("*.h")):
-            state.update(_signature(str(each)))
-        state.update(guest.read_bytes())
-    else:
-        state.update(guest.read_bytes() if guest.is_file() else b"")
-    if root is not None:
-        state.update(b"root")
-        for line in _signatures(root):
-            state.update(line)
-    for name, path in sorted(files.items()):
-        state.update(f"file {name} ".encode() + _signature(str(path.resolve())))
+    for line in signatures(root) if root else ():
+        state.update(b"root" + line)
+    for guest, path in sorted(files.items()):
+        state.update(signature(os.path.realpath(path), f"file {guest}"))
     return f"bundle-{state.hexdigest()}"
-
-
-def _signatures(folder: Path) -> Iterator[bytes]:
-    yield _signature(str(folder))
-    for path, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name != "__pycache__")
-        for name in sorted([*files, *folders]):
-            yield _signature(os.path.join(path, name))
-
-
-def _signature(path: str) -> bytes:
-    status = os.lstat(path)
-    fields = (
-        path,
-        status.st_mode,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-    )
-    return repr(fields).encode()

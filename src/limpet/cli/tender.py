@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from limpet.building.cache_key import bundle_key
+from limpet.cli.job import Job
 from limpet.errors import ImageError, LimpetError, PlanError
+from limpet.guests.usual import usual
+from limpet.planning.options import Options
 from limpet.tools.cache import Cache
 from limpet.version import __version__
 
@@ -76,30 +78,24 @@ def _split(target: str, words: list[str]) -> tuple[list[str], Path, list[str]]:
     return options, Path(rest[0]), rest[1:]
 
 
-def bundle_of(kernel: Path, target: str, cache: Cache) -> Path:
-    """The bundle of ``kernel``, from the cache or made now.
+def job_of(kernel: Path, target: str) -> Job:
+    """The bundle of ``kernel`` as a job.
 
     Raises:
-        LimpetError: it is not a unikernel for ``target``, or cannot be bundled.
+        LimpetError: it is not a unikernel for ``target``.
     """
+    found = usual(kernel).kind
+    if found != target:
+        if not kernel.is_file():
+            raise ImageError(f"{kernel}: Could not open: not a file", hint="check the path")
+        from limpet.guests.registry import load
 
-    def make(path: Path) -> None:
-        from limpet.building.bundle import build
-        from limpet.guests.registry import load, plan
-
-        guest = load(kernel)
-        if guest.image.kind != target:
-            raise ImageError(
-                f"{kernel}: Executable is not for the solo5-{target} target",
-                hint=f"it is for {guest.image.kind}: use limpet run",
-            )
-        build(plan(guest)).write(path)
-
-    try:
-        key = bundle_key(kernel, None, {}, ["tender", target, kernel.name])
-    except OSError as error:
-        raise ImageError(f"{kernel}: Could not open: {error.strerror}") from None
-    return cache.file(key, make)
+        found = load(kernel).image.kind  # has more to say of a damaged one
+        raise ImageError(
+            f"{kernel}: Executable is not for the solo5-{target} target",
+            hint=f"it is for {found}: use limpet run",
+        )
+    return Job.given(kernel, Options())
 
 
 def main(target: str) -> NoReturn:
@@ -110,8 +106,8 @@ def main(target: str) -> NoReturn:
         options, kernel, arguments = _split(target, sys.argv[1:])
         if not kernel.exists():
             raise ImageError(f"{kernel}: Could not open: no such file", hint="check the path")
-        path = bundle_of(kernel, target, Cache.default())
-        replace(path, [str(kernel), *options, "--", *arguments])
+        with job_of(kernel, target).bundle(Cache.default()) as made:
+            replace(made.path, [str(kernel), *options, "--", *arguments])
     except UsageError as error:
         message = f"limpet-{target}: {error.message}\n" if error.message else ""
         print(message + _USAGE.format(target=target), end="", file=sys.stderr)

@@ -15,14 +15,15 @@ from limpet import contract
 from limpet.arch.x86_64 import machine, sites
 from limpet.contract.pages import PAGE
 from limpet.errors import PlanError
-from limpet.formats.image import Image, read_file, read_program
+from limpet.formats.image import Image, read_program
 from limpet.guests.kind import Kind
 from limpet.loading.files import pack
-from limpet.loading.guest import Guest, Progress
+from limpet.loading.guest import Guest
 from limpet.loading.project import program_of
 from limpet.planning.options import MIN_MEMORY, Options
 from limpet.planning.plan import Plan
 from limpet.tools.cache import Cache
+from limpet.tools.progress import Progress, silent
 
 
 @cache
@@ -56,7 +57,7 @@ def load(
     root: Path | None = None,
     files: Mapping[str, Path] | None = None,
     keep_times: bool = False,
-    progress: Progress = lambda _: None,
+    progress: Progress = silent,
     cache: Cache | None = None,
 ) -> Guest:
     """Read the guest at ``path``.
@@ -73,7 +74,7 @@ def load(
     """
     found = program_of(Path(path), progress, cache or Cache.default())
     progress("reading the program")
-    image = read_image(read_file(found.path), found.name)
+    image = read_image(found.data, found.name)
     return Guest(image, sites.scan(image), pack(root or found.root, files, keep_times=keep_times))
 
 

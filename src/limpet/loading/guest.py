@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from limpet.arch.x86_64.sites import Scan
 from limpet.formats.image import Image
 from limpet.formats.tree.layout import Tree
-
-Progress = Callable[[str], None]
-"""Told in a few words what takes a moment."""
 
 
 @dataclass(frozen=True)

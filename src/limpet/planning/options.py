@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from limpet.contract import Backend
+if TYPE_CHECKING:  # this is on the path of every cached ``limpet run``
+    from limpet.contract import Backend
 
 MIN_MEMORY = 1 << 20
 """Bytes: less runs nothing."""

@@ -3,47 +3,179 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from limpet.errors import PlanError
 
 _BLOCK = "--block {}: not NAME=PATH[:ro][,sector=SIZE]"
 _NET = "--net {}: not NAME=tap:INTERFACE, NAME=fd:N or NAME=user, with ,mac=ADDRESS or ,mtu=SIZE"
 _SETTING = re.compile(r"(.*),(mac|mtu|sector)=([^,]*)")
+_PORT = re.compile(r"(?:([0-9.]{7,15}):)?([0-9]{1,5}):([0-9]{1,5})(?:/(tcp|udp))?")
+LOOPBACK = "127.0.0.1"
+
+Settings = tuple[tuple[str, str], ...]
 
 
-def bundle_words(block: Sequence[str], net: Sequence[str], ports: Sequence[str]) -> list[str]:
-    """The bundle's options for ``--block``, ``--net`` and ``-p``; starts what they need.
+@dataclass(frozen=True)
+class Block:
+    """A block device and the file or device behind it; ``settings`` may hold its sector size."""
+
+    name: str
+    path: str
+    read_only: bool = False
+    settings: Settings = ()
+
+    kind = "block"
+
+    def words(self) -> Iterator[str]:
+        """The options of a bundle that attach it."""
+        for _, value in self.settings:
+            yield f"--block-sector-size:{self.name}={value}"
+        option = "--block-readonly" if self.read_only else "--block"
+        yield f"{option}:{self.name}={self.path}"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network and what it is attached to.
+
+    ``way`` is ``tap``, ``fd`` or ``user``, ``end`` the interface or descriptor of the former two;
+    ``settings`` are its address and MTU, in the order in which they were given.
+    """
+
+    name: str
+    way: str
+    end: str = ""
+    settings: Settings = ()
+
+    kind = "net"
+
+    def words(self, end: str) -> Iterator[str]:
+        """The options of a bundle that attach it to the interface ``end``, or descriptor ``@N``."""
+        for setting, value in self.settings:
+            yield f"--net-{setting}:{self.name}={value}"
+        yield f"--net:{self.name}={end}"
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port at an address of the host that leads to one of the guest's."""
+
+    address: str
+    host: int
+    guest: int
+    udp: bool = False
+
+
+def block(given: str) -> Block:
+    """``--block NAME=PATH[:ro][,sector=SIZE]``.
 
     Raises:
-        PlanError: one is not written as it should be.
-        HostError: the host cannot give it.
+        PlanError: it is not written as it should be.
     """
-    words = [word for each in block for word in _block(each)]
-    users = 0
-    for each in net:
-        name, what, settings = _split(each, _NET, ("mac", "mtu"), "--net service=tap:tap0")
-        kind, _, rest = what.partition(":")
-        words += [f"--net-{setting}:{name}={value}" for setting, value in settings]
-        if what == "user":
-            from limpet.running.usernet import start
+    name, path, settings = _split(given, _BLOCK, ("sector",), "--block storage=disk.img")
+    return Block(name, path.removesuffix(":ro"), path.endswith(":ro"), settings)
 
-            users += 1
-            words.append(f"--net:{name}=@{start(ports)}")
-        elif kind == "tap" and rest and "," not in rest:
-            words.append(f"--net:{name}={rest}")
-        elif kind == "fd" and rest.isdigit():
-            words.append(f"--net:{name}=@{rest}")
-        else:
-            raise PlanError(_NET.format(each), hint="for example --net service=tap:tap0")
-    if ports and users != 1:
+
+def network(given: str) -> Network:
+    """``--net NAME=tap:INTERFACE``, ``NAME=fd:N`` or ``NAME=user``, with settings.
+
+    Raises:
+        PlanError: it is not written as it should be.
+    """
+    name, what, settings = _split(given, _NET, ("mac", "mtu"), "--net service=tap:tap0")
+    way, _, end = what.partition(":")
+    good = {
+        "user": what == "user",
+        "tap": bool(end) and "," not in end,
+        "fd": end.isascii() and end.isdigit(),
+    }
+    if not good.get(way):
+        raise PlanError(_NET.format(given), hint="for example --net service=tap:tap0")
+    return Network(name, way, end, settings)
+
+
+def port(given: str) -> Port:
+    """``-p [ADDRESS:]HOST:GUEST[/udp]``.
+
+    Raises:
+        PlanError: it is not written as it should be.
+    """
+    match = _PORT.fullmatch(given)
+    if not match or not all(0 < int(number) < 65536 for number in match.groups()[1:3]):
+        raise PlanError(
+            f"-p {given}: not [ADDRESS:]HOST:GUEST",
+            hint="for example -p 8080:80, 53:53/udp, or 0.0.0.0:8080:80 for every interface",
+        )
+    return Port(_address(given, match[1]), int(match[2]), int(match[3]), match[4] == "udp")
+
+
+def _address(port: str, given: str | None) -> str:
+    """The host's address to listen on: its loopback, unless ``-p`` names another."""
+    from ipaddress import IPv4Address
+
+    try:
+        return str(IPv4Address(given or LOOPBACK))
+    except ValueError as error:
+        raise PlanError(
+            f"-p {port}: {given} is not an address", hint="for example -p 192.0.2.1:8080:80"
+        ) from error
+
+
+def name_only(kind: str, given: str) -> str:
+    """``--block NAME`` or ``--net NAME`` of a bundle that is not started now.
+
+    Raises:
+        PlanError: it also says what to attach.
+    """
+    name, equals, what = given.partition("=")
+    if equals:
+        raise PlanError(
+            f"--{kind} {given}: only a name; what it is attached to is said at each start",
+            hint=f"--{kind} {name}, and then: ./BUNDLE --{kind}:{name}={what or 'PATH'}",
+        )
+    return name
+
+
+def check_ports(networks: Sequence[Network], ports: Sequence[Port]) -> None:
+    """Nothing, or an error when there is no one network whose ports they could be.
+
+    Raises:
+        PlanError: there is none, or more than one.
+    """
+    users = [each for each in networks if each.way == "user"]
+    if ports and len(users) != 1:
         raise PlanError("-p needs one --net NAME=user", hint="a TAP interface has its own ports")
-    return words
+
+
+def words(blocks: Sequence[Block], networks: Sequence[Network], ports: Sequence[Port]) -> list[str]:
+    """The bundle's options for these devices; starts what they need.
+
+    Raises:
+        PlanError: there is no one network whose ports they could be.
+        HostError: the host cannot give one.
+    """
+    check_ports(networks, ports)
+    found = [word for each in blocks for word in each.words()]
+    for each in networks:
+        found += each.words(_end(each, ports))
+    return found
+
+
+def _end(network: Network, ports: Sequence[Port]) -> str:
+    if network.way == "tap":
+        return network.end
+    if network.way == "fd":
+        return f"@{network.end}"
+    from limpet.running.usernet import start
+
+    return f"@{start(ports)}"
 
 
 def _split(
     given: str, message: str, known: Sequence[str], example: str
-) -> tuple[str, str, list[tuple[str, str]]]:
+) -> tuple[str, str, Settings]:
     """``NAME=WHAT,SETTING=VALUE``: name, what, and its settings in their order."""
     name, equals, what = given.partition("=")
     settings: list[tuple[str, str]] = []
@@ -52,33 +184,4 @@ def _split(
         settings.insert(0, (match[2], match[3]))
     if not equals or not name or not what:
         raise PlanError(message.format(given), hint=f"for example {example}")
-    return name, what, settings
-
-
-def declared(block: Sequence[str], net: Sequence[str]) -> list[str]:
-    """``Options.devices`` for ``--block`` and ``--net``, whose values here may be names alone."""
-    words = [("block", each) for each in block] + [("net", each) for each in net]
-    return [f"{kind}:{word.partition('=')[0]}" for kind, word in words]
-
-
-def names_only(block: Sequence[str], net: Sequence[str]) -> None:
-    """``--block`` and ``--net`` of a bundle that is not started now.
-
-    Raises:
-        PlanError: a value says what to attach.
-    """
-    for kind, word in [("block", each) for each in block] + [("net", each) for each in net]:
-        name, equals, what = word.partition("=")
-        if equals:
-            raise PlanError(
-                f"--{kind} {word}: only a name; what it is attached to is said at each start",
-                hint=f"--{kind} {name}, and then: ./BUNDLE --{kind}:{name}={what or 'PATH'}",
-            )
-
-
-def _block(given: str) -> list[str]:
-    name, path, settings = _split(given, _BLOCK, ("sector",), "--block storage=disk.img")
-    words = [f"--block-sector-size:{name}={value}" for _, value in settings]
-    if path.endswith(":ro"):
-        return [*words, f"--block-readonly:{name}={path.removesuffix(':ro')}"]
-    return [*words, f"--block:{name}={path}"]
+    return name, what, tuple(settings)

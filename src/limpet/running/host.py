@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +75,7 @@ def seccomp_check() -> Check:
 
 
 def _kernel_check() -> Check:
-    release = platform.release()
+    release = os.uname().release
     parts = release.split(".")
     new = (int(parts[0]), int("".join(c for c in parts[1] if c.isdigit()) or 0)) >= (5, 9)
     return Check("kernel", new, f"Linux {release}", "use Linux 5.9 or newer")
@@ -117,7 +116,7 @@ def _mmap_check() -> Check:
 
 
 def _machine_check() -> Check:
-    machine = platform.machine()
+    machine = os.uname().machine
     return Check("processor", machine == "x86_64", machine, "bundles are for x86-64")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from limpet.errors import HostError
-from limpet.planning.plan import Plan
+from limpet.formats.record_section import read_record
 from limpet.running import host
 
 
@@ -45,28 +47,38 @@ def protections() -> list[Protection]:
     return [_virtual_machine(), _filter(), _no_execute(), _execute_only()]
 
 
-def missing(plan: Plan) -> list[Protection]:
-    """What ``plan`` counts on, or could have, and does not get here."""
+def missing(bundle: Path, warnings: Sequence[str]) -> list[Protection]:
+    """What the bundle counts on, by its record, or could have, and does not get here.
+
+    Args:
+        warnings: what its plan warned about, which is why a guest is in ring 0.
+
+    Raises:
+        BundleError: it has no record.
+    """
+    record = read_record(bundle)
+    machine = record["machine"]
     wanted = [_filter(), _no_execute()]
-    if "kvm" in plan.options.backends:
+    if "kvm" in record["options"]["backends"]:
         wanted.append(_virtual_machine())
-    if plan.supervisor and plan.supervisor.execute_only:
+    if machine and machine["execute_only"]:
         wanted.append(_execute_only())
-    if plan.supervisor and not plan.supervisor.user:
-        wanted.append(Protection("guest in ring 3", False, "; ".join(plan.warnings)))
+    if machine and machine["ring"] == 0:
+        wanted.append(Protection("guest in ring 3", False, "; ".join(warnings)))
     return [each for each in wanted if not each.active]
 
 
-def refuse_if_missing(plan: Plan) -> None:
+def refuse_if_missing(name: str, bundle: Path, warnings: Sequence[str]) -> None:
     """Nothing, or an error that names each protection that is missing.
 
     Raises:
         HostError: one is.
+        BundleError: the bundle has no record.
     """
-    lacking = missing(plan)
+    lacking = missing(bundle, warnings)
     if lacking:
         names = "; ".join(f"{each.name} ({each.detail})" for each in lacking)
         raise HostError(
-            f"{plan.image.name}: --strict: missing here: {names}",
+            f"{name}: --strict: missing here: {names}",
             hint="run it without --strict to accept that, or see: limpet doctor",
         )

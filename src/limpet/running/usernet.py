@@ -12,32 +12,28 @@ ports are open to the host itself unless ``-p`` names another of its addresses.
 from __future__ import annotations
 
 import os
-import re
 import select
 import shutil
 import socket
 import subprocess
 from collections.abc import Sequence
-from ipaddress import IPv4Address
 from typing import NoReturn
 
 from limpet.contract.limits import FRAME_MOST, MTU_USUAL
-from limpet.errors import HostError, PlanError
+from limpet.errors import HostError
+from limpet.running.devices import Port
 from limpet.running.frames import Gate
 
 ADDRESS, GATEWAY, NETMASK, MTU = "10.0.2.15", "10.0.2.2", "24", str(MTU_USUAL)
-_PORT = re.compile(r"(?:([0-9.]{7,15}):)?(\d{1,5}):(\d{1,5})(?:/(tcp|udp))?")
-_LOOPBACK = "127.0.0.1"
 
 
-def start(ports: Sequence[str]) -> int:
+def start(ports: Sequence[Port]) -> int:
     """Start passt and the relay; the descriptor of the guest's end, to be inherited.
 
     Args:
-        ports: ``[ADDRESS:]HOST:GUEST[/udp]``, to forward.
+        ports: those to forward.
 
     Raises:
-        PlanError: a port is not a number from 1 to 65535.
         HostError: passt is missing or does not start.
     """
     program = shutil.which("passt")
@@ -100,26 +96,9 @@ def _problem(passt: subprocess.Popen[bytes]) -> str:
     return said[-1] if said else f"it ended with status {passt.returncode}"
 
 
-def _forward(port: str) -> list[str]:
+def _forward(port: Port) -> list[str]:
     """passt's words for one ``-p``."""
-    match = _PORT.fullmatch(port)
-    if not match or not all(0 < int(number) < 65536 for number in match.groups()[1:3]):
-        raise PlanError(
-            f"-p {port}: not [ADDRESS:]HOST:GUEST",
-            hint="for example -p 8080:80, 53:53/udp, or 0.0.0.0:8080:80 for every interface",
-        )
-    given, host, guest, protocol = match.groups()
-    return ["-u" if protocol == "udp" else "-t", f"{_address(port, given)}/{host}:{guest}"]
-
-
-def _address(port: str, given: str | None) -> str:
-    """The host's address to listen on: its loopback, unless ``-p`` names another."""
-    try:
-        return str(IPv4Address(given or _LOOPBACK))
-    except ValueError as error:
-        raise PlanError(
-            f"-p {port}: {given} is not an address", hint="for example -p 192.0.2.1:8080:80"
-        ) from error
+    return ["-u" if port.udp else "-t", f"{port.address}/{port.host}:{port.guest}"]
 
 
 def _relay(guest: socket.socket, wire: socket.socket) -> None:

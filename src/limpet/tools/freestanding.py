@@ -14,7 +14,7 @@ from elftools.elf.sections import SymbolTableSection
 from limpet import contract
 from limpet.errors import BuildError
 from limpet.formats.tree import layout as tree
-from limpet.sources import GUEST_ROOT
+from limpet.sources import C_ROOT, GUEST_ROOT
 from limpet.tools import toolchain
 from limpet.tools.cache import Cache
 
@@ -62,8 +62,9 @@ def guest_digest() -> str:
     state = hashlib.sha256(toolchain.version().encode())
     state.update(" ".join(toolchain.FREESTANDING).encode())
     state.update((contract.c_header() + tree.c_header()).encode())
-    for path in sorted(GUEST_ROOT.rglob("*.[chS]")):
-        state.update(f"{path.relative_to(GUEST_ROOT)}\0".encode() + path.read_bytes())
+    for root in (GUEST_ROOT, C_ROOT / "contract", C_ROOT / "hypercalls"):
+        for path in sorted(root.rglob("*.[chS]")):
+            state.update(f"{path.relative_to(C_ROOT)}\0".encode() + path.read_bytes())
     return state.hexdigest()
 
 
@@ -80,8 +81,8 @@ def ring_0_stubs(trap_frame: int, trap_entry: int, cache: Cache) -> bytes:
         source = GUEST_ROOT / "x86_64" / "stubs.S"
         toolchain.compile_object(source, folder / "stubs.o", flags=[], include=folder)
 
-    path = cache.folder(f"stubs-{guest_digest()}", make) / "stubs.o"
-    with path.open("rb") as stream:
+    with cache.folder(f"stubs-{guest_digest()}", make) as folder:
+        stream = io.BytesIO((folder / "stubs.o").read_bytes())
         section = ELFFile(stream).get_section_by_name(".text.stubs")
         assert section is not None, "stubs.S has its code there"
         code = bytes(section.data())

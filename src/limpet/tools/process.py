@@ -29,12 +29,14 @@ def run(
     check: bool = True,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    umask: int = -1,
 ) -> Completed:
     """Run ``argv`` to its end, without a shell and without standard input.
 
     Args:
         timeout: seconds, after which it and everything it started is killed.
         check: raise when it does not exit with 0.
+        umask: of what it writes; -1 is this process's.
 
     Raises:
         BuildError: it cannot be started, took too long, or failed with ``check``; the message
@@ -52,6 +54,7 @@ def run(
             cwd=cwd,
             env=env,
             start_new_session=True,
+            umask=umask,
         )
     except OSError as error:
         raise BuildError(f"cannot start {words[0]}: {error.strerror}") from error

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
-from collections.abc import Sequence
-from functools import cache
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from limpet.errors import CompileError, ToolchainError
+from limpet.tools import upkeep
+from limpet.tools.cache import Cache, Entry
+from limpet.tools.pinned import GUEST_PROGRAM, version, zig
 from limpet.tools.process import Completed, run
+from limpet.tools.progress import Progress, silent
 from limpet.tools.strip import without_debug
+
+__all__ = ["FREESTANDING", "GUEST_PROGRAM", "compile_object", "compile_program", "link", "version"]
+__all__ += ["zig"]
 
 FREESTANDING = (
     "-target",
@@ -33,34 +40,44 @@ FREESTANDING = (
 )
 """Flags for all C that runs below an operating system; no path or date gets into the output."""
 
-GUEST_PROGRAM = ("-target", "x86_64-linux-musl", "-static", "-O2", "-g0", "-fno-sanitize=all")
-"""Flags for a user's own ``.c``; symbols stay, since a crash report names functions."""
-
 COMPILE_TIMEOUT = 300.0
 """Seconds; the first link against musl builds that libc, which takes most of a minute."""
 
 
-@cache
-def zig() -> Path:
-    """The ``zig`` executable of the installed ``ziglang`` package."""
-    spec = importlib.util.find_spec("ziglang")
-    if spec is None or not spec.submodule_search_locations:
-        raise ToolchainError(
-            "the C toolchain is not installed", hint="pip install ziglang, or reinstall limpet"
+LIBC = "libc"
+"""A file in zig's own folder that says that the libc of programs is there."""
+
+
+def shared_folder(cache: Cache) -> Entry:
+    """The folder of what zig builds once: the libc of programs."""
+    key = f"zig-{hashlib.sha256(version().encode()).hexdigest()}"
+    return cache.folder(key, lambda _: None)
+
+
+@contextmanager
+def _own_folders() -> Iterator[tuple[Path, dict[str, str]]]:
+    """Zig's folder in the cache, and the environment of a compiler that writes nowhere else.
+
+    Nothing of the user's environment is in it: ``CPATH`` and its like would be inputs that no key
+    knows.  What zig keeps of one call is thrown away with it; what it builds once stays.
+    """
+    cache = Cache.default()
+    with shared_folder(cache) as shared, upkeep.workspace(cache) as own:
+        yield (
+            shared,
+            {
+                "PATH": os.environ.get("PATH", os.defpath),
+                "TMPDIR": str(own),
+                "ZIG_GLOBAL_CACHE_DIR": str(shared),
+                "ZIG_LOCAL_CACHE_DIR": str(own),
+            },
         )
-    path = Path(spec.submodule_search_locations[0]) / "zig"
-    if not path.is_file():
-        raise ToolchainError(f"{path} is missing", hint="pip install --force-reinstall ziglang")
-    return path
 
 
-@cache
-def version() -> str:
-    """Version of the toolchain, part of every cache key and every record."""
-    try:
-        return "ziglang " + importlib.metadata.version("ziglang")
-    except importlib.metadata.PackageNotFoundError:
-        return "ziglang unknown"
+def _zig(*words: str | Path) -> Completed:
+    with _own_folders() as (_, environment):
+        argv = [zig(), *words]
+        return run(argv, timeout=COMPILE_TIMEOUT, check=False, env=environment, umask=0o077)
 
 
 def compile_object(source: Path, output: Path, *, flags: Sequence[str], include: Path) -> None:
@@ -69,51 +86,65 @@ def compile_object(source: Path, output: Path, *, flags: Sequence[str], include:
     Raises:
         ToolchainError: it does not compile, which is a fault of Limpet.
     """
-    argv: list[str | Path] = [
-        zig(),
-        "cc",
-        *FREESTANDING,
-        *flags,
-        "-I",
-        include,
-        "-c",
-        source,
-        "-o",
-        output,
-    ]
-    _expect(run(argv, timeout=COMPILE_TIMEOUT, check=False), f"cannot compile {source.name}")
+    made = _zig("cc", *FREESTANDING, *flags, "-I", include, "-c", source, "-o", output)
+    _expect(made, f"cannot compile {source.name}")
 
 
 def link(objects: Sequence[Path], output: Path, script: Path, *flags: str) -> None:
     """Link objects at fixed addresses as ``script`` says, dropping what nothing reaches."""
-    argv: list[str | Path] = [
-        zig(),
-        "ld.lld",
-        "-nostdlib",
-        "-static",
-        "--gc-sections",
-        "--build-id=none",
-    ]
-    argv += ["-z", "noexecstack", "--no-dynamic-linker", *flags, "-T", script, "-o", output]
-    completed = run([*argv, *objects], timeout=COMPILE_TIMEOUT, check=False)
-    _expect(completed, f"cannot link {output.name}")
+    words = ["ld.lld", "-nostdlib", "-static", "--gc-sections", "--build-id=none"]
+    words += ["-z", "noexecstack", "--no-dynamic-linker", *flags]
+    _expect(_zig(*words, "-T", script, "-o", output, *objects), f"cannot link {output.name}")
 
 
 def compile_program(
-    sources: Sequence[Path], output: Path, flags: Sequence[str] = (), *, folder: Path | None = None
-) -> None:
-    """Compile a user's C program to a static executable; paths in ``flags`` start at ``folder``.
+    sources: Sequence[Path],
+    output: Path,
+    flags: Sequence[str] = (),
+    *,
+    folder: Path | None = None,
+    progress: Progress = silent,
+) -> list[str]:
+    """Compile a user's C program to a static executable.
+
+    Args:
+        folder: where the compiler is started, so that ``sources`` and ``flags`` can be relative.
+        progress: told what takes a moment.
+
+    Returns:
+        Every file that compiler and linker read, relative to ``folder``.
 
     Raises:
         CompileError: with the compiler's own words.
     """
-    files = [source.absolute() for source in sources]
-    argv: list[str | Path] = [zig(), "cc", *GUEST_PROGRAM, *flags, *files, "-o", output.absolute()]
-    completed = run(argv, timeout=COMPILE_TIMEOUT, check=False, cwd=folder)
-    if completed.code != 0:
-        names = ", ".join(str(source) for source in sources)
-        raise CompileError(f"{names} does not compile", output=completed.stderr)
+    with _own_folders() as (shared, environment):
+        libc, listed = shared / LIBC, Path(environment["TMPDIR"]) / "inputs"
+        if libc.exists():
+            progress("compiling")
+        else:
+            progress("compiling; the first time also a C library, which takes a minute", slow=True)
+        argv: list[str | Path] = [zig(), "cc", *GUEST_PROGRAM, *flags, *sources]
+        argv += ["-o", output.absolute()]
+        argv.append(f"-Wl,--dependency-file={listed}")
+        completed = run(
+            argv, timeout=COMPILE_TIMEOUT, check=False, cwd=folder, env=environment, umask=0o077
+        )
+        if completed.code != 0:
+            names = ", ".join(str(source) for source in sources)
+            raise CompileError(f"{names} does not compile", output=completed.stderr)
+        if not libc.exists():
+            (shared / upkeep.SIZE).write_text(f"{upkeep.size_of(shared)}\n", encoding="ascii")
+            libc.touch()
+        read = _listed(listed)
     output.write_bytes(without_debug(output.read_bytes()))
+    return read
+
+
+def _listed(path: Path) -> list[str]:
+    """The inputs in the linker's dependency file: a line each, behind the name of the output."""
+    text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    lines = text.partition("\n\n")[0].split("\n")[1:]
+    return list(dict.fromkeys(line.strip(" ").removesuffix(" \\") for line in lines))
 
 
 def _expect(completed: Completed, what: str) -> None:

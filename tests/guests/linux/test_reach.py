@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from limpet.formats.manifest import KINDS
@@ -23,9 +25,10 @@ OPERATIONS = {name for kind in file_kinds() for name in kind.operations}
 
 
 @pytest.fixture(scope="module")
-def objects() -> Objects:
+def objects() -> Iterator[Objects]:
     """The library OS as it is compiled for every guest."""
-    return Objects(link.objects(Cache.default()))
+    with link.objects(Cache.default()) as known:
+        yield Objects(known)
 
 
 def beyond_core(names: set[str] | tuple[str, ...]) -> set[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from limpet.running.devices import bundle_words
+from limpet.running import devices
 from tests.support import network
 from tests.support.solo5 import Bundled, Start, limpet_run, run, with_devices
 
@@ -196,10 +196,9 @@ def test_device_words(unikernel: Bundled, words: tuple[str, ...]) -> None:
 
 def test_settings() -> None:
     """Sector size, MAC and MTU as ``limpet run`` takes them; commas of a path stay its own."""
-    words = bundle_words(
-        ["a=x,y=1", "b=disk:ro,sector=4096"], ["n=tap:t0,mac=02:00:00:00:00:01,mtu=9000"], ()
-    )
-    assert words == [
+    blocks = [devices.block(each) for each in ("a=x,y=1", "b=disk:ro,sector=4096")]
+    wire = devices.network("n=tap:t0,mac=02:00:00:00:00:01,mtu=9000")
+    assert devices.words(blocks, [wire], ()) == [
         "--block:a=x,y=1",
         "--block-sector-size:b=4096",
         "--block-readonly:b=disk",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from limpet.arch.x86_64.decode import MASK, Instruction, Memory, Operand, Register
-from limpet.formats.bundle.read import BundleFile
+from limpet.formats.bundle_file import BundleFile
 
 Values = frozenset[int]
 UNKNOWN: Values = frozenset()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from limpet.guests.linux import layout
@@ -36,9 +37,11 @@ SECTIONS {{
 """
 
 
-def objects(cache: Cache) -> list[Path]:
-    """The library OS's objects, compiled once for every version of it."""
-    return sorted(cache.folder(f"libos-{freestanding.guest_digest()}", _compile).glob("*.o"))
+@contextmanager
+def objects(cache: Cache) -> Iterator[list[Path]]:
+    """The library OS's objects, compiled once for every version of it; they stay meanwhile."""
+    with cache.folder(f"libos-{freestanding.guest_digest()}", _compile) as folder:
+        yield sorted(folder.glob("*.o"))
 
 
 def _compile(folder: Path) -> None:
@@ -68,7 +71,8 @@ def link(plan: Plan, folder: Path, cache: Cache) -> tuple[Mapping[str, bytes], M
         toolchain.compile_object(each.with_suffix(".c"), each, flags=flags, include=folder)
     script, output = folder / "guest.ld", folder / "guest.elf"
     script.write_text(_script(place), encoding="utf-8")
-    toolchain.link([*generated, *objects(cache)], output, script)
+    with objects(cache) as known:
+        toolchain.link([*generated, *known], output, script)
     linked = freestanding.read_linked(output)
     for name in layout.ENTRY_OFFSETS:
         if not name.startswith("trap_entry"):

@@ -9,6 +9,17 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+from limpet.guests.usual import Usual
+
+FALLBACK = False
+MEMORY = 512 << 20
+"""Bytes in all, as with Solo5's tenders."""
+
+USUAL = {
+    "hvt": Usual("hvt", MEMORY, ("kvm",), only=True, devices=True),
+    "spt": Usual("spt", MEMORY, ("process",), only=True, devices=True),
+}
+
 _HEADER = struct.Struct("<4s28xQ14xHH8x")
 _PT_NOTE, _ABI1 = 4, 0x31494241
 _TARGETS = {1: "hvt", 2: "spt"}
@@ -34,3 +45,9 @@ def solo5_target(path: Path) -> str | None:
     except (OSError, struct.error, ValueError, OverflowError):
         pass
     return None
+
+
+def peek(path: Path) -> Usual | None:
+    """What is usual for the unikernel at ``path``, ``None`` when it is not one."""
+    target = solo5_target(path)
+    return USUAL[target] if target else None

@@ -10,7 +10,7 @@ from limpet.arch.x86_64 import machine
 from limpet.arch.x86_64.rewrite import Patch, Rewriting
 from limpet.arch.x86_64.sites import Scan
 from limpet.arch.x86_64.syscalls import NUMBERS
-from limpet.contract import DEVICE_FD, Backend, Hypercall, Pin
+from limpet.contract import DEVICE_FD, Hypercall, Pin
 from limpet.contract.limits import EPOLL_FD, STDOUT, TIMER_FD
 from limpet.errors import PlanError
 from limpet.formats.image import Access, Image
@@ -18,6 +18,7 @@ from limpet.formats.manifest import Device
 from limpet.guests.solo5 import layout as solo5_layout
 from limpet.guests.solo5.generate import monitor_c, plan_h, shim_plan_h
 from limpet.guests.solo5.layout import Solo5Layout
+from limpet.guests.solo5.peek import USUAL
 from limpet.guests.solo5.privileged import Privileged, privileged
 from limpet.loading.guest import Guest
 from limpet.planning.blobs import blobs
@@ -107,9 +108,6 @@ def fs_base_patches(image: Image, scan: Scan) -> tuple[Patch, ...] | None:
     return None if scan.unresolved else tuple(found)
 
 
-BACKENDS: dict[str, Backend] = {"hvt": "kvm", "spt": "process"}
-
-
 def plan(guest: Guest, options: Options) -> Plan:
     """Decide everything about the bundle of a Solo5 guest.
 
@@ -128,7 +126,7 @@ def plan(guest: Guest, options: Options) -> Plan:
 
 def _check(guest: Guest, options: Options) -> None:
     target, name = guest.image.kind, guest.image.name
-    backend = BACKENDS[target]
+    (backend,) = USUAL[target].backends
     if options.backends != (backend,):
         raise PlanError(
             f"{name}: a Solo5 unikernel for {target} runs on the backend {backend} only",

@@ -1,0 +1,33 @@
+"""``limpet build``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from limpet.cli import say
+from limpet.cli.job import Job
+from limpet.cli.options import FILE, about_guest, chosen, declared, packing
+from limpet.tools.cache import Cache
+
+
+@click.command("build")
+@about_guest
+@declared
+@click.option("-o", "--output", type=FILE, help="Where to put the bundle.")
+@click.argument("app", type=FILE)
+def command(
+    app: Path, output: Path | None, block: tuple[str, ...], net: tuple[str, ...], **given: Any
+) -> None:
+    """Write the bundle of APP: one executable that needs nothing else."""
+    from limpet.building.bundle import write_bundle
+
+    target = output or Path(f"{app.resolve().name.removesuffix('.c')}.limpet")
+    options = chosen(given, (*block, *net))
+    job = Job.given(app, options, packing(given))
+    with job.bundle(Cache.default()) as made:
+        data = made.path.read_bytes()
+    write_bundle(target, data)
+    say.note(f"{target}: {len(data)} bytes")

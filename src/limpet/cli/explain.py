@@ -1,0 +1,35 @@
+"""``limpet explain``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from limpet.cli import say
+from limpet.cli.job import Job
+from limpet.cli.options import FILE, about_guest, chosen, declared, packing
+
+
+@click.command("explain")
+@about_guest
+@declared
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.argument("app", type=FILE)
+def command(
+    app: Path, as_json: bool, block: tuple[str, ...], net: tuple[str, ...], **given: Any
+) -> None:
+    """Say what the bundle of APP has and lacks, and the reason for each."""
+    from limpet.planning.explain import as_data, as_text
+
+    options = chosen(given, (*block, *net))
+    with say.Progress() as progress:
+        job = Job.given(app, options, packing(given))
+        made = job.plan(progress)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(as_data(made), indent=2))
+    else:
+        click.echo(as_text(made), nl=False)

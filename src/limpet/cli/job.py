@@ -1,0 +1,170 @@
+"""A guest and options as given on the command line: its key, its plan, its bundle."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from limpet.building.cache_key import bundle_key
+from limpet.cli import say
+from limpet.errors import PlanError
+from limpet.guests.usual import usual
+from limpet.loading import sources
+from limpet.tools.inputs import digest_of
+
+if TYPE_CHECKING:
+    from limpet.contract import Backend
+    from limpet.planning.options import Options
+    from limpet.planning.plan import Plan
+    from limpet.tools.cache import Cache
+    from limpet.tools.progress import Progress
+
+_BUNDLE, _WARNINGS = "bundle", "warnings"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A bundle in the cache, and what its plan warned about."""
+
+    path: Path
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Packing:
+    """The files that a guest gets: a folder, and single files over it by their path in the guest.
+
+    ``keep_times`` says whether they keep their times of change.
+    """
+
+    root: Path | None = None
+    files: Mapping[str, Path] = field(default_factory=dict)
+    keep_times: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """One bundle to make, or to find made; ``options`` leave nothing open."""
+
+    app: Path
+    options: Options
+    packing: Packing = Packing()
+    fell_back: str = ""
+    """Why ``auto`` is not the virtual machine that a user expects."""
+
+    @classmethod
+    def given(
+        cls, app: Path, options: Options, packing: Packing = Packing(), *, strict: bool = False
+    ) -> Job:
+        """The job for ``options`` as the user gave them, the backend chosen for this host.
+
+        Args:
+            strict: nothing stands in for a virtual machine.
+        """
+        kind = usual(app)
+        fell_back = ""
+        if kind.devices:
+            options = replace(options, devices=())  # it has those of its manifest
+        if not options.backends and not kind.only and not strict:
+            found, fell_back = on_this_host()
+            options = replace(options, backends=found)
+        return cls(app, kind.complete(options), packing, fell_back)
+
+    def plan(self, progress: Progress) -> Plan:
+        """Read the guest and decide everything.
+
+        Raises:
+            LimpetError: it cannot be.
+        """
+        from limpet.guests.registry import load, plan
+
+        guest = load(
+            self.app,
+            root=self.packing.root,
+            files=self.packing.files,
+            keep_times=self.packing.keep_times,
+            progress=progress,
+        )
+        return plan(guest, self.options)
+
+    @contextmanager
+    def bundle(self, cache: Cache) -> Iterator[Made]:
+        """The bundle, from the cache or made now, which stays there meanwhile.
+
+        What its plan warned about is said either way, and which backend it is when that is not the
+        one that a user expects.
+
+        Raises:
+            LimpetError: it cannot be made.
+        """
+        with say.Progress() as progress:
+            key = self._key(cache, progress)
+            entry = cache.folder(key, lambda folder: self._make(folder, progress))
+        with entry as folder:
+            lines = (folder / _WARNINGS).read_text("utf-8", "surrogateescape").splitlines()
+            say.warn(lines)
+            if self.fell_back:
+                say.note(f"backend process ({self.fell_back})")
+            yield Made(folder / _BUNDLE, tuple(lines))
+
+    def _key(self, cache: Cache, progress: Progress) -> str:
+        """The bundle's key in the cache; C is compiled for it when it has changed."""
+        program, root = self._program(cache, progress)
+        try:
+            return bundle_key(
+                program,
+                self.app.name,
+                self.options,
+                root=root,
+                files=self.packing.files,
+                keep_times=self.packing.keep_times,
+            )
+        except OSError:
+            self.plan(progress)  # says what is wrong with the input
+            raise PlanError(f"{self.app}: changed while it was read", hint="try again") from None
+
+    def _program(self, cache: Cache, progress: Progress) -> tuple[str, Path | None]:
+        """The digest of the program, and the folder to pack."""
+        if not sources.is_source(self.app):
+            return digest_of(str(self.app)), self.packing.root
+        found = sources.known(self.app, cache)
+        if found is None:
+            from limpet.loading.project import program_of
+
+            program_of(self.app, progress, cache)
+            found = sources.known(self.app, cache)
+        if found is None:
+            raise PlanError(f"{self.app}: changed while it was read", hint="try again")
+        return found.made, self.packing.root or (Path(found.root) if found.root else None)
+
+    def _make(self, folder: Path, progress: Progress) -> None:
+        from limpet.building.bundle import build
+
+        started = time.monotonic()
+        made = self.plan(progress)
+        progress("building the monitor")
+        bundle = build(made)
+        bundle.write(folder / _BUNDLE)
+        lines = _lines(made.warnings)
+        (folder / _WARNINGS).write_text("".join(lines), "utf-8", "surrogateescape")
+        say.detail(
+            f"built in {time.monotonic() - started:.2f} s: {len(bundle.data)} bytes, monitor "
+            f"{bundle.monitor.size} bytes, {len(made.calls)} system calls, "
+            f"{len(made.hypercalls)} hypercalls"
+        )
+
+
+def _lines(warnings: Sequence[str]) -> list[str]:
+    return [f"{' '.join(each.splitlines())}\n" for each in warnings]
+
+
+def on_this_host() -> tuple[tuple[Backend, ...], str]:
+    """What ``--backend auto`` is here, and why it is not a virtual machine."""
+    from limpet.running.host import kvm_problem
+
+    problem = kvm_problem()
+    return (("process",), problem) if problem else (("kvm",), "")

@@ -1,0 +1,61 @@
+"""``limpet run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from limpet.cli.job import Job
+from limpet.cli.options import about_guest, attached, chosen, packing
+from limpet.guests.usual import usual
+from limpet.tools.cache import Cache
+
+if TYPE_CHECKING:
+    from limpet.running.devices import Block, Network, Port
+
+_PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+@click.command("run", context_settings=_PASS_ON)
+@about_guest
+@attached
+@click.option("--strict", is_flag=True, help="Refuse to start when a protection is missing here.")
+@click.argument("app", type=click.Path(path_type=Path))
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def command(
+    app: Path,
+    arguments: tuple[str, ...],
+    strict: bool,
+    block: tuple[Block, ...],
+    net: tuple[Network, ...],
+    publish: tuple[Port, ...],
+    **given: Any,
+) -> None:
+    """Run APP (a static program, a .c file, a folder with limpet.toml or a Solo5 unikernel).
+
+    The exit status is the guest's own; see docs/exit-status.md for the others.
+    """
+    from limpet.running.exec import replace
+
+    attached: list[Block | Network] = [*block, *net]
+    if publish:
+        from limpet.running.devices import check_ports
+
+        check_ports(net, publish)
+    options = chosen(given, tuple(f"{each.kind}:{each.name}" for each in attached))
+    job = Job.given(app, options, packing(given), strict=strict)
+    with job.bundle(Cache.default()) as made:
+        if strict:
+            from limpet.running.strict import refuse_if_missing
+
+            refuse_if_missing(app.name, made.path, made.warnings)
+        words: list[str] = []
+        if attached or publish:
+            from limpet.running import devices
+
+            words = devices.words(block, net, publish)
+        if attached or usual(app).devices:
+            words.append("--")
+        replace(made.path, [str(app), *words, *arguments])

@@ -1,0 +1,65 @@
+"""What is said beside a guest's output, all of it on standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+_CHOSEN = {"quiet": False, "verbose": False}
+
+
+def choose(_: click.Context, parameter: click.Parameter, value: bool) -> None:
+    """Remember ``--quiet`` or ``--verbose``, wherever on the line it stands."""
+    _CHOSEN[str(parameter.name)] |= value
+
+
+def note(text: str) -> None:
+    """What the user ought to know."""
+    if not _CHOSEN["quiet"]:
+        click.echo(f"limpet: {text}", err=True)
+
+
+def detail(text: str) -> None:
+    """What a user who asked for it wants to know."""
+    if _CHOSEN["verbose"]:
+        click.echo(f"limpet: {text}", err=True)
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """What a plan warns about."""
+    for each in warnings:
+        note(f"warning: {each}")
+
+
+class Progress:
+    """A status line on a terminal; elsewhere a line for what takes long."""
+
+    def __init__(self) -> None:
+        self._status: Status | None = None
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __call__(self, what: str, *, slow: bool = False) -> None:
+        """See :class:`limpet.tools.progress.Progress`."""
+        if _CHOSEN["quiet"]:
+            return
+        if _CHOSEN["verbose"] or not sys.stderr.isatty():
+            (note if slow else detail)(what)
+            return
+        if self._status is None:
+            from rich.console import Console
+
+            self._status = Console(stderr=True).status(what)
+            self._status.start()
+        self._status.update(what)
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()

@@ -1,0 +1,32 @@
+"""Caches of a test's own, with the one thing in them that takes a minute to make: a libc."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from limpet.tools.cache import Cache
+from limpet.tools.toolchain import LIBC, compile_program, shared_folder
+
+
+def seeded(path: Path) -> Path:
+    """An empty cache at ``path`` but for zig's own folder, as the shared cache has it."""
+    with shared_folder(Cache.default()) as shared:
+        if not (shared / LIBC).exists():
+            source = path.with_name(f"{path.name}.c")
+            source.write_text("int main(void) { return 0; }\n", encoding="utf-8")
+            compile_program([source], path.with_name(f"{path.name}.program"))
+        path.mkdir(0o700, parents=True)
+        shutil.copytree(shared, path / shared.name, copy_function=_linked)
+    return path
+
+
+def _linked(source: str, target: str) -> None:
+    """The same file again, which costs nothing; what another test removes meanwhile is left out."""
+    with suppress(FileNotFoundError):
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copy2(source, target)
