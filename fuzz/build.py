@@ -21,7 +21,8 @@ from limpet.formats.image import Access
 from limpet.formats.tree import layout as tree
 from limpet.guests import registry
 from limpet.guests.linux import layout as linux_layout
-from limpet.guests.linux.parts import dispatch_c, served
+from limpet.guests.linux.dispatch import dispatch_c
+from limpet.guests.linux.parts import served
 from limpet.guests.solo5 import layout as solo5_layout
 from limpet.loading import guest
 from limpet.loading.files import pack

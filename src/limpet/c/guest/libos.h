@@ -49,7 +49,9 @@ bool pages_take_at(u64 at, u64 count, enum pages_owner owner); /* exactly there,
 void pages_give(u64 at, u64 count, enum pages_owner owner);    /* frees those with that owner */
 bool pages_are(u64 at, u64 count, enum pages_owner owner);     /* all of them */
 u64 pages_free_count(void);
-u64 pages_first(void); /* the lowest page that is not a bitmap: where brk starts */
+void pages_missing(void); /* more was asked for than there is */
+bool pages_ran_out(void); /* the last request could not be met */
+u64 pages_first(void);    /* the lowest page that is not a bitmap: where brk starts */
 
 /* core/heap.c: small objects of the library OS. */
 void *heap_alloc(u64 size); /* zeroed, 16-byte aligned; NULL when the arena is full */
@@ -57,6 +59,7 @@ void heap_free(void *p);    /* NULL is fine */
 
 /* Ending.  The statuses are those of docs/exit-status.md. */
 _Noreturn void guest_exit(u32 code);
+_Noreturn void program_exit(u32 code);  /* by its own choice: what it lacked is said first */
 _Noreturn void panic(const char *what); /* a fault of this library OS: says so */
 
 /* Time (parts/clock).  Nanoseconds. */

@@ -190,34 +190,3 @@ def guest_sources() -> list[Path]:
     folders = (GUEST_ROOT / name for name in ("core", "x86_64", "parts"))
     files = [each for folder in folders for each in folder.rglob("*.[cS]")]
     return sorted(path for path in files if path.name != "stubs.S")
-
-
-_DISPATCH_HEAD = """\
-/* Generated: the system calls that this guest can make, and no others. */
-#include "libos.h"
-#include "linux.h"
-
-long dispatch(long number, long a, long b, long c, long d, long e, long f);
-
-"""
-
-
-def dispatch_c(calls: Iterable[SystemCall]) -> str:
-    """The text of ``dispatch.c`` for one guest."""
-    ordered = sorted(calls, key=lambda call: call.number)
-    prototypes = "".join(
-        f"long sys_{call.function}({', '.join(['long'] * call.arguments) or 'void'});\n"
-        for call in ordered
-    )
-    cases = "".join(
-        f"    case {call.number}:\n"
-        f"        return sys_{call.function}({', '.join('abcdef'[: call.arguments])});\n"
-        for call in ordered
-    )
-    return (
-        _DISPATCH_HEAD
-        + prototypes
-        + "\nlong dispatch(long number, long a, long b, long c, long d, long e, long f) {\n"
-        + "    (void)a, (void)b, (void)c, (void)d, (void)e, (void)f;\n"
-        + f"    switch (number) {{\n{cases}    default:\n        return -ENOSYS;\n    }}\n}}\n"
-    )

@@ -16,6 +16,7 @@ from limpet.formats import manifest
 from limpet.formats.image import Access, Image
 from limpet.formats.manifest import Device
 from limpet.guests.linux.constants import Constants, constants
+from limpet.guests.linux.dispatch import dispatch_c
 from limpet.guests.linux.layout import (
     LIBOS_RODATA_SIZE,
     LIBOS_TEXT_SIZE,
@@ -26,7 +27,6 @@ from limpet.guests.linux.layout import (
 from limpet.guests.linux.parts import (
     CORE_HYPERCALLS,
     SystemCall,
-    dispatch_c,
     hypercall_users,
     served,
 )
@@ -115,7 +115,9 @@ def plan(guest: Guest, options: Options) -> Plan:
         supervisor=pages,
         blobs=kvm,
         sources={
-            "dispatch.c": dispatch_c(calls),
+            "dispatch.c": dispatch_c(
+                calls, _unserved(scan, image), any_number=bool(scan.unresolved)
+            ),
             "gates.c": gates_c(hypercalls, options.backends, devices),
             "plan.h": plan_h(place, options, filters, kvm, pages, devices),
             "monitor.c": monitor_c(hypercalls, options, filters, devices),
@@ -212,6 +214,14 @@ def _system_calls(scan: Scan, image: Image) -> tuple[tuple[SystemCall, ...], lis
         limits = calls[number].limits if number in calls else ", not served: ENOSYS"
         decisions.append(Decision("system call", name, number in calls, why + limits))
     return tuple(calls.values()), decisions
+
+
+def _unserved(scan: Scan, image: Image) -> dict[int, str]:
+    """Names of the calls at its sites that no part serves, by number."""
+    numbers = {
+        number for site in scan.sites if not _is_dead(site, image) for number in site.numbers
+    }
+    return {number: NAMES[number] for number in numbers - set(served()) if number in NAMES}
 
 
 def _users(

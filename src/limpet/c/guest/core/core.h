@@ -16,6 +16,7 @@ _Noreturn void serve_on_own_stack(const struct regs *regs);
 
 /* Generated for each guest: only the system calls that it can make. */
 long dispatch(long number, long a, long b, long c, long d, long e, long f);
+void say_missed(bool crashed); /* what it asked for and is not served, if that may be why */
 
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE };
 
@@ -38,6 +39,7 @@ _Noreturn void signal_fault(struct regs *regs, const struct fault *fault);
 
 /* crash.c */
 _Noreturn void crash(int signal, const struct regs *regs, const char *what, const u64 *address);
+void say_unserved(const char *name, long number); /* name is NULL where only this is known */
 _Noreturn void end_deadlocked(const char *what);
 _Noreturn void end_unstarted(const char *why);
 

@@ -22,6 +22,17 @@ static void put_hex(u64 value) {
     put(digits + at);
 }
 
+static void put_decimal(u64 value) {
+    char digits[21];
+    int at = 20;
+    digits[20] = 0;
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    put(digits + at);
+}
+
 static void put_symbol(u64 address) {
     const struct symbol_entry *table = (const struct symbol_entry *)guest_info.symbols;
     u64 low = 0, high = guest_info.symbols_count;
@@ -70,6 +81,29 @@ static void put_name(void) {
     put(name);
 }
 
+void say_unserved(const char *name, long number) {
+    put_name();
+    put(" asked for ");
+    put(name ? name : "system call ");
+    if (!name)
+        put_decimal((u64)number);
+    put(", which is not served");
+    put_backend();
+}
+
+/* After a bad end: what the program lacked, which may well be why. */
+static void say_lacked(bool crashed) {
+    u64 arena = guest_info.arena_hi - guest_info.arena_lo;
+    if (pages_ran_out()) {
+        put_name();
+        put(" ran out of its ");
+        put_decimal((arena + guest_info.stack_hi - guest_info.stack_lo) >> 20);
+        put(" MiB of memory: give more with --memory");
+        put_backend();
+    }
+    say_missed(crashed);
+}
+
 _Noreturn void crash(int signal, const struct regs *regs, const char *what, const u64 *address) {
     put("limpet: the guest ");
     put(what);
@@ -84,6 +118,7 @@ _Noreturn void crash(int signal, const struct regs *regs, const char *what, cons
     put("; ended by ");
     put(signal_name(signal));
     put_backend();
+    say_lacked(true);
     guest_exit(128 + (u32)signal);
 }
 
@@ -92,6 +127,7 @@ _Noreturn void end_deadlocked(const char *what) {
     put(" waits for ");
     put(what);
     put_backend();
+    say_lacked(true);
     guest_exit(STATUS_DEADLOCK);
 }
 
@@ -114,4 +150,10 @@ _Noreturn void guest_exit(u32 code) {
     struct guest_exit block = {.code = code};
     for (;;)
         hypercall_exit(&block);
+}
+
+_Noreturn void program_exit(u32 code) {
+    if (code)
+        say_lacked(false);
+    guest_exit(code);
 }

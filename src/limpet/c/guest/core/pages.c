@@ -10,6 +10,15 @@
 
 static u64 *taken, *programs, *dirty;
 static u64 total, free_pages, top_hint;
+static bool ran_out; /* the last request could not be met */
+
+void pages_missing(void) {
+    ran_out = true;
+}
+
+bool pages_ran_out(void) {
+    return ran_out;
+}
 
 static u64 number_of(u64 address) {
     return (address - guest_info.arena_lo) / PAGE;
@@ -57,6 +66,7 @@ static void take(u64 first, u64 count, enum pages_owner owner) {
         put(dirty, page, true);
     }
     free_pages -= count;
+    ran_out = false;
 }
 
 /* The highest run of `count` free pages that ends at or below `limit`. */
@@ -79,10 +89,12 @@ static bool find(u64 count, u64 limit, u64 *first) {
 u64 pages_take(u64 count, enum pages_owner owner) {
     ready();
     u64 first;
-    if (!count || count > free_pages)
+    bool found = count && count <= free_pages &&
+                 (find(count, top_hint, &first) || find(count, total, &first));
+    if (!found) {
+        pages_missing();
         return 0;
-    if (!find(count, top_hint, &first) && !find(count, total, &first))
-        return 0;
+    }
     top_hint = first + count;
     take(first, count, owner);
     return guest_info.arena_lo + first * PAGE;

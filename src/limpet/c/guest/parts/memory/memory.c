@@ -13,6 +13,8 @@ enum {
 enum { PROT_WRITE = 2, MAP_TYPE = 0xf, MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2 };
 enum { MADV_DONTNEED = 4, MADV_FREE = 8 };
 
+#define MOST_MEMORY (1UL << 36) /* more could no --memory give */
+
 static u64 pages_in(u64 length) {
     return length / PAGE + (length % PAGE != 0);
 }
@@ -27,11 +29,14 @@ long sys_brk(long wanted) {
     u64 start = pages_first(), end = (u64)wanted;
     if (!current_end)
         current_end = start;
-    if (end < start || end > guest_info.arena_hi)
+    u64 have = ALIGN_UP(current_end, PAGE),
+        want = ALIGN_UP(MIN(end, guest_info.arena_hi + 1), PAGE);
+    if (end < start)
         return (long)current_end;
-    u64 have = ALIGN_UP(current_end, PAGE), want = ALIGN_UP(end, PAGE);
-    if (want > have && !pages_take_at(have, (want - have) / PAGE, PAGES_PROGRAM))
+    if (want > have && !pages_take_at(have, (want - have) / PAGE, PAGES_PROGRAM)) {
+        pages_missing();
         return (long)current_end;
+    }
     if (want < have)
         pages_give(want, (have - want) / PAGE, PAGES_PROGRAM);
     if (end < current_end) /* what is left of the last page must read as zero again */
@@ -92,8 +97,11 @@ static long fill(u64 at, u64 length, long fd, u64 offset) {
 long sys_mmap(long address, long length, long protection, long flags, long fd, long offset) {
     if (!length || (flags & MAP_TYPE) == 0)
         return -EINVAL;
-    if (absurd((u64)length))
+    if (absurd((u64)length)) {
+        if (protection & PROT_WRITE && (u64)length < MOST_MEMORY)
+            pages_missing();
         return -ENOMEM;
+    }
     if (protection & PROT_EXEC)
         return -EACCES;
     bool anonymous = flags & MAP_ANONYMOUS;

@@ -162,8 +162,3 @@ long sys_alarm(long seconds) {
     remembered = seconds;
     return before;
 }
-
-long sys_setitimer(long which, long value, long old) {
-    (void)which, (void)value, (void)old;
-    return -ENOSYS;
-}

@@ -239,9 +239,9 @@ long sys_waitid(long which, long pid, long info, long options, long usage) {
 }
 
 long sys_exit(long code) {
-    guest_exit((u32)code & 0xff);
+    program_exit((u32)code & 0xff);
 }
 
 long sys_exit_group(long code) {
-    guest_exit((u32)code & 0xff);
+    program_exit((u32)code & 0xff);
 }

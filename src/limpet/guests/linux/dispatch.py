@@ -1,0 +1,98 @@
+"""``dispatch.c``: the system calls that one guest can make, and the names of those not served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.guests.linux.parts import SystemCall
+
+PROBED = ("rseq",)
+"""What the C libraries ask for at every start, and do without: never the reason for an end."""
+
+RECENT = 100
+"""A program that ends by itself with another status than 0 is told of the call that is not served
+if it was among its last so many: one that went on for longer had another way."""
+
+_HEAD = """\
+/* Generated: the system calls that this guest can make, and no others. */
+#include "core/core.h"
+#include "linux.h"
+
+"""
+
+_NOTHING_MISSED = """\
+void say_missed(bool crashed) {
+    (void)crashed;
+}
+
+"""
+
+_MISSED = """\
+static u64 calls, missed_at;
+static long missed = -1;
+
+static const char *name_of(long number) {{
+    switch (number) {{
+{names}    default:
+        return NULL;
+    }}
+}}
+
+void say_missed(bool crashed) {{
+    if (missed >= 0 && (crashed || calls - missed_at <= {recent}))
+        say_unserved(name_of(missed), missed);
+}}
+
+"""
+
+
+def dispatch_c(
+    calls: Iterable[SystemCall],
+    unserved: Mapping[int, str] | None = None,
+    *,
+    any_number: bool = False,
+) -> str:
+    """The text of ``dispatch.c`` for one guest.
+
+    Args:
+        calls: those that it can make and that are served.
+        unserved: names of those that it can make and that are not, by number.
+        any_number: it has sites whose number only shows at run time.
+    """
+    probed = {NUMBERS[name] for name in PROBED}
+    missing = {number: name for number, name in (unserved or {}).items() if number not in probed}
+    ordered = sorted(calls, key=lambda call: call.number)
+    remembers = any_number or bool(missing)
+    return (
+        _HEAD
+        + "".join(map(_prototype, ordered))
+        + "\n"
+        + (_missed(missing) if remembers else _NOTHING_MISSED)
+        + "long dispatch(long number, long a, long b, long c, long d, long e, long f) {\n"
+        + "    (void)a, (void)b, (void)c, (void)d, (void)e, (void)f;\n"
+        + ("    calls++;\n" if remembers else "")
+        + "    switch (number) {\n"
+        + "".join(map(_case, ordered))
+        + ("".join(f"    case {number}:\n" for number in sorted(probed)) if remembers else "")
+        + ("        return -ENOSYS;\n" if remembers else "")
+        + "    default:\n"
+        + ("        missed = number, missed_at = calls;\n" if remembers else "")
+        + "        return -ENOSYS;\n    }\n}\n"
+    )
+
+
+def _prototype(call: SystemCall) -> str:
+    return f"long sys_{call.function}({', '.join(['long'] * call.arguments) or 'void'});\n"
+
+
+def _case(call: SystemCall) -> str:
+    arguments = ", ".join("abcdef"[: call.arguments])
+    return f"    case {call.number}:\n        return sys_{call.function}({arguments});\n"
+
+
+def _missed(names: Mapping[int, str]) -> str:
+    cases = "".join(
+        f'    case {number}:\n        return "{name}";\n' for number, name in sorted(names.items())
+    )
+    return _MISSED.format(names=cases, recent=RECENT)
