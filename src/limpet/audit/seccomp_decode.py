@@ -9,18 +9,15 @@ followed is bounded.  Sources: Linux ``include/uapi/linux/{seccomp,filter}.h``.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from limpet.audit import bpf
+from limpet.audit.bpf import CONSTANT, JUMP, LOAD, RETURN, TAX
 from limpet.errors import BundleError
-from limpet.planning.seccomp import ALLOW
 
-MAX_INSTRUCTIONS = 4096
 _MOST_BOXES, _MOST_STEPS = 4096, 200_000
-_LOAD, _JA, _JEQ, _JGT, _JGE, _RETURN = 0x20, 0x05, 0x15, 0x25, 0x35, 0x06
-_CONSTANT, _TAX, _SUBTRACT_X, _JGT_X, _JGE_X = 0x00, 0x07, 0x1C, 0x2D, 0x3D
-_DATA_SIZE = 64
+_JEQ, _JGT, _JGE, _SUBTRACT_X, _JGT_X, _JGE_X = 0x15, 0x25, 0x35, 0x1C, 0x2D, 0x3D
 _FULL = (0, 0xFFFFFFFF)
 _NUMBER, _ARCH, _POINTER, _ARGUMENTS = 0, 4, 8, 16
 X86_64 = 0xC000003E
@@ -67,46 +64,20 @@ def _within(inner: Sequence[Range], outer: Sequence[Range]) -> bool:
 _Words = dict[int, Range]
 
 
-def verdict(program: bytes, data: bytes) -> int:
-    """What ``program`` says about one system call, ``struct seccomp_data``."""
-    at = accumulator = index = 0
-    while 0 <= at < len(program) // 8:
-        code, yes, no, value = struct.unpack_from("<HBBI", program, at * 8)
-        at += 1
-        if code == _LOAD and value <= _DATA_SIZE - 4:
-            (accumulator,) = struct.unpack_from("<I", data, value)
-        elif code == _RETURN:
-            return int(value)
-        elif code == _JA:
-            at += value
-        elif code in _SPLITS:
-            matching, _ = _SPLITS[code]((accumulator, accumulator), value)
-            at += yes if matching else no
-        elif code in (_JGT_X, _JGE_X):
-            at += yes if accumulator > index or (code == _JGE_X and accumulator == index) else no
-        elif code == _CONSTANT:
-            accumulator = value
-        elif code == _TAX:
-            index = accumulator
-        elif code == _SUBTRACT_X:
-            accumulator = (accumulator - index) & 0xFFFFFFFF
-        else:
-            break
-    raise _undecodable(f"instruction {at}")
-
-
 def decode(program: bytes) -> Decoded:
     """The rules of a program.
 
     Raises:
-        BundleError: seccomp would not take it, or it is far too involved.
+        BundleError: the kernel would not take it, or it is of another kind than Limpet's.
     """
-    count = len(program) // 8
-    if not 0 < count <= MAX_INSTRUCTIONS:
-        raise _undecodable(f"{count} instructions")
+    count, why = len(program) // 8, bpf.refused(bpf.steps(program))
+    if why:
+        raise BundleError(
+            f"the kernel refuses a seccomp program: {why}", hint="do not run the bundle"
+        )
     boxes, others = [], set()
-    for words, result in _ways(program, count):
-        if result == ALLOW:
+    for words, result in _ways(program):
+        if bpf.lets_through(result):
             boxes.append(words)
         else:
             others.add(result)
@@ -152,24 +123,24 @@ _SPLITS = {_JEQ: _equal, _JGT: _greater, _JGE: _at_least}
 """Of a range: the parts for which a comparison holds, and for which it does not."""
 
 
-def _ways(program: bytes, count: int) -> Iterator[tuple[_Words, int]]:
+def _ways(program: bytes) -> Iterator[tuple[_Words, int]]:
     """Every way through the program with what is known of each word at its end."""
     pending: list[tuple[int, int, _Words]] = [(0, -1, {})]
-    steps = 0
+    steps, taken = bpf.steps(program), 0
     while pending:
         at, loaded, words = pending.pop()
-        steps += 1
-        if at >= count or steps > _MOST_STEPS:
-            raise _undecodable("it has no end" if at >= count else "it is too involved")
-        code, yes, no, value = struct.unpack_from("<HBBI", program, at * 8)
-        if code == _RETURN:
+        taken += 1
+        if taken > _MOST_STEPS:
+            raise _undecodable("it is too involved")
+        code, yes, no, value = steps[at]
+        if code == RETURN:
             yield words, value
-        elif code == _LOAD and value <= _DATA_SIZE - 4 and value % 4 == 0:
+        elif code == LOAD:
             pending.append((at + 1, value, words))
-        elif code == _JA:
+        elif code == JUMP:
             pending.append((at + 1 + value, loaded, words))
-        elif code in (_CONSTANT, _TAX, _SUBTRACT_X):
-            pending.append((at + 1, -1 if code != _TAX else loaded, words))
+        elif code in (CONSTANT, TAX, _SUBTRACT_X):
+            pending.append((at + 1, -1 if code != TAX else loaded, words))
         elif code in (_JGT_X, _JGE_X) or (code in _SPLITS and loaded < 0):
             # what was computed is not followed: both ways are open
             pending += [(at + 1 + yes, loaded, words), (at + 1 + no, loaded, words)]
