@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from limpet import build, load, plan
+from limpet.audit.bpf import steps, verdict
 from limpet.audit.html import as_html
 from limpet.audit.inspect import Audit, audit
-from limpet.audit.seccomp_decode import decode, verdict
+from limpet.audit.seccomp_decode import decode
 from limpet.audit.text import as_text
 from limpet.contract import BACKENDS, Backend
 from limpet.formats import bundle_file
@@ -191,6 +192,6 @@ def test_filter_decoded_is_the_filter(make: Maker) -> None:
         for pick in (0, 1):
             arguments = [ranges[-1][pick] for ranges in rule.arguments]
             data = (rule.number, 0xC000003E, rule.pointer[pick], *arguments)
-            assert verdict(program, struct.pack("<IIQ6Q", *data)) == 0x7FFF0000
+            assert verdict(steps(program), struct.pack("<IIQ6Q", *data)) == 0x7FFF0000
         outside = (rule.number, 0xC000003E, rule.pointer[1] + 1, *arguments)
-        assert verdict(program, struct.pack("<IIQ6Q", *outside)) != 0x7FFF0000
+        assert verdict(steps(program), struct.pack("<IIQ6Q", *outside)) != 0x7FFF0000

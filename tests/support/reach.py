@@ -17,7 +17,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import SymbolTableSection
 
-from limpet.arch.x86_64.decode import Decoder, Instruction, Memory, Register
+from limpet.arch.x86_64.decode import Instruction, Memory, Register, decode
 from limpet.sources import GUEST_ROOT
 
 EXECUTABLE, WORD = 4, 8
@@ -197,9 +197,9 @@ class Objects:
 
 def instructions(code: bytes) -> list[Instruction]:
     """All instructions of a function."""
-    decoder, found, at = Decoder(), [], 0
+    found, at = [], 0
     while at < len(code):
-        each = decoder.decode(code[at : at + 15], at)
+        each = decode(code[at : at + 15], at)
         assert each, f"no instruction at {at:#x}"
         found.append(each)
         at = each.end

@@ -9,16 +9,17 @@ from dataclasses import replace
 from itertools import product
 
 from limpet.arch.x86_64.machine_read import Machine
-from limpet.audit import seccomp_decode
-from limpet.audit.facts import PORT_WIDTH, handled_ports, slot
-from limpet.audit.host_abi import call_name, monitor_calls
+from limpet.audit import bpf, seccomp_decode
+from limpet.audit.code_checks import code, memory_slot
+from limpet.audit.facts import PORT_WIDTH, handled_ports
+from limpet.audit.host_abi import call_name
 from limpet.audit.inspect import Inside, is_request
 from limpet.audit.monitor_code import NO_FILTER
 from limpet.audit.recorded import RecordedRule
 from limpet.audit.seccomp_decode import X86_64, Allowed, Decoded
 from limpet.building.record import LOCATE
 from limpet.planning import seccomp
-from limpet.planning.seccomp import ALLOW
+from limpet.planning.seccomp import KILL_PROCESS, TRAP
 
 _WRITE, _EXECUTE = 2, 1
 _MOST_CORNERS = 256
@@ -52,38 +53,12 @@ def _segments(inside: Inside) -> None:
         inside.found("stack", "the monitor's stack is executable")
 
 
-def _code(inside: Inside) -> None:
-    """The monitor makes the calls of a monitor, behind its filter only what passes it."""
-    for call in inside.code.calls:
-        at = f"SYSCALL at {call.address:#x}"
-        if not call.numbers:
-            inside.found("monitor", f"{at}: its number cannot be told from the code")
-        for number in call.numbers - monitor_calls():
-            inside.found("monitor", f"{at} makes {call_name(number)}, which no monitor does")
-        behind = call.filters - {NO_FILTER}
-        for program in behind if NO_FILTER not in call.filters else ():
-            _passes(inside, at, call.numbers, program)
-    for address in inside.code.unreached:
-        inside.found("monitor", f"SYSCALL at {address:#x}, where no code leads")
-    for address in inside.code.unresolved:
-        inside.found("monitor", f"the code at {address:#x} cannot be followed")
-    if not inside.code.complete:
-        inside.found("monitor", "its code is too involved to follow")
-
-
-def _passes(inside: Inside, at: str, numbers: frozenset[int], program: int) -> None:
-    decoded = inside.filters.get(program)
-    allowed = {each.number for each in decoded.allowed} if decoded else set()
-    for number in numbers - allowed:
-        inside.found("filter", f"{at} makes {call_name(number)}, which the filter refuses")
-
-
 def _guarded(inside: Inside) -> None:
     """The guest starts behind a filter that refuses by default, on its own architecture."""
     if not inside.filters:
         inside.found("filter", "no seccomp program is installed")
     for program, decoded in inside.filters.items():
-        if decoded.default in (ALLOW, 0x7FFC0000) or decoded.default >> 16 == 5:
+        if decoded.default not in (KILL_PROCESS, TRAP):
             inside.found("filter", f"the program at {program:#x} does not refuse by default")
         if not decoded.checks_architecture:
             inside.found("filter", f"the program at {program:#x} ignores the architecture")
@@ -141,16 +116,20 @@ def _words(each: Allowed) -> str:
 def _kept_rule(
     inside: Inside, backend: str, program: bytes, decoded: Decoded, rule: RecordedRule
 ) -> None:
-    wanted = rule.allowed
+    wanted, steps = rule.allowed, bpf.steps(program)
     pointers = {e.pointer[0] for e in decoded.allowed if e.number == wanted.number}
     for arguments in _corners(_plain(rule)):
         data = [
             struct.pack("<IIQ6Q", wanted.number, X86_64, pointer, *arguments)
             for pointer in pointers
         ]
-        if not any(seccomp_decode.verdict(program, each) == ALLOW for each in data):
+        if not any(_passes(inside, steps, each) for each in data):
             inside.found("filter", f"{backend}: it refuses {_words(wanted)}, which is recorded")
             return
+
+
+def _passes(inside: Inside, program: list[bpf.Step], data: bytes) -> bool:
+    return bpf.lets_through(bpf.verdict(program, data, inside.fuel))
 
 
 _PLAIN = {"sector": (512, 512), "last": (0, 0), "within": (0, 0)}
@@ -179,13 +158,16 @@ def _held_rule(
         return
     pointers = {e.pointer[0] for e in decoded.allowed if e.number == rule.allowed.number}
     for capacity in _CAPACITIES:
-        code = seccomp.filled(inside.programs[program], template.slots, capacity)
+        filled = bpf.steps(seccomp.filled(inside.programs[program], template.slots, capacity))
         for arguments, fits in _near_end(rule, capacity):
             data = (
                 struct.pack("<IIQ6Q", rule.allowed.number, X86_64, pointer, *arguments)
                 for pointer in pointers
             )
-            if any(seccomp_decode.verdict(code, each) == ALLOW for each in data) != fits:
+            if (
+                any(bpf.lets_through(bpf.verdict(filled, each, inside.fuel)) for each in data)
+                != fits
+            ):
                 what = "refuses" if fits else "lets through"
                 inside.found(
                     "filter",
@@ -241,7 +223,7 @@ def _machine(inside: Inside) -> None:
             inside.found("page tables", f"{where} let the guest reach the processor's own pages")
     _gates(inside, machine)
     _ports(inside, machine)
-    _slot(inside)
+    memory_slot(inside)
 
 
 def _gates(inside: Inside, machine: Machine) -> None:
@@ -261,19 +243,6 @@ def _ports(inside: Inside, machine: Machine) -> None:
         inside.found("ports", f"port {port:#x} is closed, which the record has open")
     for port in sorted(recorded - handled_ports(inside.code)):
         inside.found("ports", f"no code of the monitor's handles port {port:#x}")
-
-
-def _slot(inside: Inside) -> None:
-    memory = slot(inside)
-    if memory is None:
-        inside.found("machine", "the virtual machine's memory cannot be told from the code")
-        return
-    address, size, host = memory
-    monitor = inside.bundle.monitor
-    if host != address:
-        inside.found("machine", f"guest memory {address:#x} is the host's {host:#x}")
-    if host < monitor.end and monitor.address < host + size:
-        inside.found("machine", "the monitor lies in the virtual machine's memory")
 
 
 def _files(inside: Inside) -> None:
@@ -297,7 +266,7 @@ def _files(inside: Inside) -> None:
 
 CHECKS: tuple[Callable[[Inside], None], ...] = (
     _segments,
-    _code,
+    code,
     _guarded,
     _filters,
     _machine,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 
 from limpet import contract
 from limpet.arch.x86_64.syscalls import NUMBERS
@@ -26,7 +28,6 @@ from limpet.errors import LimpetError
 from limpet.formats import manifest
 from limpet.formats.bundle_file import BundleFile
 from limpet.guests.registry import read_image
-from limpet.guests.solo5.layout import MEMORY_MOST
 from limpet.planning.seccomp import KILL_PROCESS, TRAP
 
 PORT_WIDTH = 4
@@ -201,16 +202,29 @@ def _table(content: bytes) -> Iterator[str]:
             yield f"{manifest.KINDS.get(kind, f'type {kind}')} {text}"
 
 
-def slot(inside: Inside) -> tuple[int, int, int] | None:
-    """Guest-physical address, size and host address of the virtual machine's memory.
+@dataclass(frozen=True)
+class Slot:
+    """``struct kvm_userspace_memory_region`` as the code fills it; ``None`` where it hides it."""
 
-    A size that is chosen at start counts as all that hypercalls can name.
-    """
+    number: int | None
+    flags: int | None
+    address: int | None
+    size: int | None  # chosen at start, of some guests
+    host: int | None
+
+
+def slots(inside: Inside) -> Iterator[Slot]:
+    """What memory the virtual machine is given, by every call that can do so."""
     for call in inside.code.calls:
+        if _IOCTL not in call.numbers or not _may_request(call, "KVM_SET_USER_MEMORY_REGION"):
+            continue
         at = call.argument(2)
-        if is_request(call, "KVM_SET_USER_MEMORY_REGION") and at is not None:
-            words = [call.state.word(inside.bundle, at + offset) for offset in (8, 16, 24)]
-            address, size, host = words
-            if address is not None and host is not None:
-                return address, size if size is not None else MEMORY_MOST - address, host
-    return None
+        if at is None or not is_request(call, "KVM_SET_USER_MEMORY_REGION"):
+            yield Slot(None, None, None, None, None)
+            continue
+        word = partial(call.state.word, inside.bundle)
+        yield Slot(word(at, 4), word(at + 4, 4), word(at + 8), word(at + 16), word(at + 24))
+
+
+def _may_request(call: Call, name: str) -> bool:
+    return not call.arguments[1] or name in {request_name(each) for each in call.arguments[1]}

@@ -17,6 +17,7 @@ from limpet.arch.x86_64 import machine_read
 from limpet.arch.x86_64.machine_read import Machine
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit import seccomp_decode
+from limpet.audit.bpf import Fuel
 from limpet.audit.host_abi import requests
 from limpet.audit.monitor_code import Call, MonitorCode, read_code
 from limpet.audit.recorded import Recorded, recorded
@@ -30,6 +31,8 @@ from limpet.planning.seccomp import SLOTS, filled
 
 _IOCTL, _SECCOMP = NUMBERS["ioctl"], NUMBERS["seccomp"]
 KVM_RUN = 0xAE80
+_MOST_TRIED = 12_000_000
+"""Instructions of filters that are run to try them, five times what 63 devices need."""
 
 
 @dataclass(frozen=True)
@@ -159,11 +162,13 @@ class Inside:
     code: MonitorCode
     filters: dict[int, Decoded] = field(default_factory=dict)
     programs: dict[int, bytes] = field(default_factory=dict)
+    data: list[range] = field(default_factory=list)  # of the monitor, known to be no code
     machine: Machine | None = None
     tree: bytes = b""
     files: tuple[Entry, ...] = ()
     guest: bytes | None = None
     findings: list[Finding] = field(default_factory=list)
+    fuel: Fuel = field(default_factory=lambda: Fuel(_MOST_TRIED))
 
     def found(self, where: str, what: str) -> None:
         """Remember a finding, once."""
@@ -238,6 +243,9 @@ def _read_filters(inside: Inside) -> None:
     for call in inside.code.calls:
         if _SECCOMP not in call.numbers or call.argument(0) != 1:
             continue
+        if call.argument(1) != 0:
+            inside.found("filter", f"{call.address:#x} installs a filter with flags")
+            continue
         at = call.argument(2)
         length = call.state.word(inside.bundle, at, 2) if at is not None else None
         program = call.state.word(inside.bundle, at + 8) if at is not None else None
@@ -266,9 +274,14 @@ def _program(inside: Inside, address: int, length: int) -> bytes:
     rows = (
         struct.pack("<HBB", at, handle, SLOTS.index(which)) for at, handle, which in template.slots
     )
-    table = b"".join(rows)
-    if table not in inside.bundle.content(inside.bundle.monitor):
+    table, monitor = b"".join(rows), inside.bundle.monitor
+    at = inside.bundle.content(monitor).find(table)
+    if at < 0:
         inside.found("filter", "the monitor does not complete it as recorded")
+    inside.data += [
+        range(template.address, template.address + 8 * length),
+        range(monitor.address + at, monitor.address + at + len(table)),
+    ]
     if any(at >= length for at, _, _ in template.slots):
         raise BundleError("the record's slots are not in the filter", hint="do not run the bundle")
     return filled(program, template.slots, _CAPACITY)

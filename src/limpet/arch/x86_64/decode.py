@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any
 
 from capstone import CS_ARCH_X86, CS_MODE_64, Cs, CsError
@@ -55,7 +56,7 @@ Operand = int | Register | Memory
 
 @dataclass(frozen=True)
 class Instruction:
-    """A decoded instruction."""
+    """A decoded instruction; the mnemonic has its prefixes, such as ``rep movsb``."""
 
     address: int
     size: int
@@ -63,6 +64,7 @@ class Instruction:
     operands: tuple[Operand, ...]
     writes: frozenset[str]
     conditional: bool
+    prefixes: tuple[int, int, int, int]  # repeat or lock, segment, operand and address size
 
     @property
     def end(self) -> int:
@@ -70,31 +72,39 @@ class Instruction:
         return self.address + self.size
 
 
-class Decoder:
-    """Decodes single instructions."""
+LONGEST = 15
+"""Bytes of an instruction."""
 
-    def __init__(self) -> None:
-        self._engine = Cs(CS_ARCH_X86, CS_MODE_64)
-        self._engine.detail = True
 
-    def decode(self, code: bytes, address: int) -> Instruction | None:
-        """The instruction at the start of ``code``, ``None`` where there is none."""
-        try:
-            found = next(self._engine.disasm(code[:15], address, 1), None)
-            return None if found is None else _instruction(self._engine, found)
-        except CsError:
-            return None
+@lru_cache(maxsize=1 << 14)
+def decode(code: bytes, address: int) -> Instruction | None:
+    """The instruction at the start of ``code``, ``None`` where there is none."""
+    engine = _engine()
+    try:
+        found = next(engine.disasm(code[:LONGEST], address, 1), None)
+        return None if found is None else _instruction(engine, found)
+    except CsError:
+        return None
+
+
+@cache
+def _engine() -> Any:
+    engine = Cs(CS_ARCH_X86, CS_MODE_64)
+    engine.detail = True
+    return engine
 
 
 def _instruction(engine: Any, found: Any) -> Instruction:
-    mnemonic = found.mnemonic.split()[-1]
+    mnemonic = found.mnemonic
     after = found.address + found.size
     _, written = found.regs_access()
     names = (_REGISTERS.get(found.reg_name(each), ("", 0))[0] for each in written)
     conditional = x86.X86_GRP_JUMP in found.groups and mnemonic != "jmp"
     operands = tuple(_operand(found, each, after) for each in found.operands)
     writes = frozenset(name for name in names if name)
-    return Instruction(found.address, found.size, mnemonic, operands, writes, conditional)
+    repeat, segment, width, address = found.prefix
+    prefixes = repeat, segment, width, address
+    return Instruction(found.address, found.size, mnemonic, operands, writes, conditional, prefixes)
 
 
 def _operand(found: Any, each: Any, after: int) -> Operand:

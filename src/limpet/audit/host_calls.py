@@ -1,0 +1,132 @@
+"""What is known of the host's system calls as monitors make them: arguments, and memory written.
+
+Sources: each call's page in the Linux man-pages, section 2.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+
+from limpet.arch.x86_64.decode import MASK
+from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.arch.x86_64.values import Span, Values, ends
+
+_FIXED_NOREPLACE, _NORESERVE = 0x100000, 0x4000  # uapi asm-generic/mman*.h
+_HUGE_PAGES, _UNBLOCK = 14, 1
+_NO_NEW_PRIVS, _DEATH_SIGNAL = 38, 1
+_HERE = -100 & MASK  # AT_FDCWD
+_CLOEXEC = os.O_CLOEXEC
+
+VALUES: dict[tuple[str, int], frozenset[int]] = {
+    ("mmap", 2): frozenset({mmap.PROT_READ | mmap.PROT_WRITE}),
+    ("mmap", 3): frozenset(
+        {
+            mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE | _FIXED_NOREPLACE,
+            mmap.MAP_SHARED | _FIXED_NOREPLACE,
+        }
+    ),
+    ("mprotect", 2): frozenset({mmap.PROT_READ}),
+    ("madvise", 2): frozenset({_HUGE_PAGES}),
+    ("prctl", 0): frozenset({_NO_NEW_PRIVS, _DEATH_SIGNAL}),
+    ("seccomp", 0): frozenset({1}),
+    ("seccomp", 1): frozenset({0}),
+    ("openat", 0): frozenset({_HERE}),
+    ("openat", 2): frozenset(
+        {os.O_RDONLY | _CLOEXEC, os.O_RDWR | _CLOEXEC, os.O_RDWR | os.O_NONBLOCK | _CLOEXEC}
+    ),
+    ("fcntl", 1): frozenset({fcntl.F_SETFL, fcntl.F_DUPFD_CLOEXEC}),
+    ("socket", 0): frozenset({socket.AF_INET}),
+    ("socket", 1): frozenset({socket.SOCK_DGRAM | _CLOEXEC}),
+    ("kill", 1): frozenset({signal.SIGKILL}),
+    ("rt_sigprocmask", 0): frozenset({_UNBLOCK}),
+}
+"""Arguments, counted from 0, that have one of few values in every monitor."""
+
+_BY_NUMBER = {NUMBERS[name]: name for name, _ in VALUES}
+
+Size = int | Callable[[Sequence[Values]], int]
+
+
+def _times(index: int, size: int = 1) -> Callable[[Sequence[Values]], int]:
+    return lambda arguments: ends(arguments[index]).high * size
+
+
+def _of_request(arguments: Sequence[Values]) -> int:
+    """What an ioctl request says of its size, and enough for old ones that say nothing."""
+    return max(ends(arguments[1]).high >> 16 & 0x3FFF, 256)
+
+
+_WRITES: dict[str, tuple[tuple[int, Size], ...]] = {
+    "read": ((1, _times(2)),),
+    "pread64": ((1, _times(2)),),
+    "fstat": ((1, 144),),
+    "poll": ((0, _times(1, 8)),),
+    "ppoll": ((0, _times(1, 8)), (2, 16)),
+    "rt_sigaction": ((2, 152),),
+    "rt_sigprocmask": ((2, 8),),
+    "sigaltstack": ((1, 24),),
+    "setitimer": ((2, 32),),
+    "ioctl": ((2, _of_request),),
+    "clock_gettime": ((1, 16),),
+    "wait4": ((1, 4), (3, 144)),
+    "pipe2": ((0, 8),),
+    "getrandom": ((0, _times(1)),),
+}
+"""Arguments that point to memory which a call writes, and how many bytes."""
+
+_WRITES_NOTHING = frozenset(
+    {
+        "write",
+        "close",
+        "lseek",
+        "mmap",
+        "mprotect",
+        "munmap",
+        "pwrite64",
+        "madvise",
+        "dup2",
+        "getpid",
+        "socket",
+        "fork",
+        "kill",
+        "fcntl",
+        "fdatasync",
+        "prctl",
+        "exit_group",
+        "epoll_ctl",
+        "openat",
+        "timerfd_create",
+        "epoll_create1",
+        "seccomp",
+        "pkey_alloc",
+        "close_range",
+    }
+)
+_NAMES = {NUMBERS[name]: name for name in (*_WRITES, *_WRITES_NOTHING)}
+
+
+def written(number: int | None, arguments: Sequence[Values]) -> Iterator[Span]:
+    """Where a call, unknown when ``None``, may write memory."""
+    name = _NAMES.get(number or 0, "") if number is not None else ""
+    if name in _WRITES_NOTHING:
+        return
+    unknown = tuple((index, 1 << 48) for index in range(6))
+    for index, size in _WRITES.get(name, unknown):
+        low, high = ends(arguments[index])
+        if high:
+            yield Span(low, high + (size if isinstance(size, int) else size(arguments)))
+
+
+def wrong_arguments(number: int, arguments: Sequence[frozenset[int]]) -> Iterator[tuple[int, str]]:
+    """Arguments that no monitor gives a call: which, and what they are instead."""
+    name = _BY_NUMBER.get(number, "")
+    for (call, index), allowed in VALUES.items():
+        given = arguments[index]
+        if call == name and not (given and given <= allowed):
+            words = " or ".join(f"{value:#x}" for value in sorted(given - allowed)[:4])
+            yield index, words or "unknown"
