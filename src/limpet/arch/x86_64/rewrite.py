@@ -22,7 +22,8 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from limpet.arch.x86_64.sites import LEAVES, Instruction, Scan, Site
+from limpet.arch.x86_64.registers import LEAVES
+from limpet.arch.x86_64.sites import Instruction, Scan, Site
 from limpet.formats.image import Image
 
 _JUMP = 5

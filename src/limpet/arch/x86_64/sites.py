@@ -14,11 +14,19 @@ import re
 import struct
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from capstone import CS_ARCH_X86, CS_MODE_64, Cs
 
+from limpet.arch.x86_64.registers import (
+    LEAVES,
+    WRITES_FIRST,
+    WRITES_NONE,
+    register_of,
+    value_left,
+)
 from limpet.formats.image import Access, Image, Segment
 
 SYSCALL = b"\x0f\x05"
@@ -84,12 +92,28 @@ class Site:
 
 
 @dataclass(frozen=True)
+class Branches:
+    """What may lead where in the whole file, false ones included.
+
+    ``near`` has the sources of near branches by target, ``pointed`` the addresses that a pointer,
+    an immediate, a LEA or a jump table can name.
+    """
+
+    near: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    pointed: Set[int] = frozenset()
+
+
+@dataclass(frozen=True)
 class Scan:
-    """All sites of a program, and every address that something in the file can jump to."""
+    """All sites of a program, and every address near them that something in it can jump to.
+
+    ``branches`` is about the program where its file places it: a scan that was moved has none.
+    """
 
     sites: tuple[Site, ...]
     hidden: int
     targets: frozenset[int]
+    branches: Branches = field(default_factory=Branches, repr=False, compare=False)
 
     @property
     def unresolved(self) -> tuple[Site, ...]:
@@ -121,7 +145,8 @@ def scan(image: Image) -> Scan:
     near: set[int] = set()
     for site in sites:
         near |= finder.targets_around(site.address)
-    return Scan(tuple(sites), hidden, frozenset(near))
+    branches = Branches(finder.near_branches, finder.pointed)
+    return Scan(tuple(sites), hidden, frozenset(near), branches)
 
 
 @dataclass
@@ -135,7 +160,12 @@ class Finder:
     @cached_property
     def named(self) -> set[int]:
         """Addresses that a symbol, a pointer, an immediate, a LEA or a jump table can name."""
-        found = {self.image.entry} | {symbol.address for symbol in self.image.symbols}
+        return {self.image.entry, *(each.address for each in self.image.symbols)} | self.pointed
+
+    @cached_property
+    def pointed(self) -> set[int]:
+        """Addresses that a pointer, an immediate, a LEA or a jump table can name."""
+        found: set[int] = set()
         bases: set[int] = set()
         low = min(each.address for each in self.image.executable)
         high = max(each.end for each in self.image.executable)
@@ -227,15 +257,18 @@ class Finder:
     ) -> list[list[Instruction]]:
         start = max(0, at - _LOOK_BACK)
         code = segment.data[start : at + ahead]
-        streams = []
+        base, streams = segment.address + start, []
+        known: dict[int, Instruction] = {}  # decodings fall into step: most share their end
         for skip in range(min(count, at - start + 1)):
-            stream = [
-                Instruction(address, code[address - segment.address - start :][:size], m, o)
-                for address, size, m, o in _decoder.disasm_lite(
-                    code[skip:], segment.address + start + skip
-                )
-            ]
-            if stream and stream[-1].end > segment.address + at:  # not ended by bad bytes
+            for address, size, m, o in _decoder.disasm_lite(code[skip:], base + skip):
+                if address in known:
+                    break
+                known[address] = Instruction(address, code[address - base :][:size], m, o)
+            stream, here = [], base + skip
+            while here in known:
+                stream.append(known[here])
+                here = known[here].end
+            if here > segment.address + at:  # not ended by bad bytes
                 streams.append(stream)
         return streams
 
@@ -272,13 +305,13 @@ class Finder:
         for each in reversed(before):
             if targets & set(range(each.address + 1, address + 1)):
                 return frozenset(), "a branch can enter between the number and the call"
-            if each.mnemonic in _WRITES_NONE:
+            if each.mnemonic in WRITES_NONE:
                 continue
-            if not _WRITES_FIRST.fullmatch(each.mnemonic):
+            if not WRITES_FIRST.fullmatch(each.mnemonic):
                 break
-            if _family(each.operands.split(",")[0].strip()) != register:
+            if register_of(each.operands.split(",")[0].strip()) != register:
                 continue
-            source = _source(each)
+            source = value_left(each.mnemonic, each.operands)
             if isinstance(source, int):
                 return frozenset({source}), f"{each.mnemonic} {each.operands} at {each.address:#x}"
             if source is None:
@@ -288,44 +321,6 @@ class Finder:
 
 
 _ARGUMENTS = ("di", "si", "d", "r10", "r8", "r9")
-LEAVES = frozenset({"jmp", "ret", "retf", "iretq", "ud2", "hlt"})
-_WRITES_NONE = frozenset({"cmp", "test", "push", "nop", "bt", "endbr64"})
-_WRITES_FIRST = re.compile(
-    r"mov(|abs|sxd|zx|sx|[dq]|[au]p[sd]|dq[au])|lea|add|sub|adc|sbb|and|x?or|not|neg|inc|dec|pop"
-    r"|sh[lr]|sar|ro[lr]|bswap|cmov\w+|set\w+|pxor|xorps|punpck\w+|pshufd"
-)
-"""Instructions that write their first operand and no other register; xchg and mul do not match."""
-
-_LEGACY = {"ax": "a", "bx": "b", "cx": "c", "dx": "d", "si": "si", "di": "di", "bp": "bp"}
-
-
-def _family(name: str) -> str | None:
-    """The register that ``name`` is a part of: ``r8d`` and ``r8b`` are ``r8``, ``al`` is ``a``."""
-    match = re.fullmatch(r"(r\d+)[dwb]?", name)
-    if match:
-        return match[1]
-    if not name:
-        return None
-    stem = name[1:] if name[0] in "re" and len(name) == 3 else name
-    if stem in _LEGACY:
-        return _LEGACY[stem]
-    if re.fullmatch(r"[abcd][lh]", name):
-        return name[0]
-    return name[:2] if name in ("sil", "dil", "bpl") else None
-
-
-def _source(each: Instruction) -> int | str | None:
-    """What a write leaves in its register: a constant, another register's value, or unknown."""
-    operands = [operand.strip() for operand in each.operands.split(",")]
-    if len(operands) != 2 or each.mnemonic not in ("mov", "movabs", "xor"):
-        return None
-    if each.mnemonic == "xor":
-        return 0 if operands[0] == operands[1] and operands[0][0] in "re" else None
-    if not re.fullmatch(r"(r|e)[a-z]{2}|r\d+d?", operands[0]):
-        return None  # a partial write
-    if re.fullmatch(r"0x[0-9a-f]+|[0-9]+", operands[1]):
-        return int(operands[1], 0)
-    return _family(operands[1])
 
 
 def _certain(
