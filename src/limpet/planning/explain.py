@@ -10,6 +10,7 @@ from typing import Any
 
 from limpet.formats.image import Access
 from limpet.loading.files import TIME
+from limpet.planning.asked import Asked
 from limpet.planning.plan import Plan
 
 
@@ -24,6 +25,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
     """The explanation as plain data, for ``--json``."""
     scan, rewriting = plan.guest.scan, plan.rewriting
     return {
+        "verdict": None if plan.verdict is None else [_asked(each) for each in plan.verdict],
         "guest": {
             "name": plan.image.name,
             "sha256": plan.image.digest,
@@ -76,6 +78,16 @@ def as_data(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _asked(each: Asked) -> dict[str, Any]:
+    return {
+        "certainty": each.certainty.name.lower(),
+        "what": each.what,
+        "calls": list(each.calls),
+        "consequence": each.consequence,
+        "evidence": list(each.evidence),
+    }
+
+
 def _pin(pin: Any) -> str:
     name = f"argument {pin.index + 1}"
     if pin.guest:
@@ -91,12 +103,14 @@ def as_text(plan: Plan) -> str:
     """The explanation for people."""
     data = as_data(plan)
     lines = [
+        *_verdict_lines(plan),
         f"guest     {plan.image.name} ({plan.image.kind}), sha256 {plan.image.digest}",
         f"plan      {data['plan']}",
         f"backends  {', '.join(plan.options.backends)}",
         f"memory    {plan.options.memory >> 20} MiB",
     ]
-    lines += [f"warning   {warning}" for warning in plan.warnings]
+    said = [each.sentence(plan.image.name) for each in plan.verdict or ()]
+    lines += [f"warning   {warning}" for warning in plan.warnings if warning not in said]
     lines += ["", "system call sites", *_site_lines(data["sites"])]
     for subject in dict.fromkeys(each.subject for each in plan.decisions):
         for included in (True, False):
@@ -124,13 +138,33 @@ def as_text(plan: Plan) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _verdict_lines(plan: Plan) -> list[str]:
+    if plan.verdict is None:
+        return []
+    lines = []
+    for each in plan.verdict:
+        lines += [each.sentence(plan.image.name), *(f"  {why}" for why in each.evidence)]
+    return [*(lines or [f"{plan.image.name} asks for nothing that is not served"]), ""]
+
+
 def _site_lines(sites: dict[str, Any]) -> list[str]:
+    """Sites in a few lines: those of which the same is said share one."""
     lines = [f"  {sites['found']} found, {sites['rewritten']} rewritten to function calls"]
-    lines += [f"  {each['address']:#x} is trapped: {each['why']}" for each in sites["trapped"]]
-    lines += [
-        f"  {each['address']:#x} is unresolved: {each['why']}; the set is widened"
-        for each in sites["unresolved"]
-    ]
+    lines += _grouped(sites["trapped"], "trapped: {}")
+    lines += _grouped(sites["unresolved"], "unresolved: {}; the set is widened")
     if sites["hidden"]:
         lines.append(f"  {sites['hidden']} more byte pairs 0f 05 are parts of other instructions")
     return lines
+
+
+def _grouped(sites: list[dict[str, Any]], text: str) -> list[str]:
+    """One line for each reason, with the address of a single site or how many there are."""
+    addresses: dict[str, list[int]] = {}
+    for each in sites:
+        addresses.setdefault(each["why"], []).append(each["address"])
+    return [
+        f"  {where[0]:#x} is {text.format(why)}"
+        if len(where) == 1
+        else f"  {len(where)} are {text.format(why)}"
+        for why, where in addresses.items()
+    ]

@@ -16,6 +16,7 @@ from limpet.arch.x86_64.rewrite import Rewriting
 from limpet.contract import Backend, Hypercall
 from limpet.formats.image import Image
 from limpet.loading.guest import Guest
+from limpet.planning.asked import Asked
 from limpet.planning.blobs import Blobs
 from limpet.planning.options import Options
 from limpet.planning.regions import Region
@@ -68,7 +69,8 @@ class Plan:
     """The whole bundle, decided.  Pure data; :func:`limpet.build` only carries it out.
 
     ``image`` is the program at its final addresses, ``packed`` the region of the file tree,
-    ``sources`` are the texts of generated C by file name.
+    ``sources`` are the texts of generated C by file name, ``verdict`` is what the program asks for
+    and does not get, ``None`` where nobody looked.
     """
 
     guest: Guest
@@ -85,6 +87,7 @@ class Plan:
     blobs: Blobs
     sources: Mapping[str, str]
     decisions: tuple[Decision, ...]
+    verdict: tuple[Asked, ...] | None = None
     warnings: tuple[str, ...]
 
     @property

@@ -30,7 +30,9 @@ from limpet.guests.linux.parts import (
     hypercall_users,
     served,
 )
+from limpet.guests.linux.verdict import verdict
 from limpet.loading.guest import Guest
+from limpet.planning.asked import Asked, warnings
 from limpet.planning.blobs import blobs
 from limpet.planning.filters import (
     kvm_run_rule,
@@ -56,9 +58,6 @@ TRAMPOLINE_BOUND = 96
 
 ALWAYS_CALLS = ("exit_group",)
 """Served in every guest: the way out."""
-
-DENIED_CALLS = ("fork", "vfork", "clone", "clone3", "execve", "execveat")
-"""What does not exist in a unikernel; a program that could call one is warned about."""
 
 
 def plan(guest: Guest, options: Options) -> Plan:
@@ -94,6 +93,7 @@ def plan(guest: Guest, options: Options) -> Plan:
         each: _filter(each, hypercalls, place, options, devices) for each in options.backends
     }
     asks_cpuid = may_ask_cpuid(image)
+    asked = _verdict(guest)
     kvm = blobs(
         pages,
         level,
@@ -128,8 +128,15 @@ def plan(guest: Guest, options: Options) -> Plan:
             *_hypercall_decisions(users),
             *machine_decisions(pages, asks_cpuid),
         ),
-        warnings=_warnings(scan, image),
+        verdict=asked,
+        warnings=(*warnings(image.name, asked), *image.warnings),
     )
+
+
+def _verdict(guest: Guest) -> tuple[Asked, ...]:
+    image, scan = guest.image, guest.scan
+    sites = [site for site in scan.sites if not _is_dead(site, image)]
+    return verdict(image, scan, sites, 0 if image.fixed else STATIC_PIE_BASE)
 
 
 def _placed(guest: Guest) -> tuple[Image, Scan]:
@@ -338,18 +345,3 @@ def _filter(
     if options.timeout:
         rules += timeout_rules()
     return Filter(tuple(rules), TRAP, place.guest)
-
-
-def _warnings(scan: Scan, image: Image) -> tuple[str, ...]:
-    warnings = list(image.warnings)
-    numbers = {number for site in scan.sites for number in site.numbers}
-    denied = [name for name in DENIED_CALLS if _number(name) in numbers]
-    if denied:
-        warnings.append(
-            f"{image.name} may call {', '.join(denied)}, which a unikernel does not have: ENOSYS"
-        )
-    return tuple(warnings)
-
-
-def _number(name: str) -> int:
-    return next(number for number, known in NAMES.items() if known == name)

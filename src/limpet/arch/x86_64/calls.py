@@ -1,0 +1,336 @@
+"""Which code of a program leads to which: its calls and jumps, decoded where somebody asks.
+
+A *block* here is a run of code from one known start to the next: a symbol, the target of a call, or
+an address that the file names behind code that does not run on.  So a case of a ``switch`` is a
+block of its own, which nothing calls.  A *function* is a run of blocks of which the first is
+called or has a symbol.  :meth:`Calls.distances` takes all bytes that look like a branch for one:
+cheap, and never too little.  :meth:`Calls.way` decodes, and follows direct branches alone.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from heapq import heapify, heappop, heappush
+
+from capstone import CS_ARCH_X86, CS_MODE_64, Cs
+
+from limpet.arch.x86_64.registers import LEAVES
+from limpet.arch.x86_64.sites import Branches
+from limpet.formats.image import Image
+
+_decoder = Cs(CS_ARCH_X86, CS_MODE_64)
+_CALL = 0xE8
+_SHORT_JUMPS = frozenset((*range(0x70, 0x80), 0xEB))
+_NOPS = rb"\x66?\x90|\xcc|\x0f\x1f(\x00|\x40\x00|\x44\x00\x00|\x80\x00{4}|\x84\x00{5})"
+_ENDS = re.compile(
+    rb"(\xc3|\x0f\x0b|\xf4|\xe9....|\xeb.|\xff[\xe0-\xe7\x20-\x23]|\xff[\x60-\x67]."
+    rb"|\xff\x24.|\xff\x24.....|" + _NOPS + rb")\Z",
+    re.DOTALL,
+)
+"""What stands before a block: the end of another, or padding."""
+
+_PADDING = re.compile(_NOPS, re.DOTALL)
+_ENDBR = b"\xf3\x0f\x1e\xfa"
+_LOADED = re.compile(r"(?:rip ([+-]) |, )(0x[0-9a-f]+)\]?\Z")
+_CHUNK = 128
+"""Bytes that are decoded at a time: most blocks are shorter."""
+
+_MAX_BLOCK = 1 << 16
+_MAX_EFFORT = 150_000
+"""Instructions that are looked at for one image: a program may be made to be slow to read."""
+
+Decoded = tuple[int, int, str, str]
+"""Address, size, mnemonic and operands."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """A decoded block.
+
+    ``code`` has its instructions by address, ``order`` those addresses ascending, ``steps`` where
+    those that leave it lead, ``jumps`` one source of each target inside.
+    """
+
+    code: Mapping[int, Decoded]
+    order: Sequence[int]
+    steps: Mapping[int, int]
+    jumps: Mapping[int, int]
+
+
+_NOTHING = Body({}, (), {}, {})
+
+
+@dataclass
+class Calls:
+    """The call graph of an image, computed as it is asked for.
+
+    ``also`` are addresses where functions are known to start, whatever stands before them;
+    ``effort`` counts the instructions that were looked at; beyond a bound nothing is found.
+    """
+
+    image: Image
+    branches: Branches
+    also: tuple[int, ...] = ()
+    effort: int = 0
+    _bodies: dict[int, Body] = field(default_factory=dict)
+    _callers: dict[int, Sequence[int]] = field(default_factory=dict)
+
+    @cached_property
+    def functions(self) -> list[int]:
+        """Where functions start, ascending."""
+        found = {self.image.entry, *self.also, *(each.address for each in self.image.symbols)}
+        for segment in self.image.executable:
+            data, low = segment.data, segment.address
+            inside = range(low, low + len(data))
+            found.update(
+                target
+                for target, sources in self.branches.near.items()
+                if target in inside
+                and (target % 16 == 0 or _begins(data, target - low))
+                and any(each in inside and data[each - low] == _CALL for each in sources)
+            )
+        return sorted(found)
+
+    @cached_property
+    def named(self) -> set[int]:
+        """Blocks that something in the file names, so that they can be reached indirectly."""
+        found = set()
+        for segment in self.image.executable:
+            data, low = segment.data, segment.address
+            for target in self.branches.pointed:
+                if 0 <= target - low < len(data) and _begins(data, target - low):
+                    found.add(target)
+        return found
+
+    @cached_property
+    def tails(self) -> dict[int, list[int]]:
+        """Places inside of functions that others may jump to: the sources of each."""
+        found: dict[int, list[int]] = {}
+        for segment in self.image.executable:
+            data, low = segment.data, segment.address
+            inside = range(low, low + len(data))
+            for target, sources in self.branches.near.items():
+                if target not in inside or not _begins(data, target - low):
+                    continue
+                function = self.function(target)
+                jumps = [
+                    each
+                    for each in sources
+                    if each in inside
+                    and data[each - low] != _CALL
+                    and self.function(each) != function
+                ]
+                if jumps and target != function:
+                    found[target] = jumps
+        return found
+
+    @cached_property
+    def blocks(self) -> list[int]:
+        """Where blocks start, ascending."""
+        return sorted(self.named.union(self.functions, self.tails))
+
+    def block(self, address: int) -> int:
+        """The start of the block that ``address`` is in."""
+        return _last(self.blocks, address)
+
+    def function(self, address: int) -> int:
+        """The start of the function that ``address`` is in."""
+        return _last(self.functions, address)
+
+    def callers(self, start: int) -> Sequence[int]:
+        """The instructions that may call or jump to the block at ``start``."""
+        if start not in self._callers:
+            near = self.branches.near.get(start, ())
+            self._callers[start] = (*near, *self._neighbours(start))
+        return self._callers[start]
+
+    def _neighbours(self, start: int) -> Iterator[int]:
+        """What may reach ``start`` by a jump of two bytes, whose second is the distance."""
+        for segment in self.image.executable:
+            data, at = segment.data, start - segment.address
+            if 128 <= at <= len(data) - 128:
+                ahead = zip(data[at - 128 : at], range(127, -1, -1), strict=True)
+                back = zip(data[at : at + 128], range(255, 127, -1), strict=True)
+                for index, (distance, wanted) in enumerate((*ahead, *back), at - 128):
+                    if distance == wanted and data[index - 1] in _SHORT_JUMPS:
+                        yield segment.address + index - 1
+
+    @cached_property
+    def _into(self) -> dict[int, list[int]]:
+        """The sources of tail jumps by the function that they lead into."""
+        found: dict[int, list[int]] = {}
+        for target, sources in self.tails.items():
+            found.setdefault(self.function(target), []).extend(sources)
+        return found
+
+    def distances(self, addresses: Iterable[int]) -> dict[int, int]:
+        """Every function that may lead to one of ``addresses`` by direct branches, and how near.
+
+        It is the least number of branches between functions: 0 for those that hold an address.
+        """
+        found = dict.fromkeys((self.function(each) for each in addresses), 0)
+        work = deque(found)
+        while work:
+            start = work.popleft()
+            for source in (*self.callers(start), *self._into.get(start, ())):
+                caller = self.function(source)
+                if caller not in found:
+                    found[caller] = found[start] + 1
+                    work.append(caller)
+        return found
+
+    def is_named(self, addresses: Iterable[int]) -> bool:
+        """Whether a block that may lead to one of ``addresses`` can be reached indirectly."""
+        found: set[int] = set()
+        work = [self.block(each) for each in addresses]
+        while work:
+            start = work.pop()
+            if start in self.named:
+                return True
+            if start not in found:
+                found.add(start)
+                work += [self.block(source) for source in self.callers(start)]
+        return False
+
+    def body(self, start: int) -> Body:
+        """The block from ``start`` on, decoded along its direct branches."""
+        if start not in self._bodies:
+            self._bodies[start] = _NOTHING if self.effort > _MAX_EFFORT else self._decode(start)
+        return self._bodies[start]
+
+    def _decode(self, start: int) -> Body:
+        index = bisect_right(self.blocks, start)
+        low = self.blocks[index - 1] if index else start
+        high = min(start + _MAX_BLOCK, *self.blocks[index : index + 1])
+        swept: dict[int, Decoded] = {}
+        code: dict[int, Decoded] = {}
+        steps: dict[int, int] = {}
+        jumps: dict[int, int] = {}
+        work = [start]
+        while work:
+            at = work.pop()
+            while at < high and at not in code:
+                if at not in swept:
+                    self._sweep(at, min(high, at + _CHUNK), swept)
+                    if at not in swept:
+                        break  # no instruction
+                code[at] = each = swept[at]
+                mnemonic = each[2].split()[-1]  # without notrack and the like
+                target = leads_to(each)
+                if target is not None:
+                    if mnemonic[0] == "j" and low <= target < high:
+                        work.append(target)
+                        jumps[target] = at
+                    else:
+                        steps[at] = target
+                at += each[1]
+                if mnemonic in LEAVES or (mnemonic == "call" and self._ends(at)):
+                    break
+        self.effort += len(code)
+        return Body(code, sorted(code), steps, jumps)
+
+    def _ends(self, at: int) -> bool:
+        """Whether padding stands at ``at``: the call before it does not return."""
+        for segment in self.image.executable:
+            offset = at - segment.address
+            if 0 <= offset < len(segment.data):
+                return _PADDING.match(segment.data, offset) is not None
+        return True
+
+    def _sweep(self, at: int, high: int, into: dict[int, Decoded]) -> None:
+        """Decode straight from ``at`` on, as far as it goes."""
+        for segment in self.image.executable:
+            offset = at - segment.address
+            if 0 <= offset < len(segment.data):
+                code = segment.data[offset : offset + high - at]
+                for each in _decoder.disasm_lite(code, at):
+                    if each[0] in into:
+                        break
+                    into[each[0]] = each
+
+    def given(self, start: int) -> Iterator[int]:
+        """The blocks whose addresses the one at ``start`` loads: it may hand them on."""
+        for each in self.body(start).code.values():
+            value = loaded(each)
+            if value in self.named:
+                yield value
+
+    def way(
+        self, roots: Iterable[int], addresses: Collection[int], limit: int
+    ) -> tuple[tuple[int, ...], int] | None:
+        """The shortest way by direct branches from ``roots`` to one of ``addresses``.
+
+        Returns the places where code goes on, from a root on, and the address; ``None`` when
+        there is no way of ``limit`` calls at most.
+        """
+        near, wanted = self.distances(addresses), set(addresses)
+        known: dict[int, int] = {}  # where it came from
+        queue = [(near[f], root, 0, 0) for root in roots if (f := self.function(root)) in near]
+        heapify(queue)
+        while queue:
+            _, start, done, before = heappop(queue)
+            if start in known:
+                continue
+            known[start] = before
+            body = self.body(start)
+            if here := body.code.keys() & wanted:
+                return _chain(known, start), min(here)
+            for target in body.steps.values():
+                function = self.function(target)
+                calls = done + (function != self.function(start))
+                if target not in known and calls + near.get(function, limit) <= limit:
+                    heappush(queue, (calls + near[function], target, calls, start))
+        return None
+
+
+def _chain(known: Mapping[int, int], start: int) -> tuple[int, ...]:
+    chain = [start]
+    while known[chain[-1]]:
+        chain.append(known[chain[-1]])
+    return tuple(reversed(chain))
+
+
+def straight(image: Image, at: int) -> Iterator[Decoded]:
+    """The instructions from ``at`` on, until one that code does not run on behind."""
+    for segment in image.executable:
+        offset = at - segment.address
+        if 0 <= offset < len(segment.data):
+            for each in _decoder.disasm_lite(segment.data[offset : offset + _CHUNK], at):
+                yield each
+                if each[2].split()[-1] in LEAVES:
+                    return
+
+
+def _begins(data: bytes, at: int) -> bool:
+    before = data[max(0, at - 8) : at]
+    return not at or data[at : at + 4] == _ENDBR or _ENDS.search(before) is not None
+
+
+def _last(starts: list[int], address: int) -> int:
+    index = bisect_right(starts, address)
+    return starts[index - 1] if index else address
+
+
+def leads_to(each: Decoded) -> int | None:
+    """Where a direct call or jump leads, ``None`` for anything else."""
+    _, _, mnemonic, operands = each
+    if (mnemonic[0] == "j" or mnemonic == "call") and operands.startswith("0x"):
+        return int(operands, 16)
+    return None
+
+
+def loaded(each: Decoded) -> int | None:
+    """The address that an instruction loads or uses, or its last immediate operand."""
+    address, size, _, operands = each
+    match = _LOADED.search(operands)
+    if not match:
+        return None
+    value = int(match[2], 16)
+    if match[1]:
+        return address + size + (value if match[1] == "+" else -value)
+    return value

@@ -1,0 +1,159 @@
+"""Where a program's code asks for what is not served: its sites, and their arguments if constant.
+
+Flags are those of Linux's ``uapi``: ``linux/sched.h``, ``asm-generic/mman-common.h``; the values
+that only thread libraries use were read from glibc 2.36, musl 1.2 and Go 1.22.
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from limpet.arch.x86_64.arguments import Constant, constants
+from limpet.arch.x86_64.calls import Calls, loaded
+from limpet.arch.x86_64.sites import Site
+from limpet.arch.x86_64.syscalls import NAMES
+from limpet.guests.linux import unserved
+from limpet.guests.linux.unserved import Want
+
+_CALLERS = 2
+"""How many callers up an argument's value is looked for."""
+
+_MAX_LOOKED_AT = 2000
+"""Instructions in which a name is looked for."""
+
+_CLONE_THREAD = 0x10000
+_CLONE_FLAGS = {
+    0x3D0F00: unserved.THREADS,  # glibc
+    0x7D0F00: unserved.THREADS,  # musl
+    0x50F00: unserved.THREADS,  # Go
+    0x4100: unserved.PROCESSES,  # posix_spawn
+    0x4111: unserved.PROCESSES,
+}
+_AF_UNIX = 1
+_PROT_WRITE, _PROT_EXEC, _PROT_ALL = 2, 4, 7
+_MAP_TYPE, _MAP_PRIVATE, _MAP_ANONYMOUS = 0xF, 2, 0x20
+_LIBRARY_SOCKETS = (b"/dev/log", b"/nscd/")
+"""Where a C library itself looks for services, and goes on without them."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A place in the code that asks for something.
+
+    ``optional`` is whether a library asks there for itself, and does without; ``direct`` is whether
+    it does so in every program, so that only a program that comes there by direct calls means it.
+    """
+
+    want: Want
+    call: str
+    address: int
+    optional: bool = False
+    direct: bool = False
+
+
+def requests(calls: Calls, sites: Iterable[Site]) -> Iterator[Request]:
+    """Everything that ``sites`` ask for and that is not served."""
+    table = unserved.wants_by_call()
+    clones: list[tuple[str, int]] = []
+    for site in sites:
+        for call, asked_at in _named_calls(calls, site):
+            if call in ("clone", "clone3"):
+                clones.append((call, asked_at))
+            elif call == "socket":
+                yield from _sockets(calls, asked_at)
+            elif call in ("mmap", "mprotect"):
+                yield from _memory(calls, call, asked_at)
+            elif call in table:
+                yield Request(table[call], call, asked_at)
+    yield from _clones(calls, clones)
+
+
+def _named_calls(calls: Calls, site: Site) -> Iterator[tuple[str, int]]:
+    """The system calls of a site, each with the place that chooses it."""
+    if site.numbers:
+        found = [Constant(number, site.address) for number in site.numbers]
+    else:  # klibc has one site, and stubs that bring their number to it
+        found = list(constants(calls, site.address, "a", _CALLERS))
+    for each in found:
+        if each.value in NAMES:
+            yield NAMES[each.value], each.asked_at
+
+
+def _clones(calls: Calls, clones: Collection[tuple[str, int]]) -> Iterator[Request]:
+    unknown = []
+    for call, address in clones:
+        flags = list(constants(calls, address, "di", _CALLERS)) if call == "clone" else []
+        for each in flags:
+            thread = each.value & _CLONE_THREAD
+            want = unserved.THREADS if thread else unserved.PROCESSES
+            yield Request(want, call, each.asked_at)
+        if not flags:
+            unknown.append((call, address))
+    if unknown:
+        names = ", ".join(sorted({call for call, _ in unknown}))
+        within = calls.distances(address for _, address in unknown)
+        for value, want in _CLONE_FLAGS.items():
+            for address in _immediates(calls, value):
+                if calls.function(address) in within:
+                    yield Request(want, names.partition(",")[0], address)
+
+
+def _immediates(calls: Calls, value: int) -> Iterator[int]:
+    """The instructions of the code with a constant of 32 bits."""
+    wanted = struct.pack("<I", value)
+    for segment in calls.image.executable:
+        at = segment.data.find(wanted)
+        while at >= 0:
+            address = segment.address + at
+            body = calls.body(calls.block(address))
+            index = bisect_left(body.order, address)
+            if index and address < sum(body.code[body.order[index - 1]][:2]):
+                yield body.order[index - 1]
+            at = segment.data.find(wanted, at + 1)
+
+
+def _sockets(calls: Calls, address: int) -> Iterator[Request]:
+    found = list(constants(calls, address, "di", _CALLERS))
+    for each in found:
+        want = unserved.LOCAL_SOCKETS if each.value == _AF_UNIX else unserved.SOCKETS
+        optional = each.value == _AF_UNIX and _is_of_library(calls, each.asked_at)
+        yield Request(want, "socket", each.asked_at, optional)
+    if not found:
+        yield Request(unserved.SOCKETS, "socket", address)
+
+
+def _is_of_library(calls: Calls, address: int) -> bool:
+    """Whether the code around ``address`` names a service of the C library's own."""
+    for each in islice(calls.body(calls.block(address)).code.values(), _MAX_LOOKED_AT):
+        value = loaded(each)
+        if value is None:
+            continue
+        near = struct.pack("<Q", value & (1 << 64) - 1) + _bytes_at(calls, value)
+        if any(path in near for path in _LIBRARY_SOCKETS):
+            return True
+    return False
+
+
+def _bytes_at(calls: Calls, address: int) -> bytes:
+    for segment in calls.image.segments:
+        if segment.address <= address < segment.address + len(segment.data):
+            return segment.data[address - segment.address :][:24]
+    return b""
+
+
+def _memory(calls: Calls, call: str, address: int) -> Iterator[Request]:
+    rights = {each.asked_at: each.value for each in constants(calls, address, "d", _CALLERS)}
+    for asked_at, value in rights.items():
+        if value & _PROT_EXEC:
+            stack = call == "mprotect" and value & _PROT_ALL == _PROT_ALL  # as glibc's for dlopen
+            yield Request(unserved.EXECUTABLE, call, asked_at, direct=stack)
+    if call == "mmap":
+        for each in constants(calls, address, "r10", _CALLERS):
+            writable = rights.get(each.asked_at, 0) & _PROT_WRITE
+            kind = each.value & _MAP_TYPE
+            if writable and kind != _MAP_PRIVATE and not each.value & _MAP_ANONYMOUS:
+                yield Request(unserved.SHARED_FILES, call, each.asked_at)

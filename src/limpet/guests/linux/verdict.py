@@ -1,0 +1,113 @@
+"""The verdict on a program: what its code asks for that is not served, and how surely.
+
+The words are defined in ``docs/verdict.md``.  Code is evidence, not proof: what cannot be decided
+(a branch, a pointer) makes the word weaker, never stronger, and what nothing in the program leads
+to is not mentioned.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from limpet.arch.x86_64.calls import Calls
+from limpet.arch.x86_64.sites import Scan, Site
+from limpet.formats.image import Image
+from limpet.guests.linux import unserved
+from limpet.guests.linux.requests import Request, requests
+from limpet.guests.linux.unserved import Want
+from limpet.guests.linux.ways import FAR, NEAR, NEXT, Ways, main_function
+from limpet.planning.asked import Asked, Certainty
+
+_LISTED = 6
+"""Calls that are named in one line."""
+
+_ORDER = tuple(Certainty)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """One reason to believe that a program wants something."""
+
+    want: Want
+    certainty: Certainty
+    call: str
+    where: str
+    why: str
+
+
+def verdict(image: Image, scan: Scan, sites: Iterable[Site], base: int = 0) -> tuple[Asked, ...]:
+    """What ``image`` asks for that it will not get, the surest first.
+
+    Args:
+        image: the program where its file places it.
+        scan: its scan, not moved.
+        sites: those of its sites that can run.
+        base: where it will be: added to every address that is shown.
+    """
+    main = main_function(image)
+    calls = Calls(image, scan.branches, () if main is None else (main,))
+    asked: dict[Request, list[int]] = {}
+    for request in dict.fromkeys(requests(calls, sites)):
+        asked.setdefault(replace(request, address=0), []).append(request.address)
+    found = [*_from_code(asked, Ways(calls, base), base), *_from_strings(image)]
+    wants = dict.fromkeys(each.want for each in found)
+    merged = [_merge([each for each in found if each.want == want]) for want in wants]
+    return tuple(sorted(merged, key=lambda each: _ORDER.index(each.certainty)))
+
+
+def _from_code(asked: Mapping[Request, Sequence[int]], ways: Ways, base: int) -> Iterator[_Found]:
+    """What requests that are alike amount to, by the places where they are."""
+    for request, places in asked.items():
+        want, call = request.want, request.call
+        way = ways.to(places, _limit(request))
+        if way and not (request.direct and way.certainty is Certainty.CONCEIVABLE):
+            certainty = Certainty.CONCEIVABLE if request.optional else way.certainty
+            more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+            yield _Found(want, certainty, call, f"{call} at {way.place + base:#x}{more}", str(way))
+
+
+def _limit(request: Request) -> int:
+    """How many calls from its start a program that means it asks."""
+    if request.optional:
+        return 0
+    if request.direct:
+        return NEXT
+    return NEAR if request.call in unserved.PARTLY else FAR
+
+
+_GO = b"\xff Go buildinf:"
+_WAL = re.compile(rb"journal_mode\s*=\s*['\"]?wal\b", re.IGNORECASE)
+
+
+def _from_strings(image: Image) -> Iterator[_Found]:
+    """Weak evidence where the code hides behind tables: never certain."""
+    probable = Certainty.PROBABLE
+    if _GO in image.data:
+        why = "the program is made by Go, whose runtime starts threads"
+        yield _Found(unserved.THREADS, probable, "clone", "clone", why)
+    if b"SQLite format 3" in image.data:
+        match = _WAL.search(image.data)
+        certainty = probable if match else Certainty.CONCEIVABLE
+        why = f"SQLite is in it, and {match[0].decode()!r}" if match else "SQLite is in it: its WAL"
+        yield _Found(unserved.SHARED_FILES, certainty, "mmap", "mmap", why)
+
+
+def _merge(found: list[_Found]) -> Asked:
+    """What is said of one want: its surest evidence."""
+    best = min((each.certainty for each in found), key=_ORDER.index)
+    surest = [each for each in found if each.certainty is best]
+    want = surest[0].want
+    reasons = dict.fromkeys(each.why for each in surest)
+    evidence = tuple(
+        f"{_listed([each.where for each in surest if each.why == why])}: {why}" for why in reasons
+    )
+    names = tuple(dict.fromkeys(each.call for each in surest))
+    return Asked(want.what, best, names, want.consequence, evidence)
+
+
+def _listed(words: Sequence[str]) -> str:
+    if len(words) <= _LISTED:
+        return ", ".join(words)
+    return f"{', '.join(words[:_LISTED])} and {len(words) - _LISTED} more calls"
