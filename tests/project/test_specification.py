@@ -69,7 +69,7 @@ def test_monitor(name: str, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("backend", "most"), [("kvm", 120_000), ("process", 85_000)])
+@pytest.mark.parametrize(("backend", "most"), [("kvm", 106_000), ("process", 73_000)])
 def test_bundle_of_hello(backend: Backend, most: int) -> None:
     """The whole file."""
     plan = limpet.plan(

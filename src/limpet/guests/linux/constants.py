@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from limpet.arch.x86_64 import machine
 from limpet.contract import GUEST_INFO, SYMBOL_ENTRY
-from limpet.contract.pages import PAGE, align_up
 from limpet.formats.image import Image
 from limpet.formats.tree.layout import Tree
 from limpet.guests.linux.layout import LIBOS_TEXT_SIZE, Layout
@@ -28,7 +27,7 @@ class Constants:
         strings = sum(len(each) + 1 for each in (*self.environment, self.name))
         names = sum(len(name) + 1 for _, name in self.symbols)
         table = len(self.symbols) * SYMBOL_ENTRY.size
-        return align_up(GUEST_INFO.size + table + strings + names, PAGE)
+        return GUEST_INFO.size + table + strings + names
 
     def pack(
         self,

@@ -21,6 +21,9 @@ STATIC_PIE_BASE = 0x400000
 ADDRESS_LIMIT = 1 << 36
 """End of guest-physical memory: what every 64-bit processor under KVM can address."""
 
+TEXT_ALIGN = 64
+"""What is linked starts at a multiple of this: the most that anything in it asks for."""
+
 LIBOS_TEXT_SIZE = 128 << 10
 LIBOS_RODATA_SIZE = 32 << 10
 LIBOS_DATA_SIZE = 256 << 10
@@ -138,11 +141,11 @@ def lay_out(
     """
     regions = image_regions(image)
     at = align_up(regions[-1].end, 16 * PAGE)
-    text = at + align_up(trampolines, PAGE)
-    state = text + LIBOS_TEXT_SIZE
+    text = align_up(at + trampolines, TEXT_ALIGN)
+    state = align_up(text + LIBOS_TEXT_SIZE, PAGE)
     constants_at = state + LIBOS_DATA_SIZE + SIGNAL_STACK_SIZE
-    rodata = constants_at + align_up(constants, PAGE)
-    devices_at = rodata + LIBOS_RODATA_SIZE
+    rodata = align_up(constants_at + constants, TEXT_ALIGN)
+    devices_at = align_up(rodata + LIBOS_RODATA_SIZE, PAGE)
     tree_at = devices_at + align_up(devices, PAGE)
     if tree >= LARGE_PAGE:
         tree_at = align_up(tree_at, LARGE_PAGE)

@@ -78,10 +78,12 @@ def link(plan: Plan, folder: Path, cache: Cache) -> tuple[Mapping[str, bytes], M
         if not name.startswith("trap_entry"):
             linked.expect(name, place.entry(name))
     trampolines = plan.rewriting.trampolines.ljust(place.text - place.trampolines, b"\xcc")
+    own = next(region.content for region in plan.regions if region.name == "constants")
+    constants = (own or b"").ljust(place.rodata - place.constants, b"\0")
     contents = {
         "libos_text": trampolines + linked.sections.get(".text", b""),
         "libos_data": bytes(layout.BOOT_SIZE) + linked.sections.get(".data", b""),
-        "libos_rodata": linked.sections.get(".rodata", b""),
+        "constants": constants + linked.sections.get(".rodata", b""),
     }
     return contents, linked.symbols
 

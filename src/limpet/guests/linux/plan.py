@@ -18,8 +18,6 @@ from limpet.formats.manifest import Device
 from limpet.guests.linux.constants import Constants, constants
 from limpet.guests.linux.dispatch import dispatch_c
 from limpet.guests.linux.layout import (
-    LIBOS_RODATA_SIZE,
-    LIBOS_TEXT_SIZE,
     STATIC_PIE_BASE,
     Layout,
     lay_out,
@@ -53,9 +51,6 @@ WORD = 8
 OPENING_CALLS = ("open", "openat")
 """One of these a program needs to use a device."""
 
-TRAMPOLINE_BOUND = 96
-"""Bytes kept for the trampoline of one site."""
-
 ALWAYS_CALLS = ("exit_group",)
 """Served in every guest: the way out."""
 
@@ -70,16 +65,9 @@ def plan(guest: Guest, options: Options) -> Plan:
     fixed = constants(image, [each for each in options.environment if "=" in each])
     devices = manifest.declared(options.devices)
     table = manifest.pack(devices) if devices else b""
-    place = lay_out(
-        image,
-        trampolines=len(scan.sites) * TRAMPOLINE_BOUND,
-        constants=fixed.size,
-        devices=len(table),
-        tree=len(guest.tree.data),
-        memory=options.memory,
-    )
+    sizes = {"constants": fixed.size, "devices": len(table), "tree": len(guest.tree.data)}
+    place, rewriting = _settled(image, scan, options, sizes)
     _check_environment(image, fixed, place)
-    rewriting = _rewriting(image, scan, place, options)
     calls, decisions = _system_calls(scan, image)
     _check_devices(image, calls, devices)
     users = _users(calls, devices)
@@ -168,6 +156,21 @@ def _check_devices(
         )
 
 
+def _settled(
+    image: Image, scan: Scan, options: Options, sizes: Mapping[str, int]
+) -> tuple[Layout, Rewriting]:
+    """The memory map, and the sites as jumps into it.
+
+    The library OS starts where the trampolines end, so they are made once to be measured.
+    """
+    rough = lay_out(image, trampolines=0, memory=options.memory, **sizes)
+    measured = len(_rewriting(image, scan, rough, options).trampolines)
+    place = lay_out(image, trampolines=measured, memory=options.memory, **sizes)
+    rewriting = _rewriting(image, scan, place, options)
+    assert len(rewriting.trampolines) == measured
+    return place, rewriting
+
+
 def _rewriting(image: Image, scan: Scan, place: Layout, options: Options) -> Rewriting:
     if not options.rewrite:
         return Rewriting((), b"", tuple((site, "rewriting is off") for site in scan.sites))
@@ -178,7 +181,6 @@ def _rewriting(image: Image, scan: Scan, place: Layout, options: Options) -> Rew
         entry=place.entry("syscall_entry"),
         entry_flags=place.entry("syscall_entry_flags"),
     )
-    assert len(rewriting.trampolines) <= place.text - place.trampolines
     return rewriting
 
 
@@ -284,15 +286,12 @@ def _regions(
     ) -> None:
         regions.append(Region(name, low, align_up(high - low, PAGE), access, content, why))
 
-    text_end = place.text + LIBOS_TEXT_SIZE
     why = "the library OS's code, trampolines of the rewritten sites first"
-    add("libos_text", place.trampolines, text_end, read | execute, None, why)
+    add("libos_text", place.trampolines, place.state, read | execute, None, why)
     why = "boot_info, then the library OS's data and the stack for signals"
     add("libos_data", place.state, place.state_end, read | write, None, why)
-    why = "constants for the library OS: guest_info, environment, symbols"
-    add("constants", place.constants, place.rodata, read, own, why)
-    rodata_end = place.rodata + LIBOS_RODATA_SIZE
-    add("libos_rodata", place.rodata, rodata_end, read, None, "the library OS's constants")
+    why = "guest_info, environment and symbols, then the library OS's constants"
+    add("constants", place.constants, place.devices, read, own, why)
     if devices:
         size = align_up(len(devices), PAGE)
         why = "the table of devices"
