@@ -18,8 +18,8 @@ from limpet.audit.inspect import Audit, audit
 from limpet.audit.seccomp_decode import decode
 from limpet.audit.text import as_text
 from limpet.contract import BACKENDS, Backend
-from limpet.formats import bundle_file
-from limpet.planning.seccomp import SLOTS
+from limpet.contract.slots import SLOTS
+from limpet.formats.bundle import read as bundle_file
 from tests.support import unikernels
 from tests.support.audited import EVERY, SMALL, small
 from tests.support.bundle_edit import Edited
@@ -146,17 +146,16 @@ def test_slot_moved(make: Maker) -> None:
     program = make.compile(OPENS, "opens")
     made = make(program, "process", devices=("block:data",))
     edited = Edited(made.path)
-    (template,) = (f for f in edited.bundle.record["filters"].values())
-    at, handle, which = template["slots"][0]
+    (template,) = (f.template for f in edited.bundle.record.filters.values())
+    assert template
+    at, handle, which = template.slots[0]
     row = struct.pack("<HBB", at, handle, SLOTS.index(which))
     monitor = edited.bundle.monitor
     place = monitor.address + edited.bundle.content(monitor).index(row)
     edited.poke(place, struct.pack("<H", at + 1))
     assert any("does not complete it as recorded" in each.what for each in edited.audit().findings)
     edited = Edited(made.path)
-    where = template["template"] + 8 * next(
-        i for i, _, w in template["slots"] if w == "capacity_under"
-    )
+    where = template.address + 8 * next(i for i, _, w in template.slots if w == "capacity_under")
     for jump in range(10):  # the comparison of the offset with what is left, and those before it
         code = edited.bundle.memory(where + 8 * jump, 1)
         if code == b"\x2d":

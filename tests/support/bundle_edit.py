@@ -8,9 +8,9 @@ from pathlib import Path
 from limpet.arch.x86_64.machine_read import Machine, read_machine
 from limpet.audit.inspect import Audit, audit_bundle
 from limpet.audit.monitor_code import MonitorCode, read_code
-from limpet.formats import bundle_file
-from limpet.formats.bundle_file import BundleFile
-from limpet.formats.elfwriter import RECORD_SECTION
+from limpet.formats.bundle import read as bundle_file
+from limpet.formats.bundle.read import BundleFile
+from limpet.formats.bundle.write import RECORD_SECTION
 
 SET_SREGS = 0x4138AE84
 

@@ -17,7 +17,7 @@ from limpet.audit.inspect import Inside, is_request
 from limpet.audit.monitor_code import NO_FILTER
 from limpet.audit.recorded import RecordedRule
 from limpet.audit.seccomp_decode import X86_64, Allowed, Decoded
-from limpet.building.record import LOCATE
+from limpet.formats.bundle.record import LOCATE
 from limpet.planning import seccomp
 from limpet.planning.seccomp import KILL_PROCESS, TRAP
 
@@ -49,8 +49,6 @@ def _segments(inside: Inside) -> None:
             inside.found(part.name, "the segment is writable and executable")
     if inside.bundle.monitor.flags & _WRITE:
         inside.found("monitor", "the monitor can be written")
-    if inside.bundle.stack_executable:
-        inside.found("stack", "the monitor's stack is executable")
 
 
 def _guarded(inside: Inside) -> None:
@@ -76,7 +74,7 @@ def _filters(inside: Inside) -> None:
     for program, decoded in inside.filters.items():
         backend = inside.backend(decoded)
         seen.add(backend)
-        rules = inside.record.filters.get(backend)
+        rules = inside.rules.get(backend)
         if rules is None:
             inside.found("filter", f"the record has no filter for {backend}")
             continue
@@ -86,7 +84,7 @@ def _filters(inside: Inside) -> None:
             _kept_rule(inside, backend, inside.programs[program], decoded, rule)
             if rule.slots:
                 _held_rule(inside, backend, program, decoded, rule)
-    for backend in inside.record.filters.keys() - seen:
+    for backend in inside.rules.keys() - seen:
         inside.found("filter", f"the record has a filter for {backend}, the monitor none")
 
 
@@ -152,7 +150,7 @@ def _held_rule(
     inside: Inside, backend: str, program: int, decoded: Decoded, rule: RecordedRule
 ) -> None:
     """Around the end of devices of many sizes: the last byte is let through, and none behind."""
-    template = inside.record.templates.get(backend)
+    template = inside.record.filters[backend].template
     if template is None:
         inside.found("filter", f"{backend}: {rule.why}: nothing says what its devices hold")
         return

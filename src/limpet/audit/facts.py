@@ -26,7 +26,7 @@ from limpet.audit.seccomp_decode import EVERYTHING, Allowed
 from limpet.contract.limits import MAX_DEVICES
 from limpet.errors import LimpetError
 from limpet.formats import manifest
-from limpet.formats.bundle_file import BundleFile
+from limpet.formats.bundle.read import BundleFile
 from limpet.guests.registry import read_image
 from limpet.planning.seccomp import KILL_PROCESS, TRAP
 
@@ -74,7 +74,7 @@ def _rule(each: Allowed, inside: Inside, backend: str) -> FilterRule:
     arguments = {
         index: ranges for index, ranges in enumerate(each.arguments) if ranges != (EVERYTHING,)
     }
-    rules = inside.record.filters.get(backend, ())
+    rules = inside.rules.get(backend, ())
     whys = dict.fromkeys(rule.why + _held(rule) for rule in rules if _overlaps(rule.allowed, each))
     return FilterRule(call_name(each.number), arguments, each.pointer, ", or ".join(whys))
 
@@ -131,7 +131,7 @@ def hypercalls(inside: Inside) -> Iterator[Hypercall]:
         seen.add(names.get(port, ""))
         name = names.get(port, f"port {port:#x}")
         yield Hypercall(name, port, port in handled, tuple(_outs(inside, port)))
-    stubs = [rule for rules in inside.record.filters.values() for rule in rules if rule.stub]
+    stubs = [rule for rules in inside.rules.values() for rule in rules if rule.stub]
     for name in sorted(set(inside.record.hypercalls) - seen):
         mine = {r.allowed.number for r in stubs if r.stub.startswith(f"host_{name}_")}
         yield Hypercall(name, None, bool(mine), tuple(_stubs(inside, mine)))
@@ -181,7 +181,7 @@ def devices(inside: Inside) -> Iterator[str]:
     if inside.guest is None:
         return
     try:
-        image = read_image(inside.guest, inside.record.guest)
+        image = read_image(inside.guest, inside.record.guest.name)
     except LimpetError as error:
         inside.found("guest", error.message)
         return

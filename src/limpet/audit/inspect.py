@@ -10,6 +10,7 @@ import hashlib
 import struct
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,16 @@ from limpet.audit import seccomp_decode
 from limpet.audit.bpf import Fuel
 from limpet.audit.host_abi import requests
 from limpet.audit.monitor_code import Call, MonitorCode, read_code
-from limpet.audit.recorded import Recorded, recorded
+from limpet.audit.recorded import RecordedRule, recorded_rule
 from limpet.audit.seccomp_decode import Decoded, Range
+from limpet.contract.slots import SLOTS
 from limpet.errors import BundleError, LimpetError
-from limpet.formats import packed_guest
-from limpet.formats.bundle_file import BundleFile, read_bundle
+from limpet.formats.bundle import packed_guest
+from limpet.formats.bundle.read import BundleFile, read_bundle
+from limpet.formats.bundle.record import Record
 from limpet.formats.tree.layout import Entry
 from limpet.formats.tree.read import read_tree
-from limpet.planning.seccomp import SLOTS, filled
+from limpet.planning.seccomp import filled
 
 _IOCTL, _SECCOMP = NUMBERS["ioctl"], NUMBERS["seccomp"]
 KVM_RUN = 0xAE80
@@ -158,7 +161,7 @@ class Inside:
     """What was read of one bundle, before it is put into words."""
 
     bundle: BundleFile
-    record: Recorded
+    record: Record
     code: MonitorCode
     filters: dict[int, Decoded] = field(default_factory=dict)
     programs: dict[int, bytes] = field(default_factory=dict)
@@ -169,6 +172,16 @@ class Inside:
     guest: bytes | None = None
     findings: list[Finding] = field(default_factory=list)
     fuel: Fuel = field(default_factory=lambda: Fuel(_MOST_TRIED))
+
+    @cached_property
+    def rules(self) -> dict[str, tuple[RecordedRule, ...]]:
+        """The record's rules for each backend.
+
+        Raises:
+            BundleError: one names a system call that there is not.
+        """
+        filters = self.record.filters.items()
+        return {name: tuple(recorded_rule(rule) for rule in each.rules) for name, each in filters}
 
     def found(self, where: str, what: str) -> None:
         """Remember a finding, once."""
@@ -200,7 +213,7 @@ def audit_bundle(bundle: BundleFile) -> Audit:
     from limpet.audit import facts as audit_facts
     from limpet.audit.protections import protections
 
-    inside = Inside(bundle, recorded(bundle), read_code(bundle))
+    inside = Inside(bundle, bundle.record, read_code(bundle))
     for step in (_read_filters, _read_machine, _read_files, _read_guest, *audit_checks.CHECKS):
         _attempt(inside, step)
     code, record = inside.code, inside.record
@@ -210,8 +223,8 @@ def audit_bundle(bundle: BundleFile) -> Audit:
         size=len(bundle.data),
         limpet=record.limpet,
         toolchain=record.toolchain,
-        guest=record.guest,
-        guest_sha256=record.guest_sha256,
+        guest=record.guest.name,
+        guest_sha256=record.guest.sha256,
         backends=tuple(sorted({inside.backend(each) for each in inside.filters.values()})),
         parts=tuple(audit_facts.parts(bundle)),
         monitor_bytes=len(bundle.content(bundle.monitor).rstrip(b"\0")),
@@ -265,7 +278,7 @@ def _program(inside: Inside, address: int, length: int) -> bytes:
     part = inside.bundle.part_at(address)
     if part and not part.flags & 2:
         return inside.bundle.memory(address, 8 * length)
-    templates = inside.record.templates.values()
+    templates = (each.template for each in inside.record.filters.values() if each.template)
     template = next((each for each in templates if each.copy == address), None)
     source = inside.bundle.part_at(template.address) if template else None
     if template is None or source is None or source.flags & 2:

@@ -28,7 +28,7 @@ from limpet.arch.x86_64.values import (
 )
 from limpet.audit.forms import known_form
 from limpet.audit.host_calls import written
-from limpet.formats.bundle_file import BundleFile
+from limpet.formats.bundle.read import BundleFile
 
 _ASIDE = 0x7FFC_0000_0000
 """As :data:`STACK`, for functions that do not return."""

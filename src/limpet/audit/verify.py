@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from limpet.arch.x86_64 import sites
-from limpet.audit.recorded import recorded
 from limpet.building.bundle import Bundle, build
 from limpet.errors import VersionError
-from limpet.formats import bundle_file, packed_guest
-from limpet.formats.bundle_file import BundleFile, read_bundle
+from limpet.formats.bundle import packed_guest
+from limpet.formats.bundle import read as bundle_file
+from limpet.formats.bundle.read import BundleFile, read_bundle
 from limpet.formats.tree.layout import Tree
 from limpet.formats.tree.read import read_tree
 from limpet.guests.registry import plan, read_image
@@ -65,7 +65,7 @@ def verify(path: Path, cache: Cache | None = None) -> Verdict:
     bundle = read_bundle(path)
     _check_tools(bundle, "limpet", __version__)
     _check_tools(bundle, "toolchain", toolchain.version())
-    known = recorded(bundle)
+    known = bundle.record
     made = build(plan(taken_out(bundle), options(bundle)), cache, packed=bundle.packed_guest or b"")
     found = tuple(_differences(bundle, bundle_file.parse(made.data, "made again")))
     digest = hashlib.sha256(bundle.data).hexdigest()
@@ -88,7 +88,7 @@ def rebuild(
 
 
 def _check_tools(bundle: BundleFile, what: str, here: str) -> None:
-    made = bundle.record.get(what)
+    made = getattr(bundle.record, what)
     if made != here:
         word = "newer " if _version(made) > _version(here) else ""
         raise VersionError(
@@ -108,8 +108,8 @@ def taken_out(bundle: BundleFile) -> Guest:
     Raises:
         InputError: it is damaged or missing.
     """
-    known = recorded(bundle)
-    read = read_image(packed_guest.take_out(bundle), known.guest)
+    known = bundle.record
+    read = read_image(packed_guest.take_out(bundle), known.guest.name)
     packed = Tree()
     if known.tree:
         data = bundle.memory(known.tree.address, known.tree.size)
@@ -125,11 +125,9 @@ def options(bundle: BundleFile) -> Options:
     """
     known = {each.name: each.default for each in fields(Options)}
     given: dict[str, Any] = {}
-    for name, listed in recorded(bundle).options.items():
+    for name, value in bundle.record.options.items():
         like = known.get(name)
-        value = tuple(listed) if isinstance(listed, list) else listed
-        strings = not isinstance(value, tuple) or all(isinstance(each, str) for each in value)
-        if name not in known or type(value) is not type(like) or not strings:
+        if name not in known or type(value) is not type(like):
             raise VersionError(
                 f"{bundle.name}: made with the option {name:.99} = {value!r:.99}, which "
                 f"Limpet {__version__} does not have",

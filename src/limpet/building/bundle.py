@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from limpet.building import record
+from limpet.building.record import record_of
 from limpet.contract.pages import PAGE, align_up
 from limpet.errors import BuildError
-from limpet.formats import elfwriter, packed_guest
+from limpet.formats.bundle import packed_guest
+from limpet.formats.bundle.write import Load, arranged, write
 from limpet.formats.image import Access
 from limpet.guests.registry import kind_of
 from limpet.planning.plan import Plan
@@ -116,10 +117,10 @@ def build(plan: Plan, cache: Cache | None = None, *, packed: bytes = b"") -> Bun
     filters = [each.assemble(labels) for _, each in sorted(plan.filters.items())]
     text, entry = linked.sections[".text"], linked.symbols["_start"]
     monitor = Monitor(text, plan.blobs.pack(filters), linked.symbols, entry)
-    segments = elfwriter.arranged(_loads(plan, contents, monitor, stubs))
-    made = record.record(plan, segments, toolchain.version(), __version__)
+    segments = arranged(_loads(plan, contents, monitor, stubs))
+    made = record_of(plan, segments, toolchain.version(), __version__).pack()
     guest = packed_guest.pack(plan.image, segments, packed)
-    return Bundle(plan, monitor, elfwriter.write(entry, segments, made, guest))
+    return Bundle(plan, monitor, write(entry, segments, made, guest))
 
 
 def _write_sources(plan: Plan, folder: Path) -> None:
@@ -161,7 +162,7 @@ def _flags(access: Access) -> int:
 
 def _loads(
     plan: Plan, linked: Mapping[str, bytes], monitor: Monitor, stubs: bytes
-) -> Sequence[elfwriter.Load]:
+) -> Sequence[Load]:
     loads = []
     pages = plan.supervisor
     for region in plan.regions:
@@ -177,12 +178,12 @@ def _loads(
             continue
         if plan.options.backends == ("kvm",):
             flags = flags & ~1 | 4  # only the virtual machine executes it
-        loads.append(elfwriter.Load(region.name, region.address, size, content, flags))
+        loads.append(Load(region.name, region.address, size, content, flags))
     if pages:
         content = pages.content(stubs)
-        loads.append(elfwriter.Load("supervisor", pages.base, pages.size, content, 6))
+        loads.append(Load("supervisor", pages.base, pages.size, content, 6))
     constants = monitor.constants.ljust(plan.monitor_text - MONITOR_BASE, b"\0")
     text = constants + monitor.text
     size = align_up(len(text), PAGE)
-    loads.append(elfwriter.Load("monitor", MONITOR_BASE, size, text, 5))
+    loads.append(Load("monitor", MONITOR_BASE, size, text, 5))
     return loads

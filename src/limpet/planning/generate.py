@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from limpet.arch.x86_64.machine import LOCAL_APIC
 from limpet.contract import Backend, Hypercall, hypercalls
 from limpet.contract.limits import PROGRAM_STATUSES, ExitStatuses
+from limpet.contract.slots import SLOTS
 from limpet.formats.manifest import KINDS
 from limpet.guests.linux import layout
 from limpet.planning import regions
-from limpet.planning.seccomp import SLOTS
 
 if TYPE_CHECKING:
     from limpet.arch.x86_64.machine import Supervisor
@@ -111,11 +111,17 @@ def plan_h(
         "MANIFEST_AT": place.devices,
         "NETWORKS": _count(devices, "net"),
     }
-    passed = "".join(f"{name}=\\0" for name in options.environment if "=" not in name)
     text = defines(values) + monitor_values(options, filters, blobs, PROGRAM_STATUSES)
     for backend, filter_ in filters.items():
         text += filter_values(backend, filter_, place.filter_copy(backend))
-    return text + f'#define PASSED_ENVIRONMENT "{passed}"\n'
+    return text + _passed_environment(options)
+
+
+def _passed_environment(options: Options) -> str:
+    """The variables that pass by name, as bytes: no text of a user's gets into C."""
+    names = (each for each in options.environment if "=" not in each)
+    passed = b"".join(each.encode(errors="surrogateescape") + b"=\0" for each in names)
+    return f"#define PASSED_ENVIRONMENT {{{', '.join(str(byte) for byte in passed + bytes(1))}}}\n"
 
 
 def filter_values(backend: Backend, filter_: Filter, copy: int) -> str:

@@ -14,6 +14,7 @@ from itertools import groupby
 
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import Pin
+from limpet.contract.slots import SLOTS, Slot
 from limpet.planning.regions import MONITOR_BASE
 
 ALLOW = 0x7FFF0000
@@ -26,16 +27,6 @@ _LOAD_CONSTANT, _TAX, _SUBTRACT_X, _JGT_X, _JGE_X = 0x00, 0x07, 0x1C, 0x2D, 0x3D
 _NUMBER, _ARCH, _POINTER, _ARGUMENTS = 0, 4, 8, 16
 _MASK = 0xFFFFFFFF
 
-SLOTS = (
-    "sector",
-    "last_low",
-    "last_high",
-    "capacity_low",
-    "capacity_high",
-    "capacity_under",
-)
-"""What of a device the start stores into a filter: its sector size, the offset of its last sector,
-its capacity, in halves, and the capacity's upper half less one."""
 _MOST_INSTRUCTIONS = 4096  # BPF_MAXINSNS
 
 
@@ -54,10 +45,6 @@ class Rule:
     pins: tuple[Pin, ...] = ()
     label: str | None = None
     origin: int = MONITOR_BASE
-
-
-Slot = tuple[int, int, str]
-"""An instruction whose constant only a start knows, the device's handle, and one of SLOTS."""
 
 
 def filled(program: bytes, slots: Sequence[Slot], capacity: int, sector: int = 512) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limpet.errors import HostError
-from limpet.formats.record_section import read_record
+from limpet.formats.bundle.read import read_bundle
 from limpet.running import host
 
 
@@ -56,14 +56,14 @@ def missing(bundle: Path, warnings: Sequence[str]) -> list[Protection]:
     Raises:
         BundleError: it has no record.
     """
-    record = read_record(bundle)
-    machine = record["machine"]
+    record = read_bundle(bundle).record
+    machine, backends = record.machine, record.options.get("backends")
     wanted = [_filter(), _no_execute()]
-    if "kvm" in record["options"]["backends"]:
+    if isinstance(backends, tuple) and "kvm" in backends:
         wanted.append(_virtual_machine())
-    if machine and machine["execute_only"]:
+    if machine and machine.execute_only:
         wanted.append(_execute_only())
-    if machine and machine["ring"] == 0:
+    if machine and machine.ring == 0:
         wanted.append(Protection("guest in ring 3", False, "; ".join(warnings)))
     return [each for each in wanted if not each.active]
 

@@ -27,7 +27,7 @@ from limpet.arch.x86_64.values import (
     single,
     subtracted,
 )
-from limpet.formats.bundle_file import BundleFile
+from limpet.formats.bundle.read import BundleFile
 
 Wrote = Callable[[Instruction, State, Span], None]
 """Told of each range of memory that an instruction may write, before it does."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from limpet.arch.x86_64.machine import LARGE as LARGE_BIT
 from limpet.arch.x86_64.machine import NO_EXECUTE, PAGE, PRESENT, TSS_SIZE, USER, WRITABLE
 from limpet.errors import BundleError
-from limpet.formats.bundle_file import BundleFile
+from limpet.formats.bundle.read import BundleFile
 
 _ADDRESS = 0x000F_FFFF_FFFF_F000
 _MOST_TABLES, _MOST_RUNS = 2048, 1024

@@ -26,7 +26,7 @@ from limpet.arch.x86_64.values import (
     narrowed,
     single,
 )
-from limpet.formats.bundle_file import BundleFile
+from limpet.formats.bundle.read import BundleFile
 
 _MOST_STORED = 512
 

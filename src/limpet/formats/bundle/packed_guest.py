@@ -7,47 +7,35 @@ which leaves zeros but for rewritten instructions and what is never loaded, comp
 from __future__ import annotations
 
 import hashlib
-import struct
 import zlib
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any
 
 from limpet.errors import BundleError
-from limpet.formats.bundle_file import BundleFile
-from limpet.formats.elfwriter import Load
+from limpet.formats import elf
+from limpet.formats.bundle.read import BundleFile
+from limpet.formats.bundle.record import MAX_RUNS, Guest, Run
+from limpet.formats.bundle.write import Load
+from limpet.formats.elf import ProgramHeader
 from limpet.formats.image import Image
 
 _LEVEL = 9
-_SEGMENT = struct.Struct("<IIQQQQQQ")
-_PT_LOAD = 1
-_MAX_RUNS = 256
-
-Run = tuple[int, int, int]
-"""Offset in the file, bytes, address in memory."""
 
 
 def runs(image: Image) -> list[Run]:
     """Which bytes of the guest's file are where in memory, ascending and apart."""
-    entry, phoff = struct.unpack_from("<QQ", image.data, 24)
-    (count,) = struct.unpack_from("<H", image.data, 56)
-    base = image.entry - entry
+    if not image.data:
+        return []
+    header = elf.Header.unpack(image.data)
+    base = image.entry - header.entry
     found = []
-    for index in range(count):
-        row = _SEGMENT.unpack_from(image.data, phoff + index * _SEGMENT.size)
-        if row[0] == _PT_LOAD and row[5]:
-            found.append((row[2], row[5], row[3] + base))
+    for index in range(header.phnum):
+        each = ProgramHeader.unpack(image.data, header.phoff + index * elf.PROGRAM_SIZE)
+        if each.kind == elf.PT_LOAD and each.file_size:
+            found.append((each.offset, each.file_size, each.address + base))
     found.sort()
     apart = all(a[0] + a[1] <= b[0] for a, b in pairwise(found))
-    return found if apart and len(found) <= _MAX_RUNS else []
-
-
-def described(image: Image) -> dict[str, Any]:
-    """What the record says of the guest."""
-    known: dict[str, Any] = {"name": image.name, "sha256": image.digest}
-    if image.data:
-        known |= {"size": len(image.data), "runs": runs(image)}
-    return known
+    return found if apart and len(found) <= MAX_RUNS else []
 
 
 def pack(image: Image, segments: Sequence[Load], known: bytes = b"") -> bytes:
@@ -92,20 +80,19 @@ def take_out(bundle: BundleFile) -> bytes:
     Raises:
         BundleError: it is not in there, or not what the record says.
     """
-    packed, known = bundle.packed_guest, bundle.record.get("guest")
-    if packed is None or not isinstance(known, dict):
+    packed, known = bundle.packed_guest, bundle.record.guest
+    if packed is None:
         raise BundleError(
             f"{bundle.name}: the guest's own file is not in it", hint="build it with this Limpet"
         )
-    size = known.get("size")
-    if not isinstance(size, int) or not 0 < size <= bundle.largest:
+    if not 0 < known.size <= bundle.largest:
         raise _damaged(bundle, "its size is absurd")
-    data = _inflated(packed, size)
+    data = _inflated(packed, known.size)
     if data is None:
         raise _damaged(bundle, "it does not unpack to the size that the record gives")
     memory = [(part.address, bundle.content(part)) for part in bundle.parts]
-    data = _xored(data, _checked(bundle, known.get("runs"), size), memory)
-    if hashlib.sha256(data).hexdigest() != known.get("sha256"):
+    data = _xored(data, _checked(bundle, known), memory)
+    if hashlib.sha256(data).hexdigest() != known.sha256:
         raise _damaged(bundle, "its SHA-256 is not the one in the record")
     return data
 
@@ -117,15 +104,12 @@ def _damaged(bundle: BundleFile, what: str) -> BundleError:
     )
 
 
-def _checked(bundle: BundleFile, given: object, size: int) -> list[Run]:
-    placed: list[Run] = []
-    if not isinstance(given, list) or len(given) > _MAX_RUNS:
-        raise _damaged(bundle, "no table of its runs")
-    for each in given:
-        whole = isinstance(each, list) and len(each) == 3 and all(type(n) is int for n in each)
-        if not whole or min(each) < 0 or each[0] + each[1] > size:
-            raise _damaged(bundle, "a run outside of it")
-        if placed and placed[-1][0] + placed[-1][1] > each[0]:
+def _checked(bundle: BundleFile, known: Guest) -> Sequence[Run]:
+    end = 0
+    for offset, size, _ in known.runs:
+        if offset < end:
             raise _damaged(bundle, "runs that overlap")
-        placed.append((each[0], each[1], each[2]))
-    return placed
+        end = offset + size
+    if end > known.size:
+        raise _damaged(bundle, "a run outside of it")
+    return known.runs

@@ -1,0 +1,366 @@
+"""``Record``: what a bundle says of itself — how to make it again, and what its bytes ought to be.
+
+It is JSON in one form only: what is read and written again is the same text, or it is refused.
+Every string has a grammar and every number a range, since the record of a bundle that someone else
+made is hostile.  ``audit`` believes none of it: it says where bytes and record disagree.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from limpet.contract.limits import CONTRACT_VERSION, MAX_DEVICES
+from limpet.contract.slots import HELD, SLOTS, Slot
+from limpet.errors import BundleError
+
+LOCATE = 8
+"""Hex digits for each packed file: to say which one differs; the tree's own SHA-256 decides."""
+
+MAX_RECORD = 8 << 20
+"""Bytes."""
+
+MAX_RUNS = 256
+"""Pieces of the guest's file that lie in memory."""
+
+_MOST = 4096  # entries of a list or table
+_MOST_INSTRUCTIONS = 4096  # BPF_MAXINSNS
+_ARGUMENTS = 6
+
+Range = tuple[int, int]
+"""Inclusive."""
+
+Run = tuple[int, int, int]
+"""Offset in the guest's file, bytes, address in memory."""
+
+Option = int | bool | str | tuple[str, ...]
+
+_VERSION = re.compile(r"[0-9A-Za-z.+_-]{1,64}")
+_TOOLCHAIN = re.compile(r"[a-z]{1,32} [0-9A-Za-z.+_-]{1,64}")
+_FILE_NAME = re.compile(r"[^/\0]{1,255}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_WORD = re.compile(r"[a-z0-9_]{1,64}")
+_STUB = re.compile(r"[A-Za-z0-9_]{0,100}")
+_PART = re.compile(r"[a-z0-9_+]{1,1000}")
+_WHY = re.compile(r"[ -~]{0,400}")
+_HEX = re.compile(r"(?:[0-9a-f]{8}){0,1000000}")
+_OPTION = re.compile(r"[^\0]{0,131072}")
+
+
+@dataclass(frozen=True)
+class Guest:
+    """The guest's own file: how large it is, and which runs of it are in the bundle's memory."""
+
+    name: str
+    sha256: str
+    size: int
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A segment as it was written."""
+
+    name: str
+    address: int
+    size: int
+    flags: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of a filter: a call with its arguments' ranges, those that are limited.
+
+    ``half`` is the upper half of the instruction pointer, ``stub`` names the only instruction it is
+    for, if there is one, ``slots`` the arguments held against what the start knows of a device.
+    """
+
+    call: str
+    why: str
+    stub: str
+    half: int
+    arguments: Mapping[int, tuple[Range, ...]]
+    slots: Mapping[int, tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class Template:
+    """A filter that the start completes: where it lies, and what is stored into it."""
+
+    address: int
+    copy: int
+    slots: tuple[Slot, ...]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a backend's filter lets through, and what becomes of the rest."""
+
+    default: int
+    rules: tuple[Rule, ...]
+    template: Template | None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What of a virtual machine depends on the guest: its ring, and code that cannot be read."""
+
+    ring: int
+    execute_only: bool
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The packed files; ``files`` has :data:`LOCATE` digits of each file's SHA-256."""
+
+    address: int
+    size: int
+    sha256: str
+    files: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a bundle says of itself."""
+
+    limpet: str
+    toolchain: str
+    contract: int
+    guest: Guest
+    options: Mapping[str, Option]
+    plan: str
+    hypercalls: tuple[str, ...]
+    system_calls: tuple[str, ...]
+    parts: tuple[Part, ...]
+    filters: Mapping[str, Filter]
+    machine: Machine | None
+    ports: tuple[int, ...]
+    tree: Tree | None
+
+    def pack(self) -> bytes:
+        """The one form in which a bundle has it."""
+        known: dict[str, Any] = {
+            "limpet": self.limpet,
+            "toolchain": self.toolchain,
+            "contract": self.contract,
+            "guest": vars(self.guest),
+            "options": dict(self.options),
+            "plan": self.plan,
+            "hypercalls": self.hypercalls,
+            "system_calls": self.system_calls,
+            "parts": [vars(part) for part in self.parts],
+            "filters": {name: _filter_data(each) for name, each in self.filters.items()},
+            "machine": vars(self.machine) if self.machine else None,
+            "ports": self.ports,
+        }
+        if self.tree:
+            known["tree"] = vars(self.tree)
+        return json.dumps(known, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _filter_data(each: Filter) -> dict[str, Any]:
+    known = {"default": each.default, "rules": [_rule_data(rule) for rule in each.rules]}
+    return known | ({"template": vars(each.template)} if each.template else {})
+
+
+def _rule_data(rule: Rule) -> dict[str, Any]:
+    known = {"call": rule.call, "why": rule.why, "stub": rule.stub, "half": rule.half}
+    known["arguments"] = {str(index): ranges for index, ranges in rule.arguments.items()}
+    return known | ({"slots": {str(i): s for i, s in rule.slots.items()}} if rule.slots else {})
+
+
+def read_record(text: bytes, name: str, here: str) -> Record:
+    """The record whose bytes are ``text``.
+
+    Args:
+        name: what errors call the bundle.
+        here: the version of this Limpet, for the error.
+
+    Raises:
+        BundleError: it is damaged, of another Limpet, or not in the one form.
+    """
+    try:
+        found = _record(_Table(json.loads(text)))
+        if found.pack() != text:
+            raise ValueError("it is not in the form that Limpet writes")
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise BundleError(
+            f"{name}: its record is damaged, or of another Limpet than {here} "
+            f"({type(error).__name__}: {error!s:.300})",
+            hint="use the Limpet that made it, or build it again",
+        ) from None
+    return found
+
+
+class _Table:
+    """A JSON object whose members are asked for by kind."""
+
+    def __init__(self, known: object) -> None:
+        if not isinstance(known, dict) or len(known) > _MOST:
+            raise TypeError("a table is missing")
+        self.known: dict[str, Any] = known
+
+    def text(self, name: str, grammar: re.Pattern[str]) -> str:
+        return _text(self.known[name], grammar)
+
+    def number(self, name: str, most: int = (1 << 64) - 1) -> int:
+        return _number(self.known[name], most)
+
+    def list(self, name: str, most: int = _MOST) -> list[Any]:
+        return _list(self.known[name], most)
+
+    def table(self, name: str) -> _Table:
+        return _Table(self.known[name])
+
+    def words(self, name: str) -> tuple[str, ...]:
+        return tuple(_text(each, _WORD) for each in self.list(name))
+
+
+def _text(given: object, grammar: re.Pattern[str]) -> str:
+    if not isinstance(given, str) or not grammar.fullmatch(given):
+        raise ValueError(f"{given!r:.60} stands where {grammar.pattern} should")
+    return given
+
+
+def _number(given: object, most: int) -> int:
+    if type(given) is not int or not 0 <= given <= most:
+        raise ValueError(f"{given!r:.60} stands where a number up to {most} should")
+    return given
+
+
+def _list(given: object, most: int = _MOST) -> list[Any]:
+    if not isinstance(given, list) or len(given) > most:
+        raise TypeError(f"a list of at most {most} is missing")
+    return given
+
+
+def _record(known: _Table) -> Record:
+    filters = known.table("filters")
+    return Record(
+        limpet=known.text("limpet", _VERSION),
+        toolchain=known.text("toolchain", _TOOLCHAIN),
+        contract=_contract(known),
+        guest=_guest(known.table("guest")),
+        options={_text(k, _WORD): _option(v) for k, v in known.table("options").known.items()},
+        plan=known.text("plan", _DIGEST),
+        hypercalls=known.words("hypercalls"),
+        system_calls=known.words("system_calls"),
+        parts=tuple(_part(_Table(each)) for each in known.list("parts")),
+        filters={_text(name, _WORD): _filter(filters.table(name)) for name in filters.known},
+        machine=None if known.known["machine"] is None else _machine(known.table("machine")),
+        ports=tuple(_number(each, 0xFFFF) for each in known.list("ports")),
+        tree=_tree(known.table("tree")) if "tree" in known.known else None,
+    )
+
+
+def _contract(known: _Table) -> int:
+    version = known.number("contract")
+    if version != CONTRACT_VERSION:
+        raise ValueError(f"contract {version}, here is {CONTRACT_VERSION}")
+    return version
+
+
+def _option(given: object) -> Option:
+    if isinstance(given, bool):
+        return given
+    if isinstance(given, list):
+        return tuple(_text(each, _OPTION) for each in _list(given))
+    return _text(given, _OPTION) if isinstance(given, str) else _number(given, (1 << 63) - 1)
+
+
+def _guest(known: _Table) -> Guest:
+    runs = (_list(each) for each in known.list("runs", MAX_RUNS))
+    return Guest(
+        known.text("name", _FILE_NAME),
+        known.text("sha256", _DIGEST),
+        known.number("size", 1 << 40),
+        tuple(_run(*each) for each in runs),
+    )
+
+
+def _run(offset: object, size: object, address: object) -> Run:
+    return _number(offset, 1 << 40), _number(size, 1 << 40), _number(address, (1 << 48) - 1)
+
+
+def _part(known: _Table) -> Part:
+    return Part(
+        known.text("name", _PART),
+        known.number("address"),
+        known.number("size"),
+        known.number("flags", 7),
+        known.text("sha256", _DIGEST),
+    )
+
+
+def _machine(known: _Table) -> Machine:
+    ring, only = known.number("ring", 3), known.known["execute_only"]
+    if ring not in (0, 3) or not isinstance(only, bool):
+        raise ValueError("a virtual machine has ring 0 or 3, and code that can be read or not")
+    return Machine(ring, only)
+
+
+def _tree(known: _Table) -> Tree:
+    return Tree(
+        known.number("address"),
+        known.number("size"),
+        known.text("sha256", _DIGEST),
+        known.text("files", _HEX),
+    )
+
+
+def _filter(known: _Table) -> Filter:
+    template = known.table("template") if "template" in known.known else None
+    return Filter(
+        known.number("default", 0xFFFFFFFF),
+        tuple(_rule(_Table(each)) for each in known.list("rules")),
+        None if template is None else _template(template),
+    )
+
+
+def _template(known: _Table) -> Template:
+    slots = (_list(each) for each in known.list("slots"))
+    return Template(
+        known.number("address"), known.number("copy"), tuple(_slot(*each) for each in slots)
+    )
+
+
+def _slot(instruction: object, handle: object, which: object) -> Slot:
+    if which not in SLOTS:
+        raise ValueError(f"{which!r:.60} cannot be stored into a filter")
+    return _number(instruction, _MOST_INSTRUCTIONS - 1), _number(handle, MAX_DEVICES), str(which)
+
+
+def _rule(known: _Table) -> Rule:
+    arguments = known.table("arguments").known
+    slots = known.table("slots").known if "slots" in known.known else {}
+    return Rule(
+        call=known.text("call", _WORD),
+        why=known.text("why", _WHY),
+        stub=known.text("stub", _STUB),
+        half=known.number("half", 0xFFFFFFFF),
+        arguments={_index(i): _ranges(each) for i, each in arguments.items()},
+        slots={_index(i): _held(*_list(each)) for i, each in slots.items()},
+    )
+
+
+def _index(given: str) -> int:
+    return ("0", "1", "2", "3", "4", "5").index(given)
+
+
+def _ranges(given: object) -> tuple[Range, ...]:
+    return tuple(_range(*_list(each)) for each in _list(given))
+
+
+def _range(low: object, high: object) -> Range:
+    most = (1 << 64) - 1
+    return _number(low, _number(high, most)), _number(high, most)
+
+
+def _held(which: object, handle: object) -> tuple[str, int]:
+    if which not in HELD:
+        raise ValueError(f"an argument cannot be held against {which!r:.60}")
+    return str(which), _number(handle, MAX_DEVICES)

@@ -1,0 +1,131 @@
+"""Bundles: one executable ELF file of monitor, guest memory and the plan's record.
+
+The file is its own loader: every region is a ``PT_LOAD`` at the address where the guest will find
+it, so ``execve`` maps it, copy-on-write and shared between instances.  Sources: the System V gABI
+chapters 4 and 5, and Linux ``fs/binfmt_elf.c`` (``ET_EXEC`` segments are mapped where they say).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from limpet.contract.pages import PAGE, align_up
+from limpet.formats import elf
+from limpet.formats.elf import ProgramHeader, SectionHeader
+
+RECORD_SECTION = ".limpet.record"
+GUEST_SECTION = ".limpet.guest"
+NAMES_SECTION = ".shstrtab"
+
+
+@dataclass(frozen=True)
+class Load:
+    """One segment of the file: ``content`` at ``address``, then zeros up to ``size`` bytes."""
+
+    name: str
+    address: int
+    size: int
+    content: bytes
+    flags: int  # elf.PF_R, PF_W, PF_X
+
+
+def _whole_pages(load: Load) -> bytes:
+    """Its content as whole pages.  Of what is writable the kernel supplies trailing zero pages.
+
+    It would make those of read-only memory writable, so they are in the file.  A partial page
+    would make ``execve`` clear the rest of it, hence copy it, in every instance.
+    """
+    content = load.content
+    if load.flags & elf.PF_W:
+        content = content[: align_up(len(content.rstrip(b"\0")), PAGE)]
+    return content.ljust(align_up(len(content), PAGE), b"\0")
+
+
+def arranged(loads: Sequence[Load]) -> list[Load]:
+    """The segments of the file, ascending, whole pages each.
+
+    Neighbours with the same rights become one, since ``execve`` maps every one apart.
+    """
+    merged: list[Load] = []
+    for load in sorted(loads, key=lambda load: load.address):
+        content = _whole_pages(load)
+        last = merged[-1] if merged else None
+        if last and last.address + len(last.content) == load.address and last.flags == load.flags:
+            merged[-1] = Load(
+                f"{last.name}+{load.name}",
+                last.address,
+                last.size + load.size,
+                last.content + content,
+                load.flags,
+            )
+        else:
+            merged.append(Load(load.name, load.address, load.size, content, load.flags))
+    return merged
+
+
+def write(entry: int, segments: Sequence[Load], record: bytes, guest: bytes = b"") -> bytes:
+    """The bytes of a bundle that starts at ``entry``, of segments as :func:`arranged`."""
+    phnum = len(segments) + 1
+    offset = align_up(elf.HEADER_SIZE + phnum * elf.PROGRAM_SIZE, PAGE)
+    body, headers, sections = bytearray(), bytearray(), _Sections()
+    for load in segments:
+        headers += _program_header(load, offset).pack()
+        sections.add_load(load, offset)
+        body += load.content
+        offset += len(load.content)
+    headers += ProgramHeader(elf.PT_GNU_STACK, elf.PF_R | elf.PF_W, 0, 0, 0, 0, 16).pack()
+    for name, content in ((GUEST_SECTION, guest), (RECORD_SECTION, record)):
+        if content or name == RECORD_SECTION:
+            sections.add(name, elf.SHT_PROGBITS, 0, 0, offset, len(content))
+            offset += len(content)
+    names = sections.finish(offset)
+    header = elf.Header(
+        elf.IDENT.ljust(16, b"\0"),
+        elf.ET_EXEC,
+        elf.EM_X86_64,
+        entry,
+        elf.HEADER_SIZE,
+        offset + len(names),
+        elf.PROGRAM_SIZE,
+        phnum,
+        elf.SECTION_SIZE,
+        len(sections.rows),
+        len(sections.rows) - 1,
+    )
+    head = header.pack() + bytes(headers)
+    table = b"".join(row.pack() for row in sections.rows)
+    head = head.ljust(align_up(len(head), PAGE), b"\0")
+    return head + bytes(body) + guest + record + names + table
+
+
+def _program_header(load: Load, offset: int) -> ProgramHeader:
+    size = len(load.content)
+    return ProgramHeader(elf.PT_LOAD, load.flags, offset, load.address, size, load.size, PAGE)
+
+
+class _Sections:
+    """Section names and headers, for readers such as ``readelf`` and ``limpet audit``."""
+
+    def __init__(self) -> None:
+        self._names = bytearray(b"\0")
+        self.rows = [SectionHeader(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)]
+
+    def add(self, name: str, kind: int, flags: int, address: int, offset: int, size: int) -> None:
+        row = SectionHeader(len(self._names), kind, flags, address, offset, size, 0, 0, 1, 0)
+        self.rows.append(row)
+        self._names += name.encode() + b"\0"
+
+    def add_load(self, load: Load, offset: int) -> None:
+        """A loaded segment by its name."""
+        flags = elf.SHF_ALLOC
+        flags |= elf.SHF_WRITE if load.flags & elf.PF_W else 0
+        flags |= elf.SHF_EXECINSTR if load.flags & elf.PF_X else 0
+        size = len(load.content)
+        self.add(f".{load.name}", elf.SHT_PROGBITS, flags, load.address, offset, size)
+
+    def finish(self, offset: int) -> bytes:
+        """The table of names, which has itself, to lie at ``offset``."""
+        size = len(self._names) + len(NAMES_SECTION) + 1
+        self.add(NAMES_SECTION, elf.SHT_STRTAB, 0, 0, offset, size)
+        return bytes(self._names)

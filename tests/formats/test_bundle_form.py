@@ -1,0 +1,231 @@
+"""A bundle has one form: whatever ``execve`` could see that a reader does not is refused."""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from limpet.contract import Backend
+from limpet.errors import BundleError
+from limpet.formats import elf
+from limpet.formats.bundle.read import BundleFile, parse
+from limpet.formats.bundle.record import read_record
+from limpet.formats.bundle.write import GUEST_SECTION, RECORD_SECTION, Load, write
+from tests.support.bundles import Maker
+
+SMALL = "int main(void) { return 0; }"
+PT_DYNAMIC, PT_INTERP = 2, 3
+
+Change = Callable[[bytearray, BundleFile], None]
+
+
+@pytest.fixture
+def bundle(make: Maker, backend: Backend) -> BundleFile:
+    """A small one."""
+    path = make(make.compile(SMALL, "small"), backend).path
+    return parse(path.read_bytes(), "small")
+
+
+def _headers(data: bytearray) -> range:
+    (count,) = struct.unpack_from("<H", data, 56)
+    return range(elf.HEADER_SIZE, elf.HEADER_SIZE + count * elf.PROGRAM_SIZE, elf.PROGRAM_SIZE)
+
+
+def _stack_as(kind: int) -> Change:
+    def change(data: bytearray, _: BundleFile) -> None:
+        struct.pack_into("<I", data, _headers(data)[-1], kind)
+
+    return change
+
+
+def _executable_stack(data: bytearray, _: BundleFile) -> None:
+    struct.pack_into("<I", data, _headers(data)[-1] + 4, 7)
+
+
+def _one_more(kind: int, flags: int, address: int, size: int) -> Change:
+    """One more program header, in the room behind the others."""
+
+    def change(data: bytearray, bundle: BundleFile) -> None:
+        rows = _headers(data)
+        at = address or bundle.monitor.address
+        row = struct.pack("<IIQQQQQQ", kind, flags, 4096, at, at, size, size, 4096)
+        data[rows.stop : rows.stop + len(row)] = row
+        struct.pack_into("<H", data, 56, len(rows) + 1)
+
+    return change
+
+
+def _over_the_monitor(data: bytearray, bundle: BundleFile) -> None:
+    """The segment before the monitor reaches into its page, so that the later mapping counts."""
+    for at in _headers(data):
+        address, size = struct.unpack_from("<Q16xQ", data, at + 16)
+        if address != bundle.monitor.address and address:
+            struct.pack_into("<Q", data, at + 40, bundle.monitor.address + 4096 - address)
+            struct.pack_into("<Q", data, at + 32, size)
+            return
+
+
+def _monitor_in_the_middle_of_a_page(data: bytearray, bundle: BundleFile) -> None:
+    for at in _headers(data):
+        if struct.unpack_from("<Q", data, at + 16)[0] == bundle.monitor.address:
+            struct.pack_into("<Q", data, at + 16, bundle.monitor.address + 16)
+
+
+def _order_turned_around(data: bytearray, _: BundleFile) -> None:
+    first, second = _headers(data)[0], _headers(data)[1]
+    size = elf.PROGRAM_SIZE
+    one, other = data[first : first + size], data[second : second + size]
+    data[first : first + size], data[second : second + size] = other, one
+
+
+def _trailing_byte(data: bytearray, _: BundleFile) -> None:
+    data += b"\0"
+
+
+def _between_headers(data: bytearray, _: BundleFile) -> None:
+    data[_headers(data).stop + 200] = 1
+
+
+def _flags_of_the_file(data: bytearray, _: BundleFile) -> None:
+    data[48] = 1
+
+
+def _physical_address(data: bytearray, _: BundleFile) -> None:
+    data[_headers(data)[0] + 24] ^= 1
+
+
+def _system_of_the_file(data: bytearray, _: BundleFile) -> None:
+    data[7] = 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _stack_as(PT_INTERP),
+        _stack_as(PT_DYNAMIC),
+        _stack_as(0),
+        _executable_stack,
+        _one_more(elf.PT_GNU_STACK, 7, 0, 0),
+        _one_more(PT_INTERP, 4, 0, 64),
+        _one_more(PT_DYNAMIC, 6, 0, 64),
+        _one_more(elf.PT_LOAD, 5, 0, 4096),
+        _one_more(elf.PT_LOAD, 7, 0x10000, 4096),
+        _over_the_monitor,
+        _monitor_in_the_middle_of_a_page,
+        _order_turned_around,
+        _trailing_byte,
+        _between_headers,
+        _flags_of_the_file,
+        _physical_address,
+        _system_of_the_file,
+    ],
+)
+def test_other_forms_are_refused(bundle: BundleFile, change: Change) -> None:
+    """Interpreters, second stacks, overlaps, stray bytes: none of them is a bundle."""
+    data = bytearray(bundle.data)
+    change(data, bundle)
+    assert bytes(data) != bundle.data
+    with pytest.raises(BundleError):
+        parse(bytes(data), "changed")
+
+
+def test_every_header_byte_counts(bundle: BundleFile) -> None:
+    """No byte of the headers or of the section table can be another and mean the same."""
+    first = min(part.offset for part in bundle.parts)
+    end = max(offset + size for _, offset, size in bundle.sections)
+    places = [*range(0, 64 + 56 * 8), *range(64 + 56 * 8, first, 97), *range(end, len(bundle.data))]
+    for at in places:
+        data = bytearray(bundle.data)
+        data[at] ^= 0x55
+        try:
+            read = parse(bytes(data), "changed")
+        except BundleError:
+            continue
+        # What may differ is said by the reader: the entry point, a segment's rights or name.
+        seen = (read.entry, read.parts, [name for name, _, _ in read.sections])
+        assert seen != (bundle.entry, bundle.parts, [n for n, _, _ in bundle.sections]), hex(at)
+
+
+def _with_record(bundle: BundleFile, text: bytes) -> bytes:
+    loads = [
+        Load(part.name, part.address, part.memory_size, bundle.content(part), part.flags)
+        for part in bundle.parts
+    ]
+    return write(bundle.entry, loads, text, bundle.section(GUEST_SECTION) or b"")
+
+
+def test_record_has_one_form(bundle: BundleFile) -> None:
+    """White space, double keys, escapes, unknown members: the same data written otherwise."""
+    text = bundle.section(RECORD_SECTION)
+    assert text
+    known = json.loads(text)
+    others = [
+        json.dumps(known).encode(),
+        text.replace(b'"limpet":', b'"limpet":"9.9.9","limpet":', 1),
+        text.replace(b'"guest":', b'"\\u0067uest":', 1),
+        json.dumps(known | {"more": 1}, sort_keys=True, separators=(",", ":")).encode(),
+        b" " + text,
+        text + b"\n",
+    ]
+    for other in others:
+        assert parse(_with_record(bundle, text), "same").record == bundle.record
+        with pytest.raises(BundleError, match="its record is damaged"):
+            _ = parse(_with_record(bundle, other), "changed").record
+
+
+HOSTILE_WORDS = [
+    (["guest", "name"], "../../etc/passwd"),
+    (["guest", "name"], ""),
+    (["limpet"], "0.1.0\x1b[31m"),
+    (["toolchain"], "ziglang 1; rm -rf /"),
+    (["hypercalls"], ['exit"); evil("']),
+    (["system_calls"], ["read\n"]),
+    (["plan"], "0" * 63),
+    (["ports"], [65536]),
+    (["ports"], [-1]),
+    (["ports"], [1280.0]),
+    (["guest", "size"], True),
+    (["guest", "runs"], [[0, 1]]),
+    (["parts"], "none"),
+    (["options"], {"environment": ["A\0B"]}),
+    (["options"], {"environment": [1]}),
+    (["options"], {"memory": 1 << 70}),
+]
+
+
+@pytest.mark.parametrize(("where", "what"), HOSTILE_WORDS)
+def test_record_grammar(bundle: BundleFile, where: list[str], what: object) -> None:
+    """Every string has a grammar, every number a range."""
+    known = json.loads(bundle.section(RECORD_SECTION) or b"")
+    inner = known
+    for name in where[:-1]:
+        inner = inner[name]
+    inner[where[-1]] = what
+    text = json.dumps(known, sort_keys=True, separators=(",", ":")).encode()
+    with pytest.raises(BundleError, match="its record is damaged") as error:
+        read_record(text, "hostile", "0.1.0")
+    assert error.value.message.isprintable()
+
+
+def test_a_deep_record_is_refused() -> None:
+    """Nesting without end ends in the same error."""
+    with pytest.raises(BundleError, match="its record is damaged"):
+        read_record(b"[" * 100_000, "deep", "0.1.0")
+
+
+def test_names_of_variables_stay_data(make: Maker, backend: Backend, tmp_path: Path) -> None:
+    """A variable's name that would be C is bytes, and passes its value."""
+    name = 'A"\n#error evil\n"\\'
+    program = make.compile(
+        "#include <stdio.h>\nint main(int c, char **v, char **e)"
+        "{ for (; *e; e++) puts(*e); return 0; }",
+        "environment",
+    )
+    made = make(program, backend, environment=(name,))
+    done = subprocess.run([made.path], env={name: "x"}, capture_output=True, check=False)
+    assert done.stdout.decode() == f"{name}=x\n", done.stderr
