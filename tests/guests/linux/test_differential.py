@@ -13,7 +13,7 @@ Not compared, since Limpet differs on purpose or since it cannot be equal:
 - ``statx`` fills in everything, wanted or not
 - a pipe is 65536 bytes, not 16 pages of which each may be partly used; vectors go through pipes
   and event counters an element at a time
-- waiting: a read that nothing could ever answer gives ``EDEADLK``, so pipes do not block here
+- waiting: what nothing could ever answer hangs there and ends the guest here, so no pipe blocks
 """
 
 from __future__ import annotations
