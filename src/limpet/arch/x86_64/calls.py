@@ -206,7 +206,7 @@ class Calls:
     def _decode(self, start: int) -> Body:
         index = bisect_right(self.blocks, start)
         low = self.blocks[index - 1] if index else start
-        high = min(start + _MAX_BLOCK, *self.blocks[index : index + 1])
+        high = min((start + _MAX_BLOCK, *self.blocks[index : index + 1]))
         swept: dict[int, Decoded] = {}
         code: dict[int, Decoded] = {}
         steps: dict[int, int] = {}
