@@ -26,7 +26,7 @@ from limpet.guests.linux.parts import served
 from limpet.guests.solo5 import layout as solo5_layout
 from limpet.loading import guest
 from limpet.loading.files import pack
-from limpet.planning import generate, seccomp
+from limpet.planning import monitor, seccomp
 from limpet.planning.plan import Plan
 from limpet.sources import C_ROOT, GUEST_INCLUDES, GUEST_ROOT, MONITOR_INCLUDES
 
@@ -104,6 +104,8 @@ def _hypercalls() -> dict[str, str]:
     return {
         "contract.h": contract.c_header(),
         "linux/plan.h": linux.sources["plan.h"],
+        "linux/host_numbers.h": linux.sources["host_numbers.h"],
+        "hvt/host_numbers.h": hvt.sources["host_numbers.h"],
         "hvt/plan.h": hvt.sources["plan.h"],
         "linux.c": _linux_c(linux),
         "hvt.c": _hvt_c(hvt),
@@ -114,7 +116,7 @@ _HEAD = """\
 #define LIMPET_MONITOR
 #include "fake.h"
 #include "core/monitor.h"
-#include "devices/devices.h"
+#include "features/devices/devices.h"
 #include "core/guest_range.h"
 """
 
@@ -136,7 +138,7 @@ static void start(void) {
 
 
 def _linux_c(plan: Plan) -> str:
-    includes = generate.includes(
+    includes = monitor.includes(
         "core/guest_block.h", *(f"hypercalls/{c.name}/kvm.c" for c in plan.hypercalls)
     )
     return _monitor(plan, includes, "linux", "")
@@ -148,8 +150,7 @@ _SOLO5_START = """\
 """
 _SOLO5_STUBS = """\
 static u64 take_arguments(u64 *stack) { return *stack; }
-static void finish_blocks(void) {}
-static void finish_nets(void) {}
+static void options_taken(void) {}
 static void place_devices(void) {}
 static void map_memory(u64 low, u64 high) { (void)low, (void)high; }
 """
@@ -157,7 +158,7 @@ static void map_memory(u64 low, u64 high) { (void)low, (void)high; }
 
 def _hvt_c(plan: Plan) -> str:
     calls = [f"hypercalls/{call.name}/kvm.c" for call in plan.hypercalls]
-    includes = _SOLO5_STUBS + generate.includes("solo5/ring.h", "solo5/hvt.c", *calls)
+    includes = _SOLO5_STUBS + monitor.includes("solo5/ring.h", "solo5/hvt.c", *calls)
     return _monitor(plan, includes, "hvt", _SOLO5_START)
 
 
@@ -182,7 +183,7 @@ def _monitor(plan: Plan, includes: str, name: str, more: str) -> str:
         table, blocks = place.devices, place.signal_stack
     ends = {end for region in regions for end in region[:2]} | {table, blocks, DISK, DISK - 512}
     values = sorted(ends | {1, 2, 512, 1 << 20, 1 << 16, 1518})
-    text = _HEAD + includes + generate.serve(plan.hypercalls)
+    text = _HEAD + includes + monitor.serve(plan.hypercalls)
     text += f"#define DISK {DISK:#x}UL\n" + _START.replace("MORE", more.strip())
     text += _array(
         "struct memory", "memory", [f"{{{a:#x}, {b:#x}, {w}, {o}}}" for a, b, w, o in regions]

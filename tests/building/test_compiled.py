@@ -20,8 +20,10 @@ from limpet import contract
 from limpet.contract import BACKENDS, Backend, Hypercall
 from limpet.formats import manifest
 from limpet.formats.tree import layout as tree
+from limpet.guests.linux.generate import CORE, gates_c
 from limpet.guests.linux.link import objects
-from limpet.planning.generate import gates_c, monitor_c
+from limpet.planning.features import choose, facts
+from limpet.planning.monitor import host_numbers, monitor_c
 from limpet.planning.regions import MONITOR_SIZE
 from limpet.sources import GUEST_INCLUDES, MONITOR_INCLUDES
 from limpet.tools.cache import Cache
@@ -94,24 +96,27 @@ def compile_both(tmp_path_factory: pytest.TempPathFactory, make: Maker) -> Compi
     plans: dict[limpet.Options, limpet.Plan] = {}
     lock = Lock()
 
-    def planned(options: limpet.Options) -> tuple[limpet.Plan, Path]:
+    def planned(options: limpet.Options) -> limpet.Plan:
         with lock:
             if options not in plans:
                 plans[options] = limpet.plan(guest, options)
-            inner = where / plans[options].digest()
-            if not inner.exists():
-                inner.mkdir()
-                (inner / "plan.h").write_text(plans[options].sources["plan.h"])
-                (inner / "contract.h").write_text(contract.c_header())
-                (inner / "tree_format.h").write_text(tree.c_header())
-            return plans[options], inner
+            return plans[options]
 
     def compile_them(chosen: Chosen, options: limpet.Options) -> int:
-        plan, inner = planned(replace(options, devices=_devices(chosen)))
+        plan = planned(replace(options, devices=_devices(chosen)))
         devices = manifest.declared(plan.options.devices)
+        rules = [rule for each in plan.filters.values() for rule in each.rules]
+        known = facts(["linux"], devices, rules, plan.blobs.fixed, table=bool(devices))
+        features = choose(plan.options, known)
         name = "-".join(call.name for call in chosen)
-        monitor, gates = inner / f"monitor-{name}.c", inner / f"gates-{name}.c"
-        monitor.write_text(monitor_c(chosen, options, plan.filters, devices))
+        inner = where / plan.digest() / name
+        inner.mkdir(parents=True)
+        (inner / "plan.h").write_text(plan.sources["plan.h"])
+        (inner / "host_numbers.h").write_text(host_numbers(features, chosen))
+        (inner / "contract.h").write_text(contract.c_header())
+        (inner / "tree_format.h").write_text(tree.c_header())
+        monitor, gates = inner / "monitor.c", inner / "gates.c"
+        monitor.write_text(monitor_c(CORE, features, chosen, options.backends))
         gates.write_text(gates_c(chosen, options.backends, devices))
         flags = ["-Os", "-DLIMPET_MONITOR=1", *MONITOR_INCLUDES]
         compile_object(monitor, monitor.with_suffix(".o"), flags=flags, include=inner)

@@ -19,7 +19,7 @@ import limpet
 from limpet import contract
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.formats.manifest import Device
-from limpet.planning.generate import filter_values
+from limpet.planning.monitor import filter_values
 from limpet.planning.seccomp import Filter
 from limpet.sources import MONITOR_INCLUDES
 from limpet.tools.toolchain import zig
@@ -103,7 +103,7 @@ def completed(tmp_path_factory: pytest.TempPathFactory) -> Completed:
 
 
 def completing_c(each: Filter, length: int, disks: dict[int, Disk]) -> str:
-    """devices/filter.c, with the table of devices that a start has found."""
+    """disk_bounds.c, with the table of devices that a start has found."""
     values = filter_values("process", each, 0)
     values = values.replace("FILTER_PROCESS_AT 0x0UL", "FILTER_PROCESS_AT made")
     found = "".join(
@@ -120,7 +120,7 @@ static u64 made[4096], table[4096];
 #define FILTER_PROCESS (u64)program_at
 #define FILTER_PROCESS_LENGTH {length}
 {values}
-#include "devices/filter.c"
+#include "features/disk_bounds/disk_bounds.c"
 #define EXPORT __attribute__((visibility("default")))
 EXPORT void *complete(const void *given);
 EXPORT void *complete(const void *given) {{

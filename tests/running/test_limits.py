@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -53,6 +54,26 @@ def test_max_output(make: Maker, backend: Backend) -> None:
     ran = guest.run("sh", "-c", "echo fine; exit 7")
     assert (ran.stdout, ran.stderr, ran.status) == (b"fine\n", b"", 7)
     assert guest.run("sh", "-c", "kill -9 $$").status == 137
+
+
+OPENS = "#include <fcntl.h>\nint main(int n, char **a) { return n + (open(a[0], 0) > 99); }\n"
+
+
+def test_max_output_with_a_network(make: Maker, backend: Backend) -> None:
+    """A network that is a descriptor of the starter's is still there in the child."""
+    program = make.compile(OPENS, "opens")
+    guest = make(program, backend, name="opens", devices=("net:wire",), max_output=1000)
+    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with mine, theirs:
+        done = subprocess.run(
+            ["opens", f"--net:wire=@{theirs.fileno()}", "--", "one", "two"],
+            executable=guest.path,
+            pass_fds=[theirs.fileno()],
+            capture_output=True,
+            timeout=20,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (3, b"")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

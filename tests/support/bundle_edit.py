@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+from limpet.arch.x86_64.host import REQUESTS
 from limpet.arch.x86_64.machine_read import Machine, read_machine
 from limpet.audit.inspect import Audit, audit_bundle
 from limpet.audit.monitor_code import MonitorCode, read_code
@@ -12,7 +13,7 @@ from limpet.formats.bundle import read as bundle_file
 from limpet.formats.bundle.read import BundleFile
 from limpet.formats.bundle.write import RECORD_SECTION
 
-SET_SREGS = 0x4138AE84
+SET_SREGS = REQUESTS["KVM_SET_SREGS"]
 
 
 class Edited:

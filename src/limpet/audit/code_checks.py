@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from limpet.arch.x86_64.host import REQUEST_NAMES
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.facts import devices, slots
-from limpet.audit.host_abi import call_name, monitor_calls, request_name, requests
+from limpet.audit.host_abi import call_name, monitor_calls, request_name
 from limpet.audit.host_calls import wrong_arguments
 from limpet.audit.inspect import Inside
 from limpet.audit.monitor_code import NO_FILTER, Call
@@ -65,7 +66,7 @@ def _wrong_requests(call: Call) -> Iterator[str]:
     if not call.arguments[1]:
         yield "makes an ioctl request that cannot be told from the code"
     for value in sorted(call.arguments[1]):
-        if value & 0xFFFFFFFF not in requests():
+        if value & 0xFFFFFFFF not in REQUEST_NAMES:
             yield f"makes the ioctl {request_name(value)}, which no monitor does"
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from limpet.arch.x86_64 import machine_read
+from limpet.arch.x86_64.host import REQUESTS
 from limpet.arch.x86_64.machine_read import Machine
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit import seccomp_decode
 from limpet.audit.bpf import Fuel
-from limpet.audit.host_abi import requests
 from limpet.audit.monitor_code import Call, MonitorCode, read_code
 from limpet.audit.recorded import RecordedRule, recorded_rule
 from limpet.audit.seccomp_decode import Decoded, Range
@@ -33,7 +33,6 @@ from limpet.formats.tree.read import read_tree
 from limpet.planning.seccomp import filled
 
 _IOCTL, _SECCOMP = NUMBERS["ioctl"], NUMBERS["seccomp"]
-KVM_RUN = 0xAE80
 _MOST_TRIED = 12_000_000
 """Instructions of filters that are run to try them, five times what 63 devices need."""
 
@@ -191,9 +190,9 @@ class Inside:
 
     def backend(self, filter_: Decoded) -> str:
         """What a filter is for: only a kvm monitor runs a vCPU."""
+        run = REQUESTS["KVM_RUN"]
         runs = any(
-            each.number == _IOCTL and (KVM_RUN, KVM_RUN) in each.arguments[1]
-            for each in filter_.allowed
+            each.number == _IOCTL and (run, run) in each.arguments[1] for each in filter_.allowed
         )
         return "kvm" if runs else "process"
 
@@ -302,8 +301,7 @@ def _program(inside: Inside, address: int, length: int) -> bytes:
 
 def is_request(call: Call, name: str) -> bool:
     """Whether a call is an ioctl with the request of that name."""
-    wanted = next((number for number, known in requests().items() if known == name), None)
-    return call.numbers == {_IOCTL} and call.argument(1) == wanted
+    return call.numbers == {_IOCTL} and call.argument(1) == REQUESTS[name]
 
 
 def _read_machine(inside: Inside) -> None:

@@ -7,6 +7,7 @@ what the filter demands of their arguments, beside the C that serves it on each 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -39,6 +40,7 @@ class Pin:
     slot: tuple[str, int] | None = None  # what only the start knows of the device with this handle
     own: bool = False  # an address in the monitor's stack (kvm)
     capacity: bool = False  # with the argument before it, bytes within the device
+    monitor: bool = False  # an address in the monitor's own constants
     more: str = ""  # ``max``, and one more for each device of this kind
 
 
@@ -64,20 +66,18 @@ class Hypercall:
     device: str  # the kind of device that it is for, if any
 
 
-def _maybe(given: int | str | None) -> int | None:
-    return None if given is None else number(given)
-
-
-def host_call(table: dict[str, Any]) -> HostCall:
+def host_call(table: dict[str, Any], named: Callable[[int | str], int] = number) -> HostCall:
+    """A ``[[host]]`` table; ``named`` gives the number that a name stands for."""
     pins = tuple(
         Pin(
             index=argument["index"],
-            values=tuple(number(each) for each in argument.get("values", ())),
-            max=_maybe(argument.get("max")),
+            values=tuple(named(each) for each in argument.get("values", ())),
+            max=named(argument["max"]) if "max" in argument else None,
             guest=argument.get("guest", False),
             devices=argument.get("devices", ""),
             own=argument.get("own", False),
             capacity=argument.get("capacity", False),
+            monitor=argument.get("monitor", False),
             more=argument.get("more", ""),
         )
         for argument in table.get("arguments", ())

@@ -1,4 +1,4 @@
-"""Rules of the filter that monitors of every kind of guest have."""
+"""What a declared system call may be given, once the plan is known: its pins resolved."""
 
 from __future__ import annotations
 
@@ -6,40 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from limpet.contract import DEVICE_FD, Backend, HostCall, Hypercall, Pin
-from limpet.contract.limits import LINE_MOST, STDERR, VCPU_FD
 from limpet.formats.manifest import Device
 from limpet.planning.regions import HOST_END, MONITOR_BASE, MONITOR_SIZE
-from limpet.planning.seccomp import Rule
-
-KVM_RUN = 0xAE80
 
 _MONITOR = (MONITOR_BASE, MONITOR_BASE + MONITOR_SIZE)
 _MONITOR_AND_STACK = (MONITOR_BASE, HOST_END)
-
-
-def _line(memory: tuple[int, int]) -> tuple[Pin, ...]:
-    """A short write to standard error from ``memory``."""
-    return Pin(0, (STDERR,)), Pin(1, range=memory), Pin(2, max=LINE_MOST)
-
-
-def kvm_run_rule() -> Rule:
-    """The one request that is left on the one vCPU."""
-    pins = Pin(0, (VCPU_FD,)), Pin(1, (KVM_RUN,)), Pin(2, (0,))
-    return Rule("ioctl", "KVM_RUN on the one vCPU: runs the guest", pins)
-
-
-def monitor_line_rule(*, built: bool = False) -> Rule:
-    """The line that says why the monitor ended (kvm): a constant, or ``built`` on its stack."""
-    memory = _MONITOR_AND_STACK if built else _MONITOR
-    return Rule("write", "the line that says why the monitor ended", _line(memory))
-
-
-def timeout_rules() -> list[Rule]:
-    """What the alarm's handler does (in a process, from its stubs only)."""
-    return [
-        Rule("write", "the line of a timeout", _line(_MONITOR), "host_timeout_write"),
-        Rule("exit_group", "ends after a timeout", (), "host_timeout_exit_group"),
-    ]
 
 
 def has_device(hypercall: Hypercall, devices: Sequence[Device]) -> bool:
@@ -66,6 +37,8 @@ def resolved(
 def _resolved(pin: Pin, devices: Sequence[Device], disk: Device | None) -> Pin:
     if pin.own:
         return Pin(pin.index, range=_MONITOR_AND_STACK)
+    if pin.monitor:
+        return Pin(pin.index, range=_MONITOR)
     if pin.more:
         assert pin.max is not None
         count = sum(each.kind == pin.more for each in devices)

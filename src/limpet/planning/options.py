@@ -20,7 +20,8 @@ class Options:
     ``memory`` is in bytes (0: what is usual for the guest), ``timeout`` in milliseconds (0: none),
     ``environment`` holds ``NAME=VALUE`` strings to bake in and bare ``NAME``s to pass on when the
     bundle starts, ``devices`` the ``block:NAME`` and ``net:NAME`` that a program has (a unikernel
-    has those of its manifest).
+    has those of its manifest), ``features`` names of features of the monitor that only come when
+    they are asked for, ``NAME`` or ``NAME=NUMBER``.
     """
 
     backends: tuple[Backend, ...] = ()
@@ -31,3 +32,4 @@ class Options:
     rewrite: bool = True
     environment: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limpet.building.bundle import Bundle, write_executable
+from limpet.contract.limits import SIGNAL_STATUS
 from limpet.errors import RunError
 
 
@@ -47,5 +48,5 @@ def run(
         )
     except OSError as error:
         raise RunError(f"{bundle}: cannot be started: {error.strerror}") from error
-    status = done.returncode if done.returncode >= 0 else 128 - done.returncode
+    status = done.returncode if done.returncode >= 0 else SIGNAL_STATUS - done.returncode
     return Result(status, done.stdout, done.stderr)

@@ -1,50 +1,10 @@
-/* The host kernel, as far as monitors call it: x86-64 Linux numbers and constants
- * (uapi asm/unistd_64.h and the headers named below). */
+/* The host kernel, as far as monitors call it: Linux's constants and structures.  What differs
+ * from one architecture to another is in its folder. */
 #ifndef LIMPET_HOST_H
 #define LIMPET_HOST_H
 
 #include "contract.h"
-
-enum {
-    NR_READ = 0,
-    NR_WRITE = 1,
-    NR_CLOSE = 3,
-    NR_FSTAT = 5,
-    NR_POLL = 7,
-    NR_LSEEK = 8,
-    NR_MMAP = 9,
-    NR_MPROTECT = 10,
-    NR_MUNMAP = 11,
-    NR_RT_SIGACTION = 13,
-    NR_RT_SIGPROCMASK = 14,
-    NR_IOCTL = 16,
-    NR_PREAD64 = 17,
-    NR_PWRITE64 = 18,
-    NR_MADVISE = 28,
-    NR_DUP2 = 33,
-    NR_SETITIMER = 38,
-    NR_GETPID = 39,
-    NR_SOCKET = 41,
-    NR_FORK = 57,
-    NR_WAIT4 = 61,
-    NR_KILL = 62,
-    NR_FCNTL = 72,
-    NR_FDATASYNC = 75,
-    NR_SIGALTSTACK = 131,
-    NR_PRCTL = 157,
-    NR_CLOCK_GETTIME = 228,
-    NR_EXIT_GROUP = 231,
-    NR_EPOLL_CTL = 233,
-    NR_OPENAT = 257,
-    NR_PPOLL = 271,
-    NR_TIMERFD_CREATE = 283,
-    NR_EPOLL_CREATE1 = 291,
-    NR_PIPE2 = 293,
-    NR_SECCOMP = 317,
-    NR_GETRANDOM = 318,
-    NR_PKEY_ALLOC = 330,
-    NR_CLOSE_RANGE = 436
-};
+#include "host_numbers.h" /* generated: the calls that this bundle's parts declare */
 
 enum {
     PROT_READ = 1,
@@ -76,7 +36,6 @@ enum {
 enum { PR_SET_NO_NEW_PRIVS = 38, SECCOMP_SET_MODE_FILTER = 1 };
 enum { CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, POLLIN = 1, POLLOUT = 4, SIGALRM = 14 };
 enum { S_IFMT = 0170000, S_IFCHR = 0020000 };
-enum { TCGETS = 0x5401, TIOCGWINSZ = 0x5413 };
 
 struct timespec {
     s64 seconds, nanoseconds;
@@ -87,35 +46,6 @@ struct pollfd {
     u16 events, ready;
 };
 
-static inline long host6(long number, long a, long b, long c, long d, long e, long f) {
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    register long r9 __asm__("r9") = f;
-    long result;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-
-static inline long host3(long number, long a, long b, long c) {
-    long result;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-
-static inline long host4(long number, long a, long b, long c, long d) {
-    register long r10 __asm__("r10") = d;
-    long result;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
-                     : "rcx", "r11", "memory");
-    return result;
-}
+#include "host_call.h"
 
 #endif

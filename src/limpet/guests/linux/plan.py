@@ -17,6 +17,7 @@ from limpet.formats.image import Access, Image
 from limpet.formats.manifest import Device
 from limpet.guests.linux.constants import Constants, constants
 from limpet.guests.linux.dispatch import dispatch_c
+from limpet.guests.linux.generate import CORE, gates_c, plan_h
 from limpet.guests.linux.layout import (
     STATIC_PIE_BASE,
     Layout,
@@ -32,13 +33,9 @@ from limpet.guests.linux.verdict import verdict
 from limpet.loading.guest import Guest
 from limpet.planning.asked import Asked, warnings
 from limpet.planning.blobs import blobs
-from limpet.planning.filters import (
-    kvm_run_rule,
-    monitor_line_rule,
-    resolved,
-    timeout_rules,
-)
-from limpet.planning.generate import gates_c, monitor_c, plan_h
+from limpet.planning.features import choose, facts, with_parts
+from limpet.planning.filters import resolved
+from limpet.planning.monitor import host_numbers, monitor_c
 from limpet.planning.options import Options
 from limpet.planning.plan import Decision, Plan
 from limpet.planning.processor import machine_decisions, may_ask_cpuid
@@ -77,9 +74,6 @@ def plan(guest: Guest, options: Options) -> Plan:
     packed = _packed(place, guest)
     regions = _regions(place, rewriting, own, table, packed)
     pages = _supervisor(place, regions, hypercalls) if "kvm" in options.backends else None
-    filters = {
-        each: _filter(each, hypercalls, place, options, devices) for each in options.backends
-    }
     asks_cpuid = may_ask_cpuid(image)
     asked = _verdict(guest)
     kvm = blobs(
@@ -89,6 +83,14 @@ def plan(guest: Guest, options: Options) -> Plan:
         syscall=place.entry("syscall_entry_r11"),
         asks_cpuid=asks_cpuid,
     )
+    rules = {each: _rules(each, hypercalls, place, devices) for each in options.backends}
+    every = [rule for each in rules.values() for rule in each]
+    known = facts(["linux"], devices, every, kvm.fixed, table=bool(devices))
+    chosen = choose(options, known)
+    filters = {
+        each: Filter(with_parts(chosen, each, rules[each]), _DEFAULT[each], place.guest)
+        for each in options.backends
+    }
     return Plan(
         guest=guest,
         image=image,
@@ -107,13 +109,15 @@ def plan(guest: Guest, options: Options) -> Plan:
                 calls, _unserved(scan, image), any_number=bool(scan.unresolved)
             ),
             "gates.c": gates_c(hypercalls, options.backends, devices),
-            "plan.h": plan_h(place, options, filters, kvm, pages, devices),
-            "monitor.c": monitor_c(hypercalls, options, filters, devices),
+            "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen),
+            "host_numbers.h": host_numbers(chosen, hypercalls),
+            "monitor.c": monitor_c(CORE, chosen, hypercalls, options.backends),
         },
         decisions=(
             *decisions,
             *_device_decisions(devices),
             *_hypercall_decisions(users),
+            *chosen.decisions(),
             *machine_decisions(pages, asks_cpuid),
         ),
         verdict=asked,
@@ -320,13 +324,17 @@ def _supervisor(
     return machine.supervisor(place.supervisor, mappings, [call.port for call in hypercalls])
 
 
-def _filter(
+_DEFAULT = {"kvm": KILL_PROCESS, "process": TRAP}
+"""What becomes of a call that no rule allows; the library OS answers those of its process."""
+
+
+def _rules(
     backend: Backend,
     hypercalls: tuple[Hypercall, ...],
     place: Layout,
-    options: Options,
     devices: tuple[Device, ...],
-) -> Filter:
+) -> list[Rule]:
+    """What the hypercalls ask of the host."""
     rules = []
     # devices first: the filter is run from its start for every call
     for hypercall in sorted(hypercalls, key=lambda call: not call.device):
@@ -338,9 +346,4 @@ def _filter(
                     rules.append(Rule(host.call, why, pins))
                 else:
                     rules.append(Rule(host.call, why, pins, label, place.text))
-    if backend == "kvm":
-        rules = [kvm_run_rule(), *rules, monitor_line_rule()]
-        return Filter(tuple(rules), KILL_PROCESS, place.guest)
-    if options.timeout:
-        rules += timeout_rules()
-    return Filter(tuple(rules), TRAP, place.guest)
+    return rules

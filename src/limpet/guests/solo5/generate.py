@@ -7,31 +7,31 @@ from typing import TYPE_CHECKING
 
 from limpet.arch.x86_64.machine import EXECUTE_ONLY_KEY, LARGE_PAGE
 from limpet.arch.x86_64.machine import Mapping as PageMapping
-from limpet.contract import Backend, Hypercall
+from limpet.contract import Backend
 from limpet.contract.limits import UNIKERNEL_STATUSES
 from limpet.guests.solo5 import layout as solo5_layout
-from limpet.planning.generate import (
-    RUN_KVM,
-    defines,
-    device_sources,
-    fill,
-    filter_values,
-    includes,
-    main,
-    monitor_values,
-    serve,
-)
+from limpet.planning.monitor import Core, defines, filter_values, monitor_values
 
 if TYPE_CHECKING:
     from limpet.arch.x86_64.machine import Supervisor
-    from limpet.formats.image import Image
     from limpet.guests.solo5.layout import Solo5Layout
     from limpet.guests.solo5.privileged import Emulated
     from limpet.planning.blobs import Blobs
+    from limpet.planning.features import Chosen
     from limpet.planning.options import Options
     from limpet.planning.seccomp import Filter
 
 NO_HANDLER = 1 << 63
+
+CORES = {
+    "hvt": Core(
+        start=("solo5/arguments.c",),
+        handlers=("core/guest_range.h", "solo5/ring.h", "solo5/hvt.c"),
+        backends={"kvm": ("core/kvm.c",)},
+    ),
+    "spt": Core(start=("solo5/arguments.c",), backends={"process": ("solo5/spt.c",)}),
+}
+"""The C of each kind of unikernel's monitor."""
 
 
 def plan_h(
@@ -40,6 +40,7 @@ def plan_h(
     filters: Mapping[Backend, Filter],
     blobs: Blobs,
     pages: Supervisor | None,
+    chosen: Chosen,
 ) -> str:
     """``plan.h`` of a Solo5 guest's monitor."""
     values = {
@@ -53,7 +54,7 @@ def plan_h(
         "NETWORKS": place.networks,
         "LARGE_PAGE": LARGE_PAGE,
     }
-    text = defines(values) + monitor_values(options, filters, blobs, UNIKERNEL_STATUSES)
+    text = defines(values) + monitor_values(options, filters, blobs, UNIKERNEL_STATUSES, chosen)
     return text + (
         _hvt_h(place, pages, filters["kvm"]) if pages else _spt_h(filters["process"], place)
     )
@@ -87,41 +88,6 @@ def _hvt_h(place: Solo5Layout, pages: Supervisor, filter_: Filter) -> str:
 def _spt_h(filter_: Filter, place: Solo5Layout) -> str:
     text = filter_values("process", filter_, place.filter_copy("process"))
     return text + defines({"GUEST_START": place.entry})
-
-
-def monitor_c(
-    image: Image,
-    chosen: Sequence[Hypercall],
-    options: Options,
-    filters: Mapping[Backend, Filter],
-) -> str:
-    """``monitor.c`` of a Solo5 guest."""
-    text = "/* Generated: the monitor of one bundle. */\n"
-    text += includes(
-        "core/monitor.h",
-        "core/memory.c",
-        f"features/timeout/{'' if options.timeout else 'no_'}timeout.c",
-    )
-    text += includes(
-        *(["features/output_limit/supervise.c"] if options.max_output else []),
-        *device_sources(image.devices),
-    )
-    text += includes("solo5/arguments.c")
-    if any(each.slots for each in filters.values()):
-        text += includes("devices/filter.c")
-    supervise = "    supervise();\n" if options.max_output else ""
-    if image.kind == "spt":
-        text += includes("solo5/spt.c")
-        return text + main(
-            f"{supervise}    u64 memory = prepare(stack);\n    start_timeout();\n"
-            f"{fill('process', filters)}    run_spt(memory);\n"
-        )
-    calls = [f"hypercalls/{call.name}/kvm.c" for call in chosen]
-    text += includes("core/guest_range.h", "solo5/ring.h", "solo5/hvt.c", *calls) + serve(chosen)
-    text += includes("core/kvm.c", "core/no_kvm.c")
-    return text + main(
-        f"{supervise}    prepare(stack);\n    start_timeout();\n{fill('kvm', filters)}{RUN_KVM}"
-    )
 
 
 def shim_plan_h(emulated: Sequence[Emulated]) -> str:

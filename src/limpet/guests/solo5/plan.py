@@ -16,19 +16,15 @@ from limpet.errors import PlanError
 from limpet.formats.image import Access, Image
 from limpet.formats.manifest import Device
 from limpet.guests.solo5 import layout as solo5_layout
-from limpet.guests.solo5.generate import monitor_c, plan_h, shim_plan_h
+from limpet.guests.solo5.generate import CORES, plan_h, shim_plan_h
 from limpet.guests.solo5.layout import Solo5Layout
 from limpet.guests.solo5.peek import USUAL
 from limpet.guests.solo5.privileged import Privileged, privileged
 from limpet.loading.guest import Guest
 from limpet.planning.blobs import blobs
-from limpet.planning.filters import (
-    has_device,
-    kvm_run_rule,
-    monitor_line_rule,
-    resolved,
-    timeout_rules,
-)
+from limpet.planning.features import choose, facts, with_parts
+from limpet.planning.filters import has_device, resolved
+from limpet.planning.monitor import host_numbers, monitor_c
 from limpet.planning.options import Options
 from limpet.planning.plan import Decision, Plan
 from limpet.planning.processor import machine_decisions, may_ask_cpuid
@@ -167,7 +163,6 @@ class _Parts:
         hypercalls = self._hypercalls()
         regions = tuple(patched(region, rewriting.patches) for region in place.regions())
         pages = self._supervisor(regions, hypercalls)
-        filters = {options.backends[0]: self._filter(hypercalls)}
         kvm = blobs(
             pages,
             level,
@@ -175,13 +170,24 @@ class _Parts:
             syscall=place.shim_entry("shim_syscall"),
             asks_cpuid=asks,
         )
+        rules, (backend,) = self._rules(hypercalls), options.backends
+        kind = image.kind
+        known = facts(["solo5", kind], image.devices, rules, kvm.fixed, table=True)
+        chosen = choose(options, known)
+        allowed = with_parts(chosen, backend, rules)
+        filters = {backend: Filter(allowed, KILL_PROCESS, place.guest)}
         sources = {
-            "plan.h": plan_h(place, options, filters, kvm, pages),
-            "monitor.c": monitor_c(image, hypercalls, options, filters),
+            "plan.h": plan_h(place, options, filters, kvm, pages, chosen),
+            "host_numbers.h": host_numbers(chosen, hypercalls),
+            "monitor.c": monitor_c(CORES[kind], chosen, hypercalls, options.backends),
         }
         if self.privilege:
             sources["shim_plan.h"] = shim_plan_h(self.privilege.emulated)
-        decisions = (*self._decisions(hypercalls), *machine_decisions(pages, asks))
+        decisions = (
+            *self._decisions(hypercalls),
+            *chosen.decisions(),
+            *machine_decisions(pages, asks),
+        )
         return Plan(
             guest=self.guest,
             image=image,
@@ -232,16 +238,11 @@ class _Parts:
             )
         return pages
 
-    def _filter(self, hypercalls: tuple[Hypercall, ...]) -> Filter:
-        guest = self.place.guest
-        if not self._is_hvt:
-            rules = spt_rules(self.guest.image.devices, self.guest.scan, self.fs_base)
-            if self.options.timeout:
-                rules += timeout_rules()
-            return Filter(tuple(rules), KILL_PROCESS, guest)
-        rules = [kvm_run_rule(), *hvt_rules(hypercalls, self.guest.image.devices)]
-        rules.append(monitor_line_rule(built=True))
-        return Filter(tuple(rules), KILL_PROCESS, guest)
+    def _rules(self, hypercalls: tuple[Hypercall, ...]) -> list[Rule]:
+        devices = self.guest.image.devices
+        if self._is_hvt:
+            return hvt_rules(hypercalls, devices)
+        return spt_rules(devices, self.guest.scan, self.fs_base)
 
     def _decisions(self, hypercalls: tuple[Hypercall, ...]) -> list[Decision]:
         found = [

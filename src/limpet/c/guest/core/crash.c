@@ -119,7 +119,7 @@ _Noreturn void crash(int signal, const struct regs *regs, const char *what, cons
     put(signal_name(signal));
     put_backend();
     say_lacked(true);
-    guest_exit(128 + (u32)signal);
+    guest_exit(SIGNAL_STATUS + (u32)signal);
 }
 
 _Noreturn void end_deadlocked(const char *what) {

@@ -65,7 +65,7 @@ static _Noreturn void end_by(int number, const struct regs *regs) {
     case SIGSYS:
         crash(number, regs, "raised it by itself", NULL);
     default: /* as quiet as a shell's child */
-        guest_exit(128 + (u32)number);
+        guest_exit(SIGNAL_STATUS + (u32)number);
     }
 }
 

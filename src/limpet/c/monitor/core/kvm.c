@@ -5,7 +5,7 @@
  * port that the TSS opens, with the address of an argument block.  Everything the
  * vCPU starts with is a constant of the plan.
  */
-#include "x86_64/kvm_abi.h"
+#include "kvm_abi.h"
 #include "core/monitor.h"
 
 /* A monitor has no writable data of its own: nothing there to attack. */
@@ -32,23 +32,8 @@ static void give_local_apic(int vm) {
     host3(NR_IOCTL, vm, KVM_ENABLE_CAP, (long)&split);
 }
 
-/* Code that may not be read has a protection key.  Without keys, in the processor or in
- * KVM, it can be: `limpet doctor` says so. */
-static bool with_keys(int vcpu) {
-#if EXECUTE_ONLY
-    if (host3(NR_PKEY_ALLOC, 0, 0, 0) < 0 ||
-        host3(NR_IOCTL, vcpu, KVM_SET_SREGS, (long)KVM_SREGS_KEYS) < 0)
-        return false;
-    *(u32 *)KEY_RIGHTS = DENY_EXECUTE_ONLY;
-    return true;
-#else
-    (void)vcpu;
-    return false;
-#endif
-}
-
-/* Descriptors: close_range has freed everything from 3 on, so /dev/kvm is KVM_FD, and
- * the two after it follow; the filter knows VCPU_FD. */
+/* Everything behind the standard descriptors has been closed, so /dev/kvm is KVM_FD and the
+ * two after it follow; the filter knows VCPU_FD. */
 static void set_up(void) {
     int vm = (int)kvm(KVM_FD, KVM_CREATE_VM, 0);
     if (SLOT_HI <= LOCAL_APIC)
@@ -64,14 +49,11 @@ static void set_up(void) {
     if (vcpu != VCPU_FD || mapped != (long)KVM_RUN_AT)
         die(EXIT_CANNOT_START, "limpet: KVM gave an unexpected vCPU\n");
     kvm(vcpu, KVM_SET_CPUID2, KVM_CPUID);
-    if (!with_keys(vcpu))
-        kvm(vcpu, KVM_SET_SREGS, KVM_SREGS);
+    kvm(vcpu, KVM_SET_SREGS, KVM_SREGS);
     kvm(vcpu, KVM_SET_REGS, KVM_REGS);
     if (kvm(vcpu, KVM_SET_MSRS, KVM_MSRS) != 1)
         die(EXIT_CANNOT_START, "limpet: KVM refused a model-specific register\n");
-#if KVM_XCRS_SET
-    kvm(vcpu, KVM_SET_XCRS, KVM_XCRS);
-#endif
+    vcpu_made(vcpu);
     long khz = host3(NR_IOCTL, vcpu, KVM_GET_TSC_KHZ, 0);
     vcpu_ready(khz);
 }

@@ -6,47 +6,19 @@
  * memory that cannot be written.  Everything else raises SIGSYS into the library OS,
  * which is the guest's own; this code never runs again.
  */
-#include "core/monitor.h"
-
-struct filter {
-    u16 length;
-    u16 pad[3];
-    u64 program;
-};
+#include "enter.h"
 
 static const u8 fault_signals[] = {4, 5, 7, 8, 11, 31}; /* ILL TRAP BUS FPE SEGV SYS */
-
-/* Unmap the host's stack, with its environment, and the vDSO; then close the door.
- * No memory of the old stack may be touched any more. */
-static _Noreturn void enter(const struct filter *filter) {
-    register long r10 __asm__("r10") = (long)filter;
-    __asm__ volatile("syscall\n"
-                     "mov %[seccomp], %%eax\n"
-                     "mov %[mode], %%edi\n"
-                     "xor %%esi, %%esi\n"
-                     "mov %%r10, %%rdx\n"
-                     "syscall\n"
-                     "test %%eax, %%eax\n"
-                     "jnz 1f\n"
-                     "jmp *%[start]\n"
-                     "1: hlt\n"
-                     :
-                     : "a"(NR_MUNMAP), "D"(MONITOR_END), "S"(HOST_END - MONITOR_END),
-                       [seccomp] "i"(NR_SECCOMP), [mode] "i"(SECCOMP_SET_MODE_FILTER),
-                       "r"(r10), [start] "b"(GUEST_START)
-                     : "memory");
-    __builtin_unreachable();
-}
 
 static _Noreturn void run_process(void) {
     static const u64 action[4] = {TRAP_ENTRY_PROCESS, 0x4c000004, TRAP_ENTRY_PROCESS, 0};
     static const u64 stack[3] = {SIGNAL_STACK, 0, SIGNAL_STACK_SIZE};
-    static const struct filter filter = {FILTER_PROCESS_LENGTH, {0}, FILTER_PROCESS_AT};
+    static const struct filter filter = {FILTER_PROCESS_LENGTH, FILTER_PROCESS_AT};
     BOOT->backend = BACKEND_PROCESS;
     for (size_t i = 0; i < sizeof fault_signals; i++)
         host4(NR_RT_SIGACTION, fault_signals[i], (long)action, 0, 8);
     host3(NR_SIGALTSTACK, (long)stack, 0, 0);
     if (host6(NR_PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0) != 0)
         die(EXIT_CANNOT_START, "limpet: the host refuses no_new_privs\n");
-    enter(&filter);
+    enter(&filter, 0, 0); /* the library OS has a stack of its own */
 }

@@ -67,10 +67,10 @@ static void take_arguments(u64 *stack) {
 static void look_at_stdio(void) {
     for (int fd = 0; fd < FIRST_FD; fd++) {
         struct stdio_info *info = &BOOT->stdio[fd];
-        u8 stat[144]; /* struct stat; st_mode at 24 (uapi asm/stat.h) */
+        u8 stat[STAT_SIZE];
         if (host3(NR_FSTAT, fd, (long)stat, 0) < 0)
             continue;
-        info->mode = *(u32 *)(stat + 24);
+        info->mode = *(u32 *)(stat + STAT_MODE_AT);
         if ((info->mode & S_IFMT) != S_IFCHR)
             continue;
         u16 size[4] = {0};
@@ -94,15 +94,10 @@ static inline void vcpu_ready(long khz) {
     BOOT->backend = BACKEND_KVM;
 }
 
-static inline void close_all(void) {
-    host3(NR_CLOSE_RANGE, FIRST_FD, 0xffffffffL, 0);
-}
-
 static void prepare(u64 *stack) {
     map_memory(ARENA_LO, ARENA_HI);
     map_memory(STACK_LO, STACK_HI);
     take_arguments(stack);
     look_at_stdio();
     take_time();
-    start_timeout();
 }

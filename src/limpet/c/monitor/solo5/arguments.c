@@ -13,12 +13,11 @@ static void take_memory(const char *text, u64 *memory) {
     *memory = megabytes << 20;
 }
 
-static bool take_option(const char *option, u64 *memory) {
-    const char *rest;
-    if ((rest = behind(option, "--mem=")))
-        take_memory(rest, memory);
-    else if (!take_block_option(option) && !take_net_option(option))
-        return false;
+static bool take_word(const char *word, u64 *memory) {
+    const char *rest = behind(word, "--mem=");
+    if (!rest)
+        return take_option(word);
+    take_memory(rest, memory);
     return true;
 }
 
@@ -50,7 +49,7 @@ static u64 take_arguments(u64 *stack) {
             arguments++;
             break;
         }
-        if (!take_option(*arguments, &memory))
+        if (!take_word(*arguments, &memory))
             break;
     }
     take_command_line(arguments);

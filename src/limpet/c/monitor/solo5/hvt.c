@@ -68,8 +68,7 @@ static void map_heap(u64 memory) {
 
 static void prepare(u64 *stack) {
     u64 memory = take_arguments(stack) & ~(LARGE_PAGE - 1);
-    finish_blocks();
-    finish_nets();
+    options_taken();
     place_devices();
     map_memory(KERNEL_END, memory);
     map_heap(memory);

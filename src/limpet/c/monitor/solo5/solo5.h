@@ -2,7 +2,7 @@
 #ifndef LIMPET_SOLO5_H
 #define LIMPET_SOLO5_H
 
-#include "devices/devices.h"
+#include "features/devices/devices.h"
 
 #define CMDLINE ((char *)CMDLINE_AT)
 

@@ -5,6 +5,7 @@
  * calls, each pinned to its devices' descriptors, sector size and capacity.
  */
 #include "solo5/solo5.h"
+#include "enter.h"
 
 #define SPT_BOOT ((struct spt_boot_info *)BOOT_INFO)
 
@@ -29,37 +30,9 @@ static void make_waiting_set(void) {
             watch((int)MANIFEST->entries[i].handle, i);
 }
 
-/* Unmap the host's stack, with its environment, and the vDSO; close the door; enter. */
-static _Noreturn void enter(u64 memory) {
-    static const struct {
-        u64 length, program;
-    } filter = {FILTER_PROCESS_LENGTH, FILTER_PROCESS_AT};
-    register long r10 __asm__("r10") = (long)&filter;
-    register u64 r8 __asm__("r8") = memory - 8;
-    __asm__ volatile("syscall\n"
-                     "mov %[seccomp], %%eax\n"
-                     "mov %[mode], %%edi\n"
-                     "xor %%esi, %%esi\n"
-                     "mov %%r10, %%rdx\n"
-                     "syscall\n"
-                     "test %%eax, %%eax\n"
-                     "jnz 1f\n"
-                     "mov %%r8, %%rsp\n"
-                     "mov %[boot], %%edi\n"
-                     "jmp *%[start]\n"
-                     "1: hlt\n"
-                     :
-                     : "a"(NR_MUNMAP), "D"(MONITOR_END), "S"(HOST_END - MONITOR_END),
-                       [seccomp] "i"(NR_SECCOMP), [mode] "i"(SECCOMP_SET_MODE_FILTER), "r"(r10),
-                       "r"(r8), [boot] "i"(BOOT_INFO), [start] "b"(GUEST_START)
-                     : "memory");
-    __builtin_unreachable();
-}
-
-static u64 prepare(u64 *stack) {
+static void prepare(u64 *stack) {
     u64 memory = take_arguments(stack);
-    finish_blocks();
-    finish_nets();
+    options_taken();
     place_devices();
     make_waiting_set();
     map_memory(KERNEL_END, memory);
@@ -69,11 +42,11 @@ static u64 prepare(u64 *stack) {
     SPT_BOOT->mft = MANIFEST_AT;
     SPT_BOOT->epollfd = EPOLL_FD;
     SPT_BOOT->timerfd = TIMER_FD;
-    return memory;
 }
 
-static _Noreturn void run_spt(u64 memory) {
+static _Noreturn void run_process(void) {
+    static const struct filter filter = {FILTER_PROCESS_LENGTH, FILTER_PROCESS_AT};
     if (host6(NR_PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0) != 0)
         die(EXIT_CANNOT_START, "limpet: the host refuses no_new_privs\n");
-    enter(memory);
+    enter(&filter, SPT_BOOT->mem_size - 8, BOOT_INFO);
 }

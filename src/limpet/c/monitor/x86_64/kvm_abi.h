@@ -2,19 +2,7 @@
 #ifndef LIMPET_KVM_ABI_H
 #define LIMPET_KVM_ABI_H
 
-#include "contract.h"
-
-#define KVM_CREATE_VM 0xae01U
-#define KVM_CREATE_VCPU 0xae41U
-#define KVM_RUN 0xae80U
-#define KVM_ENABLE_CAP 0x4068aea3U
-#define KVM_SET_USER_MEMORY_REGION 0x4020ae46U
-#define KVM_SET_REGS 0x4090ae82U
-#define KVM_SET_SREGS 0x4138ae84U
-#define KVM_SET_MSRS 0x4008ae89U
-#define KVM_SET_CPUID2 0x4008ae90U
-#define KVM_SET_XCRS 0x4188aea7U
-#define KVM_GET_TSC_KHZ 0xaea3U
+#include "host.h"
 
 enum { KVM_EXIT_IO = 2, KVM_EXIT_MMIO = 6, KVM_EXIT_SHUTDOWN = 8, KVM_EXIT_IO_OUT = 1 };
 

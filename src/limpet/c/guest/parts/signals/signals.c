@@ -131,7 +131,7 @@ static long send(long number) {
     if (number < 0 || number >= SIGNALS)
         return -EINVAL;
     if (number == SIGKILL)
-        guest_exit(128 + SIGKILL);
+        guest_exit(SIGNAL_STATUS + SIGKILL);
     if (number && number != SIGSTOP)
         signal_raise((int)number);
     return 0;

@@ -80,5 +80,8 @@ static void supervise(void) {
     host6(NR_PRCTL, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
     expect(host3(NR_DUP2, out[1], STDOUT, 0));
     expect(host3(NR_DUP2, error[1], STDERR, 0));
-    host3(NR_CLOSE_RANGE, FIRST_FD, 0xffffffffL, 0);
+    for (int i = 0; i < 2; i++) { /* what the starter left open may be devices */
+        host3(NR_CLOSE, out[i], 0, 0);
+        host3(NR_CLOSE, error[i], 0, 0);
+    }
 }

@@ -2,7 +2,7 @@
  * Devices, as the words of the bundle's command line name them: found in the table by
  * name, attached once, and at the end at descriptors that the filter knows.
  */
-#include "devices/devices.h"
+#include "features/devices/devices.h"
 
 enum { LINE_ROOM = 512, SHOWN = 200 }; /* of a line before the filter stands */
 
@@ -60,7 +60,15 @@ static struct mft_entry *find_device(const char *text, u32 type, const char **va
     complain("limpet: Resource not declared in manifest: '", text, size, "'");
 }
 
-static bool parse_number(const char *text, u64 most, u64 *number) {
+/* What naming a device comes to where the guest has none of that type. */
+static inline bool refuse_device(const char *word, const char *prefix, u32 type) {
+    const char *value, *rest = behind(word, prefix);
+    if (rest)
+        find_device(rest, type, &value);
+    return false;
+}
+
+static inline bool parse_number(const char *text, u64 most, u64 *number) {
     u64 value = 0;
     const char *at = text;
     for (; *at >= '0' && *at <= '9' && value <= most; at++)

@@ -11,7 +11,6 @@ struct ifreq { /* uapi linux/if.h */
     } u;
 };
 
-enum { TUNSETIFF = 0x400454ca, SIOCGIFFLAGS = 0x8913, SIOCGIFMTU = 0x8921, SIOCETHTOOL = 0x8946 };
 enum { IFF_UP = 1, IFF_TAP = 2, IFF_NO_PI = 0x1000, ETHTOOL_SGSO = 0x24, ETHTOOL_SGRO = 0x2c };
 
 static void set_mtu(struct mft_entry *device, u64 mtu) {

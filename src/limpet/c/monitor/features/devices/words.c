@@ -16,11 +16,10 @@ static u64 *take_devices(u64 *stack) {
             word++;
             break;
         }
-        if (!take_block_option(*word) && !take_net_option(*word))
+        if (!take_option(*word))
             break;
     }
-    finish_blocks();
-    finish_nets();
+    options_taken();
     place_devices();
     close_table();
     u64 *rest = (u64 *)word - 2;

@@ -1,3 +1,0 @@
-/* No --timeout. */
-static void start_timeout(void) {
-}

@@ -1,0 +1,40 @@
+/*
+ * The last step of a monitor whose guest runs in the same process: unmap the host's stack,
+ * with its environment, and the vDSO; close the door; jump.  No memory of the old stack may
+ * be touched any more.
+ */
+#ifndef LIMPET_ENTER_H
+#define LIMPET_ENTER_H
+
+#include "core/monitor.h"
+
+struct filter {
+    u64 length, program;
+};
+
+/* The guest starts with that stack pointer and argument. */
+static _Noreturn void enter(const struct filter *filter, u64 stack, u64 argument) {
+    register long r10 __asm__("r10") = (long)filter;
+    register u64 r8 __asm__("r8") = stack;
+    register u64 r9 __asm__("r9") = argument;
+    __asm__ volatile("syscall\n"
+                     "mov %[seccomp], %%eax\n"
+                     "mov %[mode], %%edi\n"
+                     "xor %%esi, %%esi\n"
+                     "mov %%r10, %%rdx\n"
+                     "syscall\n"
+                     "test %%eax, %%eax\n"
+                     "jnz 1f\n"
+                     "mov %%r8, %%rsp\n"
+                     "mov %%r9, %%rdi\n"
+                     "jmp *%[start]\n"
+                     "1: hlt\n"
+                     :
+                     : "a"(NR_MUNMAP), "D"(MONITOR_END), "S"(HOST_END - MONITOR_END),
+                       [seccomp] "i"(NR_SECCOMP), [mode] "i"(SECCOMP_SET_MODE_FILTER), "r"(r10),
+                       "r"(r8), "r"(r9), [start] "b"(GUEST_START)
+                     : "memory");
+    __builtin_unreachable();
+}
+
+#endif

@@ -1,0 +1,121 @@
+"""The C that is written for one Linux program: the library OS's gates, the monitor's constants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from limpet.arch.x86_64.machine import Supervisor
+from limpet.contract import Backend, Hypercall, hypercalls
+from limpet.contract.limits import PROGRAM_STATUSES
+from limpet.formats.manifest import KINDS, Device
+from limpet.guests.linux import layout
+from limpet.guests.linux.layout import Layout
+from limpet.planning.blobs import Blobs
+from limpet.planning.features import Chosen
+from limpet.planning.monitor import Core, defines, filter_values, monitor_values
+from limpet.planning.options import Options
+from limpet.planning.seccomp import Filter
+
+CORE = Core(
+    start=("core/start.c",),
+    handlers=("core/guest_range.h", "core/guest_block.h"),
+    backends={"kvm": ("core/kvm.c",), "process": ("core/process.c",)},
+)
+
+HUGE_AFTER = 4 << 20
+"""Bytes of the arena in ordinary pages; the kvm monitor asks for huge ones behind them."""
+
+
+def gates_c(
+    chosen: Sequence[Hypercall], backends: Sequence[Backend], devices: Sequence[Device]
+) -> str:
+    """``gates.c``: how the library OS reaches its monitor, for each hypercall in the plan."""
+    text = '/* Generated: the hypercalls of this guest. */\n#include "libos.h"\n'
+    text += f"#define NETWORKS {_count(devices, 'net')}\n"
+    if "process" in backends:
+        text += '#include "stub.h"\n'
+        for call in chosen:
+            text += "".join(f"HOST_STUB_DEFINE({call.name}, {host.call})\n" for host in call.host)
+            text += f'#include "hypercalls/{call.name}/process.c"\n'
+    if "kvm" in backends:
+        text += (
+            "\nstatic void out(u16 port, void *block) {\n"
+            '    __asm__ volatile("outl %0, %1" ::"a"((u32)(u64)block), "Nd"(port)'
+            ' : "memory");\n}\n'
+        )
+    tells_time = any(call.name == "wait" for call in chosen)
+    text += "\nconst struct host_time *const guest_time = "
+    text += "&host_time;\n" if tells_time else "NULL;\n"
+    text += _device_files(devices)
+    return text + "".join(_gate(call, call in chosen, backends) for call in hypercalls())
+
+
+def _count(devices: Sequence[Device], kind: str) -> int:
+    return sum(each.kind == kind for each in devices)
+
+
+def _device_files(devices: Sequence[Device]) -> str:
+    """What opens the devices: nothing where there are none, so that the linker drops the code."""
+    text = ""
+    for kind in KINDS.values():
+        ops = f"&{kind}_ops" if _count(devices, kind) else "NULL"
+        text += f"const struct file_ops *const {kind}_device_ops = {ops};\n"
+    return text
+
+
+def _gate(call: Hypercall, chosen: bool, backends: Sequence[Backend]) -> str:
+    assert call.block
+    head = f"\nvoid hypercall_{call.name}(struct {call.block.name} *block) {{\n"
+    if not chosen:
+        return head + f'    (void)block;\n    panic("the plan has no hypercall {call.name}");\n}}\n'
+    through_port = f"out(PORT_{call.name.upper()}, block);\n"
+    by_call = f"process_{call.name}(block);\n"
+    if len(backends) == 2:
+        body = f"    if (boot_info.backend == BACKEND_KVM)\n        {through_port}"
+        return head + body + f"    else\n        {by_call}}}\n"
+    return head + "    " + (through_port if "kvm" in backends else by_call) + "}\n"
+
+
+def plan_h(
+    place: Layout,
+    options: Options,
+    filters: Mapping[Backend, Filter],
+    blobs: Blobs,
+    pages: Supervisor | None,
+    devices: Sequence[Device],
+    chosen: Chosen,
+) -> str:
+    """``plan.h``: the monitor's constants."""
+    end = pages.base + pages.size if pages else 0
+    values = {
+        "GUEST_LO": place.guest[0],
+        "GUEST_HI": place.guest[1],
+        "BLOCKS_LO": place.state,
+        "BLOCKS_HI": place.state_end,
+        "ARENA_LO": place.arena[0],
+        "ARENA_HI": place.arena[1],
+        "STACK_LO": place.stack[0],
+        "STACK_HI": place.stack[1],
+        "BOOT_INFO": place.boot_info,
+        "GUEST_START": place.entry("guest_start"),
+        "TRAP_ENTRY_PROCESS": place.entry("trap_entry_process"),
+        "SIGNAL_STACK": place.signal_stack,
+        "SIGNAL_STACK_SIZE": layout.SIGNAL_STACK_SIZE,
+        "SLOT_LO": place.guest[0],
+        "SLOT_HI": end,
+        "HUGE_LO": place.arena[0] + HUGE_AFTER,
+        "HUGE_HI": place.arena[1],
+        "MANIFEST_AT": place.devices,
+        "NETWORKS": _count(devices, "net"),
+    }
+    text = defines(values) + monitor_values(options, filters, blobs, PROGRAM_STATUSES, chosen)
+    for backend, filter_ in filters.items():
+        text += filter_values(backend, filter_, place.filter_copy(backend))
+    return text + _passed_environment(options)
+
+
+def _passed_environment(options: Options) -> str:
+    """The variables that pass by name, as bytes: no text of a user's gets into C."""
+    names = (each for each in options.environment if "=" not in each)
+    passed = b"".join(each.encode(errors="surrogateescape") + b"=\0" for each in names)
+    return f"#define PASSED_ENVIRONMENT {{{', '.join(str(byte) for byte in passed + bytes(1))}}}\n"

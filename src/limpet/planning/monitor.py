@@ -1,0 +1,175 @@
+"""The C that is written for one monitor, whatever the guest: ``monitor.c``, and its constants.
+
+Every text is a pure function of the plan's decisions, and short enough to read.  A kind of guest
+supplies its :class:`Core`, features bring theirs, and the start calls both in a fixed order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+from limpet.arch.x86_64.host import host_numbers_h
+from limpet.arch.x86_64.machine import LOCAL_APIC
+from limpet.contract import Backend, Hypercall
+from limpet.contract.limits import ExitStatuses
+from limpet.contract.slots import SLOTS
+from limpet.planning import regions
+from limpet.planning.blobs import Blobs
+from limpet.planning.features import Chosen
+from limpet.planning.options import Options
+from limpet.planning.seccomp import Filter
+
+
+@dataclass(frozen=True)
+class Core:
+    """The C that a kind of guest brings, as paths below ``c/monitor``.
+
+    ``start`` has ``prepare(stack)``; ``handlers`` what its hypercalls need, behind them comes
+    ``backends``, which has ``run_kvm()`` or ``run_process()``.
+    """
+
+    start: tuple[str, ...]
+    handlers: tuple[str, ...] = ()
+    backends: Mapping[Backend, tuple[str, ...]] = field(default_factory=dict)
+
+
+def includes(*names: str) -> str:
+    """One ``#include`` a name."""
+    return "".join(f'#include "{name}"\n' for name in names)
+
+
+def defines(values: Mapping[str, int]) -> str:
+    """One ``#define`` a value."""
+    return "".join(f"#define {name} {value:#x}UL\n" for name, value in values.items())
+
+
+def monitor_c(
+    core: Core, chosen: Chosen, hypercalls: Sequence[Hypercall], backends: Sequence[Backend]
+) -> str:
+    """``monitor.c``: the one translation unit of a monitor."""
+    text = "/* Generated: the monitor of one bundle. */\n"
+    text += includes("core/monitor.h", "core/memory.c") + _HOOKS_DECLARED
+    text += includes(*chosen.files()) + _hooks(chosen) + includes(*core.start)
+    if "kvm" in backends:
+        handlers = (f"hypercalls/{call.name}/kvm.c" for call in hypercalls)
+        text += includes(*core.handlers, *handlers) + serve(hypercalls)
+    for backend in backends:
+        text += includes(*core.backends[backend])
+    return text + _main(chosen, backends) + includes("start.h")
+
+
+_HOOKS_DECLARED = """\
+#define HOOK static inline __attribute__((unused))
+HOOK bool take_option(const char *word);
+HOOK void options_taken(void);
+HOOK void vcpu_made(int vcpu);
+"""
+
+
+def _hooks(chosen: Chosen) -> str:
+    """What the parts of a monitor call to reach its features."""
+    known = " || ".join(chosen.calls("option")) or "false"
+    return (
+        f"\nstatic inline bool take_option(const char *word) {{\n    (void)word;\n"
+        f"    return {known};\n}}\n"
+        f"static inline void options_taken(void) {{\n{_calls(chosen, 'options_taken')}}}\n"
+        "static inline void vcpu_made(int vcpu) {\n    (void)vcpu;\n"
+        f"{_calls(chosen, 'vcpu')}}}\n\n"
+    )
+
+
+def _calls(chosen: Chosen, *hooks: str) -> str:
+    return "".join(f"    {call};\n" for hook in hooks for call in chosen.calls(hook))
+
+
+def _main(chosen: Chosen, backends: Sequence[Backend]) -> str:
+    """The whole life of a monitor: what it does, in this order."""
+    body = _calls(chosen, "opened", "first", "words")
+    body += "    prepare(stack);\n" + _calls(chosen, "prepared", "complete")
+    if "kvm" in backends:
+        body += "    int kvm_fd = open_kvm();\n    if (kvm_fd == KVM_FD)\n        run_kvm();\n"
+        body += _calls(chosen, "no_kvm")
+    if "process" in backends:
+        body += "    run_process();\n"
+    return (
+        "\n_Noreturn void monitor_main(u64 *stack);\n"
+        f"_Noreturn void monitor_main(u64 *stack) {{\n{body}}}\n"
+    )
+
+
+def _case(call: Hypercall) -> str:
+    head = f"    case PORT_{call.name.upper()}:"
+    if call.block is None:
+        return f"{head}\n        serve_{call.name}();\n        return;\n"
+    return (
+        f"{head} {{\n"
+        f"        struct {call.block.name} *theirs = guest_block(at, sizeof *theirs);\n"
+        "        if (!theirs)\n            break;\n"
+        f"        struct {call.block.name} block = *theirs; /* copied once */\n"
+        f"        serve_{call.name}(&block);\n"
+        "        *theirs = block;\n        return;\n    }\n"
+    )
+
+
+def serve(chosen: Sequence[Hypercall]) -> str:
+    """The monitor's dispatch: one ``case`` a hypercall, its argument block copied once."""
+    cases = "".join(_case(call) for call in chosen)
+    return (
+        "\nstatic void serve(u16 port, u32 address) {\n"
+        "    const struct guest_addr at = {address};\n"
+        f"    switch (port) {{\n{cases}"
+        "    default:\n"
+        '        die(EXIT_REFUSED, "limpet: the guest made a hypercall that it does not have, '
+        'backend kvm\\n");\n    }\n'
+        '    die(EXIT_REFUSED, "limpet: the guest made a hypercall with an address outside its '
+        'memory, backend kvm\\n");\n}\n\n'
+    )
+
+
+def filter_values(backend: Backend, filter_: Filter, copy: int) -> str:
+    """Where a filter is when it is installed: at ``copy`` if the start completes it."""
+    name = f"FILTER_{backend.upper()}"
+    if not filter_.slots:
+        return f"#define {name}_AT {name}\n"
+    slots = "".join(
+        f"{{{instruction}, {handle}, SLOT_{which.upper()}}}, "
+        for instruction, handle, which in filter_.slots
+    )
+    numbers = {f"SLOT_{which.upper()}": number for number, which in enumerate(SLOTS)}
+    text = defines({f"{name}_AT": copy} | numbers)
+    return text + f"#define FILTER_SLOTS_{backend.upper()} {{{slots}{{0, 0, 0}}}}\n"
+
+
+def monitor_values(
+    options: Options,
+    filters: Mapping[Backend, Filter],
+    blobs: Blobs,
+    statuses: ExitStatuses,
+    chosen: Chosen,
+) -> str:
+    """The part of ``plan.h`` that monitors of every kind of guest have."""
+    addresses = blobs.addresses()
+    for backend, at in blobs.filter_addresses(filters).items():
+        addresses[f"FILTER_{backend.upper()}"] = at
+        addresses[f"FILTER_{backend.upper()}_LENGTH"] = filters[backend].length
+    values = {
+        "MONITOR_END": regions.MONITOR_BASE + regions.MONITOR_SIZE,
+        "HOST_END": regions.HOST_END,
+        "KVM_RUN_AT": regions.KVM_RUN_AT,
+        "KVM_RUN_SIZE": regions.KVM_RUN_SIZE,
+        "LOCAL_APIC": LOCAL_APIC,
+        **chosen.constants(options),
+        **addresses,
+    }
+    return defines(values) + "".join(
+        f"#define EXIT_{name.upper()} {status}\n" for name, status in asdict(statuses).items()
+    )
+
+
+def host_numbers(chosen: Chosen, hypercalls: Iterable[Hypercall]) -> str:
+    """``host_numbers.h``: what the monitor's parts and the hypercalls declare, and no more."""
+    made = list(chosen.made())
+    calls = {each.host.call for each in made}
+    calls |= {host.call for hypercall in hypercalls for host in hypercall.host}
+    return host_numbers_h(calls, {name for each in made for name in each.requests})
