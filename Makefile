@@ -1,7 +1,7 @@
 # Short names for the commands that README.md explains.
 PYTHON ?= .venv/bin/python
 
-.PHONY: setup test bench hardware fuzz docs format clean
+.PHONY: setup test fast bench hardware fuzz docs format clean
 
 setup:
 	python3 -m venv .venv
@@ -9,6 +9,9 @@ setup:
 
 test: setup
 	$(PYTHON) -m pytest -n 2
+
+fast: setup
+	$(PYTHON) -m pytest -n 2 -m "not slow and not kvm"
 
 bench:
 	$(PYTHON) -m bench

@@ -162,6 +162,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "generated"
 
 
+@pytest.mark.slow
 def test_generated_mixes(generated: Path) -> None:
     """The program is worth running: many of its sites are rewritten, and many are not."""
     image = read_image(read_file(generated), str(generated))
@@ -172,6 +173,7 @@ def test_generated_mixes(generated: Path) -> None:
     assert len(scan.sites) > 3 * COUNT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on", [True, False], ids=["rewritten", "trapped"])
 def test_generated_as_natively(generated: Path, make: Maker, backend: Backend, on: bool) -> None:
     """Registers, flags, vector registers and red zone after every function are as natively."""

@@ -196,6 +196,7 @@ def test_guest_byte(make: Maker, backend: Backend) -> None:
     assert any("its SHA-256 is not the one in the record" in each for each in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_hostile(make: Maker, backend: Backend) -> None:
     """Whatever the bytes: an audit or a clear error, soon."""

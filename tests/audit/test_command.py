@@ -14,6 +14,8 @@ from tests.support.bundle_edit import Edited
 from tests.support.bundles import Maker
 from tests.support.command import Cli
 
+pytestmark = pytest.mark.slow
+
 
 def test_command(limpet: Cli, make: Maker) -> None:
     """Text, JSON and a page; status 3 for what is not as recorded."""

@@ -28,6 +28,8 @@ from tests.support.bundles import BUSYBOX, Maker, need
 from tests.support.command import Cli
 from tests.support.sources import HELLO
 
+pytestmark = pytest.mark.slow
+
 EVERY = pytest.mark.parametrize("backend", BACKENDS)
 
 
@@ -111,7 +113,7 @@ def test_other_zlib(make: Maker) -> None:
     plain = zlib.decompress(bundle_file.parse(made.data, "made").packed_guest or b"")
     other = limpet.build(plan, packed=zlib.compress(plain, 1))
     assert other.data != made.data
-    path = make(make.compile(HELLO, "hello"), "kvm").path.with_name("other")
+    path = make(make.compile(HELLO, "hello"), "kvm").path.with_name(f"other-{os.getpid()}")
     other.write(path)
     assert verify(path).same
     wrong = limpet.build(plan, packed=zlib.compress(plain + b"\0"))
@@ -129,7 +131,7 @@ def test_every_part_is_compared(make: Maker, backend: Backend, tree: Path) -> No
         edited = Edited(path)
         edited.data[at] ^= 0x10
         try:
-            verdict = verify(edited.write(path.with_name("changed")))
+            verdict = verify(edited.write(path.with_name(f"changed-{os.getpid()}")))
         except BundleError as error:
             known = ("the guest's own file", "packed files", "its headers are not those")
             assert any(each in error.message for each in known), name
@@ -146,10 +148,13 @@ def test_changed_guest_is_refused(make: Maker) -> None:
     at = next(offset for name, offset, _ in edited.bundle.sections if name == GUEST_SECTION)
     edited.data[at + 40] ^= 1
     with pytest.raises(BundleError, match="the guest's own file in it is damaged"):
-        verify(edited.write(path.with_name("changed")))
+        verify(edited.write(path.with_name(f"changed-{os.getpid()}")))
     edited = Edited(path)
     edited.in_record(b'"memory":134217728', b'"memory":268435456')
-    parts = {each.part for each in verify(edited.write(path.with_name("changed"))).differences}
+    parts = {
+        each.part
+        for each in verify(edited.write(path.with_name(f"changed-{os.getpid()}"))).differences
+    }
     assert {"monitor", "supervisor", "limpet.record"} <= parts
 
 
@@ -173,7 +178,7 @@ def test_other_tools(make: Maker, old: str, new: str, message: str) -> None:
     edited = Edited(path)
     edited.in_record(old.encode(), new.encode())
     with pytest.raises(LimpetError, match=message) as caught:
-        verify(edited.write(path.with_name("changed")))
+        verify(edited.write(path.with_name(f"changed-{os.getpid()}")))
     if "made with" in message:
         assert isinstance(caught.value, VersionError)
 

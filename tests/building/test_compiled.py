@@ -30,6 +30,8 @@ from limpet.tools.cache import Cache
 from limpet.tools.toolchain import compile_object
 from tests.support.bundles import Maker
 
+pytestmark = pytest.mark.slow
+
 _VECTOR = re.compile(r"\b([xyz]?mm\d+|st\(\d\)|st|k[0-7]|tmm\d)\b")
 _STATE = re.compile(r"f?x(save|rstor)\w*")
 SAVES_STATE = {"x86_64-frame.c.o", "x86_64-trap_process.S.o"}

@@ -16,6 +16,8 @@ from tests.support.bundles import BACKENDS, BUSYBOX, KVM_PROBLEM, need
 from tests.support.caches import seeded
 from tests.support.command import Cli
 
+pytestmark = pytest.mark.slow
+
 HELLO = ROOT / "examples" / "hello.c"
 
 

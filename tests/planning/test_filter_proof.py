@@ -9,9 +9,10 @@ from __future__ import annotations
 import ctypes
 import struct
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -246,14 +247,23 @@ def every_boundary(found: Proved) -> None:
         agree(found, rule.number, I386, pointer, arguments)
 
 
-@pytest.mark.parametrize("name", LINUX)
+LARGE = ("63 devices", "devices", "several")
+
+
+def _cases(names: Iterable[str]) -> list[Any]:
+    """Large filters take seconds each."""
+    slow = pytest.mark.slow
+    return [pytest.param(name, marks=slow) if name in LARGE else name for name in names]
+
+
+@pytest.mark.parametrize("name", _cases(LINUX))
 @pytest.mark.parametrize("backends", ["kvm", "process", "kvm+process", "process+kvm"])
 def test_linux(linux: Callable[[str, str], Proved], backends: str, name: str) -> None:
     """Programs: every option that changes the filter, on each backend, alone and with the other."""
     check(linux(backends, name))
 
 
-@pytest.mark.parametrize("name", SOLO5)
+@pytest.mark.parametrize("name", _cases(SOLO5))
 @pytest.mark.parametrize("target", ["hvt", "spt"])
 def test_solo5(solo5: Callable[..., Proved], target: str, name: str) -> None:
     """Unikernels with no, one and several devices, the disks of every size."""
@@ -276,7 +286,7 @@ DEVICE_CALLS = {
 }
 
 
-@pytest.mark.parametrize("name", SOLO5)
+@pytest.mark.parametrize("name", _cases(SOLO5))
 @pytest.mark.parametrize("target", ["hvt", "spt"])
 def test_rules_of_solo5(solo5: Callable[..., Proved], target: str, name: str) -> None:
     """The rules themselves: these calls, and each device's on its own descriptor."""
@@ -322,6 +332,7 @@ CHANGES = ((4, 1), (7, 0x80), (2, 1), (3, 1))
 """Bits of an instruction: of its constant, and of both targets."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "which", [("process", "devices"), ("kvm", "devices"), ("spt", "several"), ("hvt", "several")]
 )

@@ -43,6 +43,7 @@ def commands(tmp_path: Path, backend: Backend) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_page(tmp_path: Path, commands: Path) -> None:
     """Every transcript of the page."""
     folder = tmp_path / "examples"

@@ -15,6 +15,8 @@ from limpet.contract import Backend
 from tests.support import ROOT
 from tests.support.bundles import Maker
 
+pytestmark = pytest.mark.slow
+
 CORPUS = ROOT / "fuzz" / "corpus"
 READERS, NATIVE = ("elf", "notes", "tree"), ("hypercalls", "libos")
 

@@ -13,6 +13,8 @@ from limpet.sources import MONITOR_INCLUDES
 from tests.support import ROOT, unikernels
 from tests.support.bundles import BUSYBOX, need
 
+pytestmark = pytest.mark.slow
+
 TEXT = (ROOT / "SPECIFICATION.md").read_text(encoding="utf-8")
 ROWS = {
     name: tuple(map(int, figures))

@@ -11,6 +11,8 @@ from tests.support import documents
 from tests.support.bundles import KVM_PROBLEM
 from tests.support.documents import ROOT
 
+pytestmark = pytest.mark.slow
+
 OWN_NETWORK = ("unshare", "--map-root-user", "--net", "bash")
 FOLLOWED = {
     "README.md": ("bash",),

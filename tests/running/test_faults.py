@@ -20,6 +20,8 @@ from limpet.tools.cache import Cache
 from tests.support.bundles import Made, Maker
 from tests.support.caches import seeded
 
+pytestmark = pytest.mark.slow
+
 MIB = 1 << 20
 
 

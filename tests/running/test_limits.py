@@ -14,6 +14,8 @@ import pytest
 from limpet.contract import Backend
 from tests.support.bundles import BUSYBOX, Made, Maker, need
 
+pytestmark = pytest.mark.slow
+
 SPIN = "while :; do :; done"
 
 

@@ -15,6 +15,8 @@ from limpet.errors import PlanError
 from limpet.running import devices, usernet
 from limpet.running.frames import Gate
 
+pytestmark = pytest.mark.slow
+
 OURS = b"\x02\x00\x00\x00\x00\x01"
 ADDRESS = socket.inet_aton(usernet.ADDRESS)
 SYN, SYN_ACK, SYN_FIN = 0x02, 0x12, 0x03

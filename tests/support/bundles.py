@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -75,8 +77,23 @@ def execute(
     return Ran(status, done.stdout, done.stderr)
 
 
+def once(path: Path, make: Callable[[Path], object]) -> Path:
+    """``path``, made by the first of several processes that ask for it."""
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            new = path.with_name(f"{path.name}.new")
+            make(new)
+            new.rename(path)
+    return path
+
+
+def _digest(*what: object) -> str:
+    return hashlib.sha256(repr(what).encode()).hexdigest()[:16]
+
+
 class Maker:
-    """Builds bundles into a folder of the session, each once."""
+    """Builds bundles into a folder that all workers of a session share, each once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -94,31 +111,39 @@ class Maker:
         **options: object,
     ) -> Made:
         """The bundle of ``program`` for one backend."""
-        key = (program, root, keep_times)
-        if key not in self._guests:
-            self._guests[key] = limpet.load(program, root=root, keep_times=keep_times)
-        whole = (key, backend, tuple(sorted(options.items())))
+        chosen = replace(limpet.Options(backends=(backend,)), **options)  # type: ignore[arg-type]
+        chosen = replace(chosen, rewrite=chosen.rewrite and "LIMPET_NO_REWRITE" not in os.environ)
+        guest = program, root, keep_times
+        whole = guest, chosen
         if whole not in self._made:
-            chosen = replace(limpet.Options(backends=(backend,)), **options)  # type: ignore[arg-type]
-            chosen = replace(
-                chosen, rewrite=chosen.rewrite and "LIMPET_NO_REWRITE" not in os.environ
-            )
-            path = self._folder / f"bundle{len(self._made)}"
-            limpet.build(limpet.plan(self._guests[key], chosen)).write(path)
-            self._made[whole] = Made(path, name or program.name)
+            # A tree may change from test to test: what holds one is for this worker alone.
+            own = (os.getpid(), len(self._made)) if root is not None else ()
+            path = self._folder / f"bundle-{_digest(whole, own)}"
+
+            def make(new: Path) -> None:
+                if guest not in self._guests:
+                    self._guests[guest] = limpet.load(program, root=root, keep_times=keep_times)
+                limpet.build(limpet.plan(self._guests[guest], chosen)).write(new)
+
+            self._made[whole] = Made(once(path, make), name or program.name)
         return self._made[whole]
 
     def compile(self, source: str, name: str, *flags: str, compiler: str = "zig") -> Path:
         """A static program from C text, with zig's musl or the host's glibc."""
-        path = self._folder / f"{name}-{compiler}-{'-'.join(flags).replace('/', '_')}"
-        if not path.exists():
-            text = self._folder / f"{name}.c"
-            text.write_text(source, encoding="utf-8")
+        text = self._folder / f"{_digest(source)}" / f"{name}.c"
+        text.parent.mkdir(exist_ok=True)
+
+        def write(new: Path) -> None:
+            new.write_text(source, encoding="utf-8")
+
+        def make(new: Path) -> None:
+            once(text, write)
             if compiler == "zig":
                 from limpet.tools.toolchain import compile_program
 
-                compile_program([text], path, flags)
+                compile_program([text], new, flags)
             else:
                 need(Path(shutil.which("gcc") or "/usr/bin/gcc"), "gcc libc6-dev")
-                subprocess.run(["gcc", "-O2", "-o", path, text, *flags], check=True)
-        return path
+                subprocess.run(["gcc", "-O2", "-o", new, text, *flags], check=True)
+
+        return once(self._folder / f"{name}-{_digest(source, flags, compiler)}", make)

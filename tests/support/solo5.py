@@ -8,13 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.support import network
-from tests.support.bundles import KVM_PROBLEM
 
 Start = Callable[..., subprocess.CompletedProcess[str]]
 
 Bundled = Callable[..., Path]
-
-KVM, NO_KVM = not KVM_PROBLEM, f"no KVM here: {KVM_PROBLEM}"
 
 
 def run(argv: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:

@@ -220,6 +220,7 @@ def test_same_as_native(make: Maker, backend: Backend, tree: Path, line: str) ->
     assert (ours.status, ours.stdout, ours.stderr) == (native.status, native.stdout, native.stderr)
 
 
+@pytest.mark.slow
 def test_hash_of_100_megabytes(make: Maker, backend: Backend, tmp_path: Path) -> None:
     """A large packed file is read whole and right."""
     busybox = need(BUSYBOX, "busybox-static")

@@ -21,6 +21,8 @@ from limpet.contract import Backend
 from tests.support import SUPPORT
 from tests.support.bundles import BUSYBOX, execute, need
 
+pytestmark = pytest.mark.slow
+
 INVOCATIONS = """
 cp a.txt b.txt
 cp -p a.txt b.txt

@@ -36,6 +36,8 @@ from limpet.contract import Backend
 from tests.support import SUPPORT
 from tests.support.bundles import BACKENDS, Maker, Ran
 
+pytestmark = pytest.mark.slow
+
 SLOTS = 8
 """Folders with the same contents, one for each sequence of a run."""
 

@@ -11,6 +11,8 @@ from limpet.contract import Backend
 from tests.support import programs
 from tests.support.bundles import Made, Maker, execute
 
+pytestmark = pytest.mark.slow
+
 SHELLS = ("bash", "mksh-klibc", "mksh-musl", "zsh")
 SCRIPT = """
 fact() { if [ "$1" -le 1 ]; then echo 1 > /tmp/r; return; fi

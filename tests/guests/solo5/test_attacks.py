@@ -9,7 +9,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from tests.support import network
-from tests.support.solo5 import KVM, NO_KVM, Bundled, run, with_devices
+from tests.support.solo5 import Bundled, run, with_devices
 
 OUTSIDE = "limpet: the guest made a hypercall with an address outside its memory, backend kvm\n"
 
@@ -38,7 +38,7 @@ HVT_ATTACKS = {
 }
 
 
-@pytest.mark.skipif(not KVM, reason=NO_KVM)
+@pytest.mark.kvm
 @pytest.mark.parametrize("attack", HVT_ATTACKS)
 def test_hvt_attacks(bundled: Bundled, attack: str) -> None:
     """Hypercalls that are none, and addresses that are not the guest's."""
@@ -49,7 +49,7 @@ def test_hvt_attacks(bundled: Bundled, attack: str) -> None:
     assert (done.stdout, done.stderr, done.returncode) == expected
 
 
-@pytest.mark.skipif(not KVM, reason=NO_KVM)
+@pytest.mark.kvm
 @pytest.mark.parametrize("shift", [0, 4088, -4])
 def test_constants_behind_data(bundled: Bundled, unikernel: Bundled, shift: int) -> None:
     """The monitor stores no answer where the guest itself cannot, wherever that is linked."""
@@ -75,7 +75,7 @@ HVT_DEVICE_ATTACKS = {
 }
 
 
-@pytest.mark.skipif(not KVM, reason=NO_KVM)
+@pytest.mark.kvm
 @pytest.mark.parametrize("attack", HVT_DEVICE_ATTACKS)
 def test_hvt_device_attacks(bundled: Bundled, tap: network.Tap, disk: Path, attack: str) -> None:
     """Devices named wrongly give a result, memory that is not the guest's ends it."""
@@ -107,7 +107,7 @@ RING_ATTACKS = {
 }
 
 
-@pytest.mark.skipif(not KVM, reason=NO_KVM)
+@pytest.mark.kvm
 @pytest.mark.parametrize("attack", RING_ATTACKS)
 def test_ring_attacks(bundled: Bundled, tap: network.Tap, disk: Path, attack: str) -> None:
     """Neither an index nor an entry of the ring is believed."""
