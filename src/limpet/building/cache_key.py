@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from limpet.planning.options import Options
@@ -46,10 +46,19 @@ def bundle_key(
     words = (program, name, options, bool(root or files) and keep_times, pinned.version())
     state = hashlib.sha256(repr(words).encode())
     state.update(signature(str(pinned.zig()), ""))
-    for line in signatures(_PACKAGE):
+    for line in _own_files():
         state.update(line)
     for line in signatures(root) if root else ():
         state.update(b"root" + line)
     for guest, path in sorted(files.items()):
         state.update(signature(os.path.realpath(path), f"file {guest}"))
     return f"bundle-{state.hexdigest()}"
+
+
+def _own_files() -> Iterator[bytes]:
+    """Limpet's files; its folders change whenever Python puts a ``__pycache__`` there."""
+    for path, folders, files in os.walk(_PACKAGE):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        for name in sorted(files):
+            whole = os.path.join(path, name)
+            yield signature(whole, whole)

@@ -48,7 +48,7 @@ def would_be_read(
 
 def _given(flags: Sequence[str], options: Iterable[str]) -> Iterator[str]:
     """The values of ``options``, joined to them or behind them."""
-    for word, following in zip(flags, [*flags[1:], ""], strict=True):
+    for word, following in zip(flags, [*flags, ""][1:], strict=True):
         for option in options:
             if word == option:
                 yield following
