@@ -16,6 +16,7 @@ from typing import Any
 from limpet.errors import ImageError, ManifestError
 from limpet.formats.image import read_file
 from limpet.loading import sources
+from limpet.loading.flags import check_flags
 from limpet.loading.search import would_be_read
 from limpet.tools import toolchain, upkeep
 from limpet.tools.cache import Cache
@@ -104,13 +105,17 @@ def _manifest(folder: Path) -> _Project:
         raise ManifestError(
             f"{path}: unknown key {min(unknown)}", hint="known are sources, flags and root"
         )
-    sources = tuple(Path(name) for name in _strings(path, table, "sources"))
+    names = _strings(path, table, "sources")
+    if any(name.startswith("-") for name in names):
+        raise ManifestError(f"{path}: a source cannot start with -", hint="write ./ before it")
+    sources = tuple(Path(name) for name in names)
     if not sources:
         raise ManifestError(f"{path}: no sources", hint='add: sources = ["main.c"]')
     root = table.get("root")
     if root is not None and not isinstance(root, str):
         raise ManifestError(f"{path}: root must be a string", hint='for example root = "tree"')
     flags = _strings(path, table, "flags")
+    check_flags(flags, str(path))
     return _Project(folder, sources, flags, folder / root if root else None)
 
 

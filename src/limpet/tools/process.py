@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
+import resource
 import shlex
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from limpet.errors import BuildError
+from limpet.tools import landlock
+
+MOST_OUTPUT = 1 << 20
+"""Bytes that are kept of what a program writes to each stream."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +30,21 @@ class Completed:
     stderr: str
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """What a program gets that may be misled by what it reads.
+
+    It reads and runs only what lies below ``readable``, writes only below ``writable`` (where the
+    kernel has Landlock, see ``limpet doctor``), and has no more than ``memory`` bytes of address
+    space and ``size`` bytes in each file.
+    """
+
+    readable: tuple[str, ...]
+    writable: tuple[str, ...]
+    memory: int = 16 << 30
+    size: int = 1 << 30
+
+
 def run(
     argv: Sequence[str | Path],
     *,
@@ -30,6 +53,7 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     umask: int = -1,
+    bounds: Bounds | None = None,
 ) -> Completed:
     """Run ``argv`` to its end, without a shell and without standard input.
 
@@ -37,29 +61,56 @@ def run(
         timeout: seconds, after which it and everything it started is killed.
         check: raise when it does not exit with 0.
         umask: of what it writes; -1 is this process's.
+        bounds: what it may use.
 
     Raises:
         BuildError: it cannot be started, took too long, or failed with ``check``; the message
             holds the command in a form that can be pasted.
     """
     words = [str(word) for word in argv]
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
+
+        def start() -> subprocess.Popen[bytes]:
+            if bounds:
+                landlock.confine((*bounds.readable, os.devnull), (*bounds.writable, os.devnull))
+            return subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=error,
+                cwd=cwd,
+                env=env,
+                start_new_session=True,
+                umask=umask,
+            )
+
+        process = _started(start, words, bounds)
+        _wait(process, timeout, words)
+        done = Completed(process.returncode, _text(out), _text(error))
+    if check and done.code:
+        raise BuildError(f"failed with status {done.code}:\n  {shlex.join(words)}\n{done.stderr}")
+    return done
+
+
+def _started(
+    start: Callable[[], subprocess.Popen[bytes]], words: Sequence[str], bounds: Bounds | None
+) -> subprocess.Popen[bytes]:
+    """Start it; within bounds from a thread of its own, which is confined with it and ends."""
     try:
-        process = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            cwd=cwd,
-            env=env,
-            start_new_session=True,
-            umask=umask,
-        )
+        if bounds is None:
+            return start()
+        with ThreadPoolExecutor(1) as thread:
+            process = thread.submit(start).result()
     except OSError as error:
         raise BuildError(f"cannot start {words[0]}: {error.strerror}") from error
+    resource.prlimit(process.pid, resource.RLIMIT_AS, (bounds.memory, bounds.memory))
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (bounds.size, bounds.size))
+    return process
+
+
+def _wait(process: subprocess.Popen[bytes], timeout: float, words: Sequence[str]) -> None:
     try:
-        stdout, stderr = process.communicate(timeout=timeout)
+        process.wait(timeout)
     except BaseException as error:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -68,8 +119,8 @@ def run(
                 f"took longer than {timeout:.0f} s and was ended:\n  {shlex.join(words)}"
             ) from error
         raise
-    if check and process.returncode:
-        raise BuildError(
-            f"failed with status {process.returncode}:\n  {shlex.join(words)}\n{stderr}"
-        )
-    return Completed(process.returncode, stdout, stderr)
+
+
+def _text(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read(MOST_OUTPUT).decode(errors="replace")

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from limpet.errors import CompileError, ToolchainError
+from limpet.sources import C_ROOT
 from limpet.tools import upkeep
 from limpet.tools.cache import Cache, Entry
 from limpet.tools.pinned import GUEST_PROGRAM, version, zig
-from limpet.tools.process import Completed, run
+from limpet.tools.process import Bounds, Completed, run
 from limpet.tools.progress import Progress, silent
 from limpet.tools.strip import without_debug
 
@@ -74,10 +75,20 @@ def _own_folders() -> Iterator[tuple[Path, dict[str, str]]]:
         )
 
 
-def _zig(*words: str | Path) -> Completed:
-    with _own_folders() as (_, environment):
-        argv = [zig(), *words]
-        return run(argv, timeout=COMPILE_TIMEOUT, check=False, env=environment, umask=0o077)
+def _zig(output: Path, read: Sequence[Path], *words: str | Path) -> Completed:
+    """Run zig on Limpet's own C: it reads nothing but that, and writes nothing but ``output``."""
+    with _own_folders() as (shared, environment):
+        own = environment["TMPDIR"]
+        readable = (str(zig().parent), str(C_ROOT), *map(str, read))
+        bounds = Bounds(readable, (str(shared), own, str(output.parent)))
+        return run(
+            [zig(), *words],
+            timeout=COMPILE_TIMEOUT,
+            check=False,
+            env=environment,
+            umask=0o077,
+            bounds=bounds,
+        )
 
 
 def compile_object(source: Path, output: Path, *, flags: Sequence[str], include: Path) -> None:
@@ -86,7 +97,10 @@ def compile_object(source: Path, output: Path, *, flags: Sequence[str], include:
     Raises:
         ToolchainError: it does not compile, which is a fault of Limpet.
     """
-    made = _zig("cc", *FREESTANDING, *flags, "-I", include, "-c", source, "-o", output)
+    read = (include, source)
+    made = _zig(
+        output, read, "cc", *FREESTANDING, *flags, "-I", include, "-c", source, "-o", output
+    )
     _expect(made, f"cannot compile {source.name}")
 
 
@@ -94,7 +108,9 @@ def link(objects: Sequence[Path], output: Path, script: Path, *flags: str) -> No
     """Link objects at fixed addresses as ``script`` says, dropping what nothing reaches."""
     words = ["ld.lld", "-nostdlib", "-static", "--gc-sections", "--build-id=none"]
     words += ["-z", "noexecstack", "--no-dynamic-linker", *flags]
-    _expect(_zig(*words, "-T", script, "-o", output, *objects), f"cannot link {output.name}")
+    read = (script, *objects)
+    made = _zig(output, read, *words, "-T", script, "-o", output, *objects)
+    _expect(made, f"cannot link {output.name}")
 
 
 def compile_program(
@@ -126,8 +142,15 @@ def compile_program(
         argv: list[str | Path] = [zig(), "cc", *GUEST_PROGRAM, *flags, *sources]
         argv += ["-o", output.absolute()]
         argv.append(f"-Wl,--dependency-file={listed}")
+        writable = (str(shared), environment["TMPDIR"], str(output.absolute().parent))
         completed = run(
-            argv, timeout=COMPILE_TIMEOUT, check=False, cwd=folder, env=environment, umask=0o077
+            argv,
+            timeout=COMPILE_TIMEOUT,
+            check=False,
+            cwd=folder,
+            env=environment,
+            umask=0o077,
+            bounds=Bounds(("/",), writable),  # a program's headers may be anywhere
         )
         if completed.code != 0:
             names = ", ".join(str(source) for source in sources)

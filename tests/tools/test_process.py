@@ -1,0 +1,88 @@
+"""Programs that Limpet starts: what they may read, write and use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from limpet.errors import BuildError
+from limpet.sources import MONITOR_INCLUDES
+from limpet.tools import landlock
+from limpet.tools.freestanding import write_headers
+from limpet.tools.process import MOST_OUTPUT, Bounds, run
+from limpet.tools.toolchain import compile_object
+
+PROGRAMS = ("/bin", "/usr", "/lib", "/lib64", "/etc/ld.so.cache")
+confined = pytest.mark.skipif(not landlock.version(), reason="*** NO LANDLOCK IN THIS KERNEL ***")
+
+
+def _run(script: str, folder: Path, **bounds: int) -> tuple[int, str, str]:
+    own = Bounds(PROGRAMS, (str(folder),), **bounds)
+    done = run(["/bin/sh", "-c", script], timeout=20, check=False, bounds=own)
+    return done.code, done.stdout, done.stderr
+
+
+@confined
+def test_reads_only_what_is_named(tmp_path: Path) -> None:
+    """A file of the host's that was not named cannot be read; one that was can."""
+    secret = tmp_path.parent / "secret"
+    secret.write_text("secret\n")
+    (tmp_path / "given").write_text("given\n")
+    code, out, error = _run(f"cat {secret} /etc/passwd {tmp_path}/given", tmp_path)
+    assert (code, out) == (1, "given\n")
+    assert error.count("Permission denied") == 2
+
+
+@confined
+def test_writes_only_where_it_may(tmp_path: Path) -> None:
+    """A file outside cannot be made, changed or removed."""
+    outside = tmp_path.parent / "outside"
+    outside.write_text("as it was")
+    script = f"echo x > {outside}; rm {outside}; echo x > {outside}2; echo y > {tmp_path}/inside"
+    _run(script, tmp_path)
+    assert outside.read_text() == "as it was"
+    assert not Path(f"{outside}2").exists()
+    assert (tmp_path / "inside").read_text() == "y\n"
+
+
+@confined
+def test_this_process_stays_free(tmp_path: Path) -> None:
+    """Only the program is confined, not the thread that waits for it."""
+    _run("true", tmp_path)
+    (tmp_path.parent / "free").write_text("x")
+    assert Path("/etc/passwd").read_text()
+
+
+def test_sizes_are_bounded(tmp_path: Path) -> None:
+    """Files, memory and what is kept of the output."""
+    _run(f"head -c 100000 /dev/zero > {tmp_path}/large", tmp_path, size=4096)
+    assert (tmp_path / "large").stat().st_size <= 4096
+    script = "head -c 300000000 /dev/zero | tail -c 300000000 | wc -c"
+    code, out, error = _run(script, tmp_path, memory=64 << 20)
+    assert out != "300000000\n", (code, error)
+    code, out, _ = _run("yes", tmp_path, size=3 * MOST_OUTPUT)
+    assert code != 0
+    assert len(out) == MOST_OUTPUT
+
+
+def test_a_program_that_never_ends_is_ended(tmp_path: Path) -> None:
+    """And what it started too."""
+    with pytest.raises(BuildError, match="took longer than 1 s and was ended"):
+        run(["/bin/sh", "-c", "sleep 1000 & sleep 1000"], timeout=1)
+
+
+@confined
+def test_the_compiler_reads_its_inputs_only(tmp_path: Path) -> None:
+    """C that wants a file of the host's does not get it, not even in an error message."""
+    work, secret = tmp_path / "work", tmp_path / "secret.h"
+    work.mkdir()
+    secret.write_text("int the_secret = 42;\n#error SECRET\n")
+    write_headers(work)
+    source = work / "monitor.c"
+    for line in (f'#include "{secret}"', f'__asm__(".incbin \\"{secret}\\"");'):
+        source.write_text(line + "\n")
+        with pytest.raises(Exception, match="cannot compile") as error:
+            compile_object(source, work / "out.o", flags=MONITOR_INCLUDES, include=work)
+        assert "SECRET" not in str(error.value)
+        assert not (work / "out.o").exists()
