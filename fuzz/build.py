@@ -15,7 +15,9 @@ import limpet
 from fuzz import HERE, seeds
 from limpet import contract
 from limpet.arch.x86_64 import sites
+from limpet.arch.x86_64.host import REQUESTS, host_numbers_h
 from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.audit.host_abi import call_name, monitor_calls
 from limpet.errors import ToolchainError
 from limpet.formats.image import Access
 from limpet.formats.tree import layout as tree
@@ -104,8 +106,7 @@ def _hypercalls() -> dict[str, str]:
     return {
         "contract.h": contract.c_header(),
         "linux/plan.h": linux.sources["plan.h"],
-        "linux/host_numbers.h": linux.sources["host_numbers.h"],
-        "hvt/host_numbers.h": hvt.sources["host_numbers.h"],
+        "host_numbers.h": host_numbers_h(map(call_name, monitor_calls()), REQUESTS),
         "hvt/plan.h": hvt.sources["plan.h"],
         "linux.c": _linux_c(linux),
         "hvt.c": _hvt_c(hvt),
