@@ -148,6 +148,9 @@ def test_a_feature_that_is_not_there(make: Maker) -> None:
     for name in ("no_such", "timeout"):
         with pytest.raises(PlanError, match=f"no such feature: {name}"):
             limpet.plan(guest, limpet.Options(features=(name,)))
+    for words in (("a=b",), ("a=1", "a=2"), ("A b",), ("a=-1",), ("",)):
+        with pytest.raises(PlanError, match="a feature cannot be asked for with"):
+            limpet.plan(guest, limpet.Options(features=words))
 
 
 # --- a new feature ---------------------------------------------------------------------------

@@ -129,6 +129,13 @@ _GUEST = (
         help="x86-64 level that a kvm guest sees.",
     ),
     click.option("--no-rewrite", is_flag=True, help="Trap every system call; for comparison."),
+    click.option(
+        "--feature",
+        "features",
+        multiple=True,
+        metavar="NAME[=NUMBER]",
+        help="Give the monitor a feature that only comes when it is asked for.",
+    ),
 )
 
 _DECLARED = (
@@ -213,6 +220,7 @@ def chosen(given: dict[str, Any], devices: tuple[str, ...] = ()) -> Options:
         rewrite=not given["no_rewrite"],
         environment=tuple(given["environment"]),
         devices=devices,
+        features=tuple(given["features"]),
     )
 
 

@@ -48,6 +48,8 @@ def _options(chosen: dict[str, Any]) -> dict[str, Any]:
         changed["rewrite"] = False
     if "environment" in chosen:
         changed["environment"] = tuple(chosen["environment"])
+    if "features" in chosen:
+        changed["features"] = tuple(chosen["features"])
     return changed
 
 

@@ -35,6 +35,7 @@ has is declared in the same way, in ``c/monitor/core`` and ``c/monitor/solo5``.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -202,6 +203,9 @@ def _rules(name: str, host: HostCall, backend: Backend) -> Iterator[Rule]:
         yield Rule(host.call, host.why, pins, label)
 
 
+_WORD = re.compile(r"([a-z][a-z0-9_]*)(?:=([0-9]{1,9}))?")
+
+
 def with_parts(chosen: Chosen, backend: Backend, rules: Sequence[Rule]) -> tuple[Rule, ...]:
     """``rules`` of the hypercalls and those of the monitor's own parts, each once."""
     first, last = chosen.rules(backend)
@@ -230,9 +234,21 @@ def choose(options: Options, facts: Iterable[str]) -> Chosen:
 
 
 def _asked(options: Options) -> dict[str, int]:
-    """The features that are asked for by name, each with its number."""
-    words = (word.partition("=") for word in options.features)
-    return {name: int(value) if value.isdecimal() else 1 for name, _, value in words}
+    """The features that are asked for by name, each with its number, which is 1 unless given.
+
+    Raises:
+        PlanError: a word is not ``NAME`` or ``NAME=NUMBER``.
+    """
+    found: dict[str, int] = {}
+    for word in options.features:
+        match = _WORD.fullmatch(word)
+        if not match or match[1] in found:
+            raise PlanError(
+                f"a feature cannot be asked for with {word!r}",
+                hint="write NAME or NAME=NUMBER, and each name once",
+            )
+        found[match[1]] = int(match[2] or 1)
+    return found
 
 
 def _check(asked: Iterable[str]) -> None:
