@@ -1,8 +1,8 @@
 """Which compiler flags a ``limpet.toml`` may have.
 
 It may come from a stranger, and some flags write files anywhere (``-MF``), load code into the
-compiler (``-fplugin``) or are words for another tool (``-Wl,``, ``-Xclang``).  So there is a list of
-what is allowed, and it has what programs need.
+compiler (``-fplugin``) or are words for another tool (``-Wl,``, ``-Xclang``).  So there is a list
+of what is allowed, and it has what programs need.
 """
 
 from __future__ import annotations
