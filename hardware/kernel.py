@@ -9,7 +9,8 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
-from limpet.tools.cache import Cache, Entry
+from limpet.tools.cache import Cache
+from limpet.tools.entries import Entry
 
 _HELD: list[Entry] = []
 """What stays in the cache until this process ends."""

@@ -11,7 +11,7 @@ import pytest
 from limpet.arch.x86_64 import sites
 from limpet.arch.x86_64.rewrite import rewrite
 from limpet.contract import Backend
-from limpet.formats.image import read_file
+from limpet.formats.files import read_file
 from limpet.guests.registry import read_image
 from limpet.tools.toolchain import compile_program
 from tests.support.assembler import ENTRY, ENTRY_FLAGS, TRAMPOLINES, Assembler

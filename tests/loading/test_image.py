@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from limpet.arch.x86_64.rewrite import rewrite
 from limpet.arch.x86_64.sites import scan
 from limpet.errors import ImageError, LimpetError
-from limpet.formats.image import Access, read_file
+from limpet.formats.files import read_file
+from limpet.formats.image import Access
 from limpet.guests.linux.layout import lay_out
 from limpet.guests.registry import read_image
 from tests.support.bundles import BUSYBOX, need

@@ -10,7 +10,7 @@ from pathlib import Path
 from limpet.arch.x86_64 import sites
 from limpet.arch.x86_64.rewrite import Rewriting, rewrite
 from limpet.arch.x86_64.sites import Scan
-from limpet.formats.image import read_file
+from limpet.formats.files import read_file
 from limpet.guests.registry import read_image
 from limpet.tools.toolchain import compile_program
 

@@ -11,7 +11,7 @@ from limpet.audit.host_abi import call_name, monitor_calls, request_name
 from limpet.audit.host_calls import wrong_arguments
 from limpet.audit.inspect import Inside
 from limpet.audit.monitor_code import NO_FILTER, Call
-from limpet.guests.solo5.layout import MEMORY_MOST
+from limpet.contract.limits import UNIKERNEL_MEMORY_MOST
 
 _IOCTL, _OPENAT, _MUNMAP = NUMBERS["ioctl"], NUMBERS["openat"], NUMBERS["munmap"]
 _WRITE = 2
@@ -99,7 +99,7 @@ def memory_slot(inside: Inside) -> None:
         if each.address is None or each.host is None:
             inside.found("machine", "the virtual machine's memory cannot be told from the code")
             continue
-        size = MEMORY_MOST - each.address if each.size is None else each.size
+        size = UNIKERNEL_MEMORY_MOST - each.address if each.size is None else each.size
         monitor = inside.bundle.monitor
         if each.host != each.address:
             inside.found("machine", f"guest memory {each.address:#x} is the host's {each.host:#x}")

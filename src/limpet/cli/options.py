@@ -13,7 +13,8 @@ from limpet.cli import say
 if TYPE_CHECKING:
     from limpet.cli.job import Packing
     from limpet.planning.options import Options
-    from limpet.running.devices import Block, Network, Port
+    from limpet.running.devices import Block, Network
+    from limpet.running.ports import Port
 
 Command = Callable[..., Any]
 T = TypeVar("T")

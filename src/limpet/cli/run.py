@@ -13,7 +13,8 @@ from limpet.guests.usual import usual
 from limpet.tools.cache import Cache
 
 if TYPE_CHECKING:
-    from limpet.running.devices import Block, Network, Port
+    from limpet.running.devices import Block, Network
+    from limpet.running.ports import Port
 
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 

@@ -45,6 +45,9 @@ PORT_BASE = Number(
 
 MAX_TRANSFER = Number(1 << 20, "the most bytes that a console or block hypercall moves")
 HVT_MAX_TRANSFER = Number((1 << 32) - 1, "the most bytes that an hvt block hypercall moves")
+UNIKERNEL_MEMORY_MOST = Number(
+    4 << 30, "the end of a unikernel's memory at most: its hypercalls have 32-bit addresses"
+)
 SEED_SIZE = Number(48, "bytes of entropy in one hypercall")
 LINE_MOST = Number(256, "the most bytes of a line that a monitor writes behind its filter")
 EXIT_MOST = Number(255, "the highest exit status")

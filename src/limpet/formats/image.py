@@ -11,10 +11,8 @@ import hashlib
 import io
 import itertools
 import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
@@ -32,7 +30,6 @@ HIGHEST_ADDRESS = 1 << 36
 MAX_IMAGE = 1 << 30
 """Bytes of memory a program may take before it has run an instruction."""
 
-MAX_FILE = 1 << 30
 MAX_PROGRAM_HEADERS = 256
 MAX_SYMBOLS = 1 << 20
 
@@ -124,30 +121,6 @@ class Image:
     def executable(self) -> tuple[Segment, ...]:
         """The segments that hold code."""
         return tuple(each for each in self.segments if Access.EXECUTE in each.access)
-
-
-def read_file(path: Path) -> bytes:
-    """The bytes of a regular file, or a clear error; never waits on a pipe or a device.
-
-    Raises:
-        ImageError: missing, unreadable, not a regular file or far too large.
-    """
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise ImageError(f"{path}: no such file", hint="check the path") from None
-    except OSError as error:
-        raise ImageError(
-            f"{path}: cannot be read: {error.strerror}", hint="check its permissions"
-        ) from None
-    status = os.fstat(handle)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(handle)
-        raise ImageError(f"{path}: not a regular file", hint="give a program or a .c file")
-    with os.fdopen(handle, "rb") as stream:
-        if status.st_size > MAX_FILE:
-            raise ImageError(f"{path}: {status.st_size} bytes is more than a guest can have")
-        return stream.read()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from limpet.errors import ImageError, ManifestError
-from limpet.formats.image import read_file
+from limpet.formats.files import read_file
 from limpet.loading import sources
 from limpet.loading.flags import check_flags
 from limpet.loading.search import would_be_read

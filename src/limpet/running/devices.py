@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from limpet.errors import PlanError
+from limpet.running.ports import Port
 
 _BLOCK = "--block {}: not NAME=PATH[:ro][,sector=SIZE]"
 _NET = "--net {}: not NAME=tap:INTERFACE, NAME=fd:N or NAME=user, with ,mac=ADDRESS or ,mtu=SIZE"
@@ -56,16 +57,6 @@ class Network:
         for setting, value in self.settings:
             yield f"--net-{setting}:{self.name}={value}"
         yield f"--net:{self.name}={end}"
-
-
-@dataclass(frozen=True)
-class Port:
-    """A port at an address of the host that leads to one of the guest's."""
-
-    address: str
-    host: int
-    guest: int
-    udp: bool = False
 
 
 def block(given: str) -> Block:

@@ -11,7 +11,8 @@ from pathlib import Path
 from limpet.errors import CompileError, ToolchainError
 from limpet.sources import C_ROOT
 from limpet.tools import upkeep
-from limpet.tools.cache import Cache, Entry
+from limpet.tools.cache import Cache
+from limpet.tools.entries import Entry
 from limpet.tools.pinned import GUEST_PROGRAM, version, zig
 from limpet.tools.process import Bounds, Completed, run
 from limpet.tools.progress import Progress, silent

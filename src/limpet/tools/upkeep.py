@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limpet.errors import BuildError
-from limpet.tools.cache import Cache, Entry, lock
+from limpet.tools.entries import Entries, Entry, lock
 
 _KEY = re.compile(r"[a-z]+-[0-9a-f]{64}")
 """Nothing else is ever thrown out: the folder may be one that holds more than a cache."""
@@ -28,7 +28,7 @@ SIZE = ".size"
 
 
 @contextmanager
-def workspace(cache: Cache) -> Iterator[Path]:
+def workspace(cache: Entries) -> Iterator[Path]:
     """An empty folder in the cache, for a moment.
 
     Raises:
@@ -73,7 +73,7 @@ def _if_unused(path: Path, then: Callable[[Path], None]) -> bool:
         os.close(handle)
 
 
-def made(cache: Cache, key: str, make: Callable[[Path], None]) -> Entry:
+def made(cache: Entries, key: str, make: Callable[[Path], None]) -> Entry:
     """Make the entry ``key``, or take the one of somebody who was faster.
 
     Raises:
@@ -93,7 +93,7 @@ def made(cache: Cache, key: str, make: Callable[[Path], None]) -> Entry:
     return entry
 
 
-def _published(cache: Cache, key: str, fresh: Path) -> Entry:
+def _published(cache: Entries, key: str, fresh: Path) -> Entry:
     """Give ``fresh`` its name, held from before anybody can see it."""
     handle = os.open(fresh, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     lock(handle, fcntl.LOCK_SH)
@@ -128,8 +128,8 @@ def _seal(fresh: Path) -> None:
             path.chmod(path.stat().st_mode & 0o755)
 
 
-def put_text(cache: Cache, key: str, text: str) -> None:
-    """See :meth:`Cache.put_text`."""
+def put_text(cache: Entries, key: str, text: str) -> None:
+    """See ``Cache.put_text``."""
     assert _KEY.fullmatch(key), key
     try:
         with workspace(cache) as folder:
@@ -148,7 +148,7 @@ class _Kept:
     used: float
 
 
-def trim(cache: Cache) -> None:
+def trim(cache: Entries) -> None:
     """Throw out what was not used for the longest time until the rest is below the limit."""
     handle = os.open(cache.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -164,7 +164,7 @@ def trim(cache: Cache) -> None:
         os.close(handle)
 
 
-def size(cache: Cache) -> int:
+def size(cache: Entries) -> int:
     """Bytes that its entries take on the disk."""
     return sum(each.size for each in _kept(cache.root))
 

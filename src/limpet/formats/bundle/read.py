@@ -17,7 +17,7 @@ from limpet.formats import elf
 from limpet.formats.bundle.record import MAX_RECORD, Record, read_record
 from limpet.formats.bundle.write import GUEST_SECTION, RECORD_SECTION, Load, arranged, write
 from limpet.formats.elf import Header, ProgramHeader, SectionHeader
-from limpet.formats.image import read_file
+from limpet.formats.files import read_file
 from limpet.version import __version__
 
 MAX_SEGMENTS, MAX_SECTIONS = 64, 128

@@ -50,7 +50,6 @@ def plan_h(
         "KERNEL_END": place.kernel_end,
         "MEMORY_DEFAULT": place.memory,
         "MEMORY_LEAST": place.memory_least,
-        "MEMORY_MOST": solo5_layout.MEMORY_MOST,
         "NETWORKS": place.networks,
         "LARGE_PAGE": LARGE_PAGE,
     }

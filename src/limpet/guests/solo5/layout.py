@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from limpet.contract.limits import UNIKERNEL_MEMORY_MOST
 from limpet.contract.pages import LARGE_PAGE, PAGE, align_up
 from limpet.errors import PlanError
 from limpet.formats.image import Access, Image
@@ -17,9 +18,6 @@ from limpet.planning.regions import Region, image_regions
 
 GUEST_BASE = 0x100000
 """Lowest address of a program (``HVT_GUEST_MIN_BASE``, ``SPT_GUEST_MIN_BASE``)."""
-
-MEMORY_MOST = 4 << 30
-"""Hypercalls carry 32-bit addresses."""
 
 BOOT = {"hvt": 0x10000, "spt": 0x11000}
 KEY_RIGHTS_AT, MANIFEST_AT, CMDLINE_AT, BOOT_SIZE = 0x80, 0x100, 0x2000, 0x4000
@@ -71,7 +69,7 @@ class Solo5Layout:
     @property
     def guest(self) -> tuple[int, int]:
         """All memory that a hypercall may ever name, [low, high): the monitor looks closer."""
-        return self.boot_info, MEMORY_MOST
+        return self.boot_info, UNIKERNEL_MEMORY_MOST
 
     @property
     def readable_lo(self) -> int:
@@ -177,10 +175,11 @@ def lay_out(image: Image, memory: int) -> Solo5Layout:
             f"{image.name}: the program at {place.image_lo:#x} lies below {GUEST_BASE:#x}",
             hint="build the unikernel again",
         )
-    if not place.memory_least <= memory <= MEMORY_MOST:
+    if not place.memory_least <= memory <= UNIKERNEL_MEMORY_MOST:
         raise PlanError(
             f"{image.name}: {memory >> 20} MiB of memory; it needs at least "
-            f"{-(-place.memory_least >> 20)} MiB and can have at most {MEMORY_MOST >> 20}",
+            f"{-(-place.memory_least >> 20)} MiB and can have at most "
+            f"{UNIKERNEL_MEMORY_MOST >> 20}",
             hint="choose another --memory",
         )
     return place
