@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from limpet.audit.inspect import audit
 from limpet.errors import LimpetError
+from limpet.plain import plain
+from limpet.version import __version__
 from tests.support.audited import SLEEPS, SMALL, small
 from tests.support.bundle_edit import Edited
 from tests.support.bundles import Maker
@@ -22,14 +26,82 @@ def test_command(limpet: Cli, make: Maker) -> None:
     path = small(make, "kvm")
     done = limpet("audit", path, "--html", "page.html")
     assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("VERIFIED: made again with Limpet ")
     assert "agrees with the bytes" in done.stdout
-    assert (limpet.cwd / "page.html").read_text().startswith("<!doctype html>")
-    assert json.loads(limpet("audit", "--json", path).stdout)["findings"] == []
+    page = (limpet.cwd / "page.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert '<p class="good">VERIFIED: made again' in page
+    known = json.loads(limpet("audit", "--json", path).stdout)
+    assert known["findings"] == []
+    assert known["remade"]["outcome"] == "same"
     edited = Edited(path)
     edited.poke(edited.bundle.parts[0].address + 100, b"\xff")
     done = limpet("audit", edited.write(limpet.cwd / "changed"))
     assert done.returncode == 3
     assert "FINDING   " in done.stdout
+
+
+def test_only_read(limpet: Cli, make: Maker) -> None:
+    """Status 6, never 0, and the first line says why; a finding still weighs more."""
+    path = small(make, "kvm")
+    done = limpet("audit", "--read-only", path, "--html", "page.html")
+    assert done.returncode == 6
+    assert done.stdout.startswith("NOT VERIFIED: only read, not made again\n")
+    assert '<p class="bad">NOT VERIFIED' in (limpet.cwd / "page.html").read_text()
+    known = json.loads(limpet("audit", "--read-only", "--json", path).stdout)
+    assert known["remade"]["outcome"] == "not tried"
+    edited = Edited(path)
+    edited.poke(edited.bundle.parts[0].address + 100, b"\xff")
+    changed = edited.write(limpet.cwd / "changed")
+    assert limpet("audit", "--read-only", changed).returncode == 3
+
+
+def test_not_made_again(limpet: Cli, make: Maker) -> None:
+    """Of another Limpet: status 1, and the first line names the version that is needed."""
+    edited = Edited(small(make, "kvm"))
+    edited.in_record(f'"limpet":"{__version__}"'.encode(), b'"limpet":"9.1.0"')
+    done = limpet("audit", edited.write(limpet.cwd / "newer"))
+    assert done.returncode == 1, done.stdout
+    assert done.stdout.startswith("NOT VERIFIED: it cannot be made again here: ")
+    assert "made with the newer limpet 9.1.0" in done.stdout.splitlines()[0]
+
+
+def test_record_and_bytes_changed_together(limpet: Cli, make: Maker) -> None:
+    """A monitor that another compiler could have made, with its digest: reading finds nothing."""
+    edited = Edited(small(make, "kvm"))
+    monitor = edited.bundle.monitor
+    content = bytearray(edited.bundle.content(monitor))
+    before = hashlib.sha256(content).hexdigest()
+    content[-1] = 1  # a byte that nothing uses
+    edited.poke(monitor.address + monitor.size - 1, b"\x01")
+    edited.in_record(before.encode(), hashlib.sha256(content).hexdigest().encode())
+    path = edited.write(limpet.cwd / "together")
+    assert limpet("audit", "--read-only", path).returncode == 6
+    done = limpet("audit", path)
+    assert done.returncode == 3
+    assert done.stdout.startswith("NOT VERIFIED: made again, monitor has 1 other bytes")
+
+
+NAMES = ["\x1b[2Jclear", "line\nFINDING   forged: all is well", "\u202eright", "\x9b31m"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_that_move_the_cursor(limpet: Cli, make: Maker, tmp_path: Path, name: str) -> None:
+    """Names of packed files are shown, and do nothing to the terminal or the page."""
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / name).write_text("x")
+    path = make(make.compile(SMALL, "small"), "kvm", root=root).path
+    done = limpet("audit", "--read-only", path, "--html", "page.html")
+    page = (limpet.cwd / "page.html").read_text()
+    for shown in (done.stdout, page):
+        assert name not in shown
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", shown)
+    assert plain(name) in done.stdout
+    assert not re.search("^FINDING", done.stdout, re.MULTILINE)
+    refused = limpet("audit", root / name)
+    assert name not in refused.stderr
+    assert plain(name) in refused.stderr
 
 
 def test_against(limpet: Cli, make: Maker) -> None:
@@ -47,7 +119,9 @@ def test_against(limpet: Cli, make: Maker) -> None:
     assert shrunk.returncode == 0
     assert "- hypercall wait\n" in shrunk.stdout
     assert not re.search("^[+]", shrunk.stdout, re.MULTILINE)
-    assert limpet("audit", old, "--against", old).stdout == "record    agrees with the bytes\n"
+    same = limpet("audit", old, "--against", old).stdout.splitlines()
+    assert same[0].startswith("VERIFIED: ")
+    assert same[1:] == ["record    agrees with the bytes"]
 
 
 def test_more_memory_is_not_more_rights(limpet: Cli, make: Maker) -> None:

@@ -6,10 +6,17 @@ Every text that comes from the bundle is escaped: it may be hostile.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
+from html import escape as escape_markup
 
 from limpet.audit.inspect import Audit
 from limpet.audit.text import as_text, rule_words
+from limpet.plain import plain
+
+
+def escape(text: str) -> str:
+    """Foreign text as a part of the page."""
+    return escape_markup(plain(text))
+
 
 _WIDTH = 920
 _COLOURS = ("#3b6ea5", "#c8792b", "#4d9a6a", "#8b5fa8", "#b0413e", "#6b7a8f", "#a39a3a", "#3a9aa3")
@@ -63,14 +70,20 @@ def as_html(audit: Audit) -> str:
         _comparison(audit),
         "<h2>Protections</h2>",
         _protections(audit),
-        f"<h2>Everything</h2><pre>{escape(as_text(audit))}</pre></html>\n",
+        f"<h2>Everything</h2><pre>{escape_markup(as_text(audit))}</pre></html>\n",
     ]
     return "\n".join(parts)
 
 
 def _verdict(audit: Audit) -> str:
+    """Whether it was made again, then what reading found."""
+    word = "good" if audit.remade.proven else "bad"
+    return f'<p class="{word}">{escape(audit.remade.headline)}</p>{_findings(audit)}'
+
+
+def _findings(audit: Audit) -> str:
     if not audit.findings:
-        return '<p class="good">The bytes are what the record says.</p>'
+        return "<p>The bytes are what the record says.</p>"
     items = "".join(f"<li>{escape(f'{f.where}: {f.what}')}</li>" for f in audit.findings)
     return f'<div class="bad">The bytes are not what they should be:<ul>{items}</ul></div>'
 

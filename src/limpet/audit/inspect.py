@@ -22,6 +22,7 @@ from limpet.audit import seccomp_decode
 from limpet.audit.bpf import Fuel
 from limpet.audit.monitor_code import Call, MonitorCode, read_code
 from limpet.audit.recorded import RecordedRule, recorded_rule
+from limpet.audit.remade import NOT_TRIED, Remade
 from limpet.audit.seccomp_decode import Decoded, Range
 from limpet.contract.slots import SLOTS
 from limpet.errors import BundleError, LimpetError
@@ -141,6 +142,7 @@ class Audit:
     files: tuple[Entry, ...]
     protections: tuple[Protection, ...]
     findings: tuple[Finding, ...]
+    remade: Remade = NOT_TRIED
 
     @property
     def guest_memory(self) -> Range:

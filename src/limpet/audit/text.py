@@ -6,16 +6,18 @@ from collections.abc import Iterator
 
 from limpet.audit.inspect import Audit, FilterRule
 from limpet.audit.seccomp_decode import Range
+from limpet.plain import plain
 
 _ARGUMENT_LIMIT = 1 << 32
 
 
 def as_text(audit: Audit) -> str:
-    """The whole audit; findings come first."""
-    return "\n".join(_lines(audit)) + "\n"
+    """The whole audit: first the verdict, and one line for each fact, whatever is in the bundle."""
+    return "\n".join(map(plain, _lines(audit))) + "\n"
 
 
 def _lines(audit: Audit) -> Iterator[str]:
+    yield audit.remade.headline
     yield f"bundle    {audit.name}, {audit.size} bytes, sha256 {audit.sha256}"
     yield f"guest     {audit.guest}, sha256 {audit.guest_sha256}"
     yield f"made by   Limpet {audit.limpet} with {audit.toolchain}"

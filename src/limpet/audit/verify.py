@@ -62,7 +62,11 @@ def verify(path: Path, cache: Cache | None = None) -> Verdict:
         InputError: it is no bundle, or what it carries is damaged.
         VersionError: it was made with other tools.
     """
-    bundle = read_bundle(path)
+    return verify_bundle(read_bundle(path), cache)
+
+
+def verify_bundle(bundle: BundleFile, cache: Cache | None = None) -> Verdict:
+    """As :func:`verify`, of a bundle that was read already."""
     _check_tools(bundle, "limpet", __version__)
     _check_tools(bundle, "toolchain", toolchain.version())
     known = bundle.record

@@ -13,7 +13,8 @@ from typing import NoReturn
 import click
 
 from limpet.cli.options import saying
-from limpet.errors import CompileError, LimpetError
+from limpet.errors import BuildError, CompileError, LimpetError, ToolchainError
+from limpet.plain import plain, plain_lines
 from limpet.version import __version__
 
 COMMANDS = ("run", "build", "explain", "doctor", "audit", "verify", "rebuild")
@@ -44,7 +45,7 @@ def main() -> NoReturn:
     try:
         cli(standalone_mode=False)
     except CompileError as error:
-        click.echo(error.output.rstrip(), err=True)
+        click.echo(plain_lines(error.output.rstrip()), err=True)
         _fail(error)
     except LimpetError as error:
         _fail(error)
@@ -63,7 +64,9 @@ def main() -> NoReturn:
 
 
 def _fail(error: LimpetError) -> NoReturn:
-    click.echo(f"limpet: {error.message}", err=True)
+    of_tools = type(error) in (BuildError, ToolchainError)  # with the lines that a compiler said
+    message = plain_lines(error.message) if of_tools else plain(error.message)
+    click.echo(f"limpet: {message}", err=True)
     if error.hint:
-        click.echo(f"limpet: try: {error.hint}", err=True)
+        click.echo(f"limpet: try: {plain(error.hint)}", err=True)
     sys.exit(error.exit_status)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from limpet.plain import plain
+
 if TYPE_CHECKING:
     from rich.status import Status
 
@@ -22,13 +24,13 @@ def choose(_: click.Context, parameter: click.Parameter, value: bool) -> None:
 def note(text: str) -> None:
     """What the user ought to know."""
     if not _CHOSEN["quiet"]:
-        click.echo(f"limpet: {text}", err=True)
+        click.echo(f"limpet: {plain(text)}", err=True)
 
 
 def detail(text: str) -> None:
     """What a user who asked for it wants to know."""
     if _CHOSEN["verbose"]:
-        click.echo(f"limpet: {text}", err=True)
+        click.echo(f"limpet: {plain(text)}", err=True)
 
 
 def warn(warnings: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from limpet.cli.options import FILE, saying
+from limpet.plain import plain
 
 DISAGREES = 3
 """Exit status (docs/exit-status.md)."""
@@ -26,12 +27,9 @@ def command(bundle: Path) -> None:
     verdict = verifying.verify(bundle)
     if verdict.same:
         tools = f"Limpet {verdict.limpet}, {verdict.toolchain}"
-        click.echo(f"{bundle}: the same, byte for byte, made again with {tools}")
+        click.echo(plain(f"{bundle}: the same, byte for byte, made again with {tools}"))
         return
     for each in verdict.differences:
-        click.echo(
-            f"limpet: {bundle}: {each.part} differs: {each.count} bytes, "
-            f"the first at offset {each.offset:#x}",
-            err=True,
-        )
+        where = f"{each.count} bytes, the first at offset {each.offset:#x}"
+        click.echo(plain(f"limpet: {bundle}: {each.part} differs: {where}"), err=True)
     sys.exit(DISAGREES)
