@@ -63,7 +63,7 @@ def test_order_does_not_matter() -> None:
 
 DAMAGE = {
     "another kind": (1, "mode", stat.S_IFCHR | 0o644, "of a kind that is not packed"),
-    "a root that is a file": (0, "mode", FILE, "the root is no folder"),
+    "a root that is a file": (0, "mode", FILE, "the root is not a folder"),
     "another owner": (1, "uid", 1000, "not in the form"),
     "another group": (1, "gid", 1000, "not in the form"),
     "other padding": (1, "pad", 1, "not in the form"),

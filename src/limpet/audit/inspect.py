@@ -203,7 +203,7 @@ def audit(path: Path) -> Audit:
     """Look into the bundle at ``path``.
 
     Raises:
-        InputError: it cannot be read, or is no bundle at all.
+        InputError: it cannot be read, or is not a bundle.
     """
     return audit_bundle(read_bundle(path))
 

@@ -163,7 +163,7 @@ def _allowed(words: _Words) -> Allowed:
 
 
 def _word_pair(words: _Words, offset: int) -> Range:
-    """Two words as one number; where that is no range, the smallest around it."""
+    """Two words as one number; where they make no single range, the smallest around them."""
     low, high = words.get(offset, _FULL), words.get(offset + 4, _FULL)
     return high[0] << 32 | low[0], high[1] << 32 | low[1]
 

@@ -59,7 +59,7 @@ def verify(path: Path, cache: Cache | None = None) -> Verdict:
     """Make the bundle at ``path`` again and compare.
 
     Raises:
-        InputError: it is no bundle, or what it carries is damaged.
+        InputError: it is not a bundle, or what it carries is damaged.
         VersionError: it was made with other tools.
     """
     return verify_bundle(read_bundle(path), cache)
@@ -82,7 +82,7 @@ def rebuild(
     """The guest of the bundle at ``path`` with this Limpet, and ``changed`` options.
 
     Raises:
-        InputError: it is no bundle, or what it carries is damaged.
+        InputError: it is not a bundle, or what it carries is damaged.
     """
     bundle = read_bundle(path)
     guest = taken_out(bundle)

@@ -252,7 +252,10 @@ def _program_headers(data: bytes, name: str, header: elf.Header) -> tuple[Progra
             f"{name}: program headers of {size} bytes, not {elf.PROGRAM_SIZE}", hint=STATIC_HINT
         )
     if count > MAX_PROGRAM_HEADERS:
-        raise ImageError(f"{name}: {count} program headers are absurd", hint="build it again")
+        raise ImageError(
+            f"{name}: {count} program headers, more than {MAX_PROGRAM_HEADERS}",
+            hint="build it again",
+        )
     if header.phoff + count * size > len(data):
         raise ImageError(f"{name}: truncated in the program headers", hint="copy or build it again")
     places = (header.phoff + index * size for index in range(count))

@@ -24,7 +24,7 @@ from limpet.errors import PlanError
 DeviceKind = Literal["block", "net"]
 
 RESERVED_FIRST = 1 << 30
-"""Type of entry 0, which is no device."""
+"""Type of entry 0, which stands for no device."""
 
 KINDS: dict[int, DeviceKind] = {DEVICE_BLOCK: "block", DEVICE_NET: "net"}
 _MOST = DEVICE_NAME_SIZE - 1

@@ -44,7 +44,7 @@ def read_image(data: bytes, name: str) -> Image:
     """Read a program from its bytes; ``name`` is what errors call it.
 
     Raises:
-        ImageError: it is no program that Limpet can run; names what is wrong and what to do.
+        ImageError: it is not a program that Limpet can run; names what is wrong and what to do.
     """
     program = read_program(data, name)
     images = (kind.read(program) for kind in kinds())

@@ -74,7 +74,7 @@ class _Tables:
 
     def descend(self, table: int, index: int) -> int:
         entry = self.pages[table][index]
-        assert not entry & LARGE, "a large page is no table"
+        assert not entry & LARGE, "a large page is not a table"
         if not entry:
             child = self.new()
             self.pages[table][index] = (self.base + child * PAGE) | PRESENT | WRITABLE | USER

@@ -169,7 +169,8 @@ def _walk(bundle: BundleFile, root: int) -> tuple[tuple[Pages, ...], tuple[int, 
             runs.append(each)
         if len(runs) > _MOST_RUNS:
             raise BundleError(
-                f"{bundle.name}: its page tables are absurd", hint="do not run the bundle"
+                f"{bundle.name}: its page tables map more than {_MOST_RUNS} pieces of memory",
+                hint="do not run the bundle",
             )
     return tuple(runs), tuple(sorted(walk.tables))
 

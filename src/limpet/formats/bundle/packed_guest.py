@@ -86,7 +86,7 @@ def take_out(bundle: BundleFile) -> bytes:
             f"{bundle.name}: the guest's own file is not in it", hint="build it with this Limpet"
         )
     if not 0 < known.size <= bundle.largest:
-        raise _damaged(bundle, "its size is absurd")
+        raise _damaged(bundle, "it is larger than a guest can be")
     data = _inflated(packed, known.size)
     if data is None:
         raise _damaged(bundle, "it does not unpack to the size that the record gives")

@@ -56,7 +56,7 @@ class _Reader:
         """The root, with all that is below it."""
         nodes = [self._node(0)]
         if not nodes[0].is_directory or nodes[0].name:
-            raise _Damaged("the root is no folder")
+            raise _Damaged("the root is not a folder")
         for index in range(self._count):
             if index == len(nodes):
                 raise _Damaged(f"record {index} is in no folder")
