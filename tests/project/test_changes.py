@@ -25,8 +25,8 @@ def problems(name: str, text: str) -> list[str]:
     found = [] if NAME.fullmatch(name) else [f"{name}: not +WORDS.KIND.md"]
     if not re.fullmatch(r"\S.*\.\n", text, re.DOTALL) or "\n\n" in text:
         found.append(f"{name}: not one paragraph that ends with a full stop")
-    if any(len(line) > 100 for line in text.splitlines()):
-        found.append(f"{name}: a line is longer than 100")
+    if any(len(line) > 110 for line in text.splitlines()):
+        found.append(f"{name}: a line is longer than 110")
     return found
 
 
