@@ -14,7 +14,7 @@ from tests.support.documents import ROOT
 
 @pytest.mark.skipif(bool(KVM_PROBLEM), reason=f"*** NO KVM HERE: {KVM_PROBLEM} ***")
 def test_walks(tmp_path: Path) -> None:
-    """A system call, a hypercall and a kind of guest are added, and programs use them."""
+    """What is to be added is added, and programs use it."""
     for name in ("src", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
