@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 import limpet
-from limpet.errors import ManifestError
+from limpet.errors import ImageError, ManifestError
 from limpet.loading.flags import check_flags
 
 FINE = [
@@ -62,7 +63,7 @@ def test_flags_that_reach_further(flag: str) -> None:
         check_flags(["-O2", flag], "limpet.toml")
 
 
-@pytest.mark.parametrize("flags", [["-I"], ["-D", "-MFx"], ["-include", "-o"]])
+@pytest.mark.parametrize("flags", [["-I"], ["-D", "-MFx"], ["-I", "@file"], ["-l", ""]])
 def test_a_flag_without_its_word(flags: list[str]) -> None:
     """Nothing hides behind a flag that takes a word."""
     with pytest.raises(ManifestError, match="wants a word behind it"):
@@ -80,4 +81,43 @@ def test_explain_writes_nothing(tmp_path: Path) -> None:
         assert not target.exists()
     (tmp_path / "limpet.toml").write_text(f'sources = ["-MF{target}", "main.c"]\n')
     with pytest.raises(ManifestError, match="a source cannot start with -"):
+        limpet.load(tmp_path)
+
+
+def test_no_file_of_arguments(tmp_path: Path) -> None:
+    """The compiler replaces ``@FILE`` by the words in it, so no word of a project starts with @."""
+    target = tmp_path / "written"
+    (tmp_path / "@more").write_text(f"-MD\n-MF{target}\n")
+    (tmp_path / "main.c").write_text("int main(void) { return 0; }\n")
+    for words in ('["main.c"]\nflags = ["-I", "@more"]', '["main.c", "@more"]'):
+        (tmp_path / "limpet.toml").write_text(f"sources = {words}\n")
+        with pytest.raises(ManifestError, match=r"start with (- or )?@"):
+            limpet.load(tmp_path)
+        assert not target.exists()
+
+
+BAD = [
+    ('sources = ["a\\u0000.c"]', "sources has a zero byte"),
+    ('sources = ["a.c"]\nflags = ["-DX=\\u0000"]', "flags has a zero byte"),
+    ('sources = ["a.c"]\nroot = "\\u0000"', "root has a zero byte"),
+    ('sources = [""]', "a source without a name"),
+    ("sources = " + "[" * 5000, "recursion"),
+    ("sources = " + "9" * 5000, "integer string"),
+    ('"\\u001b[2J" = 1', r"unknown key \\x1b\[2J"),
+    ("#" * (1 << 19), "more than 262144 bytes"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), BAD, ids=[what for _, what in BAD])
+def test_a_stranger_s_file(tmp_path: Path, text: str, expected: str) -> None:
+    """One clear error, whatever it holds."""
+    (tmp_path / "limpet.toml").write_text(text)
+    with pytest.raises(ManifestError, match=expected):
+        limpet.load(tmp_path)
+
+
+def test_no_waiting(tmp_path: Path) -> None:
+    """A pipe in the file's place is not waited for."""
+    os.mkfifo(tmp_path / "limpet.toml")
+    with pytest.raises(ImageError, match="not a regular file"):
         limpet.load(tmp_path)

@@ -48,12 +48,14 @@ def check_flags(flags: Sequence[str], where: str) -> None:
     for each in rest:
         if each in _WITH_A_WORD:
             value = next(rest, None)
-            if value is None or value.startswith("-"):
+            if value is None or value[:1] in ("-", "@", ""):
                 raise ManifestError(
-                    f"{where}: the flag {each!r} wants a word behind it", hint="add it or leave it"
+                    f"{where}: the flag {each!r} wants a word behind it that does not start with - "
+                    "or @",
+                    hint="add it, or write it without a space between",
                 )
         elif not _ALLOWED.fullmatch(each):
             raise ManifestError(
-                f"{where}: the flag {each!r} is not among those that a program may set",
+                f"{where}: the flag {each!r:.200} is not among those that a program may set",
                 hint="optimisation, language, warnings, -D, -I, -l and code generation are",
             )

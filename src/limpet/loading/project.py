@@ -8,20 +8,20 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from limpet.errors import ImageError, ManifestError
 from limpet.formats.files import read_file
 from limpet.loading import sources
-from limpet.loading.flags import check_flags
 from limpet.loading.search import would_be_read
+from limpet.loading.settings import read_settings
 from limpet.tools import toolchain, upkeep
 from limpet.tools.cache import Cache
 from limpet.tools.inputs import ABSENT, Inputs, digest_of
 from limpet.tools.progress import Progress
+
+SETTINGS = "limpet.toml"
 
 TRIES = 3
 """How often something that changes while it is compiled is compiled again."""
@@ -86,44 +86,16 @@ def _project(path: Path) -> _Project:
 
 
 def _manifest(folder: Path) -> _Project:
-    """``limpet.toml``: ``sources`` and ``flags`` (lists of strings), ``root`` (a folder).
-
-    Paths in it start at the folder that it is in.
-    """
-    path = folder / "limpet.toml"
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    """What ``limpet.toml`` in ``folder`` says."""
+    path = folder / SETTINGS
+    if not os.path.lexists(path):
         raise ManifestError(
-            f"{folder}: a folder without limpet.toml",
-            hint="give a program, a .c file, or a folder with limpet.toml",
-        ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ManifestError(f"{path}: {error}", hint="mend the file") from None
-    unknown = table.keys() - {"sources", "flags", "root"}
-    if unknown:
-        raise ManifestError(
-            f"{path}: unknown key {min(unknown)}", hint="known are sources, flags and root"
+            f"{folder}: a folder without {SETTINGS}",
+            hint=f"give a program, a .c file, or a folder with {SETTINGS}",
         )
-    names = _strings(path, table, "sources")
-    if any(name.startswith("-") for name in names):
-        raise ManifestError(f"{path}: a source cannot start with -", hint="write ./ before it")
-    sources = tuple(Path(name) for name in names)
-    if not sources:
-        raise ManifestError(f"{path}: no sources", hint='add: sources = ["main.c"]')
-    root = table.get("root")
-    if root is not None and not isinstance(root, str):
-        raise ManifestError(f"{path}: root must be a string", hint='for example root = "tree"')
-    flags = _strings(path, table, "flags")
-    check_flags(flags, str(path))
-    return _Project(folder, sources, flags, folder / root if root else None)
-
-
-def _strings(path: Path, table: dict[str, Any], key: str) -> tuple[str, ...]:
-    value = table.get(key, [])
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise ManifestError(f"{path}: {key} must be a list of strings", hint=f'{key} = ["..."]')
-    return tuple(value)
+    found = read_settings(read_file(path), str(path))
+    root = folder / found.root if found.root else None
+    return _Project(folder, tuple(map(Path, found.sources)), found.flags, root)
 
 
 def _compiled(path: Path, progress: Progress, cache: Cache) -> tuple[Inputs, bytes]:
@@ -165,7 +137,7 @@ def _once(path: Path, output: Path, progress: Progress) -> Inputs:
     listed = toolchain.compile_program(
         project.sources, output, flags, folder=project.folder, progress=progress
     )
-    read = [str(path / "limpet.toml")] if project.folder else []
+    read = [str(path / SETTINGS)] if project.folder else []
     read = [*map(os.path.abspath, read), *map(project.absolute, listed)]
     missing, also = would_be_read(read, flags, project.absolute)
     files = [(each, digest_of(each)) for each in dict.fromkeys([*read, *also])]
