@@ -33,7 +33,6 @@ _FORMS: dict[str, tuple[str, ...]] = {
     "call": ("i",),
     "ret": ("",),
     "syscall": ("",),
-    "hlt": ("",),
 }
 _BRANCHES = frozenset({"jmp", "call", "ret"} | {f"j{condition}" for condition in _CONDITIONS})
 _REP, _WIDTH = 0xF3, 0x66

@@ -1,7 +1,8 @@
 /*
  * The last step of a monitor whose guest runs in the same process: unmap the host's stack,
  * with its environment, and the vDSO; close the door; jump.  No memory of the old stack may
- * be touched any more.
+ * be touched any more.  Where there is no filter, it ends by a system call: a fault would
+ * run the guest's handler, without one.
  */
 #ifndef LIMPET_ENTER_H
 #define LIMPET_ENTER_H
@@ -28,11 +29,15 @@ static _Noreturn void enter(const struct filter *filter, u64 stack, u64 argument
                      "mov %%r8, %%rsp\n"
                      "mov %%r9, %%rdi\n"
                      "jmp *%[start]\n"
-                     "1: hlt\n"
+                     "1: mov %[end], %%eax\n"
+                     "mov %[status], %%edi\n"
+                     "syscall\n"
+                     "jmp 1b\n"
                      :
                      : "a"(NR_MUNMAP), "D"(MONITOR_END), "S"(HOST_END - MONITOR_END),
                        [seccomp] "i"(NR_SECCOMP), [mode] "i"(SECCOMP_SET_MODE_FILTER), "r"(r10),
-                       "r"(r8), "r"(r9), [start] "b"(GUEST_START)
+                       "r"(r8), "r"(r9), [start] "b"(GUEST_START), [end] "i"(NR_EXIT_GROUP),
+                       [status] "i"(EXIT_CANNOT_START)
                      : "memory");
     __builtin_unreachable();
 }
