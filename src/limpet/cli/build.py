@@ -11,6 +11,7 @@ from limpet.cli import say
 from limpet.cli.job import Job
 from limpet.cli.options import FILE, about_guest, chosen, declared, packing
 from limpet.tools.cache import Cache
+from limpet.tools.units import kilobytes
 
 
 @click.command("build")
@@ -30,4 +31,4 @@ def command(
     with job.bundle(Cache.default()) as made:
         data = made.path.read_bytes()
     write_bundle(target, data)
-    say.note(f"{target}: {len(data)} bytes")
+    say.note(f"{target}: {kilobytes(len(data))}")

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from limpet.cli import say
 from limpet.cli.job import on_this_host
 from limpet.cli.options import FILE, about_guest, backends, packed_files
+from limpet.tools.units import kilobytes
 
 if TYPE_CHECKING:
     from limpet.formats.tree.layout import Tree
@@ -36,7 +37,7 @@ def command(bundle: Path, output: Path, **given: Any) -> None:
     made = verifying.rebuild(bundle, _options(chosen), _tree(chosen))
     made.write(output)
     say.warn(made.plan.warnings)
-    say.note(f"{output}: {len(made.data)} bytes")
+    say.note(f"{output}: {kilobytes(len(made.data))}")
 
 
 def _options(chosen: dict[str, Any]) -> dict[str, Any]:

@@ -32,3 +32,8 @@ def milliseconds(text: str) -> int:
     if not match:
         raise ValueError(f"{text!r} is not a time; write for example 500ms, 10s or 2m")
     return max(1, round(float(match[1]) * _MILLISECONDS[match[2] or "s"]))
+
+
+def kilobytes(count: int) -> str:
+    """``count`` bytes as people say it; a part of a kB counts as one."""
+    return f"{-(-count // 1000)} kB"
