@@ -17,8 +17,8 @@ from pathlib import Path
 from fuzz import CORPUS, FILE_MOST, HERE, READERS, TARGETS
 from limpet.errors import LimpetError
 
-CORPUS_MOST = 200
-"""Files of a saved corpus."""
+CORPUS_MOST, BUNDLES_MOST = 200, 40
+"""Files of a saved corpus, and of that of bundles, which take longest."""
 
 
 def command(target: str) -> list[str]:
@@ -66,7 +66,7 @@ def fuzz(target: str, seconds: int, *, keep: bool) -> int:
     found.mkdir()
     crashes.mkdir()
     arguments = [
-        *(f"-max_total_time={seconds}", f"-max_len={FILE_MOST}", "-timeout=20", "-len_control=0"),
+        *(f"-max_total_time={seconds}", f"-max_len={FILE_MOST}", "-timeout=60", "-len_control=0"),
         *("-rss_limit_mb=4096", "-use_value_profile=1", "-print_final_stats=1"),
         f"-artifact_prefix={crashes}/",
     ]
@@ -96,7 +96,8 @@ def _keep(target: str, found: Path) -> None:
         crashes = {path for path in (CORPUS / target).iterdir() if path.name.startswith("found")}
         for path in set((CORPUS / target).iterdir()) - crashes:
             path.unlink()
-        for path in chosen[: CORPUS_MOST - len(crashes)]:
+        most = BUNDLES_MOST if target == "bundle" else CORPUS_MOST
+        for path in chosen[: most - len(crashes)]:
             shutil.copy(path, CORPUS / target / path.name[:16])
     shutil.rmtree(smaller)
 

@@ -6,12 +6,19 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["limpet"]):
+with atheris.instrument_imports(include=["limpet", "tomllib"]):
     import limpet
+    import limpet.audit.html
+    import limpet.audit.verify
     import limpet.cli
     import limpet.formats.tree.read
+    import limpet.loading.settings
 
-from fuzz.targets import RUNS
+from fuzz import edits, hostile, targets
+
+RUNS = targets.RUNS | hostile.RUNS
+MUTATORS = {"record": edits.mutate_record, "bundle": edits.mutate}
+"""Of the targets whose inputs are edits."""
 
 
 def main() -> None:
@@ -19,7 +26,7 @@ def main() -> None:
     target = sys.argv.pop(1)
     assert limpet
     sys.argv[0] = f"{sys.executable} -m fuzz.read {target}"  # how libFuzzer starts it again
-    atheris.Setup(sys.argv, RUNS[target])
+    atheris.Setup(sys.argv, RUNS[target], custom_mutator=MUTATORS.get(target))
     atheris.Fuzz()
 
 

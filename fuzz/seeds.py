@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 from fuzz import CORPUS
+from limpet.contract.limits import CONTRACT_VERSION
+from limpet.formats.bundle.record import (
+    Filter,
+    Guest,
+    Machine,
+    Option,
+    Part,
+    Record,
+    Rule,
+    Template,
+    Tree,
+)
 from limpet.formats.manifest import ENTRY, HEAD, RESERVED_FIRST
 from limpet.loading.files import pack
 
@@ -72,6 +85,69 @@ def sized(*parts: bytes) -> bytes:
     return b"".join(struct.pack("<H", len(part)) + part for part in parts)
 
 
+def records() -> list[Record]:
+    """What bundles say of themselves: little, and everything that there can be."""
+    guest = Guest("hello", "a" * 64, 600, ((0, 512, 0x400000), (512, 64, 0x402000)))
+    parts = (
+        Part("image0+monitor", 0x400000, 4096, 5, "b" * 64),
+        Part("data", 0x402000, 8192, 6, "c" * 64),
+    )
+    write = Rule(
+        "write",
+        "console_out: output",
+        "host_console_out_write",
+        0x7000,
+        {0: ((1, 2),), 2: ((0, 1 << 20),)},
+        {},
+    )
+    held = Rule("pread64", "a read", "", 0, {0: ((4, 4),)}, {2: ("sector", 1), 3: ("within", 1)})
+    template = Template(0x500000, 0x600000, ((3, 1, "capacity_low"), (9, 1, "sector")))
+    options: dict[str, Option] = {
+        "backends": ("kvm",),
+        "memory": 1 << 20,
+        "rewrite": True,
+        "cpu": "v2",
+        "environment": ("A=b", "HOME"),
+    }
+    small = Record(
+        limpet="0.1.0",
+        toolchain="ziglang 0.17.1",
+        contract=CONTRACT_VERSION,
+        guest=Guest("a", "0" * 64, 0, ()),
+        options={},
+        plan="d" * 64,
+        hypercalls=(),
+        system_calls=(),
+        parts=parts[:1],
+        filters={"process": Filter(0x80000000, (write,), None)},
+        machine=None,
+        ports=(),
+        tree=None,
+    )
+    large = replace(
+        small,
+        guest=guest,
+        options=options,
+        hypercalls=("exit", "console_out"),
+        system_calls=("write", "exit_group"),
+        parts=parts,
+        filters={"kvm": Filter(0x80000000, (write, held), template)},
+        machine=Machine(3, False),
+        ports=(0x500, 0x504),
+        tree=Tree(0x402000, 4096, "e" * 64, "0123abcd" * 3),
+    )
+    return [small, large]
+
+
+PROJECTS = (
+    b'sources = ["main.c"]\n',
+    b'sources = ["a.c", "b/c.S"]\nflags = ["-O2", "-Wall", "-I", "include"]\nroot = "tree"\n',
+    b'flags = ["-DN=1", "-D", "M", "-march=x86-64-v3", "-fno-common", "-lm"]\nsources = ["a.c"]',
+    b'sources = ["\\u0041.c"]\n[flags]\na = {b = 1979-05-27T07:32:00Z}\n[[x]]\ny = 0x1f\nz = 1e3',
+    b'sources = ["-MF", "@f"]\nflags = ["-Wl,-o,x", "-Xclang", "-fplugin=x", "-I", "@x", "-mllvm"]',
+)
+
+
 def seeds() -> dict[str, list[bytes]]:
     """For each reader."""
     both = devices((b"storage", 1), (b"service", 2))
@@ -85,6 +161,10 @@ def seeds() -> dict[str, list[bytes]]:
     found["elf"] += [elf(SYSCALLS[4], abi(2, 1), devices((b"a", 1)), base=0x100000)]
     found["notes"] += [sized(abi(2, 1), devices(), b"net:" + b"x" * 16) + b"\x90"]
     found["tree"] += [b"\0" + pack(None, {"/a/b": CORPUS.parent / "__init__.py"}).data]
+    found["record"] = [b"\0" + each.pack() for each in records()]
+    found["record"] += [bytes([0x80 + each]) for each in range(4)]
+    found["project"] = list(PROJECTS)
+    found["bundle"] = [bytes([kind, last]) for kind in range(6) for last in (0, 3)]
     return found
 
 

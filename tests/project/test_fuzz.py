@@ -18,7 +18,8 @@ from tests.support.bundles import Maker
 pytestmark = pytest.mark.slow
 
 CORPUS = ROOT / "fuzz" / "corpus"
-READERS, NATIVE = ("elf", "notes", "tree"), ("hypercalls", "libos")
+READERS = ("elf", "notes", "tree", "record", "project", "bundle")
+NATIVE = ("hypercalls", "libos")
 
 
 def fuzz(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

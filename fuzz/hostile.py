@@ -1,0 +1,125 @@
+"""What is done with one input that a stranger made: a bundle, its record, a ``limpet.toml``.
+
+Only errors of Limpet's own may come out, and nothing of theirs or of a report moves a cursor.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+
+import limpet
+from fuzz import bundles, edits
+from limpet.audit import verify
+from limpet.audit.against import changes
+from limpet.audit.html import as_html
+from limpet.audit.inspect import Audit, audit_bundle
+from limpet.audit.recorded import recorded_rule
+from limpet.audit.text import as_text
+from limpet.errors import LimpetError
+from limpet.formats.bundle import read as bundle_file
+from limpet.formats.bundle.read import BundleFile
+from limpet.formats.bundle.record import read_record
+from limpet.loading.settings import read_settings
+
+SECONDS, MEMORY = 15, 1 << 30
+"""Of the processor, and bytes, that one input may cost."""
+
+LONG = 2000
+"""Characters of an error's message."""
+
+BUILT = 64
+"""One in so many plans of hostile bundles is built."""
+
+
+@contextmanager
+def _budget() -> Iterator[None]:
+    """No input is dear, and no error is anything but a clear line."""
+    before, started = _peak(), time.process_time()
+    try:
+        yield
+    except LimpetError as error:
+        _check(error)
+    spent, more = time.process_time() - started, _peak() - before
+    assert spent < SECONDS, f"{spent:.0f} s for one input"
+    assert more < MEMORY, f"{more} bytes of memory for one input"
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _check(error: LimpetError) -> None:
+    assert error.message and error.hint, f"an error without a message or a hint: {error!r}"
+    assert error.message.isprintable(), f"an error that moves the cursor: {error.message!r}"
+    assert len(error.message) < LONG, f"an error of {len(error.message)} characters"
+
+
+def record(data: bytes) -> None:
+    """The text of a record, or one that was made and then edited."""
+    if data[:1] < b"\x80":
+        text = data[1:]
+    else:
+        known = json.loads(bundles.records()[data[0] % len(bundles.records())])
+        for _, which, place, value in edits.edits(data):
+            edits.edit_data(known, which, place, value)
+        text = bundles.packed(known)
+    with _budget():
+        found = read_record(text, "fuzzed", "1.0")
+        assert found.pack() == text, "read as something else"
+        for each in found.filters.values():
+            for rule in each.rules:
+                recorded_rule(rule)
+
+
+_REACHES_FURTHER = re.compile(
+    r"@|-(o|M|X|T|B|Wl,|Wa,|Wp,|mllvm|fplugin|fpass|specs|wrapper|save|-save|dump|cc1|ftime"
+    r"|fprofile|fcoverage|fcrash|fsave|serialize|-serialize|-config|fmodules|fuse|ccc|gsplit|x|-)"
+)
+
+
+def project(data: bytes) -> None:
+    """The bytes of a ``limpet.toml``."""
+    with _budget():
+        found = read_settings(data, "limpet.toml")
+        words = [*found.sources, *found.flags]
+        assert found.sources and not any("\0" in each for each in (*words, found.root or ""))
+        for each in words:
+            assert not _REACHES_FURTHER.match(each), f"the flag {each!r} is let through"
+
+
+def bundle(data: bytes) -> None:
+    """A bundle that was made and then edited: ``audit --read-only``, and what ``verify`` reads."""
+    which = data[0] % len(bundles.KINDS) if data else 0
+    made = bundles.edited(data)
+    with _budget():
+        found = bundle_file.parse(made, "fuzzed")
+        _audited(found, bundles.audited(which))
+    with _budget():
+        _planned(bundle_file.parse(made, "fuzzed"), data)
+
+
+def _audited(found: BundleFile, before: Audit) -> None:
+    audit = audit_bundle(found)
+    for line in as_text(audit).split("\n"):
+        assert line.isprintable(), f"a line that moves the cursor: {line!r}"
+    for line in as_html(audit).split("\n"):
+        assert line.isprintable(), f"a line of the page with controls: {line!r}"
+    json.dumps(audit.as_data())
+    changes(audit, before)
+    changes(before, audit)
+
+
+def _planned(found: BundleFile, data: bytes) -> None:
+    options = verify.options(found)
+    plan = limpet.plan(verify.taken_out(found), options)
+    if blake2b(data, digest_size=1).digest()[0] % BUILT == 0:
+        limpet.build(plan)
+
+
+RUNS: dict[str, Callable[[bytes], None]] = {"record": record, "project": project, "bundle": bundle}
