@@ -220,6 +220,96 @@ def test_every_code(kernel: Kernel) -> None:
     assert 20 < sum(ours) < 64
 
 
+EXACT = (bpf.LOAD, 0x15, 0x15, 0x25, 0x35, bpf.JUMP, bpf.RETURN)
+"""What the decoder follows without guessing."""
+
+
+def _followed(seed: int) -> list[Step]:
+    """A program of comparisons only, for one of two calls as those of bundles are."""
+    chance = random.Random(seed)
+    count = chance.randrange(4, 16)
+    body = [_step(chance, count - 1 - at, EXACT) for at in range(count - 1)]
+    for at, step in enumerate(body):
+        if step.code == bpf.LOAD and chance.random() < 0.6:
+            body[at] = step._replace(value=16)
+    first, second = chance.sample(CALLS, 2)
+    jumps = [Step(0x15, 2, 0, first), Step(0x15, 1, 0, second), Step(bpf.RETURN, 0, 0, 0x80000000)]
+    end = Step(bpf.RETURN, 0, 0, chance.choice(VERDICTS))
+    upper = [Step(bpf.LOAD, 0, 0, 20), Step(0x15, 1, 0, 0), Step(bpf.RETURN, 0, 0, 0x30000)]
+    lower = Step(bpf.LOAD, 0, 0, 16)
+    return [Step(bpf.LOAD, 0, 0, 0), *jumps, *upper, lower, *body, end]
+
+
+def _weight(verdict: int) -> int:
+    """How mild it is; whatever the kernel does not know ends the process."""
+    return verdict & 0x7FFF0000 if verdict < 1 << 31 else -1
+
+
+def test_rules_are_exact() -> None:
+    """What is decoded is let through to both of its ends, and nothing else, by the same verdict."""
+    shown = refused = 0
+    for seed in range(CASES):
+        program, chance = _followed(seed), random.Random(~seed)
+        decoded = seccomp_decode.decode(b"".join(struct.pack("<HBBI", *step) for step in program))
+        for rule in (*decoded.boxes, *decoded.allowed):
+            for end in (0, 1):
+                ends = [chance.choice(ranges)[end] for ranges in rule.arguments]
+                arch = X86_64 if decoded.checks_architecture else chance.randrange(1 << 32)
+                data = struct.pack("<IIQ6Q", rule.number, arch, rule.pointer[end], *ends)
+                if decoded.checks_architecture or not _tests_architecture(program):
+                    assert bpf.lets_through(bpf.verdict(program, data)), (seed, program, rule)
+                    shown += 1
+        for _ in range(8):
+            words = [chance.choice(VALUES) for _ in range(16)]
+            words[0] = chance.choice(CALLS)
+            verdict = bpf.verdict(program, struct.pack("<16I", *words))
+            if not bpf.lets_through(verdict):
+                refused += 1
+                assert _weight(verdict) <= _weight(decoded.default), (seed, program, words)
+            else:
+                assert any(_holds(box, words) for box in decoded.boxes), (seed, program, words)
+    assert min(shown, refused) > CASES // 8
+
+
+def test_rules_put_together() -> None:
+    """Boxes that are put together to rules stay the same calls: next to every end of each."""
+    within = outside = 0
+    for seed in range(CASES):
+        program, chance = _followed(seed), random.Random(~seed)
+        decoded = seccomp_decode.decode(b"".join(struct.pack("<HBBI", *step) for step in program))
+        for _ in range(12 if decoded.boxes else 0):
+            words = _near(chance, decoded.boxes)
+            inside = any(_holds(box, words) for box in decoded.boxes)
+            assert inside == any(_holds(rule, words) for rule in decoded.allowed), (seed, words)
+            within, outside = within + inside, outside + (not inside)
+    assert min(within, outside) > CASES // 40
+
+
+def _near(chance: random.Random, boxes: Sequence[Allowed]) -> list[int]:
+    """The words of a call with each number at the end of some box, or next to it."""
+    box = chance.choice(boxes)
+    words = [box.number, X86_64]
+    for index, own in enumerate(((box.pointer,), *box.arguments)):
+        ranges = chance.choice([own, chance.choice(boxes).arguments[max(index - 1, 0)]])
+        each = chance.choice(chance.choice(ranges)) + chance.choice((-1, 0, 0, 0, 1, 20))
+        words += [each & 0xFFFFFFFF, each >> 32 & 0xFFFFFFFF]
+    words[5] = 0
+    return words
+
+
+def _tests_architecture(program: list[Step]) -> bool:
+    return any(step.code == bpf.LOAD and step.value == 4 for step in program)
+
+
+def _holds(box: Allowed, words: Sequence[int]) -> bool:
+    numbers = [words[at] | words[at + 1] << 32 for at in range(2, 16, 2)]
+    ranges = ((box.pointer,), *box.arguments)
+    inside = zip(numbers, ranges, strict=True)
+    return box.number == words[0] and all(
+        any(low <= number <= high for low, high in each) for number, each in inside
+    )
+
+
 NOTHING = Step(bpf.CONSTANT, 0, 0, 0)
 END = Step(bpf.RETURN, 0, 0, ALLOW)
 
