@@ -13,7 +13,8 @@ from typing import Any
 import limpet
 from fuzz import HERE, edits, seeds
 from limpet.arch.x86_64 import sites
-from limpet.audit.inspect import Audit, audit_bundle
+from limpet.audit.inspect import audit_bundle
+from limpet.audit.model import Audit
 from limpet.contract.pages import PAGE
 from limpet.formats.bundle import packed_guest
 from limpet.formats.bundle import read as bundle_file

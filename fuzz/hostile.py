@@ -18,7 +18,8 @@ from fuzz import bundles, edits
 from limpet.audit import verify
 from limpet.audit.against import changes
 from limpet.audit.html import as_html
-from limpet.audit.inspect import Audit, audit_bundle
+from limpet.audit.inspect import audit_bundle
+from limpet.audit.model import Audit
 from limpet.audit.recorded import recorded_rule
 from limpet.audit.text import as_text
 from limpet.errors import LimpetError

@@ -14,7 +14,8 @@ import pytest
 from limpet import build, load, plan
 from limpet.audit.bpf import steps, verdict
 from limpet.audit.html import as_html
-from limpet.audit.inspect import Audit, audit
+from limpet.audit.inspect import audit
+from limpet.audit.model import Audit
 from limpet.audit.seccomp_decode import decode
 from limpet.audit.text import as_text
 from limpet.contract import BACKENDS, Backend

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from limpet.arch.x86_64.host import REQUESTS
 from limpet.arch.x86_64.machine_read import Machine, read_machine
-from limpet.audit.inspect import Audit, audit_bundle
+from limpet.audit.inspect import audit_bundle
+from limpet.audit.model import Audit
 from limpet.audit.monitor_code import MonitorCode, read_code
 from limpet.formats.bundle import read as bundle_file
 from limpet.formats.bundle.read import BundleFile

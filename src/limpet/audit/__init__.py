@@ -4,6 +4,7 @@
 promises, :mod:`text` and :mod:`html` show, :mod:`against` and :mod:`policy` compare.
 """
 
-from limpet.audit.inspect import Audit, Finding, Protection, audit, audit_bundle
+from limpet.audit.inspect import audit, audit_bundle
+from limpet.audit.model import Audit, Finding, Protection
 
 __all__ = ["Audit", "Finding", "Protection", "audit", "audit_bundle"]

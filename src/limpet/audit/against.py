@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from limpet.arch.x86_64.syscalls import NUMBERS
-from limpet.audit.inspect import Audit, FilterRule
+from limpet.audit.model import Audit, FilterRule
 from limpet.audit.seccomp_decode import EVERYTHING, Allowed, Range
 from limpet.audit.text import rule_words, within
 

@@ -13,7 +13,7 @@ from limpet.audit import bpf, seccomp_decode
 from limpet.audit.code_checks import code, memory_slot
 from limpet.audit.facts import PORT_WIDTH, handled_ports
 from limpet.audit.host_abi import call_name
-from limpet.audit.inspect import Inside, is_request
+from limpet.audit.inside import Inside, is_request
 from limpet.audit.monitor_code import NO_FILTER
 from limpet.audit.recorded import RecordedRule
 from limpet.audit.seccomp_decode import X86_64, Allowed, Decoded

@@ -9,7 +9,7 @@ from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.facts import devices, slots
 from limpet.audit.host_abi import call_name, monitor_calls, request_name
 from limpet.audit.host_calls import wrong_arguments
-from limpet.audit.inspect import Inside
+from limpet.audit.inside import Inside
 from limpet.audit.monitor_code import NO_FILTER, Call
 from limpet.contract.limits import UNIKERNEL_MEMORY_MOST
 

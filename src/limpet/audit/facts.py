@@ -10,16 +10,8 @@ from functools import partial
 from limpet import contract
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.host_abi import call_name, request_name
-from limpet.audit.inspect import (
-    FilterFacts,
-    FilterRule,
-    HostCall,
-    Hypercall,
-    Inside,
-    Memory,
-    Part,
-    is_request,
-)
+from limpet.audit.inside import Inside, is_request
+from limpet.audit.model import FilterFacts, FilterRule, HostCall, Hypercall, Memory, Part
 from limpet.audit.monitor_code import NO_FILTER, Call, MonitorCode
 from limpet.audit.recorded import RecordedRule
 from limpet.audit.seccomp_decode import EVERYTHING, Allowed

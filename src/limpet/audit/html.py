@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape as escape_markup
 
-from limpet.audit.inspect import Audit
+from limpet.audit.model import Audit
 from limpet.audit.text import as_text, rule_words
 from limpet.plain import plain
 

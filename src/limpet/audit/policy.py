@@ -24,7 +24,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from limpet.audit.inspect import Audit
+from limpet.audit.model import Audit
 from limpet.errors import PolicyError
 
 _LISTS: dict[str, tuple[str, Callable[[Audit], Iterable[str]]]] = {

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from limpet.arch.x86_64 import machine_read
 from limpet.arch.x86_64.machine_read import Machine
 from limpet.arch.x86_64.syscalls import NUMBERS
-from limpet.audit.inspect import Inside, Protection, is_request
+from limpet.audit.inside import Inside, is_request
+from limpet.audit.model import Protection
 from limpet.audit.monitor_code import NO_FILTER, Call
 
 _NO_NEW_PRIVS = 38

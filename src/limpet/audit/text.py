@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from limpet.audit.inspect import Audit, FilterRule
+from limpet.audit.model import Audit, FilterRule
 from limpet.audit.seccomp_decode import Range
 from limpet.plain import plain
 

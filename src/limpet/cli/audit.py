@@ -17,7 +17,7 @@ from limpet.plain import plain
 
 if TYPE_CHECKING:
     from limpet.audit.against import Change
-    from limpet.audit.inspect import Audit
+    from limpet.audit.model import Audit
 
 DISAGREES, REFUSED, GREW, NOT_REMADE, ONLY_READ = 3, 4, 5, 1, 6
 """Exit statuses, in falling weight (docs/exit-status.md)."""

@@ -1,0 +1,69 @@
+"""``Inside``: what was read of one bundle, before it is put into words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from limpet.arch.x86_64.host import REQUESTS
+from limpet.arch.x86_64.machine_read import Machine
+from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.audit.bpf import Fuel
+from limpet.audit.model import Finding
+from limpet.audit.monitor_code import Call, MonitorCode
+from limpet.audit.recorded import RecordedRule, recorded_rule
+from limpet.audit.seccomp_decode import Decoded
+from limpet.formats.bundle.read import BundleFile
+from limpet.formats.bundle.record import Record
+from limpet.formats.tree.layout import Entry
+
+_IOCTL = NUMBERS["ioctl"]
+_MOST_TRIED = 12_000_000
+"""Instructions of filters that are run to try them, five times what 63 devices need."""
+
+
+@dataclass
+class Inside:
+    """What was read of one bundle, before it is put into words."""
+
+    bundle: BundleFile
+    record: Record
+    code: MonitorCode
+    filters: dict[int, Decoded] = field(default_factory=dict)
+    programs: dict[int, bytes] = field(default_factory=dict)
+    data: list[range] = field(default_factory=list)  # of the monitor, known to be no code
+    machine: Machine | None = None
+    tree: bytes = b""
+    files: tuple[Entry, ...] = ()
+    guest: bytes | None = None
+    findings: list[Finding] = field(default_factory=list)
+    fuel: Fuel = field(default_factory=lambda: Fuel(_MOST_TRIED))
+
+    @cached_property
+    def rules(self) -> dict[str, tuple[RecordedRule, ...]]:
+        """The record's rules for each backend.
+
+        Raises:
+            BundleError: one names a system call that there is not.
+        """
+        filters = self.record.filters.items()
+        return {name: tuple(recorded_rule(rule) for rule in each.rules) for name, each in filters}
+
+    def found(self, where: str, what: str) -> None:
+        """Remember a finding, once."""
+        finding = Finding(where, what)
+        if finding not in self.findings:
+            self.findings.append(finding)
+
+    def backend(self, filter_: Decoded) -> str:
+        """What a filter is for: only a kvm monitor runs a vCPU."""
+        run = REQUESTS["KVM_RUN"]
+        runs = any(
+            each.number == _IOCTL and (run, run) in each.arguments[1] for each in filter_.allowed
+        )
+        return "kvm" if runs else "process"
+
+
+def is_request(call: Call, name: str) -> bool:
+    """Whether a call is an ioctl with the request of that name."""
+    return call.numbers == {_IOCTL} and call.argument(1) == REQUESTS[name]
