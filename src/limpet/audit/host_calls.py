@@ -37,9 +37,9 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
     ("seccomp", 1): frozenset({0}),
     ("openat", 0): frozenset({_HERE}),
     ("openat", 2): frozenset(
-        {os.O_RDONLY | _CLOEXEC, os.O_RDWR | _CLOEXEC, os.O_RDWR | os.O_NONBLOCK | _CLOEXEC}
+        flags | _CLOEXEC for flags in (os.O_RDONLY, os.O_RDWR, os.O_RDWR | os.O_NONBLOCK, os.O_PATH)
     ),
-    ("fcntl", 1): frozenset({fcntl.F_SETFL, fcntl.F_DUPFD_CLOEXEC}),
+    ("fcntl", 1): frozenset({fcntl.F_GETFD, fcntl.F_SETFL, fcntl.F_DUPFD_CLOEXEC}),
     ("socket", 0): frozenset({socket.AF_INET}),
     ("socket", 1): frozenset({socket.SOCK_DGRAM | _CLOEXEC}),
     ("kill", 1): frozenset({signal.SIGKILL}),

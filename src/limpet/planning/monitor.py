@@ -45,18 +45,26 @@ def defines(values: Mapping[str, int]) -> str:
 
 
 def monitor_c(
-    core: Core, chosen: Chosen, hypercalls: Sequence[Hypercall], backends: Sequence[Backend]
+    core: Core,
+    chosen: Chosen,
+    hypercalls: Sequence[Hypercall],
+    backends: Sequence[Backend],
+    gaps: Iterable[tuple[int, int]],
 ) -> str:
-    """``monitor.c``: the one translation unit of a monitor."""
+    """``monitor.c``: the one translation unit of a monitor.
+
+    Args:
+        gaps: addresses below the monitor where the plan has nothing.
+    """
     text = "/* Generated: the monitor of one bundle. */\n"
-    text += includes("core/monitor.h", "core/memory.c") + _HOOKS_DECLARED
+    text += includes("core/monitor.h", "core/memory.c", "core/standard.c") + _HOOKS_DECLARED
     text += includes(*chosen.files()) + _hooks(chosen) + includes(*core.start)
     if "kvm" in backends:
         handlers = (f"hypercalls/{call.name}/kvm.c" for call in hypercalls)
         text += includes(*core.handlers, *handlers) + serve(hypercalls)
     for backend in backends:
         text += includes(*core.backends[backend])
-    return text + _main(chosen, backends) + includes("start.h")
+    return text + _main(chosen, backends, gaps) + includes("start.h")
 
 
 _HOOKS_DECLARED = """\
@@ -83,9 +91,12 @@ def _calls(chosen: Chosen, *hooks: str) -> str:
     return "".join(f"    {call};\n" for hook in hooks for call in chosen.calls(hook))
 
 
-def _main(chosen: Chosen, backends: Sequence[Backend]) -> str:
+def _main(chosen: Chosen, backends: Sequence[Backend], gaps: Iterable[tuple[int, int]]) -> str:
     """The whole life of a monitor: what it does, in this order."""
-    body = _calls(chosen, "opened", "first", "words")
+    body = "    open_standard();\n"
+    if "process" in backends:
+        body += "".join(f"    unmap({low:#x}UL, {high:#x}UL);\n" for low, high in gaps)
+    body += _calls(chosen, "opened", "first", "words")
     body += "    prepare(stack);\n" + _calls(chosen, "prepared", "complete")
     if "kvm" in backends:
         body += "    int kvm_fd = open_kvm();\n    if (kvm_fd == KVM_FD)\n        run_kvm();\n"

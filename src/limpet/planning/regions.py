@@ -6,9 +6,10 @@ one map serves the processor, KVM and ``execve``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from limpet.arch.x86_64.machine import Supervisor
 from limpet.arch.x86_64.rewrite import Patch
 from limpet.contract.pages import PAGE, align_up
 from limpet.formats.image import Access, Image
@@ -103,3 +104,17 @@ def patched(region: Region, patches: Sequence[Patch]) -> Region:
         at = patch.address - region.address
         content[at : at + len(patch.content)] = patch.content
     return replace(region, content=bytes(content))
+
+
+def gaps(regions: Iterable[Region], pages: Supervisor | None) -> Iterator[tuple[int, int]]:
+    """Runs below the monitor where the file has nothing, [low, high), ascending.
+
+    What the monitor maps at start counts as one: it is unmapped before that.
+    """
+    mapped = [(region.address, region.end) for region in regions if not region.at_start]
+    mapped += [(pages.base, pages.base + pages.size)] if pages else []
+    at = 0
+    for low, high in (*sorted(mapped), (MONITOR_BASE, MONITOR_BASE)):
+        if at < low:
+            yield at, low
+        at = high

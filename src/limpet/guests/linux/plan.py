@@ -39,7 +39,7 @@ from limpet.planning.monitor import host_numbers, monitor_c
 from limpet.planning.options import Options
 from limpet.planning.plan import Decision, Plan
 from limpet.planning.processor import machine_decisions, may_ask_cpuid
-from limpet.planning.regions import Region, patched
+from limpet.planning.regions import Region, gaps, patched
 from limpet.planning.seccomp import KILL_PROCESS, TRAP, Filter, Rule
 
 WORD = 8
@@ -111,7 +111,9 @@ def plan(guest: Guest, options: Options) -> Plan:
             "gates.c": gates_c(hypercalls, options.backends, devices),
             "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen),
             "host_numbers.h": host_numbers(chosen, hypercalls),
-            "monitor.c": monitor_c(CORE, chosen, hypercalls, options.backends),
+            "monitor.c": monitor_c(
+                CORE, chosen, hypercalls, options.backends, gaps(regions, pages)
+            ),
         },
         decisions=(
             *decisions,

@@ -28,7 +28,7 @@ from limpet.planning.monitor import host_numbers, monitor_c
 from limpet.planning.options import Options
 from limpet.planning.plan import Decision, Plan
 from limpet.planning.processor import machine_decisions, may_ask_cpuid
-from limpet.planning.regions import Region, patched
+from limpet.planning.regions import Region, gaps, patched
 from limpet.planning.seccomp import KILL_PROCESS, Filter, Rule
 
 ARCH_SET_FS = 0x1002
@@ -179,7 +179,9 @@ class _Parts:
         sources = {
             "plan.h": plan_h(place, options, filters, kvm, pages, chosen),
             "host_numbers.h": host_numbers(chosen, hypercalls),
-            "monitor.c": monitor_c(CORES[kind], chosen, hypercalls, options.backends),
+            "monitor.c": monitor_c(
+                CORES[kind], chosen, hypercalls, options.backends, gaps(regions, pages)
+            ),
         }
         if self.privilege:
             sources["shim_plan.h"] = shim_plan_h(self.privilege.emulated)

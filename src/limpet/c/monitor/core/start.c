@@ -74,7 +74,10 @@ static void look_at_stdio(void) {
         if ((info->mode & S_IFMT) != S_IFCHR)
             continue;
         u16 size[4] = {0};
-        if (host3(NR_IOCTL, fd, TCGETS, (long)info->termios) == 0) {
+        long refused = host3(NR_IOCTL, fd, TCGETS, (long)info->termios);
+        if (refused == -HOST_EBADF) /* it stands in for a closed one */
+            info->mode = 0;
+        if (!refused) {
             info->is_tty = 1;
             host3(NR_IOCTL, fd, TIOCGWINSZ, (long)size);
             info->rows = size[0], info->columns = size[1];
