@@ -135,7 +135,7 @@ backends = ["kvm"]
 host_calls = ["ioctl", "write", "exit_group"]
 hypercalls = ["exit", "console_out"]
 devices = []
-opens = ["/dev/kvm"]
+opens = ["/dev/kvm", "/dev/null"]
 files = []
 protections = ["guest in ring 3", "guest pages W^X", "system call filter"]
 max_monitor_bytes = 20000
@@ -149,7 +149,7 @@ max_monitor_bytes = 20000
         ('"kvm"]', '"process"]', "backend kvm is not among backends"),
         ('"ioctl", ', "", "host call ioctl is not among host_calls"),
         (', "console_out"', "", "hypercall console_out is not among hypercalls"),
-        ('"/dev/kvm"', "", "opened path /dev/kvm is not among opens"),
+        ('"/dev/kvm", ', "", "opened path /dev/kvm is not among opens"),
         ('"guest in ring 3"', '"SMAP"', "protection SMAP is required and absent"),
         ("20000", "2000", "more than max_monitor_bytes = 2000"),
         ("devices", 'requests = ["KVM_RUN"]\ndevices', "ioctl request KVM_CREATE_VM is not among"),

@@ -120,20 +120,6 @@ def test_what_a_unikernel_has_not(hostile: Hostile, name: str) -> None:
     hostile.ends(End(0, "", "-38\nsurvived\n"), "call", NUMBERS[name])
 
 
-def test_descriptors_of_the_parent(hostile: Hostile, tmp_path: Path) -> None:
-    """What the parent leaves open is closed before the guest runs."""
-    kept = tmp_path / "kept"
-    with kept.open("wb") as file:
-        fd = file.fileno()
-        command = [str(hostile.made().path), "call", str(NUMBERS["write"]), str(fd)]
-        place = str(hostile.place.constants)
-        done = subprocess.run(
-            [*command, place, "8"], pass_fds=[fd], capture_output=True, check=False
-        )
-    assert (done.stdout, done.returncode) == (b"-9\nsurvived\n", 0)
-    assert kept.read_bytes() == b""
-
-
 def test_what_the_host_sees(hostile: Hostile) -> None:
     """Descriptors, rights and mappings of a bundle while its guest runs."""
     guest = [str(hostile.made().path), "ready"]

@@ -15,7 +15,7 @@ import limpet
 from limpet.contract import Backend
 from limpet.contract.limits import DEVICE_FD, EPOLL_FD, STDOUT, TIMER_FD, VCPU_FD
 from limpet.planning.regions import MONITOR_BASE, MONITOR_SIZE
-from tests.hostile.guest import JUMPED, READ, Hostile, fault
+from tests.hostile.guest import JUMPED, READ, Hostile
 from tests.support import network, unikernels
 from tests.support.bundles import Made, Maker
 from tests.support.seen import seen
@@ -66,7 +66,7 @@ def subject(make: Maker, tmp_path: Path, request: pytest.FixtureRequest) -> Subj
     return Subject(argv, hostile.plan, own | {DEVICE_FD + 1})
 
 
-def test_descriptors(subject: Subject) -> None:
+def test_descriptors_of_the_parent(subject: Subject) -> None:
     """Those of the plan, whatever the starter left open: low, where devices wait, and beyond."""
     last = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 1
     opened = "; ".join(f"exec {fd}</dev/null" for fd in (3, 4, 6, 17, 40, 128, 130, last))
@@ -93,10 +93,9 @@ def started(how: str, argv: Sequence[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("subject", ["process", "process with a disk", "spt"], indirect=True)
 def test_memory(subject: Subject, how: str) -> None:
     """A process has what the plan maps and nothing else: no vDSO, no stack of the host's."""
-    if "process" not in subject.plan.options.backends and subject.plan.supervisor:
-        pytest.skip("a virtual machine has no memory of the process but its own")
     own = [(each.address, each.end) for each in subject.plan.regions]
     own.append((MONITOR_BASE, MONITOR_BASE + MONITOR_SIZE))
     with seen(started(HOWS[how], subject.argv)) as found:
@@ -129,9 +128,8 @@ def test_vdso_where_it_was(make: Maker) -> None:
         for attack, what in (("peek", READ), ("run", JUMPED)):
             argv = started(HOWS["fixed compat"], [str(hostile.made().path), attack, str(address)])
             done = subprocess.run(argv, capture_output=True, text=True, check=False)
-            line = fault(what, address).line.replace("FUNCTION", attack)
             assert done.returncode == 139, (address, done)
-            assert f"{address:#x}" in done.stderr and line, done
+            assert f"{what} ({address:#x})" in done.stderr, done
 
 
 CLOSED = list(chain.from_iterable(combinations((0, 1, 2), size) for size in (1, 2, 3)))

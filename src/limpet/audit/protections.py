@@ -10,6 +10,7 @@ from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.inside import Inside, is_request
 from limpet.audit.model import Protection
 from limpet.audit.monitor_code import NO_FILTER, Call
+from limpet.planning.regions import HOST_END, MONITOR_BASE
 
 _NO_NEW_PRIVS = 38
 
@@ -30,6 +31,11 @@ def _call(inside: Inside, name: str, test: Callable[[Call], bool] = lambda _: Tr
     """Where the monitor makes a call, or nothing."""
     calls = [c for c in inside.code.calls if c.numbers == {NUMBERS[name]} and test(c)]
     return f"{name} at {calls[0].address:#x}" if calls else ""
+
+
+def _unmapped(inside: Inside, end: int) -> str:
+    """Where the monitor unmaps what comes before ``end`` and is nothing of the file's."""
+    return _call(inside, "munmap", lambda c: (c.argument(0) or 0) + (c.argument(1) or 0) == end)
 
 
 def _shown(name: str, evidence: str, lacking: str) -> Protection:
@@ -64,7 +70,8 @@ def _of_process(inside: Inside) -> list[Protection]:
     pinned = all(e.pointer[0] == e.pointer[1] for each in filters for e in each.allowed)
     return [
         Protection("calls from stubs only", pinned, "instruction pointers in the filter"),
-        _shown("host stack unmapped", _call(inside, "munmap"), "no munmap"),
+        _shown("host stack unmapped", _unmapped(inside, HOST_END), "no such munmap"),
+        _shown("kernel pages below it unmapped", _unmapped(inside, MONITOR_BASE), "no such munmap"),
     ]
 
 
