@@ -6,195 +6,20 @@ same interpreter's plain half against it.
 
 from __future__ import annotations
 
-import ctypes
 import struct
-import subprocess
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-import limpet
 from limpet import contract
 from limpet.arch.x86_64.syscalls import NUMBERS
-from limpet.formats.manifest import Device
-from limpet.planning.monitor import filter_values
-from limpet.planning.seccomp import Filter
-from limpet.sources import MONITOR_INCLUDES
-from limpet.tools.toolchain import zig
-from tests.support import SUPPORT, bpf, filter_rules, unikernels
-from tests.support.bundles import Maker
-from tests.support.filter_rules import X86_64, Disk, Outside
-from tests.support.sources import HELLO
+from tests.support import bpf, filter_rules
+from tests.support.filter_rules import X86_64, Outside
+from tests.support.proved import LINUX, SOLO5, Proved
 
 I386, X86_64_LITTLE, ARM64 = 0x40000003, 0x8000003E, 0xC00000B7
-DEVICES_C = SUPPORT / "programs" / "devices.c"
-
-DISKS = {
-    "small": Disk(64 << 10),
-    "one sector": Disk(32768, 32768),
-    "below 4 GiB": Disk((4 << 30) - 512),
-    "4 GiB": Disk(4 << 30, 4096),
-    "above": Disk((4 << 30) + 512),
-    "odd": Disk((5 << 40) + (700 << 20) + 1536),
-}
-
-
-@dataclass(frozen=True)
-class Proved:
-    """A filter as it is installed, and what it has to say."""
-
-    plain: bytes
-    program: bpf.Program
-    policy: filter_rules.Policy
-
-
-LINUX: dict[str, dict[str, object]] = {
-    "plain": {},
-    "trapped": {"rewrite": False},
-    "timeout": {"timeout": 1000},
-    "max output": {"max_output": 1 << 20},
-    "everything": {"timeout": 1, "max_output": 1, "memory": 1 << 32, "cpu": "v3"},
-    "disk": {"devices": ("block:one",)},
-    "network": {"devices": ("net:wire",), "timeout": 1000},
-    "devices": {"devices": ("block:one", "net:wire", "block:two", "net:other")},
-    "63 devices": {"devices": tuple(f"{('block', 'net')[i % 2]}:d{i}" for i in range(63))},
-}
-SOLO5: dict[str, tuple[str, ...]] = {
-    "none": (),
-    "disk": ("block",),
-    "network": ("net",),
-    "both": ("block", "net"),
-    "several": ("net", "block", "block", "net", "block"),
-    "63 devices": ("block", "net") * 31 + ("block",),
-}
-
-Completed = Callable[[Filter, bytes, dict[int, Disk]], bytes]
-
-
-@pytest.fixture(scope="session")
-def completed(tmp_path_factory: pytest.TempPathFactory) -> Completed:
-    """What the monitor's own C makes of a program at the start."""
-    folder = tmp_path_factory.mktemp("filter")
-    (folder / "contract.h").write_text(contract.c_header())
-
-    def complete(each: Filter, program: bytes, disks: dict[int, Disk]) -> bytes:
-        if not each.slots:
-            return program
-        text = folder / f"filter{len(list(folder.iterdir()))}.c"
-        text.write_text(completing_c(each, len(program) // 8, disks))
-        output = text.with_suffix(".so")
-        argv: list[str | Path] = [
-            zig(),
-            "cc",
-            "-shared",
-            "-fPIC",
-            "-O1",
-            f"-I{folder}",
-            *MONITOR_INCLUDES,
-        ]
-        subprocess.run([*argv, "-o", output, text], check=True)
-        loaded = ctypes.CDLL(str(output))
-        loaded.complete.restype = ctypes.c_void_p
-        return ctypes.string_at(loaded.complete(program), len(program))
-
-    return complete
-
-
-def completing_c(each: Filter, length: int, disks: dict[int, Disk]) -> str:
-    """disk_bounds.c, with the table of devices that a start has found."""
-    values = filter_values("process", each, 0)
-    values = values.replace("FILTER_PROCESS_AT 0x0UL", "FILTER_PROCESS_AT made")
-    found = "".join(
-        f"    MANIFEST->entries[{handle}].capacity = {disk.capacity}UL;\n"
-        f"    MANIFEST->entries[{handle}].block_size = {disk.sector};\n"
-        for handle, disk in disks.items()
-    )
-    return f"""\
-#include "contract.h"
-void *memcpy(void *, const void *, size_t);
-static const void *program_at;
-static u64 made[4096], table[4096];
-#define MANIFEST ((struct manifest *)table)
-#define FILTER_PROCESS (u64)program_at
-#define FILTER_PROCESS_LENGTH {length}
-{values}
-#include "features/disk_bounds/disk_bounds.c"
-#define EXPORT __attribute__((visibility("default")))
-EXPORT void *complete(const void *given);
-EXPORT void *complete(const void *given) {{
-{found}    program_at = given;
-    fill_filter_process();
-    return made;
-}}
-"""
-
-
-def labels_of(each: Filter) -> dict[str, int]:
-    """Stubs next to each other and at both ends of a page, as a linker might place them."""
-    found = {rule.label: rule.origin for rule in each.rules if rule.label}
-    places = [2, 3, 4, 16, 4095, 4096, *range(5000, 9000, 7)]
-    return {name: origin + at for (name, origin), at in zip(found.items(), places, strict=False)}
-
-
-def proved(each: Filter, disks: dict[int, Disk], completed: Completed) -> Proved:
-    """The program and the rules for it."""
-    labels = labels_of(each)
-    plain = completed(each, each.assemble(labels), disks)
-    return Proved(plain, bpf.decode(plain), filter_rules.policy(each, labels, disks))
-
-
-@pytest.fixture(scope="session")
-def linux(make: Maker, completed: Completed) -> Callable[[str, str], Proved]:
-    """The filter of a program for one backend of its plan."""
-    hello = limpet.load(make.compile(HELLO, "hello"))
-    devices = limpet.load(make.compile(DEVICES_C.read_text(encoding="utf-8"), "devices"))
-
-    def get(backends: str, name: str) -> Proved:
-        used, _, other = backends.partition("+")
-        both = tuple(sorted(each for each in (used, other) if each))
-        guest = devices if "devices" in LINUX[name] else hello
-        plan = limpet.plan(guest, replace(limpet.Options(backends=both), **LINUX[name]))  # type: ignore[arg-type]
-        blocks = [
-            handle
-            for handle, word in enumerate(plan.options.devices, 1)
-            if word.startswith("block:")
-        ]
-        return proved(plan.filters[used], disks_of(blocks), completed)  # type: ignore[index]
-
-    return get
-
-
-@pytest.fixture(scope="session")
-def solo5(tmp_path_factory: pytest.TempPathFactory, completed: Completed) -> Callable[..., Proved]:
-    """The filter of a unikernel with devices of these kinds."""
-    folder = tmp_path_factory.mktemp("unikernels")
-    guests = {
-        target: limpet.load(unikernels.build(folder, target, devices=True))
-        for target in ("hvt", "spt")
-    }
-
-    def get(target: str, name: str, timeout: int = 0) -> Proved:
-        guest = guests[target]
-        devices = tuple(
-            Device(f"d{handle}", "net" if kind == "net" else "block", handle)
-            for handle, kind in enumerate(SOLO5[name], 1)
-        )
-        image = replace(guest.image, devices=devices)
-        plan = limpet.plan(replace(guest, image=image), limpet.Options(timeout=timeout))
-        blocks = [device.handle for device in devices if device.kind == "block"]
-        (each,) = plan.filters.values()
-        return proved(each, disks_of(blocks), completed)
-
-    return get
-
-
-def disks_of(handles: list[int]) -> dict[int, Disk]:
-    """A disk of another size for each handle."""
-    every = list(DISKS.values())
-    return {handle: every[i % len(every)] for i, handle in enumerate(handles)}
 
 
 def check(found: Proved) -> None:

@@ -1,0 +1,82 @@
+"""Each filter lets through what a list written by hand says, and nothing else.
+
+``test_filter_proof.py`` holds a program against the rules of its plan, which come from the same
+declarations; here a rule that is too wide in a declaration is seen as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from tests.support import filter_rules, may_pass
+from tests.support.filter_rules import Policy
+from tests.support.may_pass import Call
+from tests.support.proved import LINUX, SOLO5, Proved
+
+LARGE = ("63 devices",)
+
+
+def _cases(names: Iterable[str]) -> list[Any]:
+    """Large filters take seconds each."""
+    slow = pytest.mark.slow
+    return [pytest.param(name, marks=slow) if name in LARGE else name for name in names]
+
+
+def check(found: Proved, calls: Iterable[Call], default: int, **place: Any) -> None:
+    """Prove the program against the list; its stubs are those that the list names."""
+    listed = list(calls)
+    stubs = {each.stub for each in listed if each.stub}
+    assert stubs == found.labels.keys()
+    policy = Policy(
+        tuple(each.allowed(found.labels, **place) for each in listed),
+        tuple((found.labels[stub],) * 2 for stub in stubs),
+        default,
+    )
+    filter_rules.prove(found.program, policy)
+
+
+def of_linux(found: Proved, name: str, backend: str) -> list[Call]:
+    """The list for a program with these options."""
+    words = LINUX[name].get("devices", ())
+    assert isinstance(words, tuple)
+    networks = [at for at, word in enumerate(words, 1) if word.startswith("net:")]
+    if backend == "kvm":
+        more = may_pass.more_kvm(len(networks)) if words else ()
+        return [*may_pass.HELLO_KVM, *more, *may_pass.devices_kvm(found.disks, networks)]
+    more = may_pass.more_process(len(networks)) if words else ()
+    alarm = may_pass.TIMEOUT_PROCESS if "timeout" in LINUX[name] else ()
+    devices = may_pass.devices_process(found.disks, networks)
+    return [*may_pass.HELLO_PROCESS, *more, *alarm, *devices]
+
+
+@pytest.mark.parametrize("name", _cases(LINUX))
+@pytest.mark.parametrize("backends", ["kvm", "process", "kvm+process", "process+kvm"])
+def test_linux(linux: Callable[[str, str], Proved], backends: str, name: str) -> None:
+    """Programs, by every option that changes the filter."""
+    found = linux(backends, name)
+    backend = backends.partition("+")[0]
+    regions = found.plan.regions
+    guest = min(each.address for each in regions), max(each.end for each in regions)
+    default = may_pass.KILL_PROCESS if backend == "kvm" else may_pass.TRAP
+    calls = of_linux(found, name, backend)
+    check(found, calls, default, half=0x7000, guest=guest)
+
+
+@pytest.mark.parametrize("name", _cases(SOLO5))
+@pytest.mark.parametrize("target", ["hvt", "spt"])
+@pytest.mark.parametrize("timeout", [0, 500])
+def test_solo5(solo5: Callable[..., Proved], target: str, name: str, timeout: int) -> None:
+    """Unikernels, whose memory is below 4 GiB."""
+    found = solo5(target, name, timeout)
+    networks = [at for at, kind in enumerate(SOLO5[name], 1) if kind == "net"]
+    if target == "hvt":
+        calls = list(may_pass.hvt(found.disks, networks))
+        place = {"half": 0x7000, "guest": (0x10000, 1 << 32)}
+    else:
+        calls = list(may_pass.spt(found.disks, networks))
+        calls += may_pass.TIMEOUT_PROCESS if timeout else ()
+        place = {"half": 0, "guest": None}
+    check(found, calls, may_pass.KILL_PROCESS, **place)

@@ -1,0 +1,169 @@
+"""What may pass each filter, written by hand: nothing here is read from Limpet's own tables.
+
+Sources: the numbers are those of Linux for x86-64 (``arch/x86/entry/syscalls/syscall_64.tbl``), the
+ioctl is ``KVM_RUN`` of ``include/uapi/linux/kvm.h``, the limits and descriptors are those that
+``docs/hypercalls.md`` and SECURITY.md promise, and what a unikernel asks is in Solo5's
+``docs/architecture.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tests.support.bpf import Spans
+from tests.support.filter_rules import Allowed, Disk
+
+KILL_PROCESS, TRAP = 0x80000000, 0x00030000
+
+READ, WRITE, IOCTL, PREAD, PWRITE, FDATASYNC = 0, 1, 16, 17, 18, 75
+ARCH_PRCTL, CLOCK_GETTIME, EXIT_GROUP, PPOLL = 158, 228, 231, 271
+EPOLL_PWAIT, TIMERFD_SETTIME, GETRANDOM = 281, 286, 318
+
+GUEST: Spans = ((-1, -1),)
+"""Guest memory, which is another for each guest."""
+
+CONSTANTS: Spans = ((0x7000_0000_0000, 0x7000_0000_FFFF),)
+MONITOR: Spans = ((0x7000_0000_0000, 0x7FFF_FFFF_EFFF),)
+"""The 64 KiB of a monitor, and all from there to the end of its stack."""
+
+
+def one(*values: int) -> Spans:
+    """One of few values."""
+    return tuple((value, value) for value in values)
+
+
+def most(value: int) -> Spans:
+    """A size."""
+    return ((0, value),)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A system call that may pass: its number, its arguments, and which instruction makes it.
+
+    ``within`` is a capacity that the fourth argument ends within together with the third.
+    """
+
+    number: int
+    arguments: Mapping[int, Spans] = field(default_factory=dict)
+    stub: str = ""
+    within: int = 0
+
+    def allowed(
+        self, labels: Mapping[str, int], half: int, guest: tuple[int, int] | None
+    ) -> Allowed:
+        """With addresses: ``half`` is the upper half of the instruction pointer."""
+        at = labels[self.stub] if self.stub else 0
+        pointer = (at, at) if self.stub else (half << 32, half << 32 | 0xFFFFFFFF)
+        arguments = dict(self.arguments)
+        for index, spans in self.arguments.items():
+            if spans == GUEST:
+                assert guest
+                arguments[index] = ((guest[0], guest[1] - 1),)
+        within = ((3, self.within),) if self.within else ()
+        return Allowed(self.number, (pointer,), arguments, within)
+
+
+HELLO_KVM = (
+    Call(IOCTL, {0: one(5), 1: one(0xAE80), 2: one(0)}),
+    Call(EXIT_GROUP, {0: most(255)}),
+    Call(WRITE, {0: one(1, 2), 1: GUEST, 2: most(1 << 20)}),
+    Call(WRITE, {0: one(2), 1: CONSTANTS, 2: most(256)}),
+)
+"""A program that writes and ends, in a virtual machine."""
+
+HELLO_PROCESS = (
+    Call(EXIT_GROUP, {0: most(255)}, "host_exit_exit_group"),
+    Call(WRITE, {0: one(1, 2), 2: most(1 << 20)}, "host_console_out_write"),
+)
+
+TIMEOUT_PROCESS = (
+    Call(WRITE, {0: one(2), 1: CONSTANTS, 2: most(256)}, "host_timeout_write"),
+    Call(EXIT_GROUP, {0: most(255)}, "host_timeout_exit_group"),
+)
+"""The alarm's handler, which on kvm needs nothing more than there is."""
+
+
+def more_kvm(networks: int) -> tuple[Call, ...]:
+    """Input, waiting, time and entropy of a program with that many networks."""
+    return (
+        Call(READ, {0: one(0), 1: GUEST, 2: most(1 << 20)}),
+        Call(PPOLL, {0: MONITOR, 1: most(1 + networks), 2: MONITOR, 3: one(0), 4: one(0)}),
+        Call(CLOCK_GETTIME, {0: one(0, 1), 1: MONITOR}),
+        Call(GETRANDOM, {1: one(48), 2: one(0)}),
+    )
+
+
+def more_process(networks: int) -> tuple[Call, ...]:
+    """The same in a process."""
+    return (
+        Call(READ, {0: one(0), 2: most(1 << 20)}, "host_console_in_read"),
+        Call(PPOLL, {1: most(1 + networks), 3: one(0), 4: one(0)}, "host_wait_ppoll"),
+        Call(CLOCK_GETTIME, {0: one(0, 1)}, "host_wait_clock_gettime"),
+        Call(GETRANDOM, {1: one(48), 2: one(0)}, "host_entropy_getrandom"),
+    )
+
+
+def devices_kvm(disks: Mapping[int, Disk], networks: Sequence[int]) -> Iterable[Call]:
+    """Disks and networks of a program; the device N has the descriptor 16 + N."""
+    for handle, disk in disks.items():
+        for number in (PREAD, PWRITE):
+            yield Call(
+                number,
+                {0: one(16 + handle), 1: GUEST, 2: most(1 << 20)},
+                within=disk.capacity,
+            )
+        yield Call(FDATASYNC, {0: one(16 + handle)})
+    for handle in networks:
+        for number in (READ, WRITE):
+            yield Call(number, {0: one(16 + handle), 1: GUEST, 2: most(1 << 16)})
+
+
+def devices_process(disks: Mapping[int, Disk], networks: Sequence[int]) -> Iterable[Call]:
+    """The same in a process."""
+    for handle, disk in disks.items():
+        for number, stub in (
+            (PREAD, "host_block_read_pread64"),
+            (PWRITE, "host_block_write_pwrite64"),
+        ):
+            arguments = {0: one(16 + handle), 2: most(1 << 20)}
+            yield Call(number, arguments, stub, disk.capacity)
+        yield Call(FDATASYNC, {0: one(16 + handle)}, "host_block_flush_fdatasync")
+    for handle in networks:
+        yield Call(READ, {0: one(16 + handle), 2: most(1 << 16)}, "host_net_read_read")
+        yield Call(WRITE, {0: one(16 + handle), 2: most(1 << 16)}, "host_net_write_write")
+
+
+def hvt(disks: Mapping[int, Disk], networks: Sequence[int]) -> Iterable[Call]:
+    """A unikernel in a virtual machine."""
+    yield Call(IOCTL, {0: one(5), 1: one(0xAE80), 2: one(0)})
+    yield Call(CLOCK_GETTIME, {0: one(0), 1: MONITOR})
+    yield Call(WRITE, {0: one(1), 1: GUEST, 2: most(1 << 20)})
+    yield Call(WRITE, {0: one(2), 1: MONITOR, 2: most(256)})
+    yield Call(PPOLL, {0: MONITOR, 1: most(63), 2: MONITOR, 3: one(0), 4: one(0)})
+    yield Call(EXIT_GROUP, {0: most(255)})
+    for handle, disk in disks.items():
+        for number in (PREAD, PWRITE):
+            arguments = {0: one(16 + handle), 1: GUEST, 2: most(0xFFFFFFFF)}
+            yield Call(number, arguments, within=disk.capacity)
+    for handle in networks:
+        for number in (READ, WRITE):
+            yield Call(number, {0: one(16 + handle), 1: GUEST, 2: most(1 << 16)})
+
+
+def spt(disks: Mapping[int, Disk], networks: Sequence[int]) -> Iterable[Call]:
+    """A unikernel in a process makes its own calls: one sector at a time, none behind the last."""
+    yield Call(EPOLL_PWAIT, {0: one(3), 4: one(0)})
+    yield Call(TIMERFD_SETTIME, {0: one(4), 1: one(0, 1)})
+    yield Call(CLOCK_GETTIME, {0: one(0, 1)})
+    yield Call(WRITE, {0: one(1)})
+    yield Call(EXIT_GROUP)
+    yield Call(ARCH_PRCTL, {0: one(0x1002)})
+    for handle, disk in disks.items():
+        for number in (PREAD, PWRITE):
+            last = disk.capacity - disk.sector
+            yield Call(number, {0: one(16 + handle), 2: one(disk.sector), 3: most(last)})
+    for handle in networks:
+        yield Call(READ, {0: one(16 + handle)})
+        yield Call(WRITE, {0: one(16 + handle)})
