@@ -275,6 +275,13 @@ static void device_block(const u64 *n) {
     printf("%ld\n", ((const volatile long *)n[1])[4]);
 }
 
+/* As device_block(), and at n[0] is a page that could be an entry of the table of devices. */
+static void forged_device(const u64 *n) {
+    for (size_t i = 0; i < 1024; i++)
+        ((volatile uint32_t *)n[0])[i] = 1;
+    device_block(n + 1);
+}
+
 /* --- system calls --- */
 
 static void call(const u64 *n) {
@@ -440,51 +447,29 @@ static void ready(const u64 *n) {
 static const struct {
     const char *name;
     attack *run;
-} attacks[] = {INSTRUCTIONS,
-               NAMED(peek),
-               NAMED(poke),
-               NAMED(run),
-               NAMED(poke_text),
-               NAMED(poke_constant),
-               NAMED(run_data),
-               NAMED(run_stack),
-               NAMED(run_heap),
-               NAMED(patch),
-               NAMED(exhaust_stack),
-               NAMED(set_stack),
-               NAMED(exhaust_memory),
-               NAMED(alignment_check),
-               NAMED(alignment_call),
-               NAMED(alignment_fault),
-               NAMED(single_step),
-               NAMED(single_step_call),
-               NAMED(nested_task),
-               NAMED(input_output_level),
-               NAMED(all_interrupts),
-               NAMED(one_interrupt),
-               NAMED(all_ports),
-               NAMED(one_port),
-               NAMED(block),
-               NAMED(device_block),
-               NAMED(call),
-               NAMED(jump_call),
-               NAMED(find_calls),
-               NAMED(all_calls),
-               NAMED(all_pointers),
-               NAMED(transfers),
-               NAMED(vector_over_itself),
-               NAMED(auxiliary),
-               NAMED(scribble),
-               NAMED(forged_frame),
-               NAMED(short_interrupt),
-               NAMED(short_syscall),
-               NAMED(short_sysenter),
-               NAMED(spin),
-               NAMED(sleep_on),
-               NAMED(fault_loop),
-               NAMED(call_loop),
-               NAMED(flood),
-               NAMED(ready)};
+} attacks[] = {INSTRUCTIONS,          NAMED(peek),
+               NAMED(poke),           NAMED(run),
+               NAMED(poke_text),      NAMED(poke_constant),
+               NAMED(run_data),       NAMED(run_stack),
+               NAMED(run_heap),       NAMED(patch),
+               NAMED(exhaust_stack),  NAMED(set_stack),
+               NAMED(exhaust_memory), NAMED(alignment_check),
+               NAMED(alignment_call), NAMED(alignment_fault),
+               NAMED(single_step),    NAMED(single_step_call),
+               NAMED(nested_task),    NAMED(input_output_level),
+               NAMED(all_interrupts), NAMED(one_interrupt),
+               NAMED(all_ports),      NAMED(one_port),
+               NAMED(block),          NAMED(device_block),
+               NAMED(forged_device),  NAMED(call),
+               NAMED(jump_call),      NAMED(find_calls),
+               NAMED(all_calls),      NAMED(all_pointers),
+               NAMED(transfers),      NAMED(vector_over_itself),
+               NAMED(auxiliary),      NAMED(scribble),
+               NAMED(forged_frame),   NAMED(short_interrupt),
+               NAMED(short_syscall),  NAMED(short_sysenter),
+               NAMED(spin),           NAMED(sleep_on),
+               NAMED(fault_loop),     NAMED(call_loop),
+               NAMED(flood),          NAMED(ready)};
 
 int main(int argc, char **argv) {
     u64 numbers[24] = {0};

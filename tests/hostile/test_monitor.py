@@ -176,6 +176,56 @@ def test_beyond_a_disk(with_disk: Hostile) -> None:
                 with_disk.ends(End(159), "jump_call", stub, NUMBERS[name], *words)
 
 
+ENTRY, HEAD = 104, 8
+"""Bytes of an entry of the table of devices, and of what stands before the first."""
+
+
+@pytest.mark.kvm
+def test_device_that_the_guest_made_up(make: Maker, tmp_path: Path) -> None:
+    """A handle so large that the entry it leads to lies in the guest's own memory."""
+    disk = tmp_path / "disk"
+    disk.write_bytes(bytes(4096))
+    hostile = Hostile(make, "kvm", ("block:data",), (f"--block:data={disk}",))
+    place = hostile.place
+    port = next(call.port for call in hostile.plan.hypercalls if call.name == "block_read")
+    forged = place.arena[0] + (place.devices + HEAD - place.arena[0]) % 8
+    away = forged + 1024 - place.devices - HEAD
+    handle = away // 8 * pow(ENTRY // 8, -1, 1 << 61) % (1 << 61)
+    assert (place.devices + HEAD + handle * ENTRY) % 2**64 == forged + 1024
+    at, memory = place.state_end - 4096, place.arena[0] + 8192
+    refused = End(0, "", "-22\nsurvived\n")
+    for high in range(8):
+        words = forged, port, at, handle + (high << 61), 0, memory, 512
+        hostile.ends(refused, "forged_device", *words)
+
+
+@pytest.mark.kvm
+def test_device_of_another_kind(make: Maker, tmp_path: Path) -> None:
+    """A network where a disk is asked for, and a disk where a network is."""
+    disk = tmp_path / "disk"
+    disk.write_bytes(b"d" * 4096)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    hostile = Hostile(make, "kvm", ("block:data", "net:wire"))
+    ports = {call.name: call.port for call in hostile.plan.hypercalls}
+    at, memory = hostile.place.state_end - 4096, hostile.place.arena[0]
+    attached = [f"--block:data={disk}", f"--net:wire=@{theirs.fileno()}"]
+    for name, attack, device, length in (
+        ("block_read", "device_block", 2, 512),
+        ("block_write", "device_block", 2, 512),
+        ("net_read", "block", 1, 16),
+        ("net_write", "block", 1, 16),
+    ):
+        between = (0, memory) if attack == "device_block" else (memory,)
+        words = *attached, attack, ports[name], at, device, *between, length, 0
+        argv = [str(word) for word in (hostile.made().path, *words)]
+        done = subprocess.run(argv, pass_fds=[theirs.fileno()], capture_output=True, check=False)
+        said = "-22" if attack == "device_block" else f"1 {memory:x} {length:x} {2**64 - 22:x}"
+        assert done.stdout.decode() == f"{said}\nsurvived\n", (name, done)
+    assert disk.read_bytes() == b"d" * 4096
+    ours.close()
+    theirs.close()
+
+
 def test_read_only_targets(hostile: Hostile) -> None:
     """console_in does not write what the guest may not."""
     if hostile.backend != "kvm":

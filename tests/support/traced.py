@@ -1,0 +1,106 @@
+"""A bundle whose kernel lies to it: what a system call has written is changed behind it.
+
+By ``ptrace`` (man-page ptrace(2)): the real monitor on the real KVM, with values that no KVM of
+today gives.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.bundles import Ran
+
+_TRACE_ME, _POKE, _PEEK, _GET_REGISTERS, _SYSCALL, _DETACH, _SET_OPTIONS = (
+    0,
+    5,
+    2,
+    12,
+    24,
+    17,
+    0x4200,
+)
+_GOOD, _KILL = 1, 0x100000  # PTRACE_O_TRACESYSGOOD, PTRACE_O_EXITKILL
+_STOPPED = 0x85  # SIGTRAP of a system call
+_IOCTL, _KVM_RUN = 16, 0xAE80
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.ptrace.restype = ctypes.c_long
+_libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+
+def _ptrace(request: int, pid: int, at: int = 0, data: int = 0) -> int:
+    ctypes.set_errno(0)
+    result: int = _libc.ptrace(request, pid, at, data)
+    if ctypes.get_errno():
+        raise OSError(ctypes.get_errno(), f"ptrace {request}")
+    return result
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Words of a stopped process."""
+
+    pid: int
+
+    def read(self, at: int) -> int:
+        """Eight bytes."""
+        return _ptrace(_PEEK, self.pid, at) % 2**64
+
+    def write(self, at: int, word: int) -> None:
+        """Eight bytes."""
+        _ptrace(_POKE, self.pid, at, word)
+
+
+def _registers(pid: int) -> dict[str, int]:
+    """Of ``struct user_regs_struct``, those that a system call is about."""
+    buffer = ctypes.create_string_buffer(27 * 8)
+    _ptrace(_GET_REGISTERS, pid, 0, ctypes.addressof(buffer))
+    words = struct.unpack("<27Q", buffer.raw)
+    return {"number": words[15], "result": words[10], "request": words[13]}
+
+
+def lied_to(argv: Sequence[str], lie: Callable[[Memory], bool]) -> Ran:
+    """Run a bundle; ``lie`` may change memory behind each KVM_RUN, until it says that it did."""
+    out, error = os.memfd_create("out"), os.memfd_create("error")
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.dup2(out, 1)
+            os.dup2(error, 2)
+            _ptrace(_TRACE_ME, 0)
+            os.execve(argv[0], list(argv), {})
+        finally:
+            os._exit(99)
+    os.waitpid(pid, 0)
+    _ptrace(_SET_OPTIONS, pid, 0, _GOOD | _KILL)
+    status = _follow(pid, lie)
+    texts = []
+    for each in (out, error):
+        texts.append(Path(f"/proc/self/fd/{each}").read_bytes())
+        os.close(each)
+    return Ran(os.waitstatus_to_exitcode(status), *texts)
+
+
+def _follow(pid: int, lie: Callable[[Memory], bool]) -> int:
+    """To the end: its status."""
+    lied = entered = False
+    while not lied:
+        _ptrace(_SYSCALL, pid)
+        _, status = os.waitpid(pid, 0)
+        if not os.WIFSTOPPED(status):
+            return status
+        if os.WSTOPSIG(status) != _STOPPED:
+            continue
+        entered = not entered
+        if entered:
+            continue
+        found = _registers(pid)
+        if (found["number"], found["request"], found["result"]) == (_IOCTL, _KVM_RUN, 0):
+            lied = lie(Memory(pid))
+    _ptrace(_DETACH, pid)
+    return os.waitpid(pid, 0)[1]
