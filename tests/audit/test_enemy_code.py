@@ -163,14 +163,3 @@ def test_second_memory_slot(make: Maker, backend: Backend) -> None:
     code = f"b810000000 bf04000000 be46ae2040 4889e2 {SYSCALL}"
     found = injected(small(make, backend), bytes.fromhex(code)).findings()
     assert "machine: it is given memory 2 times, and not once" in found
-
-
-def test_another_memory_slot(make: Maker) -> None:
-    """The one slot with another number or with flags."""
-    edited = Edited(small(make, "kvm"))
-    call = next(c for c in edited.code.calls if c.argument(1) == 0x4020AE46)
-    at = call.argument(2)
-    assert at is not None
-    if edited.bundle.part_at(at):
-        edited.poke(at, struct.pack("<I", 1))
-        assert any("its memory is not slot 0" in each for each in edited.findings())

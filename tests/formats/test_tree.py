@@ -95,6 +95,17 @@ def test_damage(damage: str) -> None:
     assert message in caught.value.message
 
 
+def test_contents_that_overlap() -> None:
+    """Contents that are all the same bytes are not unpacked to more than there is."""
+    made = _tree()
+    changed = made.data
+    for index in (1, 2):
+        changed = _changed(changed, index, "data", 0)
+        changed = _changed(changed, index, "size", len(made.data))
+    with pytest.raises(BundleError, match="contents overlap"):
+        read_tree(changed, "here")
+
+
 def test_names_that_no_file_can_have() -> None:
     """Slashes, zeros, dots, and siblings that are not in order."""
     data = _tree().data

@@ -151,6 +151,15 @@ def test_loopback_without_the_gate(
     assert service.reached() == {"tcp", "udp"}
 
 
+def test_gateway_without_the_gate(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no port is forwarded, passt itself does not take the gateway for the host."""
+    monkeypatch.setattr(Gate, "lets_out", lambda _gate, _frame: True)
+    guest = Guest()
+    assert guest.connect(usernet.GATEWAY, service.port) != bytes([SYN_ACK])
+    guest.datagram(usernet.GATEWAY, service.port)
+    assert service.reached() == set()
+
+
 def test_replies_only_to_who_asked(service: Service) -> None:
     """A datagram of the host's lets the guest answer it, and nobody else."""
     port = _free_port()

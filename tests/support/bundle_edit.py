@@ -12,9 +12,30 @@ from limpet.audit.model import Audit
 from limpet.audit.monitor_code import MonitorCode, read_code
 from limpet.formats.bundle import read as bundle_file
 from limpet.formats.bundle.read import BundleFile
-from limpet.formats.bundle.write import RECORD_SECTION
+from limpet.formats.bundle.write import GUEST_SECTION, RECORD_SECTION, Load, write
 
 SET_SREGS = REQUESTS["KVM_SET_SREGS"]
+
+
+def loads_of(bundle: BundleFile) -> list[Load]:
+    """The segments of a bundle, to be changed."""
+    return [
+        Load(each.name, each.address, each.memory_size, bundle.content(each), each.flags)
+        for each in bundle.parts
+    ]
+
+
+def written(
+    bundle: BundleFile,
+    loads: list[Load],
+    *,
+    entry: int | None = None,
+    guest: bytes | None = None,
+) -> bytes:
+    """A bundle of these segments in the form that Limpet writes, with the record of ``bundle``."""
+    guest = (bundle.section(GUEST_SECTION) or b"") if guest is None else guest
+    record = bundle.section(RECORD_SECTION) or b""
+    return write(bundle.entry if entry is None else entry, loads, record, guest)
 
 
 class Edited:

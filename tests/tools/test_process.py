@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,22 @@ def test_writes_only_where_it_may(tmp_path: Path) -> None:
 
 
 @confined
+def test_what_is_read_is_not_written(tmp_path: Path) -> None:
+    """A folder that is named for reading stays as it was."""
+    inputs, work = tmp_path / "inputs", tmp_path / "work"
+    inputs.mkdir()
+    work.mkdir()
+    (inputs / "given").write_text("given\n")
+    bounds = Bounds((*PROGRAMS, str(inputs)), (str(work),))
+    script = (
+        f"cat {inputs}/given; echo x > {inputs}/given; echo x > {inputs}/new; rm {inputs}/given"
+    )
+    done = run(["/bin/sh", "-c", script], timeout=20, check=False, bounds=bounds)
+    assert done.stdout == "given\n"
+    assert [(each.name, each.read_text()) for each in inputs.iterdir()] == [("given", "given\n")]
+
+
+@confined
 def test_this_process_stays_free(tmp_path: Path) -> None:
     """Only the program is confined, not the thread that waits for it."""
     _run("true", tmp_path)
@@ -68,8 +85,15 @@ def test_sizes_are_bounded(tmp_path: Path) -> None:
 
 def test_a_program_that_never_ends_is_ended(tmp_path: Path) -> None:
     """And what it started too."""
+    started = tmp_path / "started"
     with pytest.raises(BuildError, match="took longer than 1 s and was ended"):
-        run(["/bin/sh", "-c", "sleep 1000 & sleep 1000"], timeout=1)
+        run(["/bin/sh", "-c", f"sleep 1000 & echo $! > {started}; sleep 1000"], timeout=1)
+    status = Path(f"/proc/{started.read_text().strip()}/status")
+    for _ in range(100):
+        if not status.exists() or "State:\tZ" in status.read_text():
+            return
+        time.sleep(0.05)
+    raise AssertionError("what it started is still there")
 
 
 @confined
