@@ -26,12 +26,15 @@ from limpet.loading.files import pack
 from limpet.loading.guest import Guest
 
 _DEVICES = seeds.devices((b"one", 1), (b"two", 2))
+_MOVES = "\x1b[2J\u202e\n"
+"""Text that a terminal would obey, wherever a name can have it."""
+
 _LINUX, _SOLO5 = limpet.Options(memory=1 << 20), limpet.Options(memory=4 << 20)
 
 
 def _made(code: bytes, options: limpet.Options, *notes: bytes, packed: Tree | None = None) -> bytes:
     base = 0x100000 if notes else 0x400000
-    image = registry.read_image(seeds.elf(code, *notes, base=base), "fuzzed")
+    image = registry.read_image(seeds.elf(code, *notes, base=base), f"fuzzed{_MOVES}")
     guest = Guest(image, sites.scan(image), packed or Tree())
     return limpet.build(limpet.plan(guest, options)).data
 
@@ -43,12 +46,12 @@ KINDS: dict[str, Callable[[], bytes]] = {
     "spt": lambda: _made(b"\x90", _SOLO5, seeds.abi(2), _DEVICES),
     "devices": lambda: _made(
         seeds.SYSCALLS[3],
-        replace(_LINUX, devices=("block:one", "net:two"), environment=("A=b", "HOME")),
+        replace(_LINUX, devices=("block:one", "net:two"), environment=(f"A={_MOVES}", "HOME")),
     ),
     "tree": lambda: _made(
         seeds.SYSCALLS[0],
         replace(_LINUX, backends=("process",), timeout=1000),
-        packed=pack(None, {"/a/b": HERE / "__init__.py", "/a/c": HERE / "read.py"}),
+        packed=pack(None, {"/a/b": HERE / "__init__.py", f"/a/{_MOVES}": HERE / "read.py"}),
     ),
 }
 """Small bundles; they are built when they are needed."""

@@ -144,6 +144,11 @@ PROJECTS = (
     b'sources = ["a.c", "b/c.S"]\nflags = ["-O2", "-Wall", "-I", "include"]\nroot = "tree"\n',
     b'flags = ["-DN=1", "-D", "M", "-march=x86-64-v3", "-fno-common", "-lm"]\nsources = ["a.c"]',
     b'sources = ["\\u0041.c"]\n[flags]\na = {b = 1979-05-27T07:32:00Z}\n[[x]]\ny = 0x1f\nz = 1e3',
+    b'sources = ["@f"]',
+    b'sources = ["a.c"]\nflags = ["-I", "@f"]',
+    b'sources = ["a\\u0000.c"]',
+    b"sources = " + b"[" * 3000,
+    b'"\\u001b[2J\\n" = 1',
     b'sources = ["-MF", "@f"]\nflags = ["-Wl,-o,x", "-Xclang", "-fplugin=x", "-I", "@x", "-mllvm"]',
 )
 
