@@ -178,7 +178,18 @@ def test_record_has_one_form(bundle: BundleFile) -> None:
             _ = parse(_with_record(bundle, other), "changed").record
 
 
+def _rule(**changed: object) -> dict[str, object]:
+    """Filters with one rule, some of it otherwise."""
+    rule = {"call": "write", "why": "", "stub": "", "half": 0, "arguments": {"0": [[1, 2]]}}
+    return {"process": {"default": 0, "rules": [rule | changed]}}
+
+
 HOSTILE_WORDS = [
+    (["filters"], _rule(arguments={"0": []})),
+    (["filters"], _rule(arguments={"0": [[2, 1]]})),
+    (["filters"], _rule(arguments={"6": [[1, 2]]})),
+    (["filters"], _rule(slots={"0": ["within", 1]})),
+    (["filters"], _rule(slots={"3": ["beyond", 1]})),
     (["guest", "name"], "../../etc/passwd"),
     (["guest", "name"], ""),
     (["limpet"], "0.1.0\x1b[31m"),
@@ -210,6 +221,15 @@ def test_record_grammar(bundle: BundleFile, where: list[str], what: object) -> N
     with pytest.raises(BundleError, match="its record is damaged") as error:
         read_record(text, "hostile", "0.1.0")
     assert error.value.message.isprintable()
+
+
+def test_rules_are_read(bundle: BundleFile) -> None:
+    """What the hostile ones start from is fine."""
+    known = json.loads(bundle.section(RECORD_SECTION) or b"")
+    known["filters"] = _rule(slots={"3": ["within", 1]})
+    text = json.dumps(known, sort_keys=True, separators=(",", ":")).encode()
+    (rule,) = read_record(text, "fine", "0.1.0").filters["process"].rules
+    assert rule.arguments == {0: ((1, 2),)} and rule.slots == {3: ("within", 1)}
 
 
 def test_a_deep_record_is_refused() -> None:

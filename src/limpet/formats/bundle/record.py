@@ -343,7 +343,7 @@ def _rule(known: _Table) -> Rule:
         stub=known.text("stub", _STUB),
         half=known.number("half", 0xFFFFFFFF),
         arguments={_index(i): _ranges(each) for i, each in arguments.items()},
-        slots={_index(i): _held(*_list(each)) for i, each in slots.items()},
+        slots={_index(i): _held(_index(i), *_list(each)) for i, each in slots.items()},
     )
 
 
@@ -352,7 +352,10 @@ def _index(given: str) -> int:
 
 
 def _ranges(given: object) -> tuple[Range, ...]:
-    return tuple(_range(*_list(each)) for each in _list(given))
+    found = tuple(_range(*_list(each)) for each in _list(given))
+    if not found:
+        raise ValueError("an argument without a range")
+    return found
 
 
 def _range(low: object, high: object) -> Range:
@@ -360,7 +363,7 @@ def _range(low: object, high: object) -> Range:
     return _number(low, _number(high, most)), _number(high, most)
 
 
-def _held(which: object, handle: object) -> tuple[str, int]:
-    if which not in HELD:
+def _held(index: int, which: object, handle: object) -> tuple[str, int]:
+    if which not in HELD or (which == "within" and not index):
         raise ValueError(f"an argument cannot be held against {which!r:.60}")
     return str(which), _number(handle, MAX_DEVICES)
