@@ -67,7 +67,8 @@ static void attach_tap(struct mft_entry *device, const char *interface) {
 static void attach_descriptor(struct mft_entry *device, const char *number) {
     u64 fd;
     if (!parse_number(number, 0x7fffffff, &fd) || fd < FIRST_FD)
-        complain("limpet: @", number, 20, ": not the number of a descriptor behind the standard ones");
+        complain("limpet: @", number, 20,
+                 ": not the number of a descriptor behind the standard ones");
     host3(NR_FCNTL, (long)fd, F_SETFL, O_NONBLOCK);
     attach(device, number, (long)fd);
     if (!net_mtu(device))
