@@ -146,4 +146,6 @@ class Maker:
                 need(Path(shutil.which("gcc") or "/usr/bin/gcc"), "gcc libc6-dev")
                 subprocess.run(["gcc", "-O2", "-o", new, text, *flags], check=True)
 
-        return once(self._folder / f"{name}-{_digest(source, flags, compiler)}", make)
+        folder = self._folder / _digest(source, name, flags, compiler)
+        folder.mkdir(exist_ok=True)
+        return once(folder / name, make)

@@ -98,7 +98,7 @@ def compile_object(source: Path, output: Path, *, flags: Sequence[str], include:
     Raises:
         ToolchainError: it does not compile, which is a fault of Limpet.
     """
-    read = (include, source)
+    read = (include, source.parent)
     made = _zig(
         output, read, "cc", *FREESTANDING, *flags, "-I", include, "-c", source, "-o", output
     )

@@ -148,7 +148,7 @@ def bundles(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     system = package / "c" / "guest" / "parts" / "system"
     shutil.copy(SUPPORT / "native" / "dump.c", system / "dump.c")
     source = (system / "system.c").read_text()
-    wanted = "    guest_exit((u32)code & 0xff);\n"
+    wanted = "    program_exit((u32)code & 0xff);\n"
     assert wanted in source
     changed = source.replace(wanted, f"    dump_tree();\n{wanted}")
     head = '#include "linux.h"\n'

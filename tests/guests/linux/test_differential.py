@@ -245,7 +245,7 @@ class Pair:
 
     def __init__(self, make: Maker, backend: Backend, template: Path) -> None:
         self._template = template
-        self._bundle = make(template / "calls", backend, root=template)
+        self._bundle = make(template / "calls", backend, root=template, keep_times=True)
 
     def _native(self, text: bytes) -> Ran:
         with tempfile.TemporaryDirectory(dir=self._template.parent) as folder:

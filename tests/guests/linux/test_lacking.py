@@ -32,7 +32,7 @@ int main(int argc, char **argv) {
 """
 
 ABORTED = "limpet: the guest raised it by itself at "
-ASKED = "limpet: asks-zig- asked for timerfd_create, which is not served, backend {}"
+ASKED = "limpet: asks asked for timerfd_create, which is not served, backend {}"
 
 ENDS: dict[str, tuple[int, list[str]]] = {
     "0": (0, []),
@@ -43,10 +43,10 @@ ENDS: dict[str, tuple[int, list[str]]] = {
     "5": (134, [ABORTED, ASKED]),
     "6 1000": (
         3,
-        ["limpet: asks-zig- asked for system call 1000, which is not served, backend {}"],
+        ["limpet: asks asked for system call 1000, which is not served, backend {}"],
     ),
     "6 334": (3, [ASKED]),  # rseq
-    "7": (121, ["limpet: asks-zig- waits for a signal", ASKED]),
+    "7": (121, ["limpet: asks waits for a signal", ASKED]),
 }
 
 
@@ -103,7 +103,7 @@ int main(int argc, char **argv) {
 }
 """
 
-SHORT = "limpet: hungry-zig- ran out of its 16 MiB of memory: give more with --memory, backend {}"
+SHORT = "limpet: hungry ran out of its 16 MiB of memory: give more with --memory, backend {}"
 HUNGERS: dict[int, tuple[int, list[str]]] = {
     0: (0, []),
     1: (2, [SHORT]),

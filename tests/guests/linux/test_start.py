@@ -88,7 +88,7 @@ def test_too_many_arguments(make: Maker, backend: Backend) -> None:
     ran = guest.run(*[""] * 20000)
     assert ran.status == 125
     assert ran.stderr.decode() == (
-        f"limpet: writes-zig- has no room on its stack for its "
+        "limpet: writes has no room on its stack for its "
         "arguments and environment: pass fewer, or give more with --memory, "
         f"backend {backend}\n"
     )
