@@ -39,7 +39,12 @@ struct file *file_new(const struct file_ops *ops, u32 flags, void *object);
 void file_release(struct file *file);
 long fd_install(struct file *file, long lowest, bool close_on_exec); /* takes the reference */
 long fd_pread(long fd, void *to, u64 size, u64 at);
+long sys_read(long fd, long to, long size);
+long sys_write(long fd, long from, long size);
+long sys_pread64(long fd, long to, long size, long at);
+long sys_pwrite64(long fd, long from, long size, long at);
 long fd_mappable(long fd);
+long fd_may_pread(const struct file *file);        /* 0, or why not */
 void file_set_flags(struct file *file, u32 flags); /* those that F_SETFL can change */
 u32 file_poll(struct file *file);
 bool readable(const struct file *file);

@@ -24,7 +24,7 @@ long sys_write(long fd, long from, long size) {
     return size < 0 ? -EFAULT : write_file(file, (const void *)from, (u64)size);
 }
 
-static long may_pread(const struct file *file) {
+long fd_may_pread(const struct file *file) {
     if (!file)
         return -EBADF;
     if (!file->ops->pread && !file->ops->entries)
@@ -42,7 +42,7 @@ static long may_pwrite(const struct file *file) {
 
 long fd_pread(long fd, void *to, u64 size, u64 at) {
     struct file *file = fd_use(fd);
-    long error = may_pread(file);
+    long error = fd_may_pread(file);
     if (error)
         return error;
     return file->ops->pread ? file->ops->pread(file, to, size, at) : -EISDIR;
@@ -106,7 +106,7 @@ long sys_writev(long fd, long vector, long count) {
 }
 
 long sys_preadv(long fd, long vector, long count, long at) {
-    long error = at < 0 ? -EINVAL : may_pread(fd_use(fd));
+    long error = at < 0 ? -EINVAL : fd_may_pread(fd_use(fd));
     return error ? error : vectored(fd, vector, count, at, read_one);
 }
 
@@ -238,83 +238,6 @@ long sys_getdents64(long fd, long to, long size) {
     if (!file)
         return -EBADF;
     return file->ops->entries ? file->ops->entries(file, (void *)to, (u64)size) : -ENOTDIR;
-}
-
-#define COPY_PIECE 65536UL
-
-/* sendfile and copy_file_range: through a buffer, from and to explicit offsets. */
-static long copy_between(long out, long in, s64 *out_at, s64 *in_at, u64 size) {
-    void *buffer = heap_alloc(COPY_PIECE);
-    long total = 0, got = buffer ? 0 : -ENOMEM;
-    while (buffer && size) {
-        u64 piece = MIN(size, COPY_PIECE);
-        got = in_at ? sys_pread64(in, (long)buffer, (long)piece, *in_at)
-                    : sys_read(in, (long)buffer, (long)piece);
-        if (got <= 0)
-            break;
-        long put = out_at ? sys_pwrite64(out, (long)buffer, got, *out_at)
-                          : sys_write(out, (long)buffer, got);
-        if (put < 0) {
-            got = put;
-            break;
-        }
-        total += put, size -= (u64)put;
-        if (in_at)
-            *in_at += put;
-        if (out_at)
-            *out_at += put;
-    }
-    heap_free(buffer);
-    return total ? total : got;
-}
-
-long sys_sendfile(long out, long in, long at, long size) {
-    const struct file *from = fd_get(in), *to = fd_get(out);
-    if (!from || !readable(from))
-        return -EBADF;
-    long error = at ? may_pread(from) : 0;
-    if (!error && at && *(const s64 *)at < 0)
-        error = -EINVAL;
-    if (error)
-        return error;
-    if (!to || !writable(to))
-        return -EBADF;
-    if (to->flags & O_APPEND)
-        return -EINVAL;
-    if (!size && (from->ops->seek || !to->ops->seek))
-        return 0;
-    if (!from->ops->pread)
-        return -EINVAL;
-    return copy_between(out, in, NULL, (s64 *)at, (u64)size);
-}
-
-static long may_copy(const struct file *in, const struct file *out, long flags) {
-    if (!in || !out)
-        return -EBADF;
-    if (flags)
-        return -EINVAL;
-    if (in->ops->entries || out->ops->entries)
-        return -EISDIR;
-    if (!in->ops->truncate || !out->ops->truncate) /* not a regular file */
-        return -EINVAL;
-    return readable(in) && writable(out) && !(out->flags & O_APPEND) ? 0 : -EBADF;
-}
-
-long sys_copy_file_range(long in, long in_at, long out, long out_at, long size, long flags) {
-    const struct file *from = fd_use(in), *to = fd_use(out);
-    struct linux_stat stat = {0};
-    long error = may_copy(from, to, flags);
-    if (error)
-        return error;
-    from->ops->stat(fd_get(in), &stat);
-    s64 start = in_at ? *(const s64 *)in_at : (s64)from->position;
-    s64 to_start = out_at ? *(const s64 *)out_at : (s64)to->position;
-    if (start < 0 || to_start < 0)
-        return -EINVAL;
-    size = start < stat.size ? (long)MIN((u64)size, (u64)(stat.size - start)) : 0;
-    if (from->object == to->object && to_start + size > start && to_start < start + size)
-        return -EINVAL;
-    return copy_between(out, in, (s64 *)out_at, (s64 *)in_at, (u64)size);
 }
 
 u32 file_poll(struct file *file) {
