@@ -5,15 +5,48 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 
+import pytest
+
 from limpet.audit.inspect import audit_bundle
 from limpet.audit.verify import Difference, _differences
 from limpet.contract import Backend
 from limpet.formats import elf
 from limpet.formats.bundle.read import BundleFile, parse, read_bundle
 from limpet.formats.bundle.write import Load, arranged
+from tests.audit.test_enemy_code import injected, unlike_the_record
 from tests.support.audited import EVERY, small
 from tests.support.bundle_edit import Edited, loads_of, written
 from tests.support.bundles import Maker
+
+PREFIXES = {
+    "another segment": "64 4889c0",
+    "an older one": "2e 4889c0",
+    "addresses of 32 bits": "67 4889c0",
+    "repeated": "f3 4889c0",
+    "repeated otherwise": "f2 4889c0",
+    "repeated in two ways": "f2f3 4889c0",
+}
+"""Before ``mov %rax, %rax``: the processor ignores them, here and today."""
+
+
+@EVERY
+@pytest.mark.parametrize("what", PREFIXES)
+def test_prefixes(make: Maker, backend: Backend, what: str) -> None:
+    """No monitor has them, so they are not read past."""
+    found = injected(small(make, backend), bytes.fromhex(PREFIXES[what])).findings()
+    assert any("is no instruction" in each for each in unlike_the_record(found)), found
+
+
+@EVERY
+def test_path_in_memory_that_changes(make: Maker, backend: Backend) -> None:
+    """openat of a path in a segment that can be written."""
+    path = small(make, backend)
+    part = next(each for each in read_bundle(path).parts if each.flags & elf.PF_W)
+    at = struct.pack("<I", part.address + 16).hex()
+    code = bytes.fromhex(f"b801010000 48c7c79cffffff be{at} ba02000800 0f05")
+    expected = f"opens the path at {part.address + 16:#x}, which can be changed before"
+    assert any(expected in each for each in injected(path, code).findings())
+
 
 SET_MEMORY = 0x4020AE46
 """``KVM_SET_USER_MEMORY_REGION``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import takewhile
 from typing import Any
 
 from capstone import CS_ARCH_X86, CS_MODE_64, Cs, CsError
@@ -102,9 +103,19 @@ def _instruction(engine: Any, found: Any) -> Instruction:
     conditional = x86.X86_GRP_JUMP in found.groups and mnemonic != "jmp"
     operands = tuple(_operand(found, each, after) for each in found.operands)
     writes = frozenset(name for name in names if name)
-    repeat, segment, width, address = found.prefix
-    prefixes = repeat, segment, width, address
+    _, segment, width, address = found.prefix
+    prefixes = _repeat(found.bytes), segment, width, address
     return Instruction(found.address, found.size, mnemonic, operands, writes, conditional, prefixes)
+
+
+_LEGACY = frozenset(b"\xf0\xf2\xf3\x26\x2e\x36\x3e\x64\x65\x66\x67")
+_REPEATS = frozenset(b"\xf0\xf2\xf3")
+
+
+def _repeat(code: bytes) -> int:
+    """The one prefix of its group, -1 for several: capstone leaves out those without a meaning."""
+    found = {each for each in takewhile(_LEGACY.__contains__, code) if each in _REPEATS}
+    return -1 if len(found) > 1 else next(iter(found), 0)
 
 
 def _operand(found: Any, each: Any, after: int) -> Operand:
