@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from limpet.errors import BundleError
 from limpet.formats import elf
 from limpet.formats.bundle import packed_guest
 from limpet.formats.bundle.read import BundleFile, parse
+from limpet.formats.bundle.record import read_record
+from limpet.formats.bundle.write import RECORD_SECTION
 from tests.support.audited import small
 from tests.support.bundle_edit import loads_of, written
 from tests.support.bundles import Maker
@@ -45,6 +48,15 @@ def test_entry_that_is_not_code(bundle: BundleFile) -> None:
         changed = written(bundle, loads_of(bundle), entry=entry)
         with pytest.raises(BundleError, match=r"its entry point .* is not code"):
             parse(changed, "changed")
+
+
+def test_lists_are_bounded(bundle: BundleFile) -> None:
+    """A list is long only up to a limit, whatever is in it."""
+    known = json.loads(bundle.section(RECORD_SECTION) or b"")
+    known["ports"] = [1280] * 4097
+    text = json.dumps(known, sort_keys=True, separators=(",", ":")).encode()
+    with pytest.raises(BundleError, match="a list of at most 4096 is missing"):
+        read_record(text, "hostile", "0.1.0")
 
 
 def _peak(act: Callable[[], object]) -> int:

@@ -47,6 +47,16 @@ def test_processor(make: Maker) -> None:
             assert want is None or have == want, (hex(leaf), found[leaf])
 
 
+def test_gates(make: Maker) -> None:
+    """INT reaches the gates of 3 and 4: of all others the processor itself makes exceptions."""
+    plan = limpet.plan(limpet.load(make.compile(ASKS, "asks")), limpet.Options(backends=("kvm",)))
+    assert plan.supervisor
+    table = plan.supervisor.descriptors[plan.supervisor.IDT_AT :][: 32 * 16]
+    access = {vector: table[16 * vector + 5] for vector in range(32)}
+    assert {vector for vector, each in access.items() if each >> 5 & 3 == 3} == {3, 4}
+    assert {each & 0x9F for each in access.values()} == {0x8E}  # present, and an interrupt gate
+
+
 def test_registers(make: Maker) -> None:
     """Ring 3, no-execute on, SYSCALL off, read-only pages for ring 0 too, and nothing more."""
     plan = limpet.plan(limpet.load(make.compile(ASKS, "asks")), limpet.Options(backends=("kvm",)))

@@ -29,7 +29,7 @@ HVT_ATTACKS = {
     "puts of page 0": (1282, (0, 8), OUTSIDE),
     "puts of the monitor": (1282, (0x7000_0000_0000, 8), OUTSIDE),
     "puts of it all": (1282, (0x100000, 2**63), OUTSIDE),
-    "puts of a length that wraps": (1282, (0x100000, 2**64 - 16), OUTSIDE),
+    "puts of a length that wraps": (1282, (0x200000, 2**64 - 16), OUTSIDE),
     "block at 0": (1282, (1, 0), OUTSIDE),
     "block over the end": (1282, (1, SIZE - 8), OUTSIDE),
     "block beyond": (1282, (1, 2**32 - 8), OUTSIDE),
