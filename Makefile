@@ -1,7 +1,7 @@
 # Short names for the commands that README.md explains.
 PYTHON ?= .venv/bin/python
 
-.PHONY: setup test fast bench hardware fuzz docs format clean
+.PHONY: setup test fast bench hardware fuzz mutants docs format clean
 
 setup:
 	python3 -m venv .venv
@@ -21,6 +21,9 @@ hardware:
 
 fuzz:
 	$(PYTHON) -m fuzz all --seconds 5
+
+mutants: setup
+	$(PYTHON) -m mutants --jobs 2
 
 docs:
 	.venv/bin/pip install -q -e '.[docs]'

@@ -96,7 +96,11 @@ def _known_options() -> frozenset[str]:
         assert each
         found |= {option for parameter in each.params for option in parameter.opts}
     texts = [ROOT / "src/limpet/cli/tender.py", *(ROOT / "src/limpet/c/monitor").rglob("*.c")]
-    texts += [path for name in ("bench", "fuzz", "hardware") for path in (ROOT / name).glob("*.py")]
+    texts += [
+        path
+        for name in ("bench", "fuzz", "hardware", "mutants")
+        for path in (ROOT / name).glob("*.py")
+    ]
     for path in texts:
         found |= set(re.findall(r"--[a-z][a-z-]+", path.read_text(encoding="utf-8")))
     return frozenset(found | OTHERS_OPTIONS.keys())
