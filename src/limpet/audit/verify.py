@@ -25,7 +25,7 @@ from limpet.formats.tree.read import read_tree
 from limpet.guests.registry import plan, read_image
 from limpet.loading.guest import Guest
 from limpet.planning.options import Options
-from limpet.tools import toolchain
+from limpet.tools import genuine, toolchain
 from limpet.tools.cache import Cache
 from limpet.version import __version__
 
@@ -61,6 +61,7 @@ def verify(path: Path, cache: Cache | None = None) -> Verdict:
     Raises:
         InputError: it is not a bundle, or what it carries is damaged.
         VersionError: it was made with other tools.
+        ToolchainError: the toolchain here is not the one that it says it is.
     """
     return verify_bundle(read_bundle(path), cache)
 
@@ -69,6 +70,7 @@ def verify_bundle(bundle: BundleFile, cache: Cache | None = None) -> Verdict:
     """As :func:`verify`, of a bundle that was read already."""
     _check_tools(bundle, "limpet", __version__)
     _check_tools(bundle, "toolchain", toolchain.version())
+    genuine.check()
     known = bundle.record
     made = build(plan(taken_out(bundle), options(bundle)), cache, packed=bundle.packed_guest or b"")
     found = tuple(_differences(bundle, bundle_file.parse(made.data, "made again")))

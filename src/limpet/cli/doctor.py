@@ -11,9 +11,9 @@ from limpet.cli.options import saying
 from limpet.errors import LimpetError
 from limpet.running.host import Check, checks
 from limpet.running.strict import protections
-from limpet.tools import upkeep
+from limpet.tools import genuine, upkeep
 from limpet.tools.cache import Cache
-from limpet.tools.pinned import version, zig
+from limpet.tools.pinned import version
 
 
 @click.command("doctor")
@@ -35,8 +35,8 @@ def command() -> None:
 def _tools() -> Iterator[Check]:
     """What is needed to make bundles, beside the host itself."""
     try:
-        zig()
-        yield Check("toolchain", True, version())
+        genuine.check()
+        yield Check("toolchain", True, f"{version()}, by its hash")
     except LimpetError as error:
         yield Check("toolchain", False, error.message, error.hint or "")
     try:
