@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from limpet.arch.x86_64 import sites
+from limpet.errors import ImageError
+from limpet.formats.image import Access, Image, Segment
 from tests.support.assembler import Assembler, Decided
 
 NUMBERS: dict[str, tuple[str, int | None]] = {
@@ -202,3 +207,22 @@ def test_hidden(assemble: Assembler, body: str, found: int) -> None:
     made = assemble(body)
     assert (made.scan.hidden, made.decided) == (1 - found, [(None, False)] * found)
     assert not made.rewriting.patches
+
+
+def _program(code: bytes) -> Image:
+    segment = Segment(0x400000, len(code), code, Access.READ | Access.EXECUTE)
+    return Image("hostile", "", "linux", True, 0x400000, None, 0, 0, (segment,), (), ())
+
+
+def test_code_that_keeps_its_reader_busy() -> None:
+    """More system calls than any program has, or ways to one without end: an error, soon."""
+    started = time.process_time()
+    with pytest.raises(ImageError, match="hostile: its code has an absurd number"):
+        sites.scan(_program(b"\x0f\x05" * (1 << 20)))
+    assert time.process_time() - started < 2
+    few = _program(b"\x74\xfc\x0f\x05" * 200)
+    assert len(sites.scan(few).sites) == 200
+    finder = sites.Finder(few, _left=20_000)
+    with pytest.raises(ImageError, match="hostile: its code has an absurd number"):
+        for at in range(2, 800, 4):
+            finder.site(few.segments[0], at)

@@ -27,6 +27,7 @@ from limpet.arch.x86_64.registers import (
     register_of,
     value_left,
 )
+from limpet.errors import ImageError
 from limpet.formats.image import Access, Image, Segment
 
 SYSCALL = b"\x0f\x05"
@@ -40,6 +41,10 @@ _AGREEMENT = 0.9
 _REL32 = re.compile(rb"(?=([\xe8\xe9]|\x0f[\x80-\x8f])(....))", re.DOTALL)
 _REL8 = re.compile(rb"(?=[\x70-\x7f\xeb\xe0-\xe3](.))", re.DOTALL)
 _LEA = re.compile(rb"(?=\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](....))", re.DOTALL)
+
+_MOST_FOUND, _MOST_DECODED = 8_000, 12_000_000
+"""Places that may be a system call, and instructions looked at for them, in one program: far more
+than programs have.  A guest may be made to keep its reader busy."""
 
 _decoder = Cs(CS_ARCH_X86, CS_MODE_64)
 
@@ -130,8 +135,14 @@ class Scan:
 
 
 def scan(image: Image) -> Scan:
-    """Find the system call sites of ``image``."""
+    """Find the system call sites of ``image``.
+
+    Raises:
+        ImageError: that would take absurdly long.
+    """
     finder = Finder(image)
+    if sum(segment.data.count(SYSCALL) for segment in image.executable) > _MOST_FOUND:
+        raise finder.absurd
     sites, hidden = [], 0
     for segment in image.executable:
         at = segment.data.find(SYSCALL)
@@ -156,6 +167,20 @@ class Finder:
     image: Image
     _boundaries: dict[int, bool] = field(default_factory=dict)
     _targets: dict[int, set[int]] = field(default_factory=dict)
+    _left: int = _MOST_DECODED
+
+    @property
+    def absurd(self) -> ImageError:
+        """What is wrong with code that keeps its reader busy."""
+        return ImageError(
+            f"{self.image.name}: its code has an absurd number of system calls, or ways to them",
+            hint="no compiler makes such code: do not trust where it came from",
+        )
+
+    def _spend(self, instructions: int) -> None:
+        self._left -= instructions
+        if self._left < 0:
+            raise self.absurd
 
     @cached_property
     def named(self) -> set[int]:
@@ -238,6 +263,7 @@ class Finder:
             if not (place in near or place in self.named or place in self.near_branches):
                 continue
             code = segment.data[place - segment.address : address - segment.address + 16]
+            self._spend(len(code) // 4)
             for at, _, mnemonic, _ in _decoder.disasm_lite(code, place):
                 if at == address:
                     return True
@@ -260,6 +286,7 @@ class Finder:
         base, streams = segment.address + start, []
         known: dict[int, Instruction] = {}  # decodings fall into step: most share their end
         for skip in range(min(count, at - start + 1)):
+            self._spend(8)
             for address, size, m, o in _decoder.disasm_lite(code[skip:], base + skip):
                 if address in known:
                     break
