@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -60,8 +62,8 @@ def tried(mutation: Mutation) -> Result:
 def _outcome(status: int, said: str) -> Outcome:
     if status in _USAGE or (status != _PASSED and _BROKEN.search(said)):
         return "broken"
-    if status != _PASSED:
-        return "killed"
+    if status != _PASSED:  # an error before a test begins shows nothing
+        return "killed" if re.search(r"\b\d+ failed", said) else "broken"
     return "survived" if re.search(r"\b\d+ passed", said) else "not run"
 
 
@@ -92,17 +94,22 @@ def _run_tests(copy: Path, tests: Iterable[str]) -> tuple[int, str]:
     paths = {"PYTHONPATH": f"{copy / 'src'}:{copy}", "HYPOTHESIS_STORAGE_DIRECTORY": str(copy)}
     log = copy.parent / "log"
     with log.open("wb") as out:
+        running = subprocess.Popen(
+            argv,
+            cwd=copy,
+            env=os.environ | paths,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         try:
-            status = subprocess.run(
-                argv,
-                cwd=copy,
-                env=os.environ | paths,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                timeout=LONGEST,
-                check=False,
-            ).returncode
+            status = running.wait(LONGEST)
         except subprocess.TimeoutExpired:
+            out.write(b"\n1 failed: it did not end\n")
             status = 1
+        finally:  # guests that no limit ends any more go with their tests
+            with suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
     return status, log.read_text(encoding="utf-8", errors="replace")
