@@ -78,14 +78,14 @@ def _container(folder: Path) -> bytes:
     return json.dumps(config).encode()
 
 
-def _bundles(folder: Path) -> dict[str, bytes]:
+def _bundles(folder: Path, *, container: bool) -> dict[str, bytes]:
     work, distinct = folder / "work", folder / "distinct"
     for program in (work, distinct):
         compile_program([Path(__file__).parent / "c" / f"{program.name}.c"], program)
     data = folder / "data"
     data.write_bytes(b"some bytes to read\n" * 400)
     made = {path.name: path.read_bytes() for path in (work, distinct, data)}
-    made["config.json"] = _container(folder)
+    made["config.json"] = _container(folder) if container else b"{}"
     guest = limpet.load(work, files={"/data": data})
     for backend in ("kvm", "process"):
         options = limpet.Options(backends=(backend,))
@@ -109,8 +109,8 @@ MOST = {"Limpet, process": (1.1, 0.5), "Limpet, kvm": (2.0, 0.75)}
 
 def measure(names: Sequence[str], turns: int) -> dict[str, tuple[float, float]]:
     """Functions by sandbox: in its whole life, and during the work."""
-    with tempfile.TemporaryDirectory(prefix="limpet-surface-") as name:
-        bundles = _bundles(Path(name))
+    with tempfile.TemporaryDirectory(prefix="limpet-surface-") as folder:
+        bundles = _bundles(Path(folder), container="crun" in names)
     keys = {
         (name, whole, turn): _SCRIPT % (whole, command)
         for name, command in _COMMANDS.items()
