@@ -71,6 +71,13 @@ def test_this_process_stays_free(tmp_path: Path) -> None:
     assert Path("/etc/passwd").read_text()
 
 
+def test_bounds_stand_from_the_start(tmp_path: Path) -> None:
+    """What a program starts at once has them too: they are not put on afterwards."""
+    for _ in range(20):
+        _, out, _ = _run("(ulimit -f; ulimit -v)", tmp_path, size=4096, memory=64 << 20)
+        assert out.split() == ["8", "65536"]
+
+
 def test_sizes_are_bounded(tmp_path: Path) -> None:
     """Files, memory and what is kept of the output."""
     _run(f"head -c 100000 /dev/zero > {tmp_path}/large", tmp_path, size=4096)

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -82,6 +83,7 @@ def run(
                 env=env,
                 start_new_session=True,
                 umask=umask,
+                preexec_fn=partial(_limit, bounds) if bounds else None,  # noqa: PLW1509  takes no lock
             )
 
         process = _started(start, words, bounds)
@@ -90,6 +92,12 @@ def run(
     if check and done.code:
         raise BuildError(f"failed with status {done.code}:\n  {shlex.join(words)}\n{done.stderr}")
     return done
+
+
+def _limit(bounds: Bounds) -> None:
+    """In the child, before it can have started others, which nothing would limit."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bounds.size, bounds.size))
+    resource.setrlimit(resource.RLIMIT_AS, (bounds.memory, bounds.memory))
 
 
 def _started(
@@ -103,8 +111,6 @@ def _started(
             process = thread.submit(start).result()
     except OSError as error:
         raise BuildError(f"cannot start {words[0]}: {error.strerror}") from error
-    resource.prlimit(process.pid, resource.RLIMIT_AS, (bounds.memory, bounds.memory))
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (bounds.size, bounds.size))
     return process
 
 
