@@ -298,6 +298,19 @@ def template(make: Maker) -> Iterator[Path]:
         yield top
 
 
+FOUND = [
+    ["2 sa i2", "2 sbig i0 i0", "326 i1 O0 i0 O0 i1 i0"],  # copy_file_range, both offsets in one
+]
+"""Calls that once gave something else."""
+
+
+@pytest.mark.parametrize("calls", FOUND)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_found_before(make: Maker, backend: Backend, template: Path, calls: list[str]) -> None:
+    """What was mended stays so."""
+    Pair(make, backend, template).compare([calls])
+
+
 EXAMPLES = {"process": 200, "kvm": 20}
 
 

@@ -75,5 +75,10 @@ long sys_copy_file_range(long in, long in_at, long out, long out_at, long size, 
     size = start < stat.size ? (long)MIN((u64)size, (u64)(stat.size - start)) : 0;
     if (from->object == to->object && to_start + size > start && to_start < start + size)
         return -EINVAL;
-    return copy_between(out, in, (s64 *)out_at, (s64 *)in_at, (u64)size);
+    long done = copy_between(out, in, out_at ? &to_start : NULL, in_at ? &start : NULL, (u64)size);
+    if (done > 0 && in_at) /* both at the end: they may be one */
+        *(s64 *)in_at = start;
+    if (done > 0 && out_at)
+        *(s64 *)out_at = to_start;
+    return done;
 }
