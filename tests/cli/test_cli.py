@@ -92,6 +92,7 @@ def test_doctor(limpet: Cli) -> None:
     assert {line[8:].partition(":")[0] for line in lines} == {
         "virtual machine",
         "system call filter",
+        "Landlock",
         "no-execute pages",
         "code that cannot be read",
     }

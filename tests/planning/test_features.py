@@ -35,7 +35,7 @@ FLAGS = ["-Os", "-DLIMPET_MONITOR=1", *MONITOR_INCLUDES]
 LIMITS = [
     limpet.Options(timeout=timeout, max_output=output, cpu=cpu)
     for timeout, output, cpu in product((0, 1500), (0, 4096), ("v2", "v3"))
-]
+] + [limpet.Options(max_output=4096, strict=True)]
 DEVICES: list[tuple[str, ...]] = [(), ("block:a",), ("net:b",), ("block:a", "net:b")]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,8 @@ from limpet.arch.x86_64.values import Span, Values, ends
 _FIXED_NOREPLACE, _NORESERVE = 0x100000, 0x4000  # uapi asm-generic/mman*.h
 _HUGE_PAGES, _UNBLOCK = 14, 1
 _NO_NEW_PRIVS, _DEATH_SIGNAL = 38, 1
+DUMPABLE, BOUNDING_SET_DROP, SPECULATION = 4, 24, 53
+NEW_NAMESPACES = 0x20000 | 0x4000000 | 0x8000000 | 0x40000000  # mounts, host name, IPC, network
 _HERE = -100 & MASK  # AT_FDCWD
 _CLOEXEC = os.O_CLOEXEC
 
@@ -32,7 +35,16 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
     ),
     ("mprotect", 2): frozenset({mmap.PROT_READ}),
     ("madvise", 2): frozenset({_HUGE_PAGES}),
-    ("prctl", 0): frozenset({_NO_NEW_PRIVS, _DEATH_SIGNAL}),
+    ("prctl", 0): frozenset(
+        {_NO_NEW_PRIVS, _DEATH_SIGNAL, DUMPABLE, BOUNDING_SET_DROP, SPECULATION}
+    ),
+    ("setrlimit", 0): frozenset(
+        {resource.RLIMIT_CORE, resource.RLIMIT_NPROC, resource.RLIMIT_NOFILE}
+    ),
+    ("unshare", 0): frozenset({NEW_NAMESPACES}),
+    ("setgroups", 0): frozenset({0}),
+    ("landlock_create_ruleset", 2): frozenset({0, 1}),
+    ("landlock_restrict_self", 1): frozenset({0}),
     ("seccomp", 0): frozenset({1}),
     ("seccomp", 1): frozenset({0}),
     ("openat", 0): frozenset({_HERE}),
@@ -105,6 +117,15 @@ _WRITES_NOTHING = frozenset(
         "seccomp",
         "pkey_alloc",
         "close_range",
+        "setrlimit",
+        "setgroups",
+        "setresgid",
+        "setresuid",
+        "capset",
+        "geteuid",
+        "unshare",
+        "landlock_create_ruleset",
+        "landlock_restrict_self",
     }
 )
 _NAMES = {NUMBERS[name]: name for name in (*_WRITES, *_WRITES_NOTHING)}

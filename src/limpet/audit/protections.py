@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from resource import RLIMIT_NOFILE
 
 from limpet.arch.x86_64 import machine_read
+from limpet.arch.x86_64.decode import MASK
 from limpet.arch.x86_64.machine_read import Machine
 from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.audit.host_calls import BOUNDING_SET_DROP, DUMPABLE
 from limpet.audit.inside import Inside, is_request
 from limpet.audit.model import Protection
 from limpet.audit.monitor_code import NO_FILTER, Call
@@ -33,6 +36,24 @@ def _call(inside: Inside, name: str, test: Callable[[Call], bool] = lambda _: Tr
     return f"{name} at {calls[0].address:#x}" if calls else ""
 
 
+def _prctl(inside: Inside, what: int, value: int) -> str:
+    return _call(inside, "prctl", lambda c: (c.argument(0), c.argument(1)) == (what, value))
+
+
+def _dropped(inside: Inside) -> str:
+    return _call(inside, "prctl", lambda c: c.argument(0) == BOUNDING_SET_DROP)
+
+
+def _limited(inside: Inside, which: int) -> str:
+    return _call(inside, "setrlimit", lambda c: which in c.arguments[0])
+
+
+def _to_somebody(call: Call) -> bool:
+    """Whether it leaves root behind, by all three ids."""
+    ids = {call.argument(index) for index in range(3)}
+    return len(ids) == 1 and not ids & {None, 0, MASK >> 32}
+
+
 def _unmapped(inside: Inside, end: int) -> str:
     """Where the monitor unmaps what comes before ``end`` and is nothing of the file's."""
     return _call(inside, "munmap", lambda c: (c.argument(0) or 0) + (c.argument(1) or 0) == end)
@@ -53,13 +74,20 @@ def _process_wide(inside: Inside) -> list[Protection]:
         Protection("system call filter", bool(programs) and guarded, f"programs at {programs}"),
         _shown(
             "no new privileges",
-            _call(inside, "prctl", lambda c: (c.argument(0), c.argument(1)) == (_NO_NEW_PRIVS, 1)),
+            _prctl(inside, _NO_NEW_PRIVS, 1),
             "no such prctl",
         ),
         _shown("descriptors closed", _call(inside, "close_range"), "no close_range"),
         Protection("segments W^X", exclusive, "program headers"),
         Protection("monitor read-only", not monitor.flags & 2, f"segment {monitor.rights}"),
         Protection("stack not executable", True, "the one form of the file's headers"),
+        _shown("Landlock", _call(inside, "landlock_restrict_self"), "no landlock_restrict_self"),
+        _shown("no core dump", _prctl(inside, DUMPABLE, 0), "no such prctl"),
+        _shown("no more descriptors", _limited(inside, RLIMIT_NOFILE), "no such limit"),
+        _shown("no capabilities", _call(inside, "capset"), "no capset"),
+        _shown("not root", _call(inside, "setresuid", _to_somebody), "no such setresuid"),
+        _shown("bounding set empty", _dropped(inside), "no --strict"),
+        _shown("namespaces of its own", _call(inside, "unshare"), "no --strict"),
         _shown("time limit", _call(inside, "setitimer"), "no --timeout"),
         _shown("output limit", _call(inside, "fork"), "no --max-output"),
     ]

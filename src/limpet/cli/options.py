@@ -52,6 +52,13 @@ def _milliseconds(text: str) -> int:
     return units.milliseconds(text)
 
 
+def _user(text: str) -> tuple[int, int]:
+    uid, colon, gid = text.partition(":")
+    if not uid.isdecimal() or not (gid.isdecimal() or not colon):
+        raise ValueError(f"{text!r} is not UID or UID:GID, two numbers")
+    return int(uid), int(gid) if colon else int(uid)
+
+
 def _block(text: str) -> Block:
     from limpet.running import devices
 
@@ -136,6 +143,18 @@ _GUEST = (
         multiple=True,
         metavar="NAME[=NUMBER]",
         help="Give the monitor a feature that only comes when it is asked for.",
+    ),
+    click.option(
+        "--strict",
+        is_flag=True,
+        help="Start with every protection or not at all; those that cost time as well.",
+    ),
+    click.option(
+        "--user",
+        type=Parsed("user", _user),
+        default=(65534, 65534),
+        metavar="UID[:GID]",
+        help="Whom a monitor becomes that root starts (65534:65534).",
     ),
 )
 
@@ -222,6 +241,9 @@ def chosen(given: dict[str, Any], devices: tuple[str, ...] = ()) -> Options:
         environment=tuple(given["environment"]),
         devices=devices,
         features=tuple(given["features"]),
+        strict=given["strict"],
+        uid=given["user"][0],
+        gid=given["user"][1],
     )
 
 

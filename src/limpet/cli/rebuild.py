@@ -49,6 +49,10 @@ def _options(chosen: dict[str, Any]) -> dict[str, Any]:
         changed["rewrite"] = False
     if "environment" in chosen:
         changed["environment"] = tuple(chosen["environment"])
+    if "strict" in chosen:
+        changed["strict"] = True
+    if "user" in chosen:
+        changed["uid"], changed["gid"] = chosen["user"]
     if "features" in chosen:
         changed["features"] = tuple(chosen["features"])
     return changed

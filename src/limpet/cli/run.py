@@ -22,13 +22,11 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 @click.command("run", context_settings=_PASS_ON)
 @about_guest
 @attached
-@click.option("--strict", is_flag=True, help="Refuse to start when a protection is missing here.")
 @click.argument("app", type=click.Path(path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
     app: Path,
     arguments: tuple[str, ...],
-    strict: bool,
     block: tuple[Block, ...],
     net: tuple[Network, ...],
     publish: tuple[Port, ...],
@@ -46,9 +44,9 @@ def command(
 
         check_ports(net, publish)
     options = chosen(given, tuple(f"{each.kind}:{each.name}" for each in attached))
-    job = Job.given(app, options, packing(given), strict=strict)
+    job = Job.given(app, options, packing(given), strict=options.strict)
     with job.bundle(Cache.default()) as made:
-        if strict:
+        if options.strict:
             from limpet.running.strict import refuse_if_missing
 
             refuse_if_missing(app.name, made.path, made.warnings)

@@ -64,9 +64,16 @@ HOOKS: Mapping[str, str] = {
     "prepared": "the guest's memory is there and its arguments are in it",
     "complete": "before the filter is installed",
     "vcpu": "the virtual processor has its registers: `int vcpu`",
+    "isolate": "the walls: while the monitor still has the rights of its starter",
+    "walls": "the walls: what needs none of them: `u64 scopes`, what Landlock keeps from it",
+    "rights": "the walls: gives up those rights",
+    "walled": "behind the walls, before the filter is installed",
     "no_kvm": "/dev/kvm cannot be opened: `int kvm_fd` is the error",
 }
 """Where the start of a monitor calls its features, in the order in which it comes there."""
+
+_NOBODY_ELSE = (1 << 32) - 1
+"""What setresuid takes for "as it is"."""
 
 ASKED = "asked"
 """The fact that a feature is named in ``Options.features``."""
@@ -223,6 +230,11 @@ def choose(options: Options, facts: Iterable[str]) -> Chosen:
     """
     asked = _asked(options)
     _check(asked)
+    if not 0 < options.uid < _NOBODY_ELSE or not 0 < options.gid < _NOBODY_ELSE:
+        raise PlanError(
+            f"--user {options.uid}:{options.gid}: no user or group that a monitor can become",
+            hint="give numbers from 1 to 4294967294; 65534 is usual",
+        )
     given = {f"option:{each.name}" for each in fields(options) if getattr(options, each.name)}
     given |= {f"backend:{each}" for each in options.backends} | set(facts)
     found: list[Feature] = []

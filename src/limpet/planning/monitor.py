@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 
 from limpet.arch.x86_64.host import host_numbers_h
 from limpet.arch.x86_64.machine import LOCAL_APIC
-from limpet.contract import Backend, Hypercall
+from limpet.contract import Backend, Hypercall, landlock
 from limpet.contract.limits import ExitStatuses
 from limpet.contract.slots import SLOTS
 from limpet.planning import regions
@@ -72,6 +72,7 @@ _HOOKS_DECLARED = """\
 HOOK bool take_option(const char *word);
 HOOK void options_taken(void);
 HOOK void vcpu_made(int vcpu);
+HOOK void raise_walls(u64 scopes);
 """
 
 
@@ -83,7 +84,10 @@ def _hooks(chosen: Chosen) -> str:
         f"    return {known};\n}}\n"
         f"static inline void options_taken(void) {{\n{_calls(chosen, 'options_taken')}}}\n"
         "static inline void vcpu_made(int vcpu) {\n    (void)vcpu;\n"
-        f"{_calls(chosen, 'vcpu')}}}\n\n"
+        f"{_calls(chosen, 'vcpu')}}}\n"
+        "static inline void raise_walls(u64 scopes) {\n    (void)scopes;\n"
+        "    must(host6(NR_PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0));\n"
+        f"{_calls(chosen, 'isolate', 'walls', 'rights', 'walled')}}}\n\n"
     )
 
 
@@ -170,11 +174,16 @@ def monitor_values(
         "KVM_RUN_AT": regions.KVM_RUN_AT,
         "KVM_RUN_SIZE": regions.KVM_RUN_SIZE,
         "LOCAL_APIC": LOCAL_APIC,
+        "STRICT": int(options.strict),
         **chosen.constants(options),
         **addresses,
     }
-    return defines(values) + "".join(
-        f"#define EXIT_{name.upper()} {status}\n" for name, status in asdict(statuses).items()
+    return (
+        defines(values)
+        + landlock.c_table()
+        + "".join(
+            f"#define EXIT_{name.upper()} {status}\n" for name, status in asdict(statuses).items()
+        )
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from limpet.arch.x86_64.syscalls import NUMBERS
 
 KVM_DEVICE = Path("/dev/kvm")
 _KVM_GET_API_VERSION = 0xAE00
@@ -72,6 +75,12 @@ def seccomp_check() -> Check:
         return Check("seccomp", False, "the kernel has no seccomp filters", "use another kernel")
     missing = {"kill_process", "trap"} - set(actions.split())
     return Check("seccomp", not missing, f"actions: {actions.strip()}", "use Linux 4.14 or newer")
+
+
+def landlock_version() -> int:
+    """The version of Landlock's interface, 0 where there is none."""
+    libc = ctypes.CDLL(None)
+    return max(0, int(libc.syscall(NUMBERS["landlock_create_ruleset"], None, 0, 1)))
 
 
 def _kernel_check() -> Check:

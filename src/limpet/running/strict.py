@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from limpet.contract import landlock
 from limpet.errors import HostError
 from limpet.formats.bundle.read import read_bundle
 from limpet.running import host
@@ -42,9 +43,18 @@ def _execute_only() -> Protection:
     return Protection("code that cannot be read", active, detail)
 
 
+def _landlock() -> Protection:
+    version = host.landlock_version()
+    detail = f"version {version}" if version else "the kernel has none"
+    _, ports, scopes = landlock.rights_of(version)
+    if version and not scopes:
+        detail += ": files" + (" and TCP" if ports else "") + ", not signals and abstract sockets"
+    return Protection("Landlock", version >= landlock.NEWEST, detail)
+
+
 def protections() -> list[Protection]:
     """Those that ``limpet doctor`` states."""
-    return [_virtual_machine(), _filter(), _no_execute(), _execute_only()]
+    return [_virtual_machine(), _filter(), _landlock(), _no_execute(), _execute_only()]
 
 
 def missing(bundle: Path, warnings: Sequence[str]) -> list[Protection]:
@@ -58,7 +68,7 @@ def missing(bundle: Path, warnings: Sequence[str]) -> list[Protection]:
     """
     record = read_bundle(bundle).record
     machine, backends = record.machine, record.options.get("backends")
-    wanted = [_filter(), _no_execute()]
+    wanted = [_filter(), _landlock(), _no_execute()]
     if isinstance(backends, tuple) and "kvm" in backends:
         wanted.append(_virtual_machine())
     if machine and machine.execute_only:

@@ -23,6 +23,7 @@ from limpet.contract.limits import FRAME_MOST, MTU_USUAL
 from limpet.errors import HostError
 from limpet.running.frames import Gate
 from limpet.running.ports import Port
+from limpet.running.walls import raise_walls
 
 ADDRESS, GATEWAY, NETMASK, MTU = "10.0.2.15", "10.0.2.2", "24", str(MTU_USUAL)
 
@@ -77,10 +78,12 @@ def _serve(program: str, forward: Sequence[str], guest: socket.socket, tell: int
         argv, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     theirs.close()
-    os.write(tell, _problem(passt).encode())
+    problem = _problem(passt)
+    raise_walls()
+    os.write(tell, problem.encode())
     os.close(tell)
     _relay(guest, wire)
-    passt.terminate()
+    wire.close()  # which ends passt; no signal of ours reaches it
     passt.wait()
     os._exit(0)
 

@@ -5,6 +5,9 @@
 #include "host.h"
 #include "plan.h" /* generated: addresses and limits of this one bundle */
 
+/* Landlock's scopes: abstract sockets, signals. */
+enum { SCOPES = 3 };
+
 static size_t length(const char *text) {
     size_t n = 0;
     while (text[n])

@@ -18,7 +18,6 @@ static _Noreturn void run_process(void) {
     for (size_t i = 0; i < sizeof fault_signals; i++)
         host4(NR_RT_SIGACTION, fault_signals[i], (long)action, 0, 8);
     host3(NR_SIGALTSTACK, (long)stack, 0, 0);
-    if (host6(NR_PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0) != 0)
-        die(EXIT_CANNOT_START, "limpet: the host refuses no_new_privs\n");
+    raise_walls(SCOPES);
     enter(&filter, 0, 0); /* the library OS has a stack of its own */
 }

@@ -1,3 +1,10 @@
+/* A wall that every host has, or that --strict asks for. */
+static inline void must(long result) {
+    if (result < 0)
+        die(EXIT_CANNOT_START, "limpet: the host refuses to take rights from the monitor: run "
+                               "`limpet doctor`\n");
+}
+
 /*
  * Descriptors 0 to 2 are open before anything else is.  What a monitor opens would take the number
  * of a closed one: a disk as descriptor 1 would be where the guest's output goes.  What stands in

@@ -65,9 +65,17 @@ static _Noreturn void pass_all(int out, int error, long child) {
               status & 0x7f ? SIGNAL_STATUS + (status & 0x7f) : status >> 8 & EXIT_MOST, 0, 0);
 }
 
-/* Returns in the child, whose standard output and error are pipes to the parent. */
+/* Once at once, and once more as another user, since becoming one forgets it. */
+static void end_with_parent(void) {
+    host6(NR_PRCTL, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
+}
+
+/* A domain of Landlock for both, so that the parent can signal its child and nobody else.
+ * Returns in the child, whose standard output and error are pipes to the parent. */
 static void supervise(void) {
     int out[2], error[2];
+    must(host6(NR_PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0));
+    fence(0, SCOPES);
     expect(host3(NR_PIPE2, (long)out, 0, 0));
     expect(host3(NR_PIPE2, (long)error, 0, 0));
     long child = host3(NR_FORK, 0, 0, 0);
@@ -75,9 +83,10 @@ static void supervise(void) {
     if (child) {
         host3(NR_CLOSE, out[1], 0, 0);
         host3(NR_CLOSE, error[1], 0, 0);
+        raise_walls(0);
         pass_all(out[0], error[0], child);
     }
-    host6(NR_PRCTL, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
+    end_with_parent();
     expect(host3(NR_DUP2, out[1], STDOUT, 0));
     expect(host3(NR_DUP2, error[1], STDERR, 0));
     for (int i = 0; i < 2; i++) { /* what the starter left open may be devices */
