@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+
+def _first(rights: int) -> int:
+    return (1 << rights) - 1
+
+
 RIGHTS: tuple[tuple[int, int, int], ...] = (
     (0, 0, 0),  # no Landlock
-    (0x1FFF, 0, 0),
-    (0x3FFF, 0, 0),
-    (0x7FFF, 0, 0),
-    (0x7FFF, 3, 0),
-    (0xFFFF, 3, 0),
-    (0xFFFF, 3, 3),
+    (_first(13), 0, 0),
+    (_first(14), 0, 0),
+    (_first(15), 0, 0),
+    (_first(15), 3, 0),
+    (_first(16), 3, 0),
+    (_first(16), 3, 3),
 )
 """What each version knows: of files, of TCP, and which scopes (abstract sockets, signals)."""
 
