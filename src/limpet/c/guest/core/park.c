@@ -38,7 +38,7 @@ static void wake_answered(const struct wait *answer) {
         if (each->waits->want & answer->ready)
             wake(each, 0);
         else if (each->waits->deadline != FOREVER &&
-                 (s64)answer->monotonic >= each->waits->deadline)
+                 answer->monotonic >= (u64)each->waits->deadline)
             wake(each, -ETIMEDOUT);
     }
 }
