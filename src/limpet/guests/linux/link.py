@@ -24,7 +24,7 @@ SECTIONS {{
   ASSERT(. <= {text_end:#x}, "the library OS's code has outgrown its place")
   . = {data:#x};
   .data : {{ *(.data .data.*) }}
-  .bss : {{ *(.bss .bss.[!.]* COMMON) *(.bss..large .bss..stack) }}
+  .bss : {{ *(.bss .bss.[!.]* COMMON) *(.bss..table) *(.bss..large .bss..stack) }}
   ASSERT(. <= {data_end:#x}, "the library OS's data has outgrown its place")
   . = {rodata:#x};
   .rodata : {{ *(.rodata .rodata.*) }}

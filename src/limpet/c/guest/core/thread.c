@@ -2,10 +2,12 @@
 
 #define STACK_SIZE 32768
 
+/* Whole pages, so that the structure and the first calls share the last one: each page that a
+ * start touches is a fault. */
 static struct {
-    u8 stack[STACK_SIZE];
+    u8 stack[STACK_SIZE - sizeof(struct thread)];
     struct thread thread;
-} first __attribute__((section(".bss..stack"), aligned(64)));
+} first __attribute__((section(".bss..stack"), aligned(PAGE)));
 
 struct thread *current = &first.thread;
 struct thread *threads;

@@ -2,7 +2,9 @@
 #include "parts/fd/fd.h"
 
 static struct file consoles[3];
-static struct file *table[FD_MAX];
+/* Behind all small data and before what is large: its first entries are in a page that every
+ * guest touches. */
+static __attribute__((section(".bss..table"))) struct file *table[FD_MAX];
 static u8 close_on_exec[FD_MAX];
 static bool started;
 
