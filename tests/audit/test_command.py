@@ -175,6 +175,8 @@ def test_policy(limpet: Cli, make: Maker, old: str, new: str, expected: str) -> 
         (["audit", "bundle", "--policy", "missing"], 2, "missing: cannot be read"),
         (["audit", "bundle", "--policy", "bad"], 2, "bad: unknown key speed"),
         (["audit", "bundle", "--policy", "worse"], 2, "files must be a list of strings"),
+        (["audit", "bundle", "--policy", "deep"], 2, "deep: "),
+        (["audit", "bundle", "--policy", "huge"], 2, "huge: "),
         (["audit", "bundle", "--policy", "bundle"], 2, "bundle: "),
         (["audit", "bundle", "--html", "/proc/x"], 1, "/proc/x: cannot be written"),
     ],
@@ -186,6 +188,8 @@ def test_bad_input(
     (limpet.cwd / "bundle").write_bytes(small(make, "kvm").read_bytes())
     (limpet.cwd / "bad").write_text("speed = 1\n")
     (limpet.cwd / "worse").write_text('files = "all"\n')
+    (limpet.cwd / "deep").write_text("files = " + "[" * 5000)
+    (limpet.cwd / "huge").write_text("monitor_bytes = " + "9" * 5000)
     done = limpet(*arguments)
     assert done.returncode == status, done.stderr
     assert message in done.stderr

@@ -80,7 +80,7 @@ def read_policy(path: Path) -> Policy:
         raise PolicyError(
             f"{path}: cannot be read: {error.strerror}", hint="give a TOML file to --policy"
         ) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # a number without end, nesting without end
         raise PolicyError(f"{path}: {error}", hint="mend the file") from None
     known = {*_LISTS, *_SIZES, "protections"}
     unknown = table.keys() - known
