@@ -91,7 +91,7 @@ def more_kvm(networks: int) -> tuple[Call, ...]:
         Call(READ, {0: one(0), 1: GUEST, 2: most(1 << 20)}),
         Call(PPOLL, {0: MONITOR, 1: most(1 + networks), 2: MONITOR, 3: one(0), 4: one(0)}),
         Call(CLOCK_GETTIME, {0: one(0, 1), 1: MONITOR}),
-        Call(GETRANDOM, {1: one(48), 2: one(0)}),
+        Call(GETRANDOM, {0: MONITOR, 1: one(48), 2: one(0)}),
     )
 
 

@@ -190,19 +190,28 @@ def _pin(code: _Assembler, pin: Pin, guest: tuple[int, int], mismatch: str) -> N
 
 
 def _pin_range(code: _Assembler, offset: int, bounds: tuple[int, int], mismatch: str) -> None:
-    low, last = bounds[0], bounds[1] - 1
-    low_fits, fits = code.new_label(), code.new_label()
+    """An address in [low, high), in halves; of a half that cannot differ nothing is asked."""
+    (low_top, low), (last_top, last) = divmod(bounds[0], 1 << 32), divmod(bounds[1] - 1, 1 << 32)
     code.load(offset + 4)
-    code.jump(_JGT, low >> 32, yes=low_fits)
-    code.jump(_JEQ, low >> 32, no=mismatch)
+    if low_top == last_top:
+        code.jump(_JEQ, low_top, no=mismatch)
+        code.load(offset)
+        code.jump(_JGE, low, no=mismatch)
+        code.jump(_JGT, last, yes=mismatch)
+        return
+    fits = code.new_label()
+    code.jump(_JGE, low_top, no=mismatch)
+    if low:
+        above = code.new_label()
+        code.jump(_JGT, low_top, yes=above)
+        code.load(offset)
+        code.jump(_JGE, low, no=mismatch)
+        code.load(offset + 4)
+        code.label(above)
+    code.jump(_JGT, last_top, yes=mismatch)
+    code.jump(_JEQ, last_top, no=fits)
     code.load(offset)
-    code.jump(_JGE, low & _MASK, no=mismatch)
-    code.label(low_fits)
-    code.load(offset + 4)
-    code.jump(_JGT, last >> 32, yes=mismatch)
-    code.jump(_JEQ, last >> 32, no=fits)
-    code.load(offset)
-    code.jump(_JGT, last & _MASK, yes=mismatch)
+    code.jump(_JGT, last, yes=mismatch)
     code.label(fits)
 
 
