@@ -20,8 +20,6 @@ The library raises; only the command line prints and exits.
 
 from __future__ import annotations
 
-import os
-
 CANNOT_START = 125
 """Exit status of a bundle, and of the command line, where a guest cannot be started."""
 
@@ -35,27 +33,6 @@ class LimpetError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
-
-
-_LONG = 400
-"""Characters of foreign text in a message."""
-
-
-def quoted(text: str | os.PathLike[str]) -> str:
-    """Foreign text for a message: what a terminal would obey is escaped, what is long is cut."""
-    plain = os.fspath(text)
-    if len(plain) > _LONG:
-        plain = f"{plain[: _LONG // 2]}...{plain[-_LONG // 2 :]}"
-    if plain.isprintable() and "\\" not in plain:
-        return plain
-    return "".join(each if each.isprintable() and each != "\\" else _escape(each) for each in plain)
-
-
-def _escape(each: str) -> str:
-    code = ord(each)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, as os.fsdecode has it
-        return f"\\x{code - 0xDC00:02x}"
-    return each.encode("unicode_escape").decode("ascii")
 
 
 class InputError(LimpetError):

@@ -6,15 +6,15 @@ to look like something that Limpet says.
 
 from __future__ import annotations
 
-import unicodedata
+import os
 
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Categories of Unicode that show nothing of themselves: controls, formats, surrogates and such."""
+_LONG = 400
+"""Characters of a name that a message shows."""
 
 
 def plain(text: str) -> str:
     """``text`` on one line, each character of it visible; others as escapes such as ``\\x1b``."""
-    if text.isascii() and text.isprintable():
+    if text.isprintable():
         return text
     return "".join(map(_shown, text))
 
@@ -24,7 +24,17 @@ def plain_lines(text: str) -> str:
     return "\n".join("\t".join(map(plain, line.split("\t"))) for line in text.split("\n"))
 
 
+def quoted(text: str | os.PathLike[str]) -> str:
+    """A foreign name within a message: as :func:`plain`, unambiguous, and cut where it is long."""
+    name = os.fspath(text)
+    if len(name) > _LONG:
+        name = f"{name[: _LONG // 2]}...{name[-_LONG // 2 :]}"
+    return plain(name.replace("\\", "\\\\"))
+
+
 def _shown(character: str) -> str:
-    if unicodedata.category(character) not in _HIDDEN:
+    if character.isprintable():  # controls, formats, separators but the space: none of them is
         return character
+    if 0xDC80 <= ord(character) <= 0xDCFF:  # a byte that is no UTF-8, as os.fsdecode has it
+        return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from limpet.errors import TreeError, quoted
+from limpet.errors import TreeError
 from limpet.formats.tree.layout import MAX_TREE, NAME_MAX, Tree
 from limpet.formats.tree.write import Node, pack_nodes
+from limpet.plain import quoted
 
 TIME = 318_211_200 * 10**9
 """The time of every packed file: 1 February 1980, in nanoseconds since 1970.

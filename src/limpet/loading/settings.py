@@ -10,8 +10,9 @@ import tomllib
 from dataclasses import dataclass
 from typing import Any
 
-from limpet.errors import ManifestError, quoted
+from limpet.errors import ManifestError
 from limpet.loading.flags import check_flags
+from limpet.plain import quoted
 
 MOST = 1 << 18
 """Bytes of the file."""

@@ -48,12 +48,9 @@ class Entries:
         """
         self.check()
         path = self.root / key
-        try:
-            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError:
+        handle = _opened(path, os.O_DIRECTORY)
+        if handle is None:
             return None
-        except OSError as error:
-            raise refused(path, error.strerror or "it cannot be read") from error
         try:
             lock(handle, fcntl.LOCK_SH)  # waits while it is being thrown out
             if not _still_there(path, handle):
@@ -74,12 +71,9 @@ class Entries:
         """
         self.check()
         path = self.root / key
-        try:
-            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except FileNotFoundError:
+        handle = _opened(path, os.O_NONBLOCK)
+        if handle is None:
             return None
-        except OSError as error:
-            raise refused(path, error.strerror or "it cannot be read") from error
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             os.close(handle)
             raise refused(path, "it is not a file")
@@ -124,6 +118,16 @@ def refused(path: Path, why: str) -> BuildError:
         f"{path}: not used as a cache, since somebody else may have written it: {why}",
         hint=f"rm -r {path}, or set LIMPET_CACHE to a folder of your own",
     )
+
+
+def _opened(path: Path, flags: int) -> int | None:
+    """A descriptor of what is there, never by way of a link."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise refused(path, error.strerror or "it cannot be read") from error
 
 
 def _still_there(path: Path, handle: int) -> bool:

@@ -14,9 +14,10 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 
-from limpet.errors import TreeError, quoted
+from limpet.errors import TreeError
 from limpet.formats.tree import layout
 from limpet.formats.tree.layout import MAX_NAMES, MAX_PATHS, MAX_TREE, PAGE, PATH_MAX, Entry, Tree
+from limpet.plain import quoted
 
 Fill = Callable[[memoryview], None]
 """Writes the whole content of a file to where it is packed."""
