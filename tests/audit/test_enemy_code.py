@@ -57,7 +57,7 @@ TRICKS: dict[str, tuple[str, str]] = {
         "makes mmap with argument 4 0x32",
     ),
     "monitor unmapped": (
-        f"b80b000000 48bf0010000000700000 be00100000 {SYSCALL}",
+        f"b80b000000 48bf0010000020000000 be00100000 {SYSCALL}",
         "unmaps monitor",
     ),
     "a path that changes": (

@@ -62,7 +62,7 @@ def test_linux(linux: Callable[[str, str], Proved], backends: str, name: str) ->
     guest = min(each.address for each in regions), max(each.end for each in regions)
     default = may_pass.KILL_PROCESS if backend == "kvm" else may_pass.TRAP
     calls = of_linux(found, name, backend)
-    check(found, calls, default, half=0x7000, guest=guest)
+    check(found, calls, default, half=0x20, guest=guest)
 
 
 @pytest.mark.parametrize("name", _cases(SOLO5))
@@ -74,7 +74,7 @@ def test_solo5(solo5: Callable[..., Proved], target: str, name: str, timeout: in
     networks = [at for at, kind in enumerate(SOLO5[name], 1) if kind == "net"]
     if target == "hvt":
         calls = list(may_pass.hvt(found.disks, networks))
-        place = {"half": 0x7000, "guest": (0x10000, 1 << 32)}
+        place = {"half": 0x20, "guest": (0x10000, 1 << 32)}
     else:
         calls = list(may_pass.spt(found.disks, networks))
         calls += may_pass.TIMEOUT_PROCESS if timeout else ()

@@ -23,8 +23,8 @@ EPOLL_PWAIT, TIMERFD_SETTIME, GETRANDOM = 281, 286, 318
 GUEST: Spans = ((-1, -1),)
 """Guest memory, which is another for each guest."""
 
-CONSTANTS: Spans = ((0x7000_0000_0000, 0x7000_0000_FFFF),)
-MONITOR: Spans = ((0x7000_0000_0000, 0x7FFF_FFFF_EFFF),)
+CONSTANTS: Spans = ((0x20_0000_0000, 0x20_0000_FFFF),)
+MONITOR: Spans = ((0x20_0000_0000, 0x7FFF_FFFF_EFFF),)
 """The 64 KiB of a monitor, and all from there to the end of its stack."""
 
 
