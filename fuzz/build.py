@@ -178,7 +178,7 @@ def _monitor(plan: Plan, includes: str, name: str, more: str) -> str:
     ]
     place = plan.layout
     if isinstance(place, solo5_layout.Solo5Layout):
-        table, blocks = place.boot_info + solo5_layout.MANIFEST_AT, solo5_layout.SHIM_DATA
+        table, blocks = place.boot_info + solo5_layout.MANIFEST_AT, place.shim_data
     else:
         assert isinstance(place, linux_layout.Layout)
         table, blocks = place.devices, place.signal_stack

@@ -21,7 +21,7 @@ from limpet.contract import BACKENDS, Backend, Hypercall
 from limpet.formats import manifest
 from limpet.formats.tree import layout as tree
 from limpet.guests.linux.generate import CORE, gates_c
-from limpet.guests.linux.link import objects
+from limpet.guests.linux.library import objects
 from limpet.planning.features import choose, facts
 from limpet.planning.monitor import host_numbers, monitor_c
 from limpet.planning.regions import MONITOR_SIZE

@@ -13,7 +13,7 @@ import pytest
 import limpet
 from limpet.arch.x86_64.machine import LOCAL_APIC
 from limpet.contract import Backend
-from limpet.guests.linux.layout import LIBOS_RODATA_SIZE, Layout
+from limpet.guests.linux.layout import Layout
 from limpet.planning.regions import KVM_RUN_AT
 from tests.support.bundles import Made, Maker, Ran
 
@@ -234,7 +234,7 @@ def forbidden(plan: limpet.Plan) -> dict[str, int]:
         "first_page": 0xFFF,
         "below": place.image_lo - 1,
         "behind_code": place.state - 1,
-        "behind_constants": place.rodata + LIBOS_RODATA_SIZE - 1,
+        "below_arena": place.arena[0] - 1,
         "hole": place.arena[1] + 4096,
         "end": place.stack[1],
         "descriptors": place.supervisor + 8,

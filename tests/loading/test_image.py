@@ -17,6 +17,7 @@ from limpet.formats.files import read_file
 from limpet.formats.image import Access
 from limpet.guests.linux.layout import lay_out
 from limpet.guests.registry import read_image
+from limpet.tools.freestanding import Sizes
 from tests.support.bundles import BUSYBOX, need
 
 TEXT, DATA = 0x400000, 0x500000
@@ -176,7 +177,13 @@ def _whole(data: bytes) -> None:
         found = scan(image)
         if image.kind == "static":
             place = lay_out(
-                image, trampolines=96 * 400, constants=4096, devices=0, tree=0, memory=8 << 20
+                image,
+                Sizes(text=64 << 10, rodata=4096, data=64 << 10),
+                trampolines=96 * 400,
+                constants=4096,
+                devices=0,
+                tree=0,
+                memory=8 << 20,
             )
             rewrite(
                 image, found, place.trampolines, entry=place.text, entry_flags=place.text + 0x100

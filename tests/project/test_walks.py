@@ -9,14 +9,15 @@ import pytest
 
 from tests.support import documents
 from tests.support.bundles import KVM_PROBLEM
+from tests.support.copies import copied
 from tests.support.documents import ROOT
 
 
 @pytest.mark.skipif(bool(KVM_PROBLEM), reason=f"*** NO KVM HERE: {KVM_PROBLEM} ***")
 def test_walks(tmp_path: Path) -> None:
     """What is to be added is added, and programs use it."""
-    for name in ("src", "docs"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    copied(tmp_path)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     wrong = documents.follow(text, tmp_path, sources=tmp_path / "src")
     assert not wrong, "\n\n".join(wrong)

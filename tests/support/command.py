@@ -9,11 +9,13 @@ from pathlib import Path
 
 
 class Cli:
-    """Runs ``limpet`` as a user does."""
+    """Runs ``limpet`` as a user does; ``sources`` is a folder that has another package of it."""
 
-    def __init__(self, home: Path, cwd: Path) -> None:
+    def __init__(self, home: Path, cwd: Path, sources: Path | None = None) -> None:
         self.cwd = cwd
         self.env = os.environ | {"LIMPET_CACHE": str(home / "cache")}
+        if sources:
+            self.env["PYTHONPATH"] = str(sources)
 
     def __call__(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "-m", "limpet", *map(str, arguments)]

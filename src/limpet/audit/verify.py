@@ -72,7 +72,9 @@ def verify_bundle(bundle: BundleFile, cache: Cache | None = None) -> Verdict:
     _check_tools(bundle, "toolchain", toolchain.version())
     genuine.check()
     known = bundle.record
-    made = build(plan(taken_out(bundle), options(bundle)), cache, packed=bundle.packed_guest or b"")
+    made = build(
+        plan(taken_out(bundle), options(bundle), cache), cache, packed=bundle.packed_guest or b""
+    )
     found = tuple(_differences(bundle, bundle_file.parse(made.data, "made again")))
     digest = hashlib.sha256(bundle.data).hexdigest()
     return Verdict(bundle.name, digest, known.limpet, known.toolchain, found)
@@ -90,7 +92,7 @@ def rebuild(
     guest = taken_out(bundle)
     if tree is not None:
         guest = replace(guest, tree=tree)
-    return build(plan(guest, replace(options(bundle), **changed)), cache)
+    return build(plan(guest, replace(options(bundle), **changed), cache), cache)
 
 
 def _check_tools(bundle: BundleFile, what: str, here: str) -> None:

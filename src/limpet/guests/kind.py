@@ -11,6 +11,7 @@ from limpet.loading.guest import Guest
 from limpet.planning.options import Options
 from limpet.planning.plan import Plan
 from limpet.tools.cache import Cache
+from limpet.tools.freestanding import Sizes
 
 Contents = Mapping[str, bytes]
 """What the linker gives for each region that it fills, by the region's name."""
@@ -24,14 +25,16 @@ class Kind:
 
     ``images`` are the values of :attr:`Image.kind` that are its own.  ``read`` gives ``None`` for a
     program that is of another kind; the one kind with ``fallback`` is asked last.  ``defaults``
-    completes the options that the user left open.  ``plan`` is pure; ``link`` compiles and links
-    what stands beside the guest.
+    completes the options that the user left open.  ``measure`` says how large what stands beside a
+    guest can be, compiled once for every version of Limpet.  ``plan`` is pure; ``link`` links that
+    for the guest.
     """
 
     name: str
     images: frozenset[str]
     read: Callable[[Program], Image | None]
     defaults: Callable[[Image, Options], Options]
-    plan: Callable[[Guest, Options], Plan]
+    measure: Callable[[Image, Cache], Sizes]
+    plan: Callable[[Guest, Options, Sizes], Plan]
     link: Callable[[Plan, Path, Cache], tuple[Contents, Symbols]]
     fallback: bool = False

@@ -78,16 +78,21 @@ def load(
     return Guest(image, sites.scan(image), pack(root or found.root, files, keep_times=keep_times))
 
 
-def plan(guest: Guest, options: Options | None = None) -> Plan:
+def plan(guest: Guest, options: Options | None = None, cache: Cache | None = None) -> Plan:
     """Decide everything about the bundle of ``guest``.
+
+    Args:
+        cache: where the size of what stands beside the guest is known, or found out once.
 
     Raises:
         PlanError: the options or the guest cannot be honoured.
+        ToolchainError: the pinned toolchain is missing or broken.
     """
     kind = kind_of(guest.image)
     options = kind.defaults(guest.image, options or Options())
     _check(guest, options)
-    return kind.plan(guest, options)
+    beside = kind.measure(guest.image, cache or Cache.default())
+    return kind.plan(guest, options, beside)
 
 
 def _check(guest: Guest, options: Options) -> None:

@@ -1,7 +1,8 @@
 """``Plan``: every decision about one bundle, made by a pure function and kept with its reason.
 
 Nothing in planning opens a file of the user's, starts a process or reads a clock: the same guest,
-options and Limpet give the same :class:`Plan`, and :meth:`Plan.digest` names it.
+options and Limpet give the same :class:`Plan`, and :meth:`Plan.digest` names it.  How large what
+stands beside a guest can be is given to it, measured before.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,18 @@ from limpet.sources import C_ROOT, GUEST_ROOT
 from limpet.tools import toolchain
 from limpet.tools.cache import Cache
 
-_SHF_ALLOC = 2
+_SHF_WRITE, _SHF_ALLOC, _SHF_EXECINSTR = 1, 2, 4
+_UNLINKED = (".eh_frame",)
+"""What the compiler gives with the code and the linker's scripts throw away."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes that compiled objects take at most, wherever the linker puts them."""
+
+    text: int = 0
+    rodata: int = 0
+    data: int = 0  # what starts as zeros too
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,20 @@ def read_linked(path: Path) -> Linked:
     table = elf.get_section_by_name(".symtab")
     assert isinstance(table, SymbolTableSection)
     return Linked(sections, {each.name: each["st_value"] for each in table.iter_symbols()})
+
+
+def sizes_of(objects: Iterable[Path]) -> Sizes:
+    """How large ``objects`` can be when they are linked: each section, and what aligns it."""
+    found: Counter[str] = Counter()
+    for path in objects:
+        for section in ELFFile(io.BytesIO(path.read_bytes())).iter_sections():
+            flags = section["sh_flags"]
+            if not flags & _SHF_ALLOC or section.name in _UNLINKED:
+                continue
+            kind = "data" if flags & _SHF_WRITE else "rodata"
+            kind = "text" if flags & _SHF_EXECINSTR else kind
+            found[kind] += section["sh_size"] + max(section["sh_addralign"], 1) - 1
+    return Sizes(**found)
 
 
 def guest_digest() -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from limpet.formats.manifest import KINDS
-from limpet.guests.linux import link
+from limpet.guests.linux import library
 from limpet.guests.linux.parts import (
     CORE_HYPERCALLS,
     Reach,
@@ -27,7 +27,7 @@ OPERATIONS = {name for kind in file_kinds() for name in kind.operations}
 @pytest.fixture(scope="module")
 def objects() -> Iterator[Objects]:
     """The library OS as it is compiled for every guest."""
-    with link.objects(Cache.default()) as known:
+    with library.objects(Cache.default()) as known:
         yield Objects(known)
 
 

@@ -33,7 +33,10 @@ TSS_SIZE = 104
 
 @dataclass(frozen=True)
 class Mapping:
-    """A run of pages with the same rights; ``user`` ones are the guest's."""
+    """A run of pages with the same rights; ``user`` ones are the guest's.
+
+    ``large`` says that 2 MiB pages may map it; without it, pages can be taken out again.
+    """
 
     address: int
     size: int
@@ -41,6 +44,7 @@ class Mapping:
     executable: bool
     user: bool = True
     readable: bool = True
+    large: bool = True
 
     @property
     def execute_only(self) -> bool:
@@ -94,7 +98,7 @@ class _Tables:
 
 
 def page_tables(base: int, mappings: Sequence[Mapping], gigabytes: int = 0) -> bytes:
-    """Page tables for ``mappings``, placed at ``base``; 2 MiB pages wherever they fit.
+    """Page tables for ``mappings``, placed at ``base``; 2 MiB pages wherever they may be and fit.
 
     The page directories of the first ``gigabytes`` GiB follow the two tables above them, in a row.
     """
@@ -105,7 +109,8 @@ def page_tables(base: int, mappings: Sequence[Mapping], gigabytes: int = 0) -> b
     for mapping in mappings:
         address, end = mapping.address, mapping.address + mapping.size
         while address < end:
-            large = address % LARGE_PAGE == 0 and end - address >= LARGE_PAGE
+            fits = address % LARGE_PAGE == 0 and end - address >= LARGE_PAGE
+            large = fits and mapping.large
             table, index = tables.leaf(address, large)
             assert tables.pages[table][index] == 0, f"{address:#x} is mapped twice"
             tables.pages[table][index] = address | mapping.bits | (LARGE if large else 0)

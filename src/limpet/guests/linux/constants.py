@@ -10,7 +10,7 @@ from limpet.arch.x86_64 import machine
 from limpet.contract import GUEST_INFO, SYMBOL_ENTRY
 from limpet.formats.image import Image
 from limpet.formats.tree.layout import Tree
-from limpet.guests.linux.layout import LIBOS_TEXT_SIZE, Layout
+from limpet.guests.linux.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Constants:
                 "image_lo": place.image_lo,
                 "image_hi": place.image_hi,
                 "text_lo": place.text,
-                "text_hi": place.text + LIBOS_TEXT_SIZE,
+                "text_hi": place.text_end,
                 "arena_lo": place.arena[0],
                 "arena_hi": place.arena[1],
                 "stack_lo": place.stack[0],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from limpet.guests.kind import Kind
+from limpet.guests.linux.library import sizes
 from limpet.guests.linux.link import link
 from limpet.guests.linux.peek import USUAL
 from limpet.guests.linux.plan import plan
@@ -13,6 +14,7 @@ KIND = Kind(
     images=frozenset({STATIC, STATIC_PIE}),
     read=read,
     defaults=lambda _, options: USUAL.complete(options),
+    measure=lambda _, cache: sizes(cache),
     plan=plan,
     link=link,
     fallback=True,

@@ -14,6 +14,7 @@ from limpet.contract.pages import LARGE_PAGE, PAGE, align_up
 from limpet.errors import PlanError
 from limpet.formats.image import Image
 from limpet.planning.regions import Region, image_regions
+from limpet.tools.freestanding import Sizes
 
 STATIC_PIE_BASE = 0x400000
 """Where a static-PIE guest is placed, like an ordinary executable."""
@@ -24,9 +25,6 @@ ADDRESS_LIMIT = 1 << 36
 TEXT_ALIGN = 64
 """What is linked starts at a multiple of this: the most that anything in it asks for."""
 
-LIBOS_TEXT_SIZE = 128 << 10
-LIBOS_RODATA_SIZE = 32 << 10
-LIBOS_DATA_SIZE = 256 << 10
 SIGNAL_STACK_SIZE = 64 << 10
 FILTER_COPY_SIZE = 32 << 10  # 4096 instructions, the most that Linux takes
 BOOT_SIZE = 1024
@@ -62,6 +60,7 @@ class Layout:
     arena: tuple[int, int]
     stack: tuple[int, int]
     supervisor: int
+    library: Sizes  # what the library OS takes at most
 
     @property
     def image_lo(self) -> int:
@@ -84,6 +83,16 @@ class Layout:
         return self.state
 
     @property
+    def text_end(self) -> int:
+        """End of the room for the library OS's code."""
+        return self.text + self.library.text
+
+    @property
+    def rodata_end(self) -> int:
+        """End of the room for its constants."""
+        return self.rodata + self.library.rodata
+
+    @property
     def data(self) -> int:
         """The library OS's own data; argument blocks lie there."""
         return self.state + BOOT_SIZE
@@ -91,7 +100,7 @@ class Layout:
     @property
     def signal_stack(self) -> int:
         """Where the host's signals arrive in a process."""
-        return self.state + LIBOS_DATA_SIZE
+        return align_up(self.data + self.library.data, PAGE)
 
     def filter_copy(self, backend: str) -> int:
         """Where the start completes that backend's filter: where no signal has arrived yet."""
@@ -124,12 +133,20 @@ def stack_size(memory: int) -> int:
 
 
 def lay_out(
-    image: Image, *, trampolines: int, constants: int, devices: int, tree: int, memory: int
+    image: Image,
+    library: Sizes,
+    *,
+    trampolines: int,
+    constants: int,
+    devices: int,
+    tree: int,
+    memory: int,
 ) -> Layout:
     """Place everything behind the program.
 
     Args:
         image: the program at its final addresses.
+        library: bytes of the library OS, at most.
         trampolines: bytes to keep for them.
         constants: bytes of ``guest_info`` and what it points to.
         devices: bytes of the table of devices.
@@ -142,10 +159,10 @@ def lay_out(
     regions = image_regions(image)
     at = align_up(regions[-1].end, 16 * PAGE)
     text = align_up(at + trampolines, TEXT_ALIGN)
-    state = align_up(text + LIBOS_TEXT_SIZE, PAGE)
-    constants_at = state + LIBOS_DATA_SIZE + SIGNAL_STACK_SIZE
+    state = align_up(text + library.text, PAGE)
+    constants_at = align_up(state + BOOT_SIZE + library.data, PAGE) + SIGNAL_STACK_SIZE
     rodata = align_up(constants_at + constants, TEXT_ALIGN)
-    devices_at = align_up(rodata + LIBOS_RODATA_SIZE, PAGE)
+    devices_at = align_up(rodata + library.rodata, PAGE)
     tree_at = devices_at + align_up(devices, PAGE)
     if tree >= LARGE_PAGE:
         tree_at = align_up(tree_at, LARGE_PAGE)
@@ -172,4 +189,5 @@ def lay_out(
         (arena, arena_hi),
         (stack_lo, supervisor),
         supervisor,
+        library,
     )

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
-from limpet.guests.linux import layout
+from limpet.guests.linux import layout, library
 from limpet.guests.linux.layout import Layout
-from limpet.guests.linux.parts import guest_sources
 from limpet.planning.plan import Plan
-from limpet.sources import GUEST_INCLUDES, GUEST_ROOT
 from limpet.tools import freestanding, toolchain
 from limpet.tools.cache import Cache
 
@@ -21,40 +16,22 @@ ENTRY(guest_start)
 SECTIONS {{
   . = {text:#x};
   .text : {{ KEEP(*(.text.entry)) *(.text .text.*) }}
-  ASSERT(. <= {text_end:#x}, "the library OS's code has outgrown its place")
+  ASSERT(. <= {text_end:#x}, "the library OS's code is larger than it was measured")
   . = {data:#x};
   .data : {{ *(.data .data.*) }}
+  ASSERT(SIZEOF(.data) == 0 || ADDR(.data) == {data:#x}, "the library OS's data is not aligned")
   .bss : {{ *(.bss .bss.[!.]* COMMON) *(.bss..table) *(.bss..large .bss..stack) }}
-  ASSERT(. <= {data_end:#x}, "the library OS's data has outgrown its place")
+  ASSERT(. <= {data_end:#x}, "the library OS's data is larger than it was measured")
   . = {rodata:#x};
   .rodata : {{ *(.rodata .rodata.*) }}
-  ASSERT(. <= {rodata_end:#x}, "the library OS's constants have outgrown their place")
+  ASSERT(SIZEOF(.rodata) == 0 || ADDR(.rodata) == {rodata:#x}, "its constants are not aligned")
+  ASSERT(. <= {rodata_end:#x}, "the library OS's constants are larger than they were measured")
   .got : {{ *(.got .got.*) }}
   ASSERT(SIZEOF(.got) == 0, "the library OS needs no global offset table")
   /DISCARD/ : {{ *(.comment .note.* .eh_frame*) }}
   {symbols}
 }}
 """
-
-
-@contextmanager
-def objects(cache: Cache) -> Iterator[list[Path]]:
-    """The library OS's objects, compiled once for every version of it; they stay meanwhile."""
-    with cache.folder(f"libos-{freestanding.guest_digest()}", _compile) as folder:
-        yield sorted(folder.glob("*.o"))
-
-
-def _compile(folder: Path) -> None:
-    """Compile every file of the library OS into ``folder``."""
-    freestanding.write_headers(folder)
-
-    def one(source: Path) -> None:
-        name = str(source.relative_to(GUEST_ROOT)).replace("/", "-") + ".o"
-        flags = ["-O2", *GUEST_INCLUDES]
-        toolchain.compile_object(source, folder / name, flags=flags, include=folder)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(one, guest_sources()))
 
 
 def link(plan: Plan, folder: Path, cache: Cache) -> tuple[Mapping[str, bytes], Mapping[str, int]]:
@@ -67,11 +44,11 @@ def link(plan: Plan, folder: Path, cache: Cache) -> tuple[Mapping[str, bytes], M
     assert isinstance(place, Layout)
     generated = [folder / "dispatch.o", folder / "gates.o"]
     for each in generated:
-        flags = ["-O2", *GUEST_INCLUDES]
-        toolchain.compile_object(each.with_suffix(".c"), each, flags=flags, include=folder)
+        source = each.with_suffix(".c")
+        toolchain.compile_object(source, each, flags=library.FLAGS, include=folder)
     script, output = folder / "guest.ld", folder / "guest.elf"
     script.write_text(_script(place), encoding="utf-8")
-    with objects(cache) as known:
+    with library.objects(cache) as known:
         toolchain.link([*generated, *known], output, script)
     linked = freestanding.read_linked(output)
     for name in layout.ENTRY_OFFSETS:
@@ -96,10 +73,10 @@ def _script(place: Layout) -> str:
     }
     return _SCRIPT.format(
         text=place.text,
-        text_end=place.text + layout.LIBOS_TEXT_SIZE,
+        text_end=place.text_end,
         data=place.data,
         data_end=place.signal_stack,
         rodata=place.rodata,
-        rodata_end=place.rodata + layout.LIBOS_RODATA_SIZE,
+        rodata_end=place.rodata_end,
         symbols="\n  ".join(f"{name} = {at:#x};" for name, at in given.items()),
     )

@@ -41,6 +41,7 @@ from limpet.planning.plan import Decision, Plan
 from limpet.planning.processor import machine_decisions, may_ask_cpuid
 from limpet.planning.regions import Region, gaps, patched
 from limpet.planning.seccomp import KILL_PROCESS, TRAP, Filter, Rule
+from limpet.tools.freestanding import Sizes
 
 WORD = 8
 """Bytes of a pointer."""
@@ -48,12 +49,18 @@ WORD = 8
 OPENING_CALLS = ("open", "openat")
 """One of these a program needs to use a device."""
 
+LINKED = ("libos_text", "libos_data", "constants")
+"""Regions that the linker fills; the pages of a rest that it leaves empty are unmapped."""
+
 ALWAYS_CALLS = ("exit_group",)
 """Served in every guest: the way out."""
 
 
-def plan(guest: Guest, options: Options) -> Plan:
+def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     """Decide everything about the bundle of ``guest``.
+
+    Args:
+        library: what the library OS takes at most.
 
     Raises:
         PlanError: the options or the guest cannot be honoured.
@@ -63,7 +70,7 @@ def plan(guest: Guest, options: Options) -> Plan:
     devices = manifest.declared(options.devices)
     table = manifest.pack(devices) if devices else b""
     sizes = {"constants": fixed.size, "devices": len(table), "tree": len(guest.tree.data)}
-    place, rewriting = _settled(image, scan, options, sizes)
+    place, rewriting = _settled(image, scan, options, library, sizes)
     _check_environment(image, fixed, place)
     calls, decisions = _system_calls(scan, image)
     _check_devices(image, calls, devices)
@@ -163,15 +170,15 @@ def _check_devices(
 
 
 def _settled(
-    image: Image, scan: Scan, options: Options, sizes: Mapping[str, int]
+    image: Image, scan: Scan, options: Options, library: Sizes, sizes: Mapping[str, int]
 ) -> tuple[Layout, Rewriting]:
     """The memory map, and the sites as jumps into it.
 
     The library OS starts where the trampolines end, so they are made once to be measured.
     """
-    rough = lay_out(image, trampolines=0, memory=options.memory, **sizes)
+    rough = lay_out(image, library, trampolines=0, memory=options.memory, **sizes)
     measured = len(_rewriting(image, scan, rough, options).trampolines)
-    place = lay_out(image, trampolines=measured, memory=options.memory, **sizes)
+    place = lay_out(image, library, trampolines=measured, memory=options.memory, **sizes)
     rewriting = _rewriting(image, scan, place, options)
     assert len(rewriting.trampolines) == measured
     return place, rewriting
@@ -320,6 +327,7 @@ def _supervisor(
             region.size,
             Access.WRITE in region.access,
             Access.EXECUTE in region.access,
+            large=region.name not in LINKED,
         )
         for region in regions
     ]

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from limpet.planning.options import Options
     from limpet.planning.seccomp import Filter
 
-NO_HANDLER = 1 << 63
+EMULATED_SIZE = 16
+"""Bytes of ``struct emulated``; the shim's table does not compile with another size."""
 
 CORES = {
     "hvt": Core(
@@ -63,9 +64,9 @@ def _hvt_h(place: Solo5Layout, pages: Supervisor, filter_: Filter) -> str:
     heap = PageMapping(0, 0, writable=True, executable=False, user=pages.user)
     values = {
         "BOOT_END": place.boot_info + solo5_layout.BOOT_SIZE,
-        "SHIM_DATA_LO": solo5_layout.SHIM_DATA,
-        "SHIM_DATA_HI": solo5_layout.SHIM_DATA + solo5_layout.SHIM_DATA_SIZE,
-        "NET_RING": solo5_layout.RING,
+        "SHIM_DATA_LO": place.shim_data,
+        "SHIM_DATA_HI": place.shim_data_end,
+        "NET_RING": place.ring,
         "GUEST_LO": place.readable_lo,
         "KEY_RIGHTS": place.boot_info + solo5_layout.KEY_RIGHTS_AT,
         "DENY_EXECUTE_ONLY": 1 << 2 * EXECUTE_ONLY_KEY,
@@ -89,12 +90,25 @@ def _spt_h(filter_: Filter, place: Solo5Layout) -> str:
     return text + defines({"GUEST_START": place.entry})
 
 
-def shim_plan_h(emulated: Sequence[Emulated]) -> str:
-    """``shim_plan.h``: the places where ring-0 instructions trap into the shim."""
+def shim_table_c(emulated: Sequence[Emulated]) -> str:
+    """``shim_table.c``: the places where ring-0 instructions trap into the shim."""
     rows = "".join(
         f"    {{{each.address:#x}, {each.size}, {each.kind}, {each.register}, "
-        f"{each.displacement}}}, \\\n"
+        f"{each.displacement}}},\n"
         for each in emulated
     )
-    table = f"#define EMULATED {{ \\\n{rows}    {{0, 0, 0, 0, 0}}}}\n"
-    return table + f"#define NO_HANDLER {NO_HANDLER:#x}UL\n"
+    return f"""\
+/* Generated: the ring-0 instructions of this guest that trap into the shim. */
+#include "hvt/emulated.h"
+
+_Static_assert(sizeof(struct emulated) == {EMULATED_SIZE}, "the plan counts on it");
+
+const struct emulated emulated[] = {{
+{rows}    {{0, 0, 0, 0, 0}},
+}};
+"""
+
+
+def shim_table_size(emulated: Sequence[Emulated]) -> int:
+    """Bytes that it takes at most, what aligns it included."""
+    return EMULATED_SIZE * (len(emulated) + 2)

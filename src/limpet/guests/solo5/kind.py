@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from limpet.guests.kind import Kind
-from limpet.guests.solo5.link import link
+from limpet.guests.solo5.link import link, measure
 from limpet.guests.solo5.peek import USUAL
 from limpet.guests.solo5.plan import plan
 from limpet.guests.solo5.read import read
@@ -13,6 +13,7 @@ KIND = Kind(
     images=frozenset(USUAL),
     read=read,
     defaults=lambda image, options: USUAL[image.kind].complete(options),
+    measure=measure,
     plan=plan,
     link=link,
 )

@@ -15,6 +15,7 @@ from limpet.contract.pages import LARGE_PAGE, PAGE, align_up
 from limpet.errors import PlanError
 from limpet.formats.image import Access, Image
 from limpet.planning.regions import Region, image_regions
+from limpet.tools.freestanding import Sizes
 
 GUEST_BASE = 0x100000
 """Lowest address of a program (``HVT_GUEST_MIN_BASE``, ``SPT_GUEST_MIN_BASE``)."""
@@ -23,38 +24,68 @@ BOOT = {"hvt": 0x10000, "spt": 0x11000}
 KEY_RIGHTS_AT, MANIFEST_AT, CMDLINE_AT, BOOT_SIZE = 0x80, 0x100, 0x2000, 0x4000
 """Offsets behind the boot information, and the size of it all: 63 devices and 8 KiB fit."""
 
-FILTER_COPY, FILTER_COPY_SIZE = {"hvt": 0x2F000, "spt": 0x15000}, 0x8000
-"""Where the monitor completes the filter; of an hvt guest not in its page tables."""
+FILTER_COPY_SIZE = 0x8000  # 4096 instructions, the most that Linux takes
 
-SHIM, SHIM_SIZE = 0x18000, 0x2000
-SHIM_DATA, SHIM_DATA_SIZE = 0x1A000, 0x8000
+SHIM = 0x18000
 SHIM_ENTRIES = {"shim_start": 0x0, "shim_syscall": 0x40, "shim_trap": 0x80}
 """Fixed offsets in the shim (c/guest/hvt/entry.S), checked when it is linked."""
 
-RING, RING_SIZE = 0x22000, 0xD000
-"""The network ring of an hvt guest that has networks."""
+TRAP_FRAME_SIZE = 64
+"""Bytes at the start of the shim's data, kept for ``trap_frame``."""
 
-SUPERVISOR = 0x37000
+RING_SIZE = 0xD000
+"""The network ring of an hvt guest that has networks."""
 
 
 @dataclass(frozen=True)
 class Solo5Layout:
-    """Addresses of everything in one Solo5 guest; ``memory`` is its end unless told otherwise."""
+    """Addresses of everything in one Solo5 guest; ``memory`` is its end unless told otherwise.
+
+    ``shim_size`` is what the shim takes at most, with its table of the guest's instructions.
+    """
 
     target: str
     entry: int
     image: tuple[Region, ...]
     memory: int
     networks: int
+    shim_size: Sizes
 
     @property
     def boot_info(self) -> int:
         """Where the guest is told what it has."""
         return BOOT[self.target]
 
+    @property
+    def shim_end(self) -> int:
+        """End of the room for the shim's code and constants."""
+        return SHIM + self.shim_size.text + self.shim_size.rodata
+
+    @property
+    def shim_data(self) -> int:
+        """Where the shim's data is."""
+        return align_up(self.shim_end, PAGE)
+
+    @property
+    def shim_data_end(self) -> int:
+        """End of its last page."""
+        return align_up(self.shim_data + TRAP_FRAME_SIZE + self.shim_size.data, PAGE)
+
+    @property
+    def ring(self) -> int:
+        """Where the network ring is, if there is one."""
+        return self.shim_data_end
+
     def filter_copy(self, _: str) -> int:
-        """Where the start completes the filter."""
-        return FILTER_COPY[self.target]
+        """Where the start completes the filter; of an hvt guest not in its page tables."""
+        if self.target == "hvt":
+            return self.ring + RING_SIZE * bool(self.networks)
+        return self.boot_info + BOOT_SIZE
+
+    @property
+    def supervisor(self) -> int:
+        """Where the pages of the processor are."""
+        return self.filter_copy("kvm") + FILTER_COPY_SIZE
 
     @property
     def image_lo(self) -> int:
@@ -104,7 +135,7 @@ class Solo5Layout:
     @property
     def trap_frame(self) -> int:
         """Where the ring-0 stubs leave what happened."""
-        return SHIM_DATA
+        return self.shim_data
 
     @property
     def trap_entry(self) -> int:
@@ -130,19 +161,18 @@ class Solo5Layout:
         regions = [boot]
         if self.target == "hvt":
             why = "the shim that runs it in ring 3"
-            regions.append(Region("shim", SHIM, SHIM_SIZE, read | execute, None, why))
-            data = Region(
-                "shim_data", SHIM_DATA, SHIM_DATA_SIZE, read | write, b"", "the shim's data, stacks"
-            )
-            regions.append(data)
+            size = self.shim_data - SHIM
+            regions.append(Region("shim", SHIM, size, read | execute, None, why))
+            why, size = "the shim's data, stacks", self.shim_data_end - self.shim_data
+            regions.append(Region("shim_data", self.shim_data, size, read | write, b"", why))
             if self.networks:
                 why = "the ring of frames that the guest sends and asks for"
-                regions.append(Region("ring", RING, RING_SIZE, read | write, b"", why))
+                regions.append(Region("ring", self.ring, RING_SIZE, read | write, b"", why))
         why = "where the monitor completes the filter"
         regions.append(
             Region(
                 "filter",
-                FILTER_COPY[self.target],
+                self.filter_copy(""),
                 FILTER_COPY_SIZE,
                 read | write,
                 b"",
@@ -162,18 +192,24 @@ class Solo5Layout:
         return (*regions, *self.image, heap)
 
 
-def lay_out(image: Image, memory: int) -> Solo5Layout:
-    """Place a Solo5 guest with ``memory`` bytes, counted from address 0.
+def lay_out(image: Image, memory: int, shim: Sizes) -> Solo5Layout:
+    """Place a Solo5 guest with ``memory`` bytes, counted from address 0, and the ``shim`` of hvt.
 
     Raises:
         PlanError: it does not fit, or lies where the ABI does not allow.
     """
     networks = sum(device.kind == "net" for device in image.devices)
-    place = Solo5Layout(image.kind, image.entry, image_regions(image), memory, networks)
+    place = Solo5Layout(image.kind, image.entry, image_regions(image), memory, networks, shim)
     if place.image_lo < GUEST_BASE:
         raise PlanError(
             f"{image.name}: the program at {place.image_lo:#x} lies below {GUEST_BASE:#x}",
             hint="build the unikernel again",
+        )
+    if place.supervisor > place.image_lo:
+        raise PlanError(
+            f"{image.name}: what traps into the shim does not fit below {place.image_lo:#x}, where "
+            "the program starts",
+            hint="report this: the program has unusually many ring-0 instructions",
         )
     if not place.memory_least <= memory <= UNIKERNEL_MEMORY_MOST:
         raise PlanError(

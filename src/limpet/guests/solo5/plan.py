@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from limpet import contract
 from limpet.arch.x86_64 import machine
@@ -16,7 +16,7 @@ from limpet.errors import PlanError
 from limpet.formats.image import Access, Image
 from limpet.formats.manifest import Device
 from limpet.guests.solo5 import layout as solo5_layout
-from limpet.guests.solo5.generate import CORES, plan_h, shim_plan_h
+from limpet.guests.solo5.generate import CORES, plan_h, shim_table_c, shim_table_size
 from limpet.guests.solo5.layout import Solo5Layout
 from limpet.guests.solo5.peek import USUAL
 from limpet.guests.solo5.privileged import Privileged, privileged
@@ -30,6 +30,7 @@ from limpet.planning.plan import Decision, Plan
 from limpet.planning.processor import machine_decisions, may_ask_cpuid
 from limpet.planning.regions import Region, gaps, patched
 from limpet.planning.seccomp import KILL_PROCESS, Filter, Rule
+from limpet.tools.freestanding import Sizes
 
 ARCH_SET_FS = 0x1002
 
@@ -104,16 +105,21 @@ def fs_base_patches(image: Image, scan: Scan) -> tuple[Patch, ...] | None:
     return None if scan.unresolved else tuple(found)
 
 
-def plan(guest: Guest, options: Options) -> Plan:
+def plan(guest: Guest, options: Options, shim: Sizes) -> Plan:
     """Decide everything about the bundle of a Solo5 guest.
+
+    Args:
+        shim: what the shim of an hvt guest takes at most, without its table.
 
     Raises:
         PlanError: the options or the guest cannot be honoured.
     """
     image = guest.image
     _check(guest, options)
-    place = solo5_layout.lay_out(image, options.memory)
     privilege = privileged(image) if image.kind == "hvt" else None
+    if privilege:
+        shim = replace(shim, rodata=shim.rodata + shim_table_size(privilege.emulated))
+    place = solo5_layout.lay_out(image, options.memory, shim)
     fs_base = fs_base_patches(image, guest.scan) if image.kind == "spt" else None
     patches = privilege.patches if privilege else fs_base or ()
     made = _Parts(guest, options, place, privilege, fs_base is not None)
@@ -184,7 +190,7 @@ class _Parts:
             ),
         }
         if self.privilege:
-            sources["shim_plan.h"] = shim_plan_h(self.privilege.emulated)
+            sources["shim_table.c"] = shim_table_c(self.privilege.emulated)
         decisions = (
             *self._decisions(hypercalls),
             *chosen.decisions(),
@@ -230,7 +236,7 @@ class _Parts:
             for region in regions
             if region.mapped
         ]
-        base = solo5_layout.SUPERVISOR
+        base = self.place.supervisor
         ports = [call.port for call in hypercalls]
         pages = machine.supervisor(base, mappings, ports, gigabytes=4)
         if base + pages.size > self.place.image_lo:

@@ -9,9 +9,9 @@
  * The guest can write all of the shim's data: nothing here defends the host.
  */
 #include "contract.h"
-#include "shim_plan.h" /* generated: EMULATED, and addresses */
+#include "hvt/emulated.h"
 
-enum kind { LIDT = 1, FS_BASE = 2, CR2 = 3, HALT = 4 }; /* limpet.privileged */
+#define NO_HANDLER (1UL << 63)
 enum vector { DOUBLE_FAULT = 8, GENERAL = 13, PAGE_FAULT = 14 };
 enum { RAX = 0, RCX = 1, RDX = 2, MSR_FS_BASE = 0xc0000100, HANDLER_STACK = 16384 };
 enum page_fault { PRESENT = 1, USER = 4 };
@@ -20,12 +20,6 @@ struct regs {
     u64 by_number[16]; /* as instructions encode them; rsp is in its place too */
     u64 rip, rsp, rflags;
 };
-
-static const struct emulated {
-    u64 address;
-    u8 size, kind, number;
-    signed char displacement;
-} emulated[] = EMULATED;
 
 extern const struct trap_frame trap_frame;
 extern char handler_stack_top[];

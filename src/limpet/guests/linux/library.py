@@ -1,0 +1,100 @@
+"""The library OS, compiled once for every version of it: its objects, and how large they can be.
+
+A plan places the library OS before it is linked for the guest.  What is linked for any guest is
+some of the objects and two files of generated C, so no guest's is larger than all of it together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from limpet import contract
+from limpet.arch.x86_64.syscalls import NAMES
+from limpet.contract.limits import MAX_DEVICES
+from limpet.formats.manifest import Device
+from limpet.guests.linux.dispatch import dispatch_c
+from limpet.guests.linux.generate import gates_c
+from limpet.guests.linux.parts import guest_sources, served
+from limpet.planning.features import Chosen
+from limpet.planning.monitor import host_numbers
+from limpet.sources import GUEST_INCLUDES, GUEST_ROOT
+from limpet.tools import freestanding, toolchain
+from limpet.tools.cache import Cache
+from limpet.tools.entries import Entry
+from limpet.tools.freestanding import Sizes
+
+FLAGS = ("-O2", *GUEST_INCLUDES)
+"""What the library OS is compiled with, generated C included."""
+
+_SIZES, _MEASURED = "sizes", "measured"
+"""In its folder: what was found out, and the generated C that is only there to be measured."""
+
+
+@contextmanager
+def objects(cache: Cache) -> Iterator[list[Path]]:
+    """The objects; they stay meanwhile."""
+    with _library(cache) as folder:
+        yield sorted(folder.glob("*.o"))
+
+
+def sizes(cache: Cache) -> Sizes:
+    """The most that the library OS of a guest can take."""
+    with _library(cache) as folder:
+        return Sizes(**json.loads((folder / _SIZES).read_text(encoding="ascii")))
+
+
+def _library(cache: Cache) -> Entry:
+    generated = _extremes()
+    state = hashlib.sha256(freestanding.guest_digest().encode())
+    for name, text in generated.items():
+        state.update(f"{name}\0{text}\0".encode())
+    return cache.folder(f"libos-{state.hexdigest()}", lambda folder: _make(folder, generated))
+
+
+def _extremes() -> Mapping[str, str]:
+    """Generated C of the guests that have most: each piece of any other's stands in one of these.
+
+    A hypercall has one of two gates, and one network may take more code than many.
+    """
+    everything = contract.hypercalls()
+    disk, network = Device("d", "block", 1), Device("n", "net", 2)
+    most = (disk, *(network,) * (MAX_DEVICES - 1))
+    return {
+        "dispatch.c": dispatch_c(served().values(), NAMES, any_number=True),
+        "everything.c": gates_c(everything, contract.BACKENDS, (disk, network)),
+        "networks.c": gates_c(everything, contract.BACKENDS, most),
+        "nothing.c": gates_c((), ("process",), ()),
+        "host_numbers.h": host_numbers(Chosen((), frozenset()), everything),
+    }
+
+
+def _make(folder: Path, generated: Mapping[str, str]) -> None:
+    """Compile every file of the library OS into ``folder``, and measure."""
+    jobs = {each: folder / _object_name(each) for each in guest_sources()}
+    measured = folder / _MEASURED
+    measured.mkdir()
+    for name, text in generated.items():
+        (measured / name).write_text(text, encoding="utf-8")
+    jobs.update((each, each.with_suffix(".o")) for each in measured.glob("*.c"))
+    for each in (folder, measured):
+        freestanding.write_headers(each)
+
+    def one(source: Path) -> None:
+        made = jobs[source]
+        toolchain.compile_object(source, made, flags=FLAGS, include=made.parent)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(one, jobs))
+    found = asdict(freestanding.sizes_of(jobs.values()))
+    (folder / _SIZES).write_text(json.dumps(found), encoding="ascii")
+
+
+def _object_name(source: Path) -> str:
+    return str(source.relative_to(GUEST_ROOT)).replace("/", "-") + ".o"
