@@ -22,8 +22,8 @@ def park(native: Callable[[str], Library]) -> Library:
     return native("park")
 
 
-def _wait(park: Library, deadline: int, want: int, *, in_host: bool = False) -> int:
-    return park("wait_for", S64, S64, U64, INT)(deadline, want, in_host)
+def _wait(park: Library, deadline: int, want: int, *, in_host: bool = False, on: int = 0) -> int:
+    return park("wait_for", S64, S64, U64, INT, INT)(deadline, want, in_host, on)
 
 
 def _model(threads: list[Waiting], answers: list[int]) -> tuple[list[Waiting], list[int]]:
@@ -92,3 +92,49 @@ def test_a_signal_comes_first(park: Library) -> None:
     for deadline, want in ((FOREVER, 0), (FOREVER, 1), (5, 0)):
         assert _wait(park, deadline, want) == -EINTR
     assert park("times_asked", U64)() == 0
+
+
+OTHER, ALARM, ANY = range(3)
+"""What a thread waits on."""
+
+
+def _alarm(park: Library, at: int, busy: int = 0, then: int = 0) -> None:
+    park("alarm", None, S64, S64, S64)(at, busy, then)
+
+
+@pytest.mark.parametrize("on", [ALARM, ANY])
+def test_an_alarm_joins_the_wait(park: Library, on: int) -> None:
+    """The host is asked to return for it, and who waits on it looks again; the rest waits on."""
+    park("start", None, U64)(2)
+    park("parked", None, U64, S64, U64)(1, FOREVER, 0)
+    _alarm(park, 7)
+    assert _wait(park, 50, 0, on=on) == 0
+    assert (park("deadline_asked", S64, U64)(0), park("times_asked", U64)()) == (7, 1)
+    assert (park("rang", S64)(), park("slept", S64)(), park("woken", S64, U64)(1)) == (7, 7, PARKED)
+
+
+def test_an_alarm_that_wakes_nobody(park: Library) -> None:
+    """The wait goes on, with the next one; when none is left it is a deadlock as before."""
+    park("start", None, U64)(1)
+    _alarm(park, 7, then=9)
+    assert _wait(park, FOREVER, 0, on=OTHER) == DEADLOCK
+    asked = [park("deadline_asked", S64, U64)(turn) for turn in range(2)]
+    assert (asked, park("times_asked", U64)()) == ([7, 9], 2)
+
+
+def test_an_alarm_of_busy_time(park: Library) -> None:
+    """Sleep does not bring it nearer: it is no reason to return, and does not ring."""
+    park("start", None, U64)(1)
+    _alarm(park, 0, busy=3)
+    assert _wait(park, 20, 0) == -ETIMEDOUT
+    assert (park("deadline_asked", S64, U64)(0), park("rang", S64)()) == (20, 0)
+
+
+def test_an_alarm_during_a_read(park: Library) -> None:
+    """A read does not wait in the host while something else may happen."""
+    park("start", None, U64)(1)
+    _alarm(park, 7)
+    park("answer", None, U64, U64)(0, 0)
+    park("answer", None, U64, U64)(1, 1)
+    assert _wait(park, FOREVER, 1, in_host=True) == 0
+    assert park("times_asked", U64)() == 2

@@ -1,5 +1,6 @@
 /* Waiting, with more threads than there can be yet, over a host whose answers the test sets. */
 #include "native.h"
+#include "core/alarm.c"
 #include "core/park.c"
 
 #define MOST 16
@@ -39,11 +40,16 @@ static void host_waits(struct wait *block) {
     block->monotonic = now;
 }
 
-const struct host_time host_time = {.wait = host_waits};
+static u64 host_now(void) {
+    return now;
+}
+
+const struct host_time host_time = {.wait = host_waits, .monotonic = host_now};
 const struct host_time *const guest_time = &host_time;
 
 EXPORT(void, start, u64 count) {
     asked = now = 0, interrupted = false, threads = NULL;
+    alarms = (struct alarms){0};
     for (u64 i = 0; i < count; i++) {
         them[i] = (struct thread){.next = threads};
         threads = &them[i];
@@ -54,9 +60,30 @@ EXPORT(void, interrupt, void) {
     interrupted = true;
 }
 
+static s64 rung_at, next_alarm;
+
+/* Wakes whoever waits on the alarm, as a timer that can be read does. */
+static void ring(s64 at) {
+    rung_at = at, alarms.at = next_alarm, alarms.busy = 0, next_alarm = 0;
+    park_changed(&rung_at);
+}
+
+EXPORT(void, alarm, s64 at, s64 busy, s64 then) {
+    alarms = (struct alarms){.at = at, .busy = busy, .ring = ring};
+    next_alarm = then, rung_at = 0;
+}
+
+EXPORT(s64, rang, void) {
+    return rung_at;
+}
+
+EXPORT(u64, slept, void) {
+    return alarms.slept;
+}
+
 /* Another thread, parked before. */
 EXPORT(void, parked, u64 thread, s64 deadline, u64 want) {
-    waits_of[thread] = (struct waiting){.deadline = deadline, .want = want};
+    waits_of[thread] = (struct waiting){.deadline = deadline, .want = want, .on = &waits_of};
     them[thread].waits = &waits_of[thread];
     them[thread].state = THREAD_PARKED;
 }
@@ -66,8 +93,13 @@ EXPORT(void, answer, u64 turn, u64 ready) {
 }
 
 /* What the thread that runs gets; 1 is a deadlock. */
-EXPORT(long, wait_for, s64 deadline, u64 want, bool in_host) {
-    const struct waiting waits = {.deadline = deadline, .want = want, .in_host = in_host};
+EXPORT(long, wait_for, s64 deadline, u64 want, bool in_host, int on) {
+    const struct waiting waits = {.deadline = deadline,
+                                  .want = want,
+                                  .in_host = in_host,
+                                  .on = on == 2 ? EVERYTHING
+                                        : on    ? &rung_at
+                                                : NULL};
     if (__builtin_setjmp(out))
         return 1;
     return park(&waits);

@@ -43,7 +43,8 @@ enum {
     EOVERFLOW = 75,
     EBADFD = 77,
     EOPNOTSUPP = 95,
-    ETIMEDOUT = 110
+    ETIMEDOUT = 110,
+    ERESTARTSYS = 512 /* never seen by a program: interrupted, and made again with SA_RESTART */
 };
 
 enum {

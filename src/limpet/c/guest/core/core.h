@@ -7,7 +7,6 @@
 
 /* entry.S: where rewritten sites jump, with the flags dead, kept, or in r11. */
 void syscall_entry(void);
-void syscall_entry_flags(void);
 void syscall_entry_r11(void);
 void trap_entry_kvm(void);
 void trap_entry_process(void);

@@ -3,10 +3,11 @@
  *
  * A thread that cannot go on is parked with what it waits for.  When no thread is runnable,
  * one `wait` hypercall is made for all of them together: the earliest deadline, and whatever
- * any of them wants.  Nothing outside sends signals to a guest, so a thread without a
- * deadline and without something that can become ready is woken by other threads only.
+ * any of them wants, and the earliest timer.  Nothing outside sends signals to a guest, so
+ * without any of these a thread is woken by other threads only.
  */
 #include "core/park.h"
+#include "core/alarm.h"
 #include "core/thread.h"
 #include "linux.h"
 
@@ -14,8 +15,10 @@ static bool sooner(s64 a, s64 b) {
     return a != FOREVER && (b == FOREVER || a < b);
 }
 
+const u8 park_everything;
+
 static struct wait all_waits(void) {
-    struct wait all = {.deadline = FOREVER};
+    struct wait all = {.deadline = alarms.at ? alarms.at : FOREVER};
     for (const struct thread *each = threads; each; each = each->next) {
         if (each->state != THREAD_PARKED)
             continue;
@@ -43,13 +46,23 @@ static void wake_answered(const struct wait *answer) {
     }
 }
 
-/* No thread is runnable: until the host has woken one. */
+void park_changed(const void *on) {
+    for (struct thread *each = threads; each; each = each->next)
+        if (each->state == THREAD_PARKED &&
+            (each->waits->on == on || each->waits->on == EVERYTHING))
+            wake(each, 0);
+}
+
+/* No thread is runnable: until the host, or a timer, has woken one. */
 static void wait_in_host(const struct host_time *host) {
     struct wait block = all_waits();
     if (block.deadline == FOREVER && !block.want)
         end_deadlocked(current->waits->what);
+    u64 before = host->monotonic();
     host->wait(&block);
+    alarms.slept += block.monotonic - MIN(before, block.monotonic);
     wake_answered(&block);
+    alarms_look();
 }
 
 /* Where the plan has no `wait`, nobody can tell the time: a deadline is over at once, and
@@ -63,10 +76,11 @@ static long without_wait(const struct waiting *waits) {
 }
 
 static long park_with(const struct waiting *waits, const struct host_time *host) {
+    alarms_look();
     if (signal_pending())
-        return -EINTR;
-    if (waits->in_host && !threads->next)
-        return 0; /* there is nobody who could run meanwhile */
+        return waits->restarts ? -ERESTARTSYS : -EINTR;
+    if (waits->in_host && !threads->next && !alarms.at)
+        return 0; /* there is nothing that could happen meanwhile */
     if (!host)
         return without_wait(waits);
     current->waits = waits;

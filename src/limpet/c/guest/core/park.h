@@ -19,10 +19,19 @@ struct waiting {
     u64 want;         /* bits of hypercall_wait, any of which is enough */
     const char *what; /* ends the sentence "NAME waits for" when it is a deadlock */
     bool in_host;     /* the hypercall that follows waits in the host by itself */
+    bool restarts;    /* a handler with SA_RESTART does not end the call */
+    const void *on;   /* what park_changed names when it may have changed; EVERYTHING: any */
 };
 
+extern const u8 park_everything;
+#define EVERYTHING ((const void *)&park_everything)
+
+/* Who waits on it, or on EVERYTHING, looks again. */
+void park_changed(const void *on);
+
 /* Until there may be what it waits for: 0, look again.  -ETIMEDOUT: the deadline has passed.
- * -EINTR: a signal is to be delivered.  Does not return from a deadlock. */
+ * -EINTR, or -ERESTARTSYS where it restarts: a signal is to be delivered.  Does not return from a
+ * deadlock. */
 long park(const struct waiting *waits);
 
 /* The same where only the host can end it: brings `wait` into the plan. */

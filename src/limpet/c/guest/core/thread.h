@@ -13,6 +13,20 @@
 
 enum thread_state { THREAD_RUNNABLE, THREAD_PARKED };
 
+/* A signal with all that is known of it, until it is taken. */
+struct queued {
+    struct linux_siginfo info;
+    struct queued *next;
+    /* It leaves the queue: the last word on what is told of it.  False: it does not count. */
+    bool (*taken)(struct queued *queued, struct linux_siginfo *info);
+};
+
+/* Signals that were sent and not yet taken. */
+struct pending {
+    u64 set;              /* bit N-1 for signal N */
+    struct queued *first; /* in the order they came; one of the set may have none */
+};
+
 struct thread {
     struct regs *call;           /* of the system call being served; NULL while the program runs */
     struct thread *next;         /* in the list of all threads */
@@ -20,9 +34,13 @@ struct thread {
     const struct waiting *waits; /* on its own library OS stack */
     long woken;                  /* what park gives once it is runnable again */
 
-    u64 pending, blocked;            /* signals, bit N-1 for signal N */
+    struct pending own;              /* signals sent to this thread */
+    u64 blocked;                     /* signals, bit N-1 for signal N */
+    u64 awaited;                     /* blocked ones that end its waiting: rt_sigtimedwait */
+    long again;                      /* 1 + the call that a signal interrupted, or 0 */
+    const long *settled;             /* what the call gives even if the rest of it faults */
     struct linux_stack signal_stack; /* sigaltstack */
-    u64 suspended_mask;              /* while rt_sigsuspend waits: what its handler brings back */
+    u64 suspended_mask;              /* while a mask holds for a wait: what a handler brings back */
     bool suspended;
     bool delivering; /* a frame is being laid: a fault is one of the program's stack */
 

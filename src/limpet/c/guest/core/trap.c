@@ -1,5 +1,6 @@
 /* What a system call and a fault do, whichever way they came in. */
-#include "core/thread.h"
+#include "core/alarm.h"
+#include "core/signals.h"
 #include "linux.h"
 
 bool syscall_serve(struct regs *regs);
@@ -8,11 +9,17 @@ bool syscall_serve(struct regs *regs);
  * that all of them must be restored. */
 bool syscall_serve(struct regs *regs) {
     struct thread *thread = current;
+    long number = regs_call(regs);
     thread->call = regs;
-    regs_set_result(regs, dispatch(regs_call(regs), REGS_ARGUMENTS(regs)));
+    long result = dispatch(number, REGS_ARGUMENTS(regs));
+    regs_set_result(regs, result);
     bool changed = thread->call == NULL; /* rt_sigreturn replaced them */
-    if (thread->pending & ~thread->blocked) {
+    bool interrupted = result == -ERESTARTSYS && !changed;
+    alarms_look();
+    if (((thread->own.set | signals_of_all.set) & ~thread->blocked) || interrupted ||
+        thread->suspended) {
         thread->call = regs; /* writing a frame to a bad stack is a fault of this call */
+        thread->again = interrupted ? number + 1 : 0;
         signals_deliver(regs);
         changed = true;
     }
@@ -32,7 +39,9 @@ _Noreturn void fault_taken(struct regs *regs, const struct fault *fault) {
         current->call = NULL;
         if (!in_libos(regs_pc(regs)))
             panic("the library OS left its own code");
-        regs_set_result(call, -EFAULT);
+        regs_set_result(call, current->settled ? *current->settled : -EFAULT);
+        current->settled = NULL;
+        signals_after_wait(0);
         resume(call);
     }
     signal_fault(regs, fault);

@@ -2,6 +2,8 @@
 #include "x86_64/frame.h"
 #include "core/thread.h"
 
+#define SYSCALL_SIZE 2
+
 static u64 xsave_size(void) {
     static u64 size;
     if (boot_info.backend == BACKEND_KVM)
@@ -39,6 +41,22 @@ static void restore_vectors(u64 at) {
         __asm__ volatile("fxrstor64 (%0)" ::"r"(at) : "memory");
 }
 
+#define X87_START 0x37f
+#define MXCSR_START 0x1f80U
+#define ALL_BUT_KEYS (~0U & ~(1U << 9)) /* protection keys stay */
+
+/* As Linux starts a handler: nothing of the program's arithmetic, the usual rounding. */
+static void clear_vectors(void) {
+    struct {
+        u16 x87[12];
+        u32 mxcsr, rest[9 + 128];
+    } __attribute__((aligned(64))) start = {.x87 = {X87_START}, .mxcsr = MXCSR_START};
+    if (xsave_size() > 512)
+        __asm__ volatile("xrstor64 %0" ::"m"(start), "a"(ALL_BUT_KEYS), "d"(-1));
+    else
+        __asm__ volatile("fxrstor64 %0" ::"m"(start));
+}
+
 #define COPY(name) to->name = from->name;
 
 void frame_registers(struct regs *to, const struct linux_sigcontext *from) {
@@ -67,8 +85,11 @@ void frame_lay(struct regs *regs, u64 stack, const struct linux_sigaction *actio
     frame->context.stack = current->signal_stack;
     fill(&frame->context.regs, regs, fault);
     frame->context.regs.fpstate = vectors;
+    if (regs->rip == (u64)syscall_entry_flags) /* seen where it was made, as Linux shows it */
+        frame->context.regs.rip = frame->context.regs.reserved[0] = regs->rcx - SYSCALL_SIZE;
     frame->context.mask = mask;
     frame->info = *info;
+    clear_vectors();
     regs->rdi = (u64)info->signal;
     regs->rsi = (u64)&frame->info;
     regs->rdx = (u64)&frame->context;
@@ -89,4 +110,6 @@ void frame_leave(struct regs *regs, u64 *mask, struct linux_stack *stack) {
     restore_vectors(from.fpstate);
     frame_registers(regs, &from);
     regs->rflags = (from.rflags & 0xcd5) | RFLAGS_START;
+    if (from.reserved[0] && from.rip == from.reserved[0]) /* a handler may lead elsewhere */
+        regs->rip = (u64)syscall_entry_flags;
 }

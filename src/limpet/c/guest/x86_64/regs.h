@@ -47,6 +47,16 @@ static inline long regs_result(const struct regs *regs) {
     return (long)regs->rax;
 }
 
+/* entry.S: where a system call comes in whose flags are kept. */
+void syscall_entry_flags(void);
+
+/* After a handler, the call `number` once more, which then goes on where it would have gone on. */
+static inline void regs_call_again(struct regs *regs, long number) {
+    regs->rax = (u64)number;
+    regs->rcx = regs->rip;
+    regs->rip = (u64)syscall_entry_flags;
+}
+
 static inline u64 regs_pc(const struct regs *regs) {
     return regs->rip;
 }

@@ -37,6 +37,7 @@ enum {
     SIGIO,
     SIGPWR,
     SIGSYS,
+    SIGRTMIN, /* from here on each one that is sent is kept */
     SIGNALS = 65
 };
 
@@ -50,6 +51,8 @@ enum {
     TRAP_BRKPT = 1,
     SI_KERNEL = 0x80,
     SI_USER = 0,
+    SI_QUEUE = -1,
+    SI_TIMER = -2,
     SI_TKILL = -6
 };
 
@@ -91,8 +94,22 @@ struct linux_ucontext {
 
 struct linux_siginfo {
     s32 signal, error, code, pad;
-    u64 address; /* or pid and uid */
-    u64 rest[13];
+    union {
+        u64 address; /* of a fault */
+        s64 band;    /* of SIGIO: poll's events */
+        struct {
+            s32 pid; /* of who sent it */
+            u32 uid;
+        };
+        struct {
+            s32 timer, overrun;
+        };
+    };
+    union {
+        u64 value; /* sigval */
+        s32 fd;    /* of SIGIO */
+        u64 rest[13];
+    };
 };
 
 struct linux_sigframe {

@@ -1,6 +1,15 @@
-/* The system calls of signals; delivery is in core/signals.c. */
+/* What a program does with signals that come; delivery is in core/signals.c. */
 #include "core/signals.h"
 #include "linux.h"
+
+#define UNBLOCKABLE (SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP))
+
+/* A signal that comes to be ignored is not pending any more, blocked or not. */
+static void forget(int number) {
+    struct linux_siginfo info;
+    while (signal_take(SIGNAL_BIT(number), &info))
+        continue;
+}
 
 long sys_rt_sigaction(long number, long action, long old, long size) {
     if (size != 8 || number < 1 || number >= SIGNALS)
@@ -12,8 +21,13 @@ long sys_rt_sigaction(long number, long action, long old, long size) {
         wanted = *(const struct linux_sigaction *)action;
     if (old)
         *(struct linux_sigaction *)old = signal_actions[number];
-    if (action)
+    if (action) {
+        wanted.mask &= ~UNBLOCKABLE;
         signal_actions[number] = wanted;
+        signal_handlers_exist();
+        if (signal_ignored((int)number))
+            forget((int)number);
+    }
     return 0;
 }
 
@@ -52,53 +66,11 @@ long sys_rt_sigreturn(void) {
 }
 
 long sys_rt_sigpending(long set, long size) {
-    if (size > 8)
+    if ((u64)size > 8)
         return -EINVAL;
-    u64 pending = current->pending & current->blocked;
+    u64 pending = (current->own.set | signals_of_all.set) & current->blocked;
     memcpy((void *)set, &pending, (size_t)size);
     return 0;
-}
-
-static long wait_for_signal(s64 deadline) {
-    const struct waiting waits = {.deadline = deadline, .what = "a signal that nobody can send"};
-    return park(&waits);
-}
-
-long sys_rt_sigsuspend(long set, long size) {
-    if (size != 8)
-        return -EINVAL;
-    u64 before = current->blocked;
-    signals_block(*(const u64 *)set);
-    current->suspended_mask = before;
-    current->suspended = true;
-    return wait_for_signal(FOREVER);
-}
-
-long sys_pause(void) {
-    return wait_for_signal(FOREVER);
-}
-
-static long wait_for_set(long timeout) {
-    if (!timeout)
-        return wait_for_signal(FOREVER);
-    s64 time = time_to_wait((const struct linux_timespec *)timeout);
-    if (time <= 0)
-        return time ? -EINVAL : -EAGAIN;
-    long woken = wait_for_signal(deadline_after(clock_monotonic(), time));
-    return woken == -ETIMEDOUT ? -EAGAIN : woken;
-}
-
-long sys_rt_sigtimedwait(long set, long info, long timeout, long size) {
-    if (size != 8)
-        return -EINVAL;
-    u64 ready = *(const u64 *)set & current->pending;
-    if (!ready)
-        return wait_for_set(timeout);
-    int number = __builtin_ctzl(ready) + 1;
-    if (info)
-        *(struct linux_siginfo *)info = (struct linux_siginfo){.signal = number, .code = SI_TKILL};
-    current->pending &= ~SIGNAL_BIT(number);
-    return number;
 }
 
 long sys_sigaltstack(long wanted, long old) {
@@ -123,42 +95,4 @@ long sys_sigaltstack(long wanted, long old) {
     if (wanted)
         current->signal_stack = stack;
     return 0;
-}
-
-#define OWN_ID 1 /* getpid and gettid in a guest */
-
-static long send(long number) {
-    if (number < 0 || number >= SIGNALS)
-        return -EINVAL;
-    if (number == SIGKILL)
-        guest_exit(SIGNAL_STATUS + SIGKILL);
-    if (number && number != SIGSTOP)
-        signal_raise((int)number);
-    return 0;
-}
-
-long sys_kill(long pid, long number) {
-    if (pid > OWN_ID || pid < -OWN_ID)
-        return -ESRCH;
-    return send(number);
-}
-
-long sys_tkill(long thread, long number) {
-    return thread == OWN_ID ? send(number) : -ESRCH;
-}
-
-long sys_tgkill(long group, long thread, long number) {
-    return group == OWN_ID && thread == OWN_ID ? send(number) : -ESRCH;
-}
-
-long sys_rt_sigqueueinfo(long pid, long number, long info) {
-    (void)info;
-    return sys_kill(pid, number);
-}
-
-long sys_alarm(long seconds) {
-    static long remembered;
-    long before = remembered;
-    remembered = seconds;
-    return before;
 }

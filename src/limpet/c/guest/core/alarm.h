@@ -1,0 +1,23 @@
+/*
+ * Timers of the program (parts/timers), as far as everybody has to know them.
+ *
+ * The earliest one joins every `wait`, and is looked at on the way out of each system call: a
+ * program without timers has none of the rest.
+ */
+#ifndef LIMPET_ALARM_H
+#define LIMPET_ALARM_H
+
+#include "contract.h"
+
+struct alarms {
+    s64 at;                /* the earliest, monotonic clock; 0: none */
+    s64 busy;              /* the earliest that counts only the time not slept; 0: none */
+    void (*ring)(s64 now); /* those whose time has come; finds the next */
+    u64 slept;             /* nanoseconds in `wait` */
+};
+extern struct alarms alarms;
+
+/* Ring what is due; a signal that is sent wakes who waits. */
+void alarms_look(void);
+
+#endif
