@@ -20,7 +20,8 @@ SECTIONS {{
   . = {data:#x};
   .data : {{ *(.data .data.*) }}
   ASSERT(SIZEOF(.data) == 0 || ADDR(.data) == {data:#x}, "the library OS's data is not aligned")
-  .bss : {{ *(.bss .bss.[!.]* COMMON) *(.bss..table) *(.bss..large .bss..stack) }}
+  .bss : {{ *(.bss .bss.[!.]* COMMON) *(.bss..table) *(.bss..large) }}
+  .stacks (NOLOAD) : {{ *(.bss..stack) }}
   ASSERT(. <= {data_end:#x}, "the library OS's data is larger than it was measured")
   . = {rodata:#x};
   .rodata : {{ *(.rodata .rodata.*) }}
