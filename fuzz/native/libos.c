@@ -7,6 +7,7 @@
  */
 #include "core/thread.h"
 #include "linux.h"
+#include "parts/memory/maps.h"
 #include "tree_size.h"
 
 #pragma GCC visibility push(default)
@@ -271,7 +272,7 @@ static void call(void) {
                            (long)arguments[3], (long)arguments[4], (long)arguments[5]);
     current->call = NULL;
     bool maps = number == 9 || number == 25;
-    if (maps && result >= 0 && !pages_are((u64)result, 1, PAGES_PROGRAM))
+    if (maps && result >= 0 && !mapping_at((u64)result))
         abort(); /* memory that is not the program's */
     results[number % COUNT(results)] = (u64)result;
 }

@@ -127,21 +127,6 @@ ASKING = {
         "makes memory executable",
         CERTAIN,
     ),
-    "shared": Asking(
-        """
-        #include <fcntl.h>
-        #include <sys/mman.h>
-        #include <unistd.h>
-        int main(void) {
-            int file = open("/tmp/file", O_RDWR | O_CREAT, 0600);
-            if (ftruncate(file, 4096))
-                return 1;
-            return mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0) == MAP_FAILED ? 3 : 0;
-        }
-        """,
-        "writes files through shared memory",
-        PROBABLE,
-    ),
 }
 
 TABLE = """
@@ -240,24 +225,6 @@ def test_shells(name: str) -> None:
     (warning,) = made.warnings
     assert warning.startswith(f"{made.image.name} probably starts other processes (")
     assert "ENOSYS" in warning
-
-
-WAL = """
-#include <sqlite3.h>
-int main(int argc, char **argv) {
-    sqlite3 *base;
-    const char *sql = "PRAGMA journal_mode=WAL; CREATE TABLE t(a); INSERT INTO t VALUES(1);";
-    return sqlite3_open("/tmp/base", &base) || sqlite3_exec(base, sql, 0, 0, 0) ? 3 : 0;
-}
-"""
-
-
-def test_write_ahead_log(make: Maker) -> None:
-    """SQLite maps its write-ahead log through a table of pointers: its own words give it away."""
-    need(Path("/usr/include/sqlite3.h"), "libsqlite3-dev")
-    program = make.compile(WAL, "wal", "-static", "-lsqlite3", "-lm", compiler="gcc")
-    assert expected(verdict(program)) == {"writes files through shared memory": PROBABLE}
-    assert make(program, BACKENDS[-1]).run().status == REFUSED
 
 
 def test_explain_opens_with_it() -> None:

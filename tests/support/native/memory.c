@@ -3,7 +3,11 @@
 #include "core/string.c"
 #include "core/pages.c"
 #include "core/heap.c"
-#include "parts/memory/memory.c"
+#include "parts/memory/maps.c"
+#include "parts/memory/private.c"
+#include "parts/memory/map.c"
+#include "parts/memory/brk.c"
+#include "parts/memory/remap.c"
 
 #define PAGES 200
 
@@ -12,14 +16,26 @@ const struct guest_info guest_info = {.arena_lo = (u64)arena,
                                       .arena_hi = (u64)arena + PAGES * PAGE};
 
 /* No file is open. */
-long fd_mappable(long fd) {
+struct file *fd_use(long fd) {
     (void)fd;
-    return -EBADF;
+    return NULL;
 }
 
-long fd_pread(long fd, void *to, u64 size, u64 offset) {
-    (void)fd, (void)to, (void)size, (void)offset;
-    return -EBADF;
+bool readable(const struct file *file) {
+    return file;
+}
+
+bool writable(const struct file *file) {
+    return file;
+}
+
+void file_release(struct file *file) {
+    (void)file;
+}
+
+void panic(const char *what) {
+    (void)what;
+    __builtin_trap();
 }
 
 /* As at the start of a guest: every page zero, nothing taken. */
@@ -27,6 +43,7 @@ EXPORT(u64, start, void) {
     memset(arena, 0, sizeof arena);
     memset(holes, 0, sizeof holes);
     taken = NULL;
+    first = NULL;
     return pages_first();
 }
 
@@ -44,6 +61,19 @@ EXPORT(void *, alloc, u64 size) {
 
 EXPORT(void, release, void *p) {
     heap_free(p);
+}
+
+/* Room for the list of mappings is there already, at the arena's end: where the rest ends. */
+EXPORT(u64, list_ready, void) {
+    void *lists[256];
+    for (u64 i = 0; i < COUNT(lists); i++)
+        lists[i] = heap_alloc(sizeof(struct mapping));
+    for (u64 i = 0; i < COUNT(lists); i++)
+        heap_free(lists[i]);
+    u64 at = guest_info.arena_hi;
+    while (pages_are(at - PAGE, 1, PAGES_LIBOS))
+        at -= PAGE;
+    return at;
 }
 
 EXPORT(u64, take_pages, u64 count) {

@@ -34,8 +34,7 @@ _CLONE_FLAGS = {
     0x4111: unserved.PROCESSES,
 }
 _AF_UNIX = 1
-_PROT_WRITE, _PROT_EXEC, _PROT_ALL = 2, 4, 7
-_MAP_TYPE, _MAP_PRIVATE, _MAP_ANONYMOUS = 0xF, 2, 0x20
+_PROT_EXEC, _PROT_ALL = 4, 7
 _LIBRARY_SOCKETS = (b"/dev/log", b"/nscd/")
 """Where a C library itself looks for services, and goes on without them."""
 
@@ -151,9 +150,3 @@ def _memory(calls: Calls, call: str, address: int) -> Iterator[Request]:
         if value & _PROT_EXEC:
             stack = call == "mprotect" and value & _PROT_ALL == _PROT_ALL  # as glibc's for dlopen
             yield Request(unserved.EXECUTABLE, call, asked_at, direct=stack)
-    if call == "mmap":
-        for each in constants(calls, address, "r10", _CALLERS):
-            writable = rights.get(each.asked_at, 0) & _PROT_WRITE
-            kind = each.value & _MAP_TYPE
-            if writable and kind != _MAP_PRIVATE and not each.value & _MAP_ANONYMOUS:
-                yield Request(unserved.SHARED_FILES, call, each.asked_at)

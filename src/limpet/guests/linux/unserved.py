@@ -47,11 +47,6 @@ EXECUTABLE = _want(
     "mmap mprotect",
     "that fails with EACCES; switch its just-in-time compiler off if it has one",
 )
-SHARED_FILES = _want(
-    "writes files through shared memory",
-    "mmap",
-    "such a mmap fails with ENODEV; if it is a choice, as SQLite's WAL is, choose otherwise",
-)
 WANTS = (
     PROCESSES,
     SOCKETS,

@@ -7,7 +7,6 @@ to is not mentioned.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -78,7 +77,6 @@ def _limit(request: Request) -> int:
 
 
 _GO = b"\xff Go buildinf:"
-_WAL = re.compile(rb"journal_mode\s*=\s*['\"]?wal\b", re.IGNORECASE)
 
 
 def _from_strings(image: Image) -> Iterator[_Found]:
@@ -87,11 +85,6 @@ def _from_strings(image: Image) -> Iterator[_Found]:
     if _GO in image.data:
         why = "the program is made by Go, whose runtime starts threads"
         yield _Found(unserved.THREADS, probable, "clone", "clone", why)
-    if b"SQLite format 3" in image.data:
-        match = _WAL.search(image.data)
-        certainty = probable if match else Certainty.CONCEIVABLE
-        why = f"SQLite is in it, and {match[0].decode()!r}" if match else "SQLite is in it: its WAL"
-        yield _Found(unserved.SHARED_FILES, certainty, "mmap", "mmap", why)
 
 
 def _merge(found: list[_Found]) -> Asked:

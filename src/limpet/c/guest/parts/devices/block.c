@@ -125,6 +125,12 @@ static long block_ioctl(struct file *file, u64 request, u64 argument) {
     }
 }
 
+/* A copy: nothing here could tell a write to shared memory from any other. */
+static long block_map(struct file *file, const struct mapping_wish *wish) {
+    (void)file;
+    return wish->shared ? -ENODEV : 0;
+}
+
 const struct file_ops block_ops = {
     .read = block_read_on,
     .write = block_write_on,
@@ -134,5 +140,7 @@ const struct file_ops block_ops = {
     .stat = file_stat,
     .ioctl = block_ioctl,
     .sync = block_sync,
+    .map = block_map,
+    .fill = block_pread,
     .release = file_close,
 };

@@ -7,6 +7,14 @@
 
 struct file;
 
+/* What mmap asks of a file: bytes of it as memory, at some address or exactly there. */
+struct mapping_wish {
+    u64 offset, length; /* whole pages */
+    u64 at;             /* a hint, unless `fixed` */
+    bool shared, fixed;
+    bool (*in_use)(u64 low, u64 high); /* whether any of that memory is mapped */
+};
+
 /* A missing operation gives the error beside it. */
 struct file_ops {
     long (*read)(struct file *file, void *to, u64 size);                   /* EINVAL */
@@ -21,6 +29,10 @@ struct file_ops {
     u32 (*poll)(struct file *file);                              /* always ready */
     u64 (*awaited)(const struct file *file);                     /* 0: bits for hypercall_wait */
     long (*sync)(struct file *file);                             /* by kind of file */
+    /* ENODEV.  The address of memory that is the file itself; 0: a copy will do. */
+    long (*map)(struct file *file, const struct mapping_wish *wish);
+    long (*fill)(struct file *file, void *to, u64 size, u64 at); /* that copy */
+    void (*unmap)(struct file *file, u64 offset, u64 length);    /* no more in use */
     void (*release)(struct file *file);
 };
 
@@ -43,7 +55,6 @@ long sys_read(long fd, long to, long size);
 long sys_write(long fd, long from, long size);
 long sys_pread64(long fd, long to, long size, long at);
 long sys_pwrite64(long fd, long from, long size, long at);
-long fd_mappable(long fd);
 long fd_may_pread(const struct file *file);        /* 0, or why not */
 void file_set_flags(struct file *file, u32 flags); /* those that F_SETFL can change */
 u32 file_poll(struct file *file);

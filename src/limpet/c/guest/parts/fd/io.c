@@ -243,12 +243,3 @@ long sys_getdents64(long fd, long to, long size) {
 u32 file_poll(struct file *file) {
     return file->ops->poll ? file->ops->poll(file) : POLLIN | POLLOUT;
 }
-
-long fd_mappable(long fd) {
-    struct file *file = fd_get(fd);
-    if (!file)
-        return -EBADF;
-    if (!readable(file))
-        return -EACCES;
-    return file->ops->pread ? 0 : -ENODEV;
-}

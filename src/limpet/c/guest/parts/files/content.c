@@ -1,7 +1,7 @@
 /*
  * What is in a file.  Packed bytes are read in place and copied at the first write.
  * Up to 64 KiB lie in one buffer that doubles; beyond that in 64 KiB chunks, where a
- * missing one reads as zeros.
+ * missing one reads as zeros.  What is mapped shared lies in extents (extents.c) instead.
  */
 #include "parts/files/node.h"
 
@@ -25,10 +25,8 @@ static void read_chunks(const struct node *node, u8 *to, u64 size, u64 at) {
     }
 }
 
-long content_read(struct node *node, void *to, u64 size, u64 at) {
-    if (at >= node->size)
-        return 0;
-    size = MIN(size, node->size - at);
+/* Bytes that no extent has. */
+static void read_held(const struct node *node, u8 *to, u64 size, u64 at) {
     if (is_packed(node)) {
         memcpy(to, packed_bytes(node) + at, size);
     } else if (node->chunks) {
@@ -36,7 +34,21 @@ long content_read(struct node *node, void *to, u64 size, u64 at) {
     } else {
         u64 held = at < node->capacity ? MIN(size, node->capacity - at) : 0;
         memcpy(to, node->small + at, held);
-        memset((u8 *)to + held, 0, size - held);
+        memset(to + held, 0, size - held);
+    }
+}
+
+long content_read(struct node *node, void *to, u64 size, u64 at) {
+    if (at >= node->size)
+        return 0;
+    size = MIN(size, node->size - at);
+    for (u64 done = 0, piece; done < size; done += piece) {
+        piece = size - done;
+        const u8 *there = extent_bytes(node, at + done, &piece);
+        if (there)
+            memcpy((u8 *)to + done, there, piece);
+        else
+            read_held(node, (u8 *)to + done, piece, at + done);
     }
     return (long)size;
 }
@@ -99,27 +111,65 @@ static long make_room(struct node *node, u64 size) {
     return to_chunks(node, size);
 }
 
+static void cut_chunks(struct node *node, u64 size) {
+    u64 keep = (size + CHUNK - 1) / CHUNK;
+    for (u64 index = keep; index < node->chunk_count; index++) {
+        if (node->chunks[index])
+            pages_give((u64)node->chunks[index], CHUNK_PAGES, PAGES_LIBOS);
+        node->chunks[index] = NULL;
+    }
+    if (size % CHUNK && keep <= node->chunk_count && node->chunks[keep - 1])
+        memset(node->chunks[keep - 1] + size % CHUNK, 0, CHUNK - size % CHUNK);
+}
+
+static void free_held(struct node *node) {
+    if (node->chunks)
+        cut_chunks(node, 0);
+    heap_free(node->chunks);
+    heap_free(node->small);
+    node->chunks = NULL, node->small = NULL;
+    node->chunk_count = node->capacity = 0;
+}
+
+/* Where bytes are written, as far as they lie in a row; NULL: no memory. */
+static u8 *bytes_at(struct node *node, u64 at, u64 *size) {
+    u8 *there = extent_bytes(node, at, size);
+    if (there)
+        return there;
+    if (!node->chunks)
+        return node->small + at;
+    u64 index = at / CHUNK, inside = at % CHUNK;
+    *size = MIN(*size, CHUNK - inside);
+    return need_chunk(node, index) ? NULL : node->chunks[index] + inside;
+}
+
 static long write_own(struct node *node, const u8 *from, u64 size, u64 at) {
     long error = make_room(node, at + size);
     u64 done = 0;
     if (error)
         return error;
-    if (!node->chunks) {
-        memcpy(node->small + at, from, size);
-        done = size;
-    }
-    while (done < size) {
-        u64 index = (at + done) / CHUNK, inside = (at + done) % CHUNK;
-        u64 piece = MIN(size - done, CHUNK - inside);
-        error = need_chunk(node, index);
-        if (error)
+    if (at + size > node->size) /* what a mapping left behind the end is no part of it */
+        extents_clear(node, node->size, ALIGN_UP(node->size, PAGE));
+    for (u64 piece; done < size; done += piece) {
+        piece = size - done;
+        u8 *to = bytes_at(node, at + done, &piece);
+        if (!to)
             break;
-        memcpy(node->chunks[index] + inside, from + done, piece);
-        done += piece;
+        memcpy(to, from + done, piece);
     }
     if (done)
         node->size = MAX(node->size, at + done);
-    return done ? (long)done : error;
+    return done ? (long)done : -ENOSPC;
+}
+
+/* Those of `keep` packed bytes that no extent has. */
+static bool copy_packed(struct node *node, const u8 *from, u64 keep) {
+    for (u64 at = 0, piece; at < keep; at += piece) {
+        piece = keep - at;
+        if (!extent_bytes(node, at, &piece) && write_own(node, from + at, piece, at) != (long)piece)
+            return false;
+    }
+    return true;
 }
 
 /* The file's bytes become its own; `keep` of them matter. */
@@ -130,11 +180,12 @@ static long own(struct node *node, u64 keep) {
     const struct tree_record *packed = node->packed;
     u64 size = node->size;
     node->packed = NULL, node->size = 0;
-    long done = keep ? write_own(node, from, MIN(keep, size), 0) : 0;
-    if (done >= 0 && (u64)done == MIN(keep, size))
+    bool done = copy_packed(node, from, MIN(keep, size));
+    node->size = done ? MIN(keep, size) : size;
+    if (done)
         return 0;
-    content_free(node);
-    node->packed = packed, node->size = size;
+    free_held(node);
+    node->packed = packed;
     return -ENOSPC;
 }
 
@@ -148,17 +199,6 @@ long content_write(struct node *node, const void *from, u64 size, u64 at) {
     return error ? error : write_own(node, from, size, at);
 }
 
-static void cut_chunks(struct node *node, u64 size) {
-    u64 keep = (size + CHUNK - 1) / CHUNK;
-    for (u64 index = keep; index < node->chunk_count; index++) {
-        if (node->chunks[index])
-            pages_give((u64)node->chunks[index], CHUNK_PAGES, PAGES_LIBOS);
-        node->chunks[index] = NULL;
-    }
-    if (size % CHUNK && keep <= node->chunk_count && node->chunks[keep - 1])
-        memset(node->chunks[keep - 1] + size % CHUNK, 0, CHUNK - size % CHUNK);
-}
-
 long content_resize(struct node *node, u64 size) {
     long error = own(node, size);
     if (error)
@@ -167,20 +207,56 @@ long content_resize(struct node *node, u64 size) {
         error = make_room(node, size);
         if (error)
             return error;
-    } else if (node->chunks) {
-        cut_chunks(node, size);
-    } else if (size < node->capacity) {
-        memset(node->small + size, 0, node->capacity - size);
+        extents_clear(node, node->size, ALIGN_UP(node->size, PAGE));
+    } else {
+        extents_clear(node, size, ALIGN_UP(node->size, PAGE));
+        if (node->chunks)
+            cut_chunks(node, size);
+        else if (size < node->capacity)
+            memset(node->small + size, 0, node->capacity - size);
     }
     node->size = size;
     return 0;
 }
 
+long content_make_own(struct node *node, const u8 *same, u64 size, u64 at) {
+    if (is_packed(node) && !memcmp(packed_bytes(node) + at, same, size))
+        return 0;
+    return own(node, ~0UL);
+}
+
+static bool is_zero(const u8 *bytes, u64 size) {
+    while (size && !*bytes)
+        bytes++, size--;
+    return !size;
+}
+
+/* Bytes within the file's size; what is zero already stays a hole. */
+long content_keep(struct node *node, const u8 *from, u64 size, u64 at) {
+    if (is_packed(node))
+        return 0;
+    for (u64 done = 0, piece; done < size; done += piece) {
+        piece = MIN(size - done, CHUNK - (at + done) % CHUNK);
+        u64 index = (at + done) / CHUNK;
+        bool hole = node->chunks && (index >= node->chunk_count || !node->chunks[index]);
+        if (hole && is_zero(from + done, piece))
+            continue;
+        if (write_own(node, from + done, piece, at + done) != (long)piece)
+            return -ENOSPC;
+    }
+    return 0;
+}
+
+void content_give_back(struct node *node, u64 at, u64 size) {
+    u64 end = (at + size) / CHUNK;
+    for (u64 index = (at + CHUNK - 1) / CHUNK; index < MIN(end, node->chunk_count); index++) {
+        if (node->chunks[index])
+            pages_give((u64)node->chunks[index], CHUNK_PAGES, PAGES_LIBOS);
+        node->chunks[index] = NULL;
+    }
+}
+
 void content_free(struct node *node) {
-    if (node->chunks)
-        cut_chunks(node, 0);
-    heap_free(node->chunks);
-    heap_free(node->small);
-    node->chunks = NULL, node->small = NULL;
-    node->chunk_count = node->capacity = 0;
+    extents_free(node);
+    free_held(node);
 }

@@ -113,6 +113,14 @@ static long regular_truncate(struct file *file, u64 size) {
     return error;
 }
 
+static long regular_map(struct file *file, const struct mapping_wish *wish) {
+    return wish->shared ? extent_map(file->object, wish) : 0;
+}
+
+static void regular_unmap(struct file *file, u64 offset, u64 length) {
+    extents_unmap(file->object, offset / PAGE, length / PAGE);
+}
+
 const struct file_ops regular_ops = {
     .read = regular_read,
     .write = regular_write,
@@ -121,6 +129,9 @@ const struct file_ops regular_ops = {
     .seek = regular_seek,
     .stat = file_stat,
     .truncate = regular_truncate,
+    .map = regular_map,
+    .fill = regular_pread,
+    .unmap = regular_unmap,
     .release = file_close,
 };
 
@@ -221,6 +232,17 @@ static long device_pread(struct file *file, void *to, u64 size, u64 at) {
     return device_read(file, to, size);
 }
 
+/* Of these only /dev/zero is memory: as if it were no file at all. */
+static long device_map(struct file *file, const struct mapping_wish *wish) {
+    (void)wish;
+    return device_of(file) == DEVICE_ZERO ? 0 : -ENODEV;
+}
+
+static long device_fill(struct file *file, void *to, u64 size, u64 at) {
+    (void)file, (void)to, (void)size, (void)at;
+    return 0;
+}
+
 static long device_seek(struct file *file, long offset, int whence) {
     (void)file, (void)offset, (void)whence;
     return 0;
@@ -232,5 +254,7 @@ const struct file_ops device_ops = {
     .pread = device_pread,
     .seek = device_seek,
     .stat = file_stat,
+    .map = device_map,
+    .fill = device_fill,
     .release = file_close,
 };

@@ -30,6 +30,13 @@ enum device {
     DEVICE_TUN
 };
 
+/* Pages of a file that lie in a row, since they are mapped shared. */
+struct extent {
+    struct extent *next;
+    u64 first, count; /* pages of the file */
+    u64 at;
+};
+
 struct node {
     u32 mode, uid, gid, links;
     u32 ino, references; /* open files, working directories, and those whose parent it is */
@@ -45,6 +52,7 @@ struct node {
     u64 capacity; /* of a block device: which */
     u8 **chunks;
     u64 chunk_count;
+    struct extent *extents; /* where the content lies instead; none overlaps another */
 };
 
 /* nodes.c */
@@ -65,6 +73,16 @@ long content_read(struct node *node, void *to, u64 size, u64 at);
 long content_write(struct node *node, const void *from, u64 size, u64 at);
 long content_resize(struct node *node, u64 size);
 void content_free(struct node *node);
+long content_make_own(struct node *node, const u8 *same, u64 size, u64 at); /* unless it is that */
+long content_keep(struct node *node, const u8 *from, u64 size, u64 at);
+void content_give_back(struct node *node, u64 at, u64 size); /* what lies elsewhere now */
+
+/* extents.c */
+u8 *extent_bytes(const struct node *node, u64 at, u64 *size); /* NULL: none for `size` bytes */
+void extents_clear(struct node *node, u64 from, u64 to);
+void extents_free(struct node *node);
+long extent_map(struct node *node, const struct mapping_wish *wish);
+void extents_unmap(struct node *node, u64 first, u64 count);
 
 /* walk.c */
 struct walked {

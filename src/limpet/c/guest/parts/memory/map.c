@@ -1,0 +1,148 @@
+/* mmap and munmap: pages of the arena, filled from a file or lent by it. */
+#include "parts/memory/maps.h"
+
+#define LONGEST_FILE (~0UL >> 1)
+#define LEGACY_FLAGS 0xfc07ffffUL /* uapi linux/mman.h: what MAP_SHARED_VALIDATE knows */
+
+struct request {
+    u64 at, size, rights, flags, offset;
+    struct file *file;
+};
+
+static bool is_fixed(const struct request *want) {
+    return want->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+}
+
+/* Beyond the end of the file: zeros, where Linux has SIGBUS. */
+long fill_from_file(struct file *file, u64 at, u64 length, u64 offset) {
+    for (u64 done = 0; done < length;) {
+        long got = file->ops->fill(file, (void *)(at + done), length - done, offset + done);
+        if (got < 0)
+            return got;
+        if (got == 0)
+            break;
+        done += (u64)got;
+    }
+    return 0;
+}
+
+static long check_file(const struct request *want) {
+    const struct file *file = want->file;
+    u64 type = want->flags & MAP_TYPE;
+    if (want->size > LONGEST_FILE || want->offset / PAGE > (LONGEST_FILE - want->size) / PAGE)
+        return -EOVERFLOW;
+    if (type == MAP_SHARED_VALIDATE && want->flags & ~LEGACY_FLAGS)
+        return -EOPNOTSUPP;
+    if (type == 0 || type > MAP_SHARED_VALIDATE)
+        return -EINVAL;
+    if (type != MAP_PRIVATE && want->rights & PROT_WRITE && !writable(file))
+        return -EACCES;
+    if (!readable(file))
+        return -EACCES;
+    return file->ops->map ? 0 : -ENODEV;
+}
+
+/* In the order in which Linux looks at them (do_mmap). */
+static long check(const struct request *want) {
+    u64 type = want->flags & MAP_TYPE;
+    bool fixed = is_fixed(want);
+    if (!want->size || want->size > ADDRESSES)
+        return -ENOMEM;
+    if (fixed && want->at > ADDRESSES - want->size)
+        return -ENOMEM;
+    if (fixed && want->at % PAGE)
+        return -EINVAL;
+    if (want->flags & MAP_FIXED_NOREPLACE && mappings_between(want->at, want->at + want->size))
+        return -EEXIST;
+    if (want->file)
+        return check_file(want);
+    return type == MAP_SHARED || type == MAP_PRIVATE ? 0 : -EINVAL;
+}
+
+static long map_lent(const struct request *want) {
+    bool shared = (want->flags & MAP_TYPE) != MAP_PRIVATE;
+    const struct mapping_wish wish = {
+        .offset = want->offset,
+        .length = want->size,
+        .at = ALIGN_DOWN(want->at, PAGE),
+        .shared = shared,
+        .fixed = is_fixed(want),
+        .in_use = mappings_between,
+    };
+    return want->file->ops->map(want->file, &wish);
+}
+
+/* What is there is gone, and the arguments are right. */
+static long map_anew(const struct request *want) {
+    long at = want->file ? map_lent(want) : 0;
+    struct mapping made = {.file = want->file,
+                           .offset = want->file ? want->offset : 0,
+                           .rights = (u8)want->rights,
+                           .shared = (want->flags & MAP_TYPE) != MAP_PRIVATE,
+                           .lent = at > 0};
+    if (at == 0)
+        at = place(want->at, want->size / PAGE, is_fixed(want));
+    if (at < 0)
+        return at;
+    made.low = (u64)at, made.high = made.low + want->size;
+    if (made.lent)
+        return mapping_add_lent(&made) ? at : -ENOMEM;
+    long error = made.file ? fill_from_file(made.file, made.low, want->size, want->offset) : 0;
+    if (!error && !mapping_add(&made))
+        error = -ENOMEM;
+    if (error)
+        pages_give(made.low, want->size / PAGE, PAGES_PROGRAM);
+    return error ? error : at;
+}
+
+/* MAP_FIXED replaces the program's own pages and takes free ones, but never ours. */
+long clear_for(u64 at, u64 size) {
+    if (!in_arena(at, size / PAGE) || !mappings_ready(at, at + size))
+        return -ENOMEM;
+    for (u64 each = at; each < at + size; each += PAGE)
+        if (pages_are(each, 1, PAGES_LIBOS) && !mapping_at(each))
+            return -ENOMEM;
+    mappings_remove(at, at + size, ALL_LAYERS);
+    return 0;
+}
+
+long sys_mmap(long address, long length, long protection, long flags, long fd, long offset) {
+    struct request want = {.at = (u64)address,
+                           .size = ALIGN_UP((u64)length, PAGE),
+                           .rights = (u64)protection & (PROT_READ | PROT_WRITE | PROT_EXEC),
+                           .flags = (u64)flags,
+                           .offset = (u64)offset};
+    if (offset % (long)PAGE)
+        return -EINVAL;
+    if (!(flags & MAP_ANONYMOUS)) {
+        want.file = fd_use(fd);
+        if (!want.file)
+            return -EBADF;
+    }
+    if (flags & MAP_HUGETLB)
+        return want.file ? -EINVAL : -ENOMEM;
+    if (!length)
+        return -EINVAL;
+    long error = check(&want);
+    if (error)
+        return error;
+    if (protection & PROT_EXEC)
+        return -EACCES;
+    if (is_too_much(want.size, protection))
+        return -ENOMEM;
+    if (is_fixed(&want))
+        error = clear_for(want.at, want.size);
+    if (error && flags & MAP_FIXED_NOREPLACE && in_arena(want.at, want.size / PAGE))
+        return -EEXIST; /* pages of ours */
+    return error ? error : map_anew(&want);
+}
+
+long sys_munmap(long address, long length) {
+    u64 at = (u64)address, size = ALIGN_UP((u64)length, PAGE);
+    if (at % PAGE || at > ADDRESSES || (u64)length > ADDRESSES - at || !size)
+        return -EINVAL;
+    if (!mappings_ready(at, at + size))
+        return -ENOMEM;
+    mappings_remove(at, at + size, LAST_LAYER);
+    return 0;
+}

@@ -1,0 +1,44 @@
+/* mprotect. */
+#include "parts/memory/maps.h"
+
+enum { PROT_SEM = 8, PROT_GROWSDOWN = 0x01000000, PROT_GROWSUP = 0x02000000 };
+
+/* From the mapping that `low` is in to the one that ends at `high` or beyond, as far as there is
+ * no hole: those before it change, as on Linux. */
+static long change(u64 low, u64 high, u8 rights) {
+    struct mapping *each = mapping_at(low);
+    for (u64 at = low; at < high; at = each->high, each = each->next) {
+        if (!each || each->low > at)
+            return -ENOMEM;
+        if (rights & PROT_EXEC && !each->given)
+            return -EACCES;
+        if (rights & PROT_WRITE && each->lent && !writable(each->file))
+            return -EACCES;
+        each->rights = each->given ? each->rights : rights;
+    }
+    return 0;
+}
+
+long sys_mprotect(long address, long length, long protection) {
+    const u64 grows = PROT_GROWSDOWN | PROT_GROWSUP;
+    u64 low = (u64)address, rights = (u64)protection & ~grows;
+    u64 size = ALIGN_UP((u64)length, PAGE);
+    if (((u64)protection & grows) == grows || low % PAGE)
+        return -EINVAL;
+    if (!length)
+        return 0;
+    if (low + size <= low)
+        return -ENOMEM;
+    if (rights & ~(u64)(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM))
+        return -EINVAL;
+    const struct mapping *there = mapping_at(low);
+    if (!there)
+        return -ENOMEM;
+    if ((u64)protection & grows)
+        return -EINVAL; /* nothing here grows */
+    if (!there->given && !mappings_ready(low, low + size))
+        return -ENOMEM;
+    long error = change(low, low + size, (u8)(rights & 7));
+    mappings_join(low, low + size);
+    return error;
+}

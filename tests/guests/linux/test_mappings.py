@@ -1,0 +1,54 @@
+"""Mappings beside the kernel's: what is in memory and in files, the error of each argument."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from limpet.contract import Backend
+from tests.support import SUPPORT, programs
+from tests.support.bundles import Maker, execute
+
+PACKED = bytes(ord("0") + at // 1024 % 60 for at in range(3 * 4096))
+
+LINKS = {"musl": ("zig", ()), "glibc": ("gcc", ("-static", "-w"))}
+
+
+def tree(folder: Path) -> Path:
+    """What the program finds: a file that is packed, and folders to write to."""
+    for name in ("w", "dev/shm"):
+        (folder / name).mkdir(parents=True)
+    (folder / "w" / "packed").write_bytes(PACKED)
+    return folder
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_mappings(make: Maker, backend: Backend, link: str, tmp_path: Path) -> None:
+    """The same program natively and in a guest says the same of every call."""
+    compiler, flags = LINKS[link]
+    source = (SUPPORT / "programs" / "mappings.c").read_text()
+    program = make.compile(source, "mappings", "-O1", *flags, compiler=compiler)
+    root = tree(tmp_path / "root")
+    ran = make(program, backend, root=root).run("/w", "packed")
+    native = execute(["mappings", str(root / "w"), "packed"], program)
+    assert (ran.status, ran.stderr) == (0, b"")
+    assert ran.stdout.decode().splitlines() == native.stdout.decode().splitlines()
+    assert len(native.stdout.splitlines()) > 140
+
+
+WAL = """
+pragma journal_mode=wal; create table t(a integer primary key, b text);
+begin; insert into t(b) values ('x'), ('y'), ('z'); commit;
+with recursive n(i) as (select 1 union all select i + 1 from n where i < 9000)
+  insert into t(b) select 'a row that is somewhat longer ' || i from n;
+update t set b = b || '!' where a % 3 = 0; select count(*), max(a), max(b) from t;
+pragma wal_checkpoint(truncate); select count(*) from t; pragma integrity_check;
+"""
+
+
+def test_sqlite_with_a_write_ahead_log(make: Maker, backend: Backend) -> None:
+    """The log's index is a file in shared memory, in regions of 32 KiB."""
+    ran = make(programs.get("sqlite"), backend).run("/tmp/a.db", WAL)
+    assert ran.stdout.decode().splitlines() == ["wal", "9003|9003|z!", "0|0|0", "9003", "ok"]
+    assert (ran.status, ran.stderr) == (0, b"")
