@@ -249,8 +249,8 @@ def _compile_hypercalls(folder: Path, output: Path) -> None:
 
 # --- the library OS ---
 
-LEFT_OUT = ("arch_prctl", "rt_sigreturn")
-"""Calls that change the registers of the process that they run in."""
+LEFT_OUT = ("arch_prctl", "rt_sigreturn", "clone", "clone3")
+"""Calls that change the registers of the process that they run in, or its stack."""
 
 OWN_NAMES = ("memcpy", "memmove", "memset", "memcmp", "strlen", "strcmp")
 LIBOS_FLAGS = (

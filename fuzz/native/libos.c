@@ -48,6 +48,14 @@ static struct {
               {.name = "disk", .type = DEVICE_BLOCK, .capacity = 40000, .block_size = 512},
               {.name = "wire", .type = DEVICE_NET, .capacity = 1500UL << 48}}};
 
+/* Assembly, for threads, of which there is one here. */
+const u8 thread_begin[1];
+void thread_switch(u64 *from, u64 to, u64 vectors);
+void thread_switch(u64 *from, u64 to, u64 vectors) {
+    (void)from, (void)to, (void)vectors;
+    abort();
+}
+
 const struct guest_info guest_info = {.image_lo = POOL,
                                       .image_hi = POOL + POOL_SIZE,
                                       .arena_lo = ARENA,

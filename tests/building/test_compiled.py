@@ -34,8 +34,8 @@ pytestmark = pytest.mark.slow
 
 _VECTOR = re.compile(r"\b([xyz]?mm\d+|st\(\d\)|st|k[0-7]|tmm\d)\b")
 _STATE = re.compile(r"f?x(save|rstor)\w*")
-SAVES_STATE = {"x86_64-frame.c.o", "x86_64-trap_process.S.o"}
-"""Where a signal handler's vector registers are saved and restored, and nothing else is done."""
+SAVES_STATE = {"x86_64-frame.c.o", "x86_64-switch.S.o", "x86_64-trap_process.S.o"}
+"""Where the vector registers of a handler or a thread are saved and restored, and nothing else."""
 
 OPENS = "#include <fcntl.h>\nint main(int n, char **a) { return open(a[0], n); }\n"
 
@@ -119,7 +119,7 @@ def compile_both(tmp_path_factory: pytest.TempPathFactory, make: Maker) -> Compi
         (inner / "tree_format.h").write_text(tree.c_header())
         monitor, gates = inner / "monitor.c", inner / "gates.c"
         monitor.write_text(monitor_c(CORE, features, chosen, options.backends, ()))
-        gates.write_text(gates_c(chosen, options.backends, devices))
+        gates.write_text(gates_c(chosen, options.backends, devices, threads=True))
         flags = ["-Os", "-DLIMPET_MONITOR=1", *MONITOR_INCLUDES]
         compile_object(monitor, monitor.with_suffix(".o"), flags=flags, include=inner)
         flags = ["-O2", *GUEST_INCLUDES]

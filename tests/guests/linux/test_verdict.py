@@ -35,18 +35,6 @@ class Asking:
 
 
 ASKING = {
-    "threads": Asking(
-        """
-        #include <pthread.h>
-        static void *work(void *p) { return p; }
-        int main(void) {
-            pthread_t t;
-            return pthread_create(&t, 0, work, 0) ? 3 : 0;
-        }
-        """,
-        "starts threads",
-        CERTAIN,
-    ),
     "fork": Asking(
         """
         #include <unistd.h>

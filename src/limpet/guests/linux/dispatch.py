@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.guests.linux.parts import SystemCall
+from limpet.guests.linux.threads import CALLS
 
 PROBED = ("rseq",)
 """What the C libraries ask for at every start, and do without: never the reason for an end."""
@@ -16,14 +17,20 @@ if it was among its last so many: one that went on for longer had another way.""
 
 _HEAD = """\
 /* Generated: the system calls that this guest can make, and no others. */
-#include "core/core.h"
+#include "core/thread.h"
 #include "linux.h"
 
 """
 
+_SCHEDULER = "const struct scheduler *const scheduler = {};\n\n"
+
 _NOTHING_MISSED = """\
 void say_missed(bool crashed) {
     (void)crashed;
+}
+
+void call_missed(long number) {
+    (void)number;
 }
 
 """
@@ -37,6 +44,10 @@ static const char *name_of(long number) {{
 {names}    default:
         return NULL;
     }}
+}}
+
+void call_missed(long number) {{
+    missed = number, missed_at = calls;
 }}
 
 void say_missed(bool crashed) {{
@@ -63,12 +74,14 @@ def dispatch_c(
     probed = {NUMBERS[name] for name in PROBED}
     missing = {number: name for number, name in (unserved or {}).items() if number not in probed}
     ordered = sorted(calls, key=lambda call: call.number)
-    remembers = any_number or bool(missing)
+    partly = {call.number: call.name for call in ordered if call.name in CALLS}
+    remembers = any_number or bool(missing or partly)
     return (
         _HEAD
+        + _SCHEDULER.format("&beside_others" if partly else "NULL")
         + "".join(map(_prototype, ordered))
         + "\n"
-        + (_missed(missing) if remembers else _NOTHING_MISSED)
+        + (_missed(missing | partly) if remembers else _NOTHING_MISSED)
         + "long dispatch(long number, long a, long b, long c, long d, long e, long f) {\n"
         + "    (void)a, (void)b, (void)c, (void)d, (void)e, (void)f;\n"
         + ("    calls++;\n" if remembers else "")

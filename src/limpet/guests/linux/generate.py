@@ -27,9 +27,17 @@ HUGE_AFTER = 4 << 20
 
 
 def gates_c(
-    chosen: Sequence[Hypercall], backends: Sequence[Backend], devices: Sequence[Device]
+    chosen: Sequence[Hypercall],
+    backends: Sequence[Backend],
+    devices: Sequence[Device],
+    *,
+    threads: bool,
 ) -> str:
-    """``gates.c``: how the library OS reaches its monitor, for each hypercall in the plan."""
+    """``gates.c``: how the library OS reaches its monitor, for each hypercall in the plan.
+
+    Where there are ``threads``, an argument block can lie on a stack in the arena; the monitor
+    takes it from the library OS's own data.
+    """
     text = '/* Generated: the hypercalls of this guest. */\n#include "libos.h"\n'
     text += f"#define NETWORKS {_count(devices, 'net')}\n"
     if "process" in backends:
@@ -47,7 +55,7 @@ def gates_c(
     text += "\nconst struct host_time *const guest_time = "
     text += "&host_time;\n" if tells_time else "NULL;\n"
     text += _device_files(devices)
-    return text + "".join(_gate(call, call in chosen, backends) for call in hypercalls())
+    return text + "".join(_gate(call, call in chosen, backends, threads) for call in hypercalls())
 
 
 def _count(devices: Sequence[Device], kind: str) -> int:
@@ -63,12 +71,19 @@ def _device_files(devices: Sequence[Device]) -> str:
     return text
 
 
-def _gate(call: Hypercall, chosen: bool, backends: Sequence[Backend]) -> str:
+def _gate(call: Hypercall, chosen: bool, backends: Sequence[Backend], threads: bool) -> str:
     assert call.block
     head = f"\nvoid hypercall_{call.name}(struct {call.block.name} *block) {{\n"
     if not chosen:
         return head + f'    (void)block;\n    panic("the plan has no hypercall {call.name}");\n}}\n'
     through_port = f"out(PORT_{call.name.upper()}, block);\n"
+    if threads and "kvm" in backends:
+        head = f"\nstatic struct {call.block.name} {call.name}_block;{head}"
+        through_port = (
+            f"{{\n        {call.name}_block = *block;\n"
+            f"        out(PORT_{call.name.upper()}, &{call.name}_block);\n"
+            f"        *block = {call.name}_block;\n    }}\n"
+        )
     by_call = f"process_{call.name}(block);\n"
     if len(backends) == 2:
         body = f"    if (boot_info.backend == BACKEND_KVM)\n        {through_port}"

@@ -15,6 +15,7 @@ from limpet.errors import PlanError
 from limpet.formats import manifest
 from limpet.formats.image import Access, Image
 from limpet.formats.manifest import Device
+from limpet.guests.linux import threads
 from limpet.guests.linux.constants import Constants, constants
 from limpet.guests.linux.dispatch import dispatch_c
 from limpet.guests.linux.generate import CORE, gates_c, plan_h
@@ -72,7 +73,8 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     sizes = {"constants": fixed.size, "devices": len(table), "tree": len(guest.tree.data)}
     place, rewriting = _settled(image, scan, options, library, sizes)
     _check_environment(image, fixed, place)
-    calls, decisions = _system_calls(scan, image)
+    known = _serves(guest)
+    calls, decisions = _system_calls(scan, image, known)
     _check_devices(image, calls, devices)
     users = _users(calls, devices)
     hypercalls = _hypercalls(users)
@@ -92,8 +94,8 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     )
     rules = {each: _rules(each, hypercalls, place, devices) for each in options.backends}
     every = [rule for each in rules.values() for rule in each]
-    known = facts(["linux"], devices, every, kvm.fixed, table=bool(devices))
-    chosen = choose(options, known)
+    given = facts(["linux"], devices, every, kvm.fixed, table=bool(devices))
+    chosen = choose(options, given)
     filters = {
         each: Filter(with_parts(chosen, each, rules[each]), _DEFAULT[each], place.guest)
         for each in options.backends
@@ -113,9 +115,14 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
         blobs=kvm,
         sources={
             "dispatch.c": dispatch_c(
-                calls, _unserved(scan, image), any_number=bool(scan.unresolved)
+                calls, _unserved(scan, image, known), any_number=bool(scan.unresolved)
             ),
-            "gates.c": gates_c(hypercalls, options.backends, devices),
+            "gates.c": gates_c(
+                hypercalls,
+                options.backends,
+                devices,
+                threads=any(call.name in threads.CALLS for call in calls),
+            ),
             "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen),
             "host_numbers.h": host_numbers(chosen, hypercalls),
             "monitor.c": monitor_c(
@@ -210,8 +217,16 @@ def _is_dead(site: Site, image: Image) -> bool:
     )
 
 
-def _system_calls(scan: Scan, image: Image) -> tuple[tuple[SystemCall, ...], list[Decision]]:
-    known = served()
+def _serves(guest: Guest) -> Mapping[int, SystemCall]:
+    """What the library OS serves of this guest: threads only where it can start some."""
+    if threads.started_at(guest.image, guest.scan) is not None:
+        return served()
+    return {number: call for number, call in served().items() if call.name not in threads.CALLS}
+
+
+def _system_calls(
+    scan: Scan, image: Image, known: Mapping[int, SystemCall]
+) -> tuple[tuple[SystemCall, ...], list[Decision]]:
     decisions: list[Decision] = []
     numbers: dict[int, str] = {}
     if scan.unresolved:
@@ -238,12 +253,12 @@ def _system_calls(scan: Scan, image: Image) -> tuple[tuple[SystemCall, ...], lis
     return tuple(calls.values()), decisions
 
 
-def _unserved(scan: Scan, image: Image) -> dict[int, str]:
+def _unserved(scan: Scan, image: Image, known: Collection[int]) -> dict[int, str]:
     """Names of the calls at its sites that no part serves, by number."""
     numbers = {
         number for site in scan.sites if not _is_dead(site, image) for number in site.numbers
     }
-    return {number: NAMES[number] for number in numbers - set(served()) if number in NAMES}
+    return {number: NAMES[number] for number in numbers - set(known) if number in NAMES}
 
 
 def _users(

@@ -1,7 +1,6 @@
 """Where a program's code asks for what is not served: its sites, and their arguments if constant.
 
-Flags are those of Linux's ``uapi``: ``linux/sched.h``, ``asm-generic/mman-common.h``; the values
-that only thread libraries use were read from glibc 2.36, musl 1.2 and Go 1.22.
+Flags are those of Linux's ``uapi``: ``linux/sched.h``, ``asm-generic/mman-common.h``.
 """
 
 from __future__ import annotations
@@ -26,13 +25,9 @@ _MAX_LOOKED_AT = 2000
 """Instructions in which a name is looked for."""
 
 _CLONE_THREAD = 0x10000
-_CLONE_FLAGS = {
-    0x3D0F00: unserved.THREADS,  # glibc
-    0x7D0F00: unserved.THREADS,  # musl
-    0x50F00: unserved.THREADS,  # Go
-    0x4100: unserved.PROCESSES,  # posix_spawn
-    0x4111: unserved.PROCESSES,
-}
+_SPAWN_FLAGS = (0x4100, 0x4111)
+"""What posix_spawn starts processes with."""
+
 _AF_UNIX = 1
 _PROT_EXEC, _PROT_ALL = 4, 7
 _LIBRARY_SOCKETS = (b"/dev/log", b"/nscd/")
@@ -87,18 +82,17 @@ def _clones(calls: Calls, clones: Collection[tuple[str, int]]) -> Iterator[Reque
     for call, address in clones:
         flags = list(constants(calls, address, "di", _CALLERS)) if call == "clone" else []
         for each in flags:
-            thread = each.value & _CLONE_THREAD
-            want = unserved.THREADS if thread else unserved.PROCESSES
-            yield Request(want, call, each.asked_at)
+            if not each.value & _CLONE_THREAD:
+                yield Request(unserved.PROCESSES, call, each.asked_at)
         if not flags:
             unknown.append((call, address))
     if unknown:
         names = ", ".join(sorted({call for call, _ in unknown}))
         within = calls.distances(address for _, address in unknown)
-        for value, want in _CLONE_FLAGS.items():
+        for value in _SPAWN_FLAGS:
             for address in _immediates(calls, value):
                 if calls.function(address) in within:
-                    yield Request(want, names.partition(",")[0], address)
+                    yield Request(unserved.PROCESSES, names.partition(",")[0], address)
 
 
 def _immediates(calls: Calls, value: int) -> Iterator[int]:

@@ -24,13 +24,8 @@ def _want(what: str, calls: str, consequence: str) -> Want:
 
 PROCESSES = _want(
     "starts other processes",
-    "fork vfork clone clone3 execve execveat",
+    "fork vfork execve execveat",
     "they fail with ENOSYS, since a guest is one process",
-)
-THREADS = _want(
-    "starts threads",
-    "clone clone3",
-    "they fail with ENOSYS, since a guest has one thread",
 )
 SOCKETS = _want(
     "opens network sockets",

@@ -50,7 +50,7 @@ def verdict(image: Image, scan: Scan, sites: Iterable[Site], base: int = 0) -> t
     asked: dict[Request, list[int]] = {}
     for request in dict.fromkeys(requests(calls, sites)):
         asked.setdefault(replace(request, address=0), []).append(request.address)
-    found = [*_from_code(asked, Ways(calls, base), base), *_from_strings(image)]
+    found = list(_from_code(asked, Ways(calls, base), base))
     wants = dict.fromkeys(each.want for each in found)
     merged = [_merge([each for each in found if each.want == want]) for want in wants]
     return tuple(sorted(merged, key=lambda each: _ORDER.index(each.certainty)))
@@ -74,17 +74,6 @@ def _limit(request: Request) -> int:
     if request.direct:
         return NEXT
     return NEAR if request.call in unserved.PARTLY else FAR
-
-
-_GO = b"\xff Go buildinf:"
-
-
-def _from_strings(image: Image) -> Iterator[_Found]:
-    """Weak evidence where the code hides behind tables: never certain."""
-    probable = Certainty.PROBABLE
-    if _GO in image.data:
-        why = "the program is made by Go, whose runtime starts threads"
-        yield _Found(unserved.THREADS, probable, "clone", "clone", why)
 
 
 def _merge(found: list[_Found]) -> Asked:

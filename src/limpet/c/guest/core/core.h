@@ -15,6 +15,7 @@ _Noreturn void serve_on_own_stack(const struct regs *regs);
 
 /* Generated for each guest: only the system calls that it can make. */
 long dispatch(long number, long a, long b, long c, long d, long e, long f);
+void call_missed(long number); /* it is served, and not with these arguments */
 void say_missed(bool crashed); /* what it asked for and is not served, if that may be why */
 
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE };
@@ -30,6 +31,7 @@ struct fault {
 };
 
 /* trap.c */
+void leave_to_program(struct regs *regs); /* what is pending is delivered first */
 _Noreturn void fault_taken(struct regs *regs, const struct fault *fault);
 
 /* signals.c */
@@ -41,5 +43,12 @@ _Noreturn void crash(int signal, const struct regs *regs, const char *what, cons
 void say_unserved(const char *name, long number); /* name is NULL where only this is known */
 _Noreturn void end_deadlocked(const char *what);
 _Noreturn void end_unstarted(const char *why);
+
+/* A line on standard error, piece by piece; the last two end it. */
+void say(const char *text);
+void say_decimal(u64 value);
+void say_name(void); /* "limpet: NAME" */
+void say_backend(void);
+void say_line(void);
 
 #endif

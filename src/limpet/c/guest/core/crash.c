@@ -1,16 +1,17 @@
 /* The one line that says why a guest ended, and the ways to end. */
-#include "core/core.h"
+#include "core/thread.h"
 #include "x86_64/signal_abi.h"
 
 static char line[512];
 static size_t used;
 
-static void put(const char *text) {
+/* Apart: these lines are rare, and each copy of it is in every guest. */
+__attribute__((noinline)) void say(const char *text) {
     while (*text && used < sizeof line - 1)
         line[used++] = *text++;
 }
 
-static void put_hex(u64 value) {
+static void say_hex(u64 value) {
     char digits[17];
     int at = 16;
     digits[16] = 0;
@@ -18,11 +19,11 @@ static void put_hex(u64 value) {
         digits[--at] = "0123456789abcdef"[value & 15];
         value >>= 4;
     } while (value);
-    put("0x");
-    put(digits + at);
+    say("0x");
+    say(digits + at);
 }
 
-static void put_decimal(u64 value) {
+void say_decimal(u64 value) {
     char digits[21];
     int at = 20;
     digits[20] = 0;
@@ -30,10 +31,10 @@ static void put_decimal(u64 value) {
         digits[--at] = (char)('0' + value % 10);
         value /= 10;
     } while (value);
-    put(digits + at);
+    say(digits + at);
 }
 
-static void put_symbol(u64 address) {
+static void say_symbol(u64 address) {
     const struct symbol_entry *table = (const struct symbol_entry *)guest_info.symbols;
     u64 low = 0, high = guest_info.symbols_count;
     while (low < high) { /* the last entry at or below the address */
@@ -45,10 +46,10 @@ static void put_symbol(u64 address) {
     }
     if (!low || address >= guest_info.image_hi)
         return;
-    put(" in ");
-    put((const char *)table[low - 1].name);
-    put("+");
-    put_hex(address - table[low - 1].address);
+    say(" in ");
+    say((const char *)table[low - 1].name);
+    say("+");
+    say_hex(address - table[low - 1].address);
 }
 
 static const char *signal_name(int number) {
@@ -59,90 +60,98 @@ static const char *signal_name(int number) {
                                                                             : "a signal";
 }
 
-static void flush(void) {
+static __attribute__((noinline)) void flush(void) {
     struct console_out block = {.fd = 2, .address = (u64)line, .length = used};
     hypercall_console_out(&block);
     used = 0;
 }
 
-static void put_backend(void) {
-    put(", backend ");
-    put(boot_info.backend == BACKEND_KVM ? "kvm" : "process");
-    put("\n");
+void say_line(void) {
+    say("\n");
     flush();
 }
 
-static void put_name(void) {
+void say_backend(void) {
+    say(", backend ");
+    say(boot_info.backend == BACKEND_KVM ? "kvm" : "process");
+    say_line();
+}
+
+void say_name(void) {
     const char *name = (const char *)guest_info.name;
     for (const char *at = name; *at; at++)
         if (*at == '/')
             name = at + 1;
-    put("limpet: ");
-    put(name);
+    say("limpet: ");
+    say(name);
 }
 
 void say_unserved(const char *name, long number) {
-    put_name();
-    put(" asked for ");
-    put(name ? name : "system call ");
+    say_name();
+    say(" asked for ");
+    say(name ? name : "system call ");
     if (!name)
-        put_decimal((u64)number);
-    put(", which is not served");
-    put_backend();
+        say_decimal((u64)number);
+    say(", which is not served");
+    say_backend();
 }
 
 /* After a bad end: what the program lacked, which may well be why. */
 static void say_lacked(bool crashed) {
     u64 arena = guest_info.arena_hi - guest_info.arena_lo;
     if (pages_ran_out()) {
-        put_name();
-        put(" ran out of its ");
-        put_decimal((arena + guest_info.stack_hi - guest_info.stack_lo) >> 20);
-        put(" MiB of memory: give more with --memory");
-        put_backend();
+        say_name();
+        say(" ran out of its ");
+        say_decimal((arena + guest_info.stack_hi - guest_info.stack_lo) >> 20);
+        say(" MiB of memory: give more with --memory");
+        say_backend();
     }
     say_missed(crashed);
 }
 
 _Noreturn void crash(int signal, const struct regs *regs, const char *what, const u64 *address) {
-    put("limpet: the guest ");
-    put(what);
+    say("limpet: the guest ");
+    say(what);
     if (address) {
-        put(" (");
-        put_hex(*address);
-        put(")");
+        say(" (");
+        say_hex(*address);
+        say(")");
     }
-    put(" at ");
-    put_hex(regs_pc(regs));
-    put_symbol(regs_pc(regs));
-    put("; ended by ");
-    put(signal_name(signal));
-    put_backend();
+    say(" at ");
+    say_hex(regs_pc(regs));
+    say_symbol(regs_pc(regs));
+    say("; ended by ");
+    say(signal_name(signal));
+    say_backend();
     say_lacked(true);
     guest_exit(SIGNAL_STATUS + (u32)signal);
 }
 
 _Noreturn void end_deadlocked(const char *what) {
-    put_name();
-    put(" waits for ");
-    put(what);
-    put_backend();
+    if (scheduler && threads->next) {
+        scheduler->say_what_waits();
+    } else {
+        say_name();
+        say(" waits for ");
+        say(what);
+        say_backend();
+    }
     say_lacked(true);
     guest_exit(STATUS_DEADLOCK);
 }
 
 _Noreturn void end_unstarted(const char *why) {
-    put_name();
-    put(" ");
-    put(why);
-    put_backend();
+    say_name();
+    say(" ");
+    say(why);
+    say_backend();
     guest_exit(STATUS_CANNOT_START);
 }
 
 _Noreturn void panic(const char *what) {
-    put("limpet: fault of the library OS: ");
-    put(what);
-    put_backend();
+    say("limpet: fault of the library OS: ");
+    say(what);
+    say_backend();
     guest_exit(STATUS_CANNOT_START);
 }
 

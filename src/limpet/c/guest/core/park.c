@@ -29,28 +29,23 @@ static struct wait all_waits(void) {
     return all;
 }
 
-static void wake(struct thread *thread, long with) {
-    thread->state = THREAD_RUNNABLE;
-    thread->woken = with;
-}
-
 static void wake_answered(const struct wait *answer) {
     for (struct thread *each = threads; each; each = each->next) {
         if (each->state != THREAD_PARKED)
             continue;
         if (each->waits->want & answer->ready)
-            wake(each, 0);
+            thread_wake(each, 0);
         else if (each->waits->deadline != FOREVER &&
                  answer->monotonic >= (u64)each->waits->deadline)
-            wake(each, -ETIMEDOUT);
+            thread_wake(each, -ETIMEDOUT);
     }
 }
 
 void park_changed(const void *on) {
     for (struct thread *each = threads; each; each = each->next)
-        if (each->state == THREAD_PARKED &&
+        if (each->state == THREAD_PARKED && each->waits->on &&
             (each->waits->on == on || each->waits->on == EVERYTHING))
-            wake(each, 0);
+            thread_wake(each, 0);
 }
 
 /* No thread is runnable: until the host, or a timer, has woken one. */
@@ -63,6 +58,17 @@ static void wait_in_host(const struct host_time *host) {
     alarms.slept += block.monotonic - MIN(before, block.monotonic);
     wake_answered(&block);
     alarms_look();
+}
+
+void park_nobody(void) {
+    wait_in_host(guest_time);
+}
+
+void park_look(void) {
+    struct wait block = all_waits();
+    block.deadline = 0;
+    guest_time->wait(&block);
+    wake_answered(&block);
 }
 
 /* Where the plan has no `wait`, nobody can tell the time: a deadline is over at once, and
@@ -86,7 +92,8 @@ static long park_with(const struct waiting *waits, const struct host_time *host)
     current->waits = waits;
     current->state = THREAD_PARKED;
     while (current->state == THREAD_PARKED)
-        wait_in_host(host);
+        if (!scheduler || !scheduler->run_another())
+            wait_in_host(host);
     current->waits = NULL;
     return current->woken;
 }

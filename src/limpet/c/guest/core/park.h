@@ -37,4 +37,9 @@ long park(const struct waiting *waits);
 /* The same where only the host can end it: brings `wait` into the plan. */
 long park_for_host(const struct waiting *waits);
 
+/* For all that are parked, while none of them runs: what is ready by now, or, in the second, what
+ * comes first. */
+void park_look(void);
+void park_nobody(void);
+
 #endif

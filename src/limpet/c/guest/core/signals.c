@@ -65,8 +65,7 @@ static bool ends_wait(const struct thread *thread, int number) {
 static void wake_one(struct thread *only, int number) {
     for (struct thread *each = threads; each; each = each->next)
         if ((!only || each == only) && each->state == THREAD_PARKED && ends_wait(each, number)) {
-            each->woken = each->waits->restarts ? -ERESTARTSYS : -EINTR;
-            each->state = THREAD_RUNNABLE;
+            thread_wake(each, each->waits->restarts ? -ERESTARTSYS : -EINTR);
             return;
         }
 }

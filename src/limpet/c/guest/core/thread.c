@@ -12,7 +12,21 @@ static struct {
 struct thread *current = &first.thread;
 struct thread *threads;
 
+struct thread *thread_of(long id) {
+    struct thread *each = threads;
+    while (each && each->id != id)
+        each = each->next;
+    return each;
+}
+
+void thread_wake(struct thread *thread, long with) {
+    thread->state = THREAD_RUNNABLE;
+    thread->woken = with;
+    if (scheduler)
+        scheduler->ready(thread);
+}
+
 void thread_start(void) {
     threads = current;
-    *current = (struct thread){.signal_stack = {.flags = SS_DISABLE}, .name = "guest"};
+    *current = (struct thread){.signal_stack = {.flags = SS_DISABLE}, .name = "guest", .id = 1};
 }

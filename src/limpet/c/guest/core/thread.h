@@ -1,8 +1,8 @@
 /*
  * A thread of the program, and what Linux keeps for each.
  *
- * There is one today: nothing makes another yet.  What is here is what a switch will have
- * to know; what waits is in core/park.h.
+ * There is one processor: one thread runs, and all others are on their library OS stacks, in
+ * thread_switch.  What waits is in core/park.h, what switches in parts/threads.
  */
 #ifndef LIMPET_THREAD_H
 #define LIMPET_THREAD_H
@@ -10,6 +10,8 @@
 #include "core/core.h"
 #include "core/park.h"
 #include "x86_64/signal_abi.h"
+
+struct futex_call;
 
 enum thread_state { THREAD_RUNNABLE, THREAD_PARKED };
 
@@ -33,6 +35,11 @@ struct thread {
     enum thread_state state;     /* parked: it waits for what `waits` says */
     const struct waiting *waits; /* on its own library OS stack */
     long woken;                  /* what park gives once it is runnable again */
+    u64 stack;                   /* of the library OS, while another thread runs */
+    struct thread *behind;       /* in the queue of those that can run */
+    s32 id;                      /* as gettid says it */
+    u64 block;                   /* the pages of its stack and of this; 0 for the first thread */
+    bool ended;                  /* only what it runs on is left */
 
     struct pending own;              /* signals sent to this thread */
     u64 blocked;                     /* signals, bit N-1 for signal N */
@@ -53,8 +60,25 @@ struct thread {
  * so entry.S finds both in one word. */
 extern struct thread *current;
 
-/* All of them, in no order. */
+/* All of them, the newest first. */
 extern struct thread *threads;
+struct thread *thread_of(long id); /* NULL: there is none */
+
+/* What there is to do beside other threads (parts/threads).  Generated: NULL in a program that
+ * cannot start any, so that nothing of it is there. */
+struct scheduler {
+    bool (*run_another)(void);            /* until it is this thread's turn; false: no other can */
+    void (*ready)(struct thread *thread); /* it can run: behind all that can already */
+    void (*begun)(void);                  /* first of all, on the stack of a new thread */
+    void (*end)(u32 code);                /* of the thread that runs: does not return */
+    long (*futex)(const struct futex_call *call);
+    void (*say_what_waits)(void);
+};
+extern const struct scheduler beside_others;
+extern const struct scheduler *const scheduler;
+
+/* It waits no longer: park gives `with`. */
+void thread_wake(struct thread *thread, long with);
 
 /* The first thread, as Linux starts a program. */
 void thread_start(void);

@@ -18,13 +18,18 @@ bool syscall_serve(struct regs *regs) {
     alarms_look();
     if (((thread->own.set | signals_of_all.set) & ~thread->blocked) || interrupted ||
         thread->suspended) {
-        thread->call = regs; /* writing a frame to a bad stack is a fault of this call */
         thread->again = interrupted ? number + 1 : 0;
-        signals_deliver(regs);
+        leave_to_program(regs);
         changed = true;
     }
     thread->call = NULL;
     return changed;
+}
+
+void leave_to_program(struct regs *regs) {
+    current->call = regs; /* writing a frame to a bad stack is a fault of this call */
+    signals_deliver(regs);
+    current->call = NULL;
 }
 
 static bool in_libos(u64 pc) {
@@ -35,6 +40,8 @@ static bool in_libos(u64 pc) {
  * call ends with -EFAULT.  Elsewhere it is the program's own. */
 _Noreturn void fault_taken(struct regs *regs, const struct fault *fault) {
     struct regs *call = current->call;
+    if (current->ended)
+        scheduler->end(0); /* from where it was */
     if (call && !current->delivering) {
         current->call = NULL;
         if (!in_libos(regs_pc(regs)))

@@ -32,6 +32,14 @@ static void save_vectors(u64 at) {
     }
 }
 
+u64 frame_vectors_size(void) {
+    return xsave_size();
+}
+
+void frame_save_vectors(u64 at) {
+    save_vectors(at);
+}
+
 static void restore_vectors(u64 at) {
     if (!at)
         return;

@@ -10,6 +10,10 @@ static inline enum access page_fault_access(u64 error) {
     return error & 0x10 ? ACCESS_EXECUTE : error & 2 ? ACCESS_WRITE : ACCESS_READ;
 }
 
+/* What XSAVE stores of the program's vector registers, and that it does, to 64 bytes. */
+u64 frame_vectors_size(void);
+void frame_save_vectors(u64 at);
+
 void frame_registers(struct regs *to, const struct linux_sigcontext *from);
 
 /* Lay the frame that Linux would lay below `stack`, and point the registers at the handler.

@@ -36,9 +36,9 @@ static void pipe_drop(struct pipe *pipe) {
     heap_free(pipe);
 }
 
-/* Until another thread has changed the file; 0: look again. */
-static long wait_for(const struct file *file, const char *what) {
-    const struct waiting waits = {.deadline = FOREVER, .what = what};
+/* Until another thread has changed what it waits `on`; 0: look again. */
+static long wait_for(const struct file *file, const void *on, const char *what) {
+    const struct waiting waits = {.deadline = FOREVER, .what = what, .restarts = true, .on = on};
     return file->flags & O_NONBLOCK ? -EAGAIN : park(&waits);
 }
 
@@ -48,7 +48,7 @@ static long end_read(struct file *file, void *to, u64 size) {
     if (!pipe)
         return -EBADF;
     while (size && !pipe->used && pipe->writers && !error)
-        error = wait_for(file, "input of a pipe that nobody else can write");
+        error = wait_for(file, pipe, "input of a pipe that nobody else can write");
     if (error)
         return error;
     u64 total = MIN(size, pipe->used);
@@ -59,6 +59,7 @@ static long end_read(struct file *file, void *to, u64 size) {
         done += piece;
     }
     pipe->used -= total;
+    park_changed(pipe);
     return (long)total;
 }
 
@@ -83,10 +84,11 @@ static long end_write(struct file *file, const void *from, u64 size) {
             signal_raise(SIGNAL_PIPE);
             error = -EPIPE;
         } else if (room < least) {
-            error = wait_for(file, "room in a pipe that nobody else can read");
+            error = wait_for(file, pipe, "room in a pipe that nobody else can read");
         } else {
             room = MIN(room, size - done);
             put_in(pipe, (const u8 *)from + done, room);
+            park_changed(pipe);
             done += room;
         }
     }
@@ -135,6 +137,8 @@ static void end_release(struct file *file) {
         end->in->readers--;
     if (end->out)
         end->out->writers--;
+    park_changed(end->in);
+    park_changed(end->out);
     pipe_drop(end->in);
     if (end->out != end->in)
         pipe_drop(end->out);
@@ -221,12 +225,13 @@ static long event_read(struct file *file, void *to, u64 size) {
     if (size < 8)
         return -EINVAL;
     while (!file->extra && !error)
-        error = wait_for(file, "an event counter that nobody else can raise");
+        error = wait_for(file, file, "an event counter that nobody else can raise");
     if (error)
         return error;
     u64 value = file->object ? 1 : file->extra;
     *(u64 *)to = value;
     file->extra -= value;
+    park_changed(file);
     return 8;
 }
 
@@ -236,10 +241,11 @@ static long event_write(struct file *file, const void *from, u64 size) {
     if (value == ~0UL)
         return -EINVAL;
     while (file->extra > ~1UL - value && !error)
-        error = wait_for(file, "an event counter that nobody else can lower");
+        error = wait_for(file, file, "an event counter that nobody else can lower");
     if (error)
         return error;
     file->extra += value;
+    park_changed(file);
     return 8;
 }
 

@@ -25,6 +25,7 @@ struct watch {
  * `timeout`: nanoseconds, 0 to look once, FOREVER. */
 static long watch_for(struct watch *watch, s64 timeout) {
     struct waiting waits = {.deadline = FOREVER,
+                            .on = EVERYTHING,
                             .what = "descriptors of which none can ever become ready"};
     if (timeout > 0)
         waits.deadline = deadline_after(clock_monotonic(), timeout);

@@ -1,8 +1,8 @@
-/* Signals that a program sends: to itself, for there is nobody else. */
+/* Signals that a program sends: to itself or to one of its threads, for there is nobody else. */
 #include "core/signals.h"
 #include "linux.h"
 
-#define OWN_ID 1 /* getpid and gettid in a guest */
+#define OWN_ID 1 /* getpid in a guest */
 
 static bool taken(struct queued *queued, struct linux_siginfo *info) {
     (void)info; /* which is a copy */
@@ -46,7 +46,8 @@ long sys_kill(long pid, long number) {
 long sys_tkill(long thread, long number) {
     if ((s32)thread <= 0)
         return -EINVAL;
-    return (s32)thread == OWN_ID ? send_plain(current, (s32)number, SI_TKILL) : -ESRCH;
+    struct thread *to = thread_of((s32)thread);
+    return to ? send_plain(to, (s32)number, SI_TKILL) : -ESRCH;
 }
 
 long sys_tgkill(long group, long thread, long number) {
@@ -70,5 +71,6 @@ long sys_rt_sigqueueinfo(long pid, long number, long info) {
 long sys_rt_tgsigqueueinfo(long group, long thread, long number, long info) {
     if ((s32)group <= 0 || (s32)thread <= 0)
         return -EINVAL;
-    return send_told(current, (s32)group == OWN_ID && (s32)thread == OWN_ID, number, info);
+    struct thread *to = thread_of((s32)thread);
+    return send_told(to, (s32)group == OWN_ID && to, number, info);
 }

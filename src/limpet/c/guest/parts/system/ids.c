@@ -8,10 +8,6 @@ long sys_getpid(void) {
     return OWN;
 }
 
-long sys_gettid(void) {
-    return OWN;
-}
-
 long sys_getppid(void) {
     return 0;
 }

@@ -3,8 +3,6 @@
 #include "linux.h"
 #include "x86_64/machine.h"
 
-#define OWN_ID 1
-
 struct utsname {
     char fields[6][65];
 };
@@ -112,10 +110,6 @@ long sys_getrusage(long who, long to) {
     return 0;
 }
 
-long sys_sched_yield(void) {
-    return 0;
-}
-
 long sys_sched_getaffinity(long pid, long size, long to) {
     if (pid != 0 && pid != 1)
         return -ESRCH;
@@ -193,29 +187,6 @@ long sys_prctl(long option, long argument, long c, long d, long e) {
     }
 }
 
-/* Cleared and woken when the thread ends while others go on. */
-long sys_set_tid_address(long address) {
-    current->clear_child_tid = (u64)address;
-    return OWN_ID;
-}
-
-#define ROBUST_HEAD 24 /* sizeof(struct robust_list_head) */
-
-long sys_set_robust_list(long head, long size) {
-    if (size != ROBUST_HEAD)
-        return -EINVAL;
-    current->robust_list = (u64)head;
-    return 0;
-}
-
-long sys_get_robust_list(long pid, long head, long size) {
-    if (pid != 0 && pid != OWN_ID)
-        return -ESRCH;
-    *(u64 *)size = ROBUST_HEAD;
-    *(u64 *)head = current->robust_list;
-    return 0;
-}
-
 long sys_capget(long header, long data) {
     (void)header;
     if (data)
@@ -236,10 +207,6 @@ long sys_wait4(long pid, long status, long options, long usage) {
 long sys_waitid(long which, long pid, long info, long options, long usage) {
     (void)which, (void)pid, (void)info, (void)options, (void)usage;
     return -ECHILD;
-}
-
-long sys_exit(long code) {
-    program_exit((u32)code & 0xff);
 }
 
 long sys_exit_group(long code) {

@@ -1,0 +1,67 @@
+/*
+ * Whose turn it is.  Threads that can run wait in one queue, first come, first served; those
+ * that wait for something are in none.
+ */
+#include "parts/threads/threads.h"
+#include "x86_64/switch.h"
+
+static struct thread *first, *last; /* of the queue */
+static u64 outside;                 /* parked ones that only the host or time can end */
+static u64 next_look;
+
+#define LOOK_EVERY 1000000UL /* nanoseconds between two looks at the host while others run */
+
+void thread_ready(struct thread *thread) {
+    if (thread == current) /* it only asks the host for all of them */
+        return;
+    thread->behind = NULL;
+    if (first)
+        last->behind = thread;
+    else
+        first = thread;
+    last = thread;
+}
+
+static bool waits_outside(const struct thread *thread) {
+    return thread->state == THREAD_PARKED &&
+           (thread->waits->deadline != FOREVER || thread->waits->want);
+}
+
+/* Deadlines pass and input comes while threads run, too. */
+static void look_outside(void) {
+    u64 now = host_time.monotonic();
+    if (now < next_look)
+        return;
+    next_look = now + LOOK_EVERY;
+    park_look();
+}
+
+bool run_another(void) {
+    struct thread *from = current;
+    bool counted = waits_outside(from);
+    outside += counted;
+    if (outside)
+        look_outside();
+    if (from->state == THREAD_RUNNABLE && first && !from->ended) {
+        last->behind = from;
+        from->behind = NULL;
+        last = from;
+    }
+    struct thread *to = first;
+    if (to)
+        first = to->behind;
+    if (to && to != from) {
+        current = to;
+        thread_switch(&from->stack, to->stack, thread_vectors_size());
+        thread_free_ended();
+    }
+    outside -= counted;
+    return to;
+}
+
+/* The thread that runs has ended. */
+_Noreturn void run_others(void) {
+    for (;;)
+        if (!run_another())
+            park_nobody();
+}

@@ -1,0 +1,142 @@
+"""Threads of a program, beside the same program on Linux."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import limpet
+from limpet.contract import Backend
+from tests.support.bundles import BUSYBOX, Maker, execute, need
+from tests.support.programs import HERE
+
+SOURCE = (HERE / "threads.c").read_text(encoding="utf-8")
+
+CASES = (
+    "mutex",
+    "turns",
+    "barrier",
+    "rwlock",
+    "semaphore",
+    "local",
+    "signals",
+    "process-signals",
+    "cancel",
+    "robust",
+    "inherit",
+    "timed",
+    "endings",
+    "last",
+    "hundreds",
+    "arithmetic",
+    "futex",
+    "flags",
+)
+
+MEMORY = 512 << 20
+
+
+@pytest.fixture(params=["musl", "glibc"])
+def program(request: pytest.FixtureRequest, make: Maker) -> Path:
+    """The cases, with each C library."""
+    return threaded(make, request.param)
+
+
+def threaded(make: Maker, library: str) -> Path:
+    """The cases as a static program."""
+    if library == "musl":
+        return make.compile(SOURCE, "threads")
+    return make.compile(SOURCE, "threads", "-static", "-pthread", compiler="gcc")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_as_on_linux(make: Maker, program: Path, backend: Backend, case: str) -> None:
+    """The same output and status."""
+    native = execute(["threads", case], program)
+    assert native.stdout and not native.stderr
+    ran = make(program, backend, memory=MEMORY).run(case)
+    assert (ran.stdout.decode(), ran.stderr, ran.status) == (
+        native.stdout.decode(),
+        b"",
+        native.status,
+    )
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_trapped(make: Maker, backend: Backend, case: str) -> None:
+    """So they are where system calls trap."""
+    program = threaded(make, "musl")
+    ran = make(program, backend, memory=MEMORY, rewrite=False).run(case)
+    native = execute(["threads", case], program)
+    assert (ran.stdout.decode(), ran.status) == (native.stdout.decode(), native.status)
+
+
+def test_ten_thousand(make: Maker, program: Path, backend: Backend) -> None:
+    """All of them are there at once, and each has pages of its own."""
+    ran = make(program, backend, memory=MEMORY).run("ten-thousand")
+    assert (ran.stdout, ran.stderr, ran.status) == (b"10000 threads, 49995000\n", b"", 0)
+
+
+def test_more_than_there_is_memory_for(make: Maker, backend: Backend) -> None:
+    """Then the program is told, as Linux tells it of its limits."""
+    ran = make(threaded(make, "musl"), backend, memory=16 << 20).run("ten-thousand")
+    assert ran.status == 1
+    assert b"pthread_create" in ran.stdout
+
+
+STUCK = r"""
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+static pthread_mutex_t a = PTHREAD_MUTEX_INITIALIZER, b = PTHREAD_MUTEX_INITIALIZER;
+static int pipes[2];
+static void *both(void *p) {
+    prctl(PR_SET_NAME, "worker");
+    pthread_mutex_lock(&b);
+    read(pipes[0], &p, 1);
+    pthread_mutex_lock(&a);
+    return p;
+}
+int main(int argc, char **argv) {
+    pthread_t t;
+    (void)argv;
+    pipe(pipes);
+    pthread_mutex_lock(&a);
+    pthread_create(&t, 0, both, 0);
+    usleep(1000);
+    if (argc == 1)
+        write(pipes[1], "x", 1);
+    return pthread_mutex_lock(&b);
+}
+"""
+
+
+@pytest.mark.parametrize("case", ["lock", "pipe"])
+def test_deadlock_names_each(make: Maker, backend: Backend, case: str) -> None:
+    """Natively it hangs; here it ends, and says for each thread what it waits for."""
+    program = make.compile(STUCK, "stuck")
+    arguments = [] if case == "lock" else ["pipe"]
+    with subprocess.Popen([program, *arguments]) as native:
+        with pytest.raises(subprocess.TimeoutExpired):
+            native.wait(0.2)
+        native.kill()
+    ran = make(program, backend).run(*arguments)
+    waits = "another thread" if case == "lock" else "input of a pipe that nobody else can write"
+    assert ran.stderr.decode().splitlines() == [
+        f"limpet: stuck is stuck: none of its 2 threads can ever go on, backend {backend}",
+        f"limpet:   thread 2 (worker) waits for {waits}",
+        "limpet:   thread 1 (guest) waits for another thread",
+    ]
+    assert ran.status == 121
+
+
+def test_one_thread_pays_nothing(make: Maker) -> None:
+    """A program that cannot start threads has none of it, although it calls ``clone`` to spawn."""
+    made = limpet.plan(limpet.load(need(BUSYBOX, "busybox-static")))
+    assert "clone" not in {call.name for call in made.calls}
+    assert "scheduler = NULL" in made.sources["dispatch.c"]
+    made = limpet.plan(limpet.load(threaded(make, "musl")))
+    assert {"clone", "futex"} <= {call.name for call in made.calls}
+    assert made.warnings == ()
