@@ -153,6 +153,23 @@ def test_file_option(limpet: Cli) -> None:
     assert done.stdout == "content\n"
 
 
+def test_script(limpet: Cli) -> None:
+    """A script gets its interpreter, its name and the arguments; so does a name on PATH."""
+    busybox = need(BUSYBOX, "busybox-static")
+    script = limpet.cwd / "greet"
+    script.write_text(f'#!{busybox} sh\necho "$0: $# $2"\nread line; echo "$line"\n')
+    for _ in range(2):
+        done = limpet("run", "greet", "a", "b c", input="typed\n")
+        assert (done.stdout, done.returncode) == ("greet: 2 b c\ntyped\n", 0)
+    script.write_text(f"#!{busybox} sh\necho changed\n")
+    assert limpet("run", "./greet").stdout == "changed\n"
+    limpet.env["PATH"] = str(busybox.parent)
+    assert limpet("run", "busybox", "echo", "found").stdout == "found\n"
+    assert limpet("explain", "greet").stdout.startswith(
+        f"start     greet is a script of {busybox}\n"
+    )
+
+
 def _bad_tree(cwd: Path) -> None:
     (cwd / "pipes").mkdir()
     os.mkfifo(cwd / "pipes" / "p")
@@ -168,7 +185,7 @@ def _bad_manifest(cwd: Path) -> None:
 
 
 def _script(cwd: Path) -> None:
-    (cwd / "script").write_text("#!/bin/sh\n")
+    (cwd / "script").write_text("#!/nowhere/sh\n")
 
 
 def _nothing(cwd: Path) -> None:
@@ -186,7 +203,8 @@ BAD = [
     (["run", "bad.c"], 2, "error: use of undeclared identifier 'nothing'", _bad_c),
     (["run", "app"], 2, "sources must be a list of strings", _bad_manifest),
     (["run", "."], 2, "a folder without limpet.toml", _nothing),
-    (["run", "script"], 2, "script: not an ELF file but a script", _script),
+    (["run", "script"], 2, "script: its interpreter /nowhere/sh does not exist", _script),
+    (["build", "script"], 2, "script: not an ELF file but a script", _script),
     (["run", "/bin/ls"], 2, "dynamically linked (interpreter /lib64/ld-linux-x86-64", _nothing),
     (["run", "--memory", "10K", str(HELLO)], 2, "cannot be given to", _nothing),
     (["run", "--memory", "lots", str(HELLO)], 2, "'lots' is not a size", _nothing),

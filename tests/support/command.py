@@ -17,8 +17,16 @@ class Cli:
         if sources:
             self.env["PYTHONPATH"] = str(sources)
 
-    def __call__(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    def __call__(
+        self, *arguments: str | Path, input: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "-m", "limpet", *map(str, arguments)]
         return subprocess.run(
-            argv, cwd=self.cwd, env=self.env, capture_output=True, text=True, check=False
+            argv,
+            cwd=self.cwd,
+            env=self.env,
+            input=input,
+            capture_output=True,
+            text=True,
+            check=False,
         )

@@ -10,6 +10,8 @@ import click
 from limpet.cli import say
 from limpet.cli.job import Job
 from limpet.cli.options import FILE, about_guest, chosen, declared, packing
+from limpet.loading.start import start_of
+from limpet.plain import plain
 
 
 @click.command("explain")
@@ -25,11 +27,14 @@ def command(
 
     options = chosen(given, (*block, *net))
     with say.Progress() as progress:
-        job = Job.given(app, options, packing(given))
+        start = start_of(app, given["root"])
+        job = Job.given(start.program, options, packing(given).with_scripts(start.files))
         made = job.plan(progress)
     if as_json:
         import json
 
-        click.echo(json.dumps(as_data(made), indent=2))
+        click.echo(json.dumps({"start": start.why, **as_data(made)}, indent=2))
     else:
+        for why in start.why:
+            click.echo(f"start     {plain(why)}")
         click.echo(as_text(made), nl=False)

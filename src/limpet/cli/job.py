@@ -45,6 +45,10 @@ class Packing:
     files: Mapping[str, Path] = field(default_factory=dict)
     keep_times: bool = False
 
+    def with_scripts(self, scripts: Mapping[str, Path]) -> Packing:
+        """With ``scripts`` as well, where nothing else was given for their paths."""
+        return replace(self, files={**scripts, **self.files}) if scripts else self
+
 
 @dataclass(frozen=True)
 class Job:

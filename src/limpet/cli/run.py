@@ -10,6 +10,7 @@ import click
 from limpet.cli.job import Job
 from limpet.cli.options import about_guest, attached, chosen, packing
 from limpet.guests.usual import usual
+from limpet.loading.start import start_of
 from limpet.tools.cache import Cache
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ def command(
     publish: tuple[Port, ...],
     **given: Any,
 ) -> None:
-    """Run APP (a static program, a .c file, a folder with limpet.toml or a Solo5 unikernel).
+    """Run APP (a static program, a script, a .c file, a folder with limpet.toml or a unikernel).
+
+    A name without a slash is looked up in PATH when there is no such file here. A script gets the
+    program that its #! line names.
 
     The exit status is the guest's own; see docs/exit-status.md for the others.
     """
@@ -44,7 +48,9 @@ def command(
 
         check_ports(net, publish)
     options = chosen(given, tuple(f"{each.kind}:{each.name}" for each in attached))
-    job = Job.given(app, options, packing(given), strict=options.strict)
+    start = start_of(app, given["root"])
+    files = packing(given).with_scripts(start.files)
+    job = Job.given(start.program, options, files, strict=options.strict)
     with job.bundle(Cache.default()) as made:
         if options.strict:
             from limpet.running.strict import refuse_if_missing
@@ -55,6 +61,6 @@ def command(
             from limpet.running import devices
 
             words = devices.words(block, net, publish)
-        if attached or usual(app).devices:
+        if attached or usual(start.program).devices:
             words.append("--")
-        replace(made.path, [str(app), *words, *arguments])
+        replace(made.path, [start.words[0], *words, *start.words[1:], *arguments])
