@@ -1,7 +1,10 @@
 /* From the monitor's boot_info to the first instruction of the program, as the
  * psABI (for x86-64 section 3.4.1) and Linux's fs/binfmt_elf.c lay its stack. */
+#include "core/start.h"
 #include "core/thread.h"
 #include "x86_64/machine.h"
+
+u64 *program_stack;
 
 enum auxv {
     AT_NULL = 0,
@@ -85,7 +88,7 @@ _Noreturn void start_program(void) {
                       "pass fewer, or give more with --memory");
     char *environment = (char *)boot_info.strings - size;
     u64 *stack = (u64 *)ALIGN_DOWN((u64)environment - (words + AUXV_WORDS) * sizeof(u64), 64);
-    u64 *to = stack;
+    u64 *to = program_stack = stack;
     memcpy(environment, baked, size);
     *to++ = boot_info.argc;
     char *passed = push_strings(&to, (char *)boot_info.strings, boot_info.argc);

@@ -28,5 +28,5 @@ void thread_wake(struct thread *thread, long with) {
 
 void thread_start(void) {
     threads = current;
-    *current = (struct thread){.signal_stack = {.flags = SS_DISABLE}, .name = "guest", .id = 1};
+    *current = (struct thread){.signal_stack = {.flags = SS_DISABLE}, .id = 1};
 }

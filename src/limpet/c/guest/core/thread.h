@@ -53,7 +53,7 @@ struct thread {
 
     u64 clear_child_tid;          /* set_tid_address */
     u64 robust_list, robust_size; /* set_robust_list */
-    char name[16];                /* prctl(PR_SET_NAME) */
+    char name[16];                /* prctl(PR_SET_NAME); empty: that of the program */
 } __attribute__((aligned(64)));
 
 /* The thread that runs.  Its library OS stack lies right below it and grows down from it,

@@ -20,6 +20,8 @@ static s64 realtime_ahead; /* realtime minus monotonic */
 static u64 scale;          /* nanoseconds a tick, shifted left; 0 is unknown */
 static u64 renew_ticks;    /* ticks after which to ask again */
 static u64 latest;         /* no answer is earlier than this */
+static u64 before_first;   /* nanoseconds from the start to the first answer */
+static u64 idle_ticks;     /* while it waited in the host */
 
 /* (a << SHIFT) / b; a < b << SHIFT. */
 static u64 divide_shifted(u64 a, u64 b) {
@@ -47,6 +49,7 @@ static void ask_host(void) {
     realtime_ahead = (s64)(block.realtime - block.monotonic);
     if (!first_ticks) {
         first_ticks = base_ticks, first_monotonic = base_monotonic;
+        before_first = MAX(block.realtime, boot_info.realtime) - boot_info.realtime;
         if (boot_info.tsc_khz)
             set_scale(1000000, boot_info.tsc_khz);
     } else if (!boot_info.tsc_khz && base_monotonic - first_monotonic >= (u64)BASELINE) {
@@ -73,8 +76,15 @@ u64 clock_realtime(void) {
 
 /* Wait, and never be earlier again than the host was afterwards. */
 static void wait(struct wait *block) {
+    u64 before = ticks();
     hypercall_wait(block);
+    idle_ticks += ticks() - before;
     latest = MAX(latest, block->monotonic);
+}
+
+u64 cpu_time(u64 monotonic) {
+    u64 since_start = MAX(monotonic, first_monotonic) - first_monotonic + before_first;
+    return since_start - MIN(since_start, scaled(idle_ticks));
 }
 
 const struct host_time host_time = {wait, clock_monotonic, clock_realtime};
@@ -104,20 +114,11 @@ static bool known(long clock) {
     return is_realtime(clock) || (clock >= CLOCK_MONOTONIC && clock <= BOOTTIME_ALARM);
 }
 
-static u64 started(void) {
-    static u64 at;
-    if (!at)
-        at = clock_monotonic();
-    return at;
-}
-
 static u64 read_clock(long clock) {
     if (is_realtime(clock))
         return clock_realtime();
-    if (clock == PROCESS_CPU || clock == THREAD_CPU) {
-        u64 start = started(); /* a guest that sleeps counts its sleep too */
-        return clock_monotonic() - start + 1000000;
-    }
+    if (clock == PROCESS_CPU || clock == THREAD_CPU)
+        return cpu_time(clock_monotonic());
     return clock_monotonic();
 }
 

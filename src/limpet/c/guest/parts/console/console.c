@@ -67,11 +67,15 @@ static long console_write(struct file *file, const void *from, u64 size) {
 }
 
 static long console_stat(struct file *file, struct linux_stat *to) {
-    *to = (struct linux_stat){.dev = 1,
-                              .ino = file->extra + 1,
+    const struct stdio_info *info = info_of(file);
+    bool device = (info->mode & S_IFMT) == S_IFCHR;
+    *to = (struct linux_stat){.dev = info->is_tty ? PTS_DEVICE : 1,
+                              .ino = info->is_tty ? PTS_INODE : file->extra + 1,
                               .nlink = 1,
-                              .mode = info_of(file)->mode,
-                              .rdev = 0x8800,
+                              .mode = info->mode,
+                              .rdev = info->is_tty ? PTS_NUMBER
+                                      : device     ? NULL_NUMBER
+                                                   : 0,
                               .blksize = 1024};
     return 0;
 }

@@ -66,4 +66,10 @@ extern const struct file_ops console_ops, console_nonblocking_ops;
 
 #define FD_MAX 1024
 
+/* What stat tells of the host's terminal, as of /dev/pts/0, and of another device there. */
+#define PTS_DEVICE 0x17UL
+#define PTS_INODE 3UL
+#define PTS_NUMBER 0x8800UL
+#define NULL_NUMBER 0x103UL
+
 #endif

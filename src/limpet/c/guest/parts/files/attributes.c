@@ -16,11 +16,10 @@ static long find(long directory, long path, long flags, struct node **node, stru
         *file = path ? fd_get((s32)directory) : fd_use((s32)directory);
         if (!*file)
             return -EBADF;
-        bool of_tree = (*file)->ops->release == file_close;
-        *node = of_tree ? (*file)->object : NULL;
+        *node = of_tree(*file) ? (*file)->object : NULL;
         return 0;
     }
-    return walk_to(directory, (const char *)path, !(flags & AT_SYMLINK_NOFOLLOW), node);
+    return walk_to_file(directory, (const char *)path, !(flags & AT_SYMLINK_NOFOLLOW), node, file);
 }
 
 static long stat_at(long directory, long path, long flags, struct linux_stat *stat) {
@@ -136,7 +135,8 @@ long sys_readlinkat(long directory, long path, long to, long size) {
         return error;
     if (!node || !is_link(node))
         return itself ? -ENOENT : -EINVAL;
-    return content_read(node, (void *)to, (u64)size, 0);
+    return node->device ? link_text(node, (void *)to, (u64)size)
+                        : content_read(node, (void *)to, (u64)size, 0);
 }
 
 long sys_readlink(long path, long to, long size) {

@@ -14,13 +14,16 @@ static struct linux_timespec split(s64 nanoseconds) {
     return (struct linux_timespec){seconds, rest};
 }
 
-long node_stat(const struct node *node, struct linux_stat *to) {
+long node_stat(struct node *node, struct linux_stat *to) {
     s64 size = (s64)(is_directory(node) ? PAGE : node->size);
     s64 blocks = is_regular(node) || is_directory(node) ? (s64)ALIGN_UP((u64)size, PAGE) / 512 : 0;
-    static const u16 numbers[] = {0, 0x103, 0x105, 0x107, 0x109, 0x500, 0xfe00, 0xac8};
+    static const u16 numbers[DEVICE_FD_INFO + 1] = {
+        [DEVICE_NULL] = NULL_NUMBER, [DEVICE_ZERO] = 0x105,    [DEVICE_FULL] = 0x107,
+        [DEVICE_RANDOM] = 0x109,     [DEVICE_TTY] = 0x500,     [DEVICE_DISK] = 0xfe00,
+        [DEVICE_TUN] = 0xac8,        [DEVICE_CONSOLE] = 0x501, [DEVICE_PTS] = PTS_NUMBER};
     *to = (struct linux_stat){
-        .dev = TREE_DEVICE,
-        .ino = node->ino,
+        .dev = node->device == DEVICE_PTS ? PTS_DEVICE : TREE_DEVICE,
+        .ino = node->device == DEVICE_PTS ? PTS_INODE : node->ino,
         .nlink = node_links(node),
         .mode = node->mode,
         .uid = node->uid,

@@ -1,8 +1,6 @@
 /* Making, removing and moving names. */
 #include "parts/files/node.h"
 
-u32 masked(long mode);
-
 /* The directory and the name of a path; the name's node, where there is one. */
 static long walk_to_name(long directory, long path, struct walked *walked) {
     return walk(directory, (const char *)path, LAST_NAME, walked);

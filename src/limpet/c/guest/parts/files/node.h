@@ -27,7 +27,20 @@ enum device {
     DEVICE_RANDOM,
     DEVICE_TTY,
     DEVICE_DISK,
-    DEVICE_TUN
+    DEVICE_TUN,
+    DEVICE_CONSOLE,
+    DEVICE_PTS,
+    /* what parts/world adds: files that are made when they are read, links that lead to what is
+     * open or to the program, folders whose standard names are added when they are looked into */
+    DEVICE_SYNTHETIC,
+    DEVICE_PROGRAM,
+    DEVICE_DESCRIPTOR,
+    DEVICE_CWD,
+    DEVICE_FOLDER,
+    DEVICE_NODES,
+    DEVICE_TERMINALS,
+    DEVICE_FDS,
+    DEVICE_FD_INFO
 };
 
 /* Pages of a file that lie in a row, since they are mapped shared. */
@@ -49,11 +62,24 @@ struct node {
     struct entry *first, *last;
     /* files: one small buffer, or chunks; symbolic links: their target */
     u8 *small;
-    u64 capacity; /* of a block device: which */
+    union {
+        u64 capacity; /* of a block device: which */
+        const struct standard *standard;
+    };
     u8 **chunks;
-    u64 chunk_count;
+    union {
+        u64 chunk_count;
+        u64 number; /* of the descriptor or process that it tells of */
+    };
     struct extent *extents; /* where the content lies instead; none overlaps another */
 };
+
+/* parts/world */
+void standard_root(struct node *root);
+void standard_load(struct node *directory);
+bool of_tree(const struct file *file); /* its object is a node */
+long link_target(const struct node *link, struct node **node, struct file **file);
+long link_text(const struct node *link, void *to, u64 size);
 
 /* nodes.c */
 struct node *tree_root(void);
@@ -66,7 +92,7 @@ void directory_remove(struct node *directory, struct entry *entry);
 void directory_load(struct node *directory);
 const u8 *packed_bytes(const struct node *node);
 u64 packed_inode_count(void);
-u32 node_links(const struct node *node); /* as stat tells it */
+u32 node_links(struct node *node); /* as stat tells it */
 
 /* content.c */
 long content_read(struct node *node, void *to, u64 size, u64 at);
@@ -91,6 +117,7 @@ struct walked {
     u64 length;
     struct node *node;   /* NULL when there is none */
     bool directory_only; /* the path ended in a slash */
+    struct file *file;   /* what a link of /proc leads to, where that is no node: node is NULL */
     char buffer[2][PATH_MAX];
 };
 
@@ -100,13 +127,19 @@ enum last { LAST_FOLLOWED, LAST_KEPT, LAST_NAME };
 
 long walk(long directory, const char *path, enum last last, struct walked *out);
 long walk_to(long directory, const char *path, bool follow, struct node **node);
+long walk_to_file(long directory, const char *path, bool follow, struct node **node,
+                  struct file **file);
 struct node *working_directory(void);
+char *path_of(const struct node *node, char *path); /* PATH_MAX bytes; NULL: it has no name */
+
+/* open.c */
+u32 masked(long mode);
 
 /* file.c */
-extern const struct file_ops regular_ops, directory_ops, device_ops;
+extern const struct file_ops regular_ops, directory_ops, device_ops, synthetic_ops;
 long file_stat(struct file *file, struct linux_stat *to);
 void file_close(struct file *file);
-long node_stat(const struct node *node, struct linux_stat *to);
+long node_stat(struct node *node, struct linux_stat *to);
 void touch_modified(struct node *node);
 
 static inline bool is_dot(const struct walked *walked) {
@@ -122,8 +155,9 @@ static inline bool is_link(const struct node *node) {
     return (node->mode & S_IFMT) == S_IFLNK;
 }
 
+/* With content of its own. */
 static inline bool is_regular(const struct node *node) {
-    return (node->mode & S_IFMT) == S_IFREG;
+    return (node->mode & S_IFMT) == S_IFREG && !node->device;
 }
 
 #endif

@@ -1,5 +1,6 @@
 /* Nodes and names.  The packed tree is read in a directory at a time, when it is first
- * entered; what the program never looks at costs nothing. */
+ * entered, and so are the names that every program counts on (parts/world); what the program
+ * never looks at costs nothing. */
 #include "parts/files/node.h"
 
 static struct node *root;
@@ -50,7 +51,9 @@ static struct node *unpack(u64 index) {
 }
 
 /* A directory counts those in it, read in yet or not. */
-u32 node_links(const struct node *node) {
+u32 node_links(struct node *node) {
+    if (is_directory(node) && node->device)
+        directory_load(node);
     u32 links = node->links;
     const struct tree_record *from = is_directory(node) ? node->packed : NULL;
     for (u64 i = 0; from && i < from->size; i++)
@@ -58,10 +61,8 @@ u32 node_links(const struct node *node) {
     return links;
 }
 
-void directory_load(struct node *directory) {
+static void load_packed(struct node *directory) {
     const struct tree_record *from = directory->packed;
-    if (!from)
-        return;
     directory->packed = NULL;
     for (u64 i = 0; i < from->size; i++) {
         const struct tree_record *child = record(from->data + i);
@@ -73,69 +74,14 @@ void directory_load(struct node *directory) {
     }
 }
 
-/* The nodes that every Linux program counts on, unless the tree has them. */
-static void add_standard(struct node *parent, const char *name, u32 mode, enum device device) {
-    if (directory_find(parent, name, strlen(name)))
-        return;
-    struct node *node = node_new(mode);
-    if (!node)
-        return;
-    node->device = device;
-    node->modified = node->changed = node->accessed = 0;
-    directory_add(parent, name, strlen(name), node);
-}
-
-static struct node *standard_directory(struct node *parent, const char *name, u32 mode) {
-    add_standard(parent, name, S_IFDIR | mode, NOT_A_DEVICE);
-    struct entry *entry = directory_find(parent, name, strlen(name));
-    return entry && is_directory(entry->node) ? entry->node : NULL;
-}
-
-static void add_link(struct node *parent, const char *name, const char *target) {
-    if (directory_find(parent, name, strlen(name)))
-        return;
-    struct node *node = node_new(S_IFLNK | 0777);
-    if (node && content_write(node, target, strlen(target), 0) >= 0)
-        directory_add(parent, name, strlen(name), node);
-}
-
-/* The plan's devices: block devices by their names, networks behind one file. */
-static void add_devices(struct node *dev) {
-    const struct manifest *devices = (const struct manifest *)guest_info.devices;
-    for (u64 i = 1; block_device_ops && i < devices->count; i++) {
-        const char *name = devices->entries[i].name;
-        if (devices->entries[i].type != DEVICE_BLOCK)
-            continue;
-        add_standard(dev, name, S_IFBLK | 0660, DEVICE_DISK);
-        struct entry *entry = directory_find(dev, name, strlen(name));
-        if (entry && entry->node->device == DEVICE_DISK)
-            entry->node->capacity = i;
-    }
-    struct node *net = net_device_ops ? standard_directory(dev, "net", 0755) : NULL;
-    if (net)
-        add_standard(net, "tun", S_IFCHR | 0666, DEVICE_TUN);
-}
-
-static void add_standards(void) {
-    struct node *dev = standard_directory(root, "dev", 0755);
-    struct node *proc = standard_directory(root, "proc", 0555);
-    standard_directory(root, "tmp", 01777);
-    if (dev) {
-        add_standard(dev, "null", S_IFCHR | 0666, DEVICE_NULL);
-        add_standard(dev, "zero", S_IFCHR | 0666, DEVICE_ZERO);
-        add_standard(dev, "full", S_IFCHR | 0666, DEVICE_FULL);
-        add_standard(dev, "random", S_IFCHR | 0666, DEVICE_RANDOM);
-        add_standard(dev, "urandom", S_IFCHR | 0666, DEVICE_RANDOM);
-        add_standard(dev, "tty", S_IFCHR | 0666, DEVICE_TTY);
-        add_devices(dev);
-        add_link(dev, "fd", "/proc/self/fd");
-        add_link(dev, "stdin", "/proc/self/fd/0");
-        add_link(dev, "stdout", "/proc/self/fd/1");
-        add_link(dev, "stderr", "/proc/self/fd/2");
-    }
-    struct node *self = proc ? standard_directory(proc, "self", 0555) : NULL;
-    if (self)
-        add_link(self, "exe", (const char *)guest_info.name);
+void directory_load(struct node *directory) {
+    enum device device = directory->device;
+    directory->device = NOT_A_DEVICE; /* until what the tree has itself is there */
+    if (directory->packed)
+        load_packed(directory);
+    directory->device = device;
+    if (device)
+        standard_load(directory);
 }
 
 u64 packed_inode_count(void) {
@@ -156,7 +102,7 @@ struct node *tree_root(void) {
         panic("no memory for the file tree");
     root->parent = root;
     root->links = 2;
-    add_standards();
+    standard_root(root);
     return root;
 }
 

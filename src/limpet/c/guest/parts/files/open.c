@@ -13,37 +13,6 @@ u32 masked(long mode) {
     return (u32)mode & 07777 & ~file_mask;
 }
 
-static long number_at_end(const char *path, const char *prefix) {
-    u64 length = strlen(prefix);
-    if (strlen(path) <= length || memcmp(path, prefix, length))
-        return -1;
-    long number = 0;
-    for (path += length; *path; path++) {
-        if (*path < '0' || *path > '9' || number >= FD_MAX)
-            return -1;
-        number = number * 10 + *path - '0';
-    }
-    return number;
-}
-
-/* /proc/self/fd/N and the names in /dev that lead there: the file itself again. */
-static long open_descriptor(const char *path, bool on_exec) {
-    static const char *const streams[] = {"/dev/stdin", "/dev/stdout", "/dev/stderr"};
-    long fd = number_at_end(path, "/proc/self/fd/");
-    if (fd < 0)
-        fd = number_at_end(path, "/dev/fd/");
-    for (long i = 0; i < 3; i++)
-        if (!strcmp(path, streams[i]))
-            fd = i;
-    if (fd < 0)
-        return -ENOSYS;
-    struct file *file = fd_get(fd);
-    if (!file)
-        return -ENOENT;
-    file->references++;
-    return fd_install(file, 0, on_exec);
-}
-
 static long create(struct walked *walked, long mode) {
     if (!walked->parent->links)
         return -ENOENT;
@@ -60,6 +29,19 @@ static long create(struct walked *walked, long mode) {
     return 0;
 }
 
+/* What a link of /proc leads to and has no name: the open file itself again. */
+static long open_again(struct file *file, long flags) {
+    struct linux_stat stat = {0};
+    file->ops->stat(file, &stat);
+    u32 kind = stat.mode & S_IFMT;
+    if (flags & O_DIRECTORY)
+        return -ENOTDIR;
+    if (kind != S_IFIFO && kind != S_IFCHR && kind != S_IFREG)
+        return -ENXIO;
+    file->references++;
+    return fd_install(file, 0, flags & O_CLOEXEC);
+}
+
 static long check(const struct node *node, long flags) {
     bool writes = (flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC;
     if (flags & O_DIRECTORY && !is_directory(node))
@@ -70,6 +52,8 @@ static long check(const struct node *node, long flags) {
         const struct manifest *devices = (const struct manifest *)guest_info.devices;
         return devices->entries[node->capacity].read_only ? -EACCES : 0;
     }
+    if (node->device == DEVICE_SYNTHETIC && writes && !(node->mode & 0222))
+        return flags & O_PATH ? 0 : -EACCES;
     if (is_directory(node) && (writes || flags & O_CREAT) && !(flags & O_PATH))
         return -EISDIR;
     return 0;
@@ -81,19 +65,28 @@ static const struct file_ops *ops_of(const struct node *node) {
         return block_device_ops;
     case DEVICE_TUN:
         return net_device_ops;
+    case DEVICE_SYNTHETIC:
+        return &synthetic_ops;
     default:
         return is_directory(node) ? &directory_ops : node->device ? &device_ops : &regular_ops;
     }
 }
 
-static long open_node(struct node *node, const struct file_ops *ops, long flags) {
-    if (node->device == DEVICE_TTY && !(flags & O_PATH)) {
-        struct file *console = fd_get(0);
-        if (!console || !boot_info.stdio[0].is_tty)
-            return -ENXIO;
-        console->references++;
-        return fd_install(console, 0, flags & O_CLOEXEC);
+/* The host's terminal, through a descriptor that is open on it. */
+static long open_terminal(long flags) {
+    for (long fd = 0; fd < 3; fd++) {
+        struct file *console = fd_get(fd);
+        if (console && boot_info.stdio[fd].is_tty)
+            return open_again(console, flags);
     }
+    return -ENXIO;
+}
+
+static long open_node(struct node *node, const struct file_ops *ops, long flags) {
+    bool terminal =
+        node->device == DEVICE_TTY || node->device == DEVICE_CONSOLE || node->device == DEVICE_PTS;
+    if (terminal && !(flags & O_PATH))
+        return open_terminal(flags);
     u32 kept = (u32)flags & ~(u32)O_CLOEXEC;
     struct file *file = file_new(ops, flags & O_PATH ? kept : kept | O_LARGEFILE, node);
     if (!file)
@@ -130,9 +123,6 @@ long sys_openat(long directory, long path, long flags, long mode) {
         return -EINVAL;
     if (flags & O_TMPFILE & ~O_DIRECTORY && (!(flags & O_DIRECTORY) || !(flags & O_ACCMODE)))
         return -EINVAL;
-    long fd = open_descriptor((const char *)path, flags & O_CLOEXEC);
-    if (fd != -ENOSYS)
-        return fd;
     if ((flags & O_TMPFILE) == O_TMPFILE)
         return open_unnamed(directory, (const char *)path, flags, mode);
     if (flags & O_CREAT && ends_in_slash((const char *)path)) {
@@ -146,6 +136,8 @@ long sys_openat(long directory, long path, long flags, long mode) {
         return error;
     if (walked.node && flags & O_CREAT && flags & O_EXCL)
         return -EEXIST;
+    if (walked.file)
+        return open_again(walked.file, flags);
     bool made = !walked.node && flags & O_CREAT;
     if (made)
         error = create(&walked, mode);

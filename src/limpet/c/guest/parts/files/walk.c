@@ -59,6 +59,23 @@ static long splice(struct node *link, const char *rest, int links, struct walked
     return 0;
 }
 
+static long follow(struct node *link, const char *rest, int links, struct walked *out,
+                   const char **path, struct node **at) {
+    long error = splice(link, rest, links, out, path);
+    if (!error && **path == '/')
+        *at = tree_root();
+    out->node = *at;
+    return error;
+}
+
+/* A link of /proc leads to a node at once, or to a file without one, which ends the path. */
+static long jump(const struct node *link, bool final, struct walked *out, struct node **to) {
+    long error = link_target(link, to, &out->file);
+    if (!error && out->file && (!final || out->directory_only))
+        error = -ENOTDIR;
+    return error;
+}
+
 long walk(long directory, const char *path, enum last last, struct walked *out) {
     struct node *at;
     int links = 0;
@@ -68,7 +85,7 @@ long walk(long directory, const char *path, enum last last, struct walked *out) 
     if (error)
         return error;
     out->parent = at, out->name = ".", out->length = 1, out->node = at;
-    out->directory_only = false;
+    out->directory_only = false, out->file = NULL;
     for (;;) {
         while (*path == '/')
             path++;
@@ -92,13 +109,13 @@ long walk(long directory, const char *path, enum last last, struct walked *out) 
         if (next && is_link(next) && (!final || last == LAST_FOLLOWED || out->directory_only)) {
             if (++links > MOST_LINKS)
                 return -ELOOP;
-            struct node *base = at;
-            error = splice(next, rest, links, out, &path);
+            bool jumps = next->device;
+            error =
+                jumps ? jump(next, final, out, &next) : follow(next, rest, links, out, &path, &at);
             if (error)
                 return error;
-            at = *path == '/' ? tree_root() : base;
-            out->node = at;
-            continue;
+            if (!jumps)
+                continue;
         }
         out->node = next;
         if (final) {
@@ -112,13 +129,20 @@ long walk(long directory, const char *path, enum last last, struct walked *out) 
     }
 }
 
-long walk_to(long directory, const char *path, bool follow, struct node **node) {
+long walk_to_file(long directory, const char *path, bool follow, struct node **node,
+                  struct file **file) {
     struct walked walked;
     long error = walk(directory, path, follow ? LAST_FOLLOWED : LAST_KEPT, &walked);
-    if (!error && !walked.node)
+    if (!error && !walked.node && !walked.file)
         error = -ENOENT;
-    *node = walked.node;
+    *node = walked.node, *file = walked.file;
     return error;
+}
+
+long walk_to(long directory, const char *path, bool follow, struct node **node) {
+    struct file *file;
+    long error = walk_to_file(directory, path, follow, node, &file);
+    return !error && !*node ? -EINVAL : error; /* what is open there is no file of the tree */
 }
 
 static void change_to(struct node *to) {
@@ -159,24 +183,67 @@ static const struct entry *name_of(const struct node *node) {
     return NULL;
 }
 
+/* The next name after `each` of all that have been read in; NULL behind the last. */
+static const struct entry *next_name(const struct entry *each, struct node **directory) {
+    if (is_directory(each->node) && each->node->first) {
+        *directory = each->node;
+        return (*directory)->first;
+    }
+    while (!each->next) {
+        if (*directory == tree_root())
+            return NULL;
+        each = name_of(*directory);
+        *directory = (*directory)->parent;
+        if (!each)
+            return NULL;
+    }
+    return each->next;
+}
+
+/* A file knows no directory: its first name is looked for. */
+static const struct entry *find_name(const struct node *node, struct node **directory) {
+    *directory = is_directory(node) ? node->parent : tree_root();
+    if (is_directory(node))
+        return name_of(node);
+    const struct entry *each = (*directory)->first;
+    while (each && each->node != node)
+        each = next_name(each, directory);
+    return each;
+}
+
+static char *before(char *at, const char *path, const char *name, u64 length) {
+    if ((u64)(at - path) < length + 1)
+        return NULL;
+    memcpy(at - length, name, length);
+    at -= length + 1;
+    *at = '/';
+    return at;
+}
+
+char *path_of(const struct node *node, char *path) {
+    char *at = path + PATH_MAX - 1;
+    *at = 0;
+    if (node == tree_root())
+        return before(at, path, "", 0);
+    while (at && node != tree_root()) {
+        struct node *directory;
+        const struct entry *entry = find_name(node, &directory);
+        if (!entry)
+            return NULL;
+        at = before(at, path, entry->name, entry->length);
+        node = directory;
+    }
+    return at;
+}
+
 long sys_getcwd(long to, long size) {
     char path[PATH_MAX];
-    u64 at = sizeof path - 1;
-    path[at] = 0;
-    for (struct node *node = working_directory(); node != tree_root(); node = node->parent) {
-        const struct entry *entry = name_of(node);
-        if (!entry)
-            return -ENOENT;
-        if (entry->length + 1 > at)
-            return -ENAMETOOLONG;
-        at -= entry->length;
-        memcpy(path + at, entry->name, entry->length);
-        path[--at] = '/';
-    }
-    if (at == sizeof path - 1)
-        path[--at] = '/';
-    if (size < 0 || (u64)size < sizeof path - at)
+    const char *start = path_of(working_directory(), path);
+    if (!start)
+        return -ENOENT;
+    u64 length = strlen(start) + 1;
+    if (size < 0 || (u64)size < length)
         return -ERANGE;
-    memcpy((void *)to, path + at, sizeof path - at);
-    return (long)(sizeof path - at);
+    memcpy((void *)to, start, length);
+    return (long)length;
 }

@@ -1,5 +1,7 @@
 /* What the program can ask about its machine, and the ways it ends. */
 #include "core/thread.h"
+#include "parts/system/name.h"
+#include "parts/system/release.h"
 #include "linux.h"
 #include "x86_64/machine.h"
 
@@ -8,8 +10,8 @@ struct utsname {
 };
 
 long sys_uname(long to) {
-    static const char *const fields[6] = {"Linux",         "limpet", "6.1.0-limpet",
-                                          "#1 SMP limpet", MACHINE,  "(none)"};
+    static const char *const fields[6] = {SYSTEM_NAME, HOST_NAME, RELEASE,
+                                          VERSION,     MACHINE,   DOMAIN_NAME};
     struct utsname *name = (struct utsname *)to;
     memset(name, 0, sizeof *name);
     for (int i = 0; i < 6; i++)
@@ -99,12 +101,9 @@ long sys_getrusage(long who, long to) {
     u64 *usage = (u64 *)to;
     memset(usage, 0, 144);
     if (who != -1) {
-        u64 now = clock_monotonic();
-        static u64 start;
-        if (!start)
-            start = now;
-        usage[0] = (now - start) / NANOSECONDS;
-        usage[1] = (now - start) % NANOSECONDS / 1000;
+        u64 used = cpu_time(clock_monotonic());
+        usage[0] = used / NANOSECONDS;
+        usage[1] = used % NANOSECONDS / 1000;
         usage[4] = (memory_size() - pages_free_count() * PAGE) / 1024;
     }
     return 0;
@@ -161,18 +160,17 @@ enum {
 };
 
 long sys_prctl(long option, long argument, long c, long d, long e) {
-    char *name = current->name;
+    char name[THREAD_NAME] = {0};
     (void)c, (void)d, (void)e;
     switch (option) {
-    case PR_SET_NAME: {
-        char copy[16] = {0};
-        for (int i = 0; i < 15 && ((const char *)argument)[i]; i++)
-            copy[i] = ((const char *)argument)[i];
-        memcpy(name, copy, sizeof copy);
+    case PR_SET_NAME:
+        for (int i = 0; i < THREAD_NAME - 1 && ((const char *)argument)[i]; i++)
+            name[i] = ((const char *)argument)[i];
+        thread_set_name(name);
         return 0;
-    }
     case PR_GET_NAME:
-        memcpy((void *)argument, name, sizeof current->name);
+        thread_name(name);
+        memcpy((void *)argument, name, sizeof name);
         return 0;
     case PR_SET_PDEATHSIG:
     case PR_SET_DUMPABLE:

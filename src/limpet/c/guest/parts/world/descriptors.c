@@ -1,0 +1,125 @@
+/* /proc/PID/fd and fdinfo, and links that lead to what is open instead of to a path. */
+#include "parts/world/world.h"
+
+#define LINK_SIZE 64 /* as Linux says, whatever the link's text is */
+
+static u64 number_of(const struct entry *entry) {
+    u64 number = 0;
+    for (u64 i = 0; i < entry->length; i++)
+        number = number * 10 + (u64)(entry->name[i] - '0');
+    return number;
+}
+
+static void add(struct node *directory, u64 number, const struct file *file, bool info) {
+    static const struct standard fd_info = MADE("", make_fd_info);
+    struct standard as = {.mode = S_IFLNK | 0100, .device = DEVICE_DESCRIPTOR};
+    struct text name = {0};
+    text_number(&name, number);
+    text_bytes(&name, "", 1);
+    if (info)
+        as = fd_info;
+    else
+        as.mode |= (readable(file) ? 0400 : 0) | (writable(file) ? 0200 : 0);
+    as.name = name.bytes;
+    struct node *node = name.cut ? NULL : standard_add(directory, &as, number);
+    if (node && info)
+        node->standard = &fd_info;
+    else if (node)
+        node->number = number, node->size = LINK_SIZE;
+    heap_free(name.bytes);
+}
+
+/* As the descriptor table is now. */
+void descriptors_load(struct node *directory, bool info) {
+    u64 there[FD_MAX / 64] = {0};
+    for (struct entry *each = directory->first, *next; each; each = next) {
+        u64 number = number_of(each);
+        next = each->next;
+        if (number < FD_MAX && fd_get((long)number))
+            there[number / 64] |= 1UL << number % 64;
+        else
+            directory_remove(directory, each);
+    }
+    for (u64 number = 0; number < FD_MAX; number++) {
+        const struct file *file = fd_get((long)number);
+        if (file && !(there[number / 64] >> number % 64 & 1))
+            add(directory, number, file, info);
+    }
+}
+
+/* What a link of /proc leads to: a node, or an open file that has none. */
+long link_target(const struct node *link, struct node **node, struct file **file) {
+    *file = NULL;
+    if (link->device == DEVICE_CWD) {
+        *node = working_directory();
+        return 0;
+    }
+    *file = fd_get((long)link->number);
+    if (!*file)
+        return -ENOENT;
+    *node = of_tree(*file) ? (*file)->object : NULL;
+    if (*node)
+        *file = NULL;
+    return 0;
+}
+
+static void put_nameless(struct text *to, struct file *file, u64 number) {
+    struct linux_stat stat = {0};
+    file->ops->stat(file, &stat);
+    switch (stat.mode & S_IFMT) {
+    case S_IFIFO:
+        text_put(to, "pipe:[");
+        break;
+    case S_IFSOCK:
+        text_put(to, "socket:[");
+        break;
+    case S_IFCHR:
+        text_put(to, stat.rdev == PTS_NUMBER ? "/dev/pts/0" : "/dev/null");
+        return;
+    case 0:
+        text_put(to, "anon_inode:[");
+        break;
+    default: /* the host's file, whose name is not told */
+        text_put(to, "host:[");
+        stat.ino = number;
+    }
+    text_number(to, stat.ino);
+    text_put(to, "]");
+}
+
+static void put_path(struct text *to, const struct node *node) {
+    char path[PATH_MAX];
+    const char *start = path_of(node, path);
+    text_put(to, start ? start : "/ (deleted)");
+}
+
+/* readlink of such a link. */
+long link_text(const struct node *link, void *to, u64 size) {
+    struct text text = {0};
+    struct node *node;
+    struct file *file;
+    long error = link_target(link, &node, &file);
+    if (error)
+        return error;
+    if (node)
+        put_path(&text, node);
+    else
+        put_nameless(&text, file, link->number);
+    size = MIN(size, text.used);
+    memcpy(to, text.bytes, size); /* a bad pointer ends here and loses the text */
+    heap_free(text.bytes);
+    return text.cut ? -ENOMEM : (long)size;
+}
+
+void make_fd_info(struct text *to, u64 number) {
+    const struct file *file = fd_get((long)number);
+    if (!file)
+        return;
+    text_put(to, "pos:\t");
+    text_number(to, file->position);
+    text_put(to, "\nflags:\t0");
+    text_octal(to, file->flags);
+    text_put(to, "\nmnt_id:\t20\nino:\t");
+    text_number(to, of_tree(file) ? ((const struct node *)file->object)->ino : number + 1);
+    text_put(to, "\n");
+}
