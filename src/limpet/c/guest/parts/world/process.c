@@ -74,7 +74,7 @@ void make_process_stat(struct text *to, u64 number) {
                         words,
                         0,
                         0,
-                        current->pending,
+                        current->own.set,
                         current->blocked,
                         signal_set(true),
                         signal_set(false),
@@ -140,8 +140,8 @@ static void put_memory(struct text *to) {
 }
 
 static void put_signals(struct text *to) {
-    put_set(to, "SigPnd:\t", current->pending);
-    put_set(to, "ShdPnd:\t", 0);
+    put_set(to, "SigPnd:\t", current->own.set);
+    put_set(to, "ShdPnd:\t", signals_of_all.set);
     put_set(to, "SigBlk:\t", current->blocked);
     put_set(to, "SigIgn:\t", signal_set(true));
     put_set(to, "SigCgt:\t", signal_set(false));
