@@ -8,30 +8,26 @@ from __future__ import annotations
 
 import enum
 import hashlib
-import io
 import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
-
-from limpet.contract.pages import PAGE
+from limpet.contract.pages import LARGE_PAGE, PAGE
 from limpet.errors import ImageError
 from limpet.formats import elf
+from limpet.formats.dynamic import Dynamic, read_dynamic
 from limpet.formats.elf import ProgramHeader
 from limpet.formats.manifest import Device
+from limpet.formats.symbols import HIGHEST_ADDRESS, Symbol, read_symbols
 
 LOWEST_ADDRESS = 64 << 10
 """Linux's usual ``vm.mmap_min_addr``: nothing can be mapped below."""
 
-HIGHEST_ADDRESS = 1 << 36
 MAX_IMAGE = 1 << 30
 """Bytes of memory a program may take before it has run an instruction."""
 
 MAX_PROGRAM_HEADERS = 256
-MAX_SYMBOLS = 1 << 20
 
 _ET = {1: "a relocatable object (.o)", 2: "", 3: "", 4: "a core dump"}
 _MACHINES = {
@@ -61,26 +57,21 @@ class Access(enum.Flag):
 
 @dataclass(frozen=True)
 class Segment:
-    """A loadable segment: ``data`` at ``address``, then zeros up to ``memory_size`` bytes."""
+    """A loadable segment: ``data`` at ``address``, then zeros up to ``memory_size`` bytes.
+
+    ``offset`` is where the data is in the file.
+    """
 
     address: int
     memory_size: int
     data: bytes
     access: Access
+    offset: int = 0
 
     @property
     def end(self) -> int:
         """First address behind it."""
         return self.address + self.memory_size
-
-
-@dataclass(frozen=True)
-class Symbol:
-    """A function."""
-
-    address: int
-    size: int
-    name: str
 
 
 @dataclass(frozen=True)
@@ -90,7 +81,9 @@ class Image:
     ``kind`` is what its kind of guest calls it (``"static"`` and ``"static-pie"`` Linux programs,
     Solo5's targets), ``fixed`` says whether it lies where it was linked, ``phdr_address`` is where
     its program headers are in memory, if they are; ``devices`` are those that its own manifest
-    declares; ``data`` is the whole file, for the copy that a bundle keeps.
+    declares; ``dynamic`` is what it says to its loader, ``interpreter`` where that is;
+    ``alignment`` is what its segments ask for, if it can lie anywhere; ``data`` is the whole file,
+    for the copy that a bundle keeps.
     """
 
     name: str
@@ -105,6 +98,9 @@ class Image:
     symbols: tuple[Symbol, ...]
     warnings: tuple[str, ...]
     devices: tuple[Device, ...] = ()
+    dynamic: Dynamic | None = None
+    interpreter: str | None = None
+    alignment: int = PAGE
     data: bytes = field(default=b"", repr=False, compare=False)
 
     def moved(self, base: int) -> Image:
@@ -164,21 +160,30 @@ def read_program(data: bytes, name: str) -> Program:
 
 
 def read_image(
-    program: Program, kind: str, devices: Sequence[Device] = (), *, own_tls: bool = False
+    program: Program,
+    kind: str,
+    devices: Sequence[Device] = (),
+    *,
+    own_tls: bool = False,
+    loaded: bool = False,
+    starts: bool = True,
 ) -> Image:
     """The image of ``program``, which its kind of guest calls ``kind``.
 
     Args:
         devices: those of its manifest.
         own_tls: load a PT_TLS segment that lies in no PT_LOAD.
+        loaded: what it says to its loader is of interest.
+        starts: it has to have an entry point; a shared object need not.
 
     Raises:
         ImageError: a segment is damaged, or cannot be loaded; names it and what to do.
     """
     name, header = program.name, program.header
     segments = _segments(program, own_tls=own_tls)
-    _check_entry(name, header.entry, segments)
-    symbols, warnings = _symbols(program.data, name)
+    if starts:
+        _check_entry(name, header.entry, segments)
+    symbols, warnings = read_symbols(program.data, name)
     stacks = (each for each in program.segments if each.kind == elf.PT_GNU_STACK)
     if any(each.flags & elf.PF_X for each in stacks):
         warnings.append(f"{name} asks for an executable stack and does not get one")
@@ -195,8 +200,17 @@ def read_image(
         symbols=tuple(each for each in symbols if segments[0].address <= each.address),
         warnings=tuple(warnings),
         devices=tuple(devices),
+        dynamic=read_dynamic(program.data, program.segments, name) if loaded else None,
+        interpreter=program.interpreter() if loaded else None,
+        alignment=_alignment(program),
         data=program.data,
     )
+
+
+def _alignment(program: Program) -> int:
+    """The largest power of two that a segment asks for, within reason."""
+    asked = (each.alignment for each in program.segments if each.kind == elf.PT_LOAD)
+    return max(PAGE, *(each for each in asked if each <= LARGE_PAGE and not each & (each - 1)), 0)
 
 
 _MAGICS = (
@@ -274,7 +288,7 @@ def _segments(program: Program, *, own_tls: bool) -> tuple[Segment, ...]:
         _check_segment(program, f"{name}: segment {index}", each)
         content = data[each.offset : each.offset + each.file_size]
         access = Access(each.flags & 7)
-        segments.append(Segment(each.address, each.memory_size, content, access))
+        segments.append(Segment(each.address, each.memory_size, content, access, each.offset))
     if not segments:
         raise ImageError(f"{name}: nothing to load (no PT_LOAD)", hint="link it into a program")
     if sum(each.memory_size for each in segments) > MAX_IMAGE:
@@ -370,22 +384,3 @@ def _phdr_address(program: Program) -> int | None:
         if each.kind == elf.PT_LOAD and inside:
             return each.address + first - each.offset
     return None
-
-
-def _symbols(data: bytes, name: str) -> tuple[list[Symbol], list[str]]:
-    """Functions, sorted by address.  Only crash reports need them: damage is a warning."""
-    found: dict[int, Symbol] = {}
-    try:
-        table = ELFFile(io.BytesIO(data)).get_section_by_name(".symtab")
-        if not isinstance(table, SymbolTableSection):
-            return [], []
-        if table["sh_size"] > MAX_SYMBOLS * 24:
-            return [], [f"{name}: its symbol table is too large and is left out"]
-        for symbol in table.iter_symbols():
-            if symbol["st_info"]["type"] in ("STT_FUNC", "STT_GNU_IFUNC") and symbol["st_value"]:
-                address, size = symbol["st_value"], symbol["st_size"]
-                if address < HIGHEST_ADDRESS and symbol.name:
-                    found.setdefault(address, Symbol(address, size, symbol.name[:200]))
-    except Exception:  # whatever a damaged table makes the reader do
-        return [], [f"{name}: its symbol table is damaged and is left out"]
-    return [found[address] for address in sorted(found)], []
