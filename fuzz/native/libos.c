@@ -8,6 +8,7 @@
 #include "core/thread.h"
 #include "linux.h"
 #include "parts/memory/maps.h"
+#include "parts/memory/placed.h"
 #include "tree_size.h"
 
 #pragma GCC visibility push(default)
@@ -38,6 +39,7 @@ extern u8 __start_osdata[], __stop_osdata[], __start_osbss[], __stop_osbss[];
 extern const u8 packed_tree[];
 struct boot_info boot_info;
 const struct host_time *const guest_time = &host_time;
+const struct placed_ops *const guest_placed;
 const struct file_ops *const block_device_ops = &block_ops, *const net_device_ops = &net_ops;
 static struct {
     u32 version, count;

@@ -119,7 +119,7 @@ def compile_both(tmp_path_factory: pytest.TempPathFactory, make: Maker) -> Compi
         (inner / "tree_format.h").write_text(tree.c_header())
         monitor, gates = inner / "monitor.c", inner / "gates.c"
         monitor.write_text(monitor_c(CORE, features, chosen, options.backends, ()))
-        gates.write_text(gates_c(chosen, options.backends, devices, threads=True))
+        gates.write_text(gates_c(chosen, options.backends, devices, threads=True, placed=False))
         flags = ["-Os", "-DLIMPET_MONITOR=1", *MONITOR_INCLUDES]
         compile_object(monitor, monitor.with_suffix(".o"), flags=flags, include=inner)
         flags = ["-O2", *GUEST_INCLUDES]

@@ -188,6 +188,13 @@ def _script(cwd: Path) -> None:
     (cwd / "script").write_text("#!/nowhere/sh\n")
 
 
+def _stray(cwd: Path) -> None:
+    name = b"libc.so.6\0"
+    program = Path("/bin/true").read_bytes()
+    assert program.count(name) == 1
+    (cwd / "stray").write_bytes(program.replace(name, b"libx.so.6\0"))
+
+
 def _nothing(cwd: Path) -> None:
     pass
 
@@ -205,7 +212,7 @@ BAD = [
     (["run", "."], 2, "a folder without limpet.toml", _nothing),
     (["run", "script"], 2, "script: its interpreter /nowhere/sh does not exist", _script),
     (["build", "script"], 2, "script: not an ELF file but a script", _script),
-    (["run", "/bin/ls"], 2, "dynamically linked (interpreter /lib64/ld-linux-x86-64", _nothing),
+    (["run", "--root", ".", "stray"], 2, "libx.so.6 that stray needs is not found", _stray),
     (["run", "--memory", "10K", str(HELLO)], 2, "cannot be given to", _nothing),
     (["run", "--memory", "lots", str(HELLO)], 2, "'lots' is not a size", _nothing),
     (["run", "--memory", "90G", str(HELLO)], 2, "does not fit below", _nothing),

@@ -96,7 +96,7 @@ class Maker:
     """Builds bundles into a folder that all workers of a session share, each once."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._guests: dict[object, limpet.Guest] = {}
         self._made: dict[object, Made] = {}
 
@@ -118,7 +118,7 @@ class Maker:
         if whole not in self._made:
             # A tree may change from test to test: what holds one is for this worker alone.
             own = (os.getpid(), len(self._made)) if root is not None else ()
-            path = self._folder / f"bundle-{_digest(whole, own)}"
+            path = self.folder / f"bundle-{_digest(whole, own)}"
 
             def make(new: Path) -> None:
                 if guest not in self._guests:
@@ -130,7 +130,7 @@ class Maker:
 
     def compile(self, source: str, name: str, *flags: str, compiler: str = "zig") -> Path:
         """A static program from C text, with zig's musl or the host's glibc."""
-        text = self._folder / f"{_digest(source)}" / f"{name}.c"
+        text = self.folder / f"{_digest(source)}" / f"{name}.c"
         text.parent.mkdir(exist_ok=True)
 
         def write(new: Path) -> None:
@@ -146,6 +146,6 @@ class Maker:
                 need(Path(shutil.which("gcc") or "/usr/bin/gcc"), "gcc libc6-dev")
                 subprocess.run(["gcc", "-O2", "-o", new, text, *flags], check=True)
 
-        folder = self._folder / _digest(source, name, flags, compiler)
+        folder = self.folder / _digest(source, name, flags, compiler)
         folder.mkdir(exist_ok=True)
         return once(folder / name, make)

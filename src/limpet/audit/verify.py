@@ -16,7 +16,7 @@ from typing import Any
 
 from limpet.arch.x86_64 import sites
 from limpet.building.bundle import Bundle, build
-from limpet.errors import VersionError
+from limpet.errors import PlanError, VersionError
 from limpet.formats.bundle import packed_guest
 from limpet.formats.bundle import read as bundle_file
 from limpet.formats.bundle.read import BundleFile, read_bundle
@@ -24,6 +24,7 @@ from limpet.formats.tree.layout import Tree
 from limpet.formats.tree.read import read_tree
 from limpet.guests.registry import plan, read_image
 from limpet.loading.guest import Guest
+from limpet.loading.objects import with_objects
 from limpet.planning.options import Options
 from limpet.tools import genuine, toolchain
 from limpet.tools.cache import Cache
@@ -87,10 +88,16 @@ def rebuild(
 
     Raises:
         InputError: it is not a bundle, or what it carries is damaged.
+        PlanError: a dynamic program cannot have another ``tree``.
     """
     bundle = read_bundle(path)
     guest = taken_out(bundle)
     if tree is not None:
+        if guest.loader:
+            raise PlanError(
+                f"{bundle.name}: a dynamic program, whose shared objects are among its files",
+                hint="build it from the program: limpet build --root FOLDER PROGRAM",
+            )
         guest = replace(guest, tree=tree)
     return build(plan(guest, replace(options(bundle), **changed), cache), cache)
 
@@ -122,7 +129,7 @@ def taken_out(bundle: BundleFile) -> Guest:
     if known.tree:
         data = bundle.memory(known.tree.address, known.tree.size)
         packed = Tree(data, read_tree(data, bundle.name))
-    return Guest(read, sites.scan(read), packed)
+    return with_objects(read, sites.scan(read), packed, known.guest.path)
 
 
 def options(bundle: BundleFile) -> Options:

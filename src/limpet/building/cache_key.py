@@ -43,7 +43,7 @@ def bundle_key(
         OSError: something of the tree is missing or unreadable.
         ToolchainError: there is no toolchain.
     """
-    words = (program, name, options, bool(root or files) and keep_times, pinned.version())
+    words = (program, name, options, keep_times, pinned.version())
     state = hashlib.sha256(repr(words).encode())
     state.update(signature(str(pinned.zig()), ""))
     for line in _own_files():

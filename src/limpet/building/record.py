@@ -23,7 +23,9 @@ def record_of(plan: Plan, segments: Sequence[Load], toolchain: str, version: str
         limpet=version,
         toolchain=toolchain,
         contract=CONTRACT_VERSION,
-        guest=record.Guest(image.name, image.digest, len(image.data), tuple(runs(image))),
+        guest=record.Guest(
+            image.name, image.digest, len(image.data), tuple(runs(image)), plan.guest.path
+        ),
         options=asdict(plan.options),
         plan=plan.digest(),
         hypercalls=tuple(call.name for call in plan.hypercalls),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ from limpet.building.cache_key import bundle_key
 from limpet.cli import say
 from limpet.errors import PlanError
 from limpet.guests.usual import usual
-from limpet.loading import sources
+from limpet.loading import seen, sources
 from limpet.tools.inputs import digest_of
 
 if TYPE_CHECKING:
@@ -38,12 +40,14 @@ class Made:
 class Packing:
     """The files that a guest gets: a folder, and single files over it by their path in the guest.
 
-    ``keep_times`` says whether they keep their times of change.
+    ``keep_times`` says whether they keep their times of change, ``include`` has patterns of files
+    of this host that are packed where they are.
     """
 
     root: Path | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
     keep_times: bool = False
+    include: tuple[str, ...] = ()
 
     def with_scripts(self, scripts: Mapping[str, Path]) -> Packing:
         """With ``scripts`` as well, where nothing else was given for their paths."""
@@ -91,6 +95,8 @@ class Job:
             root=self.packing.root,
             files=self.packing.files,
             keep_times=self.packing.keep_times,
+            environment=self.options.environment,
+            include=self.packing.include,
             progress=progress,
         )
         return plan(guest, self.options)
@@ -106,8 +112,8 @@ class Job:
             LimpetError: it cannot be made.
         """
         with say.Progress() as progress:
-            key = self._key(cache, progress)
-            entry = cache.folder(key, lambda folder: self._make(folder, progress))
+            key, planned = self._key(cache, progress)
+            entry = cache.folder(key, lambda folder: self._make(folder, progress, planned))
         with entry as folder:
             lines = (folder / _WARNINGS).read_text("utf-8", "surrogateescape").splitlines()
             say.warn(lines)
@@ -115,8 +121,28 @@ class Job:
                 say.note(f"backend process ({self.fell_back})")
             yield Made(folder / _BUNDLE, tuple(lines))
 
-    def _key(self, cache: Cache, progress: Progress) -> str:
-        """The bundle's key in the cache; C is compiled for it when it has changed."""
+    def _key(self, cache: Cache, progress: Progress) -> tuple[str, Plan | None]:
+        """The bundle's key in the cache; C is compiled for it when it has changed.
+
+        Of a dynamic program the shared objects count as well, and what is included: where they are
+        not known, or have changed, it has to be planned, and the plan is given too.
+        """
+        key = self._given_key(cache, progress)
+        include = [os.path.abspath(each) for each in self.packing.include]
+        if not include and not seen.is_dynamic(self.app):
+            return key, None
+        words = f"{key}\0{os.path.realpath(self.app)}\0{include}".encode(errors="surrogateescape")
+        digest = hashlib.sha256(words)
+        name = f"seen-{digest.hexdigest()}"
+        known, made = cache.text(name), None
+        if known is None or not seen.same(known):
+            made = self.plan(progress)
+            known = seen.written(made.guest.seen)
+            cache.put_text(name, known)
+        digest.update(known.encode(errors="surrogateescape"))
+        return f"bundle-{digest.hexdigest()}", made
+
+    def _given_key(self, cache: Cache, progress: Progress) -> str:
         program, root = self._program(cache, progress)
         try:
             return bundle_key(
@@ -145,11 +171,11 @@ class Job:
             raise PlanError(f"{self.app}: changed while it was read", hint="try again")
         return found.made, self.packing.root or (Path(found.root) if found.root else None)
 
-    def _make(self, folder: Path, progress: Progress) -> None:
+    def _make(self, folder: Path, progress: Progress, planned: Plan | None) -> None:
         from limpet.building.bundle import build
 
         started = time.monotonic()
-        made = self.plan(progress)
+        made = planned or self.plan(progress)
         progress("building the monitor")
         bundle = build(made)
         bundle.write(folder / _BUNDLE)

@@ -101,6 +101,12 @@ _GUEST = (
     click.option("--root", type=FILE, help="Pack this folder as /."),
     click.option("--file", "files", multiple=True, metavar="HOST:GUEST", help="Pack one file."),
     click.option(
+        "--include",
+        multiple=True,
+        metavar="GLOB",
+        help="Pack files or folders of this host where they are: what a program loads by itself.",
+    ),
+    click.option(
         "--keep-times",
         is_flag=True,
         help="Packed files keep their times; else all are of 1980, and copies make equal bundles.",
@@ -253,14 +259,16 @@ def backends(choice: str) -> tuple[Any, ...]:
 
 
 def packing(given: dict[str, Any]) -> Packing:
-    """What ``--root``, ``--file`` and ``--keep-times`` say.
+    """What ``--root``, ``--file``, ``--include`` and ``--keep-times`` say.
 
     Raises:
         TreeError: a ``--file`` is not written as it should be, or is given twice.
     """
     from limpet.cli.job import Packing
 
-    return Packing(given["root"], packed_files(given["files"]), given["keep_times"])
+    return Packing(
+        given["root"], packed_files(given["files"]), given["keep_times"], tuple(given["include"])
+    )
 
 
 def packed_files(given: tuple[str, ...]) -> dict[str, Path]:

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from limpet.cli import say
 from limpet.cli.job import on_this_host
 from limpet.cli.options import FILE, about_guest, backends, packed_files
+from limpet.errors import PlanError
 from limpet.tools.units import kilobytes
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ def _options(chosen: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tree(chosen: dict[str, Any]) -> Tree | None:
+    if "include" in chosen:
+        raise PlanError(
+            "limpet rebuild takes no --include: a bundle does not say where its files came from",
+            hint="build it from the program: limpet build --include GLOB PROGRAM",
+        )
     if not {"root", "files"} & chosen.keys():
         return None
     from limpet.loading.files import pack

@@ -17,7 +17,15 @@ from limpet.contract.hypercall import (
 )
 from limpet.contract.limits import CONTRACT_VERSION, DEVICE_FD, FRAME_MOST, PORT_BASE
 from limpet.contract.reference import markdown
-from limpet.contract.structures import GUEST_INFO, MFT_ENTRY, SYMBOL_ENTRY, Field, Struct
+from limpet.contract.structures import (
+    GUEST_INFO,
+    MFT_ENTRY,
+    PLACED_OBJECT,
+    PLACED_SEGMENT,
+    SYMBOL_ENTRY,
+    Field,
+    Struct,
+)
 
 __all__ = [
     "BACKENDS",
@@ -26,6 +34,8 @@ __all__ = [
     "FRAME_MOST",
     "GUEST_INFO",
     "MFT_ENTRY",
+    "PLACED_OBJECT",
+    "PLACED_SEGMENT",
     "PORT_BASE",
     "SYMBOL_ENTRY",
     "Backend",

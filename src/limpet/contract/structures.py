@@ -136,6 +136,10 @@ GUEST_INFO = Struct(
         _plan("environment_count", "how many"),
         _plan("name", "path of the program in the guest, a C string"),
         _plan("vector_state", "bytes that XSAVE or FXSAVE stores on kvm; a process asks CPUID"),
+        _plan("start", "where it starts: its entry point, or that of its loader"),
+        _plan("loader", "base of its loader, 0 where it has none"),
+        _plan("placed", "table of placed_object, by inode and by address alike"),
+        _plan("placed_count", "how many"),
     ),
 )
 
@@ -145,6 +149,31 @@ SYMBOL_ENTRY = Struct(
     (
         _plan("address", "first byte"),
         _plan("name", "address of a C string"),
+    ),
+)
+
+PLACED_OBJECT = Struct(
+    "placed_object",
+    "A shared object of the packed tree that lies in memory already.",
+    (
+        _plan("inode", "of its file in the packed tree"),
+        _plan("base", "where its first page is"),
+        _plan("length", "bytes from there to the end of its last segment"),
+        _plan("alignment", "bytes, what its segments ask for"),
+        _plan("segments", "table of placed_segment, ascending"),
+        _plan("segment_count", "how many"),
+    ),
+)
+
+PLACED_SEGMENT = Struct(
+    "placed_segment",
+    "A segment of a placed object, in whole pages.",
+    (
+        _plan("address", "its first page"),
+        _plan("size", "bytes of its pages"),
+        _plan("offset", "of that page in the file"),
+        _plan("file_size", "bytes from there on that come from the file"),
+        _plan("writable", "1 or 0"),
     ),
 )
 
@@ -210,6 +239,8 @@ SHARED: tuple[Struct, ...] = (
     BOOT_INFO,
     GUEST_INFO,
     SYMBOL_ENTRY,
+    PLACED_OBJECT,
+    PLACED_SEGMENT,
     TRAP_FRAME,
     MFT_ENTRY,
     HVT_BOOT_INFO,

@@ -6,7 +6,8 @@ The kinds are found, not listed: a folder here with a ``kind.py`` is one.
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -17,8 +18,9 @@ from limpet.contract.pages import PAGE
 from limpet.errors import PlanError
 from limpet.formats.image import Image, read_program
 from limpet.guests.kind import Kind
-from limpet.loading.files import pack
+from limpet.loading.dynamic import tree_of
 from limpet.loading.guest import Guest
+from limpet.loading.objects import with_objects
 from limpet.loading.project import program_of
 from limpet.planning.options import MIN_MEMORY, Options
 from limpet.planning.plan import Plan
@@ -57,6 +59,8 @@ def load(
     root: Path | None = None,
     files: Mapping[str, Path] | None = None,
     keep_times: bool = False,
+    environment: Sequence[str] = (),
+    include: Sequence[str] = (),
     progress: Progress = silent,
     cache: Cache | None = None,
 ) -> Guest:
@@ -67,6 +71,8 @@ def load(
         root: a folder to pack as the guest's read-only file tree.
         files: single files over it, by their path in the guest.
         keep_times: whether packed files keep their times, instead of one time for all.
+        environment: its ``NAME=VALUE`` strings: a loader looks for shared objects as they say.
+        include: files and folders of this host to pack where they are, by pattern.
         progress: told what takes a moment.
 
     Raises:
@@ -75,7 +81,17 @@ def load(
     found = program_of(Path(path), progress, cache or Cache.default())
     progress("reading the program")
     image = read_image(found.data, found.name)
-    return Guest(image, sites.scan(image), pack(root or found.root, files, keep_times=keep_times))
+    packed = tree_of(
+        image,
+        path,
+        root or found.root,
+        files,
+        keep_times=keep_times,
+        environment=environment,
+        include=include,
+    )
+    guest = with_objects(image, sites.scan(image), packed.tree, packed.path, progress)
+    return replace(guest, seen=packed.seen)
 
 
 def plan(guest: Guest, options: Options | None = None, cache: Cache | None = None) -> Plan:

@@ -55,14 +55,19 @@ def pack(
     """
     if root is None and not files:
         return Tree()
-    finder = Finder(keep_times)
-    top = finder.root(root) if root is not None else _folder(b"")
+    return pack_nodes(collect(root, files, Finder(keep_times)))
+
+
+def collect(root: Path | None, files: Mapping[str, Path] | None, finder: Finder) -> Node:
+    """As :func:`pack`, before it is packed."""
+    top = finder.root(root) if root is not None else folder(b"")
     for guest, host in sorted((files or {}).items()):
         _lay_over(top, guest, host, finder)
-    return pack_nodes(top)
+    return top
 
 
-def _folder(name: bytes) -> Node:
+def folder(name: bytes) -> Node:
+    """An empty folder."""
     return Node(name, stat.S_IFDIR | 0o755, TIME)
 
 
@@ -93,7 +98,7 @@ class Finder:
             path, node = waiting.pop()
             for name in _names(path):
                 inner = os.path.join(path, name)
-                child = self._found(inner, os.fsencode(name))
+                child = self.found(inner, os.fsencode(name))
                 node.children[child.name] = child
                 if child.is_directory:
                     waiting.append((inner, child))
@@ -109,7 +114,8 @@ class Finder:
         node.shared = None
         return node
 
-    def _found(self, path: str, name: bytes) -> Node:
+    def found(self, path: str, name: bytes) -> Node:
+        """What is at ``path``, which was there a moment ago, called ``name``."""
         try:
             return self._read(path, name, os.lstat(path))
         except OSError as error:
@@ -210,7 +216,7 @@ def _lay_over(top: Node, guest: str, host: Path, finder: Finder) -> None:
     parts = _parts(guest, host, what)
     at = top
     for part in parts[:-1]:
-        at = at.children.setdefault(part, _folder(part))
+        at = at.children.setdefault(part, folder(part))
         if not at.is_directory:
             raise TreeError(
                 f"{what}: {quoted(os.fsdecode(part))} is a file in the tree",

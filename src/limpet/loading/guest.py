@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from limpet.arch.x86_64.sites import Scan
@@ -10,9 +11,30 @@ from limpet.formats.tree.layout import Tree
 
 
 @dataclass(frozen=True)
+class SharedObject:
+    """A shared object of a guest's tree: ``inode`` is the number of its content there."""
+
+    path: str
+    inode: int
+    image: Image
+    scan: Scan
+
+
+@dataclass(frozen=True)
 class Guest:
-    """Everything that is known of a guest before anything is decided."""
+    """Everything that is known of a guest before anything is decided.
+
+    ``objects`` are the shared objects that can be loaded, in the order of their inodes,
+    ``loader`` the one that starts a dynamic program, ``left`` says of files that look like objects
+    why they are none; ``path`` is where the program is in its tree, nothing where that does not
+    matter.  ``seen`` has what the host's files were by which the objects were found.
+    """
 
     image: Image
     scan: Scan
     tree: Tree = field(default_factory=Tree)
+    path: str = ""
+    objects: tuple[SharedObject, ...] = ()
+    loader: SharedObject | None = None
+    left: tuple[tuple[str, str], ...] = ()
+    seen: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)

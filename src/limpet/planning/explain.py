@@ -10,6 +10,7 @@ from typing import Any
 
 from limpet.formats.image import Access
 from limpet.loading.files import TIME
+from limpet.plain import quoted
 from limpet.planning.asked import Asked
 from limpet.planning.plan import Plan
 
@@ -23,7 +24,7 @@ def _rights(access: Access) -> str:
 
 def as_data(plan: Plan) -> dict[str, Any]:
     """The explanation as plain data, for ``--json``."""
-    scan, rewriting = plan.guest.scan, plan.rewriting
+    scan, rewriting = plan.scan, plan.rewriting
     return {
         "verdict": None if plan.verdict is None else [_asked(each) for each in plan.verdict],
         "guest": {
@@ -73,6 +74,10 @@ def as_data(plan: Plan) -> dict[str, Any]:
             }
             for region in plan.regions
         ],
+        "objects": [
+            {"path": each.path, "sha256": each.image.digest} for each in plan.guest.objects
+        ],
+        "not_placed": dict(plan.guest.left),
         "files": [asdict(e) for e in plan.guest.tree.entries],
         "warnings": list(plan.warnings),
     }
@@ -111,6 +116,7 @@ def as_text(plan: Plan) -> str:
     ]
     said = [each.sentence(plan.image.name) for each in plan.verdict or ()]
     lines += [f"warning   {warning}" for warning in plan.warnings if warning not in said]
+    lines += _object_lines(plan)
     lines += ["", "system call sites", *_site_lines(data["sites"])]
     for subject in dict.fromkeys(each.subject for each in plan.decisions):
         for included in (True, False):
@@ -145,6 +151,15 @@ def _verdict_lines(plan: Plan) -> list[str]:
     for each in plan.verdict:
         lines += [each.sentence(plan.image.name), *(f"  {why}" for why in each.evidence)]
     return [*(lines or [f"{plan.image.name} asks for nothing that is not served"]), ""]
+
+
+def _object_lines(plan: Plan) -> list[str]:
+    """The shared objects, and what looks like one and has no place."""
+    objects, left = plan.guest.objects, plan.guest.left
+    lines = ["", "shared objects"] if objects else []
+    lines += [f"  {quoted(each.path)} ({each.image.digest[:16]})" for each in objects]
+    lines += [f"  {quoted(path)} has no place: {why}" for path, why in left]
+    return lines
 
 
 def _site_lines(sites: dict[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from limpet.arch.x86_64 import machine
 from limpet.arch.x86_64.rewrite import Rewriting
+from limpet.arch.x86_64.sites import Scan
 from limpet.contract import Backend, Hypercall
 from limpet.formats.image import Image
 from limpet.loading.guest import Guest
@@ -69,13 +70,15 @@ class Decision:
 class Plan:
     """The whole bundle, decided.  Pure data; :func:`limpet.build` only carries it out.
 
-    ``image`` is the program at its final addresses, ``packed`` the region of the file tree,
+    ``image`` is the program at its final addresses with everything that is placed beside it,
+    ``scan`` has the system call sites of all that, ``packed`` the region of the file tree,
     ``sources`` are the texts of generated C by file name, ``verdict`` is what the program asks for
     and does not get, ``None`` where nobody looked.
     """
 
     guest: Guest
     image: Image
+    scan: Scan
     options: Options
     layout: Layout
     regions: tuple[Region, ...]

@@ -47,6 +47,14 @@ class Rewriting:
     trampolines: bytes
     kept: tuple[tuple[Site, str], ...]
 
+    def __add__(self, behind: Rewriting) -> Rewriting:
+        """Both, with the trampolines of ``behind`` right behind those of this one."""
+        return Rewriting(
+            self.patches + behind.patches,
+            self.trampolines + behind.trampolines,
+            self.kept + behind.kept,
+        )
+
 
 def rewrite(image: Image, scan: Scan, base: int, *, entry: int, entry_flags: int) -> Rewriting:
     """Rewrite every site of ``scan`` where that is provably safe.

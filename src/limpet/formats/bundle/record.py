@@ -41,6 +41,7 @@ Option = int | bool | str | tuple[str, ...]
 _VERSION = re.compile(r"[0-9A-Za-z.+_-]{1,64}")
 _TOOLCHAIN = re.compile(r"[a-z]{1,32} [0-9A-Za-z.+_-]{1,64}")
 _FILE_NAME = re.compile(r"[^/\0]{1,255}")
+_PATH = re.compile(r"(?:/[^/\0]{1,255}){0,2000}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _WORD = re.compile(r"[a-z0-9_]{1,64}")
 _STUB = re.compile(r"[A-Za-z0-9_]{0,100}")
@@ -52,12 +53,16 @@ _OPTION = re.compile(r"[^\0]{0,131072}")
 
 @dataclass(frozen=True)
 class Guest:
-    """The guest's own file: how large it is, and which runs of it are in the bundle's memory."""
+    """The guest's own file: how large it is, and which runs of it are in the bundle's memory.
+
+    ``path`` is where the program is in its tree, nothing where it is not there.
+    """
 
     name: str
     sha256: str
     size: int
     runs: tuple[Run, ...]
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,7 +152,9 @@ class Record:
             "limpet": self.limpet,
             "toolchain": self.toolchain,
             "contract": self.contract,
-            "guest": vars(self.guest),
+            "guest": {
+                name: each for name, each in vars(self.guest).items() if each or name != "path"
+            },
             "options": dict(self.options),
             "plan": self.plan,
             "hypercalls": self.hypercalls,
@@ -279,6 +286,7 @@ def _guest(known: _Table) -> Guest:
         known.text("sha256", _DIGEST),
         known.number("size", 1 << 40),
         tuple(_run(*each) for each in runs),
+        known.text("path", _PATH) if "path" in known.known else "",
     )
 
 

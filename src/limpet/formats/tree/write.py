@@ -47,6 +47,18 @@ class Node:
         """Whether it may have children."""
         return stat.S_ISDIR(self.mode)
 
+    def files(self) -> Iterator[str]:
+        """The paths of the regular files below it."""
+        waiting = [("", self)]
+        while waiting:
+            path, node = waiting.pop()
+            for name, child in sorted(node.children.items()):
+                where = f"{path}/{os.fsdecode(name)}"
+                if child.is_directory:
+                    waiting.append((where, child))
+                elif stat.S_ISREG(child.mode):
+                    yield where
+
 
 @dataclass
 class _Placed:

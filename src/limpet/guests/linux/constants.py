@@ -11,23 +11,25 @@ from limpet.contract import GUEST_INFO, SYMBOL_ENTRY
 from limpet.formats.image import Image
 from limpet.formats.tree.layout import Tree
 from limpet.guests.linux.layout import Layout
+from limpet.guests.linux.place import PlacedProgram
 
 
 @dataclass(frozen=True)
 class Constants:
-    """What is known before anything is placed: ``environment`` holds the baked strings."""
+    """What is known before the library OS is placed: ``environment`` holds the baked strings."""
 
     environment: tuple[bytes, ...]
     symbols: tuple[tuple[int, bytes], ...]
     name: bytes
+    program: PlacedProgram
 
     @property
     def size(self) -> int:
-        """Bytes that :meth:`guest_bytes` takes."""
+        """Bytes that :meth:`pack` gives."""
         strings = sum(len(each) + 1 for each in (*self.environment, self.name))
         names = sum(len(name) + 1 for _, name in self.symbols)
         table = len(self.symbols) * SYMBOL_ENTRY.size
-        return GUEST_INFO.size + table + strings + names
+        return GUEST_INFO.size + table + self.program.table_size + strings + names
 
     def pack(
         self,
@@ -37,7 +39,8 @@ class Constants:
         level: machine.CpuLevel,
     ) -> bytes:
         """The constants region: ``guest_info``, the symbol table, then every string."""
-        symbols_at = place.constants + GUEST_INFO.size
+        placed_at = place.constants + GUEST_INFO.size
+        symbols_at = placed_at + self.program.table_size
         strings_at = symbols_at + len(self.symbols) * SYMBOL_ENTRY.size
         environment = b"".join(each + b"\0" for each in self.environment)
         name_at = strings_at + len(environment)
@@ -69,15 +72,34 @@ class Constants:
                 "environment_count": len(self.environment),
                 "name": name_at,
                 "vector_state": level.vector_state,
+                "start": self.program.start,
+                "loader": self.program.loader,
+                "placed": placed_at,
+                "placed_count": len(self.program.objects),
             }
         )
-        return info + bytes(table) + environment + self.name + b"\0" + bytes(names)
+        return (
+            info
+            + self.program.table(placed_at)
+            + bytes(table)
+            + environment
+            + self.name
+            + b"\0"
+            + bytes(names)
+        )
 
 
-def constants(image: Image, environment: Sequence[str]) -> Constants:
-    """Constants of ``image`` with the ``NAME=VALUE`` strings of ``environment``."""
+def constants(program: PlacedProgram, environment: Sequence[str], path: str) -> Constants:
+    """Constants of ``program`` with the ``NAME=VALUE`` strings of ``environment``.
+
+    ``path`` is where it is in its tree, nothing where it is not there.
+    """
+    image = program.image
     return Constants(
         environment=tuple(each.encode(errors="surrogateescape") for each in environment),
-        symbols=tuple((each.address, each.name.encode()) for each in image.symbols),
-        name=b"/bin/" + image.name.encode(errors="surrogateescape"),
+        symbols=tuple(
+            (each.address, each.name.encode(errors="surrogateescape")) for each in image.symbols
+        ),
+        name=(path or f"/bin/{image.name}").encode(errors="surrogateescape"),
+        program=program,
     )

@@ -32,6 +32,7 @@ def gates_c(
     devices: Sequence[Device],
     *,
     threads: bool,
+    placed: bool,
 ) -> str:
     """``gates.c``: how the library OS reaches its monitor, for each hypercall in the plan.
 
@@ -55,6 +56,8 @@ def gates_c(
     text += "\nconst struct host_time *const guest_time = "
     text += "&host_time;\n" if tells_time else "NULL;\n"
     text += _device_files(devices)
+    text += '#include "parts/memory/placed.h"\nconst struct placed_ops *const guest_placed = '
+    text += "&placed_ops;\n" if placed else "NULL;\n"
     return text + "".join(_gate(call, call in chosen, backends, threads) for call in hypercalls())
 
 

@@ -1,4 +1,4 @@
-"""The kind of guest that is a static Linux program."""
+"""The kind of guest that is a Linux program."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from limpet.guests.linux.library import sizes
 from limpet.guests.linux.link import link
 from limpet.guests.linux.peek import USUAL
 from limpet.guests.linux.plan import plan
-from limpet.guests.linux.read import STATIC, STATIC_PIE, read
+from limpet.guests.linux.read import DYNAMIC, STATIC, STATIC_PIE, read
 
 KIND = Kind(
     name="linux",
-    images=frozenset({STATIC, STATIC_PIE}),
+    images=frozenset({STATIC, STATIC_PIE, DYNAMIC}),
     read=read,
     defaults=lambda _, options: USUAL.complete(options),
     measure=lambda _, cache: sizes(cache),

@@ -16,9 +16,6 @@ from limpet.formats.image import Image
 from limpet.planning.regions import Region, image_regions
 from limpet.tools.freestanding import Sizes
 
-STATIC_PIE_BASE = 0x400000
-"""Where a static-PIE guest is placed, like an ordinary executable."""
-
 ADDRESS_LIMIT = 1 << 36
 """End of guest-physical memory: what every 64-bit processor under KVM can address."""
 

@@ -68,9 +68,11 @@ def _extremes() -> Mapping[str, str]:
     most = (disk, *(network,) * (MAX_DEVICES - 1))
     return {
         "dispatch.c": dispatch_c(served().values(), NAMES, any_number=True),
-        "everything.c": gates_c(everything, contract.BACKENDS, (disk, network), threads=True),
-        "networks.c": gates_c(everything, contract.BACKENDS, most, threads=True),
-        "nothing.c": gates_c((), ("process",), (), threads=False),
+        "everything.c": gates_c(
+            everything, contract.BACKENDS, (disk, network), threads=True, placed=True
+        ),
+        "networks.c": gates_c(everything, contract.BACKENDS, most, threads=True, placed=True),
+        "nothing.c": gates_c((), ("process",), (), threads=False, placed=False),
         "host_numbers.h": host_numbers(Chosen((), frozenset()), everything),
     }
 

@@ -20,7 +20,6 @@ from limpet.guests.linux.constants import Constants, constants
 from limpet.guests.linux.dispatch import dispatch_c
 from limpet.guests.linux.generate import CORE, gates_c, plan_h
 from limpet.guests.linux.layout import (
-    STATIC_PIE_BASE,
     Layout,
     lay_out,
 )
@@ -30,6 +29,8 @@ from limpet.guests.linux.parts import (
     hypercall_users,
     served,
 )
+from limpet.guests.linux.place import STATIC_PIE_BASE, PlacedProgram
+from limpet.guests.linux.place import place as place_program
 from limpet.guests.linux.verdict import verdict
 from limpet.loading.guest import Guest
 from limpet.planning.asked import Asked, warnings
@@ -66,12 +67,14 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     Raises:
         PlanError: the options or the guest cannot be honoured.
     """
-    image, scan = _placed(guest)
-    fixed = constants(image, [each for each in options.environment if "=" in each])
+    program = place_program(guest)
+    image, scan = program.image, program.scan
+    baked = [each for each in options.environment if "=" in each]
+    fixed = constants(program, baked, guest.path)
     devices = manifest.declared(options.devices)
     table = manifest.pack(devices) if devices else b""
     sizes = {"constants": fixed.size, "devices": len(table), "tree": len(guest.tree.data)}
-    place, rewriting = _settled(image, scan, options, library, sizes)
+    place, rewriting = _settled(program, options, library, sizes)
     _check_environment(image, fixed, place)
     known = _serves(guest)
     calls, decisions = _system_calls(scan, image, known)
@@ -103,6 +106,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     return Plan(
         guest=guest,
         image=image,
+        scan=scan,
         options=options,
         layout=place,
         regions=regions,
@@ -122,6 +126,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
                 options.backends,
                 devices,
                 threads=any(call.name in threads.CALLS for call in calls),
+                placed=bool(program.objects),
             ),
             "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen),
             "host_numbers.h": host_numbers(chosen, hypercalls),
@@ -147,13 +152,6 @@ def _verdict(guest: Guest) -> tuple[Asked, ...]:
     return verdict(image, scan, sites, 0 if image.fixed else STATIC_PIE_BASE)
 
 
-def _placed(guest: Guest) -> tuple[Image, Scan]:
-    """The program and its sites at their final addresses."""
-    if guest.image.fixed:
-        return guest.image, guest.scan
-    return guest.image.moved(STATIC_PIE_BASE), guest.scan.moved(STATIC_PIE_BASE)
-
-
 def _check_environment(image: Image, fixed: Constants, place: Layout) -> None:
     """It is copied to the stack, where a program may write it."""
     size = sum(len(each) + 1 + WORD for each in fixed.environment)
@@ -177,31 +175,35 @@ def _check_devices(
 
 
 def _settled(
-    image: Image, scan: Scan, options: Options, library: Sizes, sizes: Mapping[str, int]
+    program: PlacedProgram, options: Options, library: Sizes, sizes: Mapping[str, int]
 ) -> tuple[Layout, Rewriting]:
     """The memory map, and the sites as jumps into it.
 
     The library OS starts where the trampolines end, so they are made once to be measured.
     """
+    image = program.image
     rough = lay_out(image, library, trampolines=0, memory=options.memory, **sizes)
-    measured = len(_rewriting(image, scan, rough, options).trampolines)
+    measured = len(_rewriting(program, rough, options).trampolines)
     place = lay_out(image, library, trampolines=measured, memory=options.memory, **sizes)
-    rewriting = _rewriting(image, scan, place, options)
+    rewriting = _rewriting(program, place, options)
     assert len(rewriting.trampolines) == measured
     return place, rewriting
 
 
-def _rewriting(image: Image, scan: Scan, place: Layout, options: Options) -> Rewriting:
+def _rewriting(program: PlacedProgram, place: Layout, options: Options) -> Rewriting:
+    """The sites of the program and of its objects, each with its trampolines behind the others'."""
     if not options.rewrite:
-        return Rewriting((), b"", tuple((site, "rewriting is off") for site in scan.sites))
-    rewriting = rewrite(
-        image,
-        scan,
-        place.trampolines,
-        entry=place.entry("syscall_entry"),
-        entry_flags=place.entry("syscall_entry_flags"),
-    )
-    return rewriting
+        return Rewriting((), b"", tuple((site, "rewriting is off") for site in program.scan.sites))
+    whole = Rewriting((), b"", ())
+    for image, scan in program.parts:
+        whole += rewrite(
+            image,
+            scan,
+            place.trampolines + len(whole.trampolines),
+            entry=place.entry("syscall_entry"),
+            entry_flags=place.entry("syscall_entry_flags"),
+        )
+    return whole
 
 
 DEAD_FUNCTIONS = ("__init_libc",)

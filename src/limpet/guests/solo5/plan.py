@@ -198,6 +198,7 @@ class _Parts:
         )
         return Plan(
             guest=self.guest,
+            scan=self.guest.scan,
             image=image,
             options=options,
             layout=place,

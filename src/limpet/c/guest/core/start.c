@@ -49,7 +49,7 @@ static void push_auxv(u64 *to, u64 execfn) {
         {AT_PHENT, guest_info.phent},
         {AT_PHNUM, guest_info.phnum},
         {AT_PAGESZ, PAGE},
-        {AT_BASE, 0},
+        {AT_BASE, guest_info.loader},
         {AT_FLAGS, 0},
         {AT_ENTRY, guest_info.entry},
         {AT_UID, 0},
@@ -97,6 +97,6 @@ _Noreturn void start_program(void) {
     push_strings(&to, passed, boot_info.envc);
     *to++ = 0;
     push_auxv(to, boot_info.argc ? boot_info.strings : guest_info.name);
-    struct regs regs = regs_at_start(guest_info.entry, (u64)stack);
+    struct regs regs = regs_at_start(guest_info.start, (u64)stack);
     resume(&regs);
 }

@@ -1,5 +1,6 @@
 /* mmap and munmap: pages of the arena, filled from a file or lent by it. */
 #include "parts/memory/maps.h"
+#include "parts/memory/placed.h"
 
 #define LONGEST_FILE (~0UL >> 1)
 #define LEGACY_FLAGS 0xfc07ffffUL /* uapi linux/mman.h: what MAP_SHARED_VALIDATE knows */
@@ -126,6 +127,11 @@ long sys_mmap(long address, long length, long protection, long flags, long fd, l
     long error = check(&want);
     if (error)
         return error;
+    if (guest_placed && (flags & MAP_TYPE) == MAP_PRIVATE) {
+        long at = guest_placed->map(want.at, (u64)length, is_fixed(&want), want.file, want.offset);
+        if (at != -ENOSYS)
+            return at;
+    }
     if (protection & PROT_EXEC)
         return -EACCES;
     if (is_too_much(want.size, protection))
@@ -141,6 +147,8 @@ long sys_munmap(long address, long length) {
     u64 at = (u64)address, size = ALIGN_UP((u64)length, PAGE);
     if (at % PAGE || at > ADDRESSES || (u64)length > ADDRESSES - at || !size)
         return -EINVAL;
+    if (guest_placed && guest_placed->unmap(at, size))
+        return 0;
     if (!mappings_ready(at, at + size))
         return -ENOMEM;
     mappings_remove(at, at + size, LAST_LAYER);

@@ -1,0 +1,158 @@
+/*
+ * Shared objects that lie in memory since the bundle was made, at the places that the plan
+ * gave them, with their system calls rewritten.
+ *
+ * The program's own loader maps them as it would on Linux: the whole object once, which gives
+ * its place, then each segment over it, which is there already.  What dlclose has unmapped is
+ * made pristine when it is mapped again.  An object that is in use, or a mapping of another
+ * shape, is an ordinary private mapping of the file, never executable.
+ */
+#include "parts/memory/placed.h"
+#include "parts/files/node.h"
+
+/* What has become of an object; `given` has a bit for each segment that is as in the file. */
+struct state {
+    u64 given;
+    bool mapped, used;
+};
+
+static struct state *states;
+
+static const struct placed_object *object(u64 index) {
+    return (const struct placed_object *)guest_info.placed + index;
+}
+
+static const struct placed_segment *segment(const struct placed_object *of, u64 index) {
+    return (const struct placed_segment *)of->segments + index;
+}
+
+static struct state *state_of(const struct placed_object *of) {
+    return &states[of - object(0)];
+}
+
+static u64 end_of(const struct placed_object *of) {
+    return of->base + ALIGN_UP(of->length, PAGE);
+}
+
+/* The last object whose inode, or base, is not above `key`. */
+static const struct placed_object *last(u64 key, bool by_inode) {
+    u64 low = 0, high = guest_info.placed_count;
+    while (low < high) {
+        u64 middle = (low + high) / 2;
+        if ((by_inode ? object(middle)->inode : object(middle)->base) <= key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low ? object(low - 1) : NULL;
+}
+
+static const struct placed_object *around(u64 at) {
+    const struct placed_object *found = last(at, false);
+    return found && at < end_of(found) ? found : NULL;
+}
+
+/* The object that an open file is, unless it was written since. */
+static const struct placed_object *of_file(const struct file *file) {
+    const struct node *node = file && file->ops == &regular_ops ? file->object : NULL;
+    if (!node || !node->packed)
+        return NULL;
+    const struct placed_object *found = last(node->packed->inode, true);
+    return found && found->inode == node->packed->inode ? found : NULL;
+}
+
+/* As the file has it, and zeros behind that. */
+static long refill(const struct placed_segment *to, struct node *node) {
+    long done = content_read(node, (void *)to->address, to->file_size, to->offset);
+    u64 filled = done > 0 ? (u64)done : 0;
+    memset((void *)(to->address + filled), 0, to->size - filled);
+    return 0;
+}
+
+static long map_whole(const struct placed_object *of, struct node *node) {
+    struct state *state = state_of(of);
+    for (u64 i = 0; state->used && i < of->segment_count; i++)
+        if (segment(of, i)->writable)
+            refill(segment(of, i), node);
+    *state = (struct state){.given = ~0UL, .mapped = true, .used = true};
+    return (long)of->base;
+}
+
+/* A segment of an object over its own place: it is there, unless it was given before. */
+static long map_over(const struct placed_object *of, u64 at, u64 length, u64 offset,
+                     struct node *node) {
+    struct state *state = state_of(of);
+    for (u64 i = 0; i < of->segment_count; i++) {
+        const struct placed_segment *each = segment(of, i);
+        if (at != each->address || offset != each->offset || length > each->size)
+            continue;
+        if (each->writable && (i >= 64 || !(state->given >> i & 1)))
+            refill(each, node);
+        if (i < 64)
+            state->given &= ~(1UL << i);
+        return (long)at;
+    }
+    return -ENOMEM;
+}
+
+/* Zeros over a part of an object: what follows a segment's bytes from the file. */
+static long map_zeros(const struct placed_object *of, u64 at, u64 length) {
+    for (u64 i = 0; i < of->segment_count; i++) {
+        const struct placed_segment *each = segment(of, i);
+        if (at < each->address || at + length > each->address + each->size)
+            continue;
+        if (!each->writable)
+            return -ENOMEM;
+        memset((void *)at, 0, length);
+        return (long)at;
+    }
+    return -ENOMEM;
+}
+
+/* The loader itself is in use from the start. */
+static bool ready(void) {
+    if (states)
+        return true;
+    states = heap_alloc(guest_info.placed_count * sizeof *states);
+    const struct placed_object *loader = around(guest_info.loader);
+    if (states && loader)
+        *state_of(loader) = (struct state){.mapped = true, .used = true};
+    return states != NULL;
+}
+
+static long map_inside(const struct placed_object *there, u64 at, u64 length,
+                       const struct file *file, u64 offset) {
+    length = ALIGN_UP(length, PAGE);
+    if (length > end_of(there) - at)
+        return -ENOMEM;
+    if (!file)
+        return map_zeros(there, at, length);
+    return of_file(file) == there ? map_over(there, at, length, offset, file->object) : -ENOMEM;
+}
+
+static long placed_map(u64 at, u64 length, bool fixed, const struct file *file, u64 offset) {
+    if (!ready())
+        return -ENOMEM;
+    if (fixed) {
+        const struct placed_object *there = around(at);
+        return there ? map_inside(there, at, length, file, offset) : -ENOSYS;
+    }
+    const struct placed_object *of = of_file(file);
+    if (!of || state_of(of)->mapped || offset != segment(of, 0)->offset)
+        return -ENOSYS;
+    /* The loaders of glibc and musl ask for exactly the object: who reads the file does not. */
+    if (length != of->length && length != ALIGN_UP(of->length, PAGE))
+        return -ENOSYS;
+    return map_whole(of, file->object);
+}
+
+static bool placed_unmap(u64 at, u64 size) {
+    if (!ready())
+        return false;
+    for (u64 i = 0; i < guest_info.placed_count; i++)
+        if (at <= object(i)->base && size >= end_of(object(i)) - at)
+            state_of(object(i))->mapped = false;
+    return at >= object(0)->base && at < end_of(object(guest_info.placed_count - 1));
+}
+
+const struct placed_ops placed_ops = {.map = placed_map, .unmap = placed_unmap};

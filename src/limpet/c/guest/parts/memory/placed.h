@@ -1,0 +1,18 @@
+/* What mmap asks of the plan's shared objects: nothing in a program that has none. */
+#ifndef LIMPET_PLACED_H
+#define LIMPET_PLACED_H
+
+#include "libos.h"
+
+struct file;
+
+struct placed_ops {
+    /* A private mapping; `file` is NULL for an anonymous one.  -ENOSYS: none of these. */
+    long (*map)(u64 at, u64 length, bool fixed, const struct file *file, u64 offset);
+    bool (*unmap)(u64 at, u64 size); /* whether it was among these */
+};
+
+extern const struct placed_ops placed_ops;
+extern const struct placed_ops *const guest_placed; /* generated; NULL: there are none */
+
+#endif

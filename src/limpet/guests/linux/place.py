@@ -1,0 +1,140 @@
+"""Where a program and its shared objects lie: decided once, whatever loads them later.
+
+Objects follow the program in the order of their inodes in the tree, so that one table serves who
+looks for a file and who looks for an address.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from limpet.arch.x86_64.sites import Scan
+from limpet.contract import PLACED_OBJECT, PLACED_SEGMENT
+from limpet.contract.pages import PAGE, align_up
+from limpet.formats.image import Access, Image, Segment
+from limpet.formats.symbols import Symbol
+from limpet.loading.guest import Guest, SharedObject
+
+STATIC_PIE_BASE = 0x400000
+"""Where a program that can lie anywhere is placed, like an ordinary executable."""
+
+OBJECT_GAP = 16 * PAGE
+"""At least that far apart: what runs over the end of one object is not in the next."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A shared object at ``base``; its image and its scan are at their final addresses."""
+
+    known: SharedObject
+    base: int
+    image: Image
+    scan: Scan
+
+    @property
+    def first(self) -> int:
+        """Its first page."""
+        return self.image.segments[0].address // PAGE * PAGE
+
+    @property
+    def end(self) -> int:
+        """First address behind it."""
+        return self.image.segments[-1].end
+
+
+@dataclass(frozen=True)
+class PlacedProgram:
+    """A program and its objects; ``image`` has the segments and symbols of all of them."""
+
+    image: Image
+    parts: tuple[tuple[Image, Scan], ...]
+    objects: tuple[Placed, ...]
+    start: int
+    loader: int
+
+    @property
+    def table_size(self) -> int:
+        """Bytes of :meth:`table`."""
+        segments = sum(len(each.image.segments) for each in self.objects)
+        return len(self.objects) * PLACED_OBJECT.size + segments * PLACED_SEGMENT.size
+
+    def table(self, at: int) -> bytes:
+        """``placed_object`` of each, then all of ``placed_segment``, to lie at ``at``."""
+        segments_at = at + len(self.objects) * PLACED_OBJECT.size
+        rows, segments = bytearray(), bytearray()
+        for each in self.objects:
+            rows += PLACED_OBJECT.pack(
+                {
+                    "inode": each.known.inode,
+                    "base": each.first,
+                    "length": each.end - each.first,
+                    "alignment": each.image.alignment,
+                    "segments": segments_at + len(segments),
+                    "segment_count": len(each.image.segments),
+                }
+            )
+            for segment in each.image.segments:
+                segments += PLACED_SEGMENT.pack(_segment(segment))
+        return bytes(rows + segments)
+
+    @cached_property
+    def scan(self) -> Scan:
+        """The sites of all of them."""
+        scans = [scan for _, scan in self.parts]
+        return Scan(
+            tuple(site for scan in scans for site in scan.sites),
+            sum(scan.hidden for scan in scans),
+            frozenset().union(*(scan.targets for scan in scans)),
+        )
+
+
+def _segment(segment: Segment) -> dict[str, int]:
+    first = segment.address // PAGE * PAGE
+    inside = segment.address - first
+    return {
+        "address": first,
+        "size": align_up(segment.end, PAGE) - first,
+        "offset": segment.offset - inside if segment.data else 0,
+        "file_size": inside + len(segment.data) if segment.data else 0,
+        "writable": int(Access.WRITE in segment.access),
+    }
+
+
+def place(guest: Guest) -> PlacedProgram:
+    """Give the program of ``guest`` and each of its shared objects a place."""
+    base = 0 if guest.image.fixed else STATIC_PIE_BASE
+    image = guest.image.moved(base)
+    parts = [(image, guest.scan.moved(base))]
+    objects = list(_placed(guest, image.segments[-1].end))
+    parts += [(each.image, each.scan) for each in objects]
+    loader = next((each for each in objects if each.known is guest.loader), None)
+    symbols = [*image.symbols, *map(_name_of, objects)]
+    return PlacedProgram(
+        replace(
+            image,
+            segments=tuple(segment for part, _ in parts for segment in part.segments),
+            symbols=tuple(sorted(symbols, key=lambda each: each.address)),
+        ),
+        tuple(parts),
+        tuple(objects),
+        loader.image.entry if loader else image.entry,
+        loader.base if loader else 0,
+    )
+
+
+def _placed(guest: Guest, end: int) -> Iterator[Placed]:
+    at = end
+    for each in guest.objects:
+        low = each.image.segments[0].address // PAGE * PAGE
+        first = align_up(at + OBJECT_GAP, max(each.image.alignment, PAGE))
+        base = first - low
+        yield Placed(each, base, each.image.moved(base), each.scan.moved(base))
+        at = align_up(each.image.segments[-1].end + base, PAGE)
+
+
+def _name_of(each: Placed) -> Symbol:
+    """An object as crash reports name what is in it."""
+    return Symbol(each.first, each.end - each.first, os.path.basename(each.known.path))

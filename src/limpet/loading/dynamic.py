@@ -1,0 +1,67 @@
+"""The file tree of a guest: what was given, and for a dynamic program what it starts with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from limpet.formats.image import Image
+from limpet.formats.tree.layout import Tree
+from limpet.formats.tree.write import pack_nodes
+from limpet.loading.files import Finder, collect, pack
+from limpet.loading.layers import Layers, program_path
+from limpet.loading.libraries import Libraries
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A tree, where in it the program is, and what the host was looked at for."""
+
+    tree: Tree
+    path: str = ""
+    seen: Mapping[str, str] = field(default_factory=dict)
+
+
+def tree_of(
+    image: Image,
+    app: Path | str,
+    root: Path | None,
+    files: Mapping[str, Path] | None,
+    *,
+    keep_times: bool = False,
+    environment: Sequence[str] = (),
+    include: Sequence[str] = (),
+) -> Packed:
+    """The packed tree of ``image``.
+
+    Raises:
+        InputError: something cannot be packed, or a shared object is missing or of no use.
+    """
+    if image.interpreter is None and not include:
+        return Packed(pack(root, files, keep_times=keep_times))
+    finder = Finder(keep_times)
+    top = collect(root, files, finder)
+    given = list(top.files())
+    layers = Layers(top, finder, host=True)
+    included = [path for each in include for path in layers.include(each)]
+    if image.interpreter is None:
+        return Packed(pack_nodes(top), seen=layers.seen)
+    if Layers(top, finder, host=False).has(image.interpreter):
+        layers.host = False
+    where = program_path(str(app), None if root is None else str(root))
+    layers.put(where, str(app))
+    folders, preload = _asked(environment)
+    libraries = Libraries(image, where, layers, library_path=folders, preload=preload)
+    libraries.find()
+    for path in (*included, *(given if layers.host else ())):
+        libraries.follow(path)
+    return Packed(pack_nodes(top), where, layers.seen)
+
+
+def _asked(environment: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Folders of LD_LIBRARY_PATH, and objects of LD_PRELOAD."""
+    values = dict(each.split("=", 1) for each in environment if "=" in each)
+    folders = values.get("LD_LIBRARY_PATH", "").replace(";", ":").split(":")
+    preload = values.get("LD_PRELOAD", "").replace(" ", ":").split(":")
+    return [each for each in folders if each], [each for each in preload if each]

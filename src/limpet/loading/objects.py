@@ -1,0 +1,117 @@
+"""The shared objects of a packed tree: every one that can be loaded gets a place.
+
+This looks at nothing but the program and its tree, so that it finds the same in a bundle that is
+made again.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+
+from limpet.arch.x86_64 import sites
+from limpet.errors import ImageError
+from limpet.formats import elf
+from limpet.formats.image import Image, read_image, read_program
+from limpet.formats.tree.layout import Tree, head, record
+from limpet.formats.tree.paths import Paths
+from limpet.loading.guest import Guest, SharedObject
+from limpet.plain import quoted
+from limpet.tools.progress import Progress, silent
+
+OBJECT = "object"
+"""The :attr:`Image.kind` of a shared object."""
+
+MOST = 4000
+"""Objects in one tree."""
+
+
+def with_objects(
+    image: Image, scan: sites.Scan, tree: Tree, path: str = "", progress: Progress = silent
+) -> Guest:
+    """The guest that ``image`` is with the files of ``tree``.
+
+    Raises:
+        ImageError: its loader is missing or damaged, or there is no end of objects.
+    """
+    if image.interpreter is None:
+        return Guest(image, scan, tree, path)
+    found: list[SharedObject] = []
+    left: list[tuple[str, str]] = []
+    progress("reading the shared objects")
+    for inode, where, data in _candidates(tree):
+        try:
+            read = read_object(data, where)
+            if read is not None:
+                found.append(SharedObject(where, inode, read, _scan(read)))
+        except ImageError as error:
+            left.append((where, error.message.removeprefix(f"{where}: ")))
+        if len(found) > MOST:
+            raise ImageError(
+                f"{image.name}: more than {MOST} shared objects are packed with it",
+                hint="pack fewer: give --root a smaller folder",
+            )
+    loader = _loader(image, tree, found, dict(left))
+    return Guest(image, scan, tree, path, tuple(found), loader, tuple(left))
+
+
+def _scan(image: Image) -> sites.Scan:
+    return sites.scan(image) if image.executable else sites.Scan((), 0, frozenset())
+
+
+def _loader(
+    image: Image, tree: Tree, found: list[SharedObject], left: dict[str, str]
+) -> SharedObject:
+    assert image.interpreter is not None
+    index = Paths(tree).index(image.interpreter)
+    why = "there is no such file"
+    if index is not None:
+        inode = record(tree.data, index)["inode"]
+        for each in found:
+            if each.inode == inode and each.image.entry:
+                return each
+        why = left.get(tree.entries[inode].path, "it is no loader")
+    raise ImageError(
+        f"{image.name}: its loader {quoted(image.interpreter)} cannot be used: {why}",
+        hint="install it, or give the folder that has it with --root",
+    )
+
+
+def _candidates(tree: Tree) -> Iterator[tuple[int, str, bytes]]:
+    """Files that may be shared objects: inode, path, content."""
+    view = memoryview(tree.data)
+    for index in range(head(tree.data) if tree.data else 0):
+        each = record(tree.data, index)
+        if each["inode"] == index and stat.S_ISREG(each["mode"]):
+            content = view[each["data"] : each["data"] + each["size"]]
+            if looks_shared(bytes(content[: elf.HEADER_SIZE])):
+                yield index, tree.entries[index].path, bytes(content)
+
+
+def looks_shared(start: bytes) -> bool:
+    """Whether a file that starts with these bytes may be a shared object for this processor."""
+    if len(start) < elf.HEADER_SIZE or not start.startswith(elf.IDENT):
+        return False
+    header = elf.Header.unpack(start)
+    return header.type == elf.ET_DYN and header.machine == elf.EM_X86_64
+
+
+def read_object(data: bytes, name: str) -> Image | None:
+    """A shared object; ``None`` for a program that can lie anywhere, which nobody loads as one.
+
+    Raises:
+        ImageError: it is damaged, or cannot be placed.
+    """
+    program = read_program(data, name)
+    image = read_image(program, OBJECT, loaded=True, starts=False)
+    said = image.dynamic
+    if said is None:
+        raise ImageError(f"{name}: it has no dynamic section", hint="build or install it again")
+    if said.program or (image.interpreter and not said.soname):
+        return None
+    if said.text_relocations:
+        raise ImageError(
+            f"{name}: it wants its code changed when it is loaded (text relocations)",
+            hint="build it with -fPIC",
+        )
+    return image
