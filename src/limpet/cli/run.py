@@ -33,7 +33,7 @@ def command(
     publish: tuple[Port, ...],
     **given: Any,
 ) -> None:
-    """Run APP (a static program, a script, a .c file, a folder with limpet.toml or a unikernel).
+    """Run APP (a program, a script, a .c file, a folder with limpet.toml or a unikernel).
 
     A name without a slash is looked up in PATH when there is no such file here. A script gets the
     program that its #! line names.

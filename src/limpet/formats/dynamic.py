@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -69,31 +70,57 @@ def read_dynamic(data: bytes, segments: Sequence[ProgramHeader], name: str) -> D
     Raises:
         ImageError: it is damaged.
     """
-    found = next((each for each in segments if each.kind == elf.PT_DYNAMIC), None)
-    if found is None:
+    section = DynamicSection.of(data, segments, name)
+    if section is None:
         return None
-    try:
-        return _Reader(data, segments, found).dynamic()
-    except (struct.error, _Damaged) as error:
-        raise ImageError(f"{name}: its dynamic section is damaged: {error}", hint=_HINT) from None
+    with section.damage(name):
+        return section.dynamic()
 
 
 class _Damaged(Exception):
     """Why a section cannot be read."""
 
 
-class _Reader:
-    def __init__(
-        self, data: bytes, segments: Sequence[ProgramHeader], found: ProgramHeader
-    ) -> None:
-        self._data = data
+class DynamicSection:
+    """The dynamic section of one file, and what it leads to."""
+
+    def __init__(self, data: bytes, segments: Sequence[ProgramHeader]) -> None:
+        self.data = data
         self._loads = [each for each in segments if each.kind == elf.PT_LOAD]
         self._values: dict[int, list[int]] = {}
-        if found.offset + found.file_size > len(data):
+        self._strings = self._strings_end = 0
+
+    @classmethod
+    def of(cls, data: bytes, segments: Sequence[ProgramHeader], name: str) -> DynamicSection | None:
+        """That of the file with the bytes ``data``, ``None`` where there is none.
+
+        Raises:
+            ImageError: it is damaged.
+        """
+        found = next((each for each in segments if each.kind == elf.PT_DYNAMIC), None)
+        if found is None:
+            return None
+        made = cls(data, segments)
+        with made.damage(name):
+            made._read(found)
+        return made
+
+    @staticmethod
+    @contextmanager
+    def damage(name: str) -> Iterator[None]:
+        """Whatever is wrong with the bytes becomes the one error about ``name``."""
+        try:
+            yield
+        except (struct.error, _Damaged) as error:
+            raise ImageError(
+                f"{name}: its dynamic section is damaged: {error}", hint=_HINT
+            ) from None
+
+    def _read(self, found: ProgramHeader) -> None:
+        if found.offset + found.file_size > len(self.data):
             raise _Damaged("it lies outside of the file")
-        count = min(found.file_size // 16, MOST_ENTRIES + 1)
-        for index in range(count):
-            tag, value = struct.unpack_from("<qQ", data, found.offset + 16 * index)
+        for index in range(found.file_size // 16):
+            tag, value = struct.unpack_from("<qQ", self.data, found.offset + 16 * index)
             if not tag:
                 break
             if index == MOST_ENTRIES:
@@ -102,50 +129,51 @@ class _Reader:
         self._strings, self._strings_end = self._string_table()
 
     def _string_table(self) -> tuple[int, int]:
-        address, size = self._one(DT_STRTAB), self._one(DT_STRSZ)
+        address, size = self.one(DT_STRTAB), self.one(DT_STRSZ)
         if not size:
             return 0, 0
-        at = self._offset(address, "its strings")
-        if at + size > len(self._data):
+        at = self.offset(address, "its strings")
+        if at + size > len(self.data):
             raise _Damaged("its strings lie outside of the file")
         return at, at + size
 
-    def _one(self, tag: int) -> int:
+    def one(self, tag: int) -> int:
         """The last value of a tag, as loaders take it; 0 where there is none."""
         return self._values.get(tag, [0])[-1]
 
-    def _offset(self, address: int, what: str) -> int:
+    def offset(self, address: int, what: str) -> int:
         """Where in the file ``address`` is."""
         for each in self._loads:
             if each.address <= address < each.address + each.file_size:
                 return each.offset + address - each.address
         raise _Damaged(f"{what} at {address:#x} are not in its memory")
 
-    def _text(self, offset: int) -> str:
+    def text(self, offset: int) -> str:
+        """A string of its table."""
         at = self._strings + offset
-        end = self._data.find(b"\0", at, min(self._strings_end, at + MOST_NAME + 1))
+        end = self.data.find(b"\0", at, min(self._strings_end, at + MOST_NAME + 1))
         if at >= self._strings_end or end < 0:
             raise _Damaged(f"the string at {offset:#x} has no end")
-        return self._data[at:end].decode(errors="surrogateescape")
+        return self.data[at:end].decode(errors="surrogateescape")
 
     def dynamic(self) -> Dynamic:
         """All of it."""
-        needed = [self._text(each) for each in self._values.get(DT_NEEDED, ())]
+        needed = [self.text(each) for each in self._values.get(DT_NEEDED, ())]
         if len(needed) > MOST_NEEDED:
             raise _Damaged(f"it needs more than {MOST_NEEDED} objects")
         if not all(needed):
             raise _Damaged("it needs an object without a name")
         runpath = DT_RUNPATH in self._values
         tag = DT_RUNPATH if runpath else DT_RPATH
-        search = self._text(self._one(tag)).split(":") if tag in self._values else []
-        flags = self._one(DT_FLAGS_1)
+        search = self.text(self.one(tag)).split(":") if tag in self._values else []
+        flags = self.one(DT_FLAGS_1)
         return Dynamic(
-            soname=self._text(self._one(DT_SONAME)) if DT_SONAME in self._values else "",
+            soname=self.text(self.one(DT_SONAME)) if DT_SONAME in self._values else "",
             needed=tuple(dict.fromkeys(needed)),
             search=tuple(search),
             inherited=not runpath,
             default=not flags & DF_1_NODEFLIB,
-            text_relocations=DT_TEXTREL in self._values or bool(self._one(DT_FLAGS) & DF_TEXTREL),
+            text_relocations=DT_TEXTREL in self._values or bool(self.one(DT_FLAGS) & DF_TEXTREL),
             program=bool(flags & DF_1_PIE),
             wants=tuple(self._wants()),
             defines=frozenset(self._defines()),
@@ -153,11 +181,11 @@ class _Reader:
 
     def _chain(self, first: int, count: int, layout: str, what: str) -> Iterator[tuple[int, ...]]:
         """The entries of a chain: where each is, then its fields; the last is the way on."""
-        at = self._offset(first, what) if count else 0
+        at = self.offset(first, what) if count else 0
         if count > MOST_VERSIONS:
             raise _Damaged(f"{what} are more than {MOST_VERSIONS}")
         for _ in range(count):
-            fields = struct.unpack_from(layout, self._data, at)
+            fields = struct.unpack_from(layout, self.data, at)
             yield (at, *fields)
             if not fields[-1]:
                 return
@@ -165,14 +193,14 @@ class _Reader:
 
     def _inner(self, at: int, count: int, layout: str) -> Iterator[tuple[int, ...]]:
         for _ in range(count):
-            fields = struct.unpack_from(layout, self._data, at)
+            fields = struct.unpack_from(layout, self.data, at)
             yield fields
             if not fields[-1]:
                 return
             at += fields[-1]
 
     def _wants(self) -> Iterator[Version]:
-        first, count, left = self._one(DT_VERNEED), self._one(DT_VERNEEDNUM), MOST_VERSIONS
+        first, count, left = self.one(DT_VERNEED), self.one(DT_VERNEEDNUM), MOST_VERSIONS
         # vn_version, vn_cnt, vn_file, vn_aux, vn_next; vna_hash, vna_flags, vna_other, name, next
         for at, _, inner, file, aux, _ in self._chain(first, count, "<HHIII", "the versions"):
             left -= inner
@@ -180,15 +208,15 @@ class _Reader:
                 raise _Damaged(f"it wants more than {MOST_VERSIONS} versions")
             for _, flags, _, name, _ in self._inner(at + aux, inner, "<IHHII"):
                 weak = bool(flags & _VER_FLG_WEAK)
-                yield Version(self._text(file), self._text(name), weak)
+                yield Version(self.text(file), self.text(name), weak)
 
     def _defines(self) -> Iterator[str]:
-        first, count = self._one(DT_VERDEF), self._one(DT_VERDEFNUM)
+        first, count = self.one(DT_VERDEF), self.one(DT_VERDEFNUM)
         # vd_version, vd_flags, vd_ndx, vd_cnt, vd_hash, vd_aux, vd_next; vda_name, vda_next
         rows = self._chain(first, count, "<HHHHIII", "the versions that it defines")
         for at, _, _, _, inner, _, aux, _ in rows:
             for name, _ in self._inner(at + aux, min(inner, 1), "<II"):
-                yield self._text(name)
+                yield self.text(name)
 
 
 def missing_versions(wanting: Dynamic, found: Mapping[str, Dynamic]) -> Iterator[Version]:

@@ -10,7 +10,7 @@ import enum
 import hashlib
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from limpet.contract.pages import LARGE_PAGE, PAGE
@@ -18,6 +18,7 @@ from limpet.errors import ImageError
 from limpet.formats import elf
 from limpet.formats.dynamic import Dynamic, read_dynamic
 from limpet.formats.elf import ProgramHeader
+from limpet.formats.imports import read_imports
 from limpet.formats.manifest import Device
 from limpet.formats.symbols import HIGHEST_ADDRESS, Symbol, read_symbols
 
@@ -81,7 +82,8 @@ class Image:
     ``kind`` is what its kind of guest calls it (``"static"`` and ``"static-pie"`` Linux programs,
     Solo5's targets), ``fixed`` says whether it lies where it was linked, ``phdr_address`` is where
     its program headers are in memory, if they are; ``devices`` are those that its own manifest
-    declares; ``dynamic`` is what it says to its loader, ``interpreter`` where that is;
+    declares; ``dynamic`` is what it says to its loader, ``interpreter`` where that is,
+    ``imports`` the names of what it uses of other objects, by where their addresses will be;
     ``alignment`` is what its segments ask for, if it can lie anywhere; ``data`` is the whole file,
     for the copy that a bundle keeps.
     """
@@ -100,6 +102,7 @@ class Image:
     devices: tuple[Device, ...] = ()
     dynamic: Dynamic | None = None
     interpreter: str | None = None
+    imports: Mapping[int, str] = field(default_factory=dict, repr=False)
     alignment: int = PAGE
     data: bytes = field(default=b"", repr=False, compare=False)
 
@@ -201,6 +204,7 @@ def read_image(
         warnings=tuple(warnings),
         devices=tuple(devices),
         dynamic=read_dynamic(program.data, program.segments, name) if loaded else None,
+        imports=read_imports(program.data, program.segments, name) if loaded else {},
         interpreter=program.interpreter() if loaded else None,
         alignment=_alignment(program),
         data=program.data,

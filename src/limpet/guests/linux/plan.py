@@ -1,4 +1,4 @@
-"""``plan`` for static Linux programs: the library OS and the monitor that its system calls need."""
+"""``plan`` for Linux programs: the library OS and the monitor that its system calls need."""
 
 from __future__ import annotations
 
@@ -149,7 +149,8 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
 def _verdict(guest: Guest) -> tuple[Asked, ...]:
     image, scan = guest.image, guest.scan
     sites = [site for site in scan.sites if not _is_dead(site, image)]
-    return verdict(image, scan, sites, 0 if image.fixed else STATIC_PIE_BASE)
+    objects = [(each.path, each.image) for each in guest.objects]
+    return verdict(image, scan, sites, 0 if image.fixed else STATIC_PIE_BASE, objects)
 
 
 def _check_environment(image: Image, fixed: Constants, place: Layout) -> None:

@@ -7,6 +7,7 @@ to is not mentioned.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from limpet.arch.x86_64.calls import Calls
 from limpet.arch.x86_64.sites import Scan, Site
 from limpet.formats.image import Image
 from limpet.guests.linux import unserved
+from limpet.guests.linux.imported import imported_requests, want_of
 from limpet.guests.linux.requests import Request, requests
 from limpet.guests.linux.unserved import Want
 from limpet.guests.linux.ways import FAR, NEAR, NEXT, Ways, main_function
@@ -36,7 +38,13 @@ class _Found:
     why: str
 
 
-def verdict(image: Image, scan: Scan, sites: Iterable[Site], base: int = 0) -> tuple[Asked, ...]:
+def verdict(
+    image: Image,
+    scan: Scan,
+    sites: Iterable[Site],
+    base: int = 0,
+    objects: Iterable[tuple[str, Image]] = (),
+) -> tuple[Asked, ...]:
     """What ``image`` asks for that it will not get, the surest first.
 
     Args:
@@ -44,13 +52,14 @@ def verdict(image: Image, scan: Scan, sites: Iterable[Site], base: int = 0) -> t
         scan: its scan, not moved.
         sites: those of its sites that can run.
         base: where it will be: added to every address that is shown.
+        objects: the shared objects beside it, by their paths.
     """
     main = main_function(image)
     calls = Calls(image, scan.branches, () if main is None else (main,))
     asked: dict[Request, list[int]] = {}
-    for request in dict.fromkeys(requests(calls, sites)):
+    for request in dict.fromkeys((*requests(calls, sites), *imported_requests(image))):
         asked.setdefault(replace(request, address=0), []).append(request.address)
-    found = list(_from_code(asked, Ways(calls, base), base))
+    found = [*_from_code(asked, Ways(calls, base), base), *_from_objects(objects)]
     wants = dict.fromkeys(each.want for each in found)
     merged = [_merge([each for each in found if each.want == want]) for want in wants]
     return tuple(sorted(merged, key=lambda each: _ORDER.index(each.certainty)))
@@ -65,6 +74,17 @@ def _from_code(asked: Mapping[Request, Sequence[int]], ways: Ways, base: int) ->
             certainty = Certainty.CONCEIVABLE if request.optional else way.certainty
             more = f" and {len(places) - 1} more" if len(places) > 1 else ""
             yield _Found(want, certainty, call, f"{call} at {way.place + base:#x}{more}", str(way))
+
+
+def _from_objects(objects: Iterable[tuple[str, Image]]) -> Iterator[_Found]:
+    """What its shared objects could ask for: whether the program comes there is not looked at."""
+    table = unserved.wants_by_call()
+    for path, image in objects:
+        for function in dict.fromkeys(image.imports.values()):
+            if wanted := want_of(function, table):
+                want, call = wanted
+                where = f"{os.path.basename(path)} uses {function}"
+                yield _Found(want, Certainty.CONCEIVABLE, call, where, "its code may come there")
 
 
 def _limit(request: Request) -> int:
