@@ -12,12 +12,10 @@ from limpet.guests.linux.requests import Request
 from limpet.guests.linux.unserved import Want
 
 _ASKING: Mapping[str, str] = {
-    "pthread_create": "clone3",
-    "thrd_create": "clone3",
-    "posix_spawn": "clone",
-    "posix_spawnp": "clone",
-    "system": "clone",
-    "popen": "clone",
+    "posix_spawn": "fork",
+    "posix_spawnp": "fork",
+    "system": "fork",
+    "popen": "fork",
     "execv": "execve",
     "execvp": "execve",
     "execvpe": "execve",
@@ -32,7 +30,13 @@ _ASKING: Mapping[str, str] = {
 }
 """The system call behind each function that is not called like it."""
 
-_THREADS = ("pthread_create", "thrd_create")
+_THREADS = frozenset(
+    {"pthread_create", "thrd_create", "clone", "timer_create", "mq_notify", "getaddrinfo_a"}
+    | {"aio_read", "aio_write", "aio_fsync", "lio_listio", "dlsym", "dlvsym"}
+    | {"aio_read64", "aio_write64", "aio_fsync64", "lio_listio64"}
+)
+"""Functions of a C library that start a thread, or find those that do."""
+
 _THROUGH = re.compile(rb"(?=\xff[\x15\x25](....))", re.DOTALL)
 """``call`` and ``jmp`` through a slot; the latter is how a procedure linkage table ends."""
 
@@ -40,8 +44,6 @@ _THROUGH = re.compile(rb"(?=\xff[\x15\x25](....))", re.DOTALL)
 def want_of(function: str, table: Mapping[str, Want]) -> tuple[Want, str] | None:
     """What who calls ``function`` wants that is not served, and the system call for it."""
     call = _ASKING.get(function, function)
-    if function in _THREADS:
-        return (unserved.THREADS, call) if unserved.PROCESSES in table.values() else None
     if call == "socket":
         return unserved.SOCKETS, call
     want = table.get(call)
@@ -60,3 +62,8 @@ def imported_requests(image: Image) -> Iterator[Request]:
             (offset,) = struct.unpack("<i", match[1])
             if found := wanted.get(at + 6 + offset):
                 yield Request(found[0], found[1], at)
+
+
+def may_start_threads(image: Image) -> bool:
+    """Whether ``image`` asks its C library for a thread."""
+    return not _THREADS.isdisjoint(image.imports.values())

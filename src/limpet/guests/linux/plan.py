@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 
 from limpet import contract
@@ -19,6 +20,7 @@ from limpet.guests.linux import threads
 from limpet.guests.linux.constants import Constants, constants
 from limpet.guests.linux.dispatch import dispatch_c
 from limpet.guests.linux.generate import CORE, gates_c, plan_h
+from limpet.guests.linux.imported import may_start_threads
 from limpet.guests.linux.layout import (
     Layout,
     lay_out,
@@ -32,7 +34,7 @@ from limpet.guests.linux.parts import (
 from limpet.guests.linux.place import STATIC_PIE_BASE, PlacedProgram
 from limpet.guests.linux.place import place as place_program
 from limpet.guests.linux.verdict import verdict
-from limpet.loading.guest import Guest
+from limpet.loading.guest import Guest, SharedObject
 from limpet.planning.asked import Asked, warnings
 from limpet.planning.blobs import blobs
 from limpet.planning.features import choose, facts, with_parts
@@ -220,10 +222,22 @@ def _is_dead(site: Site, image: Image) -> bool:
     )
 
 
+_C_LIBRARIES = frozenset({"libc.so.6", "libpthread.so.0", "libc.so", "libc.musl-x86_64.so.1"})
+
+
+def _is_c_library(each: SharedObject) -> bool:
+    """Whether it only starts threads for who asks it to."""
+    said = each.image.dynamic
+    name = (said.soname if said else "") or os.path.basename(each.path)
+    return name in _C_LIBRARIES or bool(each.image.entry and name.startswith("ld-"))
+
+
 def _serves(guest: Guest) -> Mapping[int, SystemCall]:
     """What the library OS serves of this guest: threads only where it can start some."""
-    if threads.started_at(guest.image, guest.scan) is not None:
-        return served()
+    parts = [(each.image, each.scan) for each in guest.objects if not _is_c_library(each)]
+    for image, scan in ((guest.image, guest.scan), *parts):
+        if may_start_threads(image) or threads.started_at(image, scan) is not None:
+            return served()
     return {number: call for number, call in served().items() if call.name not in threads.CALLS}
 
 
