@@ -133,7 +133,8 @@ static int mapped(const char *maps, const void *at, const char *rights, const ch
         size_t length = strchr(line, '\n') - line;
         if (sscanf(line, "%lx-%lx %7s", &low, &high, found) == 3 && low <= (unsigned long)at &&
             (unsigned long)at < high)
-            return !strncmp(found, rights, 4) && (!*name || memmem(line, length, name, strlen(name)));
+            return !strncmp(found, rights, 4) &&
+                   (!*name || memmem(line, length, name, strlen(name)));
     }
     return 0;
 }
@@ -143,9 +144,10 @@ static void memory(void) {
     void *heap = malloc(100), *large = malloc(10 << 20);
     static int data = 1;
     const char *maps = strdup(content("/proc/self/maps"));
-    SAY("maps: code %d data %d stack %d heap %d large %d", mapped(maps, (void *)memory, "r-xp", "/"),
-        mapped(maps, &data, "rw-p", "/"), mapped(maps, &local, "rw-p", "[stack]"),
-        mapped(maps, heap, "rw-p", "[heap]"), mapped(maps, large, "rw-p", ""));
+    SAY("maps: code %d data %d stack %d heap %d large %d",
+        mapped(maps, (void *)memory, "r-xp", "/"), mapped(maps, &data, "rw-p", "/"),
+        mapped(maps, &local, "rw-p", "[stack]"), mapped(maps, heap, "rw-p", "[heap]"),
+        mapped(maps, large, "rw-p", ""));
     long size = 0, resident = 0;
     sscanf(content("/proc/self/statm"), "%ld %ld", &size, &resident);
     SAY("statm %d", size > 0 && resident > 0 && resident <= size);

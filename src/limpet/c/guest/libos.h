@@ -66,7 +66,7 @@ _Noreturn void panic(const char *what); /* a fault of this library OS: says so *
 u64 clock_monotonic(void);
 u64 clock_realtime(void);
 u64 cpu_time(u64 monotonic); /* that the program has had by then: but for waiting */
-u64 file_time(void); /* for time stamps: the start, where the guest cannot ask the time */
+u64 file_time(void);         /* for time stamps: the start, where the guest cannot ask the time */
 struct host_time {
     void (*wait)(struct wait *block);
     u64 (*monotonic)(void), (*realtime)(void);
