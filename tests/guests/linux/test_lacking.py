@@ -13,15 +13,15 @@ from tests.support.bundles import Maker
 ASKS = r"""
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/timerfd.h>
+#include <sys/fanotify.h>
 #include <unistd.h>
 int main(int argc, char **argv) {
-    int timer = timerfd_create(0, 0);
+    int watch = fanotify_init(0, 0);
     switch (atoi(argv[1])) {
     case 0: return 0;
-    case 1: if (timer < 0) return 3; break;
-    case 2: if (timer < 0) abort(); break;
-    case 3: if (timer < 0) *(volatile int *)8 = 1; break;
+    case 1: if (watch < 0) return 3; break;
+    case 2: if (watch < 0) abort(); break;
+    case 3: if (watch < 0) *(volatile int *)8 = 1; break;
     case 4: for (int i = 0; i < 200; i++) getppid(); return 3;
     case 5: for (int i = 0; i < 200; i++) getppid(); abort();
     case 6: return syscall(atoi(argv[2])) == -1 ? 3 : 0;
@@ -32,7 +32,7 @@ int main(int argc, char **argv) {
 """
 
 ABORTED = "limpet: the guest raised it by itself at "
-ASKED = "limpet: asks asked for timerfd_create, which is not served, backend {}"
+ASKED = "limpet: asks asked for fanotify_init, which is not served, backend {}"
 
 ENDS: dict[str, tuple[int, list[str]]] = {
     "0": (0, []),
@@ -67,7 +67,7 @@ def test_a_program_that_lacks_nothing_pays_nothing(make: Maker) -> None:
     source = limpet.plan(limpet.load(example)).sources["dispatch.c"]
     assert "calls" not in source.partition("\n")[2] and "name_of" not in source
     source = limpet.plan(limpet.load(make.compile(ASKS, "asks"))).sources["dispatch.c"]
-    assert '"timerfd_create"' in source and '"getppid"' not in source
+    assert '"fanotify_init"' in source and '"getppid"' not in source
 
 
 HUNGRY = r"""

@@ -1,5 +1,6 @@
 /* Clocks over a host whose time the test sets. */
 #include "native.h"
+#include "core/alarm.c"
 #include "core/string.c"
 #include "parts/clock/clock.c"
 

@@ -8,6 +8,11 @@
  *   S struct stat         X struct statx         D a buffer of directory entries
  *   F two descriptors     T two times: four numbers     O an offset
  *   P poll entries: descriptor and events, all by commas
+ *   E an epoll event: events and data     G epoll events to fill in: how many
+ *   Q descriptors as a set                N a number's eight bytes     M the same, a signal mask
+ *   V seconds and microseconds, told again     W seconds and nanoseconds
+ *   I, J a timer's interval and value: to set, and to fill in
+ *   p, t own process and thread             K signals to fill in: how many
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -19,7 +24,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/select.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -28,8 +36,9 @@
 #include <unistd.h>
 
 enum { OUTPUT = 900, ROOM = 1 << 18, MOST = 64, CALLS = 1 << 20 };
-enum { BAD = 8 };                              /* an address where nothing is */
-enum { PIPE_SIZE = 65536, PIPE_SURE = 28000 }; /* whatever pages its bytes are in */
+enum { BAD = 8 };             /* an address where nothing is */
+enum { PIPE_SURE = 28000 };   /* whatever pages its bytes are in */
+enum { SOCKET_SURE = 16000 }; /* Linux counts more than the bytes */
 
 static char input[CALLS], output[CALLS], bytes[ROOM], data[ROOM];
 static size_t printed;
@@ -98,6 +107,62 @@ static struct pollfd polled[MOST];
 static struct iovec vectors[MOST];
 static int pair[2], polled_count;
 static long offset;
+static struct epoll_event event, events[MOST];
+static fd_set sets[3];
+static int set_count;
+static uint64_t number_of, mask;
+static struct timeval timeout;
+static struct timespec timeout_exact;
+static struct itimerspec timer, timer_before;
+static struct signalfd_siginfo signals[MOST];
+
+/* What readiness and timers take. */
+static long argument_of_events(char kind, char *value) {
+    long list[MOST] = {0};
+    fd_set *set;
+    switch (kind) {
+    case 'E':
+        numbers(value, list);
+        event = (struct epoll_event){(uint32_t)list[0], {.u64 = (uint64_t)list[1]}};
+        return (long)&event;
+    case 'G':
+        return (long)events;
+    case 'Q':
+        set = &sets[set_count++ % 3];
+        FD_ZERO(set);
+        for (int i = 0, count = numbers(value, list); i < count; i++)
+            FD_SET(list[i], set);
+        return (long)set;
+    case 'N':
+        number_of = strtoull(value, NULL, 0);
+        return (long)&number_of;
+    case 'M':
+        mask = strtoull(value, NULL, 0);
+        return (long)&mask;
+    case 'V':
+        numbers(value, list);
+        timeout = (struct timeval){list[0], list[1]};
+        return (long)&timeout;
+    case 'W':
+        numbers(value, list);
+        timeout_exact = (struct timespec){list[0], list[1]};
+        return (long)&timeout_exact;
+    case 'I':
+        numbers(value, list);
+        timer = (struct itimerspec){{list[0], list[1]}, {list[2], list[3]}};
+        return (long)&timer;
+    case 'J':
+        return (long)&timer_before;
+    case 'K':
+        return (long)signals;
+    case 'p':
+        return getpid();
+    case 't':
+        return syscall(SYS_gettid);
+    default:
+        abort();
+    }
+}
 
 static long argument(char *token) {
     long list[MOST];
@@ -140,13 +205,53 @@ static long argument(char *token) {
             vectors[i] = (struct iovec){(*token == 'u' ? data : bytes) + at, (size_t)list[i]};
         return (long)vectors;
     default:
-        abort();
+        return argument_of_events(*token, value);
+    }
+}
+
+static void print_signals(long size) {
+    for (long i = 0; i < size / (long)sizeof *signals; i++) {
+        const struct signalfd_siginfo *each = &signals[i];
+        PRINT(" %u %d %d %d", each->ssi_signo, each->ssi_code, each->ssi_errno, each->ssi_int);
+        PRINT(" %d %u", each->ssi_pid == (uint32_t)getpid(), each->ssi_uid);
+    }
+}
+
+static void print_result_of_events(char kind, long result) {
+    switch (kind) {
+    case 'G':
+        for (long i = 0; i < result && i < MOST; i++)
+            PRINT(" %x:%lx", events[i].events, events[i].data.u64);
+        break;
+    case 'N':
+        PRINT(" %lu", number_of);
+        break;
+    case 'Q':
+        for (int set = 0; set_count && set < 3; set++)
+            for (int fd = 0; fd < FD_SETSIZE; fd++)
+                if (FD_ISSET(fd, &sets[set]))
+                    PRINT(" %d:%d", set, fd);
+        set_count = 0; /* all of them, once */
+        break;
+    case 'V':
+        PRINT(" %d", timeout.tv_sec || timeout.tv_usec);
+        break;
+    case 'J': /* what is left is told as what is begun of a second */
+        PRINT(" %ld.%09ld", timer_before.it_interval.tv_sec, timer_before.it_interval.tv_nsec);
+        PRINT(" %ld", timer_before.it_value.tv_sec + !!timer_before.it_value.tv_nsec);
+        break;
+    case 'K':
+        print_signals(result);
+        break;
     }
 }
 
 static void print_result(char kind, long result) {
     switch (kind) {
     case 'r':
+        if (!result || result % (long)sizeof *signals)
+            PRINT(" %08x", digest(bytes, result < ROOM ? result : ROOM));
+        break;
     case 'v':
         PRINT(" %08x", digest(bytes, result < ROOM ? result : ROOM));
         break;
@@ -175,6 +280,8 @@ static void print_result(char kind, long result) {
         for (int i = 0; i < polled_count; i++)
             PRINT(" %x", polled[i].revents);
         break;
+    default:
+        print_result_of_events(kind, result);
     }
 }
 
@@ -200,19 +307,26 @@ static int left_out(long number, const long *a) {
         if (!(of.st_mode & S_IFMT))
             return 1;
     }
+    if (S_ISSOCK(of.st_mode) && number == SYS_write && !ioctl((int)a[0], FIONREAD, &held))
+        return held + size > SOCKET_SURE;
     if (!S_ISFIFO(of.st_mode) || ioctl((int)a[0], FIONREAD, &held))
         return 0;
-    if (number == SYS_write)
-        return held && held != PIPE_SIZE && held + size > PIPE_SURE;
     if (number == SYS_writev)
         return held + size > PIPE_SURE;
     return number == SYS_sendfile && (held || a[3] > PIPE_SURE);
+}
+
+/* In the order in which they were handled. */
+static int handled_last;
+static void handled(int number) {
+    handled_last = handled_last * 100 + number;
 }
 
 static void call(char *line) {
     long a[6] = {0};
     char kinds[7] = {0};
     char *rest;
+    set_count = 0;
     long number = strtol(strtok_r(line, " ", &rest), NULL, 0);
     for (int i = 0; i < 6; i++) {
         char *token = strtok_r(NULL, " ", &rest);
@@ -225,15 +339,23 @@ static void call(char *line) {
         PRINT("left out\n");
         return;
     }
+    memset(&timer_before, 0, sizeof timer_before);
     long result = syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     PRINT("%ld", result < 0 ? -errno : result);
     for (int i = 0; result >= 0 && kinds[i]; i++)
         print_result(kinds[i], result);
+    if (handled_last)
+        PRINT(" handled %d", handled_last);
+    handled_last = 0;
     PRINT("\n");
 }
 
 static void start(const char *folder) {
+    uint64_t all = ~0UL;
+    struct timespec now = {0, 0};
     syscall(SYS_close_range, 0, OUTPUT - 1, 0);
+    while (syscall(SYS_rt_sigtimedwait, &all, NULL, &now, 8) > 0)
+        continue;
     umask(022);
     seen_count = 0;
     PRINT("= %d\n", chdir(folder));
@@ -246,6 +368,9 @@ int main(void) {
     for (int i = 0; i < ROOM; i++)
         data[i] = (char)(i * 7 + i / 251);
     signal(SIGPIPE, SIG_IGN);
+    for (int number = 1; number <= SIGRTMAX; number++)
+        if (number == SIGUSR1 || number == SIGUSR2 || number == 40)
+            signal(number, handled);
     if (dup2(1, OUTPUT) != OUTPUT)
         return 1;
     char *rest, *line = strtok_r(input, "\n", &rest);

@@ -46,17 +46,6 @@ WANTS = (
     PROCESSES,
     SOCKETS,
     _want(
-        "waits for timers",
-        "setitimer alarm timer_create timer_settime",
-        "they never ring",
-    ),
-    _want(
-        "waits for timers as descriptors",
-        "timerfd_create timerfd_settime timerfd_gettime",
-        "they fail with ENOSYS",
-    ),
-    _want("reads signals from descriptors", "signalfd signalfd4", "that fails with ENOSYS"),
-    _want(
         "watches files for changes",
         "inotify_init inotify_init1 inotify_add_watch fanotify_init fanotify_mark",
         "that fails with ENOSYS",
@@ -94,14 +83,11 @@ WANTS = (
 OTHERS = "makes other system calls"
 OTHERS_CONSEQUENCE = "they fail with ENOSYS"
 
-PARTLY = frozenset({"setitimer", "alarm"})
-"""Served, but what is waited for never comes."""
-
 _UNIMPORTANT = """
     rseq readahead sync_file_range getcpu mbind set_mempolicy get_mempolicy migrate_pages
     move_pages set_mempolicy_home_node ioprio_get ioprio_set restart_syscall sched_setparam
     sched_setscheduler sched_rr_get_interval sched_setattr sched_getattr remap_file_pages
-    timer_gettime timer_getoverrun timer_delete cachestat process_mrelease futex_waitv
+    cachestat process_mrelease futex_waitv
     set_thread_area get_thread_area modify_ldt seccomp landlock_create_ruleset
     landlock_add_rule landlock_restrict_self pkey_alloc pkey_free pkey_mprotect
     capset getsockname getpeername setsockopt getsockopt shutdown sendto
@@ -113,7 +99,7 @@ UNIMPORTANT = frozenset(_UNIMPORTANT.split())
 
 def wants_by_call() -> Mapping[str, Want]:
     """What each system call that is not served is for; those without importance are left out."""
-    known = {call.name for call in served().values()} - PARTLY
+    known = {call.name for call in served().values()}
     table = {name: want for want in WANTS for name in want.calls}
     other = Want(OTHERS, frozenset(), OTHERS_CONSEQUENCE)
     return {

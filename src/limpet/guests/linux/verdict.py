@@ -18,7 +18,7 @@ from limpet.guests.linux import unserved
 from limpet.guests.linux.imported import imported_requests, want_of
 from limpet.guests.linux.requests import Request, requests
 from limpet.guests.linux.unserved import Want
-from limpet.guests.linux.ways import FAR, NEAR, NEXT, Ways, main_function
+from limpet.guests.linux.ways import FAR, NEXT, Ways, main_function
 from limpet.planning.asked import Asked, Certainty
 
 _LISTED = 6
@@ -91,9 +91,7 @@ def _limit(request: Request) -> int:
     """How many calls from its start a program that means it asks."""
     if request.optional:
         return 0
-    if request.direct:
-        return NEXT
-    return NEAR if request.call in unserved.PARTLY else FAR
+    return NEXT if request.direct else FAR
 
 
 def _merge(found: list[_Found]) -> Asked:

@@ -11,7 +11,7 @@ from limpet.arch.x86_64.registers import LEAVES
 from limpet.formats.image import Image
 from limpet.planning.asked import Certainty
 
-FAR, NEAR, NEXT = 10, 2, 1
+FAR, NEXT = 10, 1
 """Calls from the start of the program's own code within which a way is looked for."""
 
 _DEPTH = 24
@@ -22,8 +22,8 @@ _SHOWN = 3
 """Functions that are shown at each end of a long way."""
 
 _ASKING = re.compile(
-    r"_*(libc_)?(pthread_create|v?fork|posix_spawnp?|system|popen|exec[lv]p?e?|socket|timer_create"
-    r"|setitimer|alarm|timerfd_create|signalfd|inotify_init1?|shmget|semget|msgget|mq_open)(@.*)?"
+    r"_*(libc_)?(pthread_create|v?fork|posix_spawnp?|system|popen|exec[lv]p?e?|socket"
+    r"|inotify_init1?|shmget|semget|msgget|mq_open)(@.*)?"
 )
 """Functions that exist to ask: to call one is to ask, whatever it looks at first."""
 

@@ -5,6 +5,7 @@
 LARGE struct linux_sigaction signal_actions[SIGNALS];
 
 struct pending signals_of_all;
+void (*signals_watched)(int number);
 void (*signal_enter)(struct regs *, const struct linux_siginfo *, const struct fault *);
 
 #define SYNCHRONOUS                                                                                \
@@ -88,6 +89,8 @@ bool signal_send(struct thread *to, int number, struct queued *queued) {
             pending->first = queued;
     }
     wake_one(to, number);
+    if (signals_watched)
+        signals_watched(number);
     return added;
 }
 

@@ -6,9 +6,9 @@
  * from the distance to the first answer.  The base is renewed about once a second of
  * use, so that the host's own corrections are followed; time never runs backwards.
  */
+#include "parts/clock/clock.h"
+#include "core/alarm.h"
 #include "core/park.h"
-#include "libos.h"
-#include "linux.h"
 #include "x86_64/machine.h"
 
 #define SHIFT 32
@@ -93,48 +93,56 @@ u64 file_time(void) {
     return guest_time ? guest_time->realtime() : boot_info.realtime;
 }
 
-enum {
-    MONOTONIC_RAW = 4,
-    REALTIME_COARSE = 5,
-    MONOTONIC_COARSE = 6,
-    BOOTTIME = 7,
-    REALTIME_ALARM = 8,
-    BOOTTIME_ALARM = 9,
-    TAI = 11,
-    PROCESS_CPU = 2,
-    THREAD_CPU = 3
-};
-
 static bool is_realtime(long clock) {
     return clock == CLOCK_REALTIME || clock == REALTIME_COARSE || clock == REALTIME_ALARM ||
            clock == TAI;
 }
 
-static bool known(long clock) {
-    return is_realtime(clock) || (clock >= CLOCK_MONOTONIC && clock <= BOOTTIME_ALARM);
+/* Of a process or a thread by its number, 0 for the own: their low bits are a kind. */
+static bool is_own_cpu(long clock) {
+    long kind = clock & 7, id = ~(clock >> 3);
+    return clock < 0 && (kind == 2 || kind == 6) && (id == 0 || id == 1);
+}
+
+bool clock_is_busy(long clock) {
+    return clock == PROCESS_CPU || clock == THREAD_CPU || is_own_cpu((s32)clock);
+}
+
+bool clock_known(long clock) {
+    return is_realtime(clock) || (clock >= CLOCK_MONOTONIC && clock <= BOOTTIME_ALARM) ||
+           is_own_cpu((s32)clock);
+}
+
+s64 clock_now(bool busy) {
+    return (s64)(clock_monotonic() - (busy ? alarms.slept : 0));
+}
+
+s64 clock_moment(long clock, long flags, s64 time) {
+    bool busy = clock_is_busy(clock);
+    if (!(flags & TIMER_ABSTIME))
+        return deadline_after((u64)clock_now(busy), time);
+    if (busy)
+        time = deadline_after((u64)clock_now(true), time - (s64)cpu_time(clock_monotonic()));
+    else if (is_realtime(clock))
+        time -= (s64)(clock_realtime() - clock_monotonic());
+    return MAX(time, 1);
 }
 
 static u64 read_clock(long clock) {
-    if (is_realtime(clock))
-        return clock_realtime();
-    if (clock == PROCESS_CPU || clock == THREAD_CPU)
+    if (clock_is_busy(clock))
         return cpu_time(clock_monotonic());
-    return clock_monotonic();
-}
-
-static struct linux_timespec timespec_of(u64 nanoseconds) {
-    return (struct linux_timespec){(s64)nanoseconds / NANOSECONDS, (s64)nanoseconds % NANOSECONDS};
+    return is_realtime(clock) ? clock_realtime() : clock_monotonic();
 }
 
 long sys_clock_gettime(long clock, long to) {
-    if (!known(clock))
+    if (!clock_known(clock))
         return -EINVAL;
     *(struct linux_timespec *)to = timespec_of(read_clock(clock));
     return 0;
 }
 
 long sys_clock_getres(long clock, long to) {
-    if (!known(clock))
+    if (!clock_known(clock))
         return -EINVAL;
     if (to)
         *(struct linux_timespec *)to = (struct linux_timespec){0, 1};
@@ -175,24 +183,14 @@ static long sleep_until(s64 deadline) {
     return woken == -EINTR ? woken : 0;
 }
 
-static bool valid(const struct linux_timespec *time) {
-    return time->seconds >= 0 && time->nanoseconds >= 0 && time->nanoseconds < NANOSECONDS;
-}
-
-enum { TIMER_ABSTIME = 1 };
-#define LONGEST_SLEEP (1L << 32) /* seconds; Linux takes more, which nobody sees pass */
-
 long sys_clock_nanosleep(long clock, long flags, long request, long remain) {
     struct linux_timespec time = *(const struct linux_timespec *)request;
-    if (!known(clock) || clock == THREAD_CPU || !valid(&time))
+    if (!clock_known(clock) || clock == THREAD_CPU || !time_is_valid(&time))
         return -EINVAL;
-    time.seconds = MIN(time.seconds, LONGEST_SLEEP);
-    s64 deadline = time.seconds * NANOSECONDS + time.nanoseconds;
-    if (!(flags & TIMER_ABSTIME))
-        deadline = deadline_after(clock_monotonic(), deadline);
-    else if (is_realtime(clock))
-        deadline -= (s64)(clock_realtime() - clock_monotonic());
-    long result = sleep_until(MAX(deadline, 0)); /* before the host's start is over, too */
+    s64 deadline = clock_moment(clock, flags, nanoseconds_of(&time));
+    if (clock_is_busy(clock)) /* which no sleep brings nearer: as much time as is missing */
+        deadline = deadline_after(clock_monotonic(), MAX(deadline - clock_now(true), 0));
+    long result = sleep_until(deadline);
     if (result && remain && !(flags & TIMER_ABSTIME)) {
         s64 left = deadline - (s64)clock_monotonic();
         *(struct linux_timespec *)remain = timespec_of((u64)MAX(left, 0));
@@ -202,11 +200,4 @@ long sys_clock_nanosleep(long clock, long flags, long request, long remain) {
 
 long sys_nanosleep(long request, long remain) {
     return sys_clock_nanosleep(CLOCK_MONOTONIC, 0, request, remain);
-}
-
-long sys_getitimer(long which, long to) {
-    if (which < 0 || which > 2)
-        return -EINVAL;
-    memset((void *)to, 0, 32);
-    return 0;
 }

@@ -32,14 +32,15 @@ static long read_now(void *to, u64 size) {
 }
 
 static long console_read(struct file *file, void *to, u64 size) {
-    const struct waiting waits = {.deadline = FOREVER, .want = INPUT, .in_host = true};
-    (void)file;
+    const struct waiting waits = {
+        .deadline = FOREVER, .want = INPUT, .in_host = true, .restarts = true};
+    file->reads++;
     long error = size ? park(&waits) : 0;
     return size && !error ? read_now(to, size) : error;
 }
 
 static long read_if_ready(struct file *file, void *to, u64 size) {
-    (void)file;
+    file->reads++;
     if (!size)
         return 0;
     return input_ready() ? read_now(to, size) : -EAGAIN;
@@ -107,7 +108,7 @@ static long console_ioctl(struct file *file, u64 request, u64 argument) {
 }
 
 static u32 console_poll(struct file *file) {
-    return file->extra == 0 ? (input_ready() ? POLLIN : 0) : POLLOUT;
+    return file->extra == 0 ? (input_ready() ? POLL_READABLE : 0) : POLL_WRITABLE;
 }
 
 static u64 console_awaited(const struct file *file) {

@@ -107,13 +107,14 @@ static u32 tun_poll(struct file *file) {
     if (!file->extra)
         return POLLERR;
     hypercall_wait(&block);
-    return POLLOUT | (block.ready ? POLLIN : 0);
+    return POLL_WRITABLE | (block.ready ? POLL_READABLE : 0);
 }
 
 static long tun_read(struct file *file, void *to, u64 size) {
-    const struct waiting waits = {.deadline = FOREVER, .want = tun_awaited(file)};
+    const struct waiting waits = {.deadline = FOREVER, .want = tun_awaited(file), .restarts = true};
     if (!file->extra)
         return -EBADFD;
+    file->reads++;
     for (;;) {
         struct net_read block = {
             .device = file->extra, .address = (u64)to, .length = MIN(size, FRAME_MOST)};

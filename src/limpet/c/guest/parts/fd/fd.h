@@ -31,8 +31,9 @@ struct file_ops {
     long (*sync)(struct file *file);                             /* by kind of file */
     /* ENODEV.  The address of memory that is the file itself; 0: a copy will do. */
     long (*map)(struct file *file, const struct mapping_wish *wish);
-    long (*fill)(struct file *file, void *to, u64 size, u64 at); /* that copy */
-    void (*unmap)(struct file *file, u64 offset, u64 length);    /* no more in use */
+    long (*fill)(struct file *file, void *to, u64 size, u64 at);     /* that copy */
+    void (*unmap)(struct file *file, u64 offset, u64 length);        /* no more in use */
+    long (*control)(struct file *file, long command, long argument); /* EINVAL: fcntl */
     void (*release)(struct file *file);
 };
 
@@ -43,7 +44,20 @@ struct file {
     u64 position;
     void *object; /* node, pipe, ... of the kind */
     u64 extra;
+    struct watcher *watchers;
+    u64 reads; /* of one that the host makes ready: each may have made it unready */
 };
+
+/* Who is told when a file may have become ready, until it is gone (parts/poll). */
+struct watcher {
+    struct file *file;
+    struct watcher *next;
+    void (*told)(struct watcher *watcher, u32 events); /* 0: it is gone */
+};
+
+/* It may be ready for these, ANYTHING where nobody knows: who waits for it looks again. */
+void file_changed(struct file *file, u32 events);
+#define ANYTHING (~0U)
 
 struct file *fd_get(long fd); /* NULL: EBADF */
 struct file *fd_use(long fd); /* the same, and NULL for an O_PATH one */

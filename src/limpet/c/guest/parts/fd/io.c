@@ -241,5 +241,5 @@ long sys_getdents64(long fd, long to, long size) {
 }
 
 u32 file_poll(struct file *file) {
-    return file->ops->poll ? file->ops->poll(file) : POLLIN | POLLOUT;
+    return file->ops->poll ? file->ops->poll(file) : POLL_READABLE | POLL_WRITABLE;
 }

@@ -1,4 +1,5 @@
 /* The descriptor table.  Descriptors 0 to 2 are the console, from the start. */
+#include "core/park.h"
 #include "parts/fd/fd.h"
 
 static struct file consoles[3];
@@ -47,9 +48,23 @@ struct file *file_new(const struct file_ops *ops, u32 flags, void *object) {
     return file;
 }
 
+/* Who is told that it is gone takes itself out of the list. */
+static void tell(struct file *file, u32 events) {
+    for (struct watcher *each = file->watchers, *next; each; each = next) {
+        next = each->next;
+        each->told(each, events);
+    }
+}
+
+void file_changed(struct file *file, u32 events) {
+    park_changed(file);
+    tell(file, events);
+}
+
 void file_release(struct file *file) {
     if (--file->references)
         return;
+    tell(file, 0);
     if (file->ops->release)
         file->ops->release(file);
     if (file < consoles || file >= consoles + COUNT(consoles))
@@ -142,6 +157,8 @@ enum {
     F_OFD_SETLK = 37,
     F_OFD_SETLKW = 38,
     F_DUPFD_CLOEXEC = 1030,
+    F_SETPIPE_SZ = 1031,
+    F_GETPIPE_SZ = 1032,
     F_UNLCK = 2
 };
 
@@ -180,6 +197,9 @@ long sys_fcntl_kept(long fd, long command, long argument) {
     case F_SETOWN:
     case F_GETOWN:
         return 0;
+    case F_SETPIPE_SZ:
+    case F_GETPIPE_SZ:
+        return file->ops->control ? file->ops->control(file, command, argument) : -EBADF;
     default:
         return -EINVAL;
     }
