@@ -108,13 +108,30 @@ TAKEN = ((fd, st.sampled_from(["K i128", "K i1280"])),)
 """Signals, read from a descriptor: their numbers are told, not their bytes."""
 
 
+near = each(*range(6))
+few = st.sampled_from([1, 1, 8, 100, 4096, 65536])
+CORE: dict[str, tuple[tuple[Line, ...], ...]] = {
+    "epoll_wait": ((near, st.just("G"), each(1, 8, 8), each(0)),) * 6,
+    "epoll_ctl": ((near, each(1, 1, 3), near, wanted),) * 2,
+    "read": ((near, few.map("r i{}".format)),) * 3,
+    "write": ((near, few.map("w i{}".format)),) * 2 + ((near, st.just("N1 i8")),) * 2,
+    "close": ((near,),),
+    "dup2": ((near, near),),
+}
+"""What edges are made of, among few descriptors: most of these calls do something."""
+
+
 def call_of(name: str, arguments: tuple[Line, ...]) -> Line:
     """Lines that ask for one system call."""
     return st.tuples(*arguments).map(lambda some: f"{NUMBERS[name]} {' '.join(some)}")
 
 
-_VARIANTS = [(name, each_) for name, variants in CALLS.items() for each_ in variants]
-call = st.one_of([call_of(name, each_) for name, each_ in [*_VARIANTS, ("read", TAKEN[0])]])
+def any_of(calls: dict[str, tuple[tuple[Line, ...], ...]]) -> Line:
+    """One of these calls."""
+    return st.one_of([call_of(name, each_) for name, some in calls.items() for each_ in some])
+
+
+call = st.one_of(any_of(CALLS), any_of(CALLS), call_of("read", TAKEN[0]))
 OPENED = [
     [["pipe2", "F", "i2048"], ["epoll_create1", "i0"], ["eventfd2", "i0", "i2048"]],
     [
@@ -145,7 +162,9 @@ OPENED = [
 opened = st.sampled_from(
     [[" ".join([str(NUMBERS[name]), *rest]) for name, *rest in some] for some in OPENED]
 )
-sequence = st.builds(list.__add__, opened, st.lists(call, min_size=12, max_size=60))
+wide = st.lists(call, min_size=12, max_size=60)
+dense = st.lists(any_of(CORE), min_size=30, max_size=80)
+sequence = st.builds(list.__add__, opened, st.one_of(wide, dense))
 sequences = st.lists(sequence, min_size=1, max_size=8)
 BLOCK = f"{NUMBERS['rt_sigprocmask']} i2 M{BLOCKED} i0 i8"
 

@@ -169,7 +169,7 @@ const struct file_ops end_ops = {
 struct file *pipe_file(struct pipe *in, struct pipe *out, u32 mode, long flags) {
     struct end *end = heap_alloc(sizeof *end);
     u32 access = in && out ? O_RDWR : in ? O_RDONLY : O_WRONLY;
-    u32 kept = (u32)flags & (O_NONBLOCK | O_DIRECT);
+    u32 kept = (u32)flags & (out ? O_NONBLOCK | O_DIRECT : O_NONBLOCK);
     struct file *file = end ? file_new(&end_ops, access | kept, end) : NULL;
     if (!file) {
         heap_free(end);
