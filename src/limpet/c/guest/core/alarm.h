@@ -17,6 +17,11 @@ struct alarms {
 };
 extern struct alarms alarms;
 
+/* On the clock of busy time, of which only differences mean anything. */
+static inline s64 busy_time(u64 now) {
+    return (s64)(now - alarms.slept);
+}
+
 /* Ring what is due; a signal that is sent wakes who waits. */
 void alarms_look(void);
 

@@ -10,7 +10,7 @@
 
 static u64 *taken, *programs, *dirty;
 static u64 total, free_pages, top_hint;
-static bool ran_out; /* the last request could not be met */
+static bool ran_out; /* the last request of the program could not be met */
 
 void pages_missing(void) {
     ran_out = true;
@@ -66,7 +66,8 @@ static void take(u64 first, u64 count, enum pages_owner owner) {
         put(dirty, page, true);
     }
     free_pages -= count;
-    ran_out = false;
+    if (owner == PAGES_PROGRAM) /* not for the signal that says it had too little */
+        ran_out = false;
 }
 
 /* The highest run of `count` free pages that ends at or below `limit`. */

@@ -114,7 +114,7 @@ bool clock_known(long clock) {
 }
 
 s64 clock_now(bool busy) {
-    return (s64)(clock_monotonic() - (busy ? alarms.slept : 0));
+    return busy ? busy_time(clock_monotonic()) : (s64)clock_monotonic();
 }
 
 s64 clock_moment(long clock, long flags, s64 time) {

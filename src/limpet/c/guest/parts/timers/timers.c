@@ -11,7 +11,7 @@ static void tell(void) {
 
 static void ring(s64 now) {
     for (int busy = 0; busy < 2; busy++) {
-        s64 time = busy ? now - (s64)alarms.slept : now;
+        s64 time = busy ? busy_time((u64)now) : now;
         while (lists[busy] && lists[busy]->at <= time) {
             struct timer *timer = lists[busy];
             lists[busy] = timer->next;
