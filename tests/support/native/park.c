@@ -21,6 +21,11 @@ void *memset(void *to, int byte, size_t n) {
     return to;
 }
 
+void thread_wake(struct thread *thread, long with) {
+    thread->state = THREAD_RUNNABLE;
+    thread->woken = with;
+}
+
 bool signal_pending(void) {
     return interrupted;
 }

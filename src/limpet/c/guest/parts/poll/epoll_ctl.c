@@ -3,8 +3,7 @@
 
 enum { EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL = 2, EPOLL_CTL_MOD = 3 };
 #define EXCLUSIVE_WITH                                                                             \
-    (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM | POLLRDBAND | POLLWRBAND | POLLERR | POLLHUP |    \
-     EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE)
+    (POLLIN | POLLOUT | POLLERR | POLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE)
 #define NESTED_MOST 4
 
 static struct epoll *epoll_of(const struct file *file) {
