@@ -115,6 +115,7 @@ CORE: dict[str, tuple[tuple[Line, ...], ...]] = {
     "epoll_ctl": ((near, each(1, 1, 3), near, wanted),) * 2,
     "read": ((near, few.map("r i{}".format)),) * 3,
     "write": ((near, few.map("w i{}".format)),) * 2 + ((near, st.just("N1 i8")),) * 2,
+    "timerfd_settime": ((each(1), each(0), st.sampled_from(["I0,0,0,1", "I0,0,0,0"]), each(0)),),
     "close": ((near,),),
     "dup2": ((near, near),),
 }
@@ -133,7 +134,13 @@ def any_of(calls: dict[str, tuple[tuple[Line, ...], ...]]) -> Line:
 
 call = st.one_of(any_of(CALLS), any_of(CALLS), call_of("read", TAKEN[0]))
 OPENED = [
-    [["pipe2", "F", "i2048"], ["epoll_create1", "i0"], ["eventfd2", "i0", "i2048"]],
+    [
+        ["pipe2", "F", "i2048"],
+        ["epoll_create1", "i0"],
+        ["eventfd2", "i0", "i2048"],
+        ["epoll_ctl", "i2", "i1", "i0", f"E{ONESHOT | IN},7"],
+        ["epoll_ctl", "i2", "i1", "i3", f"E{ONESHOT | EDGE | IN},8"],
+    ],
     [
         ["epoll_create1", "i0"],
         ["epoll_create1", "i0"],

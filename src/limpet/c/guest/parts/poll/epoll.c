@@ -68,7 +68,7 @@ u32 epoll_item_ready(const struct item *item) {
 }
 
 static bool outside(const struct item *item) {
-    return item->watcher.file->ops->awaited;
+    return awaited(item->watcher.file, item->events);
 }
 
 /* An edge of such a file: it is ready, and was read since it was reported, or was unready. */
