@@ -14,6 +14,7 @@ Left out, since it differs on purpose:
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 from itertools import zip_longest
 from pathlib import Path
@@ -108,18 +109,31 @@ TAKEN = ((fd, st.sampled_from(["K i128", "K i1280"])),)
 """Signals, read from a descriptor: their numbers are told, not their bytes."""
 
 
-near = each(*range(6))
-few = st.sampled_from([1, 1, 8, 100, 4096, 65536])
-CORE: dict[str, tuple[tuple[Line, ...], ...]] = {
-    "epoll_wait": ((near, st.just("G"), each(1, 8, 8), each(0)),) * 6,
-    "epoll_ctl": ((near, each(1, 1, 3), near, wanted),) * 2,
-    "read": ((near, few.map("r i{}".format)),) * 3,
-    "write": ((near, few.map("w i{}".format)),) * 2 + ((near, st.just("N1 i8")),) * 2,
-    "timerfd_settime": ((each(1), each(0), st.sampled_from(["I0,0,0,1", "I0,0,0,0"]), each(0)),),
-    "close": ((near,),),
-    "dup2": ((near, near),),
-}
+NEAR = [f"i{number}" for number in range(6)]
+FEW = [1, 1, 8, 100, 4096, 65536]
+EVENTS = [IN, IN, OUT, IN | OUT, HUP]
+HOW = [0, 0, EDGE, EDGE, ONESHOT, EDGE | ONESHOT]
+WANTED = [f"E{base | how},{base + how % 89}" for base in EVENTS for how in HOW]
+CORE: list[tuple[int, str, list[list[str]]]] = [
+    (6, "epoll_wait", [NEAR, ["G"], ["i1", "i8", "i8"], ["i0"]]),
+    (2, "epoll_ctl", [NEAR, ["i1", "i1", "i3"], NEAR, WANTED]),
+    (3, "read", [NEAR, [f"r i{size}" for size in FEW]]),
+    (3, "write", [NEAR, [f"w i{size}" for size in FEW]]),
+    (2, "write", [NEAR, ["N1 i8"]]),
+    (1, "timerfd_settime", [["i1"], ["i0"], ["I0,0,0,1", "I0,0,0,0"], ["i0"]]),
+    (1, "close", [NEAR]),
+    (1, "dup2", [NEAR, NEAR]),
+]
 """What edges are made of, among few descriptors: most of these calls do something."""
+
+
+def dense_calls(seed: int) -> list[str]:
+    """Some of them by chance alone: Hypothesis likes what is small and what it had before."""
+    chance = random.Random(seed)
+    lines = []
+    for _, name, choices in chance.choices(CORE, [each_[0] for each_ in CORE], k=60):
+        lines.append(" ".join([str(NUMBERS[name]), *map(chance.choice, choices)]))
+    return lines
 
 
 def call_of(name: str, arguments: tuple[Line, ...]) -> Line:
@@ -170,7 +184,7 @@ opened = st.sampled_from(
     [[" ".join([str(NUMBERS[name]), *rest]) for name, *rest in some] for some in OPENED]
 )
 wide = st.lists(call, min_size=12, max_size=60)
-dense = st.lists(any_of(CORE), min_size=30, max_size=80)
+dense = st.integers(0, 1 << 32).map(dense_calls)
 sequence = st.builds(list.__add__, opened, st.one_of(wide, dense))
 sequences = st.lists(sequence, min_size=1, max_size=8)
 BLOCK = f"{NUMBERS['rt_sigprocmask']} i2 M{BLOCKED} i0 i8"

@@ -15,7 +15,8 @@ bool syscall_serve(struct regs *regs) {
     regs_set_result(regs, result);
     bool changed = thread->call == NULL; /* rt_sigreturn replaced them */
     bool interrupted = result == -ERESTARTSYS && !changed;
-    alarms_look();
+    if (alarms.at | alarms.busy)
+        alarms_look();
     if (((thread->own.set | signals_of_all.set) & ~thread->blocked) || interrupted ||
         thread->suspended) {
         thread->again = interrupted ? number + 1 : 0;

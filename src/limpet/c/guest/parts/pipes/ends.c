@@ -60,6 +60,8 @@ static long end_write(struct file *file, const void *from, u64 size) {
             error = wait_for(file, "room in a pipe that nobody else can read");
         }
     }
+    if (size && !done && !is_socket(file->object))
+        tell_readers(pipe, POLL_READABLE); /* as Linux: an edge for every try */
     return done ? (long)done : error;
 }
 
