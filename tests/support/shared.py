@@ -62,7 +62,7 @@ def _compile(folder: Path, command: str) -> None:
     link("libsecond", "-Wl,-soname,libsecond.so", f"-Wl,--version-script={SOURCES}/second.map")
     rpath = "-Wl,-rpath,$ORIGIN"
     link("libfirst", "-Wl,-soname,libfirst.so", rpath, f"-L{libraries}", "-lsecond")
-    link("plugin", f"-L{libraries}", "-lfirst", rpath)
+    link("plugin", f"-L{libraries}", "-lfirst", rpath, "-Wl,-z,max-page-size=0x200000")
     link("wrap")
     argv = [command, "-O2", "-o", f"{folder}/main", f"{SOURCES}/main.c", f"-L{libraries}"]
     argv += ["-Wl,-rpath,$ORIGIN/lib", "-lfirst", "-lsecond", "-ldl"]

@@ -133,6 +133,8 @@ def _placed(guest: Guest, end: int) -> Iterator[Placed]:
         base = first - low
         yield Placed(each, base, each.image.moved(base), each.scan.moved(base))
         at = align_up(each.image.segments[-1].end + base, PAGE)
+        if each.image.alignment > PAGE:  # the room that glibc's loader reserves for it
+            at = max(at, first + each.image.alignment) + each.image.alignment
 
 
 def _name_of(each: Placed) -> Symbol:

@@ -120,6 +120,20 @@ static bool ready(void) {
     return states != NULL;
 }
 
+/* glibc reserves room for an object that asks for more than pages (dl-map-segments.h), maps it
+ * over the aligned part and gives the rest back: the plan keeps that much free behind it. */
+static long reserve(u64 length) {
+    for (long fd = 0; fd < FD_MAX; fd++) {
+        const struct placed_object *of = of_file(fd_get(fd));
+        if (!of || of->alignment <= PAGE || state_of(of)->mapped)
+            continue;
+        u64 room = MAX(of->length, of->alignment) + of->alignment;
+        if (length == room || length == ALIGN_UP(room, PAGE))
+            return (long)of->base;
+    }
+    return -ENOSYS;
+}
+
 static long map_inside(const struct placed_object *there, u64 at, u64 length,
                        const struct file *file, u64 offset) {
     length = ALIGN_UP(length, PAGE);
@@ -127,7 +141,11 @@ static long map_inside(const struct placed_object *there, u64 at, u64 length,
         return -ENOMEM;
     if (!file)
         return map_zeros(there, at, length);
-    return of_file(file) == there ? map_over(there, at, length, offset, file->object) : -ENOMEM;
+    if (of_file(file) != there)
+        return -ENOMEM;
+    if (at == there->base && at + length == end_of(there) && !state_of(there)->mapped)
+        return map_whole(there, file->object);
+    return map_over(there, at, length, offset, file->object);
 }
 
 static long placed_map(u64 at, u64 length, bool fixed, const struct file *file, u64 offset) {
@@ -137,6 +155,8 @@ static long placed_map(u64 at, u64 length, bool fixed, const struct file *file, 
         const struct placed_object *there = around(at);
         return there ? map_inside(there, at, length, file, offset) : -ENOSYS;
     }
+    if (!file)
+        return reserve(length);
     const struct placed_object *of = of_file(file);
     if (!of || state_of(of)->mapped || offset != segment(of, 0)->offset)
         return -ENOSYS;
