@@ -21,7 +21,7 @@ from limpet.formats.bundle.record import (
 from limpet.formats.manifest import ENTRY, HEAD, RESERVED_FIRST
 from limpet.loading.files import pack
 
-LOAD, NOTE, TLS = 1, 4, 7
+LOAD, DYNAMIC, INTERP, NOTE, TLS = 1, 2, 3, 4, 7
 SYSCALLS = (
     b"\xb8\x3c\x00\x00\x00\x0f\x05",  # mov $60, %eax; syscall
     b"\x31\xc0\x0f\x05\xc3",  # xor %eax, %eax; syscall; ret
@@ -78,6 +78,47 @@ def elf(
             "<IIQQQQQQ", type_, flags, offset, address, address, in_file, in_memory, 0x1000
         )
     return head.ljust(at, b"\0") + body
+
+
+LOADER = "/lib/ld.so"
+
+
+def shared(code: bytes, *entries: tuple[int, int], program: bool = False) -> bytes:
+    """A shared object, or a program with :data:`LOADER`: code, then all that loaders read."""
+    strings = b"\0libx.so\0liby.so\0$ORIGIN/..:/lib\0V_1\0fork\0"
+    symbols = bytes(24) + struct.pack("<IBBHQQ", 0x25, 0x12, 0, 0, 0, 0)
+    needs = struct.pack("<HHIII", 1, 1, 9, 16, 0) + struct.pack("<IHHII", 0, 0, 2, 0x21, 0)
+    defines = struct.pack("<HHHHIII", 1, 0, 2, 1, 0, 20, 0) + struct.pack("<II", 0x21, 0)
+    relocations = struct.pack("<QQq", 0x2400, 1 << 32 | 7, 0)
+    at, places, body = 0x200, {}, b""
+    texts = {"code": code, "strings": strings, "symbols": symbols, "needs": needs}
+    texts |= {"defines": defines, "relocations": relocations, "loader": LOADER.encode() + b"\0"}
+    for name, content in texts.items():
+        places[name] = at + len(body)
+        body += content.ljust(-(-len(content) // 16) * 16, b"\0")
+    tags = [(5, places["strings"]), (10, len(strings)), (14, 1), (1, 9), (29, 17)]
+    tags += [(6, places["symbols"]), (23, places["relocations"]), (2, 24)]
+    tags += [(0x6FFFFFFE, places["needs"]), (0x6FFFFFFF, 1)]
+    tags += [(0x6FFFFFFC, places["defines"]), (0x6FFFFFFD, 1), *entries, (0, 0)]
+    table = b"".join(struct.pack("<QQ", *each) for each in tags)
+    dynamic = at + len(body)
+    end = dynamic + len(table)
+    headers = [
+        (LOAD, 5, 0, 0, dynamic, dynamic),
+        (LOAD, 6, dynamic, 0x2000 + dynamic, len(table), 0x1000),
+        (DYNAMIC, 6, dynamic, 0x2000 + dynamic, len(table), len(table)),
+    ]
+    if program:
+        loader = places["loader"]
+        headers.append((INTERP, 4, loader, loader, len(LOADER) + 1, len(LOADER) + 1))
+    head = b"\x7fELF\x02\x01\x01".ljust(16, b"\0") + struct.pack(
+        "<HHIQQQIHHHHHH", 3, 62, 1, places["code"], 64, 0, 0, 64, 56, len(headers), 64, 0, 0
+    )
+    for type_, flags, offset, address, in_file, in_memory in headers:
+        head += struct.pack(
+            "<IIQQQQQQ", type_, flags, offset, address, address, in_file, in_memory, 0x1000
+        )
+    return (head.ljust(at, b"\0") + body + table)[:end]
 
 
 def sized(*parts: bytes) -> bytes:
@@ -164,6 +205,9 @@ def seeds() -> dict[str, list[bytes]]:
     found["elf"] += [elf(b"".join(SYSCALLS), tls=True), elf(SYSCALLS[0], kind=3, base=0)]
     found["elf"] += [elf(code, abi(1), devices(), base=0x100000) for code in RING_0]
     found["elf"] += [elf(SYSCALLS[4], abi(2, 1), devices((b"a", 1)), base=0x100000)]
+    found["dynamic"] = [shared(code) for code in SYSCALLS]
+    found["dynamic"] += [shared(SYSCALLS[0], each) for each in ((15, 17), (22, 0), (30, 4))]
+    found["dynamic"] += [shared(b"\xc3", (0x6FFFFFFB, 0x08000000)), shared(b"\xc3", program=True)]
     found["notes"] += [sized(abi(2, 1), devices(), b"net:" + b"x" * 16) + b"\x90"]
     found["tree"] += [b"\0" + pack(None, {"/a/b": CORPUS.parent / "__init__.py"}).data]
     found["record"] = [b"\0" + each.pack() for each in records()]

@@ -7,20 +7,26 @@ import shutil
 import struct
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import limpet
+from fuzz import seeds
 from limpet.arch.x86_64 import sites
 from limpet.errors import LimpetError, TreeError
 from limpet.formats import manifest
 from limpet.formats.image import Access, Image, Segment
 from limpet.formats.tree.read import read_tree
+from limpet.formats.tree.write import Node, pack_nodes
 from limpet.guests import registry
 from limpet.guests.solo5 import notes as solo5
 from limpet.guests.solo5 import peek
 from limpet.guests.solo5.privileged import privileged
 from limpet.loading import guest
-from limpet.loading.files import pack
+from limpet.loading.files import Finder, folder, pack
+from limpet.loading.layers import Layers
+from limpet.loading.libraries import Libraries
+from limpet.loading.objects import with_objects
 
 FOLDER = "/dev/shm" if os.path.isdir("/dev/shm") else None
 MOST_MEMORY = 16 << 20
@@ -41,6 +47,30 @@ def elf(data: bytes) -> None:
         file.write(data)
         file.flush()
         peek.solo5_target(Path(file.name))
+
+
+def dynamic(data: bytes) -> None:
+    """A shared object beside a sound program and its loader: read, searched, placed, planned."""
+    program = registry.read_image(seeds.shared(b"\xc3", program=True), "program")
+    nodes = {"lib": folder(b"lib")}
+    for name, content in ((b"ld.so", seeds.shared(b"\xc3")), (b"x.so", data)):
+        nodes["lib"].children[name] = Node(name, 0o100755, 0, len(content), partial(_put, content))
+    top = folder(b"")
+    top.children[b"lib"] = nodes["lib"]
+    try:
+        made = with_objects(program, sites.scan(program), pack_nodes(top))
+        images = [each.image for each in made.objects]
+        used = sum(each.memory_size for image in images for each in image.segments)
+        if used <= MOST_MEMORY:
+            limpet.plan(made, limpet.Options())
+        layers = Layers(top, Finder(keep_times=False), host=False)
+        Libraries(program, "/bin/program", layers, preload=["/lib/x.so"]).find()
+    except LimpetError as error:
+        _check(error)
+
+
+def _put(content: bytes, to: memoryview) -> None:
+    to[:] = content
 
 
 def notes(data: bytes) -> None:
@@ -133,4 +163,9 @@ def _check(error: LimpetError) -> None:
     assert error.message and error.hint, f"an error without a message or a hint: {error!r}"
 
 
-RUNS: dict[str, Callable[[bytes], None]] = {"elf": elf, "notes": notes, "tree": packed}
+RUNS: dict[str, Callable[[bytes], None]] = {
+    "elf": elf,
+    "dynamic": dynamic,
+    "notes": notes,
+    "tree": packed,
+}

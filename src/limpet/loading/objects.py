@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from limpet.arch.x86_64 import sites
 from limpet.errors import ImageError
 from limpet.formats import elf
-from limpet.formats.image import Image, read_image, read_program
+from limpet.formats.image import MAX_IMAGE, Image, read_image, read_program
 from limpet.formats.tree.layout import Tree, head, record
 from limpet.formats.tree.paths import Paths
 from limpet.loading.guest import Guest, SharedObject
@@ -38,17 +38,20 @@ def with_objects(
         return Guest(image, scan, tree, path)
     found: list[SharedObject] = []
     left: list[tuple[str, str]] = []
+    memory = 0
     progress("reading the shared objects")
     for inode, where, data in _candidates(tree):
         try:
             read = read_object(data, where)
             if read is not None:
+                memory += sum(each.memory_size for each in read.segments)
                 found.append(SharedObject(where, inode, read, _scan(read)))
         except ImageError as error:
             left.append((where, error.message.removeprefix(f"{where}: ")))
-        if len(found) > MOST:
+        if len(found) > MOST or memory > MAX_IMAGE:
             raise ImageError(
-                f"{image.name}: more than {MOST} shared objects are packed with it",
+                f"{image.name}: the shared objects packed with it are more than {MOST}, "
+                f"or take more than {MAX_IMAGE >> 20} MiB",
                 hint="pack fewer: give --root a smaller folder",
             )
     loader = _loader(image, tree, found, dict(left))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from limpet import contract
 from limpet.arch.x86_64 import machine
@@ -35,6 +35,7 @@ from limpet.guests.linux.place import STATIC_PIE_BASE, PlacedProgram
 from limpet.guests.linux.place import place as place_program
 from limpet.guests.linux.verdict import verdict
 from limpet.loading.guest import Guest, SharedObject
+from limpet.plain import quoted
 from limpet.planning.asked import Asked, warnings
 from limpet.planning.blobs import blobs
 from limpet.planning.features import choose, facts, with_parts
@@ -144,8 +145,16 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
             *machine_decisions(pages, asks_cpuid),
         ),
         verdict=asked,
-        warnings=(*warnings(image.name, asked), *image.warnings),
+        warnings=(*warnings(image.name, asked), *image.warnings, *_object_warnings(guest)),
     )
+
+
+def _object_warnings(guest: Guest) -> Iterator[str]:
+    """What is wrong with its shared objects."""
+    for each in guest.objects:
+        yield from each.image.warnings
+    for path, why in guest.left:
+        yield f"{quoted(path)} cannot be loaded: {why}"
 
 
 def _verdict(guest: Guest) -> tuple[Asked, ...]:
