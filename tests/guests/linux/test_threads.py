@@ -127,7 +127,7 @@ def test_deadlock_names_each(make: Maker, backend: Backend, case: str) -> None:
     assert ran.stderr.decode().splitlines() == [
         f"limpet: stuck is stuck: none of its 2 threads can ever go on, backend {backend}",
         f"limpet:   thread 2 (worker) waits for {waits}",
-        "limpet:   thread 1 (guest) waits for another thread",
+        "limpet:   thread 1 (stuck) waits for another thread",
     ]
     assert ran.status == 121
 

@@ -26,6 +26,15 @@ def test_as_natively(make: Maker, backend: Backend, tmp_path: Path) -> None:
     assert (ours.stdout.decode(), ours.status) == (native.stdout.decode(), 0)
 
 
+def test_threads(make: Maker, backend: Backend) -> None:
+    """/proc/self/task and /proc/thread-self follow the threads."""
+    source = (SUPPORT / "programs" / "tasks.c").read_text(encoding="utf-8")
+    program = make.compile(source, "tasks")
+    native = subprocess.run([program], capture_output=True, check=True)
+    ours = make(program, backend).run()
+    assert (ours.stdout.decode(), ours.status) == (native.stdout.decode(), 0)
+
+
 def busybox(make: Maker, backend: Backend, *words: str, root: Path | None = None) -> str:
     """What an applet says."""
     made = make(need(BUSYBOX, "busybox-static"), backend, root=root, name="busybox")

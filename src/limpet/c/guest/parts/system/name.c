@@ -9,12 +9,12 @@ static const char *file_name(void) {
     return name;
 }
 
-void thread_name(char to[THREAD_NAME]) {
-    const char *from = current->name[0] ? current->name : file_name();
+void thread_name(const struct thread *thread, char to[THREAD_NAME]) {
+    const char *from = thread->name[0] ? thread->name : file_name();
     memset(to, 0, THREAD_NAME);
     memcpy(to, from, MIN(strlen(from), THREAD_NAME - 1));
 }
 
-void thread_set_name(const char from[THREAD_NAME]) {
-    memcpy(current->name, from, THREAD_NAME);
+void thread_set_name(struct thread *thread, const char from[THREAD_NAME]) {
+    memcpy(thread->name, from, THREAD_NAME);
 }

@@ -166,10 +166,10 @@ long sys_prctl(long option, long argument, long c, long d, long e) {
     case PR_SET_NAME:
         for (int i = 0; i < THREAD_NAME - 1 && ((const char *)argument)[i]; i++)
             name[i] = ((const char *)argument)[i];
-        thread_set_name(name);
+        thread_set_name(current, name);
         return 0;
     case PR_GET_NAME:
-        thread_name(name);
+        thread_name(current, name);
         memcpy((void *)argument, name, sizeof name);
         return 0;
     case PR_SET_PDEATHSIG:

@@ -1,13 +1,16 @@
 /* A deadlock of several threads: what each of them waits for. */
+#include "parts/system/name.h"
 #include "parts/threads/threads.h"
 
 #define MOST_TOLD 16
 
 static void tell(const struct thread *thread) {
+    char name[THREAD_NAME];
+    thread_name(thread, name);
     say("limpet:   thread ");
     say_decimal((u64)thread->id);
     say(" (");
-    say(thread->name);
+    say(name);
     say(") waits for ");
     say(thread->waits ? thread->waits->what : "nothing");
     say_line();

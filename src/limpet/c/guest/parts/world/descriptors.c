@@ -1,4 +1,5 @@
 /* /proc/PID/fd and fdinfo, and links that lead to what is open instead of to a path. */
+#include "core/thread.h"
 #include "parts/world/world.h"
 
 #define LINK_SIZE 64 /* as Linux says, whatever the link's text is */
@@ -54,6 +55,10 @@ long link_target(const struct node *link, struct node **node, struct file **file
         *node = working_directory();
         return 0;
     }
+    if (link->device == DEVICE_THREAD_SELF) {
+        *node = own_thread_folder();
+        return *node ? 0 : -ENOENT;
+    }
     *file = fd_get((long)link->number);
     if (!*file)
         return -ENOENT;
@@ -101,7 +106,10 @@ long link_text(const struct node *link, void *to, u64 size) {
     long error = link_target(link, &node, &file);
     if (error)
         return error;
-    if (node)
+    if (link->device == DEVICE_THREAD_SELF) {
+        text_put(&text, "1/task/");
+        text_number(&text, (u64)current->id);
+    } else if (node)
         put_path(&text, node);
     else
         put_nameless(&text, file, link->number);

@@ -2,19 +2,23 @@
 #include "parts/system/release.h"
 #include "parts/world/world.h"
 
+/* The files of a process tell of its first thread. */
+struct thread *thread_numbered(u64 number) {
+    struct thread *found = thread_of((long)MAX(number, 1));
+    return found ? found : current;
+}
+
 static void make_comm(struct text *to, u64 number) {
     char name[THREAD_NAME];
-    (void)number;
-    thread_name(name);
+    thread_name(thread_numbered(number), name);
     text_put(to, name);
     text_put(to, "\n");
 }
 
 static long set_comm(const char *bytes, u64 size, u64 number) {
     char name[THREAD_NAME] = {0};
-    (void)number;
     memcpy(name, bytes, MIN(size, sizeof name - 1));
-    thread_set_name(name);
+    thread_set_name(thread_numbered(number), name);
     return (long)size;
 }
 
@@ -66,9 +70,10 @@ static long set_adjustment(const char *bytes, u64 size, u64 number) {
         FIXED("uid_map", "         0          0 4294967295\n"),                                    \
         FIXED("gid_map", "         0          0 4294967295\n"), FIXED("wchan", "0")
 
-static const struct standard thread_names[] = {OF_EACH_THREAD, {0}};
-static const struct standard task[] = {FOLDER("1", 0555, thread_names), {0}};
-const struct standard process_names[] = {OF_EACH_THREAD, FOLDER("task", 0555, task), {0}};
+const struct standard thread_names[] = {OF_EACH_THREAD, {0}};
+
+const struct standard process_names[] = {
+    OF_EACH_THREAD, {.name = "task", .mode = S_IFDIR | 0555, .device = DEVICE_THREADS}, {0}};
 
 static const struct standard random[] = {
     RANDOM("boot_id", true),
@@ -135,7 +140,7 @@ const struct standard proc_names[] = {
     MADE("stat", make_stat),
     FIXED("swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
     FOLDER("sys", 0555, proc_sys),
-    LINK("thread-self", "1/task/1"),
+    {.name = "thread-self", .mode = S_IFLNK | 0777, .device = DEVICE_THREAD_SELF},
     MADE("uptime", make_uptime),
     FIXED("version", SYSTEM_NAME " version " RELEASE " (limpet@limpet) " VERSION "\n"),
     {0},

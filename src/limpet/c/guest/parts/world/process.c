@@ -34,9 +34,9 @@ static bool has_terminal(void) {
     return boot_info.stdio[0].is_tty || boot_info.stdio[1].is_tty || boot_info.stdio[2].is_tty;
 }
 
-static void put_name(struct text *to) {
+static void put_name(struct text *to, u64 number) {
     char name[THREAD_NAME];
-    thread_name(name);
+    thread_name(thread_numbered(number), name);
     text_put(to, name);
 }
 
@@ -96,9 +96,9 @@ void make_process_stat(struct text *to, u64 number) {
                         boot_info.strings,
                         boot_info.strings + boot_info.strings_length,
                         0};
-    (void)number;
-    text_put(to, "1 (");
-    put_name(to);
+    text_number(to, MAX(number, 1));
+    text_put(to, " (");
+    put_name(to, number);
     text_put(to, ") R");
     put_numbers(to, before_limit, COUNT(before_limit));
     text_put(to, has_terminal() ? " 1" : " -1");
@@ -148,12 +148,13 @@ static void put_signals(struct text *to) {
 }
 
 void make_status(struct text *to, u64 number) {
-    (void)number;
     text_put(to, "Name:\t");
-    put_name(to);
+    put_name(to, number);
     text_put(to, "\nUmask:\t");
     text_octal(to, 0777 & ~masked(0777));
-    text_put(to, "\nState:\tR (running)\nTgid:\t1\nNgid:\t0\nPid:\t1\nPPid:\t0\nTracerPid:\t0\n"
+    text_put(to, "\nState:\tR (running)\nTgid:\t1\nNgid:\t0\nPid:\t");
+    text_number(to, MAX(number, 1));
+    text_put(to, "\nPPid:\t0\nTracerPid:\t0\n"
                  "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t64\nGroups:\t \n"
                  "NStgid:\t1\nNSpid:\t1\nNSpgid:\t1\nNSsid:\t1\n");
     put_memory(to);

@@ -72,10 +72,14 @@ void standard_load(struct node *directory) {
     case DEVICE_TERMINALS:
         pts_load(directory);
         break;
+    case DEVICE_THREADS:
+        threads_load(directory);
+        directory->device = device; /* again whenever it is looked into */
+        break;
     case DEVICE_FDS:
     case DEVICE_FD_INFO:
         descriptors_load(directory, device == DEVICE_FD_INFO);
-        directory->device = device; /* again whenever it is looked into */
+        directory->device = device;
         break;
     default:
         break;

@@ -43,12 +43,16 @@ struct standard {
     {.name = name_, .mode = S_IFREG | 0644, .device = DEVICE_SYNTHETIC, .make = make_, .set = set_}
 #define SPECIAL(name_, mode_, device_) {.name = name_, .mode = mode_, .device = device_}
 
-extern const struct standard dev_names[], etc_names[], proc_names[], process_names[], sys_names[];
+extern const struct standard dev_names[], etc_names[], proc_names[], process_names[], sys_names[],
+    thread_names[];
 struct node *standard_add(struct node *parent, const struct standard *from, u64 number);
 
-/* dev.c, descriptors.c: names that are not known beforehand */
+/* dev.c, descriptors.c, threads.c: names that are not known beforehand */
 void dev_load(struct node *directory);
 void pts_load(struct node *directory);
+void threads_load(struct node *directory);
+struct node *own_thread_folder(void);
+struct thread *thread_numbered(u64 number); /* or the one that runs */
 void descriptors_load(struct node *directory, bool info);
 
 /* process.c, memory.c, machine.c: what the files say */
