@@ -85,12 +85,11 @@ OTHERS_CONSEQUENCE = "they fail with ENOSYS"
 
 _UNIMPORTANT = """
     rseq readahead sync_file_range getcpu mbind set_mempolicy get_mempolicy migrate_pages
-    move_pages set_mempolicy_home_node ioprio_get ioprio_set restart_syscall sched_setparam
-    sched_setscheduler sched_rr_get_interval sched_setattr sched_getattr remap_file_pages
-    cachestat process_mrelease futex_waitv
+    move_pages set_mempolicy_home_node ioprio_get ioprio_set restart_syscall
+    sched_rr_get_interval sched_setattr remap_file_pages cachestat process_mrelease futex_waitv
     set_thread_area get_thread_area modify_ldt seccomp landlock_create_ruleset
     landlock_add_rule landlock_restrict_self pkey_alloc pkey_free pkey_mprotect
-    capset getsockname getpeername setsockopt getsockopt shutdown sendto
+    getsockname getpeername setsockopt getsockopt shutdown sendto
     recvfrom sendmsg recvmsg sendmmsg recvmmsg connect bind listen accept accept4
 """
 UNIMPORTANT = frozenset(_UNIMPORTANT.split())

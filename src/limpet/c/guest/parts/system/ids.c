@@ -43,20 +43,20 @@ long sys_getresgid(long real, long effective, long saved) {
 
 long sys_getgroups(long size, long to) {
     (void)to;
-    return size < 0 ? -EINVAL : 0;
+    return (s32)size < 0 ? -EINVAL : 0;
 }
 
 /* There is one user: changing to another is refused, staying is fine. */
 static long stay(long id) {
-    return id == 0 || (u32)id == ~0U ? 0 : -EPERM;
+    return (u32)id == 0 || (u32)id == ~0U ? 0 : -EPERM;
 }
 
 long sys_setuid(long id) {
-    return stay(id);
+    return (u32)id == ~0U ? -EINVAL : stay(id);
 }
 
 long sys_setgid(long id) {
-    return stay(id);
+    return sys_setuid(id);
 }
 
 long sys_setreuid(long real, long effective) {
@@ -91,7 +91,7 @@ long sys_setfsgid(long id) {
 }
 
 static long own_process(long pid) {
-    return pid == 0 || pid == OWN ? OWN : -ESRCH;
+    return (s32)pid == 0 || (s32)pid == OWN ? OWN : -ESRCH;
 }
 
 long sys_getpgrp(void) {
@@ -107,19 +107,11 @@ long sys_getsid(long pid) {
 }
 
 long sys_setpgid(long pid, long group) {
-    return own_process(pid) < 0 ? -ESRCH : group == 0 || group == OWN ? 0 : -EPERM;
+    if ((s32)group < 0)
+        return -EINVAL;
+    return own_process(pid) < 0 ? -ESRCH : (s32)group == 0 || (s32)group == OWN ? 0 : -EPERM;
 }
 
 long sys_setsid(void) {
     return OWN;
-}
-
-long sys_getpriority(long which, long who) {
-    (void)which, (void)who;
-    return 20; /* nice 0, as the kernel encodes it */
-}
-
-long sys_setpriority(long which, long who, long value) {
-    (void)which, (void)who, (void)value;
-    return 0;
 }

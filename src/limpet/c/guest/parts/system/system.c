@@ -1,6 +1,5 @@
 /* What the program can ask about its machine, and the ways it ends. */
 #include "core/thread.h"
-#include "parts/system/name.h"
 #include "parts/system/release.h"
 #include "linux.h"
 #include "x86_64/machine.h"
@@ -96,6 +95,7 @@ long sys_prlimit64(long pid, long resource, long from, long to) {
 }
 
 long sys_getrusage(long who, long to) {
+    who = (s32)who;
     if (who < -1 || who > 1)
         return -EINVAL;
     u64 *usage = (u64 *)to;
@@ -109,102 +109,12 @@ long sys_getrusage(long who, long to) {
     return 0;
 }
 
-long sys_sched_getaffinity(long pid, long size, long to) {
-    if (pid != 0 && pid != 1)
-        return -ESRCH;
-    if (size < 8 || size % 8)
-        return -EINVAL;
-    *(u64 *)to = 1;
-    return 8;
-}
-
-long sys_sched_setaffinity(long pid, long size, long from) {
-    if (pid != 0 && pid != 1)
-        return -ESRCH;
-    return size >= 8 && *(const u64 *)from & 1 ? 0 : -EINVAL;
-}
-
-long sys_sched_getscheduler(long pid) {
-    return pid == 0 || pid == 1 ? 0 : -ESRCH;
-}
-
-long sys_sched_getparam(long pid, long to) {
-    *(u32 *)to = 0;
-    return pid == 0 || pid == 1 ? 0 : -ESRCH;
-}
-
-long sys_sched_get_priority_max(long policy) {
-    return policy == 1 || policy == 2 ? 99 : 0;
-}
-
-long sys_sched_get_priority_min(long policy) {
-    return policy == 1 || policy == 2 ? 1 : 0;
-}
-
 long sys_getcpu(long cpu, long node) {
     if (cpu)
         *(u32 *)cpu = 0;
     if (node)
         *(u32 *)node = 0;
     return 0;
-}
-
-enum {
-    PR_SET_PDEATHSIG = 1,
-    PR_GET_DUMPABLE = 3,
-    PR_SET_DUMPABLE = 4,
-    PR_SET_NAME = 15,
-    PR_GET_NAME = 16,
-    PR_SET_NO_NEW_PRIVS = 38,
-    PR_GET_NO_NEW_PRIVS = 39
-};
-
-long sys_prctl(long option, long argument, long c, long d, long e) {
-    char name[THREAD_NAME] = {0};
-    (void)c, (void)d, (void)e;
-    switch (option) {
-    case PR_SET_NAME:
-        for (int i = 0; i < THREAD_NAME - 1 && ((const char *)argument)[i]; i++)
-            name[i] = ((const char *)argument)[i];
-        thread_set_name(current, name);
-        return 0;
-    case PR_GET_NAME:
-        thread_name(current, name);
-        memcpy((void *)argument, name, sizeof name);
-        return 0;
-    case PR_SET_PDEATHSIG:
-    case PR_SET_DUMPABLE:
-    case PR_SET_NO_NEW_PRIVS:
-        return 0;
-    case PR_GET_DUMPABLE:
-        return 0;
-    case PR_GET_NO_NEW_PRIVS:
-        return 1;
-    default:
-        return -EINVAL;
-    }
-}
-
-long sys_capget(long header, long data) {
-    (void)header;
-    if (data)
-        memset((void *)data, 0, 24);
-    return 0;
-}
-
-long sys_personality(long persona) {
-    (void)persona;
-    return 0;
-}
-
-long sys_wait4(long pid, long status, long options, long usage) {
-    (void)pid, (void)status, (void)options, (void)usage;
-    return -ECHILD;
-}
-
-long sys_waitid(long which, long pid, long info, long options, long usage) {
-    (void)which, (void)pid, (void)info, (void)options, (void)usage;
-    return -ECHILD;
 }
 
 long sys_exit_group(long code) {
