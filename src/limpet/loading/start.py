@@ -16,7 +16,7 @@ from pathlib import Path
 from limpet.errors import ImageError
 from limpet.plain import plain, quoted
 
-LINE_MOST = 256
+LOOKED_AT = 256
 """Bytes of a script that Linux looks at (``BINPRM_BUF_SIZE``)."""
 
 DEEPEST = 5
@@ -83,14 +83,14 @@ def _first_line(path: Path) -> bytes | None:
         if not path.is_file():
             return None
         with path.open("rb") as stream:
-            start = stream.read(LINE_MOST)
+            start = stream.read(LOOKED_AT)
     except OSError:
         return None  # whoever reads it in full says so
     if not start.startswith(b"#!"):
         return None
     line, newline, _ = start[2:].partition(b"\n")
     words = line.strip(_BLANK)
-    cut = len(start) == LINE_MOST and not newline
+    cut = len(start) == LOOKED_AT and not newline
     if b"\0" in line or not words or (cut and len(words.split()) < 2):
         what = "names no interpreter" if not words else "is too long or not text"
         raise ImageError(

@@ -19,7 +19,8 @@ static long argument(const char *text, int index) {
     memset(words, 0, sizeof buffers[index]);
     for (const char *at = text; *at; at++)
         if (*at == 'p' || *at == ':')
-            *words++ = !strcmp(at + 1, "self") ? (unsigned)getpid() : (unsigned)strtoul(at + 1, NULL, 0);
+            *words++ =
+                !strcmp(at + 1, "self") ? (unsigned)getpid() : (unsigned)strtoul(at + 1, NULL, 0);
     return (long)buffers[index];
 }
 
@@ -33,7 +34,8 @@ static void ask(char *line) {
         pointers |= *word == 'p' && count ? 1 << (count - 1) : 0;
     }
     errno = 0;
-    long result = syscall(values[0], values[1], values[2], values[3], values[4], values[5], values[6]);
+    long result =
+        syscall(values[0], values[1], values[2], values[3], values[4], values[5], values[6]);
     printf("%s = %ld %s", said, result, result < 0 ? strerror(errno) : "");
     for (int i = 0; i < 6; i++)
         for (int at = 0; pointers >> i & 1 && at < 64; at++)

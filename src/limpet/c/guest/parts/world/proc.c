@@ -115,8 +115,8 @@ static const struct standard sys_vm[] = {
 
 static const struct standard sys_fs[] = {
     FIXED("file-max", "1024\n"),
-    FIXED("nr_open", "1048576\n"),
-    FIXED("pipe-max-size", "1048576\n"),
+    FIXED("nr_open", "1024\n"),
+    FIXED("pipe-max-size", "65536\n"),
     {0},
 };
 
