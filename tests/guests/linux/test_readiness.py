@@ -111,7 +111,8 @@ TAKEN = ((fd, st.sampled_from(["K i128", "K i1280"])),)
 
 NEAR = [f"i{number}" for number in range(6)]
 FEW = [1, 1, 8, 100, 4096, 65536]
-EVENTS = [IN, IN, OUT, IN | OUT, HUP]
+EVENTS = [IN, IN, OUT, IN | OUT, HUP, NORMAL_IN, NORMAL_OUT]
+POLLED = [f"P{fd_},{events}" for fd_ in range(6) for events in EVENTS]
 HOW = [0, 0, EDGE, EDGE, ONESHOT, EDGE | ONESHOT]
 WANTED = [f"E{base | how},{base + how % 89}" for base in EVENTS for how in HOW]
 CORE: list[tuple[int, str, list[list[str]]]] = [
@@ -121,6 +122,7 @@ CORE: list[tuple[int, str, list[list[str]]]] = [
     (3, "write", [NEAR, [f"w i{size}" for size in FEW]]),
     (2, "write", [NEAR, ["N1 i8"]]),
     (1, "timerfd_settime", [["i1"], ["i0"], ["I0,0,0,1", "I0,0,0,0"], ["i0"]]),
+    (2, "poll", [POLLED, ["i1"], ["i0"]]),
     (1, "close", [NEAR]),
     (1, "dup2", [NEAR, NEAR]),
 ]
