@@ -131,7 +131,7 @@ class Finder:
         node = self._node(name, status)
         if kind == stat.S_IFLNK:
             target = os.fsencode(os.readlink(path))
-            node.size, node.fill = len(target), partial(_put, target)
+            node.size, node.fill = len(target), partial(put_content, target)
         elif kind == stat.S_IFREG:
             node.size, node.fill = status.st_size, partial(_read_into, path, status)
             if status.st_nlink > 1:
@@ -164,7 +164,8 @@ def _names(path: str) -> list[str]:
         raise _unreadable(path, error, listed=True) from None
 
 
-def _put(content: bytes, to: memoryview) -> None:
+def put_content(content: bytes, to: memoryview) -> None:
+    """Write all of it: what a node in memory is filled by."""
     to[:] = content
 
 

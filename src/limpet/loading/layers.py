@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from limpet.errors import TreeError
+from limpet.errors import ImageError, TreeError
+from limpet.formats.files import read_file
 from limpet.formats.tree.write import Node
-from limpet.loading.files import Finder, folder
+from limpet.loading.files import TIME, Finder, folder, put_content
 from limpet.loading.seen import GLOB, matches, state_of
 
 _MOST_LINKS = 40
@@ -52,11 +54,29 @@ class Layers:
             node.fill(view)
         return bytes(content)
 
-    def put(self, path: str, source: str) -> None:
-        """Have the host's file ``source`` at ``path``, unless there is one."""
-        if self.has(path):
-            self.add(path)
-            return
+    def look(self, path: str) -> bytes | None:
+        """The content of the file at ``path``, which is not added."""
+        node = self._walk(path)
+        if node is not None:
+            return _content(node)
+        if not self.host:
+            return None
+        self.seen[path] = state_of(path)
+        try:
+            return read_file(Path(path))
+        except ImageError:
+            return None
+
+    def write(self, path: str, content: bytes) -> None:
+        """Have ``content`` at ``path``, unless there is a file."""
+        if self._walk(path) is None:
+            at, name = self._made_folder(path)
+            at.children[name] = Node(
+                name, stat.S_IFREG | 0o644, TIME, len(content), partial(put_content, content)
+            )
+
+    def _made_folder(self, path: str) -> tuple[Node, bytes]:
+        """The folder that ``path`` is to be in, made where it is missing, and the last name."""
         at = self.top
         *folders, name = (part for part in os.fsencode(path).split(b"/") if part)
         for part in folders:
@@ -66,6 +86,14 @@ class Layers:
                     f"{path}: {os.fsdecode(part)} is a file in the tree",
                     hint="give another --root, or run the program from another folder",
                 )
+        return at, name
+
+    def put(self, path: str, source: str) -> None:
+        """Have the host's file ``source`` at ``path``, unless there is one."""
+        if self.has(path):
+            self.add(path)
+            return
+        at, name = self._made_folder(path)
         at.children[name] = self._finder.file(Path(source), name)
 
     def include(self, pattern: str) -> list[str]:

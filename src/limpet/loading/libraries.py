@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from limpet.errors import ImageError
 from limpet.formats.dynamic import Dynamic, missing_versions
 from limpet.formats.image import Image
+from limpet.formats.library_cache import PATH as CACHE
+from limpet.formats.library_cache import read_cache, write_cache
 from limpet.loading.layers import Layers
 from limpet.loading.objects import looks_shared, read_object
 from limpet.plain import quoted
@@ -81,6 +83,7 @@ class Libraries:
         self._musl = "musl" in os.path.basename(image.interpreter)
         self._program = Loaded(image.name, path, image.dynamic, None)
         self._usual = self._usual_folders()
+        self._cached = {} if self._musl else read_cache(layers.look(CACHE) or b"")
         self.loaded: list[Loaded] = []
         self.missing: list[str] = []
         self._known: dict[str, Loaded] = {}
@@ -114,6 +117,18 @@ class Libraries:
                     hint="do not trust where it came from",
                 )
         self._check_versions()
+        self._write_cache()
+
+    def _write_cache(self) -> None:
+        """Have a cache in the tree for what the loader would find by nothing else."""
+        needed = {
+            each.name: each.path
+            for each in self.loaded
+            if self._cached.get(each.name) == each.path
+            and os.path.dirname(each.path) not in self._usual
+        }
+        if needed:
+            self._layers.write(CACHE, write_cache(needed))
 
     def follow(self, path: str) -> None:
         """Put what an object in the tree needs into it as well, as far as that is there."""
@@ -188,10 +203,11 @@ class Libraries:
             folders = [*self._rpath(by), *self._library_path]
             if not by.said.inherited:
                 folders += [self._expanded(each, by) for each in by.said.search]
-            folders += self._usual if by.said.default else ()
-        for folder in dict.fromkeys(folders):
-            if folder.startswith("/"):  # a guest starts in /
-                yield f"{folder.rstrip('/')}/{name}"
+        yield from _in_folders(name, folders)
+        if not self._musl and by.said.default:
+            if name in self._cached:
+                yield self._cached[name]
+            yield from _in_folders(name, self._usual)
 
     def _rpath(self, by: Loaded) -> Iterator[str]:
         """DT_RPATH of an object without DT_RUNPATH, and of those that led to it."""
@@ -227,6 +243,12 @@ class Libraries:
                     "not have it",
                     hint="install a newer one, or give the folder that has it with --root",
                 )
+
+
+def _in_folders(name: str, folders: Sequence[str]) -> Iterator[str]:
+    for folder in dict.fromkeys(folders):
+        if folder.startswith("/"):  # a guest starts in /
+            yield f"{folder.rstrip('/')}/{name}"
 
 
 def _is_musl_own(name: str) -> bool:

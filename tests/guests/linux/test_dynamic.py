@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 import limpet
 from limpet.contract import Backend
 from limpet.errors import ImageError
+from limpet.formats.library_cache import compared, read_cache, write_cache
 from tests.support.bundles import Made, Maker, execute, once
 from tests.support.shared import Shared, shared
 
@@ -83,6 +86,41 @@ def test_library_path(made: Shared, backend: Backend, tmp_path: Path) -> None:
     assert (done.stdout, done.status) == native(program, environment=environment)
     with pytest.raises(ImageError, match=r"libfirst.so that main needs is not found"):
         limpet.load(program)
+
+
+def test_cache(make: Maker, backend: Backend, tmp_path: Path) -> None:
+    """The loader finds what only ld.so.cache names, in one that is written here."""
+    made = shared(make.folder, "glibc")
+    folders = {"opt/x": ("libfirst.so", "libsecond.so"), "lib64": (), "lib/x86_64-linux-gnu": ()}
+    for folder, names in folders.items():
+        (tmp_path / "root" / folder).mkdir(parents=True)
+        for name in names:
+            shutil.copy(made.folder / "lib" / name, tmp_path / "root" / folder / name)
+    for path in ("lib64/ld-linux-x86-64.so.2", "lib/x86_64-linux-gnu/libc.so.6"):
+        shutil.copy(f"/{path}", tmp_path / "root" / path)
+    (tmp_path / "root" / "etc").mkdir()
+    program = tmp_path / "main"
+    program.write_bytes(made.program.read_bytes().replace(b"$ORIGIN/lib", b"$ORIGIN/bil"))
+    program.chmod(0o755)
+    root = tmp_path / "root"
+    with pytest.raises(ImageError, match="is not found"):
+        limpet.load(program, root=root)
+    paths = {f"lib{each}.so": f"/opt/x/lib{each}.so" for each in ("second", "first")}
+    (root / "etc" / "ld.so.cache").write_bytes(write_cache(paths))
+    plan = limpet.plan(limpet.load(program, root=root), limpet.Options(backends=(backend,)))
+    limpet.build(plan).write(tmp_path / "bundle")
+    done = execute([str(program)], tmp_path / "bundle")
+    assert done.status == 5, done.stderr
+    assert b"9 1 42 1\n" in done.stdout
+
+
+def test_the_cache_of_this_host() -> None:
+    """It is read as glibc's own tool reads it, and written as it is ordered there."""
+    known = read_cache(Path("/etc/ld.so.cache").read_bytes())
+    assert known["libc.so.6"] == "/lib/x86_64-linux-gnu/libc.so.6"
+    assert read_cache(write_cache(known)) == known
+    names = list(known)
+    assert all(compared(one, other) >= 0 for one, other in pairwise(names))
 
 
 REAL = {
