@@ -40,6 +40,7 @@ extern const u8 packed_tree[];
 struct boot_info boot_info;
 const struct host_time *const guest_time = &host_time;
 const struct placed_ops *const guest_placed;
+const struct guest_memory *const guest_memory = NULL;
 const struct file_ops *const block_device_ops = &block_ops, *const net_device_ops = &net_ops;
 static struct {
     u32 version, count;
@@ -135,6 +136,16 @@ void hypercall_console_in(struct console_in *block) {
     for (u64 i = 0; i < most; i++)
         ((volatile u8 *)block->address)[i] = (u8)take(1);
     block->result = (s64)most;
+}
+
+void hypercall_protect(struct protect *block) {
+    (void)block;
+    abort(); /* the plan has none */
+}
+
+void hypercall_place(struct place *block) {
+    (void)block;
+    abort();
 }
 
 void hypercall_entropy(struct entropy *block) {

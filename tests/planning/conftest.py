@@ -20,6 +20,7 @@ from tests.support import unikernels
 from tests.support.bundles import Maker
 from tests.support.filter_rules import Disk
 from tests.support.proved import (
+    ARRANGING_C,
     DEVICES_C,
     LINUX,
     SOLO5,
@@ -67,10 +68,13 @@ def linux(make: Maker, completed: Completed) -> Callable[[str, str], Proved]:
     hello = limpet.load(make.compile(HELLO, "hello"))
     devices = limpet.load(make.compile(DEVICES_C.read_text(encoding="utf-8"), "devices"))
 
+    arranging = limpet.load(make.compile(ARRANGING_C.read_text(encoding="utf-8"), "arranging"))
+
     def get(backends: str, name: str) -> Proved:
         used, _, other = backends.partition("+")
         both = tuple(sorted(each for each in (used, other) if each))
         guest = devices if "devices" in LINUX[name] else hello
+        guest = arranging if name == "arranging" else guest
         plan = limpet.plan(guest, replace(limpet.Options(backends=both), **LINUX[name]))  # type: ignore[arg-type]
         blocks = [
             handle

@@ -38,18 +38,27 @@ def check(found: Proved, calls: Iterable[Call], default: int, **place: Any) -> N
     filter_rules.prove(found.program, policy)
 
 
+def _arena(found: Proved) -> tuple[int, int]:
+    """From the start of a program's memory to the end of its stack."""
+    places = {each.name: each for each in found.plan.regions}
+    return places["arena"].address, places["stack"].end
+
+
 def of_linux(found: Proved, name: str, backend: str) -> list[Call]:
     """The list for a program with these options."""
     words = LINUX[name].get("devices", ())
     assert isinstance(words, tuple)
     networks = [at for at, word in enumerate(words, 1) if word.startswith("net:")]
+    if name == "arranging":
+        words = ("more",)
     if backend == "kvm":
         more = may_pass.more_kvm(len(networks)) if words else ()
         return [*may_pass.HELLO_KVM, *more, *may_pass.devices_kvm(found.disks, networks)]
     more = may_pass.more_process(len(networks)) if words else ()
     alarm = may_pass.TIMEOUT_PROCESS if "timeout" in LINUX[name] else ()
     devices = may_pass.devices_process(found.disks, networks)
-    return [*may_pass.HELLO_PROCESS, *more, *alarm, *devices]
+    own = may_pass.arranging(_arena(found)) if name == "arranging" else ()
+    return [*may_pass.HELLO_PROCESS, *more, *alarm, *devices, *own]
 
 
 @pytest.mark.parametrize("name", _cases(LINUX))

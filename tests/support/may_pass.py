@@ -17,6 +17,7 @@ from tests.support.filter_rules import Allowed, Disk
 KILL_PROCESS, TRAP = 0x80000000, 0x00030000
 
 READ, WRITE, IOCTL, PREAD, PWRITE, FDATASYNC = 0, 1, 16, 17, 18, 75
+MPROTECT, MREMAP = 10, 25
 ARCH_PRCTL, CLOCK_GETTIME, EXIT_GROUP, PPOLL = 158, 228, 231, 271
 EPOLL_PWAIT, TIMERFD_SETTIME, GETRANDOM = 281, 286, 318
 
@@ -103,6 +104,19 @@ def more_process(networks: int) -> tuple[Call, ...]:
         Call(CLOCK_GETTIME, {0: one(0, 1)}, "host_wait_clock_gettime"),
         Call(GETRANDOM, {1: one(48), 2: one(0)}, "host_entropy_getrandom"),
     )
+
+
+def arranging(arena: tuple[int, int]) -> Iterable[Call]:
+    """A program that moves its own pages, or makes them read-only or out of reach."""
+    places: tuple[Spans, ...] = (
+        ((arena[0], arena[1] - 1),),
+        ((0x40_0000_0000, 0x6FFF_FFFF_FFFF),),
+    )
+    for old in places:
+        yield Call(MPROTECT, {0: old, 1: most(1 << 30), 2: one(0, 1, 3)}, "host_protect_mprotect")
+        for new in places:
+            arguments = {0: old, 1: most(1 << 30), 2: most(1 << 30), 3: one(3), 4: new}
+            yield Call(MREMAP, arguments, "host_place_mremap")
 
 
 def devices_kvm(disks: Mapping[int, Disk], networks: Sequence[int]) -> Iterable[Call]:

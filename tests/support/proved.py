@@ -12,6 +12,7 @@ from tests.support import SUPPORT, bpf, filter_rules
 from tests.support.filter_rules import Disk
 
 DEVICES_C = SUPPORT / "programs" / "devices.c"
+ARRANGING_C = SUPPORT / "programs" / "arranging.c"
 
 DISKS = {
     "small": Disk(64 << 10),
@@ -41,6 +42,7 @@ LINUX: dict[str, dict[str, object]] = {
     "timeout": {"timeout": 1000},
     "max output": {"max_output": 1 << 20},
     "everything": {"timeout": 1, "max_output": 1, "memory": 1 << 32, "cpu": "v3"},
+    "arranging": {"memory": 64 << 20},
     "disk": {"devices": ("block:one",)},
     "network": {"devices": ("net:wire",), "timeout": 1000},
     "devices": {"devices": ("block:one", "net:wire", "block:two", "net:other")},

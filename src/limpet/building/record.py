@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from limpet.contract import CONTRACT_VERSION, Pin
+from limpet.contract import CONTRACT_VERSION, Pin, on_kvm
 from limpet.formats.bundle import record
 from limpet.formats.bundle.packed_guest import runs
 from limpet.formats.bundle.record import LOCATE, Range, Record
@@ -36,7 +36,7 @@ def record_of(plan: Plan, segments: Sequence[Load], toolchain: str, version: str
             for name, each in plan.filters.items()
         },
         machine=_machine(plan),
-        ports=tuple(call.port for call in plan.hypercalls) if plan.supervisor else (),
+        ports=tuple(call.port for call in on_kvm(plan.hypercalls)) if plan.supervisor else (),
         tree=_tree(plan),
     )
 

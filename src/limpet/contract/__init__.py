@@ -14,6 +14,7 @@ from limpet.contract.hypercall import (
     Pin,
     hvt_hypercalls,
     hypercalls,
+    on_kvm,
 )
 from limpet.contract.limits import CONTRACT_VERSION, DEVICE_FD, FRAME_MOST, PORT_BASE
 from limpet.contract.reference import markdown
@@ -48,4 +49,5 @@ __all__ = [
     "hvt_hypercalls",
     "hypercalls",
     "markdown",
+    "on_kvm",
 ]

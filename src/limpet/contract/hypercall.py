@@ -7,7 +7,7 @@ what the filter demands of their arguments, beside the C that serves it on each 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -42,6 +42,7 @@ class Pin:
     capacity: bool = False  # with the argument before it, bytes within the device
     monitor: bool = False  # an address in the monitor's own constants
     more: str = ""  # ``max``, and one more for each device of this kind
+    memory: bool = False  # an address from the arena's start to the end of what is reserved
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Hypercall:
     host: tuple[HostCall, ...]
     port: int  # the I/O port that carries it on kvm
     device: str  # the kind of device that it is for, if any
+    backends: tuple[Backend, ...] = BACKENDS  # where it is
 
 
 def host_call(table: dict[str, Any], named: Callable[[int | str], int] = number) -> HostCall:
@@ -79,6 +81,7 @@ def host_call(table: dict[str, Any], named: Callable[[int | str], int] = number)
             capacity=argument.get("capacity", False),
             monitor=argument.get("monitor", False),
             more=argument.get("more", ""),
+            memory=argument.get("memory", False),
         )
         for argument in table.get("arguments", ())
     )
@@ -98,7 +101,8 @@ def _read_hypercall(path: Path) -> tuple[str, Hypercall]:
     kinds = {pin.devices for call in host for pin in call.pins if pin.devices}
     device = table.get("device", "".join(kinds))
     port = PORT_BASE + PORT_SPACING[abi] * index
-    return abi, Hypercall(path.parent.name, index, summary, block, host, port, device)
+    backends = tuple(each for each in BACKENDS if each in table.get("backends", BACKENDS))
+    return abi, Hypercall(path.parent.name, index, summary, block, host, port, device, backends)
 
 
 @cache
@@ -109,6 +113,11 @@ def _read_all() -> tuple[tuple[str, Hypercall], ...]:
 
 def _of(abi: str) -> tuple[Hypercall, ...]:
     return tuple(call for known, call in _read_all() if known == abi)
+
+
+def on_kvm(calls: Iterable[Hypercall]) -> list[Hypercall]:
+    """Those that a virtual machine's guest makes through a port."""
+    return [call for call in calls if "kvm" in call.backends]
 
 
 @cache

@@ -48,6 +48,7 @@ HVT_MAX_TRANSFER = Number((1 << 32) - 1, "the most bytes that an hvt block hyper
 UNIKERNEL_MEMORY_MOST = Number(
     4 << 30, "the end of a unikernel's memory at most: its hypercalls have 32-bit addresses"
 )
+PLACE_MOST = Number(1 << 30, "the most bytes whose rights or place change at once")
 SEED_SIZE = Number(48, "bytes of entropy in one hypercall")
 LINE_MOST = Number(256, "the most bytes of a line that a monitor writes behind its filter")
 EXIT_MOST = Number(255, "the highest exit status")

@@ -19,7 +19,8 @@ def markdown() -> str:
         "A Solo5 guest for hvt makes Solo5's hypercalls, `hvt_…` below, at Solo5's ports.\n"
     ]
     for call in (*hypercalls(), *hvt_hypercalls()):
-        parts.append(f"\n## {call.number}. {call.name} (port {call.port:#x})\n\n{call.summary}\n\n")
+        where = f"port {call.port:#x}" if "kvm" in call.backends else "in a process only"
+        parts.append(f"\n## {call.number}. {call.name} ({where})\n\n{call.summary}\n\n")
         if call.block:
             parts.append("| member | type | written by | meaning |\n|---|---|---|---|\n")
             for each in call.block.fields:

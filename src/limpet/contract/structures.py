@@ -125,6 +125,10 @@ GUEST_INFO = Struct(
         _plan("text_hi", "its end"),
         _plan("arena_lo", "memory for brk, mmap and the library OS"),
         _plan("arena_hi", "its end"),
+        _plan(
+            "reserve_lo", "addresses where pages of the arena can be placed, 0 when there are none"
+        ),
+        _plan("reserve_hi", "their end"),
         _plan("stack_lo", "lowest address of the stack; below it lies an unmapped hole"),
         _plan("stack_hi", "its end"),
         _plan("devices", "struct manifest: the table of devices, 0 when there are none"),

@@ -361,6 +361,7 @@ def facts(
     found |= {f"device:{each.kind}" for each in devices}
     if table:
         found.add("devices")
+    found |= {f"call:{rule.call}" for rule in rules}
     if any(pin.slot for rule in rules for pin in rule.pins):
         found.add("filter:slots")
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 
 from limpet.contract import DEVICE_FD, Backend, HostCall, Hypercall, Pin
 from limpet.formats.manifest import Device
@@ -19,11 +20,15 @@ def has_device(hypercall: Hypercall, devices: Sequence[Device]) -> bool:
 
 
 def resolved(
-    host: HostCall, backend: Backend, devices: Sequence[Device]
+    host: HostCall,
+    backend: Backend,
+    devices: Sequence[Device],
+    memory: Sequence[tuple[int, int]] = (),
 ) -> Iterator[tuple[Pin, ...]]:
     """The pins of each rule for ``host``: for all devices of a kind, or for each disk by itself.
 
-    A process has no memory but the guest's, and so no pins on addresses.
+    A process has no memory but the guest's, and so no pins on addresses, unless what is there
+    changes: then a rule for every choice of the places ``memory``.
     """
     pins = [pin for pin in host.pins if backend == "kvm" or not (pin.guest or pin.own)]
     disks = [each for each in devices if each.kind == "block"]
@@ -31,7 +36,11 @@ def resolved(
     if by_disk:  # what is the same for all comes first: the filter asks it once
         pins.sort(key=lambda pin: bool(pin.capacity or pin.devices))
     for disk in disks if by_disk else [None]:
-        yield tuple(_resolved(pin, devices, disk) for pin in pins)
+        yield from product(*(_choices(_resolved(pin, devices, disk), memory) for pin in pins))
+
+
+def _choices(pin: Pin, memory: Sequence[tuple[int, int]]) -> list[Pin]:
+    return [Pin(pin.index, range=each) for each in memory] if pin.memory else [pin]
 
 
 def _resolved(pin: Pin, devices: Sequence[Device], disk: Device | None) -> Pin:

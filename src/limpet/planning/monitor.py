@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 
 from limpet.arch.x86_64.host import host_numbers_h
 from limpet.arch.x86_64.machine import LOCAL_APIC
-from limpet.contract import Backend, Hypercall, landlock
+from limpet.contract import Backend, Hypercall, landlock, on_kvm
 from limpet.contract.limits import ExitStatuses
 from limpet.contract.slots import SLOTS
 from limpet.planning import regions
@@ -60,8 +60,9 @@ def monitor_c(
     text += includes("core/monitor.h", "core/memory.c", "core/standard.c") + _HOOKS_DECLARED
     text += includes(*chosen.files()) + _hooks(chosen) + includes(*core.start)
     if "kvm" in backends:
-        handlers = (f"hypercalls/{call.name}/kvm.c" for call in hypercalls)
-        text += includes(*core.handlers, *handlers) + serve(hypercalls)
+        served = on_kvm(hypercalls)
+        handlers = (f"hypercalls/{call.name}/kvm.c" for call in served)
+        text += includes(*core.handlers, *handlers) + serve(served)
     for backend in backends:
         text += includes(*core.backends[backend])
     return text + _main(chosen, backends, gaps) + includes("start.h")

@@ -8,12 +8,16 @@
 #include "parts/memory/map.c"
 #include "parts/memory/brk.c"
 #include "parts/memory/remap.c"
+#include "parts/memory/protect.c"
 
 #define PAGES 200
 
 static u8 arena[PAGES * PAGE] __attribute__((aligned(4096)));
 const struct guest_info guest_info = {.arena_lo = (u64)arena,
                                       .arena_hi = (u64)arena + PAGES * PAGE};
+
+const struct guest_memory *const guest_memory = NULL;
+const struct placed_ops *const guest_placed = NULL;
 
 /* No file is open. */
 struct file *fd_use(long fd) {

@@ -74,6 +74,27 @@ struct host_time {
 extern const struct host_time host_time;
 extern const struct host_time *const guest_time; /* generated; NULL: the plan has no `wait` */
 
+/* Rights and reservations (parts/memory/reserve.c). */
+struct fault;
+struct mapping;
+struct guest_memory {
+    bool (*fault)(struct fault *fault); /* mended: go on; or described as Linux does */
+    bool (*present)(u64 at, u64 size);  /* whether pages are there now that were not */
+    int (*in_reserve)(u64 at, u64 size);
+    u64 (*find)(u64 wanted, u64 size); /* reserved addresses that nothing has; 0: none */
+    void (*protect)(const struct mapping *mapping, u64 rights);
+    void (*release)(u64 low, u64 high);
+    bool (*move)(u64 from, u64 size, u64 to);
+    long (*map)(long at, long length, long protection, long flags, long fd, long offset);
+};
+extern const struct guest_memory own_memory;
+extern const struct guest_memory *const guest_memory; /* generated; NULL: the plan has none */
+
+/* The host found memory of the program's missing: whether it is there now. */
+static inline bool memory_present(u64 at, u64 size) {
+    return guest_memory && guest_memory->present(at, size);
+}
+
 /* Entropy (parts/entropy): from a generator seeded by the host. */
 void entropy_fill(void *to, u64 n);
 

@@ -10,7 +10,7 @@ from limpet.arch.x86_64 import machine
 from limpet.contract import GUEST_INFO, SYMBOL_ENTRY
 from limpet.formats.image import Image
 from limpet.formats.tree.layout import Tree
-from limpet.guests.linux.layout import Layout
+from limpet.guests.linux.layout import RESERVE, Layout
 from limpet.guests.linux.place import PlacedProgram
 
 
@@ -37,6 +37,8 @@ class Constants:
         place: Layout,
         tree: Tree,
         level: machine.CpuLevel,
+        *,
+        reserves: bool,
     ) -> bytes:
         """The constants region: ``guest_info``, the symbol table, then every string."""
         placed_at = place.constants + GUEST_INFO.size
@@ -61,6 +63,8 @@ class Constants:
                 "text_hi": place.text_end,
                 "arena_lo": place.arena[0],
                 "arena_hi": place.arena[1],
+                "reserve_lo": RESERVE[0] if reserves else 0,
+                "reserve_hi": RESERVE[1] if reserves else 0,
                 "stack_lo": place.stack[0],
                 "stack_hi": place.stack[1],
                 "devices": place.devices if place.devices < place.tree else 0,

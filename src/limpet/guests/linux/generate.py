@@ -43,7 +43,7 @@ def gates_c(
     text += f"#define NETWORKS {_count(devices, 'net')}\n"
     if "process" in backends:
         text += '#include "stub.h"\n'
-        for call in chosen:
+        for call in (each for each in chosen if "process" in each.backends):
             text += "".join(f"HOST_STUB_DEFINE({call.name}, {host.call})\n" for host in call.host)
             text += f'#include "hypercalls/{call.name}/process.c"\n'
     if "kvm" in backends:
@@ -55,10 +55,19 @@ def gates_c(
     tells_time = any(call.name == "wait" for call in chosen)
     text += "\nconst struct host_time *const guest_time = "
     text += "&host_time;\n" if tells_time else "NULL;\n"
+    text += _arranging(chosen)
+    there = [call for call in chosen if set(backends) & set(call.backends)]
     text += _device_files(devices)
     text += '#include "parts/memory/placed.h"\nconst struct placed_ops *const guest_placed = '
     text += "&placed_ops;\n" if placed else "NULL;\n"
-    return text + "".join(_gate(call, call in chosen, backends, threads) for call in hypercalls())
+    return text + "".join(_gate(call, call in there, backends, threads) for call in hypercalls())
+
+
+def _arranging(chosen: Sequence[Hypercall]) -> str:
+    """What arranges the program's memory: nothing where it has no use for that."""
+    arranges = any(call.name == "place" for call in chosen)
+    ops = "&own_memory" if arranges else "NULL"
+    return f"const struct guest_memory *const guest_memory = {ops};\n"
 
 
 def _count(devices: Sequence[Device], kind: str) -> int:
@@ -80,7 +89,7 @@ def _gate(call: Hypercall, chosen: bool, backends: Sequence[Backend], threads: b
     if not chosen:
         return head + f'    (void)block;\n    panic("the plan has no hypercall {call.name}");\n}}\n'
     through_port = f"out(PORT_{call.name.upper()}, block);\n"
-    if threads and "kvm" in backends:
+    if threads and "kvm" in backends and "kvm" in call.backends:
         head = f"\nstatic struct {call.block.name} {call.name}_block;{head}"
         through_port = (
             f"{{\n        {call.name}_block = *block;\n"
@@ -88,6 +97,8 @@ def _gate(call: Hypercall, chosen: bool, backends: Sequence[Backend], threads: b
             f"        *block = {call.name}_block;\n    }}\n"
         )
     by_call = f"process_{call.name}(block);\n"
+    if len(call.backends) == 1:
+        return head + f"    {by_call}}}\n"
     if len(backends) == 2:
         body = f"    if (boot_info.backend == BACKEND_KVM)\n        {through_port}"
         return head + body + f"    else\n        {by_call}}}\n"

@@ -10,14 +10,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from limpet.contract.limits import PLACE_MOST
 from limpet.contract.pages import LARGE_PAGE, PAGE, align_up
 from limpet.errors import PlanError
 from limpet.formats.image import Image
-from limpet.planning.regions import Region, image_regions
+from limpet.planning.regions import MONITOR_BASE, Region, image_regions
 from limpet.tools.freestanding import Sizes
 
 ADDRESS_LIMIT = 1 << 36
 """End of guest-physical memory: what every 64-bit processor under KVM can address."""
+
+RESERVE = (2 * MONITOR_BASE, 0x7000_0000_0000)
+"""Addresses in a process where a program's reservations lie: behind the monitor, where a host has
+nothing left when the guest runs."""
 
 TEXT_ALIGN = 64
 """What is linked starts at a multiple of this: the most that anything in it asks for."""
@@ -73,6 +78,16 @@ class Layout:
     def guest(self) -> tuple[int, int]:
         """All memory that the guest may name in a hypercall, [low, high)."""
         return self.image_lo, self.stack[1]
+
+    @property
+    def movable(self) -> tuple[tuple[int, int], ...]:
+        """Where pages can be moved and have their rights changed.
+
+        A piece that starts there ends before the library OS and the monitor: it is no longer than
+        ``PLACE_MOST``.
+        """
+        assert ADDRESS_LIMIT + PLACE_MOST <= MONITOR_BASE
+        return (self.arena[0], self.supervisor), RESERVE
 
     @property
     def boot_info(self) -> int:

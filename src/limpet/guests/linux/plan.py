@@ -83,9 +83,12 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     calls, decisions = _system_calls(scan, image, known)
     _check_devices(image, calls, devices)
     users = _users(calls, devices)
+    if "process" in options.backends:
+        users |= threads.arranging({call.name for call in calls})
     hypercalls = _hypercalls(users)
     level = machine.CPU_LEVELS[options.cpu]
-    own = fixed.pack(image, place, guest.tree, level)
+    reserves = any(call.name == "place" for call in hypercalls)
+    own = fixed.pack(image, place, guest.tree, level, reserves=reserves)
     packed = _packed(place, guest)
     regions = _regions(place, rewriting, own, table, packed)
     pages = _supervisor(place, regions, hypercalls) if "kvm" in options.backends else None
@@ -289,7 +292,7 @@ def _unserved(scan: Scan, image: Image, known: Collection[int]) -> dict[int, str
 
 def _users(
     calls: tuple[SystemCall, ...], devices: tuple[Device, ...]
-) -> Mapping[str, tuple[str, ...]]:
+) -> dict[str, tuple[str, ...]]:
     """What needs each hypercall, in words; one that nothing needs is not there."""
     users = dict(hypercall_users(calls, {device.kind for device in devices}))
     for name in CORE_HYPERCALLS:
@@ -372,7 +375,9 @@ def _supervisor(
         )
         for region in regions
     ]
-    return machine.supervisor(place.supervisor, mappings, [call.port for call in hypercalls])
+    return machine.supervisor(
+        place.supervisor, mappings, [call.port for call in contract.on_kvm(hypercalls)]
+    )
 
 
 _DEFAULT = {"kvm": KILL_PROCESS, "process": TRAP}
@@ -388,11 +393,12 @@ def _rules(
     """What the hypercalls ask of the host."""
     rules = []
     # devices first: the filter is run from its start for every call
-    for hypercall in sorted(hypercalls, key=lambda call: not call.device):
+    there = (call for call in hypercalls if backend in call.backends)
+    for hypercall in sorted(there, key=lambda call: not call.device):
         for host in hypercall.host:
             why = f"{hypercall.name}: {host.why}"
             label = f"host_{hypercall.name}_{host.call}"
-            for pins in resolved(host, backend, devices):
+            for pins in resolved(host, backend, devices, place.movable):
                 if backend == "kvm":
                     rules.append(Rule(host.call, why, pins))
                 else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Set
 
 from limpet.arch.x86_64.calls import Calls
 from limpet.arch.x86_64.sites import Scan
@@ -17,6 +18,8 @@ from limpet.formats.image import Image
 
 CALLS = frozenset({"clone", "clone3"})
 """The system calls that start threads."""
+
+_ARRANGING = ("protect", "place")
 
 _NEEDED = 0x10900  # CLONE_VM, CLONE_SIGHAND, CLONE_THREAD
 _POSSIBLE = 0x1FD0F00  # those of the least 25 bits that a thread can have
@@ -71,3 +74,12 @@ def _is_constant(calls: Calls, address: int, value: bytes) -> bool:
     if address >= at + size:  # behind what was decoded
         return True
     return operands.endswith(f"{int.from_bytes(value, 'little'):#x}")
+
+
+def arranging(calls: Set[str]) -> dict[str, tuple[str, ...]]:
+    """The hypercalls of rights and reservations, and which of ``calls`` need them.
+
+    A program with threads guards their stacks; of others, few would notice.
+    """
+    found = tuple(name for name in ("mmap", "mprotect") if name in calls)
+    return dict.fromkeys(_ARRANGING, found) if found and calls & CALLS else {}

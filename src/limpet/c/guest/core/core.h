@@ -32,7 +32,7 @@ struct fault {
 
 /* trap.c */
 void leave_to_program(struct regs *regs); /* what is pending is delivered first */
-_Noreturn void fault_taken(struct regs *regs, const struct fault *fault);
+_Noreturn void fault_taken(struct regs *regs, struct fault *fault);
 
 /* signals.c */
 void signals_deliver(struct regs *regs);

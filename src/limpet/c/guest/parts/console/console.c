@@ -28,6 +28,8 @@ static bool input_ready(void) {
 static long read_now(void *to, u64 size) {
     struct console_in block = {.address = (u64)to, .length = MIN(size, MAX_TRANSFER)};
     hypercall_console_in(&block);
+    if (block.result == -EFAULT && memory_present((u64)to, block.length))
+        hypercall_console_in(&block);
     return block.result;
 }
 
@@ -55,6 +57,8 @@ static long console_write(struct file *file, const void *from, u64 size) {
         struct console_out block = {
             .fd = fd, .address = (u64)from + total, .length = MIN(size - total, MAX_TRANSFER)};
         hypercall_console_out(&block);
+        if (block.result == -EFAULT && memory_present(block.address, block.length))
+            hypercall_console_out(&block);
         if (block.result < 0) {
             if (block.result == -EPIPE)
                 signal_raise(EPIPE_SIGNAL);

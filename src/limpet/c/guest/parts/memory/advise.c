@@ -1,6 +1,6 @@
 /* What a program says or asks of its pages: madvise, mincore, msync and locks, which nothing
  * here needs. */
-#include "parts/memory/maps.h"
+#include "parts/memory/reserve.h"
 
 enum {
     MADV_DONTNEED = 4,
@@ -19,10 +19,17 @@ static bool valid(long advice) {
 static long forget(const struct mapping *each, u64 low, u64 high) {
     if (each->shared || each->given)
         return 0;
+    if (each->reserved && !each->file) {
+        guest_memory->release(low, high);
+        return 0;
+    }
+    set_rights(each, PROT_READ | PROT_WRITE);
     memset((void *)low, 0, high - low);
-    return each->file
-               ? fill_from_file(each->file, low, high - low, each->offset + (low - each->low))
-               : 0;
+    long error = 0;
+    if (each->file)
+        error = fill_from_file(each->file, low, high - low, each->offset + (low - each->low));
+    set_rights(each, each->rights);
+    return error;
 }
 
 static long punch(const struct mapping *each, u64 low, u64 high) {

@@ -1,6 +1,6 @@
 /* mmap and munmap: pages of the arena, filled from a file or lent by it. */
-#include "parts/memory/maps.h"
 #include "parts/memory/placed.h"
+#include "parts/memory/reserve.h"
 
 #define LONGEST_FILE (~0UL >> 1)
 #define LEGACY_FLAGS 0xfc07ffffUL /* uapi linux/mman.h: what MAP_SHARED_VALIDATE knows */
@@ -73,6 +73,34 @@ static long map_lent(const struct request *want) {
     return want->file->ops->map(want->file, &wish);
 }
 
+/* Memory that the program does not want yet, or all of which it will never want. */
+static bool wants_reserve(const struct request *want) {
+    if (!guest_memory || is_fixed(want))
+        return is_reserved(want->at, want->size);
+    bool later = !want->rights || want->flags & MAP_NORESERVE;
+    return !want->file && (later || is_reserved(want->at, want->size)) &&
+           is_reserved(guest_info.reserve_lo, want->size);
+}
+
+/* Its pages are placed as they are touched, from here on, too. */
+static long map_reserved(const struct request *want, struct mapping *made) {
+    made->low =
+        is_fixed(want) ? want->at : guest_memory->find(ALIGN_DOWN(want->at, PAGE), want->size);
+    made->high = made->low + want->size;
+    made->rights = want->file ? PROT_READ | PROT_WRITE : (u8)want->rights;
+    if (!made->low || !mapping_add(made))
+        return -ENOMEM;
+    if (!want->file)
+        return (long)made->low;
+    long error = fill_from_file(want->file, made->low, want->size, want->offset);
+    if (error) {
+        mappings_remove(made->low, made->high, ALL_LAYERS);
+        return error;
+    }
+    rights_change(made->low, made->high, (u8)want->rights);
+    return (long)made->low;
+}
+
 /* What is there is gone, and the arguments are right. */
 static long map_anew(const struct request *want) {
     long at = want->file ? map_lent(want) : 0;
@@ -81,6 +109,9 @@ static long map_anew(const struct request *want) {
                            .rights = (u8)want->rights,
                            .shared = (want->flags & MAP_TYPE) != MAP_PRIVATE,
                            .lent = at > 0};
+    made.reserved = at == 0 && wants_reserve(want);
+    if (made.reserved)
+        return map_reserved(want, &made);
     if (at == 0)
         at = place(want->at, want->size / PAGE, is_fixed(want));
     if (at < 0)
@@ -93,14 +124,16 @@ static long map_anew(const struct request *want) {
         error = -ENOMEM;
     if (error)
         pages_give(made.low, want->size / PAGE, PAGES_PROGRAM);
+    else if (made.rights != (PROT_READ | PROT_WRITE))
+        set_rights(&made, made.rights);
     return error ? error : at;
 }
 
 /* MAP_FIXED replaces the program's own pages and takes free ones, but never ours. */
 long clear_for(u64 at, u64 size) {
-    if (!in_arena(at, size / PAGE) || !mappings_ready(at, at + size))
+    if ((!in_arena(at, size / PAGE) && !is_reserved(at, size)) || !mappings_ready(at, at + size))
         return -ENOMEM;
-    for (u64 each = at; each < at + size; each += PAGE)
+    for (u64 each = at; in_arena(each, 1) && each < at + size; each += PAGE)
         if (pages_are(each, 1, PAGES_LIBOS) && !mapping_at(each))
             return -ENOMEM;
     mappings_remove(at, at + size, ALL_LAYERS);
@@ -134,7 +167,7 @@ long sys_mmap(long address, long length, long protection, long flags, long fd, l
     }
     if (protection & PROT_EXEC)
         return -EACCES;
-    if (is_too_much(want.size, protection))
+    if (!wants_reserve(&want) && is_too_much(want.size, protection))
         return -ENOMEM;
     if (is_fixed(&want))
         error = clear_for(want.at, want.size);

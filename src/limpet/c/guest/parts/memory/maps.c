@@ -1,5 +1,5 @@
 /* The list of the program's mappings. */
-#include "parts/memory/maps.h"
+#include "parts/memory/reserve.h"
 
 /* The memory that a program has from the start. */
 static struct mapping stack = {.rights = PROT_READ | PROT_WRITE, .given = true};
@@ -49,7 +49,8 @@ static bool continues(const struct mapping *lower, const struct mapping *upper) 
     if (lower->high != upper->low || lower->file != upper->file || lower->given || upper->given)
         return false;
     if (lower->rights != upper->rights || lower->shared != upper->shared ||
-        lower->lent != upper->lent || lower->layers != upper->layers)
+        lower->lent != upper->lent || lower->reserved != upper->reserved ||
+        lower->layers != upper->layers)
         return false;
     return !lower->file || lower->offset + (lower->high - lower->low) == upper->offset;
 }
@@ -132,8 +133,12 @@ bool mapping_add_lent(const struct mapping *new) {
 
 static void drop(struct mapping *each) {
     u64 size = each->high - each->low;
+    if (!each->reserved && each->rights != (PROT_READ | PROT_WRITE))
+        set_rights(each, PROT_READ | PROT_WRITE); /* for whoever gets the pages next */
     if (each->lent)
         each->file->ops->unmap(each->file, each->offset, size);
+    else if (each->reserved)
+        guest_memory->release(each->low, each->high);
     else if (!each->given)
         pages_give(each->low, size / PAGE, PAGES_PROGRAM);
     if (each->file)

@@ -14,6 +14,7 @@ enum {
     MAP_TYPE = 0xf,
     MAP_FIXED = 0x10,
     MAP_ANONYMOUS = 0x20,
+    MAP_NORESERVE = 0x4000,
     MAP_HUGETLB = 0x40000,
     MAP_FIXED_NOREPLACE = 0x100000
 };
@@ -28,9 +29,10 @@ struct mapping {
     struct file *file; /* NULL: anonymous.  The mapping holds a reference */
     u8 rights;         /* PROT_* */
     bool shared;
-    bool lent;  /* its pages are the file's own: they go back to it, not to the arena */
-    u32 layers; /* of a lent one: how often it is mapped more than once, there */
-    bool given; /* the program's image and stack, which are no pages of the arena */
+    bool reserved; /* in the reserve: pages are placed there as they are touched */
+    bool lent;     /* its pages are the file's own: they go back to it, not to the arena */
+    u32 layers;    /* of a lent one: how often it is mapped more than once, there */
+    bool given;    /* the program's image and stack, which are no pages of the arena */
 };
 
 /* maps.c */
@@ -45,6 +47,9 @@ bool mapping_add_lent(const struct mapping *new); /* where some of it may be map
 /* Ready before.  Their pages are free again, or those of lent ones in the last layer. */
 enum layers { LAST_LAYER, ALL_LAYERS };
 void mappings_remove(u64 low, u64 high, enum layers layers);
+
+/* protect.c */
+long rights_change(u64 low, u64 high, u8 rights); /* ready before; 0, or as mprotect */
 
 /* private.c */
 bool in_arena(u64 at, u64 count);

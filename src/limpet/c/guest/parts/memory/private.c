@@ -1,5 +1,5 @@
 /* mmap of a program that only ever asks for memory, and where that memory comes from. */
-#include "parts/memory/maps.h"
+#include "parts/memory/reserve.h"
 
 #define MOST_MEMORY (1UL << 36) /* more could no --memory give */
 
@@ -27,7 +27,9 @@ long place(u64 at, u64 count, bool fixed) {
 /* With MAP_PRIVATE and MAP_ANONYMOUS as its flags. */
 long sys_mmap_private(long address, long length, long protection, long flags, long fd,
                       long offset) {
-    (void)flags, (void)fd;
+    long got = guest_memory ? guest_memory->map(address, length, protection, flags, fd, offset) : 0;
+    if (got)
+        return got;
     u64 size = ALIGN_UP((u64)length, PAGE);
     if (offset % (long)PAGE || !length)
         return -EINVAL;

@@ -1,11 +1,11 @@
 /* mprotect. */
-#include "parts/memory/maps.h"
+#include "parts/memory/reserve.h"
 
 enum { PROT_SEM = 8, PROT_GROWSDOWN = 0x01000000, PROT_GROWSUP = 0x02000000 };
 
 /* From the mapping that `low` is in to the one that ends at `high` or beyond, as far as there is
  * no hole: those before it change, as on Linux. */
-static long change(u64 low, u64 high, u8 rights) {
+long rights_change(u64 low, u64 high, u8 rights) {
     struct mapping *each = mapping_at(low);
     for (u64 at = low; at < high; at = each->high, each = each->next) {
         if (!each || each->low > at)
@@ -15,6 +15,7 @@ static long change(u64 low, u64 high, u8 rights) {
         if (rights & PROT_WRITE && each->lent && !writable(each->file))
             return -EACCES;
         each->rights = each->given ? each->rights : rights;
+        set_rights(each, rights);
     }
     return 0;
 }
@@ -38,7 +39,7 @@ long sys_mprotect(long address, long length, long protection) {
         return -EINVAL; /* nothing here grows */
     if (!there->given && !mappings_ready(low, low + size))
         return -ENOMEM;
-    long error = change(low, low + size, (u8)(rights & 7));
+    long error = rights_change(low, low + size, (u8)(rights & 7));
     mappings_join(low, low + size);
     return error;
 }

@@ -1,5 +1,5 @@
 /* mremap: a mapping grows, shrinks or moves. */
-#include "parts/memory/maps.h"
+#include "parts/memory/reserve.h"
 
 enum { MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2, MREMAP_DONTUNMAP = 4 };
 
@@ -67,6 +67,9 @@ static bool grow_in_place(struct mapping *old, u64 more) {
     rest.offset = old->offset + (old->high - old->low);
     if (old->lent)
         return grow_lent(&rest, old);
+    if (old->reserved)
+        return !old->file && is_reserved(rest.low, more) &&
+               !mappings_between(rest.low, rest.high) && mapping_add(&rest);
     if (!pages_take_at(rest.low, more / PAGE, PAGES_PROGRAM))
         return false;
     if (fill_more(&rest, rest.low) == 0 && mapping_add(&rest))
@@ -93,7 +96,9 @@ static long move(const struct remap *remap) {
     if (!made.low)
         return -ENOMEM;
     made.high = made.low + remap->want;
+    set_rights(old, PROT_READ | PROT_WRITE);
     memcpy((void *)made.low, (void *)remap->at, kept);
+    set_rights(old, old->rights);
     long error = fill_more(&made, made.low + kept);
     if (!error && !mappings_ready(remap->at, end))
         error = -ENOMEM;
@@ -109,7 +114,25 @@ static long move(const struct remap *remap) {
         file_release(made.file);
     if (error)
         pages_give(made.low, remap->want / PAGE, PAGES_PROGRAM);
+    else if (made.rights != (PROT_READ | PROT_WRITE))
+        set_rights(&made, made.rights);
     return error ? error : (long)made.low;
+}
+
+/* Reserved addresses change, and what has been placed there moves along. */
+static long move_reserved(const struct remap *remap) {
+    const struct mapping *old = mapping_at(remap->at);
+    bool fixed = remap->flags & MREMAP_FIXED;
+    struct mapping made = *old;
+    made.low = fixed ? remap->target : guest_memory->find(0, remap->want);
+    made.high = made.low + remap->want;
+    if (old->file || !is_reserved(made.low, remap->want) ||
+        !mappings_ready(remap->at, remap->at + remap->have) ||
+        !guest_memory->move(remap->at, MIN(remap->have, remap->want), made.low))
+        return -ENOMEM;
+    if (!(remap->flags & MREMAP_DONTUNMAP))
+        mappings_remove(remap->at, remap->at + remap->have, ALL_LAYERS);
+    return mapping_add(&made) ? (long)made.low : -ENOMEM;
 }
 
 static long map_again(struct mapping *made, u64 length, u64 at, bool fixed) {
@@ -185,7 +208,7 @@ long sys_mremap(long old, long old_length, long new_length, long flags, long tar
     if (error)
         return error;
     struct mapping *there = mapping_at(remap.at);
-    if (remap.want > guest_info.arena_hi - guest_info.arena_lo)
+    if (!there->reserved && remap.want > guest_info.arena_hi - guest_info.arena_lo)
         return -ENOMEM;
     if (remap.flags & MREMAP_DONTUNMAP && there->file)
         return -EINVAL;
@@ -194,5 +217,7 @@ long sys_mremap(long old, long old_length, long new_length, long flags, long tar
         return old;
     if (!(remap.flags & MREMAP_MAYMOVE))
         return -ENOMEM;
+    if (there->reserved)
+        return move_reserved(&remap);
     return there->lent ? move_lent(&remap) : move(&remap);
 }

@@ -1,0 +1,224 @@
+/*
+ * Addresses are not memory.  What a program reserves lies where nothing is mapped; when it
+ * touches a page that it may touch, pages of the arena are placed there, and when it gives them
+ * up they go back to where they were.  The host only ever moves them: there are never more.
+ */
+#include "parts/memory/reserve.h"
+#include "core/core.h"
+#include "x86_64/signal_abi.h"
+
+/* Pages of the arena at reserved addresses, in a row in both places. */
+struct run {
+    struct run *next; /* ascending */
+    u64 low, high, frame;
+};
+
+#define LEAST_PLACED (64UL << 10)
+#define MOST_PLACED (1UL << 20)
+#define LARGE_PAGE (2UL << 20)
+
+static struct run *runs;
+static u64 hint;
+
+static bool arranged(void) {
+    return boot_info.backend == BACKEND_PROCESS;
+}
+
+static int in_reserve(u64 at, u64 size) {
+    return arranged() && at >= guest_info.reserve_lo && at < guest_info.reserve_hi &&
+           size <= guest_info.reserve_hi - at;
+}
+
+static bool host_place(u64 from, u64 to, u64 size) {
+    for (u64 done = 0, piece; done < size; done += piece) {
+        piece = MIN(size - done, PLACE_MOST);
+        struct place block = {.from = from + done, .to = to + done, .length = piece};
+        hypercall_place(&block);
+        if (block.result < 0)
+            return false;
+    }
+    return true;
+}
+
+static void host_protect(u64 low, u64 high, u64 rights) {
+    u64 host = rights & PROT_WRITE ? 3 : rights & PROT_READ;
+    for (u64 at = low; at < high; at += PLACE_MOST) {
+        struct protect block = {
+            .address = at, .length = MIN(high - at, PLACE_MOST), .rights = host};
+        hypercall_protect(&block);
+    }
+}
+
+/* The first that ends behind `at`. */
+static struct run **run_from(u64 at) {
+    struct run **link = &runs;
+    while (*link && (*link)->high <= at)
+        link = &(*link)->next;
+    return link;
+}
+
+static bool add_run(u64 low, u64 high, u64 frame) {
+    struct run *made = heap_alloc(sizeof *made), **link = run_from(low);
+    if (!made)
+        return false;
+    *made = (struct run){*link, low, high, frame};
+    *link = made;
+    return true;
+}
+
+/* No run lies on both sides of `at`. */
+static bool split_run(u64 at) {
+    struct run *run = *run_from(at);
+    if (!run || run->low >= at)
+        return true;
+    u64 high = run->high;
+    run->high = at;
+    if (add_run(at, high, run->frame + (at - run->low)))
+        return true;
+    run->high = high;
+    return false;
+}
+
+/* What is placed at once: more in a large mapping, never over what is there. */
+static void choose(const struct mapping *in, u64 address, u64 *low, u64 *high) {
+    u64 size = LEAST_PLACED;
+    while (size < MOST_PLACED && size < (in->high - in->low) / 64)
+        size *= 2;
+    *low = MAX(in->low, ALIGN_DOWN(address, size));
+    *high = MIN(in->high, ALIGN_DOWN(address, size) + size);
+    for (const struct run *each = runs; each && each->low < *high; each = each->next) {
+        if (each->high <= address)
+            *low = MAX(*low, each->high);
+        else
+            *high = MIN(*high, each->low);
+    }
+}
+
+static bool place_at(const struct mapping *in, u64 address) {
+    u64 low, high;
+    choose(in, address, &low, &high);
+    u64 frame = pages_take((high - low) / PAGE, PAGES_PROGRAM);
+    if (!frame) {
+        low = ALIGN_DOWN(address, PAGE), high = low + PAGE;
+        frame = pages_take(1, PAGES_PROGRAM);
+    }
+    if (!frame)
+        return false;
+    if (!add_run(low, high, frame)) {
+        pages_give(frame, (high - low) / PAGE, PAGES_PROGRAM);
+        return false;
+    }
+    if (!host_place(frame, low, high - low))
+        panic("the host does not move memory");
+    if (!(in->rights & PROT_WRITE))
+        host_protect(low, high, in->rights);
+    return true;
+}
+
+static bool may(const struct mapping *in, enum access access) {
+    return access == ACCESS_WRITE  ? in->rights & PROT_WRITE
+           : access == ACCESS_READ ? in->rights & (PROT_READ | PROT_WRITE)
+                                   : false;
+}
+
+/* A page that the program may touch is there now; or the fault is its own, and is told as Linux
+ * would: a reservation is mapped, whatever the host says. */
+static bool reserve_fault(struct fault *fault) {
+    if (!arranged() || fault->signal != SIGSEGV ||
+        (fault->code != SEGV_MAPERR && fault->code != SEGV_ACCERR))
+        return false;
+    const struct mapping *in = mapping_at(fault->address);
+    fault->code = in ? SEGV_ACCERR : SEGV_MAPERR;
+    const struct run *there = *run_from(fault->address);
+    if (!in || !in->reserved || (there && there->low <= fault->address) || !may(in, fault->access))
+        return false;
+    return place_at(in, fault->address);
+}
+
+static bool reserve_present(u64 at, u64 size) {
+    bool any = false;
+    for (u64 page = ALIGN_DOWN(at, PAGE); in_reserve(page, PAGE) && page < at + size;
+         page += PAGE) {
+        struct fault fault = {.signal = SIGSEGV, .code = SEGV_MAPERR, .address = page};
+        any |= reserve_fault(&fault);
+    }
+    return any;
+}
+
+static u64 free_from(u64 at, u64 size) {
+    u64 to = size < LARGE_PAGE ? PAGE : LARGE_PAGE;
+    for (const struct mapping *each = mapping_from(at); each; each = each->next) {
+        if (each->low >= at + size)
+            break;
+        at = ALIGN_UP(each->high, to);
+    }
+    return in_reserve(at, size) ? at : 0;
+}
+
+static u64 reserve_find(u64 wanted, u64 size) {
+    if (in_reserve(wanted, size) && !mappings_between(wanted, wanted + size))
+        return wanted;
+    u64 at = free_from(hint ? hint : guest_info.reserve_lo, size);
+    if (!at)
+        at = free_from(guest_info.reserve_lo, size);
+    if (at)
+        hint = at + size;
+    return at;
+}
+
+static void reserve_protect(const struct mapping *each, u64 rights) {
+    if (!arranged() || each->given || each->lent)
+        return;
+    if (!each->reserved) {
+        host_protect(each->low, each->high, rights);
+        return;
+    }
+    for (const struct run *run = *run_from(each->low); run && run->low < each->high;
+         run = run->next)
+        host_protect(MAX(run->low, each->low), MIN(run->high, each->high), rights);
+}
+
+/* Back to the arena, where they are given out again. */
+static void reserve_release(u64 low, u64 high) {
+    if (!split_run(low) || !split_run(high))
+        return; /* without memory for the list they stay until all of it goes */
+    for (struct run **link = run_from(low); *link && (*link)->low < high;) {
+        struct run *run = *link;
+        u64 size = run->high - run->low;
+        host_protect(run->low, run->high, PROT_READ | PROT_WRITE);
+        if (!host_place(run->low, run->frame, size))
+            panic("the host does not move memory back");
+        pages_give(run->frame, size / PAGE, PAGES_PROGRAM);
+        *link = run->next;
+        heap_free(run);
+    }
+}
+
+/* To other reserved addresses, with what is in them. */
+static bool reserve_move(u64 from, u64 size, u64 to) {
+    if (!split_run(from) || !split_run(from + size))
+        return false;
+    for (struct run **link = run_from(from); *link && (*link)->low < from + size;) {
+        struct run *run = *link;
+        u64 length = run->high - run->low, low = to + (run->low - from);
+        if (!host_place(run->low, low, length))
+            panic("the host does not move memory");
+        *link = run->next;
+        run->low = low, run->high = low + length;
+        struct run **there = run_from(low);
+        run->next = *there;
+        *there = run;
+    }
+    return true;
+}
+
+const struct guest_memory own_memory = {
+    .fault = reserve_fault,
+    .present = reserve_present,
+    .in_reserve = in_reserve,
+    .find = reserve_find,
+    .protect = reserve_protect,
+    .release = reserve_release,
+    .move = reserve_move,
+    .map = sys_mmap,
+};

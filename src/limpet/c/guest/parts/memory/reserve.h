@@ -1,0 +1,19 @@
+/* Rights and reservations, which only some programs' plans have. */
+#ifndef LIMPET_RESERVE_H
+#define LIMPET_RESERVE_H
+
+#include "parts/memory/maps.h"
+
+long sys_mmap(long address, long length, long protection, long flags, long fd, long offset);
+
+static inline bool is_reserved(u64 at, u64 size) {
+    return guest_memory && guest_memory->in_reserve(at, size) != 0;
+}
+
+/* As the program may use it, or as the library OS has to meanwhile. */
+static inline void set_rights(const struct mapping *each, u64 rights) {
+    if (guest_memory)
+        guest_memory->protect(each, rights);
+}
+
+#endif

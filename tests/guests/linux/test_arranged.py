@@ -1,0 +1,97 @@
+"""Reservations and rights of programs that start threads, beside Linux."""
+
+from __future__ import annotations
+
+import pytest
+
+import limpet
+from limpet.contract import Backend
+from tests.support import SUPPORT, programs
+from tests.support.bundles import Maker, execute
+
+LINKS = {"musl": ("zig", ()), "glibc": ("gcc", ("-static", "-w"))}
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_arranging(make: Maker, link: str) -> None:
+    """A TiB is reserved in a guest of 64 MiB, and what may not be touched faults as it should."""
+    compiler, flags = LINKS[link]
+    source = (SUPPORT / "programs" / "arranging.c").read_text()
+    program = make.compile(source, "arranging", "-O1", *flags, compiler=compiler)
+    native = execute(["arranging"], program, b"abc")
+    ran = make(program, "process", memory=64 << 20).run(stdin=b"abc")
+    assert (ran.status, ran.stderr) == (0, b"")
+    assert ran.stdout.decode().splitlines() == native.stdout.decode().splitlines()
+    assert len(native.stdout.splitlines()) > 35
+
+
+STACKS = """
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+static int deep(int left) {
+    volatile char page[4096];
+    page[0] = (char)left;
+    return left ? deep(left - 1) + page[0] : 0;
+}
+static void overflow(int number, siginfo_t *info, void *context) {
+    printf("overflow: %d %d\\n", number, info->si_code);
+    exit(0);
+}
+static void *run(void *depth) {
+    static char stack[65536];
+    if ((long)depth < 100)
+        return (void *)(long)deep((int)(long)depth);
+    sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, 0);
+    struct sigaction action = {.sa_sigaction = overflow, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    sigaction(SIGSEGV, &action, 0);
+    return (void *)(long)deep(1 << 20);
+}
+int main(void) {
+    pthread_t threads[200];
+    pthread_attr_t large;
+    pthread_attr_init(&large);
+    pthread_attr_setstacksize(&large, 8 << 20);
+    for (int round = 0; round < 3; round++) {
+        for (long i = 0; i < 200; i++)
+            if (pthread_create(&threads[i], &large, run, (void *)(i % 9)))
+                return 1;
+        for (int i = 0; i < 200; i++)
+            pthread_join(threads[i], 0);
+    }
+    puts("joined");
+    pthread_create(&threads[0], &large, run, (void *)100);
+    return pthread_join(threads[0], 0) + 2;
+}
+"""
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_stacks_of_threads(make: Maker, link: str) -> None:
+    """200 stacks of 8 MiB in 32 MiB, three times over; the end of one is its guard page."""
+    compiler, flags = LINKS[link]
+    program = make.compile(STACKS, "stacks", "-O1", *flags, compiler=compiler)
+    native = execute(["stacks"], program)
+    assert native.stdout == b"joined\noverflow: 11 2\n"
+    ran = make(program, "process", memory=32 << 20).run()
+    assert (ran.stdout, ran.stderr, ran.status) == (native.stdout, b"", 0)
+
+
+@pytest.mark.parametrize("name", ["busybox", "lua"])
+def test_who_pays(name: str) -> None:
+    """A program without threads has none of it, and neither has a virtual machine."""
+    guest = limpet.load(programs.get(name))
+    plan = limpet.plan(guest, limpet.Options(backends=("process",)))
+    assert not {"protect", "place"} & {call.name for call in plan.hypercalls}
+
+
+@pytest.mark.parametrize("backends", [("process",), ("kvm",), ("kvm", "process")])
+def test_where_it_is(make: Maker, backends: tuple[Backend, ...]) -> None:
+    """In the filter of a process only."""
+    source = (SUPPORT / "programs" / "arranging.c").read_text()
+    guest = limpet.load(make.compile(source, "arranging", "-O1"))
+    plan = limpet.plan(guest, limpet.Options(backends=backends))
+    for backend, each in plan.filters.items():
+        assert ({"mprotect", "mremap"} <= set(each.calls)) == (backend == "process")
+        assert ({"mprotect", "mremap"} & set(each.calls) == set()) == (backend == "kvm")
