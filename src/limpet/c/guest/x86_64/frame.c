@@ -53,14 +53,20 @@ static void restore_vectors(u64 at) {
 #define MXCSR_START 0x1f80U
 #define ALL_BUT_KEYS (~0U & ~(1U << 9)) /* protection keys stay */
 
-/* As Linux starts a handler: nothing of the program's arithmetic, the usual rounding. */
+#define LARGEST_STATE 12288 /* of what processors have, with tiles */
+
+/* As Linux starts a handler: nothing of the program's arithmetic, the usual rounding.  XRSTOR may
+ * look at all of the area, whatever its header says, and behind a stack there may be nothing. */
 static void clear_vectors(void) {
-    struct {
+    static LARGE struct {
         u16 x87[12];
-        u32 mxcsr, rest[9 + 128];
-    } __attribute__((aligned(64))) start = {.x87 = {X87_START}, .mxcsr = MXCSR_START};
+        u32 mxcsr;
+        u8 rest[LARGEST_STATE - 28];
+    } __attribute__((aligned(64))) start;
+    u32 all = xsave_size() > sizeof start ? 7 : ALL_BUT_KEYS;
+    start.x87[0] = X87_START, start.mxcsr = MXCSR_START;
     if (xsave_size() > 512)
-        __asm__ volatile("xrstor64 %0" ::"m"(start), "a"(ALL_BUT_KEYS), "d"(-1));
+        __asm__ volatile("xrstor64 %0" ::"m"(start), "a"(all), "d"(all == 7 ? 0 : -1));
     else
         __asm__ volatile("fxrstor64 %0" ::"m"(start));
 }
