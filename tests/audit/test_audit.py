@@ -21,7 +21,7 @@ from limpet.audit.text import as_text
 from limpet.contract import BACKENDS, Backend
 from limpet.contract.slots import SLOTS
 from limpet.formats.bundle import read as bundle_file
-from tests.support import unikernels
+from tests.support import SUPPORT, unikernels
 from tests.support.audited import EVERY, SMALL, small
 from tests.support.bundle_edit import Edited
 from tests.support.bundles import BUSYBOX, Maker, need
@@ -75,6 +75,17 @@ def test_process_facts(make: Maker) -> None:
     present = {each.name for each in found.protections if each.present}
     assert {"calls from stubs only", "segments W^X"} <= present
     assert {"host stack unmapped", "kernel pages below it unmapped"} <= present
+
+
+def test_memory_that_is_arranged(make: Maker) -> None:
+    """A program with threads moves its pages: the limit that lets none be added is seen."""
+    source = (SUPPORT / "programs" / "arranging.c").read_text()
+    made = make(make.compile(source, "arranging", "-O1"), "process")
+    found = audit(made.path)
+    assert found.findings == ()
+    assert {"mprotect", "mremap"} < left(found)
+    evidence = {each.name: each.evidence for each in found.protections if each.present}
+    assert evidence["no more memory"].startswith("setrlimit at ")
 
 
 def test_both_with_limits(make: Maker) -> None:

@@ -39,7 +39,7 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
         {_NO_NEW_PRIVS, _DEATH_SIGNAL, DUMPABLE, BOUNDING_SET_DROP, SPECULATION}
     ),
     ("setrlimit", 0): frozenset(
-        {resource.RLIMIT_CORE, resource.RLIMIT_NPROC, resource.RLIMIT_NOFILE}
+        {resource.RLIMIT_CORE, resource.RLIMIT_NPROC, resource.RLIMIT_NOFILE, resource.RLIMIT_AS}
     ),
     ("unshare", 0): frozenset({NEW_NAMESPACES}),
     ("setgroups", 0): frozenset({0}),

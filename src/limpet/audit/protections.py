@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from resource import RLIMIT_NOFILE
+from resource import RLIMIT_AS, RLIMIT_NOFILE
 
 from limpet.arch.x86_64 import machine_read
 from limpet.arch.x86_64.decode import MASK
@@ -16,6 +16,7 @@ from limpet.audit.monitor_code import NO_FILTER, Call
 from limpet.planning.regions import HOST_END, MONITOR_BASE
 
 _NO_NEW_PRIVS = 38
+_MAPS = frozenset(NUMBERS[name] for name in ("mmap", "mremap", "brk"))
 
 
 def protections(inside: Inside) -> tuple[Protection, ...]:
@@ -96,7 +97,10 @@ def _process_wide(inside: Inside) -> list[Protection]:
 def _of_process(inside: Inside) -> list[Protection]:
     filters = [each for each in inside.filters.values() if inside.backend(each) == "process"]
     pinned = all(e.pointer[0] == e.pointer[1] for each in filters for e in each.allowed)
+    moves = any(e.number in _MAPS for each in filters for e in each.allowed)
+    bound = _limited(inside, RLIMIT_AS) if moves else "no call that maps memory"
     return [
+        _shown("no more memory", bound, "no limit of the address space"),
         Protection("calls from stubs only", pinned, "instruction pointers in the filter"),
         _shown("host stack unmapped", _unmapped(inside, HOST_END), "no such munmap"),
         _shown("kernel pages below it unmapped", _unmapped(inside, MONITOR_BASE), "no such munmap"),
