@@ -33,6 +33,7 @@ from limpet.guests.linux.parts import (
 )
 from limpet.guests.linux.place import STATIC_PIE_BASE, PlacedProgram
 from limpet.guests.linux.place import place as place_program
+from limpet.guests.linux.reasons import device_decisions, hypercall_decisions
 from limpet.guests.linux.verdict import verdict
 from limpet.loading.guest import Guest, SharedObject
 from limpet.plain import quoted
@@ -142,8 +143,8 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
         },
         decisions=(
             *decisions,
-            *_device_decisions(devices),
-            *_hypercall_decisions(users),
+            *device_decisions(devices),
+            *hypercall_decisions(users),
             *chosen.decisions(),
             *machine_decisions(pages, asks_cpuid),
         ),
@@ -302,27 +303,6 @@ def _users(
 
 def _hypercalls(users: Collection[str]) -> tuple[Hypercall, ...]:
     return tuple(call for call in contract.hypercalls() if call.name in users)
-
-
-_DEVICE_FILES = {"block": "/dev/{}", "net": "the interface {} of /dev/net/tun"}
-
-
-def _device_decisions(devices: tuple[Device, ...]) -> list[Decision]:
-    return [
-        Decision(
-            "device", each.name, True, f"{_DEVICE_FILES[each.kind].format(each.name)}, as asked"
-        )
-        for each in devices
-    ]
-
-
-def _hypercall_decisions(users: Mapping[str, tuple[str, ...]]) -> list[Decision]:
-    decisions = []
-    for each in contract.hypercalls():
-        own = users.get(each.name, ())
-        why = f"needed by {', '.join(own)}" if own else "no system call leads to it"
-        decisions.append(Decision("hypercall", each.name, bool(own), why))
-    return decisions
 
 
 def _packed(place: Layout, guest: Guest) -> Region | None:
