@@ -5,6 +5,7 @@
  * in a guest and gives EFAULT; a panic, a sanitizer's complaint, memory given twice or
  * a call without end is a find.  The program's memory has unmapped pages around it.
  */
+#include "core/start.h"
 #include "core/thread.h"
 #include "linux.h"
 #include "parts/memory/maps.h"
@@ -50,6 +51,9 @@ static struct {
              {{.type = 1U << 30},
               {.name = "disk", .type = DEVICE_BLOCK, .capacity = 40000, .block_size = 512},
               {.name = "wire", .type = DEVICE_NET, .capacity = 1500UL << 48}}};
+
+static u64 no_words[8]; /* no arguments, no environment, an empty auxiliary vector */
+u64 *program_stack = no_words;
 
 /* Assembly, for threads, of which there is one here. */
 const u8 thread_begin[1];
