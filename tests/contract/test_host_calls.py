@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import limpet
 from limpet import contract
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import Hypercall
+from limpet.guests.linux.terminal import TERMINAL
 from limpet.sources import GUEST_INCLUDES, MONITOR_INCLUDES
 from limpet.tools import freestanding
 from limpet.tools.toolchain import compile_object
@@ -88,8 +89,9 @@ def handlers(
 ) -> dict[str, Compiled]:
     """Those of the two backends for programs, and of unikernels for hvt."""
     folder = tmp_path_factory.mktemp
-    kvm = limpet.plan(everything, limpet.Options(backends=("kvm",), devices=DEVICES))
-    process = limpet.plan(everything, limpet.Options(backends=("process",), devices=DEVICES))
+    options = limpet.Options(devices=DEVICES, features=(TERMINAL,))
+    kvm = limpet.plan(everything, replace(options, backends=("kvm",)))
+    process = limpet.plan(everything, replace(options, backends=("process",)))
     unikernel = unikernels.build(folder("unikernel"), "hvt", devices=True)
     gates = _compile(process, "gates.c", folder("process"))
     return {

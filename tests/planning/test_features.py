@@ -20,6 +20,7 @@ from limpet.arch.x86_64.host import REQUESTS
 from limpet.contract import BACKENDS, Backend
 from limpet.contract.limits import EXIT_MOST, LINE_MOST, STDERR
 from limpet.errors import PlanError, ToolchainError
+from limpet.guests.linux.terminal import TERMINAL
 from limpet.planning.explain import as_text
 from limpet.planning.features import Feature, features
 from limpet.sources import C_ROOT, MONITOR_INCLUDES, MONITOR_ROOT
@@ -28,14 +29,22 @@ from tests.support import unikernels
 from tests.support.bundles import Maker
 
 OPTIONAL = [each for each in features() if each.optional]
-OPENS = "#include <fcntl.h>\nint main(int n, char **a) { return open(a[0], n); }\n"
+OPENS = """
+#include <fcntl.h>
+#include <sys/ioctl.h>
+int main(int n, char **a) { return open(a[0], n) + ioctl(0, n, a); }
+"""
 NOTHING = "int main(void) { return 0; }\n"
 FLAGS = ["-Os", "-DLIMPET_MONITOR=1", *MONITOR_INCLUDES]
 
 LIMITS = [
     limpet.Options(timeout=timeout, max_output=output, cpu=cpu)
     for timeout, output, cpu in product((0, 1500), (0, 4096), ("v2", "v3"))
-] + [limpet.Options(max_output=4096, strict=True)]
+] + [
+    limpet.Options(max_output=4096, strict=True),
+    limpet.Options(features=(TERMINAL,)),
+    limpet.Options(max_output=4096, features=(TERMINAL,)),
+]
 DEVICES: list[tuple[str, ...]] = [(), ("block:a",), ("net:b",), ("block:a", "net:b")]
 
 
@@ -83,6 +92,8 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
         never = never | {"kvm_required"}
     if kind in ("process", "spt"):
         never = never | {"extended_state"}
+    if kind in ("hvt", "spt"):
+        never = never | {"terminal"}
     if kind != "hvt":
         never = never | {"protection_keys"}
     assert inside == {each.name for each in OPTIONAL} - never

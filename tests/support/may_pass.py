@@ -86,6 +86,13 @@ TIMEOUT_PROCESS = (
 """The alarm's handler, which on kvm needs nothing more than there is."""
 
 
+TERMINAL_KVM = (Call(IOCTL, {0: one(0, 1, 2), 1: one(0x5402, 0x5403, 0x5404, 0x5413), 2: MONITOR}),)
+TERMINAL_PROCESS = (
+    Call(IOCTL, {0: one(0, 1, 2), 1: one(0x5402, 0x5403, 0x5404, 0x5413)}, "host_terminal_ioctl"),
+)
+"""The modes and the size of a terminal; the numbers are those of ``asm-generic/ioctls.h``."""
+
+
 def more_kvm(networks: int) -> tuple[Call, ...]:
     """Input, waiting, time and entropy of a program with that many networks."""
     return (

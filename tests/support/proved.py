@@ -46,6 +46,7 @@ LINUX: dict[str, dict[str, object]] = {
     "disk": {"devices": ("block:one",)},
     "network": {"devices": ("net:wire",), "timeout": 1000},
     "devices": {"devices": ("block:one", "net:wire", "block:two", "net:other")},
+    "terminal": {"devices": ("net:wire",), "features": ("terminal",)},
     "63 devices": {"devices": tuple(f"{('block', 'net')[i % 2]}:d{i}" for i in range(63))},
 }
 SOLO5: dict[str, tuple[str, ...]] = {

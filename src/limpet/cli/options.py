@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -144,6 +144,12 @@ _GUEST = (
     ),
     click.option("--no-rewrite", is_flag=True, help="Trap every system call; for comparison."),
     click.option(
+        "--tty/--no-tty",
+        "tty",
+        default=None,
+        help="The program may set the modes of the terminal; run: where there is one.",
+    ),
+    click.option(
         "--feature",
         "features",
         multiple=True,
@@ -246,11 +252,17 @@ def chosen(given: dict[str, Any], devices: tuple[str, ...] = ()) -> Options:
         rewrite=not given["no_rewrite"],
         environment=tuple(given["environment"]),
         devices=devices,
-        features=tuple(given["features"]),
+        features=asked_features(given["features"], given["tty"]),
         strict=given["strict"],
         uid=given["user"][0],
         gid=given["user"][1],
     )
+
+
+def asked_features(given: Iterable[str], tty: bool | None) -> tuple[str, ...]:
+    """What ``--feature`` says, with the one that ``--tty`` is short for."""
+    features = tuple(given)
+    return (*features, "terminal") if tty and "terminal" not in features else features
 
 
 def backends(choice: str) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from limpet.cli import say
 from limpet.cli.job import on_this_host
-from limpet.cli.options import FILE, about_guest, backends, packed_files
+from limpet.cli.options import FILE, about_guest, asked_features, backends, packed_files
 from limpet.errors import PlanError
 from limpet.tools.units import kilobytes
 
@@ -54,8 +54,8 @@ def _options(chosen: dict[str, Any]) -> dict[str, Any]:
         changed["strict"] = True
     if "user" in chosen:
         changed["uid"], changed["gid"] = chosen["user"]
-    if "features" in chosen:
-        changed["features"] = tuple(chosen["features"])
+    if {"features", "tty"} & chosen.keys():
+        changed["features"] = asked_features(chosen.get("features", ()), chosen.get("tty"))
     return changed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,8 @@ def command(
         from limpet.running.devices import check_ports
 
         check_ports(net, publish)
+    if given["tty"] is None:
+        given["tty"] = any(map(os.isatty, range(3)))
     options = chosen(given, tuple(f"{each.kind}:{each.name}" for each in attached))
     start = start_of(app, given["root"])
     files = packing(given).with_scripts(start.files)

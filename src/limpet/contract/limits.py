@@ -36,7 +36,7 @@ class Number(int):
         return str(int(self))
 
 
-CONTRACT_VERSION = Number(2, "of this contract: one more whenever guest or monitor sees another")
+CONTRACT_VERSION = Number(3, "of this contract: one more whenever guest or monitor sees another")
 
 PORT_BASE = Number(
     0x500,
@@ -49,6 +49,7 @@ UNIKERNEL_MEMORY_MOST = Number(
     4 << 30, "the end of a unikernel's memory at most: its hypercalls have 32-bit addresses"
 )
 PLACE_MOST = Number(1 << 30, "the most bytes whose rights or place change at once")
+TERMINAL_SIZE = Number(40, "bytes for struct termios, which has 36, in whole words")
 SEED_SIZE = Number(48, "bytes of entropy in one hypercall")
 LINE_MOST = Number(256, "the most bytes of a line that a monitor writes behind its filter")
 EXIT_MOST = Number(255, "the highest exit status")

@@ -27,6 +27,7 @@ REQUESTS: Mapping[str, int] = MappingProxyType(
         "KVM_SET_XCRS": 0x4188AEA7,
         # uapi asm-generic/ioctls.h
         "TCGETS": 0x5401,
+        "TCSETS": 0x5402,
         "TIOCGWINSZ": 0x5413,
         # uapi linux/if_tun.h, linux/sockios.h
         "TUNSETIFF": 0x400454CA,

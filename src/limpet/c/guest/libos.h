@@ -95,6 +95,9 @@ static inline bool memory_present(u64 at, u64 size) {
     return guest_memory && guest_memory->present(at, size);
 }
 
+/* The host's terminal; generated: NULL where its modes are not to be set. */
+extern void (*const host_terminal)(struct terminal *block);
+
 /* Entropy (parts/entropy): from a generator seeded by the host. */
 void entropy_fill(void *to, u64 n);
 

@@ -57,6 +57,9 @@ def gates_c(
     text += "&host_time;\n" if tells_time else "NULL;\n"
     text += _arranging(chosen)
     there = [call for call in chosen if set(backends) & set(call.backends)]
+    sets_modes = any(call.name == "terminal" for call in chosen)
+    text += "void (*const host_terminal)(struct terminal *block) = "
+    text += "hypercall_terminal;\n" if sets_modes else "NULL;\n"
     text += _device_files(devices)
     text += '#include "parts/memory/placed.h"\nconst struct placed_ops *const guest_placed = '
     text += "&placed_ops;\n" if placed else "NULL;\n"

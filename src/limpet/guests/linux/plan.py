@@ -34,6 +34,7 @@ from limpet.guests.linux.parts import (
 from limpet.guests.linux.place import STATIC_PIE_BASE, PlacedProgram
 from limpet.guests.linux.place import place as place_program
 from limpet.guests.linux.reasons import device_decisions, hypercall_decisions
+from limpet.guests.linux.terminal import guest_facts, with_terminal
 from limpet.guests.linux.verdict import verdict
 from limpet.loading.guest import Guest, SharedObject
 from limpet.plain import quoted
@@ -73,8 +74,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     """
     program = place_program(guest)
     image, scan = program.image, program.scan
-    baked = [each for each in options.environment if "=" in each]
-    fixed = constants(program, baked, guest.path)
+    fixed = constants(program, [each for each in options.environment if "=" in each], guest.path)
     devices = manifest.declared(options.devices)
     table = manifest.pack(devices) if devices else b""
     sizes = {"constants": fixed.size, "devices": len(table), "tree": len(guest.tree.data)}
@@ -83,7 +83,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     known = _serves(guest)
     calls, decisions = _system_calls(scan, image, known)
     _check_devices(image, calls, devices)
-    users = _users(calls, devices)
+    users = dict(with_terminal(_users(calls, devices), options, scan))
     if "process" in options.backends:
         users |= threads.arranging({call.name for call in calls})
     hypercalls = _hypercalls(users)
@@ -104,7 +104,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     )
     rules = {each: _rules(each, hypercalls, place, devices) for each in options.backends}
     every = [rule for each in rules.values() for rule in each]
-    given = facts(["linux"], devices, every, kvm.fixed, table=bool(devices))
+    given = facts(guest_facts(users), devices, every, kvm.fixed, table=bool(devices))
     chosen = choose(options, given)
     filters = {
         each: Filter(with_parts(chosen, each, rules[each]), _DEFAULT[each], place.guest)

@@ -7,9 +7,16 @@ enum {
     TCSETS = 0x5402,
     TCSETSW = 0x5403,
     TCSETSF = 0x5404,
+    TCSBRK = 0x5409,
+    TCXONC = 0x540a,
+    TCFLSH = 0x540b,
     TIOCGPGRP = 0x540f,
     TIOCSPGRP = 0x5410,
+    TIOCOUTQ = 0x5411,
+    TIOCSTI = 0x5412,
     TIOCGWINSZ = 0x5413,
+    TIOCINQ = 0x541b,
+    TIOCGSID = 0x5429,
     TERMIOS_SIZE = 36
 };
 
@@ -85,6 +92,30 @@ static long console_stat(struct file *file, struct linux_stat *to) {
     return 0;
 }
 
+/* Remembered, and set where the plan has the terminal. */
+static long set_modes(struct file *file, u64 request, const void *modes) {
+    struct terminal block = {.fd = file->extra, .request = request};
+    memcpy(block.bytes, modes, TERMIOS_SIZE);
+    if (host_terminal)
+        host_terminal(&block);
+    if (block.result == 0)
+        for (u64 fd = 0; fd < 3; fd++) /* they are one terminal, as a rule */
+            memcpy(boot_info.stdio[fd].termios, block.bytes, TERMIOS_SIZE);
+    return block.result;
+}
+
+static void ask_size(const struct file *file) {
+    struct terminal block = {.fd = file->extra, .request = TIOCGWINSZ};
+    struct stdio_info *info = info_of(file);
+    if (!host_terminal)
+        return;
+    host_terminal(&block);
+    if (block.result == 0) {
+        memcpy(&info->rows, block.bytes, sizeof info->rows);
+        memcpy(&info->columns, block.bytes + sizeof info->rows, sizeof info->columns);
+    }
+}
+
 static long console_ioctl(struct file *file, u64 request, u64 argument) {
     struct stdio_info *info = info_of(file);
     if (!info->is_tty)
@@ -96,16 +127,29 @@ static long console_ioctl(struct file *file, u64 request, u64 argument) {
     case TCSETS:
     case TCSETSW:
     case TCSETSF:
-        memcpy(info->termios, (const void *)argument, TERMIOS_SIZE);
-        return 0;
+        return set_modes(file, request, (const void *)argument);
     case TIOCGWINSZ:
+        ask_size(file);
         *(u64 *)argument = info->rows | (u64)info->columns << 16;
         return 0;
     case TIOCGPGRP:
         *(s32 *)argument = 1;
         return 0;
     case TIOCSPGRP:
+        return *(s32 *)argument == 1 ? 0 : -EPERM;
+    case TCSBRK:
+    case TCFLSH:
+    case TCXONC:
         return 0;
+    case TIOCGSID:
+        *(s32 *)argument = 1;
+        return 0;
+    case TIOCINQ:
+    case TIOCOUTQ:
+        *(s32 *)argument = 0;
+        return 0;
+    case TIOCSTI: /* what it puts there, the starter's shell would read */
+        return -EPERM;
     default:
         return -ENOTTY;
     }
