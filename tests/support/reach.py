@@ -246,8 +246,8 @@ def _loaded(before: list[Instruction], register: Register) -> tuple[Memory, int]
     """
     for at in reversed(range(len(before))):
         each = before[at]
-        if register.name not in each.writes:
-            continue
+        if register.name not in each.writes or each.mnemonic == "pop":
+            continue  # a pop is on another way out of the function
         source = each.operands[1] if len(each.operands) == 2 else None
         if each.mnemonic in ("add", "lea"):
             return None

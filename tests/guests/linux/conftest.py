@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.support import SUPPORT
+from tests.support.bundles import Maker
 from tests.support.native import Library
+from tests.support.same_calls import populate
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +21,17 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Library]
     """Loads a file of tests/native."""
     folder = tmp_path_factory.mktemp("native")
     return lambda name: Library(name, folder)
+
+
+@pytest.fixture(scope="session")
+def template(make: Maker) -> Iterator[Path]:
+    """The tree, in memory so that Linux answers for tmpfs: what Limpet says that it is."""
+    if os.geteuid():
+        pytest.skip("*** only root can make a folder the root folder: run as root ***")
+    text = (SUPPORT / "programs" / "calls.c").read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        top = Path(folder, "template")
+        top.mkdir()
+        shutil.copy(make.compile(text, "calls"), top / "calls")
+        populate(top)
+        yield top

@@ -19,12 +19,6 @@ Not compared, since Limpet differs on purpose or since it cannot be equal:
 from __future__ import annotations
 
 import os
-import resource
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterator
-from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -33,16 +27,10 @@ from hypothesis import strategies as st
 
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import Backend
-from tests.support import SUPPORT
-from tests.support.bundles import BACKENDS, Maker, Ran
+from tests.support.bundles import BACKENDS, Maker
+from tests.support.same_calls import SLOTS, Line, Pair, any_of, each, union
 
 pytestmark = pytest.mark.slow
-
-SLOTS = 8
-"""Folders with the same contents, one for each sequence of a run."""
-
-Line = st.SearchStrategy[str]
-NAME_OF = {str(number): name for name, number in NUMBERS.items()}
 
 NAMES = ["big", *"aaabdefnnoplkmuxwq"]
 ENDS = ["", "", "", "", "", "", "", "", "/", "/.", "/..", "//"]
@@ -54,19 +42,6 @@ OFFSETS = [-1, 0, 1, 3, 10, 100, 4095, 4096, 5000, 65535, 65536, 65537, 69999, 7
 OFFSETS += [200_000, (1 << 32) + 5, -(1 << 63), -10, 1 << 31]
 SIZES = [0, 1, 2, 7, 8, 16, 100, 1000, 4095, 4096, 4097, 65535, 65536, 70000]
 LENGTHS = [0, 1, 3, 8, 4096, 5000, 60000]
-
-
-def each(values: list[int]) -> Line:
-    """An integer out of ``values``."""
-    return st.sampled_from([f"i{value}" for value in values])
-
-
-def union(flags: list[int]) -> int:
-    """All bits of ``flags``."""
-    total = 0
-    for flag in flags:
-        total |= flag
-    return total
 
 
 simple = st.sampled_from(NAMES)
@@ -186,12 +161,7 @@ CALLS: dict[str, tuple[tuple[Line, ...], ...]] = {
 }
 
 
-def call_of(name: str, arguments: tuple[Line, ...]) -> Line:
-    """Lines that ask for one system call."""
-    return st.tuples(*arguments).map(lambda some: f"{NUMBERS[name]} {' '.join(some)}")
-
-
-call = st.one_of([call_of(name, each_) for name, variants in CALLS.items() for each_ in variants])
+call = any_of(CALLS)
 OPENED = [
     [],
     [["open", "sa", "i2"], ["open", "sbig", "i2"], ["open", "sd", "i65536"]],
@@ -211,91 +181,6 @@ opened = st.sampled_from(
 )
 sequence = st.builds(list.__add__, opened, st.lists(call, min_size=1, max_size=24))
 sequences = st.lists(sequence, min_size=1, max_size=SLOTS)
-
-
-def populate(top: Path) -> None:
-    """What every sequence finds, in a folder of its own."""
-    for slot in range(SLOTS):
-        work = top / f"s{slot}" / "w"
-        (work / "d/e").mkdir(parents=True)
-        (work.parent / "v").mkdir()
-        (work / "a").write_bytes(b"0123456789")
-        os.link(work / "a", work / "b")
-        (work / "big").write_bytes(bytes(i * 11 & 255 for i in range(70000)))
-        (work / "d/f").write_bytes(b"deep\n")
-        (work / "x").write_bytes(b"#!/bin/sh\n")
-        (work / "x").chmod(0o6755)
-        (work / "q").write_bytes(b"")
-        (work / "q").chmod(0)
-        for name, target in {"l": "a", "k": "d", "m": "n", "o": "o", "u": "../w/d/f"}.items():
-            (work / name).symlink_to(target)
-        (work / "p").symlink_to(".")
-    for name, mode_ in {"dev": 0o755, "proc": 0o555, "tmp": 0o1777}.items():
-        (top / name).mkdir()
-        (top / name).chmod(mode_)
-    (top / "proc/self").mkdir()
-    for place_, folders, files in os.walk(top, topdown=False):
-        for name in [*folders, *files, "."]:
-            at_ = Path(place_, name)
-            os.utime(at_, (1_000_000_000, 1_000_000_000), follow_symlinks=False)
-
-
-class Pair:
-    """The same program on Linux and in a bundle, with the same tree as its root folder."""
-
-    def __init__(self, make: Maker, backend: Backend, template: Path) -> None:
-        self._template = template
-        self._bundle = make(template / "calls", backend, root=template, keep_times=True)
-
-    def _native(self, text: bytes) -> Ran:
-        with tempfile.TemporaryDirectory(dir=self._template.parent) as folder:
-            top = Path(folder, "root")
-            subprocess.run(["cp", "-a", self._template, top], check=True)
-
-            def enter() -> None:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
-                os.chroot(top)
-                os.chdir("/")
-
-            done = subprocess.run(
-                ["/calls"], input=text, capture_output=True, preexec_fn=enter, env={}, check=False
-            )
-            return Ran(done.returncode, done.stdout, done.stderr)
-
-    def compare(self, some: list[list[str]]) -> None:
-        """Fail at the first call that differs, with all that came before it."""
-        lines = [line for slot, each_ in enumerate(some) for line in (f"= /s{slot}/w", *each_)]
-        text = "".join(f"{line}\n" for line in lines).encode()
-        native, ours = self._native(text), self._bundle.run(stdin=text)
-        if native == ours and not native.status:
-            return
-        story = zip_longest(lines, native.stdout.split(b"\n"), ours.stdout.split(b"\n"))
-        told = []
-        for line, linux, limpet in story:
-            told.append(f"{line and shown(line)}\n    Linux:  {linux!r}\n    Limpet: {limpet!r}")
-            if linux != limpet:
-                break
-        pytest.fail("\n".join([*told, f"{native.status} {ours.status} {ours.stderr!r}"]))
-
-
-def shown(line: str) -> str:
-    """A call with its name instead of its number."""
-    number, *rest = line.split(" ")
-    return " ".join([NAME_OF.get(number, number), *rest])[:400]
-
-
-@pytest.fixture(scope="module")
-def template(make: Maker) -> Iterator[Path]:
-    """The tree, in memory so that Linux answers for tmpfs: what Limpet says that it is."""
-    if os.geteuid():
-        pytest.skip("*** only root can make a folder the root folder: run as root ***")
-    text = (SUPPORT / "programs" / "calls.c").read_text(encoding="utf-8")
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        top = Path(folder, "template")
-        top.mkdir()
-        shutil.copy(make.compile(text, "calls"), top / "calls")
-        populate(top)
-        yield top
 
 
 FOUND = [

@@ -13,6 +13,8 @@
  *   V seconds and microseconds, told again     W seconds and nanoseconds
  *   I, J a timer's interval and value: to set, and to fill in
  *   p, t own process and thread             K signals to fill in: how many
+ *   d the same of getdents
+ *   n numbers of 64 bits  L the same, a struct flock: whose process is left out
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -28,6 +30,7 @@
 #include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/signalfd.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -66,27 +69,33 @@ static int identity(uint64_t device, uint64_t number) {
 }
 
 /* Times of now differ from run to run; the ones before 2004 were set. */
+static int was_set(uint32_t mode, int64_t seconds) {
+    return seconds < 1 << 30 && mode & S_IFMT && !S_ISFIFO(mode);
+}
+
 static void print_file(uint32_t mode, uint64_t links, uint32_t owner, uint64_t size, long blksize,
-                       int64_t seconds, uint32_t nanoseconds, int file) {
-    int is_set = seconds < 1 << 30 && mode & S_IFMT && !S_ISFIFO(mode);
+                       int64_t seconds, uint32_t nanoseconds, int64_t accessed, int file) {
+    int is_set = was_set(mode, seconds);
     if (S_ISFIFO(mode))
         mode = S_IFIFO, owner = 0; /* a pipe's stay what they were under Limpet */
-    PRINT(" %o %lu %u %ld %ld %ld.%u #%d", mode, links, owner, S_ISDIR(mode) ? 0L : (long)size,
-          blksize, is_set ? (long)seconds : -1L, is_set ? nanoseconds : 0, file);
+    PRINT(" %o %lu %u %ld %ld %ld.%u %ld #%d", mode, links, owner, S_ISDIR(mode) ? 0L : (long)size,
+          blksize, is_set ? (long)seconds : -1L, is_set ? nanoseconds : 0,
+          was_set(mode, accessed) ? (long)accessed : -1L, file);
 }
 
 static int by_name(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void print_entries(long size) {
+static void print_entries(long size, int is_old) {
     char *names[1024];
     int count = 0;
     for (long at = 0; at < size && count < 1024;) {
         struct dirent *each = (struct dirent *)(bytes + at);
-        names[count++] = each->d_name;
+        char *end = (char *)each + each->d_reclen - 1, kind = is_old ? *end : each->d_name[-1];
+        names[count++] = each->d_name - is_old;
         at += each->d_reclen;
-        each->d_name[-1] += '0'; /* the type, printed before the name */
+        each->d_name[-1 - is_old] = kind + '0'; /* the type, printed before the name */
     }
     qsort(names, (size_t)count, sizeof *names, by_name);
     for (int i = 0; i < count; i++)
@@ -105,6 +114,8 @@ static struct statx statxs;
 static struct timespec times[2];
 static struct pollfd polled[MOST];
 static struct iovec vectors[MOST];
+static long words[6][MOST]; /* of each argument */
+static int words_count[6];
 static int pair[2], polled_count;
 static long offset;
 static struct epoll_event event, events[MOST];
@@ -164,7 +175,7 @@ static long argument_of_events(char kind, char *value) {
     }
 }
 
-static long argument(char *token) {
+static long argument(int index, char *token) {
     long list[MOST];
     char *value = token + 1;
     size_t at = 0;
@@ -178,6 +189,7 @@ static long argument(char *token) {
         return (long)data;
     case 'r':
     case 'D':
+    case 'd':
         return (long)bytes;
     case 'S':
         return (long)&stats;
@@ -188,6 +200,10 @@ static long argument(char *token) {
     case 'O':
         offset = strtol(value, NULL, 0);
         return (long)&offset;
+    case 'n':
+    case 'L':
+        words_count[index] = numbers(value, words[index]);
+        return (long)words[index];
     case 'T':
         numbers(value, list);
         times[0] = (struct timespec){list[0], list[1]};
@@ -246,7 +262,7 @@ static void print_result_of_events(char kind, long result) {
     }
 }
 
-static void print_result(char kind, long result) {
+static void print_result(int index, char kind, long result) {
     switch (kind) {
     case 'r':
         if (!result || result % (long)sizeof *signals)
@@ -258,23 +274,33 @@ static void print_result(char kind, long result) {
     case 'S':
         print_file(stats.st_mode, stats.st_nlink, stats.st_uid + stats.st_gid,
                    (uint64_t)stats.st_size, stats.st_blksize, stats.st_mtim.tv_sec,
-                   (uint32_t)stats.st_mtim.tv_nsec, identity(stats.st_dev, stats.st_ino));
+                   (uint32_t)stats.st_mtim.tv_nsec, stats.st_atim.tv_sec,
+                   identity(stats.st_dev, stats.st_ino));
         break;
     case 'X':
         PRINT(" %x", statxs.stx_mask & 0x7ff);
         print_file(statxs.stx_mode, statxs.stx_nlink, statxs.stx_uid + statxs.stx_gid,
                    statxs.stx_size, statxs.stx_blksize, statxs.stx_mtime.tv_sec,
-                   statxs.stx_mtime.tv_nsec,
+                   statxs.stx_mtime.tv_nsec, statxs.stx_atime.tv_sec,
                    identity(makedev(statxs.stx_dev_major, statxs.stx_dev_minor), statxs.stx_ino));
         break;
     case 'D':
-        print_entries(result);
+    case 'd':
+        print_entries(result, kind == 'd');
         break;
     case 'F':
         PRINT(" %d %d", pair[0], pair[1]);
         break;
     case 'O':
         PRINT(" %ld", offset);
+        break;
+    case 'L':
+        if ((words[index][3] & 0xffffffff) != 0xffffffff)
+            words[index][3] = 0;
+        /* fall through */
+    case 'n':
+        for (int i = 0; i < words_count[index]; i++)
+            PRINT(" %lx", words[index][i]);
         break;
     case 'P':
         for (int i = 0; i < polled_count; i++)
@@ -292,17 +318,19 @@ static int left_out(long number, const long *a) {
     long size = a[2];
     if (fstat((int)a[0], &of))
         return 0;
+    if (S_ISCHR(of.st_mode) && (number == SYS_fstat || size > ROOM))
+        return 1;
     if (number == SYS_write && a[1] == BAD)
         return S_ISREG(of.st_mode);
     if (number == SYS_read && a[1] == BAD)
         return !(of.st_mode & S_IFMT);
-    if (number == SYS_getdents64 && S_ISDIR(of.st_mode))
+    if ((number == SYS_getdents64 || number == SYS_getdents) && S_ISDIR(of.st_mode))
         lseek((int)a[0], 0, SEEK_SET); /* and what is new may come in any place */
     if (number == SYS_lseek)
         return S_ISDIR(of.st_mode) && (a[1] || a[2]);
     if (number == SYS_readv || number == SYS_writev) {
         size = 0;
-        for (int i = 0; i < a[2]; i++)
+        for (int i = 0; a[1] == (long)vectors && i < a[2] && i < MOST; i++)
             size += (long)vectors[i].iov_len;
         if (!(of.st_mode & S_IFMT))
             return 1;
@@ -333,7 +361,7 @@ static void call(char *line) {
         if (!token)
             break;
         kinds[i] = *token;
-        a[i] = argument(token);
+        a[i] = argument(i, token);
     }
     if (left_out(number, a)) {
         PRINT("left out\n");
@@ -343,7 +371,7 @@ static void call(char *line) {
     long result = syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     PRINT("%ld", result < 0 ? -errno : result);
     for (int i = 0; result >= 0 && kinds[i]; i++)
-        print_result(kinds[i], result);
+        print_result(i, kinds[i], result);
     if (handled_last)
         PRINT(" handled %d", handled_last);
     handled_last = 0;
@@ -357,6 +385,9 @@ static void start(const char *folder) {
     while (syscall(SYS_rt_sigtimedwait, &all, NULL, &now, 8) > 0)
         continue;
     umask(022);
+    struct rlimit files = {1024, 1024}, bytes_most = {RLIM_INFINITY, RLIM_INFINITY};
+    setrlimit(RLIMIT_NOFILE, &files);
+    setrlimit(RLIMIT_FSIZE, &bytes_most);
     seen_count = 0;
     PRINT("= %d\n", chdir(folder));
 }
@@ -371,6 +402,7 @@ int main(void) {
     for (int number = 1; number <= SIGRTMAX; number++)
         if (number == SIGUSR1 || number == SIGUSR2 || number == 40)
             signal(number, handled);
+    signal(SIGXFSZ, SIG_IGN);
     if (dup2(1, OUTPUT) != OUTPUT)
         return 1;
     char *rest, *line = strtok_r(input, "\n", &rest);

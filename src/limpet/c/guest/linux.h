@@ -37,6 +37,7 @@ enum {
     ERANGE = 34,
     EDEADLK = 35,
     ENAMETOOLONG = 36,
+    ENOLCK = 37,
     ENOSYS = 38,
     ENOTEMPTY = 39,
     ELOOP = 40,
@@ -64,6 +65,7 @@ enum {
     O_LARGEFILE = 0100000,
     O_DIRECTORY = 0200000,
     O_NOFOLLOW = 0400000,
+    O_NOATIME = 01000000,
     O_CLOEXEC = 02000000,
     O_SYNC = 04010000,
     O_PATH = 010000000,
@@ -109,6 +111,7 @@ enum {
 };
 enum { CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1 };
 
+#define USER_END 0x7ffffffff000UL /* of the addresses that a program could use */
 #define PATH_MAX 4096
 #define NAME_MAX 255
 #define IOV_MAX 1024

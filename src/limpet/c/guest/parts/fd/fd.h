@@ -23,17 +23,17 @@ struct file_ops {
     long (*pwrite)(struct file *file, const void *from, u64 size, u64 at); /* ESPIPE */
     long (*seek)(struct file *file, long offset, int whence);              /* ESPIPE */
     long (*stat)(struct file *file, struct linux_stat *to);
-    long (*ioctl)(struct file *file, u64 request, u64 argument); /* ENOTTY */
-    long (*truncate)(struct file *file, u64 size);               /* EINVAL */
-    long (*entries)(struct file *file, void *to, u64 size);      /* ENOTDIR: getdents64 */
-    u32 (*poll)(struct file *file);                              /* always ready */
-    u64 (*awaited)(const struct file *file);                     /* 0: bits for hypercall_wait */
-    long (*sync)(struct file *file);                             /* by kind of file */
+    long (*ioctl)(struct file *file, u64 request, u64 argument);    /* ENOTTY */
+    long (*control)(struct file *file, u32 command, long argument); /* EINVAL: fcntl */
+    long (*truncate)(struct file *file, u64 size);                  /* EINVAL */
+    long (*entries)(struct file *file, void *to, u64 size);         /* ENOTDIR: getdents64 */
+    u32 (*poll)(struct file *file);                                 /* always ready */
+    u64 (*awaited)(const struct file *file);                        /* 0: bits for hypercall_wait */
+    long (*sync)(struct file *file);                                /* by kind of file */
     /* ENODEV.  The address of memory that is the file itself; 0: a copy will do. */
     long (*map)(struct file *file, const struct mapping_wish *wish);
-    long (*fill)(struct file *file, void *to, u64 size, u64 at);     /* that copy */
-    void (*unmap)(struct file *file, u64 offset, u64 length);        /* no more in use */
-    long (*control)(struct file *file, long command, long argument); /* EINVAL: fcntl */
+    long (*fill)(struct file *file, void *to, u64 size, u64 at); /* that copy */
+    void (*unmap)(struct file *file, u64 offset, u64 length);    /* no more in use */
     void (*release)(struct file *file);
 };
 
@@ -45,7 +45,9 @@ struct file {
     void *object; /* node, pipe, ... of the kind */
     u64 extra;
     struct watcher *watchers;
-    u64 reads; /* of one that the host makes ready: each may have made it unready */
+    u64 reads;             /* of one that the host makes ready: each may have made it unready */
+    s32 owner, owner_kind; /* F_SETOWN_EX */
+    u32 signal;            /* F_SETSIG */
 };
 
 /* Who is told when a file may have become ready, until it is gone (parts/poll). */
@@ -63,14 +65,23 @@ struct file *fd_get(long fd); /* NULL: EBADF */
 struct file *fd_use(long fd); /* the same, and NULL for an O_PATH one */
 struct file *file_new(const struct file_ops *ops, u32 flags, void *object);
 void file_release(struct file *file);
+long fd_lowest(long lowest); /* the lowest free one from there, or -EMFILE */
 long fd_install(struct file *file, long lowest, bool close_on_exec); /* takes the reference */
+long fd_duplicate(long fd, long lowest, bool close_on_exec);
+bool fd_on_exec(long fd);
+void fd_set_on_exec(long fd, bool close_on_exec);
 long fd_pread(long fd, void *to, u64 size, u64 at);
 long sys_read(long fd, long to, long size);
 long sys_write(long fd, long from, long size);
+long sys_readv(long fd, long vector, long count);
+long sys_writev(long fd, long vector, long count);
 long sys_pread64(long fd, long to, long size, long at);
 long sys_pwrite64(long fd, long from, long size, long at);
-long fd_may_pread(const struct file *file);        /* 0, or why not */
+long fd_may_pread(const struct file *file); /* 0, or why not */
+long fd_may_pwrite(const struct file *file);
+bool fd_memory(u64 at, u64 size);                  /* could be the program's: otherwise EFAULT */
 void file_set_flags(struct file *file, u32 flags); /* those that F_SETFL can change */
+long vector_size(const struct linux_iovec *vector, u64 count); /* of all elements; or an error */
 u32 file_poll(struct file *file);
 bool readable(const struct file *file);
 bool writable(const struct file *file);
@@ -79,6 +90,15 @@ bool writable(const struct file *file);
 extern const struct file_ops console_ops, console_nonblocking_ops;
 
 #define FD_MAX 1024
+#define MOST_BYTES 0x7ffff000UL /* that one call reads or writes */
+
+/* What limits leave out, so that zero is no limit: RLIMIT_NOFILE lets FD_MAX less `fd_cut` be
+ * open, RLIMIT_FSIZE is ~`file_size_cut`. */
+extern u32 fd_cut;
+extern u64 file_size_cut;
+
+/* Set by whoever takes the first lock: a descriptor of `file` is closed, or its last one. */
+extern void (*locks_drop)(struct file *file, bool last);
 
 /* What stat tells of the host's terminal, as of /dev/pts/0, and of another device there. */
 #define PTS_DEVICE 0x17UL

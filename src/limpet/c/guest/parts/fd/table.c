@@ -9,7 +9,8 @@ static __attribute__((section(".bss..table"))) struct file *table[FD_MAX];
 static u8 close_on_exec[FD_MAX];
 static bool started;
 
-static void start(void) {
+/* Once: a copy in each of its callers would cost a small program a page. */
+static __attribute__((noinline)) void start(void) {
     started = true;
     for (u64 fd = 0; fd < 3; fd++) {
         if (!boot_info.stdio[fd].mode)
@@ -20,10 +21,18 @@ static void start(void) {
     }
 }
 
+u32 fd_cut;
+void (*locks_drop)(struct file *file, bool last);
+
+static long limit(void) {
+    return FD_MAX - (long)fd_cut;
+}
+
+/* Descriptors are 32 bits: what stands above them does not count. */
 struct file *fd_get(long fd) {
     if (!started)
         start();
-    return (u64)fd < FD_MAX ? table[fd] : NULL;
+    return (u32)fd < FD_MAX ? table[(u32)fd] : NULL;
 }
 
 struct file *fd_use(long fd) {
@@ -65,39 +74,54 @@ void file_release(struct file *file) {
     if (--file->references)
         return;
     tell(file, 0);
+    if (locks_drop)
+        locks_drop(file, true);
     if (file->ops->release)
         file->ops->release(file);
     if (file < consoles || file >= consoles + COUNT(consoles))
         heap_free(file);
 }
 
-long fd_install(struct file *file, long lowest, bool on_exec) {
+long fd_lowest(long lowest) {
     fd_get(0);
-    for (long fd = lowest; fd < FD_MAX; fd++) {
-        if (table[fd])
-            continue;
-        table[fd] = file;
-        close_on_exec[fd] = on_exec;
-        return fd;
-    }
-    file_release(file);
+    for (long fd = lowest; fd < limit(); fd++)
+        if (!table[fd])
+            return fd;
     return -EMFILE;
 }
 
+long fd_install(struct file *file, long lowest, bool on_exec) {
+    long fd = fd_lowest(lowest);
+    if (fd < 0) {
+        file_release(file);
+        return fd;
+    }
+    table[fd] = file;
+    close_on_exec[fd] = on_exec;
+    return fd;
+}
+
+/* Whichever descriptor of a file is closed, the process's own locks of it go. */
 long sys_close(long fd) {
     struct file *file = fd_get(fd);
     if (!file)
         return -EBADF;
-    table[fd] = NULL;
+    table[(u32)fd] = NULL;
+    if (locks_drop && !(file->flags & O_PATH))
+        locks_drop(file, false);
     file_release(file);
     return 0;
 }
 
+enum { CLOSE_RANGE_UNSHARE = 2, CLOSE_RANGE_CLOEXEC = 4 };
+
 long sys_close_range(long first, long last, long flags) {
+    if ((u32)flags & ~(u32)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC))
+        return -EINVAL;
     if ((u32)first > (u32)last)
         return -EINVAL;
     for (long fd = (u32)first; fd <= MIN((long)(u32)last, FD_MAX - 1); fd++) {
-        if (flags & 4) /* CLOSE_RANGE_CLOEXEC */
+        if (flags & CLOSE_RANGE_CLOEXEC)
             close_on_exec[fd] = 1;
         else
             sys_close(fd);
@@ -105,23 +129,35 @@ long sys_close_range(long first, long last, long flags) {
     return 0;
 }
 
-static long duplicate(long fd, long lowest, bool on_exec) {
+bool fd_on_exec(long fd) {
+    return close_on_exec[(u32)fd];
+}
+
+void fd_set_on_exec(long fd, bool on_exec) {
+    close_on_exec[(u32)fd] = on_exec;
+}
+
+long fd_duplicate(long fd, long lowest, bool on_exec) {
     struct file *file = fd_get(fd);
     if (!file)
         return -EBADF;
-    if ((u64)lowest >= FD_MAX)
+    if ((u32)lowest >= limit())
         return -EINVAL;
     file->references++;
-    return fd_install(file, lowest, on_exec);
+    return fd_install(file, (u32)lowest, on_exec);
 }
 
 long sys_dup(long fd) {
-    return duplicate(fd, 0, false);
+    struct file *file = fd_get(fd);
+    if (!file)
+        return -EBADF;
+    file->references++;
+    return fd_install(file, 0, false);
 }
 
-static long duplicate_to(long fd, long to, bool on_exec) {
+static long duplicate_to(long fd, u32 to, bool on_exec) {
     struct file *file = fd_get(fd);
-    if (!file || (u64)to >= FD_MAX)
+    if (to >= limit() || !file)
         return -EBADF;
     file->references++;
     sys_close(to);
@@ -131,84 +167,13 @@ static long duplicate_to(long fd, long to, bool on_exec) {
 }
 
 long sys_dup2(long fd, long to) {
-    if (fd == to)
-        return fd_get(fd) ? to : -EBADF;
-    return duplicate_to(fd, to, false);
+    if ((u32)fd == (u32)to)
+        return fd_get(fd) ? (long)(u32)to : -EBADF;
+    return duplicate_to(fd, (u32)to, false);
 }
 
 long sys_dup3(long fd, long to, long flags) {
-    if (fd == to || flags & ~O_CLOEXEC)
+    if ((u32)fd == (u32)to || (u32)flags & ~(u32)O_CLOEXEC)
         return -EINVAL;
-    return duplicate_to(fd, to, flags & O_CLOEXEC);
-}
-
-enum {
-    F_DUPFD = 0,
-    F_GETFD = 1,
-    F_SETFD = 2,
-    F_GETFL = 3,
-    F_SETFL = 4,
-    F_GETLK = 5,
-    F_SETLK = 6,
-    F_SETLKW = 7,
-    F_SETOWN = 8,
-    F_GETOWN = 9,
-    F_OFD_GETLK = 36,
-    F_OFD_SETLK = 37,
-    F_OFD_SETLKW = 38,
-    F_DUPFD_CLOEXEC = 1030,
-    F_SETPIPE_SZ = 1031,
-    F_GETPIPE_SZ = 1032,
-    F_UNLCK = 2
-};
-
-#define SETTABLE (O_APPEND | O_NONBLOCK)
-
-void file_set_flags(struct file *file, u32 flags) {
-    file->flags = (file->flags & ~(u32)SETTABLE) | (flags & SETTABLE);
-    if (file->ops == &console_ops || file->ops == &console_nonblocking_ops)
-        file->ops = flags & O_NONBLOCK ? &console_nonblocking_ops : &console_ops;
-}
-
-/* All but F_SETFL.  Locks always succeed: nobody else could hold one. */
-long sys_fcntl_kept(long fd, long command, long argument) {
-    struct file *file = fd_get(fd);
-    if (!file || (file->flags & O_PATH && (u64)command > F_GETFL && command != F_DUPFD_CLOEXEC))
-        return -EBADF;
-    switch (command) {
-    case F_DUPFD:
-    case F_DUPFD_CLOEXEC:
-        return duplicate(fd, argument, command == F_DUPFD_CLOEXEC);
-    case F_GETFD:
-        return close_on_exec[fd];
-    case F_SETFD:
-        close_on_exec[fd] = argument & 1;
-        return 0;
-    case F_GETFL:
-        return file->flags & ~(u32)(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC);
-    case F_GETLK:
-    case F_OFD_GETLK:
-        *(u16 *)argument = F_UNLCK;
-        return 0;
-    case F_SETLK:
-    case F_SETLKW:
-    case F_OFD_SETLK:
-    case F_OFD_SETLKW:
-    case F_SETOWN:
-    case F_GETOWN:
-        return 0;
-    case F_SETPIPE_SZ:
-    case F_GETPIPE_SZ:
-        return file->ops->control ? file->ops->control(file, command, argument) : -EBADF;
-    default:
-        return -EINVAL;
-    }
-}
-
-long sys_fcntl(long fd, long command, long argument) {
-    struct file *file = command == F_SETFL ? fd_use(fd) : NULL;
-    if (!file)
-        return sys_fcntl_kept(fd, command, argument);
-    file_set_flags(file, (u32)argument);
-    return 0;
+    return duplicate_to(fd, (u32)to, flags & O_CLOEXEC);
 }

@@ -1,12 +1,10 @@
 /* What is known of a file besides its bytes, and changing that. */
 #include "parts/files/node.h"
 
-/* The flags of newer calls; any other is an error. */
-#define AT_FLAGS (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
 #define AT_STAT_FLAGS (AT_FLAGS | 0x6800) /* AT_NO_AUTOMOUNT, AT_STATX_SYNC_TYPE */
 
 /* A node by path, or by descriptor where AT_EMPTY_PATH allows it. */
-static long find(long directory, long path, long flags, struct node **node, struct file **file) {
+long node_at(long directory, long path, long flags, struct node **node, struct file **file) {
     *file = NULL;
     if (flags & AT_EMPTY_PATH && (!path || !*(const char *)path)) {
         if ((s32)directory == AT_FDCWD) {
@@ -26,9 +24,9 @@ static long stat_at(long directory, long path, long flags, struct linux_stat *st
     struct node *node;
     struct file *file;
     *stat = (struct linux_stat){0};
-    if (flags & ~AT_STAT_FLAGS)
+    if ((u32)flags & ~(u32)AT_STAT_FLAGS)
         return -EINVAL;
-    long error = find(directory, path, flags, &node, &file);
+    long error = node_at(directory, path, flags, &node, &file);
     if (error)
         return error;
     return node ? node_stat(node, stat) : file->ops->stat(file, stat);
@@ -68,6 +66,7 @@ struct linux_statx {
 _Static_assert(sizeof(struct linux_statx) == 256, "struct statx");
 
 #define STATX_BASIC 0x7ffU
+#define STATX_TIMES 0xc0U /* of change: only if either is asked for */
 #define STATX_RESERVED 0x80000000L
 #define AT_STATX_SYNC_TYPE 0x6000L
 
@@ -82,8 +81,10 @@ long sys_statx(long directory, long path, long flags, long mask, long to) {
     long error = stat_at(directory, path, flags, &stat);
     if (error)
         return error;
+    if (!(mask & STATX_TIMES))
+        stat.ctime = stat.mtime = (struct linux_timespec){0};
     *(struct linux_statx *)to = (struct linux_statx){
-        .mask = STATX_BASIC,
+        .mask = mask & STATX_TIMES ? STATX_BASIC : STATX_BASIC & ~STATX_TIMES,
         .blksize = (u32)stat.blksize,
         .nlink = (u32)stat.nlink,
         .uid = stat.uid,
@@ -106,7 +107,7 @@ long sys_statx(long directory, long path, long flags, long mask, long to) {
  * only what some execute bit marks is executable (access(2)). */
 long sys_faccessat2(long directory, long path, long mode, long flags) {
     struct linux_stat stat;
-    if (mode & ~7 || flags & ~(AT_FLAGS | AT_EACCESS))
+    if ((u32)mode & ~7U || (u32)flags & ~(u32)(AT_FLAGS | AT_EACCESS))
         return -EINVAL;
     long error = stat_at(directory, path, flags & AT_FLAGS, &stat);
     if (error)
@@ -126,17 +127,18 @@ long sys_access(long path, long mode) {
 long sys_readlinkat(long directory, long path, long to, long size) {
     struct node *node = NULL;
     struct file *file;
-    bool itself = !*(const char *)path && (s32)directory != AT_FDCWD; /* a link opened by O_PATH */
     if ((s32)size <= 0)
         return -EINVAL;
+    bool itself = !*(const char *)path && (s32)directory != AT_FDCWD; /* a link opened by O_PATH */
     long error =
-        find(directory, path, AT_SYMLINK_NOFOLLOW | (itself ? AT_EMPTY_PATH : 0), &node, &file);
+        node_at(directory, path, AT_SYMLINK_NOFOLLOW | (itself ? AT_EMPTY_PATH : 0), &node, &file);
     if (error)
         return error;
     if (!node || !is_link(node))
         return itself ? -ENOENT : -EINVAL;
-    return node->device ? link_text(node, (void *)to, (u64)size)
-                        : content_read(node, (void *)to, (u64)size, 0);
+    touch_accessed(node);
+    return node->device ? link_text(node, (void *)to, (u32)size)
+                        : content_read(node, (void *)to, (u32)size, 0);
 }
 
 long sys_readlink(long path, long to, long size) {
@@ -144,32 +146,45 @@ long sys_readlink(long path, long to, long size) {
 }
 
 static long change_mode(struct node *node, long mode) {
+    if (node->seals & F_SEAL_EXEC && (node->mode ^ (u32)mode) & 0111)
+        return -EPERM;
     node->mode = (node->mode & S_IFMT) | ((u32)mode & 07777);
     node->changed = (s64)file_time();
     return 0;
 }
 
+/* The mode, owner and times of a pipe do not change; what is no file at all has none. */
+long without_node(struct file *file) {
+    struct linux_stat stat;
+    file->ops->stat(file, &stat);
+    return stat.mode & S_IFMT ? 0 : -EOPNOTSUPP;
+}
+
+long sys_fchmodat2(long directory, long path, long mode, long flags) {
+    struct node *node = NULL;
+    struct file *file;
+    if ((u32)flags & ~(u32)AT_FLAGS)
+        return -EINVAL;
+    long error = node_at(directory, path, flags, &node, &file);
+    if (error)
+        return error;
+    if (!node)
+        return without_node(file);
+    return is_link(node) ? -EOPNOTSUPP : change_mode(node, mode);
+}
+
 long sys_fchmodat(long directory, long path, long mode) {
-    struct node *node;
-    long error = walk_to(directory, (const char *)path, true, &node);
-    return error ? error : change_mode(node, mode);
+    return sys_fchmodat2(directory, path, mode, 0);
 }
 
 long sys_chmod(long path, long mode) {
     return sys_fchmodat(AT_FDCWD, path, mode);
 }
 
-/* The mode, owner and times of a pipe do not change; what is no file at all has none. */
-static long without_node(struct file *file) {
-    struct linux_stat stat;
-    file->ops->stat(file, &stat);
-    return stat.mode & S_IFMT ? 0 : -EOPNOTSUPP;
-}
-
 long sys_fchmod(long fd, long mode) {
     struct node *node = NULL;
     struct file *file;
-    long error = fd < 0 ? -EBADF : find(fd, 0, AT_EMPTY_PATH, &node, &file);
+    long error = (s32)fd < 0 ? -EBADF : node_at(fd, 0, AT_EMPTY_PATH, &node, &file);
     if (error)
         return error;
     return node ? change_mode(node, mode) : without_node(file);
@@ -189,9 +204,9 @@ static long change_owner(struct node *node, long user, long group) {
 long sys_fchownat(long directory, long path, long user, long group, long flags) {
     struct node *node = NULL;
     struct file *file;
-    if (flags & ~AT_FLAGS)
+    if ((u32)flags & ~(u32)AT_FLAGS)
         return -EINVAL;
-    long error = find(directory, path, flags, &node, &file);
+    long error = node_at(directory, path, flags, &node, &file);
     if (error)
         return error;
     return node ? change_owner(node, user, group) : without_node(file);
@@ -206,76 +221,7 @@ long sys_lchown(long path, long user, long group) {
 }
 
 long sys_fchown(long fd, long user, long group) {
-    return fd < 0 ? -EBADF : sys_fchownat(fd, 0, user, group, AT_EMPTY_PATH);
-}
-
-#define UTIME_NOW 0x3fffffffL
-#define UTIME_OMIT 0x3ffffffeL
-#define MOST_SECONDS 9223372035L /* as nanoseconds in 64 bits */
-
-static bool is_time(const struct linux_timespec *time) {
-    return time->nanoseconds == UTIME_OMIT || time->nanoseconds == UTIME_NOW ||
-           (u64)time->nanoseconds < NANOSECONDS;
-}
-
-static void set_time(s64 *to, const struct linux_timespec *time) {
-    if (time->nanoseconds == UTIME_NOW)
-        *to = (s64)file_time();
-    else if (time->nanoseconds != UTIME_OMIT)
-        *to =
-            MIN(MAX(time->seconds, -MOST_SECONDS), MOST_SECONDS) * NANOSECONDS + time->nanoseconds;
-}
-
-long sys_utimensat(long directory, long path, long given, long flags) {
-    static const struct linux_timespec now[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
-    const struct linux_timespec *times = given ? (const struct linux_timespec *)given : now;
-    struct node *node = NULL;
-    struct file *file;
-    if (times[0].nanoseconds == UTIME_OMIT && times[1].nanoseconds == UTIME_OMIT)
-        return 0; /* Linux does not even look at the path */
-    if (flags & ~AT_FLAGS || (!path && flags))
-        return -EINVAL;
-    if (!path && (s32)directory == AT_FDCWD)
-        return -EFAULT;
-    long error = find(directory, path, path ? flags : AT_EMPTY_PATH, &node, &file);
-    if (error)
-        return error;
-    if (!is_time(&times[0]) || !is_time(&times[1]))
-        return -EINVAL;
-    if (!node)
-        return without_node(file);
-    set_time(&node->accessed, &times[0]);
-    set_time(&node->modified, &times[1]);
-    node->changed = (s64)file_time();
-    return 0;
-}
-
-static long set_microseconds(long directory, long path, long times) {
-    struct linux_timespec exact[2];
-    const struct linux_timeval *given = (const struct linux_timeval *)times;
-    for (int i = 0; given && i < 2; i++) {
-        s64 microseconds = given[i].microseconds;
-        if ((u64)microseconds >= 1000000)
-            return -EINVAL;
-        exact[i] = (struct linux_timespec){given[i].seconds, microseconds * 1000};
-    }
-    return sys_utimensat(directory, path, given ? (long)exact : 0, 0);
-}
-
-long sys_futimesat(long directory, long path, long times) {
-    return set_microseconds(directory, path, times);
-}
-
-long sys_utimes(long path, long times) {
-    return set_microseconds(AT_FDCWD, path, times);
-}
-
-long sys_utime(long path, long times) {
-    struct linux_timespec exact[2];
-    const s64 *given = (const s64 *)times;
-    for (int i = 0; given && i < 2; i++)
-        exact[i] = (struct linux_timespec){given[i], 0};
-    return sys_utimensat(AT_FDCWD, path, given ? (long)exact : 0, 0);
+    return (s32)fd < 0 ? -EBADF : sys_fchownat(fd, 0, user, group, AT_EMPTY_PATH);
 }
 
 long sys_truncate(long path, long size) {
@@ -287,8 +233,9 @@ long sys_truncate(long path, long size) {
         return error;
     if (is_directory(node))
         return -EISDIR;
-    error = is_regular(node) ? content_resize(node, (u64)size) : -EINVAL;
-    if (!error)
+    bool resized = (u64)size != node->size;
+    error = is_regular(node) ? node_resize(node, (u64)size) : -EINVAL;
+    if (!error && resized)
         touch_modified(node);
     return error;
 }

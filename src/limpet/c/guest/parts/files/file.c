@@ -1,10 +1,27 @@
-/* Open files of the tree: regular files, directories, the few devices. */
+/* Open files of the tree: regular files, and the few devices. */
 #include "parts/files/node.h"
 
 #define TREE_DEVICE 0x16UL
 
+#define DAY (24 * 3600 * NANOSECONDS)
+
+u64 file_size_cut;
+
 void touch_modified(struct node *node) {
     node->modified = node->changed = (s64)file_time();
+}
+
+/* Once after each change, and once a day: mounts are `relatime`. */
+void touch_accessed(struct node *node) {
+    s64 now = (s64)file_time(), since;
+    bool old = __builtin_sub_overflow(now, node->accessed, &since) || since >= DAY;
+    if (node->accessed <= node->modified || node->accessed <= node->changed || old)
+        node->accessed = now;
+}
+
+static void accessed(const struct file *file) {
+    if (!(file->flags & O_NOATIME))
+        touch_accessed(file->object);
 }
 
 static struct linux_timespec split(s64 nanoseconds) {
@@ -49,19 +66,42 @@ void file_close(struct file *file) {
     node_release(node);
 }
 
+static long regular_pread(struct file *file, void *to, u64 size, u64 at) {
+    long done = content_read(file->object, to, size, at);
+    accessed(file);
+    return done;
+}
+
 static long regular_read(struct file *file, void *to, u64 size) {
-    long done = content_read(file->object, to, size, file->position);
+    long done = regular_pread(file, to, size, file->position);
     if (done > 0)
         file->position += (u64)done;
     return done;
 }
 
-static long regular_pread(struct file *file, void *to, u64 size, u64 at) {
-    return content_read(file->object, to, size, at);
+#define SIGXFSZ 25
+
+/* RLIMIT_FSIZE: what is left of `size` bytes at `at`, or the error. */
+static long within_limit(u64 size, u64 at) {
+    u64 limit = ~file_size_cut;
+    if (at < limit)
+        return (long)MIN(size, limit - at);
+    signal_raise(SIGXFSZ);
+    return -EFBIG;
+}
+
+static bool node_sealed(const struct node *node, u64 end) {
+    return node->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) ||
+           (node->seals & F_SEAL_GROW && end > node->size);
 }
 
 static long write_at(struct file *file, const void *from, u64 size, u64 at) {
-    long done = content_write(file->object, from, size, at);
+    long allowed = size && node_sealed(file->object, at + size) ? -EPERM : 0;
+    if (!allowed && size)
+        allowed = within_limit(size, at);
+    if (allowed <= 0)
+        return allowed;
+    long done = content_write(file->object, from, (u64)allowed, at);
     if (done > 0)
         touch_modified(file->object);
     return done;
@@ -109,8 +149,19 @@ static long regular_seek(struct file *file, long offset, int whence) {
     }
 }
 
+long node_resize(struct node *node, u64 size) {
+    u32 seal = size < node->size ? F_SEAL_SHRINK : size > node->size ? F_SEAL_GROW : 0;
+    if (node->seals & seal)
+        return -EPERM;
+    if (size > node->size && size > ~file_size_cut) {
+        signal_raise(SIGXFSZ);
+        return -EFBIG;
+    }
+    return content_resize(node, size);
+}
+
 static long regular_truncate(struct file *file, u64 size) {
-    long error = content_resize(file->object, size);
+    long error = node_resize(file->object, size);
     if (!error)
         touch_modified(file->object);
     return error;
@@ -131,79 +182,11 @@ const struct file_ops regular_ops = {
     .pwrite = regular_pwrite,
     .seek = regular_seek,
     .stat = file_stat,
+    .control = regular_control,
     .truncate = regular_truncate,
     .map = regular_map,
     .fill = regular_pread,
     .unmap = regular_unmap,
-    .release = file_close,
-};
-
-/* struct linux_dirent64 (getdents64(2)). */
-struct dirent {
-    u64 ino, next;
-    u16 length;
-    u8 kind;
-    char name[];
-};
-
-#define DIRENT_HEAD 19UL
-
-static bool emit(u8 **to, u64 *left, const struct node *node, u64 next, const char *name,
-                 u64 length) {
-    u64 size = ALIGN_UP(DIRENT_HEAD + length + 1, 8);
-    if (size > *left)
-        return false;
-    struct dirent *out = (struct dirent *)*to;
-    out->ino = node->ino, out->next = next;
-    out->length = (u16)size;
-    out->kind = (u8)((node->mode & S_IFMT) >> 12);
-    memcpy(out->name, name, length);
-    out->name[length] = 0;
-    *to += size, *left -= size;
-    return true;
-}
-
-/* The position is the cookie of the last entry that was given. */
-static long directory_entries(struct file *file, void *to, u64 size) {
-    struct node *node = file->object;
-    u8 *at = to;
-    u64 left = size;
-    bool fits = true;
-    if (!node->links)
-        return -ENOENT; /* it was removed */
-    directory_load(node);
-    if (file->position < 1 && (fits = emit(&at, &left, node, 1, ".", 1)))
-        file->position = 1;
-    if (fits && file->position < 2 && (fits = emit(&at, &left, node->parent, 2, "..", 2)))
-        file->position = 2;
-    for (struct entry *each = node->first; fits && each; each = each->next) {
-        if (each->cookie <= file->position)
-            continue;
-        fits = emit(&at, &left, each->node, each->cookie, each->name, each->length);
-        if (fits)
-            file->position = each->cookie;
-    }
-    if (!fits && at == to)
-        return -EINVAL;
-    return at - (u8 *)to;
-}
-
-static long directory_read(struct file *file, void *to, u64 size) {
-    (void)file, (void)to, (void)size;
-    return -EISDIR;
-}
-
-static long directory_seek(struct file *file, long offset, int whence) {
-    return whence == SEEK_SET || (whence == SEEK_CUR && !offset)
-               ? seek_to(file, whence == SEEK_SET ? 0 : (long)file->position, offset)
-               : -EINVAL;
-}
-
-const struct file_ops directory_ops = {
-    .read = directory_read,
-    .seek = directory_seek,
-    .stat = file_stat,
-    .entries = directory_entries,
     .release = file_close,
 };
 
@@ -228,6 +211,11 @@ static long device_read(struct file *file, void *to, u64 size) {
 static long device_write(struct file *file, const void *from, u64 size) {
     (void)from;
     return device_of(file) == DEVICE_FULL ? -ENOSPC : (long)size;
+}
+
+static long device_pwrite(struct file *file, const void *from, u64 size, u64 at) {
+    (void)at;
+    return device_write(file, from, size);
 }
 
 static long device_pread(struct file *file, void *to, u64 size, u64 at) {
@@ -255,6 +243,7 @@ const struct file_ops device_ops = {
     .read = device_read,
     .write = device_write,
     .pread = device_pread,
+    .pwrite = device_pwrite,
     .seek = device_seek,
     .stat = file_stat,
     .map = device_map,

@@ -68,11 +68,18 @@ long sys_symlink(long target, long path) {
 long sys_mknodat(long directory, long path, long mode, long device) {
     struct walked walked;
     (void)device;
-    u32 kind = (u32)mode & S_IFMT;
-    if (kind && kind != S_IFREG)
+    u32 kind = (u32)mode & S_IFMT ? (u32)mode & S_IFMT : S_IFREG;
+    bool known = kind == S_IFREG || kind == S_IFSOCK;
+    if (!known && kind != S_IFDIR && kind != S_IFCHR && kind != S_IFBLK && kind != S_IFIFO)
+        return -EINVAL;
+    if (kind == S_IFDIR)
         return -EPERM;
     long error = walk_to_new(directory, path, false, &walked);
-    return error ? error : add_new(&walked, node_new(S_IFREG | masked(mode)));
+    if (error)
+        return error;
+    if (!known)
+        return -EPERM; /* devices are those that the guest was given, and pipes have no names */
+    return add_new(&walked, node_new(kind | masked(mode)));
 }
 
 long sys_mknod(long path, long mode, long device) {
@@ -84,7 +91,7 @@ long sys_linkat(long from, long old, long to, long path, long flags) {
     struct node *node;
     const struct file *file = NULL;
     long error = 0;
-    if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
+    if ((u32)flags & ~(u32)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
     if (flags & AT_EMPTY_PATH && !*(const char *)old) {
         file = fd_get(from);
@@ -148,7 +155,7 @@ static long remove_directory(long directory, long path) {
 
 long sys_unlinkat(long directory, long path, long flags) {
     struct walked walked;
-    if (flags & ~AT_REMOVEDIR)
+    if ((u32)flags & ~(u32)AT_REMOVEDIR)
         return -EINVAL;
     if (flags & AT_REMOVEDIR)
         return remove_directory(directory, path);
@@ -220,6 +227,7 @@ static long move_name(struct walked *from, struct walked *to) {
 
 long sys_renameat2(long from_directory, long old, long to_directory, long path, long flags) {
     struct walked from, to;
+    flags = (u32)flags;
     if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) || flags == 3)
         return -EINVAL;
     long error = walk_to_name(from_directory, old, &from);

@@ -52,10 +52,28 @@ struct extent {
     u64 at;
 };
 
+/* What few files have. */
+struct extras {
+    struct attribute *attributes;                   /* xattr.c */
+    void (*drop_attributes)(struct extras *extras); /* NULL until there is one */
+};
+
+enum {
+    F_SEAL_SEAL = 1,
+    F_SEAL_SHRINK = 2,
+    F_SEAL_GROW = 4,
+    F_SEAL_WRITE = 8,
+    F_SEAL_FUTURE_WRITE = 0x10,
+    F_SEAL_EXEC = 0x20,
+    F_SEALS = 0x3f,
+    SEALABLE = 0x40
+};
+
 struct node {
     u32 mode, uid, gid, links;
     u32 ino, references; /* open files, working directories, and those whose parent it is */
     enum device device;
+    u32 seals; /* of a file of memfd_create: SEALABLE and F_SEAL_* */
     u64 size;
     s64 accessed, modified, changed;  /* nanoseconds since 1970 */
     const struct tree_record *packed; /* children not read in yet, or content not copied yet */
@@ -74,6 +92,7 @@ struct node {
         u64 number; /* of the descriptor or process that it tells of */
     };
     struct extent *extents; /* where the content lies instead; none overlaps another */
+    struct extras *extras;  /* or NULL */
 };
 
 /* parts/world */
@@ -86,7 +105,8 @@ long link_text(const struct node *link, void *to, u64 size);
 /* nodes.c */
 struct node *tree_root(void);
 struct node *node_new(u32 mode);
-void node_release(struct node *node); /* frees it when nothing names or uses it */
+struct extras *node_extras(struct node *node); /* made when there are none; NULL: no memory */
+void node_release(struct node *node);          /* frees it when nothing names or uses it */
 struct entry *directory_find(struct node *directory, const char *name, u64 length);
 long directory_add(struct node *directory, const char *name, u64 length, struct node *node);
 void directory_adopt(struct node *directory, struct node *node); /* ".." of node leads there */
@@ -127,6 +147,17 @@ struct walked {
  * comes after it), or the name alone counts and may be too long to exist. */
 enum last { LAST_FOLLOWED, LAST_KEPT, LAST_NAME };
 
+enum {
+    RESOLVE_NO_XDEV = 1,
+    RESOLVE_NO_MAGICLINKS = 2,
+    RESOLVE_NO_SYMLINKS = 4,
+    RESOLVE_BENEATH = 8,
+    RESOLVE_IN_ROOT = 0x10,
+    RESOLVE_CACHED = 0x20,
+    RESOLVE_FLAGS = 0x3f
+};
+
+void walk_bounded(u32 resolve); /* the walks that follow, until it is called with 0 */
 long walk(long directory, const char *path, enum last last, struct walked *out);
 long walk_to(long directory, const char *path, bool follow, struct node **node);
 long walk_to_file(long directory, const char *path, bool follow, struct node **node,
@@ -137,12 +168,21 @@ char *path_of(const struct node *node, char *path); /* PATH_MAX bytes; NULL: it 
 /* open.c */
 u32 masked(long mode);
 
+/* attributes.c */
+#define AT_FLAGS (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) /* of newer calls; any other is an error */
+long node_at(long directory, long path, long flags, struct node **node, struct file **file);
+long without_node(struct file *file); /* changing what only a file of the tree has */
+
 /* file.c */
+long open_node(struct node *node, const struct file_ops *ops, long flags);
 extern const struct file_ops regular_ops, directory_ops, device_ops, synthetic_ops;
+long regular_control(struct file *file, u32 command, long argument); /* seals.c */
 long file_stat(struct file *file, struct linux_stat *to);
 void file_close(struct file *file);
 long node_stat(struct node *node, struct linux_stat *to);
+long node_resize(struct node *node, u64 size); /* within RLIMIT_FSIZE */
 void touch_modified(struct node *node);
+void touch_accessed(struct node *node);
 
 static inline bool is_dot(const struct walked *walked) {
     return walked->name[0] == '.' &&

@@ -30,6 +30,19 @@ struct node *node_new(u32 mode) {
     return node;
 }
 
+struct extras *node_extras(struct node *node) {
+    if (!node->extras)
+        node->extras = heap_alloc(sizeof *node->extras);
+    return node->extras;
+}
+
+static void drop_extras(struct node *node) {
+    struct extras *extras = node->extras;
+    if (extras && extras->drop_attributes)
+        extras->drop_attributes(extras);
+    heap_free(extras);
+}
+
 static struct node *unpack(u64 index) {
     const struct tree_record *from = record(index);
     if (from->links > 1 && linked[from->inode]) {
@@ -170,6 +183,7 @@ void node_release(struct node *node) {
     if (node->links || node->references || node == root)
         return;
     content_free(node);
+    drop_extras(node);
     if (node->parent) {
         node->parent->references--;
         node_release(node->parent);

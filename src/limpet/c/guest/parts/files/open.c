@@ -48,6 +48,8 @@ static long check(const struct node *node, long flags) {
         return -ENOTDIR;
     if (is_link(node))
         return flags & O_PATH ? 0 : -ELOOP;
+    if (flags & O_DIRECT && !is_regular(node) && node->device != DEVICE_DISK)
+        return is_directory(node) && writes ? -EISDIR : -EINVAL;
     if (node->device == DEVICE_DISK && writes && !(flags & O_PATH)) {
         const struct manifest *devices = (const struct manifest *)guest_info.devices;
         return devices->entries[node->capacity].read_only ? -EACCES : 0;
@@ -82,11 +84,13 @@ static long open_terminal(long flags) {
     return -ENXIO;
 }
 
-static long open_node(struct node *node, const struct file_ops *ops, long flags) {
+long open_node(struct node *node, const struct file_ops *ops, long flags) {
     bool terminal =
         node->device == DEVICE_TTY || node->device == DEVICE_CONSOLE || node->device == DEVICE_PTS;
     if (terminal && !(flags & O_PATH))
         return open_terminal(flags);
+    if ((node->mode & S_IFMT) == S_IFSOCK && !(flags & O_PATH))
+        return -ENXIO;
     u32 kept = (u32)flags & ~(u32)O_CLOEXEC;
     struct file *file = file_new(ops, flags & O_PATH ? kept : kept | O_LARGEFILE, node);
     if (!file)
@@ -117,12 +121,19 @@ static bool ends_in_slash(const char *path) {
 
 long sys_openat(long directory, long path, long flags, long mode) {
     struct walked walked;
+    flags = (u32)flags;
     if (flags & O_PATH)
         flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     if (flags & O_CREAT && flags & O_DIRECTORY)
         return -EINVAL;
     if (flags & O_TMPFILE & ~O_DIRECTORY && (!(flags & O_DIRECTORY) || !(flags & O_ACCMODE)))
         return -EINVAL;
+    u64 length = strlen((const char *)path);
+    if (!length || length >= PATH_MAX)
+        return length ? -ENAMETOOLONG : -ENOENT;
+    long fd = fd_lowest(0);
+    if (fd < 0)
+        return fd;
     if ((flags & O_TMPFILE) == O_TMPFILE)
         return open_unnamed(directory, (const char *)path, flags, mode);
     if (flags & O_CREAT && ends_in_slash((const char *)path)) {
@@ -155,11 +166,4 @@ long sys_open(long path, long flags, long mode) {
 
 long sys_creat(long path, long mode) {
     return sys_openat(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
-}
-
-/* A file without a name (memfd_create(2)). */
-long sys_memfd_create(long name, long flags) {
-    (void)name;
-    struct node *node = node_new(S_IFREG | 0777);
-    return node ? open_node(node, &regular_ops, O_RDWR | (flags & 1 ? O_CLOEXEC : 0)) : -ENOMEM;
 }

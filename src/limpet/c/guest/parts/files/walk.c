@@ -5,12 +5,36 @@
 
 static struct node *cwd;
 
+/* For one walk (openat2): RESOLVE_*, and the directory that it does not leave, or NULL. */
+static struct {
+    u32 resolve;
+    bool confined;
+    struct node *top;
+} bounds;
+
+void walk_bounded(u32 resolve) {
+    bounds.resolve = resolve;
+    bounds.confined = resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT);
+    bounds.top = NULL;
+}
+
+/* What "/" is. */
+static long root_of_walk(struct node **root) {
+    *root = bounds.resolve & RESOLVE_IN_ROOT ? bounds.top : tree_root();
+    return bounds.resolve & RESOLVE_BENEATH ? -EXDEV : 0;
+}
+
+/* ".." of the top: an error, or the top again. */
+static bool leaves(const struct node *at, const char *name, u64 length) {
+    return at == bounds.top && length == 2 && name[0] == '.' && name[1] == '.';
+}
+
 struct node *working_directory(void) {
     return cwd ? cwd : tree_root();
 }
 
 static long start_of(long directory, const char *path, struct node **from) {
-    if (*path == '/') {
+    if (*path == '/' && !bounds.confined) {
         *from = tree_root();
         return 0;
     }
@@ -39,7 +63,7 @@ static struct node *step(struct node *at, const char *name, u64 length, struct w
     if (length == 1 && name[0] == '.')
         return at;
     if (length == 2 && name[0] == '.' && name[1] == '.')
-        return at->parent ? at->parent : at;
+        return at->parent && at != bounds.top ? at->parent : at;
     struct entry *entry = directory_find(at, name, length);
     return entry ? entry->node : NULL;
 }
@@ -53,6 +77,7 @@ static long splice(struct node *link, const char *rest, int links, struct walked
         return -ENOENT;
     if (link->size + length >= PATH_MAX)
         return -ENAMETOOLONG;
+    touch_accessed(link);
     memmove(to + link->size, rest, length + 1);
     content_read(link, to, link->size, 0);
     *path = to;
@@ -63,14 +88,16 @@ static long follow(struct node *link, const char *rest, int links, struct walked
                    const char **path, struct node **at) {
     long error = splice(link, rest, links, out, path);
     if (!error && **path == '/')
-        *at = tree_root();
+        error = root_of_walk(at);
     out->node = *at;
     return error;
 }
 
 /* A link of /proc leads to a node at once, or to a file without one, which ends the path. */
 static long jump(const struct node *link, bool final, struct walked *out, struct node **to) {
-    long error = link_target(link, to, &out->file);
+    if (bounds.resolve & RESOLVE_NO_MAGICLINKS)
+        return -ELOOP;
+    long error = bounds.confined ? -EXDEV : link_target(link, to, &out->file);
     if (!error && out->file && (!final || out->directory_only))
         error = -ENOTDIR;
     return error;
@@ -82,6 +109,10 @@ long walk(long directory, const char *path, enum last last, struct walked *out) 
     if (strlen(path) >= PATH_MAX)
         return -ENAMETOOLONG;
     long error = *path ? start_of(directory, path, &at) : -ENOENT;
+    if (!error && bounds.confined)
+        bounds.top = at;
+    if (!error && *path == '/')
+        error = root_of_walk(&at);
     if (error)
         return error;
     out->parent = at, out->name = ".", out->length = 1, out->node = at;
@@ -100,6 +131,8 @@ long walk(long directory, const char *path, enum last last, struct walked *out) 
         bool final = !*more;
         if (length > NAME_MAX && !(final && last == LAST_NAME))
             return -ENAMETOOLONG;
+        if (bounds.resolve & RESOLVE_BENEATH && leaves(at, path, length))
+            return -EXDEV;
         struct node *next = step(at, path, length, out);
         out->directory_only = final && *rest == '/';
         if (final && last == LAST_NAME) {
@@ -107,7 +140,7 @@ long walk(long directory, const char *path, enum last last, struct walked *out) 
             return 0;
         }
         if (next && is_link(next) && (!final || last == LAST_FOLLOWED || out->directory_only)) {
-            if (++links > MOST_LINKS)
+            if (++links > MOST_LINKS || bounds.resolve & RESOLVE_NO_SYMLINKS)
                 return -ELOOP;
             bool jumps = next->device;
             error =

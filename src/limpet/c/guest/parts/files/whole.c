@@ -1,4 +1,4 @@
-/* What is known of the tree as a whole, and the attributes that no file in it has. */
+/* What is known of the tree as a whole. */
 #include "parts/files/node.h"
 
 struct linux_statfs {
@@ -36,41 +36,4 @@ long sys_fstatfs(long fd, long to) {
         return -EBADF;
     fill_statfs(to);
     return 0;
-}
-
-/* Extended attributes do not exist here. */
-static long no_attribute(long path) {
-    struct node *node;
-    long error = walk_to(AT_FDCWD, (const char *)path, true, &node);
-    return error ? error : -EOPNOTSUPP;
-}
-
-long sys_getxattr(long path, long name, long to, long size) {
-    (void)name, (void)to, (void)size;
-    return no_attribute(path);
-}
-
-long sys_lgetxattr(long path, long name, long to, long size) {
-    (void)name, (void)to, (void)size;
-    return no_attribute(path);
-}
-
-long sys_fgetxattr(long fd, long name, long to, long size) {
-    (void)name, (void)to, (void)size;
-    return fd_get(fd) ? -EOPNOTSUPP : -EBADF;
-}
-
-long sys_listxattr(long path, long to, long size) {
-    (void)to, (void)size;
-    return no_attribute(path);
-}
-
-long sys_llistxattr(long path, long to, long size) {
-    (void)to, (void)size;
-    return no_attribute(path);
-}
-
-long sys_flistxattr(long fd, long to, long size) {
-    (void)to, (void)size;
-    return fd_get(fd) ? -EOPNOTSUPP : -EBADF;
 }

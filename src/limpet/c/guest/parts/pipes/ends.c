@@ -88,13 +88,15 @@ static long end_ioctl(struct file *file, u64 request, u64 argument) {
     return 0;
 }
 
-enum { F_SETPIPE_SZ = 1031 };
+enum { F_SETPIPE_SZ = 1031, F_GETPIPE_SZ = 1032 };
 #define PIPE_MOST (1UL << 31)
 
-static long end_control(struct file *file, long command, long argument) {
+static long end_control(struct file *file, u32 command, long argument) {
     const struct end *end = file->object;
     struct pipe *pipe = end->in ? end->in : end->out;
     u64 size = PAGE, wanted = (u32)argument;
+    if (command != F_SETPIPE_SZ && command != F_GETPIPE_SZ)
+        return -EINVAL;
     if (is_socket(end))
         return -EBADF;
     if (command == F_SETPIPE_SZ) {

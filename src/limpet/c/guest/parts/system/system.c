@@ -40,60 +40,6 @@ long sys_sysinfo(long to) {
     return 0;
 }
 
-enum {
-    RLIMIT_DATA = 2,
-    RLIMIT_STACK = 3,
-    RLIMIT_NPROC = 6,
-    RLIMIT_NOFILE = 7,
-    RLIMIT_AS = 9,
-    RLIMITS = 16
-};
-
-static u64 limit_of(long resource) {
-    switch (resource) {
-    case RLIMIT_STACK:
-        return guest_info.stack_hi - guest_info.stack_lo;
-    case RLIMIT_NOFILE:
-        return 1024;
-    case RLIMIT_NPROC:
-        return 1;
-    case RLIMIT_DATA:
-    case RLIMIT_AS:
-        return memory_size();
-    default:
-        return ~0UL;
-    }
-}
-
-long sys_getrlimit(long resource, long to) {
-    if ((u64)resource >= RLIMITS)
-        return -EINVAL;
-    u64 *limits = (u64 *)to;
-    limits[0] = limits[1] = limit_of(resource);
-    return 0;
-}
-
-/* Limits are the plan's: lowering one is accepted and has no effect. */
-long sys_setrlimit(long resource, long from) {
-    if ((u64)resource >= RLIMITS)
-        return -EINVAL;
-    const u64 *limits = (const u64 *)from;
-    if (limits[0] > limits[1])
-        return -EINVAL;
-    return limits[1] > limit_of(resource) ? -EPERM : 0;
-}
-
-long sys_prlimit64(long pid, long resource, long from, long to) {
-    if (pid != 0 && pid != 1)
-        return -ESRCH;
-    if (from) {
-        long error = sys_setrlimit(resource, from);
-        if (error)
-            return error;
-    }
-    return to ? sys_getrlimit(resource, to) : (u64)resource >= RLIMITS ? -EINVAL : 0;
-}
-
 long sys_getrusage(long who, long to) {
     who = (s32)who;
     if (who < -1 || who > 1)
