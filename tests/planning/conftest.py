@@ -24,6 +24,7 @@ from tests.support.proved import (
     DEVICES_C,
     LINUX,
     SOLO5,
+    THREADS_C,
     Completed,
     Proved,
     completing_c,
@@ -67,14 +68,14 @@ def linux(make: Maker, completed: Completed) -> Callable[[str, str], Proved]:
     """The filter of a program for one backend of its plan."""
     hello = limpet.load(make.compile(HELLO, "hello"))
     devices = limpet.load(make.compile(DEVICES_C.read_text(encoding="utf-8"), "devices"))
-
+    threads = limpet.load(make.compile(THREADS_C.read_text(encoding="utf-8"), "threads"))
     arranging = limpet.load(make.compile(ARRANGING_C.read_text(encoding="utf-8"), "arranging"))
 
     def get(backends: str, name: str) -> Proved:
         used, _, other = backends.partition("+")
         both = tuple(sorted(each for each in (used, other) if each))
         guest = devices if "devices" in LINUX[name] else hello
-        guest = arranging if name == "arranging" else guest
+        guest = {"arranging": arranging, "threads": threads}.get(name, guest)
         plan = limpet.plan(guest, replace(limpet.Options(backends=both), **LINUX[name]))  # type: ignore[arg-type]
         blocks = [
             handle

@@ -27,6 +27,7 @@ from limpet.sources import C_ROOT, MONITOR_INCLUDES, MONITOR_ROOT
 from limpet.tools.toolchain import compile_object
 from tests.support import unikernels
 from tests.support.bundles import Maker
+from tests.support.proved import THREADS_C
 
 OPTIONAL = [each for each in features() if each.optional]
 OPENS = """
@@ -49,10 +50,13 @@ DEVICES: list[tuple[str, ...]] = [(), ("block:a",), ("net:b",), ("block:a", "net
 
 
 def linux(make: Maker, backends: tuple[Backend, ...]) -> Iterator[limpet.Plan]:
-    """A program with every choice of devices and limits."""
+    """A program with every choice of devices and limits, and one with threads."""
     guest = limpet.load(make.compile(OPENS, "opens"))
     for options, devices in product(LIMITS, DEVICES):
         yield limpet.plan(guest, replace(options, devices=devices, backends=backends))
+    threads = limpet.load(make.compile(THREADS_C.read_text(encoding="utf-8"), "threads"))
+    for options in LIMITS:
+        yield limpet.plan(threads, replace(options, backends=backends))
 
 
 def solo5(folder: Path, target: str) -> Iterator[limpet.Plan]:
@@ -87,7 +91,8 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
         compiled(plan, tmp_path)
         assert named(plan, True) | named(plan, False) == {each.name for each in OPTIONAL}
     inside = set().union(*(named(plan, True) for plan in plans))
-    never = {"hvt": {"closed_descriptors"}, "spt": {"closed_descriptors"}}.get(kind, set())
+    unikernel = {"closed_descriptors", "tick"}
+    never = {"hvt": unikernel, "spt": unikernel}.get(kind, set())
     if kind not in ("kvm", "hvt"):
         never = never | {"kvm_required"}
     if kind in ("process", "spt"):

@@ -51,16 +51,18 @@ def of_linux(found: Proved, name: str, backend: str) -> list[Call]:
     networks = [at for at, word in enumerate(words, 1) if word.startswith("net:")]
     if name == "arranging":
         words = ("more",)
-    terminal = "features" in LINUX[name]
+    terminal, ticks = "features" in LINUX[name], name == "threads"
     if backend == "kvm":
-        more = may_pass.more_kvm(len(networks)) if words else ()
+        more = may_pass.more_kvm(len(networks)) if words or ticks else ()
         more = (*more, *may_pass.TERMINAL_KVM) if terminal else more
+        more += may_pass.TICK_KVM if ticks else ()
         return [*may_pass.HELLO_KVM, *more, *may_pass.devices_kvm(found.disks, networks)]
-    more = may_pass.more_process(len(networks)) if words else ()
+    more = may_pass.more_process(len(networks)) if words or ticks else ()
     more = (*more, *may_pass.TERMINAL_PROCESS) if terminal else more
+    more += may_pass.TICK_PROCESS if ticks else ()
     alarm = may_pass.TIMEOUT_PROCESS if "timeout" in LINUX[name] else ()
     devices = may_pass.devices_process(found.disks, networks)
-    own = may_pass.arranging(_arena(found)) if name == "arranging" else ()
+    own = may_pass.arranging(_arena(found)) if name in ("arranging", "threads") else ()
     return [*may_pass.HELLO_PROCESS, *more, *alarm, *devices, *own]
 
 

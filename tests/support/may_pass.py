@@ -18,6 +18,7 @@ KILL_PROCESS, TRAP = 0x80000000, 0x00030000
 
 READ, WRITE, IOCTL, PREAD, PWRITE, FDATASYNC = 0, 1, 16, 17, 18, 75
 MPROTECT, MREMAP = 10, 25
+SETITIMER, RT_SIGTIMEDWAIT = 38, 128
 ARCH_PRCTL, CLOCK_GETTIME, EXIT_GROUP, PPOLL = 158, 228, 231, 271
 EPOLL_PWAIT, TIMERFD_SETTIME, GETRANDOM = 281, 286, 318
 
@@ -91,6 +92,14 @@ TERMINAL_PROCESS = (
     Call(IOCTL, {0: one(0, 1, 2), 1: one(0x5402, 0x5403, 0x5404, 0x5413)}, "host_terminal_ioctl"),
 )
 """The modes and the size of a terminal; the numbers are those of ``asm-generic/ioctls.h``."""
+
+TICK_KVM = (
+    Call(SETITIMER, {0: one(2), 1: CONSTANTS, 2: one(0)}),
+    Call(RT_SIGTIMEDWAIT, {0: CONSTANTS, 1: one(0), 2: CONSTANTS, 3: one(8)}),
+)
+"""Threads take turns by a timer of the process's own time (ITIMER_PROF); nothing else is set."""
+
+TICK_PROCESS = (Call(SETITIMER, {0: one(2), 1: CONSTANTS, 2: one(0)}, "host_tick_setitimer"),)
 
 
 def more_kvm(networks: int) -> tuple[Call, ...]:

@@ -13,6 +13,7 @@ from tests.support.filter_rules import Disk
 
 DEVICES_C = SUPPORT / "programs" / "devices.c"
 ARRANGING_C = SUPPORT / "programs" / "arranging.c"
+THREADS_C = SUPPORT / "programs" / "threads.c"
 
 DISKS = {
     "small": Disk(64 << 10),
@@ -47,6 +48,7 @@ LINUX: dict[str, dict[str, object]] = {
     "network": {"devices": ("net:wire",), "timeout": 1000},
     "devices": {"devices": ("block:one", "net:wire", "block:two", "net:other")},
     "terminal": {"devices": ("net:wire",), "features": ("terminal",)},
+    "threads": {},
     "63 devices": {"devices": tuple(f"{('block', 'net')[i % 2]}:d{i}" for i in range(63))},
 }
 SOLO5: dict[str, tuple[str, ...]] = {

@@ -18,7 +18,7 @@ from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.arch.x86_64.values import Span, Values, ends
 
 _FIXED_NOREPLACE, _NORESERVE = 0x100000, 0x4000  # uapi asm-generic/mman*.h
-_HUGE_PAGES, _UNBLOCK = 14, 1
+_HUGE_PAGES, _BLOCK, _UNBLOCK = 14, 0, 1
 _NO_NEW_PRIVS, _DEATH_SIGNAL = 38, 1
 DUMPABLE, BOUNDING_SET_DROP, SPECULATION = 4, 24, 53
 NEW_NAMESPACES = 0x20000 | 0x4000000 | 0x8000000 | 0x40000000  # mounts, host name, IPC, network
@@ -55,7 +55,7 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
     ("socket", 0): frozenset({socket.AF_INET}),
     ("socket", 1): frozenset({socket.SOCK_DGRAM | _CLOEXEC}),
     ("kill", 1): frozenset({signal.SIGKILL}),
-    ("rt_sigprocmask", 0): frozenset({_UNBLOCK}),
+    ("rt_sigprocmask", 0): frozenset({_BLOCK, _UNBLOCK}),
 }
 """Arguments, counted from 0, that have one of few values in every monitor."""
 
@@ -81,6 +81,7 @@ _WRITES: dict[str, tuple[tuple[int, Size], ...]] = {
     "ppoll": ((0, _times(1, 8)), (2, 16)),
     "rt_sigaction": ((2, 152),),
     "rt_sigprocmask": ((2, 8),),
+    "rt_sigtimedwait": ((1, 128),),
     "sigaltstack": ((1, 24),),
     "setitimer": ((2, 32),),
     "ioctl": ((2, _of_request),),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from resource import RLIMIT_AS, RLIMIT_NOFILE
+from signal import ITIMER_REAL
 
 from limpet.arch.x86_64 import machine_read
 from limpet.arch.x86_64.decode import MASK
@@ -60,6 +61,11 @@ def _unmapped(inside: Inside, end: int) -> str:
     return _call(inside, "munmap", lambda c: (c.argument(0) or 0) + (c.argument(1) or 0) == end)
 
 
+def _by_the_clock(call: Call) -> bool:
+    """Whether a timer is one of real time, not a tick of the guest's processor time."""
+    return call.argument(0) == ITIMER_REAL
+
+
 def _shown(name: str, evidence: str, lacking: str) -> Protection:
     return Protection(name, bool(evidence), evidence or lacking)
 
@@ -89,7 +95,7 @@ def _process_wide(inside: Inside) -> list[Protection]:
         _shown("not root", _call(inside, "setresuid", _to_somebody), "no such setresuid"),
         _shown("bounding set empty", _dropped(inside), "no --strict"),
         _shown("namespaces of its own", _call(inside, "unshare"), "no --strict"),
-        _shown("time limit", _call(inside, "setitimer"), "no --timeout"),
+        _shown("time limit", _call(inside, "setitimer", _by_the_clock), "no --timeout"),
         _shown("output limit", _call(inside, "fork"), "no --max-output"),
     ]
 

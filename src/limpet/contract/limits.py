@@ -55,6 +55,11 @@ LINE_MOST = Number(256, "the most bytes of a line that a monitor writes behind i
 EXIT_MOST = Number(255, "the highest exit status")
 SIGNAL_STATUS = Number(128, "exit status of a guest that signal 0 would end; signal N is N more")
 
+TICK_MS = Number(10, "milliseconds of processor time after which a tick comes")
+TICK_CLOCK = Number(2, "the clock of ticks: ITIMER_PROF, the processor time of the process")
+TICK_SIGNAL = Number(27, "the signal of a tick: SIGPROF, which nothing else is used for")
+TICK_VECTOR = Number(32, "trap_frame.vector of a tick: behind those of the processor")
+
 STDIN = Number(0, "descriptor")
 STDOUT = Number(1, "descriptor")
 STDERR = Number(2, "descriptor")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from limpet.arch.x86_64 import machine
 from limpet.contract import Backend
+from limpet.contract.limits import TICK_MS
 from limpet.contract.pages import PAGE, align_up
 from limpet.planning.regions import MONITOR_BASE
 from limpet.planning.seccomp import Filter
@@ -19,6 +21,10 @@ class Blobs:
     """Byte arrays by the name that ``plan.h`` gives their address, in their order in memory."""
 
     fixed: Mapping[str, bytes] = field(default_factory=dict)
+
+    def with_timer(self) -> Blobs:
+        """And a ``struct itimerval`` that passes once, for ticks."""
+        return Blobs({**self.fixed, "TICK_TIMER": struct.pack("<4q", 0, 0, 0, TICK_MS * 1000)})
 
     def addresses(self) -> dict[str, int]:
         """Where each blob lies in the monitor's constants page."""

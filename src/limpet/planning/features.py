@@ -44,7 +44,7 @@ from pathlib import Path
 from typing import Any
 
 from limpet.arch.x86_64.host import REQUESTS
-from limpet.contract import Backend, HostCall, Pin
+from limpet.contract import Backend, HostCall, Hypercall, Pin
 from limpet.contract.hypercall import host_call
 from limpet.contract.limits import number
 from limpet.errors import PlanError
@@ -64,6 +64,7 @@ HOOKS: Mapping[str, str] = {
     "prepared": "the guest's memory is there and its arguments are in it",
     "complete": "before the filter is installed",
     "vcpu": "the virtual processor has its registers: `int vcpu`",
+    "interrupted": "a signal ended a run of the virtual processor",
     "isolate": "the walls: while the monitor still has the rights of its starter",
     "walls": "the walls: what needs none of them: `u64 scopes`, what Landlock keeps from it",
     "rights": "the walls: gives up those rights",
@@ -347,6 +348,7 @@ def facts(
     blobs: Iterable[str],
     *,
     table: bool,
+    hypercalls: Iterable[Hypercall] = (),
 ) -> set[str]:
     """What features may be chosen by, beside options.
 
@@ -356,9 +358,11 @@ def facts(
         rules: of the hypercalls, in every backend's filter.
         blobs: names of the structures that the monitor hands to KVM.
         table: whether there is a table of devices, be it empty.
+        hypercalls: those of the plan.
     """
     found = {f"guest:{each}" for each in guest} | {f"blob:{each}" for each in blobs}
     found |= {f"device:{each.kind}" for each in devices}
+    found |= {f"hypercall:{each.name}" for each in hypercalls}
     if table:
         found.add("devices")
     found |= {f"call:{rule.call}" for rule in rules}

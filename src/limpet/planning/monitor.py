@@ -73,6 +73,7 @@ _HOOKS_DECLARED = """\
 HOOK bool take_option(const char *word);
 HOOK void options_taken(void);
 HOOK void vcpu_made(int vcpu);
+HOOK void run_interrupted(void);
 HOOK void raise_walls(u64 scopes);
 """
 
@@ -86,6 +87,7 @@ def _hooks(chosen: Chosen) -> str:
         f"static inline void options_taken(void) {{\n{_calls(chosen, 'options_taken')}}}\n"
         "static inline void vcpu_made(int vcpu) {\n    (void)vcpu;\n"
         f"{_calls(chosen, 'vcpu')}}}\n"
+        f"static inline void run_interrupted(void) {{\n{_calls(chosen, 'interrupted')}}}\n"
         "static inline void raise_walls(u64 scopes) {\n    (void)scopes;\n"
         "    must(host6(NR_PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0));\n"
         f"{_calls(chosen, 'isolate', 'walls', 'rights', 'walled')}}}\n\n"

@@ -31,6 +31,8 @@ CASES = (
     "last",
     "hundreds",
     "arithmetic",
+    "spinning",
+    "registers",
     "futex",
     "flags",
 )

@@ -261,6 +261,7 @@ static void clean(void *value) {
 }
 static void *wait_for_ever(void *own) {
     pthread_cleanup_push(clean, (void *)1);
+    sem_post(&empty);
     char byte;
     long how = (long)own;
     if (how == 0)
@@ -288,7 +289,9 @@ static void cancels(void) {
     sem_init(&full, 0, 0);
     for (long how = 0; how < 6; how++) {
         pthread_t thread;
+        sem_init(&empty, 0, 0);
         start(&thread, wait_for_ever, how);
+        sem_wait(&empty);
         settle();
         CHECK(!pthread_cancel(thread));
         printf("canceled %d cleaned %d\n", join(thread) == (long)PTHREAD_CANCELED, cleaned);
@@ -509,6 +512,58 @@ static void arithmetic(void) {
     }
 }
 
+static volatile int stop, spun[MANY];
+static void *spin(void *own) {
+    while (!stop)
+        spun[(long)own]++;
+    return own;
+}
+static void spinning(void) {
+    pthread_t threads[MANY];
+    for (long i = 0; i < MANY; i++)
+        start(&threads[i], spin, i);
+    for (int ran = 0; ran < MANY;) { /* this one sleeps beside them */
+        nanosleep(&(struct timespec){0, 5000000}, NULL);
+        ran = 0;
+        for (int i = 0; i < MANY; i++)
+            ran += spun[i] > 0;
+    }
+    stop = 1;
+    for (int i = 0; i < MANY; i++)
+        join(threads[i]);
+    puts("all of them ran");
+}
+
+/* Every register holds what is this thread's own, all the time. */
+static void *keep_registers(void *own) {
+    unsigned long seed = (unsigned long)own * 0x0101010101010101UL + 1, bad = 0;
+    double x = (double)(long)own + 0.25;
+    for (int round = 0; round < 40; round++) {
+        unsigned long wrong;
+        __asm__ volatile("movq %1, %%xmm0\n movq %2, %%xmm9\n mov %2, %%r8\n mov %2, %%r15\n"
+                         "mov %2, %%rbx\n mov $600000, %%ecx\n xor %%eax, %%eax\n fld1\n"
+                         "1: movq %%xmm9, %%rdx\n xor %2, %%rdx\n or %%rdx, %%rax\n"
+                         "mov %%r8, %%rdx\n xor %%r15, %%rdx\n or %%rdx, %%rax\n"
+                         "mov %%rbx, %%rdx\n xor %2, %%rdx\n or %%rdx, %%rax\n"
+                         "mov %%rax, -64(%%rsp)\n cmp -64(%%rsp), %%rax\n jne 2f\n"
+                         "dec %%ecx\n jnz 1b\n 2: fstp %%st(0)\n mov %%rax, %0"
+                         : "=&r"(wrong)
+                         : "x"(x), "r"(seed)
+                         : "rax", "rbx", "rcx", "rdx", "r8", "r15", "xmm0", "xmm9", "memory", "cc");
+        bad |= wrong;
+    }
+    CHECK(!bad);
+    return own;
+}
+static void *call_often(void *own) {
+    for (int i = 0; i < 400000; i++)
+        CHECK(syscall(SYS_getpid) == getpid());
+    return own;
+}
+static void *registers_or_calls(void *own) {
+    return (long)own % 3 == 2 ? call_often(own) : keep_registers(own);
+}
+
 static int word, other;
 static void *wait_word(void *own) {
     long got = syscall(SYS_futex, &word, FUTEX_WAIT_BITSET, 0, NULL, NULL, 1 << (long)own);
@@ -598,6 +653,8 @@ static const struct {
              {"hundreds", hundreds, NULL},
              {"ten-thousand", ten_thousand, NULL},
              {"arithmetic", arithmetic, NULL},
+             {"spinning", spinning, NULL},
+             {"registers", NULL, registers_or_calls},
              {"futex", futexes, NULL},
              {"flags", clone_flags, NULL}};
 

@@ -33,14 +33,17 @@ def gates_c(
     *,
     threads: bool,
     placed: bool,
+    timer: int = 0,
 ) -> str:
     """``gates.c``: how the library OS reaches its monitor, for each hypercall in the plan.
+
+    ``timer`` is the address of a tick's timer in the monitor's constants.
 
     Where there are ``threads``, an argument block can lie on a stack in the arena; the monitor
     takes it from the library OS's own data.
     """
-    text = '/* Generated: the hypercalls of this guest. */\n#include "libos.h"\n'
-    text += f"#define NETWORKS {_count(devices, 'net')}\n"
+    text = '/* Generated: the hypercalls of this guest. */\n#include "core/tick.h"\n'
+    text += f"#define TICK_TIMER {timer:#x}L\n#define NETWORKS {_count(devices, 'net')}\n"
     if "process" in backends:
         text += '#include "stub.h"\n'
         for call in (each for each in chosen if "process" in each.backends):
@@ -60,6 +63,9 @@ def gates_c(
     sets_modes = any(call.name == "terminal" for call in chosen)
     text += "void (*const host_terminal)(struct terminal *block) = "
     text += "hypercall_terminal;\n" if sets_modes else "NULL;\n"
+    ticks = any(call.name == "tick" for call in chosen)
+    text += "void (*const tick_taken)(const struct regs *, const void *) = "
+    text += "tick_came;\n" if ticks else "NULL;\n"
     text += _device_files(devices)
     text += '#include "parts/memory/placed.h"\nconst struct placed_ops *const guest_placed = '
     text += "&placed_ops;\n" if placed else "NULL;\n"
@@ -139,6 +145,11 @@ def plan_h(
         "HUGE_HI": place.arena[1],
         "MANIFEST_AT": place.devices,
         "NETWORKS": _count(devices, "net"),
+        "TEXT_LO": place.text,
+        "TEXT_HI": place.text_end,
+        "TRAP_FRAME": place.trap_frame,
+        "TRAP_ENTRY_KVM": place.trap_entry,
+        "TICK_TIMER": blobs.addresses().get("TICK_TIMER", 0),
     }
     text = defines(values) + monitor_values(options, filters, blobs, PROGRAM_STATUSES, chosen)
     for backend, filter_ in filters.items():

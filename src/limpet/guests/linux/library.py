@@ -63,15 +63,15 @@ def _extremes() -> Mapping[str, str]:
 
     A hypercall has one of two gates, and one network may take more code than many.
     """
-    everything = contract.hypercalls()
+    everything, both = contract.hypercalls(), contract.BACKENDS
     disk, network = Device("d", "block", 1), Device("n", "net", 2)
     most = (disk, *(network,) * (MAX_DEVICES - 1))
     return {
         "dispatch.c": dispatch_c(served().values(), NAMES, any_number=True),
         "everything.c": gates_c(
-            everything, contract.BACKENDS, (disk, network), threads=True, placed=True
+            everything, both, (disk, network), threads=True, placed=True, timer=1 << 46
         ),
-        "networks.c": gates_c(everything, contract.BACKENDS, most, threads=True, placed=True),
+        "networks.c": gates_c(everything, both, most, threads=True, placed=True, timer=1 << 46),
         "nothing.c": gates_c((), ("process",), (), threads=False, placed=False),
         "host_numbers.h": host_numbers(Chosen((), frozenset()), everything),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator, Mapping
 
 from limpet import contract
@@ -20,7 +19,6 @@ from limpet.guests.linux import threads
 from limpet.guests.linux.constants import Constants, constants
 from limpet.guests.linux.dispatch import dispatch_c
 from limpet.guests.linux.generate import CORE, gates_c, plan_h
-from limpet.guests.linux.imported import may_start_threads
 from limpet.guests.linux.layout import (
     Layout,
     lay_out,
@@ -29,14 +27,13 @@ from limpet.guests.linux.parts import (
     CORE_HYPERCALLS,
     SystemCall,
     hypercall_users,
-    served,
 )
 from limpet.guests.linux.place import STATIC_PIE_BASE, PlacedProgram
 from limpet.guests.linux.place import place as place_program
 from limpet.guests.linux.reasons import device_decisions, hypercall_decisions
 from limpet.guests.linux.terminal import guest_facts, with_terminal
 from limpet.guests.linux.verdict import verdict
-from limpet.loading.guest import Guest, SharedObject
+from limpet.loading.guest import Guest
 from limpet.plain import quoted
 from limpet.planning.asked import Asked, warnings
 from limpet.planning.blobs import blobs
@@ -80,7 +77,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     sizes = {"constants": fixed.size, "devices": len(table), "tree": len(guest.tree.data)}
     place, rewriting = _settled(program, options, library, sizes)
     _check_environment(image, fixed, place)
-    known = _serves(guest)
+    known = threads.serves(guest)
     calls, decisions = _system_calls(scan, image, known)
     _check_devices(image, calls, devices)
     users = dict(with_terminal(_users(calls, devices), options, scan))
@@ -102,9 +99,18 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
         syscall=place.entry("syscall_entry_r11"),
         asks_cpuid=asks_cpuid,
     )
+    if any(call.name == "tick" for call in hypercalls):
+        kvm = kvm.with_timer()
     rules = {each: _rules(each, hypercalls, place, devices) for each in options.backends}
     every = [rule for each in rules.values() for rule in each]
-    given = facts(guest_facts(users), devices, every, kvm.fixed, table=bool(devices))
+    given = facts(
+        guest_facts(users),
+        devices,
+        every,
+        kvm.fixed,
+        table=bool(devices),
+        hypercalls=hypercalls,
+    )
     chosen = choose(options, given)
     filters = {
         each: Filter(with_parts(chosen, each, rules[each]), _DEFAULT[each], place.guest)
@@ -134,6 +140,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
                 devices,
                 threads=any(call.name in threads.CALLS for call in calls),
                 placed=bool(program.objects),
+                timer=kvm.addresses().get("TICK_TIMER", 0),
             ),
             "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen),
             "host_numbers.h": host_numbers(chosen, hypercalls),
@@ -233,25 +240,6 @@ def _is_dead(site: Site, image: Image) -> bool:
         for symbol in image.symbols
         if symbol.name in DEAD_FUNCTIONS
     )
-
-
-_C_LIBRARIES = frozenset({"libc.so.6", "libpthread.so.0", "libc.so", "libc.musl-x86_64.so.1"})
-
-
-def _is_c_library(each: SharedObject) -> bool:
-    """Whether it only starts threads for who asks it to."""
-    said = each.image.dynamic
-    name = (said.soname if said else "") or os.path.basename(each.path)
-    return name in _C_LIBRARIES or bool(each.image.entry and name.startswith("ld-"))
-
-
-def _serves(guest: Guest) -> Mapping[int, SystemCall]:
-    """What the library OS serves of this guest: threads only where it can start some."""
-    parts = [(each.image, each.scan) for each in guest.objects if not _is_c_library(each)]
-    for image, scan in ((guest.image, guest.scan), *parts):
-        if may_start_threads(image) or threads.started_at(image, scan) is not None:
-            return served()
-    return {number: call for number, call in served().items() if call.name not in threads.CALLS}
 
 
 def _system_calls(

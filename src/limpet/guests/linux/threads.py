@@ -8,13 +8,17 @@ CLONE_THREAD (``kernel/fork.c``, ``copy_process``), has no new namespace and sen
 
 from __future__ import annotations
 
+import os
 import re
 from bisect import bisect_right
-from collections.abc import Set
+from collections.abc import Mapping, Set
 
 from limpet.arch.x86_64.calls import Calls
 from limpet.arch.x86_64.sites import Scan
 from limpet.formats.image import Image
+from limpet.guests.linux.imported import may_start_threads
+from limpet.guests.linux.parts import SystemCall, served
+from limpet.loading.guest import Guest, SharedObject
 
 CALLS = frozenset({"clone", "clone3"})
 """The system calls that start threads."""
@@ -83,3 +87,22 @@ def arranging(calls: Set[str]) -> dict[str, tuple[str, ...]]:
     """
     found = tuple(name for name in ("mmap", "mprotect") if name in calls)
     return dict.fromkeys(_ARRANGING, found) if found and calls & CALLS else {}
+
+
+_C_LIBRARIES = frozenset({"libc.so.6", "libpthread.so.0", "libc.so", "libc.musl-x86_64.so.1"})
+
+
+def _is_c_library(each: SharedObject) -> bool:
+    """Whether it only starts threads for who asks it to."""
+    said = each.image.dynamic
+    name = (said.soname if said else "") or os.path.basename(each.path)
+    return name in _C_LIBRARIES or bool(each.image.entry and name.startswith("ld-"))
+
+
+def serves(guest: Guest) -> Mapping[int, SystemCall]:
+    """What the library OS serves of this guest: threads only where it can start some."""
+    parts = [(each.image, each.scan) for each in guest.objects if not _is_c_library(each)]
+    for image, scan in ((guest.image, guest.scan), *parts):
+        if may_start_threads(image) or started_at(image, scan) is not None:
+            return served()
+    return {number: call for number, call in served().items() if call.name not in CALLS}

@@ -1,5 +1,6 @@
 /* Processor exceptions on kvm, as the faults that Linux makes of them. */
 #include "core/thread.h"
+#include "core/tick.h"
 #include "x86_64/frame.h"
 
 extern const struct trap_frame trap_frame;
@@ -58,6 +59,8 @@ static bool is_syscall(u64 rip) {
 
 _Noreturn void trap_kvm(struct regs *regs);
 _Noreturn void trap_kvm(struct regs *regs) {
+    if (trap_frame.vector == TICK_VECTOR && tick_taken)
+        tick_taken(regs, NULL);
     if (trap_frame.vector == INVALID_OPCODE && !current->call && is_syscall(regs->rip)) {
         regs->rip += 2; /* SYSCALL is off in EFER: a site that was not rewritten */
         regs->rcx = regs->rip;

@@ -1,5 +1,6 @@
 /* Faults of a jailed process: the host's signal frames, as traps of the program. */
 #include "core/thread.h"
+#include "core/tick.h"
 #include "x86_64/frame.h"
 
 #define SYS_SECCOMP 1 /* si_code of a SIGSYS that the filter raised */
@@ -17,6 +18,8 @@ _Noreturn void trap_process(const struct linux_ucontext *context) {
             serve_on_own_stack(&regs);
         crash(SIGSYS, &regs, "made a system call of another architecture", NULL);
     }
+    if (info->signal == TICK_SIGNAL && tick_taken)
+        tick_taken(&regs, context);
     struct fault fault = {.signal = info->signal,
                           .code = info->code,
                           .address = info->address,

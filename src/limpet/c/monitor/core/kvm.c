@@ -94,7 +94,9 @@ static _Noreturn void run_kvm(void) {
         long result = host3(NR_IOCTL, VCPU_FD, KVM_RUN, 0);
         if (result == 0)
             serve_exit_of_vcpu();
-        else if (result != -HOST_EINTR && result != -HOST_EAGAIN)
+        else if (result == -HOST_EINTR)
+            run_interrupted();
+        else if (result != -HOST_EAGAIN)
             refuse("limpet: KVM cannot go on with the guest (KVM_RUN failed), backend kvm\n");
     }
 }

@@ -3,6 +3,7 @@
  * that wait for something are in none.
  */
 #include "parts/threads/threads.h"
+#include "core/tick.h"
 #include "x86_64/switch.h"
 
 static struct thread *first, *last; /* of the queue */
@@ -20,6 +21,7 @@ void thread_ready(struct thread *thread) {
     else
         first = thread;
     last = thread;
+    tick_soon();
 }
 
 static bool waits_outside(const struct thread *thread) {
@@ -50,6 +52,8 @@ bool run_another(void) {
     struct thread *to = first;
     if (to)
         first = to->behind;
+    if (first || outside)
+        tick_soon();
     if (to && to != from) {
         current = to;
         thread_switch(&from->stack, to->stack, thread_vectors_size());

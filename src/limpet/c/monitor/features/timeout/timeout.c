@@ -8,7 +8,7 @@
 HOST_STUB_DEFINE(timeout, write)
 HOST_STUB_DEFINE(timeout, exit_group)
 
-enum { SIG_UNBLOCK = 1, SECOND_ALARM = 1 };
+enum { SECOND_ALARM = 1 };
 
 static void time_is_up(int signal) {
     static const char line[] = "limpet: the guest ran longer than its --timeout\n";

@@ -1,0 +1,37 @@
+#include "core/tick.h"
+#include "core/alarm.h"
+#include "core/thread.h"
+
+static bool on_its_way;
+
+void tick_soon(void) {
+    struct tick block = {0};
+    if (on_its_way)
+        return;
+    on_its_way = true;
+    hypercall_tick(&block);
+}
+
+/* It met the library OS: another is asked for, and it goes on as if nothing had been. */
+static _Noreturn void leave_libos(u64 pc, const void *context) {
+    struct tick block = {0};
+    hypercall_tick(&block);
+    if (pc >= (u64)tick_leave && pc < (u64)tick_leave_end)
+        tick_leave_again(context);
+    tick_leave(context);
+}
+
+void tick_came(const struct regs *regs, const void *context) {
+    u64 pc = regs_pc(regs);
+    if (pc >= guest_info.text_lo && pc < guest_info.text_hi)
+        leave_libos(pc, context);
+    tick_on_own_stack(regs);
+}
+
+void tick_serve(struct regs *regs) {
+    on_its_way = false;
+    if (scheduler)
+        scheduler->run_another();
+    alarms_look();
+    leave_to_program(regs);
+}
