@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,7 +51,7 @@ def start_of(app: Path, root: Path | None = None) -> Start:
     """
     program, why = app, tuple[str, ...]()
     if os.sep not in str(app) and not app.exists():
-        found = shutil.which(str(app))
+        found = _in_path(str(app))
         if found:
             program, why = Path(found), (f"{app} is {found}, found in PATH",)
     given = str(app)
@@ -118,7 +117,7 @@ def _by_env(script: Path, argument: str) -> tuple[tuple[str, ...], Path, str]:
     """What ``env`` would start: a guest has no ``exec``."""
     split = argument.startswith("-S")
     words = argument[2:].split() if split else [argument]
-    found = shutil.which(words[0]) if words and words[0] else None
+    found = _in_path(words[0]) if words and words[0] else None
     if (
         not words
         or not words[0]
@@ -136,6 +135,13 @@ def _by_env(script: Path, argument: str) -> tuple[tuple[str, ...], Path, str]:
             hint=f"install it, or change the first line of {quoted(script.name)}",
         )
     return tuple(words), Path(found), f"{script} is a script of {found}, found in PATH"
+
+
+def _in_path(name: str) -> str | None:
+    """The program of that name in PATH."""
+    import shutil  # which takes long, and most programs are named by their path
+
+    return shutil.which(name)
 
 
 def _in_root(path: str, root: Path | None) -> Path | None:
