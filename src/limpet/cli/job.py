@@ -144,14 +144,16 @@ class Job:
 
     def _given_key(self, cache: Cache, progress: Progress) -> str:
         program, root = self._program(cache, progress)
+        packing = self.packing
+        packs = root or packing.files or packing.include or seen.is_dynamic(self.app)
         try:
             return bundle_key(
                 program,
                 self.app.name,
                 self.options,
                 root=root,
-                files=self.packing.files,
-                keep_times=self.packing.keep_times,
+                files=packing.files,
+                keep_times=packing.keep_times and bool(packs),
             )
         except OSError:
             self.plan(progress)  # says what is wrong with the input
