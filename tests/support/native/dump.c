@@ -45,6 +45,16 @@ static void say_entry(u32 mode, u64 size, u64 digest) {
     hypercall_console_out(&block);
 }
 
+/* Folders that every guest has at its root, and that the packed tree here has not: the library OS
+ * makes them (parts/world/standard.c). */
+static bool is_standard(const char *name) {
+    static const char *const names[] = {"dev", "etc", "proc", "sys", "tmp"};
+    for (u64 i = 0; i < COUNT(names); i++)
+        if (!strcmp(name, names[i]))
+            return true;
+    return false;
+}
+
 static void walk(u64 end) {
     u8 stat[144], names[1024];
     if (sys_lstat((long)(end ? path : "/"), (long)stat) < 0)
@@ -64,8 +74,8 @@ static void walk(u64 end) {
             const char *name = (const char *)names + at + 19;
             if (name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2])))
                 continue;
-            if (!end && (!strcmp(name, "dev") || !strcmp(name, "proc") || !strcmp(name, "tmp")))
-                continue; /* every guest has them */
+            if (!end && is_standard(name))
+                continue;
             u64 length = strlen(name);
             path[end] = '/';
             memcpy(path + end + 1, name, length + 1);

@@ -37,7 +37,7 @@ struct node *standard_add(struct node *parent, const struct standard *from, u64 
     struct node *node = node_new(from->mode);
     if (!node)
         return NULL;
-    node->modified = node->changed = node->accessed = 0;
+    node->modified = node->changed = node->accessed = parent->modified;
     node->device = from->device;
     if (folder)
         complete(node, from, number);
