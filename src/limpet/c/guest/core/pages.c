@@ -57,7 +57,7 @@ u64 pages_first(void) {
     return guest_info.arena_lo + own * PAGE;
 }
 
-static void take(u64 first, u64 count, enum pages_owner owner) {
+static __attribute__((noinline)) void take(u64 first, u64 count, enum pages_owner owner) {
     for (u64 page = first; page < first + count; page++) {
         put(taken, page, true);
         put(programs, page, owner == PAGES_PROGRAM);
@@ -71,7 +71,7 @@ static void take(u64 first, u64 count, enum pages_owner owner) {
 }
 
 /* The highest run of `count` free pages that ends at or below `limit`. */
-static bool find(u64 count, u64 limit, u64 *first) {
+static __attribute__((noinline)) bool find(u64 count, u64 limit, u64 *first) {
     u64 run = 0;
     for (u64 page = limit; page-- > 0;) {
         if (page % BITS == BITS - 1 && taken[page / BITS] == ~0UL) {
