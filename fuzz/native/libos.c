@@ -7,6 +7,7 @@
  */
 #include "core/start.h"
 #include "core/thread.h"
+#include "core/tick.h"
 #include "linux.h"
 #include "parts/memory/maps.h"
 #include "parts/memory/placed.h"
@@ -41,6 +42,7 @@ extern const u8 packed_tree[];
 struct boot_info boot_info;
 const struct host_time *const guest_time = &host_time;
 const struct placed_ops *const guest_placed;
+void (*const host_terminal)(struct terminal *block);
 const struct guest_memory *const guest_memory = NULL;
 const struct file_ops *const block_device_ops = &block_ops, *const net_device_ops = &net_ops;
 static struct {
@@ -60,6 +62,24 @@ const u8 thread_begin[1];
 void thread_switch(u64 *from, u64 to, u64 vectors);
 void thread_switch(u64 *from, u64 to, u64 vectors) {
     (void)from, (void)to, (void)vectors;
+    abort();
+}
+
+/* Assembly, for ticks, of which none comes: the program does not compute. */
+const u8 tick_leave_end[1];
+
+void tick_on_own_stack(const struct regs *regs) {
+    (void)regs;
+    abort();
+}
+
+void tick_leave(const void *context) {
+    (void)context;
+    abort();
+}
+
+void tick_leave_again(const void *context) {
+    (void)context;
     abort();
 }
 
@@ -167,6 +187,10 @@ void hypercall_wait(struct wait *block) {
         longjmp(ended, 1); /* nothing is left that could come */
     block->monotonic = now_is;
     block->realtime = now_is + 1600000000000000000UL;
+}
+
+void hypercall_tick(struct tick *block) {
+    (void)block; /* asked for, and never sent */
 }
 
 void hypercall_block_read(struct block_read *block) {
