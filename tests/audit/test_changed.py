@@ -14,7 +14,7 @@ from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.html import as_html
 from limpet.audit.inspect import audit_bundle
 from limpet.audit.text import as_text
-from limpet.contract import BACKENDS, Backend
+from limpet.contract import BACKENDS, CONTRACT_VERSION, Backend
 from limpet.errors import BundleError, LimpetError
 from limpet.formats.bundle import read as bundle_file
 from tests.support.audited import EVERY, SMALL, small
@@ -54,8 +54,8 @@ def test_stub_moved(make: Maker) -> None:
 def test_other_contract(make: Maker) -> None:
     """A bundle of another contract is refused, and the message says of which."""
     edited = Edited(small(make, "kvm"))
-    edited.in_record(b'"contract":1,', b'"contract":7,')
-    with pytest.raises(BundleError, match="contract 7, here is 1"):
+    edited.in_record(b'"contract":%d,' % CONTRACT_VERSION, b'"contract":7,')
+    with pytest.raises(BundleError, match=f"contract 7, here is {CONTRACT_VERSION}"):
         edited.audit()
 
 

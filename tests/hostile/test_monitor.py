@@ -55,7 +55,10 @@ def test_port_misuse(hostile: Hostile) -> None:
             hostile.ends(WRONG_USE, "one_port", form, port, 0)
         hostile.ends(OUTSIDE, "one_port", 8, port, 0)
         hostile.ends(OUTSIDE, "one_port", 2, port, 0)
-    for port in set(range(min(opened), max(opened) + 1)) - set(opened):
+    bytes_opened = {port + index for port in opened for index in range(4)}
+    for port in bytes_opened - set(opened):
+        if not {port, port + 1, port + 2, port + 3} <= bytes_opened:
+            continue  # the processor's own bitmap refuses it
         hostile.ends(NO_SUCH, "one_port", 2, port, hostile.place.state)
 
 

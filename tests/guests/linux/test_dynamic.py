@@ -147,7 +147,7 @@ def test_real(backend: Backend, name: str, tmp_path: Path) -> None:
     made = bundle(tmp_path, program, backend)
     done = execute(argv, made.path, INPUT)
     if name == "ls":  # packed files have one time and one owner
-        assert done.stdout.startswith(b"-rwxr-xr-x 1 0 0 ")
+        assert done.stdout.startswith(b"-rwxr-xr-x 1 root root ")
         assert done.stdout.split()[-1] == on_linux.stdout.split()[-1]
     else:
         assert (done.stdout, done.status) == (on_linux.stdout, on_linux.returncode), done.stderr

@@ -107,7 +107,8 @@ int main(int argc, char **argv) {
     pipe(pipes);
     pthread_mutex_lock(&a);
     pthread_create(&t, 0, both, 0);
-    usleep(1000);
+    while (pthread_mutex_trylock(&b) == 0)
+        pthread_mutex_unlock(&b), usleep(1000);
     if (argc == 1)
         write(pipes[1], "x", 1);
     return pthread_mutex_lock(&b);

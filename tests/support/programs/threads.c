@@ -294,7 +294,8 @@ static void cancels(void) {
         sem_wait(&empty);
         settle();
         CHECK(!pthread_cancel(thread));
-        printf("canceled %d cleaned %d\n", join(thread) == (long)PTHREAD_CANCELED, cleaned);
+        int canceled = join(thread) == (long)PTHREAD_CANCELED;
+        printf("canceled %d cleaned %d\n", canceled, cleaned);
     }
     CHECK(!pthread_mutex_trylock(&lock));
 }
