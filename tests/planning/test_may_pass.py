@@ -51,7 +51,7 @@ def of_linux(found: Proved, name: str, backend: str) -> list[Call]:
     networks = [at for at, word in enumerate(words, 1) if word.startswith("net:")]
     if name == "arranging":
         words = ("more",)
-    terminal, ticks = "features" in LINUX[name], name == "threads"
+    terminal, ticks = "features" in LINUX[name], name in ("threads", "arranging")
     if backend == "kvm":
         more = may_pass.more_kvm(len(networks)) if words or ticks else ()
         more = (*more, *may_pass.TERMINAL_KVM) if terminal else more
