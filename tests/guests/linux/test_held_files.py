@@ -103,3 +103,66 @@ def test_nobody_ends_it(make: Maker, backend: Backend, program: Path, case: int)
     ran = make(program, backend).run(str(case))
     assert ran.status == DEADLOCK
     assert DEADLOCKS[case].encode() in ran.stderr
+
+
+CLOSED = r"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static int ends[2], kind;
+
+static void *wait_for_it(void *arg) {
+    char bytes[8] = {0};
+    struct epoll_event event = {0};
+    long got = kind < 2 ? read(ends[0], bytes, kind ? 8 : 3) : epoll_wait(ends[0], &event, 1, -1);
+    printf("%d got %ld %d\n", kind, got, bytes[0] + (int)event.events);
+    return arg;
+}
+
+/* Takes the memory that a closed file had. */
+static void fill(void) {
+    for (int i = 0; i < 40; i++)
+        eventfd(0x6666, 0);
+}
+
+int main(void) {
+    signal(SIGPIPE, SIG_IGN);
+    setvbuf(stdout, NULL, _IONBF, 0);
+    for (kind = 0; kind < 3; kind++) {
+        pthread_t thread;
+        struct epoll_event event = {.events = EPOLLIN};
+        int other = eventfd(0, 0);
+        if (kind == 0)
+            pipe(ends);
+        else if (kind == 1)
+            ends[0] = eventfd(0, 0), ends[1] = dup(ends[0]);
+        else
+            ends[0] = epoll_create1(0), ends[1] = other,
+            epoll_ctl(ends[0], EPOLL_CTL_ADD, other, &event);
+        pthread_create(&thread, NULL, wait_for_it, NULL);
+        usleep(30000);
+        close(ends[0]);
+        fill();
+        printf("%d sent %ld\n", kind, (long)write(ends[1], "\1\0\0\0\0\0\0\0", kind ? 8 : 3));
+        pthread_join(thread, NULL);
+        long again = write(ends[1], "\1\0\0\0\0\0\0\0", kind ? 8 : 3);
+        printf("%d again %ld %s\n", kind, again, again < 0 ? strerror(errno) : "");
+    }
+    return 0;
+}
+"""
+
+
+def test_another_thread_closes_it(make: Maker, backend: Backend) -> None:
+    """What a thread waits for stays until its call ends, whoever closes the descriptor."""
+    program = make.compile(CLOSED, "closed", "-static", "-pthread", compiler="gcc")
+    native = execute(["closed"], program)
+    assert (native.status, native.stdout.count(b"\n")) == (0, 9)
+    assert make(program, backend).run() == native

@@ -51,6 +51,10 @@ struct thread {
     bool suspended;
     bool delivering; /* a frame is being laid: a fault is one of the program's stack */
 
+    struct file *used[2]; /* files that the call looked up last; what they are is asked of fd_get */
+    u32 uses;             /* how often it did */
+    struct file *kept[2]; /* those that stay until the call ends, whoever closes them meanwhile */
+
     u64 clear_child_tid;          /* set_tid_address */
     u64 robust_list, robust_size; /* set_robust_list */
     char name[16];                /* prctl(PR_SET_NAME); empty: that of the program */
@@ -73,6 +77,7 @@ struct scheduler {
     void (*end)(u32 code);                /* of the thread that runs: does not return */
     long (*futex)(const struct futex_call *call);
     void (*say_what_waits)(void);
+    void (*call_ends)(void); /* of a thread that kept files */
 };
 extern const struct scheduler beside_others;
 extern const struct scheduler *const scheduler;

@@ -11,8 +11,11 @@ bool syscall_serve(struct regs *regs) {
     struct thread *thread = current;
     long number = regs_call(regs);
     thread->call = regs;
+    thread->uses = 0;
     long result = dispatch(number, REGS_ARGUMENTS(regs));
     regs_set_result(regs, result);
+    if (thread->kept[0])
+        scheduler->call_ends();
     bool changed = thread->call == NULL; /* rt_sigreturn replaced them */
     bool interrupted = result == -ERESTARTSYS && !changed;
     if (alarms.at | alarms.busy)
@@ -51,6 +54,8 @@ _Noreturn void fault_taken(struct regs *regs, struct fault *fault) {
             panic("the library OS left its own code");
         regs_set_result(call, current->settled ? *current->settled : -EFAULT);
         current->settled = NULL;
+        if (current->kept[0])
+            scheduler->call_ends();
         signals_after_wait(0);
         resume(call);
     }

@@ -1,5 +1,6 @@
 /* The descriptor table.  Descriptors 0 to 2 are the console, from the start. */
 #include "core/park.h"
+#include "core/thread.h"
 #include "parts/fd/fd.h"
 
 static struct file consoles[3];
@@ -32,7 +33,10 @@ static long limit(void) {
 struct file *fd_get(long fd) {
     if (!started)
         start();
-    return (u32)fd < FD_MAX ? table[(u32)fd] : NULL;
+    struct file *file = (u32)fd < FD_MAX ? table[(u32)fd] : NULL;
+    if (scheduler && file)
+        current->used[current->uses++ % COUNT(current->used)] = file;
+    return file;
 }
 
 struct file *fd_use(long fd) {
@@ -70,7 +74,7 @@ void file_changed(struct file *file, u32 events) {
     tell(file, events);
 }
 
-void file_release(struct file *file) {
+__attribute__((noinline)) void file_release(struct file *file) {
     if (--file->references)
         return;
     tell(file, 0);

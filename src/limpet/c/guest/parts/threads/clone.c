@@ -41,7 +41,8 @@ const struct scheduler beside_others = {.run_another = run_another,
                                         .begun = thread_free_ended,
                                         .end = thread_end,
                                         .futex = futex_among_threads,
-                                        .say_what_waits = say_what_waits};
+                                        .say_what_waits = say_what_waits,
+                                        .call_ends = give_files_back};
 
 static long check(const struct clone_args *args) {
     u64 flags = args->flags;

@@ -4,6 +4,7 @@
  */
 #include "parts/threads/threads.h"
 #include "core/tick.h"
+#include "parts/fd/fd.h"
 #include "x86_64/switch.h"
 
 static struct thread *first, *last; /* of the queue */
@@ -38,6 +39,24 @@ static void look_outside(void) {
     park_look();
 }
 
+/* While others run, one of them may close what the call of this thread is about. */
+static void keep_files(struct thread *thread) {
+    for (u32 i = 0; thread->call && i < MIN(thread->uses, COUNT(thread->used)); i++) {
+        struct file *file = thread->used[i], **kept = thread->kept;
+        if (file == kept[0] || file == kept[1] || kept[1])
+            continue;
+        kept[kept[0] ? 1 : 0] = file;
+        file->references++;
+    }
+}
+
+void give_files_back(void) {
+    struct file *kept[2] = {current->kept[0], current->kept[1]};
+    current->kept[0] = current->kept[1] = NULL;
+    for (u32 i = 0; i < COUNT(kept) && kept[i]; i++)
+        file_release(kept[i]);
+}
+
 bool run_another(void) {
     struct thread *from = current;
     bool counted = waits_outside(from);
@@ -55,6 +74,7 @@ bool run_another(void) {
     if (first || outside)
         tick_soon();
     if (to && to != from) {
+        keep_files(from);
         current = to;
         thread_switch(&from->stack, to->stack, thread_vectors_size());
         thread_free_ended();
