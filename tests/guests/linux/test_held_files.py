@@ -116,13 +116,14 @@ CLOSED = r"""
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static int ends[2], kind;
+static int ends[2], kind, first;
+static long got;
 
 static void *wait_for_it(void *arg) {
     char bytes[8] = {0};
     struct epoll_event event = {0};
-    long got = kind < 2 ? read(ends[0], bytes, kind ? 8 : 3) : epoll_wait(ends[0], &event, 1, -1);
-    printf("%d got %ld %d\n", kind, got, bytes[0] + (int)event.events);
+    got = kind < 2 ? read(ends[0], bytes, kind ? 8 : 3) : epoll_wait(ends[0], &event, 1, -1);
+    first = bytes[0] + (int)event.events;
     return arg;
 }
 
@@ -152,6 +153,7 @@ int main(void) {
         fill();
         printf("%d sent %ld\n", kind, (long)write(ends[1], "\1\0\0\0\0\0\0\0", kind ? 8 : 3));
         pthread_join(thread, NULL);
+        printf("%d got %ld %d\n", kind, got, first);
         long again = write(ends[1], "\1\0\0\0\0\0\0\0", kind ? 8 : 3);
         printf("%d again %ld %s\n", kind, again, again < 0 ? strerror(errno) : "");
     }
