@@ -7,15 +7,17 @@ import resource
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import zip_longest
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import Backend
+from tests.support import SUPPORT
 from tests.support.bundles import Maker, Ran
 
 SLOTS = 8
@@ -23,6 +25,7 @@ SLOTS = 8
 
 Line = st.SearchStrategy[str]
 Calls = Mapping[str, tuple[tuple[Line, ...], ...]]
+Sequences = list[list[str]]
 NAME_OF = {str(number): name for name, number in NUMBERS.items()}
 
 DEVICES = {"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9}
@@ -56,6 +59,12 @@ def number_of(text: str) -> str:
     """A line with the number of the call that it names."""
     name, _, rest = text.partition(" ")
     return f"{NUMBERS[name]} {rest}"
+
+
+def program_of(make: Maker) -> Path:
+    """The program that makes the calls of its input."""
+    text = (SUPPORT / "programs" / "calls.c").read_text(encoding="utf-8")
+    return make.compile(text, "calls")
 
 
 def populate(top: Path) -> None:
@@ -116,20 +125,46 @@ class Pair:
             )
             return Ran(done.returncode, done.stdout, done.stderr)
 
-    def compare(self, some: list[list[str]]) -> None:
+    def compare(self, some: Sequences) -> None:
         """Fail at the first call that differs, with all that came before it."""
         lines = [line for slot, each_ in enumerate(some) for line in (f"= /s{slot}/w", *each_)]
         text = "".join(f"{line}\n" for line in lines).encode()
         native, ours = self._native(text), self._bundle.run(stdin=text)
-        if native == ours and native.status in (0, 1):  # 1: standard output was closed
-            return
-        story = zip_longest(lines, native.stdout.split(b"\n"), ours.stdout.split(b"\n"))
-        told = []
-        for line, linux, limpet in story:
-            told.append(f"{line and shown(line)}\n    Linux:  {linux!r}\n    Limpet: {limpet!r}")
-            if linux != limpet:
-                break
-        pytest.fail("\n".join([*told, f"{native.status} {ours.status} {ours.stderr!r}"]))
+        if native != ours or native.status not in (0, 1):  # 1: standard output was closed
+            pytest.fail(story(lines, native, ours))
+
+
+def story(lines: list[str], native: Ran, ours: Ran) -> str:
+    """What every line gave on Linux and here, up to the first that differs."""
+    told = []
+    each_line = zip_longest(lines, native.stdout.split(b"\n"), ours.stdout.split(b"\n"))
+    for line, linux, limpet in each_line:
+        told.append(f"{line and shown(line)}\n    Linux:  {linux!r}\n    Limpet: {limpet!r}")
+        if linux != limpet:
+            break
+    return "\n".join([*told, f"{native.status} {ours.status} {ours.stderr!r}"])
+
+
+def check_all(
+    compare: Callable[[Sequences], None], sequences: st.SearchStrategy[Sequences], examples: int
+) -> None:
+    """Have ``compare`` look at ``examples`` of ``sequences``, the same ones every time.
+
+    Where LIMPET_EXAMPLES is set it is that many others.
+    """
+
+    @settings(
+        max_examples=int(os.environ.get("LIMPET_EXAMPLES", examples)),
+        deadline=None,
+        derandomize="LIMPET_EXAMPLES" not in os.environ,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(sequences)
+    def check(some: Sequences) -> None:
+        compare(some)
+
+    check()
 
 
 def shown(line: str) -> str:

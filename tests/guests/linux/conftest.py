@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import SUPPORT
 from tests.support.bundles import Maker
 from tests.support.native import Library
-from tests.support.same_calls import populate
+from tests.support.same_calls import populate, program_of
 
 
 @pytest.fixture(scope="session")
@@ -28,10 +27,9 @@ def template(make: Maker) -> Iterator[Path]:
     """The tree, in memory so that Linux answers for tmpfs: what Limpet says that it is."""
     if os.geteuid():
         pytest.skip("*** only root can make a folder the root folder: run as root ***")
-    text = (SUPPORT / "programs" / "calls.c").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         top = Path(folder, "template")
         top.mkdir()
-        shutil.copy(make.compile(text, "calls"), top / "calls")
+        shutil.copy(program_of(make), top / "calls")
         populate(top)
         yield top

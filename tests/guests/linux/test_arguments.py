@@ -10,16 +10,14 @@ wrong kinds of descriptor, flags that do not exist.  What else differs on purpos
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from limpet.contract import Backend
 from tests.support.bundles import BACKENDS, Maker
-from tests.support.same_calls import SLOTS, Calls, Pair, any_of, each, number_of
+from tests.support.same_calls import SLOTS, Calls, Pair, any_of, check_all, each, number_of
 
 pytestmark = pytest.mark.slow
 
@@ -206,17 +204,4 @@ EXAMPLES = {"process": 200, "kvm": 20}
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_same_errors(make: Maker, backend: Backend, template: Path) -> None:
     """Whatever the arguments are, results, errors and effects are those of Linux."""
-    pair = Pair(make, backend, template)
-
-    @settings(
-        max_examples=int(os.environ.get("LIMPET_EXAMPLES", EXAMPLES[backend])),
-        deadline=None,
-        derandomize="LIMPET_EXAMPLES" not in os.environ,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(sequences)
-    def check(some: list[list[str]]) -> None:
-        pair.compare(some)
-
-    check()
+    check_all(Pair(make, backend, template).compare, sequences, EXAMPLES[backend])

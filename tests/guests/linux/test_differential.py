@@ -22,13 +22,12 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import Backend
 from tests.support.bundles import BACKENDS, Maker
-from tests.support.same_calls import SLOTS, Line, Pair, any_of, each, union
+from tests.support.same_calls import SLOTS, Line, Pair, any_of, check_all, each, union
 
 pytestmark = pytest.mark.slow
 
@@ -202,17 +201,4 @@ EXAMPLES = {"process": 200, "kvm": 20}
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_same_as_the_kernel(make: Maker, backend: Backend, template: Path) -> None:
     """Any sequence of calls gives the same results, errors, data and metadata."""
-    pair = Pair(make, backend, template)
-
-    @settings(
-        max_examples=int(os.environ.get("LIMPET_EXAMPLES", EXAMPLES[backend])),
-        deadline=None,
-        derandomize="LIMPET_EXAMPLES" not in os.environ,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(sequences)
-    def check(some: list[list[str]]) -> None:
-        pair.compare(some)
-
-    check()
+    check_all(Pair(make, backend, template).compare, sequences, EXAMPLES[backend])

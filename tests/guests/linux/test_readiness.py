@@ -15,23 +15,18 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
-from itertools import zip_longest
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import Backend
-from tests.support import SUPPORT
-from tests.support.bundles import Made, Maker
+from tests.support.bundles import Maker, execute
+from tests.support.same_calls import Line, Sequences, check_all, program_of, story
 
 pytestmark = pytest.mark.slow
 
-Line = st.SearchStrategy[str]
-NAME_OF = {str(number): name for name, number in NUMBERS.items()}
 NONBLOCK, CLOEXEC, DIRECT = os.O_NONBLOCK, os.O_CLOEXEC, os.O_DIRECT
 IN, PRI, OUT, ERR, HUP, RDHUP = 1, 2, 4, 8, 16, 0x2000
 NORMAL_IN, BAND_IN, NORMAL_OUT, BAND_OUT = 0x40, 0x80, 0x100, 0x200
@@ -192,35 +187,10 @@ sequences = st.lists(sequence, min_size=1, max_size=8)
 BLOCK = f"{NUMBERS['rt_sigprocmask']} i2 M{BLOCKED} i0 i8"
 
 
-def shown(line: str) -> str:
-    """A call with its name instead of its number."""
-    number, *rest = line.split(" ")
-    return " ".join([NAME_OF.get(number, number), *rest])[:200]
-
-
-def compare(program: Path, made: Made, some: list[list[str]]) -> None:
-    """Fail at the first call that differs, with all that came before it."""
-    lines = [line for each_ in some for line in ("= /", BLOCK, *each_)]
-    text = "".join(f"{line}\n" for line in lines).encode()
-    native = subprocess.run([program], input=text, capture_output=True, check=False, env={})
-    ours = made.run(stdin=text)
-    if native.stdout == ours.stdout and not native.returncode and not ours.status:
-        return
-    told: list[str] = []
-    story = zip_longest(lines, native.stdout.split(b"\n"), ours.stdout.split(b"\n"))
-    for line, linux, limpet in story:
-        told = [] if line and line.startswith("=") else told
-        told.append(f"{line and shown(line)}\n    Linux:  {linux!r}\n    Limpet: {limpet!r}")
-        if linux != limpet:
-            break
-    pytest.fail("\n".join([*told, f"{native.returncode} {ours.status} {ours.stderr!r}"]))
-
-
 @pytest.fixture(scope="module")
 def program(make: Maker) -> Path:
     """It makes the calls of its input."""
-    text = (SUPPORT / "programs" / "calls.c").read_text(encoding="utf-8")
-    return make.compile(text, "calls")
+    return program_of(make)
 
 
 EXAMPLES = {"process": 150, "kvm": 20}
@@ -231,15 +201,11 @@ def test_same_as_the_kernel(make: Maker, backend: Backend, program: Path) -> Non
     """Any sequence of calls gives the same results and events."""
     made = make(program, backend)
 
-    @settings(
-        max_examples=int(os.environ.get("LIMPET_EXAMPLES", EXAMPLES[backend])),
-        deadline=None,
-        derandomize="LIMPET_EXAMPLES" not in os.environ,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(sequences)
-    def check(some: list[list[str]]) -> None:
-        compare(program, made, some)
+    def compare(some: Sequences) -> None:
+        lines = [line for each_ in some for line in ("= /", BLOCK, *each_)]
+        text = "".join(f"{line}\n" for line in lines).encode()
+        native, ours = execute(["calls"], program, text), made.run(stdin=text)
+        if native.stdout != ours.stdout or native.status or ours.status:
+            pytest.fail(story(lines, native, ours))
 
-    check()
+    check_all(compare, sequences, EXAMPLES[backend])
