@@ -11,6 +11,7 @@ from limpet.arch.x86_64 import sites
 from limpet.arch.x86_64.rewrite import Rewriting, rewrite
 from limpet.arch.x86_64.sites import Scan
 from limpet.formats.files import read_file
+from limpet.formats.image import Image
 from limpet.guests.registry import read_image
 from limpet.tools.toolchain import compile_program
 
@@ -23,6 +24,7 @@ Decided = list[tuple[int | None, bool]]
 class Assembled:
     """A snippet as a program, scanned and rewritten."""
 
+    image: Image
     scan: Scan
     rewriting: Rewriting
 
@@ -58,4 +60,4 @@ class Assembler:
         image = read_image(read_file(output), str(output))
         scan = sites.scan(image)
         made = rewrite(image, scan, TRAMPOLINES, entry=ENTRY, entry_flags=ENTRY_FLAGS)
-        return Assembled(scan, made)
+        return Assembled(image, scan, made)

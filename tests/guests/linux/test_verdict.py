@@ -181,6 +181,20 @@ def test_what_nothing_leads_to(make: Maker, compiler: str) -> None:
     assert text.splitlines()[0] == f"{program.name} asks for nothing that is not served"
 
 
+SYSLOG = """
+#include <syslog.h>
+int main(void) { syslog(LOG_INFO, "hello"); return 0; }
+"""
+
+
+def test_what_a_library_does_without(make: Maker) -> None:
+    """A direct way leads to the C library's own socket, and it is conceivable all the same."""
+    found = verdict(make.compile(SYSLOG, "syslog", "-static", compiler="gcc"))
+    assert not expected(found)
+    (local,) = (each for each in found if each.what == "talks to other programs on this machine")
+    assert any("main > " in why for why in local.evidence)
+
+
 @pytest.mark.parametrize("name", ["busybox", "lua", "sqlite", "zstd", "quickjs", "python"])
 def test_no_false_alarm(name: str) -> None:
     """Programs that run well, as other tests show, are not warned about."""

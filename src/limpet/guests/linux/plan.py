@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from limpet import contract
 from limpet.arch.x86_64 import machine
+from limpet.arch.x86_64.calls import Calls
 from limpet.arch.x86_64.rewrite import Rewriting, rewrite
 from limpet.arch.x86_64.sites import Scan, Site
 from limpet.arch.x86_64.syscalls import NAMES
@@ -33,6 +34,7 @@ from limpet.guests.linux.place import place as place_program
 from limpet.guests.linux.reasons import device_decisions, hypercall_decisions
 from limpet.guests.linux.terminal import guest_facts, with_terminal
 from limpet.guests.linux.verdict import verdict
+from limpet.guests.linux.ways import calls_of
 from limpet.loading.guest import Guest
 from limpet.plain import quoted
 from limpet.planning.asked import Asked, warnings
@@ -77,7 +79,8 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     sizes = {"constants": fixed.size, "devices": len(table), "tree": len(guest.tree.data)}
     place, rewriting = _settled(program, options, library, sizes)
     _check_environment(image, fixed, place)
-    known = threads.serves(guest)
+    own_calls = calls_of(guest.image, guest.scan)
+    known = threads.serves(own_calls, guest.objects)
     calls, decisions = _system_calls(scan, image, known)
     _check_devices(image, calls, devices)
     users = dict(with_terminal(_users(calls, devices), options, scan))
@@ -91,7 +94,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     regions = _regions(place, rewriting, own, table, packed)
     pages = _supervisor(place, regions, hypercalls) if "kvm" in options.backends else None
     asks_cpuid = may_ask_cpuid(image)
-    asked = _verdict(guest)
+    asked = _verdict(guest, own_calls)
     kvm = blobs(
         pages,
         level,
@@ -168,11 +171,11 @@ def _object_warnings(guest: Guest) -> Iterator[str]:
         yield f"{quoted(path)} cannot be loaded: {why}"
 
 
-def _verdict(guest: Guest) -> tuple[Asked, ...]:
-    image, scan = guest.image, guest.scan
-    sites = [site for site in scan.sites if not _is_dead(site, image)]
+def _verdict(guest: Guest, calls: Calls) -> tuple[Asked, ...]:
+    image = guest.image
+    sites = [site for site in guest.scan.sites if not _is_dead(site, image)]
     objects = [(each.path, each.image) for each in guest.objects]
-    return verdict(image, scan, sites, 0 if image.fixed else STATIC_PIE_BASE, objects)
+    return verdict(calls, sites, 0 if image.fixed else STATIC_PIE_BASE, objects)
 
 
 def _check_environment(image: Image, fixed: Constants, place: Layout) -> None:

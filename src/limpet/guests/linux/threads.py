@@ -11,14 +11,13 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
+from itertools import chain
 
 from limpet.arch.x86_64.calls import Calls
-from limpet.arch.x86_64.sites import Scan
-from limpet.formats.image import Image
 from limpet.guests.linux.imported import may_start_threads
 from limpet.guests.linux.parts import SystemCall, served
-from limpet.loading.guest import Guest, SharedObject
+from limpet.loading.guest import SharedObject
 
 CALLS = frozenset({"clone", "clone3"})
 """The system calls that start threads."""
@@ -52,9 +51,9 @@ _TAKES_CONSTANT = re.compile(
 _DATA = re.compile(b"|".join(re.escape(each.to_bytes(_WORD, "little")) for each in _LIBRARIES))
 
 
-def started_at(image: Image, scan: Scan) -> int | None:
-    """Where the flags of a thread stand in ``image``; ``None``: it starts no thread."""
-    calls = Calls(image, scan.branches)
+def started_at(calls: Calls) -> int | None:
+    """Where the flags of a thread stand in an image; ``None``: it starts no thread."""
+    image = calls.image
     for segment in image.executable:
         for match in _FLAGS.finditer(segment.data):
             address = segment.address + match.start()
@@ -99,10 +98,15 @@ def _is_c_library(each: SharedObject) -> bool:
     return name in _C_LIBRARIES or bool(each.image.entry and name.startswith("ld-"))
 
 
-def serves(guest: Guest) -> Mapping[int, SystemCall]:
-    """What the library OS serves of this guest: threads only where it can start some."""
-    parts = [(each.image, each.scan) for each in guest.objects if not _is_c_library(each)]
-    for image, scan in ((guest.image, guest.scan), *parts):
-        if may_start_threads(image) or started_at(image, scan) is not None:
+def serves(calls: Calls, objects: Iterable[SharedObject]) -> Mapping[int, SystemCall]:
+    """What the library OS serves of a program: threads only where it can start some.
+
+    Args:
+        calls: those of the program.
+        objects: the shared objects beside it.
+    """
+    others = (Calls(o.image, o.scan.branches) for o in objects if not _is_c_library(o))
+    for each in chain((calls,), others):
+        if may_start_threads(each.image) or started_at(each) is not None:
             return served()
     return {number: call for number, call in served().items() if call.name not in CALLS}

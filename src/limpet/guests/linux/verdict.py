@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from limpet.arch.x86_64.calls import Calls
-from limpet.arch.x86_64.sites import Scan, Site
+from limpet.arch.x86_64.sites import Site
 from limpet.formats.image import Image
 from limpet.guests.linux import unserved
 from limpet.guests.linux.imported import imported_requests, want_of
 from limpet.guests.linux.requests import Request, requests
 from limpet.guests.linux.unserved import Want
-from limpet.guests.linux.ways import FAR, NEXT, Ways, main_function
+from limpet.guests.linux.ways import FAR, NEXT, Ways
 from limpet.planning.asked import Asked, Certainty
 
 _LISTED = 6
@@ -39,25 +39,21 @@ class _Found:
 
 
 def verdict(
-    image: Image,
-    scan: Scan,
+    calls: Calls,
     sites: Iterable[Site],
     base: int = 0,
     objects: Iterable[tuple[str, Image]] = (),
 ) -> tuple[Asked, ...]:
-    """What ``image`` asks for that it will not get, the surest first.
+    """What a program asks for that it will not get, the surest first.
 
     Args:
-        image: the program where its file places it.
-        scan: its scan, not moved.
+        calls: those of the program where its file places it.
         sites: those of its sites that can run.
         base: where it will be: added to every address that is shown.
         objects: the shared objects beside it, by their paths.
     """
-    main = main_function(image)
-    calls = Calls(image, scan.branches, () if main is None else (main,))
     asked: dict[Request, list[int]] = {}
-    for request in dict.fromkeys((*requests(calls, sites), *imported_requests(image))):
+    for request in dict.fromkeys((*requests(calls, sites), *imported_requests(calls.image))):
         asked.setdefault(replace(request, address=0), []).append(request.address)
     found = [*_from_code(asked, Ways(calls, base), base), *_from_objects(objects)]
     wants = dict.fromkeys(each.want for each in found)
@@ -89,8 +85,6 @@ def _from_objects(objects: Iterable[tuple[str, Image]]) -> Iterator[_Found]:
 
 def _limit(request: Request) -> int:
     """How many calls from its start a program that means it asks."""
-    if request.optional:
-        return 0
     return NEXT if request.direct else FAR
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from limpet.arch.x86_64.calls import Calls, leads_to, loaded, straight
 from limpet.arch.x86_64.registers import LEAVES
+from limpet.arch.x86_64.sites import Scan
 from limpet.formats.image import Image
 from limpet.planning.asked import Certainty
 
@@ -100,7 +101,13 @@ class Ways:
             at += each[1]
 
 
-def main_function(image: Image) -> int | None:
+def calls_of(image: Image, scan: Scan) -> Calls:
+    """The calls of a program, which starts at its own code."""
+    main = _main_function(image)
+    return Calls(image, scan.branches, () if main is None else (main,))
+
+
+def _main_function(image: Image) -> int | None:
     """Where the program's own code begins, ``None`` when the start-up code calls it directly.
 
     The start-up code of glibc and musl hands main to ``__libc_start_main`` in RDI.
