@@ -25,9 +25,10 @@ long sys_utimensat(long directory, long path, long given, long flags) {
     struct file *file;
     if (times[0].nanoseconds == UTIME_OMIT && times[1].nanoseconds == UTIME_OMIT)
         return 0; /* Linux does not even look at the path */
-    if ((u32)flags & ~(u32)AT_FLAGS || (!path && (u32)flags))
+    bool of_descriptor = !path && (s32)directory != AT_FDCWD;
+    if ((u32)flags & (of_descriptor ? ~0U : ~(u32)AT_FLAGS))
         return -EINVAL;
-    if (!path && (s32)directory == AT_FDCWD)
+    if (!path && !of_descriptor)
         return -EFAULT;
     long error = node_at(directory, path, path ? flags : AT_EMPTY_PATH, &node, &file);
     if (error)
