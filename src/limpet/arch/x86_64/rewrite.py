@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 import struct
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -137,7 +138,7 @@ def _displace(
         if window is None:
             continue
         start, end = window[0].address if before else site.address, _end(site, window, after)
-        if end - start < _JUMP or _entered(start, end, scan) or _overlaps(start, end, site, sites):
+        if end - start < _JUMP or _entered(start, end, scan) or _overlaps(start, end, sites):
             continue
         front = b"".join(each.code for each in window[:before])
         back = b"".join(each.code for each in window[before:])
@@ -172,8 +173,9 @@ def _entered(start: int, end: int, scan: Scan) -> bool:
     return any(address in scan.targets for address in range(start + 1, end))
 
 
-def _overlaps(start: int, end: int, site: Site, sites: Sequence[int]) -> bool:
-    return any(start - _JUMP < other < end + _JUMP for other in sites if other != site.address)
+def _overlaps(start: int, end: int, sites: Sequence[int]) -> bool:
+    """Whether the window may meet that of another site; ``sites`` ascend, its own among them."""
+    return bisect_left(sites, end + _JUMP) - bisect_right(sites, start - _JUMP) > 1
 
 
 def _call(at: int, back: int, entry: int) -> bytes:

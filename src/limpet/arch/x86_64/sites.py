@@ -86,7 +86,7 @@ class Site:
         """This site with every address ``base`` higher."""
 
         def shift(each: Instruction) -> Instruction:
-            return replace(each, address=each.address + base)
+            return Instruction(each.address + base, each.code, each.mnemonic, each.operands)
 
         return replace(
             self,

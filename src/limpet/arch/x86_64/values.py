@@ -139,7 +139,6 @@ _HOLDS: dict[str, Callable[[int, int], bool]] = {
     "b": lambda a, b: a < b,
     "be": lambda a, b: a <= b,
 }
-OPPOSITE = {"e": "ne", "ne": "e", "a": "be", "be": "a", "ae": "b", "b": "ae"}
 
 
 def narrowed(values: Values, condition: str, than: int) -> Values | None:

@@ -8,7 +8,7 @@ from limpet import contract
 from limpet.arch.x86_64 import machine
 from limpet.arch.x86_64.calls import Calls
 from limpet.arch.x86_64.rewrite import Rewriting, rewrite
-from limpet.arch.x86_64.sites import Scan, Site
+from limpet.arch.x86_64.sites import Scan
 from limpet.arch.x86_64.syscalls import NAMES
 from limpet.contract import Backend, Hypercall
 from limpet.contract.pages import PAGE, align_up
@@ -172,8 +172,8 @@ def _object_warnings(guest: Guest) -> Iterator[str]:
 
 
 def _verdict(guest: Guest, calls: Calls) -> tuple[Asked, ...]:
-    image = guest.image
-    sites = [site for site in guest.scan.sites if not _is_dead(site, image)]
+    image, dead = guest.image, _dead(guest.scan, guest.image)
+    sites = [site for site in guest.scan.sites if site.address not in dead]
     objects = [(each.path, each.image) for each in guest.objects]
     return verdict(calls, sites, 0 if image.fixed else STATIC_PIE_BASE, objects)
 
@@ -236,13 +236,14 @@ DEAD_FUNCTIONS = ("__init_libc",)
 _DEAD_WHY = "only in musl's __init_libc, for set-user-ID programs, which no guest is"
 
 
-def _is_dead(site: Site, image: Image) -> bool:
-    """Whether a site is in code that no guest runs: musl looks there at AT_SECURE first."""
-    return any(
-        symbol.address <= site.address < symbol.address + symbol.size
+def _dead(scan: Scan, image: Image) -> set[int]:
+    """The sites in code that no guest runs: musl looks there at AT_SECURE first."""
+    places = [
+        range(symbol.address, symbol.address + symbol.size)
         for symbol in image.symbols
         if symbol.name in DEAD_FUNCTIONS
-    )
+    ]
+    return {each.address for each in scan.sites if any(each.address in one for one in places)}
 
 
 def _system_calls(
@@ -253,9 +254,10 @@ def _system_calls(
     if scan.unresolved:
         why = f"{len(scan.unresolved)} sites have a number that only shows at run time"
         numbers = dict.fromkeys(known, why)
+    unused = _dead(scan, image)
     for site in scan.sites:
         for number in site.numbers:
-            if _is_dead(site, image):
+            if site.address in unused:
                 numbers.setdefault(number, "")
             else:
                 numbers[number] = f"called at {site.address:#x}"
@@ -276,9 +278,8 @@ def _system_calls(
 
 def _unserved(scan: Scan, image: Image, known: Collection[int]) -> dict[int, str]:
     """Names of the calls at its sites that no part serves, by number."""
-    numbers = {
-        number for site in scan.sites if not _is_dead(site, image) for number in site.numbers
-    }
+    dead = _dead(scan, image)
+    numbers = {number for site in scan.sites if site.address not in dead for number in site.numbers}
     return {number: NAMES[number] for number in numbers - set(known) if number in NAMES}
 
 
