@@ -9,6 +9,8 @@
  * The section starts the library OS, and each .org below is an offset that the plan
  * counts on (limpet.layout.ENTRY_OFFSETS).
  */
+#include "x86_64/own_stack.h"
+
 /* The general registers, pushed and popped in the order of struct regs (x86_64/regs.h). */
         .macro PUSH_GENERAL
         push    %rdi
@@ -118,13 +120,7 @@ resume:
         .globl  serve_on_own_stack
         .type   serve_on_own_stack, @function
 serve_on_own_stack:
-        mov     %rdi, %rsi
-        mov     current(%rip), %rdi
-        sub     $144, %rdi
-        mov     %rdi, %rsp
-        mov     $18, %ecx
-        rep movsq
-        mov     %rsp, %rdi
+        TO_OWN_STACK
         call    syscall_serve
         jmp     resume_top
 

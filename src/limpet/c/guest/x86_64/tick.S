@@ -5,17 +5,13 @@
  * its stack nor any word that it uses itself may be touched, so where it goes on has a word of its
  * own, and a copy of all this another.
  */
+#include "x86_64/own_stack.h"
+
         .section .text.tick_on_own_stack, "ax"
         .globl  tick_on_own_stack
         .type   tick_on_own_stack, @function
 tick_on_own_stack:
-        mov     %rdi, %rsi
-        mov     current(%rip), %rdi
-        sub     $144, %rdi
-        mov     %rdi, %rsp
-        mov     $18, %ecx
-        rep movsq
-        mov     %rsp, %rdi
+        TO_OWN_STACK
         call    tick_serve
         mov     %rsp, %rdi
         call    resume

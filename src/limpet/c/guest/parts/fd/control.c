@@ -30,7 +30,7 @@ enum {
 #define MOST_SIGNAL 64UL
 #define MOST_HINT 5UL
 
-void file_set_flags(struct file *file, u32 flags) {
+static void file_set_flags(struct file *file, u32 flags) {
     file->flags = (file->flags & ~(u32)SETTABLE) | (flags & SETTABLE);
     if (file->ops == &console_ops || file->ops == &console_nonblocking_ops)
         file->ops = flags & O_NONBLOCK ? &console_nonblocking_ops : &console_ops;

@@ -1,32 +1,43 @@
 /* From one open file to another: the program does not see the bytes. */
-#include "parts/fd/copy.h"
+#include "parts/fd/fd.h"
 
 #define COPY_PIECE 65536UL
 #define LAST_BYTE ((s64)(~0UL >> 1))
 
 enum { NUMBER_NULL = 0x103, NUMBER_FULL = 0x107 };
 
-struct side copy_side(struct file *file, s64 *at) {
+/* One end of a copy. */
+struct side {
+    struct file *file;
+    s64 *at;  /* NULL: the file's own position, or a stream */
+    u32 kind; /* S_IF* */
+    u64 device;
+};
+
+static struct side copy_side(struct file *file, s64 *at) {
     struct linux_stat stat = {0};
     file->ops->stat(file, &stat);
     return (struct side){file, at, stat.mode & S_IFMT, stat.rdev};
 }
 
-bool copy_has_source(const struct side *in) {
+/* splice_read, in Linux's words */
+static bool copy_has_source(const struct side *in) {
     bool null = in->kind == S_IFCHR && in->device == NUMBER_NULL;
     return in->file->ops->read && !in->file->ops->entries && !null && in->kind != S_IFIFO;
 }
 
-bool copy_has_sink(const struct side *out) {
+/* splice_write */
+static bool copy_has_sink(const struct side *out) {
     bool full = out->kind == S_IFCHR && out->device == NUMBER_FULL;
     return out->file->ops->write && !full;
 }
 
-s64 copy_position(const struct side *side) {
+static s64 copy_position(const struct side *side) {
     return side->at ? *side->at : (s64)side->file->position;
 }
 
-long copy_check_range(s64 at, u64 size) {
+/* EINVAL beyond the end of what can be. */
+static long copy_check_range(s64 at, u64 size) {
     return at < 0 || (s64)size < 0 || (s64)((u64)at + size) < 0 ? -EINVAL : 0;
 }
 
@@ -45,7 +56,7 @@ static long take(const struct side *in, void *buffer, u64 size) {
     return ops->pread(in->file, buffer, size, (u64)copy_position(in));
 }
 
-long copy_put(const struct side *out, const void *buffer, u64 size) {
+static long copy_put(const struct side *out, const void *buffer, u64 size) {
     const struct file_ops *ops = out->file->ops;
     if (!out->at)
         return ops->write(out->file, buffer, size);
@@ -54,7 +65,8 @@ long copy_put(const struct side *out, const void *buffer, u64 size) {
     return done;
 }
 
-long copy_between(const struct side *in, const struct side *out, u64 size) {
+/* Up to `size` bytes, through a buffer; both positions move by what got there. */
+static long copy_between(const struct side *in, const struct side *out, u64 size) {
     void *buffer = heap_alloc(COPY_PIECE);
     long total = 0, got = buffer ? 0 : -ENOMEM;
     while (buffer && size) {

@@ -70,21 +70,20 @@ long fd_install(struct file *file, long lowest, bool close_on_exec); /* takes th
 long fd_duplicate(long fd, long lowest, bool close_on_exec);
 bool fd_on_exec(long fd);
 void fd_set_on_exec(long fd, bool close_on_exec);
-long fd_pread(long fd, void *to, u64 size, u64 at);
 long sys_read(long fd, long to, long size);
 long sys_write(long fd, long from, long size);
-long sys_readv(long fd, long vector, long count);
-long sys_writev(long fd, long vector, long count);
 long sys_pread64(long fd, long to, long size, long at);
 long sys_pwrite64(long fd, long from, long size, long at);
 long fd_may_pread(const struct file *file); /* 0, or why not */
 long fd_may_pwrite(const struct file *file);
-bool fd_memory(u64 at, u64 size);                  /* could be the program's: otherwise EFAULT */
-void file_set_flags(struct file *file, u32 flags); /* those that F_SETFL can change */
-long vector_size(const struct linux_iovec *vector, u64 count); /* of all elements; or an error */
+bool fd_memory(u64 at, u64 size); /* could be the program's: otherwise EFAULT */
 u32 file_poll(struct file *file);
 bool readable(const struct file *file);
 bool writable(const struct file *file);
+
+/* Of what is no file: an event counter, a timer, a set of signals or of descriptors. */
+long anonymous_stat(struct file *file, struct linux_stat *to);
+long anonymous_seek(struct file *file, long offset, int whence);
 
 /* parts/console; the second is for a console with O_NONBLOCK, which asks before it reads. */
 extern const struct file_ops console_ops, console_nonblocking_ops;

@@ -51,14 +51,6 @@ long fd_may_pwrite(const struct file *file) {
     return writable(file) ? 0 : -EBADF; /* as no directory is */
 }
 
-long fd_pread(long fd, void *to, u64 size, u64 at) {
-    struct file *file = fd_use(fd);
-    long error = fd_may_pread(file);
-    if (error)
-        return error;
-    return file->ops->pread ? file->ops->pread(file, to, size, at) : -EISDIR;
-}
-
 long sys_pread64(long fd, long to, long size, long at) {
     struct file *file = fd_use(fd);
     u64 length = (u64)size;

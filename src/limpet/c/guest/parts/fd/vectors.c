@@ -7,9 +7,7 @@ enum {
     RWF_SYNC = 4,
     RWF_NOWAIT = 8,
     RWF_APPEND = 0x10,
-    RWF_NOAPPEND = 0x20,
-    RWF_ATOMIC = 0x40,
-    RWF_DONTCACHE = 0x80
+    RWF_NOAPPEND = 0x20
 };
 #define RWF_TAKEN (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND)
 
@@ -24,7 +22,7 @@ struct transfer {
     u32 flags;
 };
 
-long vector_size(const struct linux_iovec *vector, u64 count) {
+static long vector_size(const struct linux_iovec *vector, u64 count) {
     u64 total = 0;
     if (count > IOV_MAX)
         return -EINVAL;

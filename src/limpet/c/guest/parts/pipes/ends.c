@@ -160,7 +160,7 @@ static void end_release(struct file *file) {
     heap_free(end);
 }
 
-const struct file_ops end_ops = {
+static const struct file_ops end_ops = {
     .read = end_read,
     .write = end_write,
     .stat = end_stat,
@@ -170,7 +170,8 @@ const struct file_ops end_ops = {
     .release = end_release,
 };
 
-struct file *pipe_file(struct pipe *in, struct pipe *out, u32 mode, long flags) {
+/* NULL: no memory. */
+static struct file *pipe_file(struct pipe *in, struct pipe *out, u32 mode, long flags) {
     struct end *end = heap_alloc(sizeof *end);
     u32 access = in && out ? O_RDWR : in ? O_RDONLY : O_WRONLY;
     u32 kept = (u32)flags & (out ? O_NONBLOCK | O_DIRECT : O_NONBLOCK);

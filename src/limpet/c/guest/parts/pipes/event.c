@@ -42,21 +42,10 @@ static u32 event_poll(struct file *file) {
     return (file->extra ? POLLIN : 0U) | (file->extra < ~1UL ? (u32)POLLOUT : 0U);
 }
 
-static long event_stat(struct file *file, struct linux_stat *to) {
-    (void)file;
-    *to = (struct linux_stat){.dev = 3, .ino = 1, .nlink = 1, .mode = 0600, .blksize = PAGE};
-    return 0;
-}
-
-static long event_seek(struct file *file, long offset, int whence) {
-    (void)file, (void)offset, (void)whence;
-    return 0;
-}
-
 static const struct file_ops event_ops = {.read = event_read,
                                           .write = event_write,
-                                          .seek = event_seek,
-                                          .stat = event_stat,
+                                          .seek = anonymous_seek,
+                                          .stat = anonymous_stat,
                                           .poll = event_poll};
 
 long sys_eventfd2(long value, long flags) {

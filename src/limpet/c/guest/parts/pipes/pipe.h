@@ -35,10 +35,6 @@ static inline bool pipe_full(const struct pipe *pipe) {
     return pipe->used == pipe->size;
 }
 
-/* An open end of them, either NULL; its flags are those of open.  NULL: no memory. */
-extern const struct file_ops end_ops;
-struct file *pipe_file(struct pipe *in, struct pipe *out, u32 mode, long flags);
-
 /* As much as there is, at most `size`, or one packet; as much as there is room for, of `whole`. */
 u64 pipe_take(struct pipe *pipe, u8 *to, u64 size);
 long pipe_put(struct pipe *pipe, const u8 *from, u64 size, bool packets);

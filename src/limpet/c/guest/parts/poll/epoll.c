@@ -110,17 +110,6 @@ static u64 await(const struct file *file) {
     return want;
 }
 
-static long stat(struct file *file, struct linux_stat *to) {
-    (void)file;
-    *to = (struct linux_stat){.dev = 3, .ino = 1, .nlink = 1, .mode = 0600, .blksize = PAGE};
-    return 0;
-}
-
-static long seek(struct file *file, long offset, int whence) {
-    (void)file, (void)offset, (void)whence;
-    return 0;
-}
-
 static long ioctl(struct file *file, u64 request, u64 argument) {
     (void)file, (void)request, (void)argument;
     return -EINVAL; /* where others give ENOTTY */
@@ -133,8 +122,8 @@ static void release(struct file *file) {
     heap_free(epoll);
 }
 
-const struct file_ops epoll_ops = {.seek = seek,
-                                   .stat = stat,
+const struct file_ops epoll_ops = {.seek = anonymous_seek,
+                                   .stat = anonymous_stat,
                                    .ioctl = ioctl,
                                    .poll = poll_file,
                                    .awaited = await,

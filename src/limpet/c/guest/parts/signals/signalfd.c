@@ -69,17 +69,6 @@ static u32 poll(struct file *file) {
     return (current->own.set | signals_of_all.set) & own->set ? POLLIN : 0;
 }
 
-static long stat(struct file *file, struct linux_stat *to) {
-    (void)file;
-    *to = (struct linux_stat){.dev = 3, .ino = 1, .nlink = 1, .mode = 0600, .blksize = PAGE};
-    return 0;
-}
-
-static long seek(struct file *file, long offset, int whence) {
-    (void)file, (void)offset, (void)whence;
-    return 0;
-}
-
 static void release(struct file *file) {
     struct descriptor **each = &descriptors;
     while (*each != file->object)
@@ -89,7 +78,7 @@ static void release(struct file *file) {
 }
 
 static const struct file_ops signalfd_ops = {
-    .read = read, .poll = poll, .stat = stat, .seek = seek, .release = release};
+    .read = read, .poll = poll, .stat = anonymous_stat, .seek = anonymous_seek, .release = release};
 
 static long change(const struct file *file, u64 set) {
     if (!file || file->ops != &signalfd_ops)

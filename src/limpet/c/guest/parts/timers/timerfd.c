@@ -53,17 +53,6 @@ static u32 poll(struct file *file) {
     return own->count ? POLLIN : 0;
 }
 
-static long stat(struct file *file, struct linux_stat *to) {
-    (void)file;
-    *to = (struct linux_stat){.dev = 3, .ino = 1, .nlink = 1, .mode = 0600, .blksize = PAGE};
-    return 0;
-}
-
-static long seek(struct file *file, long offset, int whence) {
-    (void)file, (void)offset, (void)whence;
-    return 0;
-}
-
 static void release(struct file *file) {
     struct descriptor *own = file->object;
     timer_disarm(&own->timer);
@@ -71,7 +60,7 @@ static void release(struct file *file) {
 }
 
 static const struct file_ops timerfd_ops = {
-    .read = read, .poll = poll, .stat = stat, .seek = seek, .release = release};
+    .read = read, .poll = poll, .stat = anonymous_stat, .seek = anonymous_seek, .release = release};
 
 long sys_timerfd_create(long clock, long flags) {
     clock = (s32)clock;

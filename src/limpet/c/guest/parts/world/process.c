@@ -9,7 +9,7 @@ u64 memory_pages(void) {
            PAGE;
 }
 
-u64 memory_used(void) {
+static u64 memory_used(void) {
     return memory_pages() - pages_free_count();
 }
 

@@ -71,9 +71,8 @@ void make_stat(struct text *to, u64 number);
 void make_uptime(struct text *to, u64 number);
 void make_partitions(struct text *to, u64 number);
 
-/* Pages of memory that there are, and that are in use. */
+/* Pages of memory that there are. */
 u64 memory_pages(void);
-u64 memory_used(void);
 
 long sys_brk(long wanted);
 long sys_getrlimit(long resource, long to);
