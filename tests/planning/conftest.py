@@ -24,7 +24,7 @@ from tests.support.proved import (
     DEVICES_C,
     LINUX,
     SOLO5,
-    THREADS_C,
+    THREADS,
     Completed,
     Proved,
     completing_c,
@@ -68,7 +68,7 @@ def linux(make: Maker, completed: Completed) -> Callable[[str, str], Proved]:
     """The filter of a program for one backend of its plan."""
     hello = limpet.load(make.compile(HELLO, "hello"))
     devices = limpet.load(make.compile(DEVICES_C.read_text(encoding="utf-8"), "devices"))
-    threads = limpet.load(make.compile(THREADS_C.read_text(encoding="utf-8"), "threads"))
+    threads = limpet.load(make.compile_folder(THREADS))
     arranging = limpet.load(make.compile(ARRANGING_C.read_text(encoding="utf-8"), "arranging"))
 
     def get(backends: str, name: str) -> Proved:

@@ -27,7 +27,7 @@ from limpet.sources import C_ROOT, MONITOR_INCLUDES, MONITOR_ROOT
 from limpet.tools.toolchain import compile_object
 from tests.support import unikernels
 from tests.support.bundles import Maker
-from tests.support.proved import THREADS_C
+from tests.support.proved import THREADS
 
 OPTIONAL = [each for each in features() if each.optional]
 OPENS = """
@@ -54,7 +54,7 @@ def linux(make: Maker, backends: tuple[Backend, ...]) -> Iterator[limpet.Plan]:
     guest = limpet.load(make.compile(OPENS, "opens"))
     for options, devices in product(LIMITS, DEVICES):
         yield limpet.plan(guest, replace(options, devices=devices, backends=backends))
-    threads = limpet.load(make.compile(THREADS_C.read_text(encoding="utf-8"), "threads"))
+    threads = limpet.load(make.compile_folder(THREADS))
     for options in LIMITS:
         yield limpet.plan(threads, replace(options, backends=backends))
 

@@ -136,16 +136,33 @@ class Maker:
         def write(new: Path) -> None:
             new.write_text(source, encoding="utf-8")
 
+        once(text, write)
+        return self._compiled([text], source, name, flags, compiler)
+
+    def compile_folder(self, sources: Path, *flags: str, compiler: str = "zig") -> Path:
+        """The same from the C files of a folder, whose name it gets."""
+        files = sorted(sources.glob("*.[ch]"))
+        content = "".join(each.read_text(encoding="utf-8") for each in files)
+        units = [each for each in files if each.suffix == ".c"]
+        return self._compiled(units, content, sources.name, flags, compiler)
+
+    def _compiled(
+        self,
+        units: Sequence[Path],
+        content: str,
+        name: str,
+        flags: tuple[str, ...],
+        compiler: str,
+    ) -> Path:
         def make(new: Path) -> None:
-            once(text, write)
             if compiler == "zig":
                 from limpet.tools.toolchain import compile_program
 
-                compile_program([text], new, flags)
+                compile_program(units, new, flags)
             else:
                 need(Path(shutil.which("gcc") or "/usr/bin/gcc"), "gcc libc6-dev")
-                subprocess.run(["gcc", "-O2", "-o", new, text, *flags], check=True)
+                subprocess.run(["gcc", "-O2", "-o", new, *units, *flags], check=True)
 
-        folder = self.folder / _digest(source, name, flags, compiler)
+        folder = self.folder / _digest(content, name, flags, compiler)
         folder.mkdir(exist_ok=True)
         return once(folder / name, make)

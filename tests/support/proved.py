@@ -13,7 +13,7 @@ from tests.support.filter_rules import Disk
 
 DEVICES_C = SUPPORT / "programs" / "devices.c"
 ARRANGING_C = SUPPORT / "programs" / "arranging.c"
-THREADS_C = SUPPORT / "programs" / "threads.c"
+THREADS = SUPPORT / "programs" / "threads"
 
 DISKS = {
     "small": Disk(64 << 10),

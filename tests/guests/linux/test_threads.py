@@ -12,8 +12,6 @@ from limpet.contract import Backend
 from tests.support.bundles import BUSYBOX, Maker, execute, need
 from tests.support.programs import HERE
 
-SOURCE = (HERE / "threads.c").read_text(encoding="utf-8")
-
 CASES = (
     "mutex",
     "turns",
@@ -49,8 +47,8 @@ def program(request: pytest.FixtureRequest, make: Maker) -> Path:
 def threaded(make: Maker, library: str) -> Path:
     """The cases as a static program."""
     if library == "musl":
-        return make.compile(SOURCE, "threads")
-    return make.compile(SOURCE, "threads", "-static", "-pthread", compiler="gcc")
+        return make.compile_folder(HERE / "threads")
+    return make.compile_folder(HERE / "threads", "-static", "-pthread", compiler="gcc")
 
 
 @pytest.mark.parametrize("case", CASES)
