@@ -162,6 +162,31 @@ def test_changed_project(limpet: Cli) -> None:
     assert limpet("run", *PROCESS, app).stdout == "third\n"
 
 
+@pytest.mark.parametrize("folder", ["", "__pycache__", "a/__pycache__/b"])
+def test_changed_tree(limpet: Cli, folder: str) -> None:
+    """Whatever is packed counts, folders that Python makes for itself too."""
+    busybox = need(BUSYBOX, "busybox-static")
+    inner = limpet.cwd / "tree" / folder
+    inner.mkdir(parents=True)
+    for word in ("one", "two"):
+        (inner / "file").write_text(word)
+        path = os.path.join("/", folder, "file")
+        done = limpet("-q", "run", *PROCESS, "--root", "tree", busybox, "cat", path)
+        assert done.stdout == word
+
+
+def test_deep_tree(limpet: Cli) -> None:
+    """1,500 folders within each other, more than Python may recurse, for the commands too."""
+    busybox = need(BUSYBOX, "busybox-static")
+    deep = "tree" + "/d" * 1500
+    subprocess.run(["mkdir", "-p", deep], cwd=limpet.cwd, check=True)
+    try:
+        args = ("-q", "run", *PROCESS, "--root", "tree", busybox, "ls", "-d", deep[4:])
+        assert limpet(*args).stdout == deep[4:] + "\n"
+    finally:
+        subprocess.run(["rm", "-rf", "tree"], cwd=limpet.cwd, check=True)  # shutil recurses too
+
+
 def test_warnings_stay(limpet: Cli) -> None:
     """A warning is printed each time, whether the bundle is made or found, for run and build."""
     program = limpet.cwd / "forks.c"

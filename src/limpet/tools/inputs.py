@@ -68,21 +68,30 @@ class Inputs:
 def signatures(folder: Path) -> Iterator[bytes]:
     """What ``lstat`` says of a folder and of everything in it, times of change included.
 
+    The folder can be deeper than Python may recurse, which ``os.walk`` does until Python 3.12.
+
     Raises:
-        OSError: it is not there.
+        OSError: it is not there, or what is in it cannot be listed.
     """
     top = str(folder)
     yield signature(top, "")
-    for path, folders, files in os.walk(top):
-        folders[:] = sorted(name for name in folders if name != "__pycache__")
-        for name in sorted([*files, *folders]):
+    waiting = [top]
+    while waiting:
+        path = waiting.pop()
+        for name in sorted(os.listdir(path)):
             whole = os.path.join(path, name)
-            yield signature(whole, whole[len(top) :])
+            status = os.lstat(whole)
+            yield _signature(status, whole[len(top) :])
+            if stat.S_ISDIR(status.st_mode):
+                waiting.append(whole)
 
 
 def signature(path: str, name: str) -> bytes:
     """What ``lstat`` says of a file that is called ``name``."""
-    status = os.lstat(path)
+    return _signature(os.lstat(path), name)
+
+
+def _signature(status: os.stat_result, name: str) -> bytes:
     fields = (
         name,
         status.st_mode,
