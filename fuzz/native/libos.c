@@ -43,6 +43,7 @@ struct boot_info boot_info;
 const struct host_time *const guest_time = &host_time;
 const struct placed_ops *const guest_placed;
 void (*const host_terminal)(struct terminal *block);
+void (*const tick_for_timers)(void);
 const struct guest_memory *const guest_memory = NULL;
 const struct file_ops *const block_device_ops = &block_ops, *const net_device_ops = &net_ops;
 static struct {

@@ -57,6 +57,7 @@ def linux(make: Maker, backends: tuple[Backend, ...]) -> Iterator[limpet.Plan]:
     threads = limpet.load(make.compile_folder(THREADS))
     for options in LIMITS:
         yield limpet.plan(threads, replace(options, backends=backends))
+    yield limpet.plan(threads, limpet.Options(features=("timers",), backends=backends))
 
 
 def solo5(folder: Path, target: str) -> Iterator[limpet.Plan]:
@@ -91,7 +92,7 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
         compiled(plan, tmp_path)
         assert named(plan, True) | named(plan, False) == {each.name for each in OPTIONAL}
     inside = set().union(*(named(plan, True) for plan in plans))
-    unikernel = {"closed_descriptors", "tick"}
+    unikernel = {"closed_descriptors", "tick", "timers"}
     never = {"hvt": unikernel, "spt": unikernel}.get(kind, set())
     if kind not in ("kvm", "hvt"):
         never = never | {"kvm_required"}

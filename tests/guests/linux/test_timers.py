@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -241,7 +242,40 @@ int main(void) {
 """
 )
 
-PROGRAMS = {"ended": ENDED, "posix": POSIX, "busy": BUSY}
+SPIN = (
+    HEAD
+    + r"""
+int main(void) {
+    struct itimerval often = {{0, 30000}, {0, 30000}}, none = {{0, 0}, {0, 0}};
+    volatile unsigned long work = 0;
+    handle(SIGALRM, 0);
+    handle(SIGVTALRM, 0);
+    alarm(1);
+    while (!rang) /* no system call at all */
+        work++;
+    printf("alarm %d code %d\n", rang, last_code);
+    setitimer(ITIMER_VIRTUAL, &often, 0);
+    while (rang < 6)
+        work++;
+    setitimer(ITIMER_VIRTUAL, &none, 0);
+    printf("interval %d\n", rang);
+    struct sigevent event;
+    memset(&event, 0, sizeof event);
+    event.sigev_signo = SIGALRM, event.sigev_value.sival_int = 5;
+    int id = -1;
+    struct itimerspec spec = {{0, 20000000}, {0, 20000000}};
+    syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &id);
+    syscall(SYS_timer_settime, id, 0, &spec, 0);
+    for (rang = 0; rang < 4;)
+        work++;
+    syscall(SYS_timer_delete, id);
+    printf("posix %d value %d\n", rang, last_value);
+    return work == 0;
+}
+"""
+)
+
+PROGRAMS = {"ended": ENDED, "posix": POSIX, "busy": BUSY, "spin": SPIN}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -267,6 +301,40 @@ def test_alarm_ends_a_program(make: Maker, backend: Backend) -> None:
     """One without a handler, as on Linux: status 128 and the signal."""
     ran = make(make.compile(KILLED, "killed"), backend).run()
     assert (ran.status, ran.stdout, ran.stderr) == (128 + 14, b"", b"")
+
+
+POINTED = r"""
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+static volatile int rang;
+static void ring(int number) {
+    rang = number;
+}
+static int applet(void) {
+    signal(SIGALRM, ring);
+    alarm(1);
+    while (!rang)
+        ;
+    return printf("%d\n", rang);
+}
+static int (*volatile const applets[])(void) = {applet};
+int main(void) {
+    return !applets[0]();
+}
+"""
+
+
+def test_what_only_pointers_lead_to_is_asked_for(make: Maker, backend: Backend) -> None:
+    """As busybox comes to alarm: no tick, unless it is asked for; a direct call needs nobody."""
+    program = make.compile(POINTED, "pointed")
+    options = limpet.Options(backends=(backend,))
+    guest = limpet.load(program)
+    assert "tick" not in {call.name for call in limpet.plan(guest, options).hypercalls}
+    asked = limpet.plan(guest, replace(options, features=("timers",)))
+    assert "tick" in {call.name for call in asked.hypercalls}
+    ran = limpet.run(limpet.build(asked))
+    assert (ran.stdout, ran.status) == (b"14\n", 0)
 
 
 NONE = "int main(void) { return 0; }"

@@ -66,6 +66,8 @@ def gates_c(
     ticks = any(call.name == "tick" for call in chosen)
     text += "void (*const tick_taken)(const struct regs *, const void *) = "
     text += "tick_came;\n" if ticks else "NULL;\n"
+    text += "void (*const tick_for_timers)(void) = "
+    text += "tick_soon;\n" if ticks else "NULL;\n"
     text += _device_files(devices)
     text += '#include "parts/memory/placed.h"\nconst struct placed_ops *const guest_placed = '
     text += "&placed_ops;\n" if placed else "NULL;\n"

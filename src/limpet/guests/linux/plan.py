@@ -33,6 +33,7 @@ from limpet.guests.linux.place import STATIC_PIE_BASE, PlacedProgram
 from limpet.guests.linux.place import place as place_program
 from limpet.guests.linux.reasons import device_decisions, hypercall_decisions
 from limpet.guests.linux.terminal import guest_facts, with_terminal
+from limpet.guests.linux.ticks import with_ticks
 from limpet.guests.linux.verdict import verdict
 from limpet.guests.linux.ways import calls_of
 from limpet.loading.guest import Guest
@@ -84,6 +85,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     calls, decisions = _system_calls(scan, image, known)
     _check_devices(image, calls, devices)
     users = dict(with_terminal(_users(calls, devices), options, scan))
+    users = with_ticks(users, options, own_calls, guest)
     if "process" in options.backends:
         users |= threads.arranging({call.name for call in calls})
     hypercalls = _hypercalls(users)

@@ -91,7 +91,7 @@ def arranging(calls: Set[str]) -> dict[str, tuple[str, ...]]:
 _C_LIBRARIES = frozenset({"libc.so.6", "libpthread.so.0", "libc.so", "libc.musl-x86_64.so.1"})
 
 
-def _is_c_library(each: SharedObject) -> bool:
+def is_c_library(each: SharedObject) -> bool:
     """Whether it only starts threads for who asks it to."""
     said = each.image.dynamic
     name = (said.soname if said else "") or os.path.basename(each.path)
@@ -105,7 +105,7 @@ def serves(calls: Calls, objects: Iterable[SharedObject]) -> Mapping[int, System
         calls: those of the program.
         objects: the shared objects beside it.
     """
-    others = (Calls(o.image, o.scan.branches) for o in objects if not _is_c_library(o))
+    others = (Calls(o.image, o.scan.branches) for o in objects if not is_c_library(o))
     for each in chain((calls,), others):
         if may_start_threads(each.image) or started_at(each) is not None:
             return served()

@@ -14,6 +14,7 @@ struct alarms {
     s64 busy;              /* the earliest that counts only the time not slept; 0: none */
     void (*ring)(s64 now); /* those whose time has come; finds the next */
     u64 slept;             /* nanoseconds in `wait` */
+    bool signals;          /* some of them interrupt a program that computes */
 };
 extern struct alarms alarms;
 

@@ -33,5 +33,7 @@ void tick_serve(struct regs *regs) {
     if (scheduler)
         scheduler->run_another();
     alarms_look();
+    if (alarms.signals)
+        tick_soon();
     leave_to_program(regs);
 }

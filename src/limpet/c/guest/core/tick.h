@@ -12,6 +12,9 @@
 /* Ask for one, unless one is on its way: brings `tick` into the plan. */
 void tick_soon(void);
 
+/* The same for timers, which alone bring no tick.  Generated: NULL where the plan has none. */
+extern void (*const tick_for_timers)(void);
+
 /* A tick has come, with `regs`: does not return.  In a process it may have met the library OS, and
  * `context` is the host's frame.  Generated: tick_came, or NULL where the plan has no tick. */
 extern void (*const tick_taken)(const struct regs *regs, const void *context);

@@ -32,6 +32,7 @@ static struct itimer *itimer_of(long which) {
     static const u8 numbers[ITIMERS] = {SIGALRM, SIGVTALRM, SIGPROF};
     struct itimer *itimer = &itimers[which];
     itimer->timer.rings = rings;
+    itimer->timer.signals = true;
     itimer->queued.taken = taken;
     itimer->queued.info = (struct linux_siginfo){.signal = numbers[which], .code = SI_KERNEL};
     return itimer;

@@ -96,13 +96,14 @@ long sys_timer_create(long clock, long from, long to) {
     struct posix_timer *own = heap_alloc(sizeof *own);
     if (!own)
         return -EAGAIN;
-    *own = (struct posix_timer){.timer = {.rings = rings},
+    bool silent = event.notify == SIGEV_NONE;
+    *own = (struct posix_timer){.timer = {.rings = rings, .signals = !silent},
                                 .next = posix_timers,
                                 .queued = {.taken = taken},
                                 .to = event.notify & SIGEV_THREAD_ID ? event.thread : 0,
                                 .clock = (s32)clock,
                                 .id = next++,
-                                .silent = event.notify == SIGEV_NONE};
+                                .silent = silent};
     own->queued.info = (struct linux_siginfo){
         .signal = event.signal, .code = SI_TIMER, .timer = own->id, .value = event.value};
     posix_timers = own;

@@ -1,12 +1,24 @@
 #include "parts/timers/timers.h"
+#include "core/tick.h"
 
 static struct timer *lists[2]; /* the second of those that count busy time */
+
+static bool any_signals(void) {
+    for (int busy = 0; busy < 2; busy++)
+        for (const struct timer *each = lists[busy]; each; each = each->next)
+            if (each->signals)
+                return true;
+    return false;
+}
 
 /* The one place where the earliest moment changes: a tick for a program that makes no system
  * calls meanwhile is asked for here. */
 static void tell(void) {
     alarms.at = lists[0] ? lists[0]->at : 0;
     alarms.busy = lists[1] ? lists[1]->at : 0;
+    alarms.signals = any_signals();
+    if (alarms.signals && tick_for_timers)
+        tick_for_timers();
 }
 
 static void ring(s64 now) {

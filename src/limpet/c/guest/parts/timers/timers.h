@@ -12,6 +12,7 @@ struct timer {
     s64 interval; /* nanoseconds; 0: once */
     void (*rings)(struct timer *timer);
     bool busy, armed;
+    bool signals; /* what rings interrupts the program */
 };
 
 void timer_arm(struct timer *timer, s64 at);
