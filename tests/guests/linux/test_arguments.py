@@ -32,7 +32,7 @@ KERNEL = "i-4096"
 
 number = each([0, 1, 2, 3, 7, 8, 9, 100, 4095, 4096, 65536, -1, -2, (1 << 31) - 1, *FAR])
 flags = each([0, 0, 0, 0, 1, 2, 3, 4, 8, 0x10, 0x20, 0x100, 0x1000, 0x80000, -1, 1 << 31, 1 << 32])
-fd = each([*range(9), *range(9), *range(9), 20, -1, 1023, 1024, -100, *FAR])
+fd = each([*range(11), *range(11), *range(11), 20, -1, 1023, 1024, -100, *FAR])
 path = st.sampled_from(
     ["sa", "sbig", "sd", "sl", "sx", "sn", "sp", "so", "sd/f", "s", "sdev", "sk/f"]
 )
@@ -83,6 +83,7 @@ put = (attribute, value, value_size, each([0, 0, 0, 1, 2, 3, 4, -1, 1 << 32]))
 get = (attribute, reads, each([0, 1, 5, 100, 65537, 200000]))
 listed = (reads, each([0, 1, 7, 8, 1000, 65537, 200000]))
 queue = st.sampled_from(["ssocket", "ssocket", "sd/socket", "sn/socket"])
+fifo = st.sampled_from(["sfifo", "sfifo", "sfifo", "sd/fifo", "sn/fifo"])
 memory_name = st.sampled_from(["sname", "s", f"s{'n' * 249}", f"s{'n' * 250}", BAD, KERNEL])
 seals = each([0, 1, 2, 4, 8, 0x10, 0x20, 0x40, 6, -1, 1 << 32])
 
@@ -97,6 +98,9 @@ how = st.builds(
 how = st.one_of(*[how] * 5, st.sampled_from([BAD, KERNEL, "N0,0,0,0", "N0,0,0,1"]))
 way = st.sampled_from(["s/a", "s..", "sd/../a", "sd/../../w/a", "su", "sl", "sp/p/a", "so", "sk/f"])
 way = st.one_of(path, way, way, way, st.sampled_from(["s/", "s/..", "s../v", "sd/e/../../n"]))
+
+splicing = each([0, 2, 2, 2, 3, 6, 0xF, 0x10, -1, 1 << 32])
+never = each([2, 2, 2, 3, 6, 0xA, 0x12, -1])
 
 CALLS: Calls = {
     "close": ((fd,),),
@@ -118,7 +122,7 @@ CALLS: Calls = {
         (fd, each([10]), each([0, -1, 65, 2, 1 << 31, 1 << 32])),
         (fd, each([1035, 1036]), offset),
         (fd, each([1033, 1033, 1034]), seals),
-        (each([9, 10, 11]), each([1033, 1033, 1034]), seals),
+        (each([11, 12, 13]), each([1033, 1033, 1034]), seals),
     ),
     "fchdir": ((fd,),),
     "fchmod": ((fd, mode),),
@@ -135,7 +139,8 @@ CALLS: Calls = {
     "ioctl": ((fd, each([0x5450, 0x5451, 0x5451, 0xFFFF, -1]), number),),
     "lseek": ((fd, place, whence),) * 2,
     "open": ((path, opening, mode),) * 3
-    + ((queue, each([0x800, 0x800, 0x801, 0x801, 0x802, 0x803, 0x200000]), mode),) * 2,
+    + ((queue, each([0x800, 0x800, 0x801, 0x801, 0x802, 0x803, 0x200000]), mode),) * 2
+    + ((fifo, each([0x800, 0x800, 0x801, 0x801, 0x802, 0x803, 0x200000, 0x4801]), mode),) * 3,
     "openat": ((at, path, opening, mode),),
     "openat2": ((each([-100, -100, 2, 2, 0, -1]), way, how, each([24] * 6 + [0, 23, 32, 4097])),)
     * 3,
@@ -172,8 +177,14 @@ CALLS: Calls = {
     "removexattr": ((path, attribute),),
     "lremovexattr": ((path, attribute),),
     "fremovexattr": ((opened, attribute),),
-    "mknod": ((queue, each([0o140644, 0o140755, 0o40755, 0o160000, -1]), each([0])),) * 2,
-    "mknodat": ((at, queue, each([0o140644]), number),),
+    "mknod": (
+        *((queue, each([0o140644, 0o140755, 0o40755, 0o160000, -1]), each([0])),) * 2,
+        *((fifo, each([0o10644, 0o10700]), each([0])),) * 2,
+    ),
+    "mknodat": ((at, queue, each([0o140644]), number), (at, fifo, each([0o10644]), number)),
+    "splice": ((fd, offset, fd, offset, count, splicing),) * 3,
+    "tee": ((fd, fd, count, splicing),) * 2,
+    "vmsplice": ((fd, vector, elements, never),) * 2,
     "memfd_create": ((memory_name, each([0, 1, 2, 3, 2, 8, 9, 0x10, 0x18, 0x20, -1, 1 << 32])),),
     "fchmodat2": ((at, path, mode, each([0, 0x100, 0x1000, 0x1100, 2, -1])),),
     "umount2": ((path, each([16, -1])),),
@@ -190,8 +201,11 @@ OPENED = [
     "open sa i1025",
     "open sx i2097152",
     "open s/dev/null i2",
+    "mknod sfifo i4516 i0",
+    "open sfifo i2050",
+    "open sfifo i2049",
 ]
-"""A file for each kind of descriptor, 0 to 8."""
+"""A file for each kind of descriptor, 0 to 10."""
 
 sequence = st.lists(any_of(CALLS), min_size=1, max_size=24).map(
     lambda some: [*map(number_of, OPENED), *some]

@@ -62,6 +62,8 @@ spec = st.sampled_from(
     ["I0,0,0,0", "I0,0,0,1", "I0,0,1000,0", "I1000,0,0,1", "I5,0,0,1000000000", "I-1,0,1,0", *ODD]
 )
 
+spliced = each(0, 1, 8, 100, 4096, 5000, 70000)
+
 CALLS: dict[str, tuple[tuple[Line, ...], ...]] = {
     "pipe2": ((st.just("F"), each(NONBLOCK, NONBLOCK, NONBLOCK | DIRECT, NONBLOCK | 1)),),
     "socketpair": ((each(1), each(1 | NONBLOCK), each(0), st.just("F")),),
@@ -90,6 +92,8 @@ CALLS: dict[str, tuple[tuple[Line, ...], ...]] = {
         (fd, each(1031), each(0, 1, 4096, 5000, 65536, 131072, -1)),
         (fd, each(1, 3)),
     ),
+    "splice": ((fd, each(0), fd, each(0), spliced, each(2, 2, 2, 3, 0)),) * 3,
+    "tee": ((fd, fd, spliced, each(2, 2, 2, 3, 0)),) * 2,
     "ioctl": ((fd, each(0x541B), st.just("O0")),),
     "timerfd_create": ((each(0, 1, 7, 1, 4, 99), each(NONBLOCK, NONBLOCK, NONBLOCK | 1)),),
     "timerfd_settime": ((fd, each(0, 0, 0, 1, 1, 2, 4), spec, st.sampled_from(["J", "i0"])),) * 2,
@@ -117,6 +121,8 @@ CORE: list[tuple[int, str, list[list[str]]]] = [
     (3, "write", [NEAR, [f"w i{size}" for size in FEW]]),
     (2, "write", [NEAR, ["N1 i8"]]),
     (1, "timerfd_settime", [["i1"], ["i0"], ["I0,0,0,1", "I0,0,0,0"], ["i0"]]),
+    (1, "splice", [NEAR, ["i0"], NEAR, ["i0"], [f"i{size}" for size in FEW], ["i2"]]),
+    (1, "tee", [NEAR, NEAR, [f"i{size}" for size in FEW], ["i2"]]),
     (2, "poll", [POLLED, ["i1"], ["i0"]]),
     (1, "close", [NEAR]),
     (1, "dup2", [NEAR, NEAR]),
@@ -173,6 +179,13 @@ OPENED = [
         ["dup", "i0"],
         ["epoll_ctl", "i2", "i1", "i0", f"E{IN},5"],
         ["epoll_ctl", "i2", "i1", "i1", f"E{EDGE | OUT},6"],
+    ],
+    [
+        ["pipe2", "F", "i2048"],
+        ["pipe2", "F", f"i{NONBLOCK | DIRECT}"],
+        ["epoll_create1", "i0"],
+        ["epoll_ctl", "i4", "i1", "i2", f"E{EDGE | IN},7"],
+        ["epoll_ctl", "i4", "i1", "i1", f"E{EDGE | OUT},8"],
     ],
 ]
 """How sequences start, so that most of their calls find something."""

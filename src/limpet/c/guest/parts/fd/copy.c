@@ -1,47 +1,37 @@
 /* From one open file to another: the program does not see the bytes. */
-#include "parts/fd/fd.h"
+#include "parts/fd/copy.h"
 
 #define COPY_PIECE 65536UL
 #define LAST_BYTE ((s64)(~0UL >> 1))
 
 enum { NUMBER_NULL = 0x103, NUMBER_FULL = 0x107 };
 
-/* One end of a copy. */
-struct side {
-    struct file *file;
-    s64 *at;  /* NULL: the file's own position, or a stream */
-    u32 kind; /* S_IF* */
-    u64 device;
-};
-
-static struct side copy_side(struct file *file, s64 *at) {
+struct side copy_side(struct file *file, s64 *at) {
     struct linux_stat stat = {0};
     file->ops->stat(file, &stat);
     return (struct side){file, at, stat.mode & S_IFMT, stat.rdev};
 }
 
-/* splice_read, in Linux's words */
-static bool copy_has_source(const struct side *in) {
+bool copy_has_source(const struct side *in) {
     bool null = in->kind == S_IFCHR && in->device == NUMBER_NULL;
-    return in->file->ops->read && !in->file->ops->entries && !null && in->kind != S_IFIFO;
+    return in->file->ops->read && !in->file->ops->entries && !null && in->kind &&
+           in->kind != S_IFIFO;
 }
 
-/* splice_write */
-static bool copy_has_sink(const struct side *out) {
+bool copy_has_sink(const struct side *out) {
     bool full = out->kind == S_IFCHR && out->device == NUMBER_FULL;
-    return out->file->ops->write && !full;
+    return out->file->ops->write && !full && out->kind;
 }
 
-static s64 copy_position(const struct side *side) {
+s64 copy_position(const struct side *side) {
     return side->at ? *side->at : (s64)side->file->position;
 }
 
-/* EINVAL beyond the end of what can be. */
-static long copy_check_range(s64 at, u64 size) {
+long copy_check_range(s64 at, u64 size) {
     return at < 0 || (s64)size < 0 || (s64)((u64)at + size) < 0 ? -EINVAL : 0;
 }
 
-static void move(const struct side *side, long by) {
+void copy_move(const struct side *side, long by) {
     if (side->at)
         *side->at += by;
     else
@@ -49,14 +39,14 @@ static void move(const struct side *side, long by) {
 }
 
 /* Not past what the other side takes, so the position moves after that. */
-static long take(const struct side *in, void *buffer, u64 size) {
+long copy_take(const struct side *in, void *buffer, u64 size) {
     const struct file_ops *ops = in->file->ops;
     if (!ops->pread)
         return ops->read(in->file, buffer, size);
     return ops->pread(in->file, buffer, size, (u64)copy_position(in));
 }
 
-static long copy_put(const struct side *out, const void *buffer, u64 size) {
+long copy_put(const struct side *out, const void *buffer, u64 size) {
     const struct file_ops *ops = out->file->ops;
     if (!out->at)
         return ops->write(out->file, buffer, size);
@@ -70,13 +60,13 @@ static long copy_between(const struct side *in, const struct side *out, u64 size
     void *buffer = heap_alloc(COPY_PIECE);
     long total = 0, got = buffer ? 0 : -ENOMEM;
     while (buffer && size) {
-        got = take(in, buffer, MIN(size, COPY_PIECE));
+        got = copy_take(in, buffer, MIN(size, COPY_PIECE));
         if (got > 0)
             got = copy_put(out, buffer, (u64)got);
         if (got <= 0)
             break;
         if (in->file->ops->pread)
-            move(in, got);
+            copy_move(in, got);
         total += got, size -= (u64)got;
     }
     heap_free(buffer);

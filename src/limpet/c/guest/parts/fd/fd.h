@@ -42,7 +42,8 @@ struct file {
     u32 references;
     u32 flags; /* O_* as open took them */
     u64 position;
-    void *object; /* node, pipe, ... of the kind */
+    void *object;       /* node, pipe, ... of the kind */
+    struct node *named; /* what has the name of an open named pipe */
     u64 extra;
     struct watcher *watchers;
     u64 reads;             /* of one that the host makes ready: each may have made it unready */
@@ -77,6 +78,8 @@ long sys_pwrite64(long fd, long from, long size, long at);
 long fd_may_pread(const struct file *file); /* 0, or why not */
 long fd_may_pwrite(const struct file *file);
 bool fd_memory(u64 at, u64 size); /* could be the program's: otherwise EFAULT */
+long sys_readv(long fd, long vector, long count);
+long vector_size(const struct linux_iovec *vector, u64 count); /* of all elements; or an error */
 u32 file_poll(struct file *file);
 bool readable(const struct file *file);
 bool writable(const struct file *file);

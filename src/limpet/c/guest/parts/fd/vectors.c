@@ -22,7 +22,7 @@ struct transfer {
     u32 flags;
 };
 
-static long vector_size(const struct linux_iovec *vector, u64 count) {
+long vector_size(const struct linux_iovec *vector, u64 count) {
     u64 total = 0;
     if (count > IOV_MAX)
         return -EINVAL;

@@ -14,7 +14,7 @@ long node_at(long directory, long path, long flags, struct node **node, struct f
         *file = path ? fd_get((s32)directory) : fd_use((s32)directory);
         if (!*file)
             return -EBADF;
-        *node = of_tree(*file) ? (*file)->object : NULL;
+        *node = file_node(*file);
         return 0;
     }
     return walk_to_file(directory, (const char *)path, !(flags & AT_SYMLINK_NOFOLLOW), node, file);

@@ -69,8 +69,8 @@ long sys_mknodat(long directory, long path, long mode, long device) {
     struct walked walked;
     (void)device;
     u32 kind = (u32)mode & S_IFMT ? (u32)mode & S_IFMT : S_IFREG;
-    bool known = kind == S_IFREG || kind == S_IFSOCK;
-    if (!known && kind != S_IFDIR && kind != S_IFCHR && kind != S_IFBLK && kind != S_IFIFO)
+    bool known = kind == S_IFREG || kind == S_IFSOCK || kind == S_IFIFO;
+    if (!known && kind != S_IFDIR && kind != S_IFCHR && kind != S_IFBLK)
         return -EINVAL;
     if (kind == S_IFDIR)
         return -EPERM;
@@ -78,7 +78,8 @@ long sys_mknodat(long directory, long path, long mode, long device) {
     if (error)
         return error;
     if (!known)
-        return -EPERM; /* devices are those that the guest was given, and pipes have no names */
+        return -EPERM; /* devices are those that the guest was given */
+    open_fifo = fifo_open;
     return add_new(&walked, node_new(kind | masked(mode)));
 }
 
@@ -89,7 +90,7 @@ long sys_mknod(long path, long mode, long device) {
 long sys_linkat(long from, long old, long to, long path, long flags) {
     struct walked walked;
     struct node *node;
-    const struct file *file = NULL;
+    struct file *file = NULL;
     long error = 0;
     if ((u32)flags & ~(u32)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
@@ -97,8 +98,9 @@ long sys_linkat(long from, long old, long to, long path, long flags) {
         file = fd_get(from);
         if (!file && (s32)from != AT_FDCWD)
             return -EBADF;
-        bool of_tree = !file || file->ops == &regular_ops || file->ops == &directory_ops;
-        node = !of_tree ? NULL : file ? file->object : working_directory();
+        node = file ? file_node(file) : working_directory();
+        if (node && node->device && !is_directory(node))
+            node = NULL;
     } else {
         error = walk_to(from, (const char *)old, flags & AT_SYMLINK_FOLLOW, &node);
     }

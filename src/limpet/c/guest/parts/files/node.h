@@ -56,6 +56,7 @@ struct extent {
 struct extras {
     struct attribute *attributes;                   /* xattr.c */
     void (*drop_attributes)(struct extras *extras); /* NULL until there is one */
+    struct pipe *pipe;                              /* of a named one that is open */
 };
 
 enum {
@@ -98,7 +99,8 @@ struct node {
 /* parts/world */
 void standard_root(struct node *root);
 void standard_load(struct node *directory);
-bool of_tree(const struct file *file); /* its object is a node */
+bool of_tree(const struct file *file);     /* its object is a node */
+struct node *file_node(struct file *file); /* what it is in the tree, or NULL */
 long link_target(const struct node *link, struct node **node, struct file **file);
 long link_text(const struct node *link, void *to, u64 size);
 
@@ -172,6 +174,10 @@ u32 masked(long mode);
 #define AT_FLAGS (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) /* of newer calls; any other is an error */
 long node_at(long directory, long path, long flags, struct node **node, struct file **file);
 long without_node(struct file *file); /* changing what only a file of the tree has */
+
+/* Opens a named pipe; NULL until one is made (parts/pipes). */
+extern long (*open_fifo)(struct node *node, long flags);
+long fifo_open(struct node *node, long flags);
 
 /* file.c */
 long open_node(struct node *node, const struct file_ops *ops, long flags);

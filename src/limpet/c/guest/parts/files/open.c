@@ -3,6 +3,8 @@
 
 static u32 file_mask = 022;
 
+long (*open_fifo)(struct node *node, long flags);
+
 long sys_umask(long mask) {
     u32 before = file_mask;
     file_mask = (u32)mask & 0777;
@@ -48,7 +50,8 @@ static long check(const struct node *node, long flags) {
         return -ENOTDIR;
     if (is_link(node))
         return flags & O_PATH ? 0 : -ELOOP;
-    if (flags & O_DIRECT && !is_regular(node) && node->device != DEVICE_DISK)
+    bool fifo = (node->mode & S_IFMT) == S_IFIFO;
+    if (flags & O_DIRECT && !is_regular(node) && node->device != DEVICE_DISK && !fifo)
         return is_directory(node) && writes ? -EISDIR : -EINVAL;
     if (node->device == DEVICE_DISK && writes && !(flags & O_PATH)) {
         const struct manifest *devices = (const struct manifest *)guest_info.devices;
@@ -91,6 +94,8 @@ long open_node(struct node *node, const struct file_ops *ops, long flags) {
         return open_terminal(flags);
     if ((node->mode & S_IFMT) == S_IFSOCK && !(flags & O_PATH))
         return -ENXIO;
+    if ((node->mode & S_IFMT) == S_IFIFO && !(flags & O_PATH))
+        return open_fifo(node, flags);
     u32 kept = (u32)flags & ~(u32)O_CLOEXEC;
     struct file *file = file_new(ops, flags & O_PATH ? kept : kept | O_LARGEFILE, node);
     if (!file)

@@ -20,18 +20,44 @@ static void tell_writers(const struct pipe *pipe, u32 events) {
 }
 
 /* Until another thread has changed the file; 0: look again. */
-static long wait_for(const struct file *file, const char *what) {
+static long wait_for(const struct file *file, bool never, const char *what) {
     const struct waiting waits = {.deadline = FOREVER, .what = what, .on = file, .restarts = true};
-    return file->flags & O_NONBLOCK ? -EAGAIN : park(&waits);
+    return never ? -EAGAIN : park(&waits);
 }
 
-static long end_read(struct file *file, void *to, u64 size) {
+long pipe_await_input(struct file *file, bool never) {
+    const struct pipe *pipe = ((struct end *)file->object)->in;
+    long error = 0;
+    while (!pipe->used && pipe->writers && !error)
+        error = wait_for(file, never, "input of a pipe that nobody else can write");
+    return error;
+}
+
+long pipe_await_room(struct file *file, bool never) {
+    const struct pipe *pipe = ((struct end *)file->object)->out;
+    long error = 0;
+    while (pipe->readers && pipe_full(pipe) && !error)
+        error = wait_for(file, never, "room in a pipe that nobody else can read");
+    if (pipe->readers || error)
+        return error;
+    signal_raise(SIGNAL_PIPE);
+    return -EPIPE;
+}
+
+void pipe_tell(struct pipe *read, struct pipe *written) {
+    if (read)
+        tell_writers(read, POLL_WRITABLE);
+    if (written)
+        tell_readers(written, POLL_READABLE);
+}
+
+long end_read(struct file *file, void *to, u64 size) {
     struct pipe *pipe = ((struct end *)file->object)->in;
     long error = 0;
     if (!pipe)
         return -EBADF;
-    while (size && !pipe->used && pipe->writers && !error)
-        error = wait_for(file, "input of a pipe that nobody else can write");
+    if (size)
+        error = pipe_await_input(file, file->flags & O_NONBLOCK);
     if (error)
         return error;
     bool was_full = pipe_full(pipe);
@@ -42,23 +68,23 @@ static long end_read(struct file *file, void *to, u64 size) {
 }
 
 /* All of it, or what there is room for and then why not more. */
-static long end_write(struct file *file, const void *from, u64 size) {
+long end_write(struct file *file, const void *from, u64 size) {
     struct pipe *pipe = ((struct end *)file->object)->out;
     bool packets = file->flags & O_DIRECT && !is_socket(file->object);
     u64 done = 0;
     long error = 0;
     if (!pipe)
         return -EBADF;
-    while (done < size && error >= 0) {
-        if (!pipe->readers) {
-            signal_raise(SIGNAL_PIPE);
-            error = -EPIPE;
-        } else if ((error = pipe_put(pipe, (const u8 *)from + done, size - done, packets)) > 0) {
-            done += (u64)error;
+    while (done < size && !error) {
+        if (pipe->readers)
+            error = pipe_put(pipe, (const u8 *)from + done, size - done, packets);
+        if (error > 0) {
+            done += (u64)error, error = 0;
             tell_readers(pipe, POLL_READABLE);
         } else if (!error) {
-            error = wait_for(file, "room in a pipe that nobody else can read");
+            error = pipe_await_room(file, file->flags & O_NONBLOCK);
         }
+        error = MIN(error, 0);
     }
     if (size && !done && !is_socket(file->object))
         tell_readers(pipe, POLL_READABLE); /* as Linux: an edge for every try */
@@ -80,7 +106,7 @@ static long end_stat(struct file *file, struct linux_stat *to) {
 
 enum { FIONREAD = 0x541b };
 
-static long end_ioctl(struct file *file, u64 request, u64 argument) {
+long end_ioctl(struct file *file, u64 request, u64 argument) {
     const struct end *end = file->object;
     if (request != FIONREAD)
         return -ENOTTY;
@@ -91,7 +117,7 @@ static long end_ioctl(struct file *file, u64 request, u64 argument) {
 enum { F_SETPIPE_SZ = 1031, F_GETPIPE_SZ = 1032 };
 #define PIPE_MOST (1UL << 31)
 
-static long end_control(struct file *file, u32 command, long argument) {
+long end_control(struct file *file, u32 command, long argument) {
     const struct end *end = file->object;
     struct pipe *pipe = end->in ? end->in : end->out;
     u64 size = PAGE, wanted = (u32)argument;
@@ -114,12 +140,12 @@ static long end_control(struct file *file, u32 command, long argument) {
     return (long)(pipe->size * PAGE);
 }
 
-static u32 end_poll(struct file *file) {
+u32 end_poll(struct file *file) {
     const struct end *end = file->object;
     u32 ready = 0;
     if (end->in && end->in->used)
         ready |= POLL_READABLE;
-    if (end->in && !end->in->writers)
+    if (end->in && !end->in->writers && end->before != end->in->writers_came)
         ready |= is_socket(end) ? (u32)POLL_READABLE | POLLRDHUP | POLLHUP : (u32)POLLHUP;
     if (end->out && !pipe_full(end->out))
         ready |= is_socket(end) ? SOCKET_WRITABLE : (u32)POLL_WRITABLE;
@@ -144,6 +170,8 @@ static void leave(struct end *end) {
 /* The other side of a pipe hears of the last one here. */
 static void ended(struct pipe *pipe) {
     if (pipe && !pipe->readers && !pipe->writers) {
+        if (pipe->kept)
+            *pipe->kept = NULL;
         pipe_free(pipe);
     } else if (pipe && (!pipe->readers || !pipe->writers)) {
         tell_readers(pipe, ANYTHING);
@@ -151,7 +179,7 @@ static void ended(struct pipe *pipe) {
     }
 }
 
-static void end_release(struct file *file) {
+void end_release(struct file *file) {
     struct end *end = file->object;
     leave(end);
     ended(end->in);
@@ -170,8 +198,7 @@ static const struct file_ops end_ops = {
     .release = end_release,
 };
 
-/* NULL: no memory. */
-static struct file *pipe_file(struct pipe *in, struct pipe *out, u32 mode, long flags) {
+struct file *pipe_file(struct pipe *in, struct pipe *out, u32 mode, long flags) {
     struct end *end = heap_alloc(sizeof *end);
     u32 access = in && out ? O_RDWR : in ? O_RDONLY : O_WRONLY;
     u32 kept = (u32)flags & (out ? O_NONBLOCK | O_DIRECT : O_NONBLOCK);
@@ -184,9 +211,9 @@ static struct file *pipe_file(struct pipe *in, struct pipe *out, u32 mode, long 
     *end = (struct end){.in = in, .out = out, .file = file, .mode = mode};
     end->made = (struct linux_timespec){(s64)(now / NANOSECONDS), (s64)(now % NANOSECONDS)};
     if (in)
-        end->next_reader = in->readers, in->readers = end;
+        end->next_reader = in->readers, in->readers = end, in->readers_came++;
     if (out)
-        end->next_writer = out->writers, out->writers = end;
+        end->next_writer = out->writers, out->writers = end, out->writers_came++;
     return file;
 }
 

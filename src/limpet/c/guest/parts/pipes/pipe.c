@@ -27,7 +27,7 @@ void pipe_free(struct pipe *pipe) {
     heap_free(pipe);
 }
 
-static struct slot *slot_at(const struct pipe *pipe, u64 place) {
+struct slot *slot_at(const struct pipe *pipe, u64 place) {
     return &pipe->slots[(pipe->head + place) % pipe->size];
 }
 
@@ -77,27 +77,52 @@ u64 pipe_take(struct pipe *pipe, u8 *to, u64 size) {
 static u64 put_behind(struct pipe *pipe, const u8 *from, u64 size) {
     struct slot *last = pipe->used ? slot_at(pipe, pipe->used - 1) : NULL;
     u64 odd = size % PAGE;
-    if (!odd || !last || last->packet || last->offset + last->length + odd > PAGE)
+    bool closed = last && (last->packet || last->lent);
+    if (!odd || !last || closed || last->offset + last->length + odd > PAGE)
         return 0;
     memcpy(last->page + last->offset + last->length, from, odd);
     last->length += (u32)odd;
     return odd;
 }
 
+static struct slot *next_free(struct pipe *pipe) {
+    struct slot *slot = slot_at(pipe, pipe->used);
+    if (!slot->page)
+        slot->page = (u8 *)pages_take(1, PAGES_LIBOS);
+    return slot->page ? slot : NULL;
+}
+
 /* -ENOMEM: there is room, but no page for it. */
 long pipe_put(struct pipe *pipe, const u8 *from, u64 size, bool packets) {
     u64 done = put_behind(pipe, from, size);
     while (done < size && !pipe_full(pipe)) {
-        struct slot *slot = slot_at(pipe, pipe->used);
+        struct slot *slot = next_free(pipe);
         u64 piece = MIN(size - done, PAGE);
-        if (!slot->page)
-            slot->page = (u8 *)pages_take(1, PAGES_LIBOS);
-        if (!slot->page)
+        if (!slot)
             return done ? (long)done : -ENOMEM;
         memcpy(slot->page, from + done, piece);
-        slot->offset = 0, slot->length = (u32)piece, slot->packet = packets;
+        slot->offset = 0, slot->length = (u32)piece, slot->packet = packets, slot->lent = false;
         pipe->used++;
         done += piece;
     }
     return (long)done;
+}
+
+long pipe_lend(struct pipe *pipe, const u8 *from, u32 size, u32 offset, bool packet) {
+    struct slot *slot = pipe_full(pipe) ? NULL : next_free(pipe);
+    if (!slot)
+        return pipe_full(pipe) ? 0 : -ENOMEM;
+    memcpy(slot->page + offset, from, size);
+    slot->offset = offset, slot->length = size, slot->packet = packet, slot->lent = true;
+    pipe->used++;
+    return size;
+}
+
+void pipe_move(struct pipe *from, struct pipe *to) {
+    struct slot *source = slot_at(from, 0), *sink = slot_at(to, to->used);
+    u8 *page = sink->page;
+    *sink = *source;
+    source->page = page;
+    from->head = (from->head + 1) % from->size, from->used--;
+    to->used++;
 }

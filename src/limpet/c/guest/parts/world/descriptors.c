@@ -62,7 +62,7 @@ long link_target(const struct node *link, struct node **node, struct file **file
     *file = fd_get((long)link->number);
     if (!*file)
         return -ENOENT;
-    *node = of_tree(*file) ? (*file)->object : NULL;
+    *node = file_node(*file);
     if (*node)
         *file = NULL;
     return 0;
@@ -120,14 +120,15 @@ long link_text(const struct node *link, void *to, u64 size) {
 }
 
 void make_fd_info(struct text *to, u64 number) {
-    const struct file *file = fd_get((long)number);
+    struct file *file = fd_get((long)number);
     if (!file)
         return;
+    const struct node *node = file_node(file);
     text_put(to, "pos:\t");
     text_number(to, file->position);
     text_put(to, "\nflags:\t0");
     text_octal(to, file->flags);
     text_put(to, "\nmnt_id:\t20\nino:\t");
-    text_number(to, of_tree(file) ? ((const struct node *)file->object)->ino : number + 1);
+    text_number(to, node ? node->ino : number + 1);
     text_put(to, "\n");
 }

@@ -105,6 +105,10 @@ bool of_tree(const struct file *file) {
     return file->ops->release == file_close || file->ops->release == synthetic_close;
 }
 
+struct node *file_node(struct file *file) {
+    return of_tree(file) ? file->object : file->named;
+}
+
 const struct file_ops synthetic_ops = {
     .read = synthetic_read,
     .write = synthetic_write,
