@@ -18,8 +18,9 @@ static void time_is_up(int signal) {
 }
 
 static void start_timeout(void) {
-    /* SA_RESETHAND, SA_NODEFER, SA_ONSTACK, SA_RESTORER, SA_SIGINFO */
-    const u64 action[4] = {(u64)time_is_up, 0xcc000004, (u64)time_is_up, 0};
+    /* SA_RESETHAND, SA_NODEFER, SA_ONSTACK, SA_RESTORER, SA_SIGINFO; and no tick on top of the
+     * handler: it would lead out of there, into code of the guest's */
+    const u64 action[4] = {(u64)time_is_up, 0xcc000004, (u64)time_is_up, 1UL << (TICK_SIGNAL - 1)};
     const s64 timer[4] = {SECOND_ALARM, 0, TIMEOUT_MS / 1000, TIMEOUT_MS % 1000 * 1000};
     const u64 alarm = 1UL << (SIGALRM - 1); /* whoever started the bundle may have blocked it */
     host4(NR_RT_SIGPROCMASK, SIG_UNBLOCK, (long)&alarm, 0, 8);
