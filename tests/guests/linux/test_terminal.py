@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import select
 import signal
 import subprocess
 import termios
@@ -94,15 +95,19 @@ def terminal(path: Path, *words: str) -> Iterator[Terminal]:
     main, side = pty.openpty()
     termios.tcsetwinsize(side, (30, 90))
     before: list[object] = termios.tcgetattr(side)
-    process = subprocess.Popen(
-        [path.name, *words],
-        executable=path,
-        stdin=side,
-        stdout=side,
-        stderr=side,
-        env={"TERM": "vt100"},
-        start_new_session=True,
-    )
+    hang_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored, for all
+    try:
+        process = subprocess.Popen(
+            [path.name, *words],
+            executable=path,
+            stdin=side,
+            stdout=side,
+            stderr=side,
+            env={"TERM": "vt100"},
+            start_new_session=True,
+        )
+    finally:
+        signal.signal(signal.SIGHUP, hang_up)
     try:
         yield Terminal(process, main, side, before)
     finally:
@@ -206,6 +211,79 @@ def test_stopped_and_gone_on(raw: Path) -> None:
         assert b"got 113" in on.until(b"rows")
         on.type(b"x")
         assert on.process.wait(20) == 5
+
+
+EACH = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+int main(int argc, char **argv) {
+    for (int fd = 0; fd < 3; fd++) {
+        struct termios raw;
+        cfmakeraw(memset(&raw, 0, sizeof raw));
+        if (isatty(fd) && tcsetattr(fd, TCSANOW, &raw))
+            return 4;
+    }
+    dprintf(argc > 1 ? 2 : 1, "ready\n");
+    read(0, argv, 1);
+    abort();
+}
+"""
+
+
+@pytest.fixture
+def each(make: Maker, backend: Backend) -> Path:
+    """A program that makes each of its terminals raw, allowed to, and ends badly."""
+    return make(make.compile(EACH, "each"), backend, features=(TERMINAL,)).path
+
+
+def _ends_raw(argv: list[str | Path], sides: list[int], *streams: int, told: int) -> None:
+    """It makes all of ``sides`` raw, tells ``told``, and is killed; then they are as before."""
+    before = [termios.tcgetattr(side) for side in sides]
+    stdin, stdout, stderr = streams
+    with subprocess.Popen(argv, stdin=stdin, stdout=stdout, stderr=stderr) as process:
+        try:
+            found = b""
+            while b"ready" not in found:
+                assert select.select([told], [], [], 60)[0]
+                more = os.read(told, 100)
+                assert more
+                found += more
+            assert all(not termios.tcgetattr(side)[3] & termios.ECHO for side in sides)
+            os.kill(_guest_of(process.pid), signal.SIGKILL)
+            assert process.wait(20) == 128 + signal.SIGKILL
+        finally:
+            process.kill()
+    assert [termios.tcgetattr(side) for side in sides] == before
+
+
+def test_three_terminals(each: Path) -> None:
+    """The standard descriptors can be different terminals; each gets its modes back."""
+    pairs = [pty.openpty() for _ in range(3)]
+    sides = [side for _, side in pairs]
+    try:
+        _ends_raw([each], sides, *sides, told=pairs[1][0])
+    finally:
+        for fd in (fd for pair in pairs for fd in pair):
+            os.close(fd)
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_in_a_pipeline(each: Path, at: int) -> None:
+    """Two of three are pipes: what is a terminal is kept, wherever it is."""
+    main, side = pty.openpty()
+    pipes = [os.pipe() for _ in range(3)]
+    streams = [pipes[0][0], pipes[1][1], pipes[2][1]]
+    streams[at] = side
+    told = {1: main, 0: pipes[1][0], 2: pipes[1][0]}[at]
+    try:
+        _ends_raw([each], [side], *streams, told=told)
+    finally:
+        for fd in (main, side, *(fd for pair in pipes for fd in pair)):
+            os.close(fd)
 
 
 def test_not_asked_for(make: Maker, backend: Backend) -> None:

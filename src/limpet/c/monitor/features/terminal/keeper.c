@@ -38,11 +38,20 @@ static int child_ended(long child) {
     }
 }
 
-static _Noreturn void keep(int fd, const u8 *modes, long child) {
+/* What each standard descriptor's terminal was: they may be different ones, and the guest can set
+ * the modes of each. */
+struct kept_modes {
+    u8 modes[FIRST_FD][TERMINAL_SIZE];
+    bool there[FIRST_FD];
+};
+
+static _Noreturn void keep(const struct kept_modes *before, long child) {
     raise_walls(0);
     host6(NR_PRCTL, KEEPER_DEATH, 0, 0, 0, 0, 0); /* the starter may end before it */
     int status = child_ended(child);
-    host3(NR_IOCTL, fd, TCSETS, (long)modes);
+    for (int fd = 0; fd < FIRST_FD; fd++)
+        if (before->there[fd])
+            host3(NR_IOCTL, fd, TCSETS, (long)before->modes[fd]);
     for (;;)
         host3(NR_EXIT_GROUP,
               status & 0x7f ? SIGNAL_STATUS + (status & 0x7f) : status >> 8 & EXIT_MOST, 0, 0);
@@ -55,12 +64,12 @@ static void end_with_keeper(void) {
 
 /* Returns in the child, or where there is no terminal. */
 static void keep_terminal(void) {
-    u8 modes[TERMINAL_SIZE];
+    struct kept_modes modes;
     u64 kept = KEPT, before = 0, default_action[4] = {0};
-    int fd = 0;
-    while (fd < FIRST_FD && host3(NR_IOCTL, fd, TCGETS, (long)modes) < 0)
-        fd++;
-    if (fd == FIRST_FD)
+    bool any = false;
+    for (int fd = 0; fd < FIRST_FD; fd++)
+        any |= modes.there[fd] = host3(NR_IOCTL, fd, TCGETS, (long)modes.modes[fd]) >= 0;
+    if (!any)
         return;
     must(host6(NR_PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0));
     fence(0, SCOPES);
@@ -70,7 +79,7 @@ static void keep_terminal(void) {
     if (child < 0)
         die(EXIT_CANNOT_START, "limpet: the host refuses the process that --tty needs\n");
     if (child)
-        keep(fd, modes, child);
+        keep(&modes, child);
     host4(NR_RT_SIGPROCMASK, KEEPER_SET_MASK, (long)&before, 0, 8);
     end_with_keeper();
 }
