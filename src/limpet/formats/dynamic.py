@@ -28,6 +28,9 @@ DT_FLAGS_1, DT_VERDEF, DT_VERDEFNUM = 0x6FFFFFFB, 0x6FFFFFFC, 0x6FFFFFFD
 DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFFFE, 0x6FFFFFFF
 DF_TEXTREL = 4
 DF_1_NODEFLIB, DF_1_PIE = 0x800, 0x08000000
+MOST_TEXT = 16 << 20
+"""Bytes of all its names, each counted as often as it is named: one string can be named often."""
+
 _VER_FLG_WEAK = 2
 _HINT = "build or install it again"
 
@@ -89,6 +92,7 @@ class DynamicSection:
         self._loads = [each for each in segments if each.kind == elf.PT_LOAD]
         self._values: dict[int, list[int]] = {}
         self._strings = self._strings_end = 0
+        self._text_left = MOST_TEXT
 
     @classmethod
     def of(cls, data: bytes, segments: Sequence[ProgramHeader], name: str) -> DynamicSection | None:
@@ -154,6 +158,9 @@ class DynamicSection:
         end = self.data.find(b"\0", at, min(self._strings_end, at + MOST_NAME + 1))
         if at >= self._strings_end or end < 0:
             raise _Damaged(f"the string at {offset:#x} has no end")
+        self._text_left -= end - at
+        if self._text_left < 0:
+            raise _Damaged(f"its names are longer than {MOST_TEXT >> 20} MiB together")
         return self.data[at:end].decode(errors="surrogateescape")
 
     def dynamic(self) -> Dynamic:

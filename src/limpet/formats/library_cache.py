@@ -65,5 +65,5 @@ def compared(one: str, other: str) -> int:
 
 
 def _pieces(name: str) -> list[int | str]:
-    found = re.findall(r"\d+|\D", name)
-    return [int(each) if each.isdigit() else each for each in found]
+    found = re.findall(r"[0-9]+|[^0-9]", name)
+    return [int(each) if each[0] in "0123456789" else each for each in found]

@@ -35,8 +35,15 @@ _MUSL_OWN = ("c", "pthread", "rt", "m", "dl", "util", "xnet")
 """``lib*.`` that musl's loader takes for itself."""
 
 _PLATFORM, _LIB = "x86_64", "lib/x86_64-linux-gnu"
+_LONGEST = 4096
+"""Linux's PATH_MAX: no longer path leads anywhere."""
+
 MOST = 4000
 """Objects that a program starts with."""
+
+MOST_PLACES, _A_LOOK = 16 << 20, 64
+"""Characters of the folders that objects name, and what each costs beside them: an object can name
+thousands, of any length by ``$ORIGIN``, and lends them to those that it leads to."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,7 @@ class Libraries:
         self.loaded: list[Loaded] = []
         self.missing: list[str] = []
         self._known: dict[str, Loaded] = {}
+        self._places_left = MOST_PLACES
 
     def find(self) -> None:
         """Put all of them into the tree.
@@ -104,13 +112,15 @@ class Libraries:
         self._know(loader)
         waiting = deque([(name, self._program) for name in self._preload])
         waiting += [(name, self._program) for name in self._program.said.needed]
+        asked = {name for name, _ in waiting}
         while waiting:
             name, by = waiting.popleft()
             if name in self._known or (self._musl and _is_musl_own(name)):
                 continue
             found = self._found(name, by)
             self._know(found)
-            waiting += [(each, found) for each in found.said.needed]
+            waiting += [(each, found) for each in found.said.needed if each not in asked]
+            asked.update(found.said.needed)
             if len(self.loaded) > MOST:
                 raise ImageError(
                     f"{self._image.name}: starts with more than {MOST} shared objects",
@@ -197,12 +207,12 @@ class Libraries:
         if self._musl:
             folders = [*self._library_path]
             for each in by.chain:
-                folders += [self._expanded(folder, each) for folder in each.said.search]
+                folders += self._search_of(each)
             folders += self._usual
         else:
             folders = [*self._rpath(by), *self._library_path]
             if not by.said.inherited:
-                folders += [self._expanded(each, by) for each in by.said.search]
+                folders += self._search_of(by)
         yield from _in_folders(name, folders)
         if not self._musl and by.said.default:
             if name in self._cached:
@@ -216,7 +226,19 @@ class Libraries:
         chain = list(by.chain)
         for each in (*chain, *(() if self._program in chain else (self._program,))):
             if each.said.inherited:
-                yield from (self._expanded(folder, each) for folder in each.said.search)
+                yield from self._search_of(each)
+
+    def _search_of(self, by: Loaded) -> Sequence[str]:
+        """The folders that an object names itself."""
+        folders = [self._expanded(folder, by) for folder in by.said.search]
+        self._places_left -= _A_LOOK + sum(len(each) + _A_LOOK for each in folders)
+        if self._places_left < 0:
+            raise ImageError(
+                f"{self._image.name}: its shared objects name too many folders to look for each "
+                "other in",
+                hint="do not trust where it came from",
+            )
+        return folders
 
     def _expanded(self, text: str, by: Loaded) -> str:
         origin = os.path.dirname(by.path)
@@ -247,7 +269,7 @@ class Libraries:
 
 def _in_folders(name: str, folders: Sequence[str]) -> Iterator[str]:
     for folder in dict.fromkeys(folders):
-        if folder.startswith("/"):  # a guest starts in /
+        if folder.startswith("/") and len(folder) < _LONGEST:  # a guest starts in /
             yield f"{folder.rstrip('/')}/{name}"
 
 
