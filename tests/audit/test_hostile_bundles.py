@@ -22,12 +22,13 @@ from hypothesis import strategies as st
 
 from limpet.audit.inspect import audit
 from limpet.cli.audit import command
+from limpet.cli.verify import command as verify
 from limpet.contract import Backend
 from limpet.errors import LimpetError
 from limpet.formats.bundle.read import read_bundle
 from limpet.formats.bundle.write import RECORD_SECTION, Load, write
 from tests.support.audited import EVERY
-from tests.support.bundles import Maker
+from tests.support.bundles import Made, Maker
 
 OPENS = "#include <fcntl.h>\nint main(int n, char **a) { return open(a[0], n); }\n"
 MOST_SECONDS = 20
@@ -155,10 +156,34 @@ def test_hostile_bundles(make: Maker, backend: Backend, root: Path, tmp_path: Pa
     """No change leads to anything but findings or one error, within seconds and on plain lines."""
     devices = ("block:data", "net:wire")
     made = make(make.compile(OPENS, "opens"), backend, root=root, devices=devices, timeout=9000)
-    parts, path, runner = Parts.of(made.path), tmp_path / "enemy", CliRunner()
+    _hold_against_changes(made, tmp_path / "enemy", 60)
+
+
+THREADS = """
+#include <pthread.h>
+#include <termios.h>
+static void *nothing(void *x) { return x; }
+int main(int n, char **a) {
+    pthread_t thread;
+    struct termios modes = {0};
+    return pthread_create(&thread, 0, nothing, a) + tcsetattr(n, 0, &modes);
+}
+"""
+
+
+@EVERY
+def test_hostile_bundles_of_more(make: Maker, backend: Backend, tmp_path: Path) -> None:
+    """The same of threads, a terminal, and shared objects with places of their own."""
+    program = make.compile(THREADS, "threads", compiler="gcc")
+    made = make(program, backend, features=("terminal",), memory=64 << 20)
+    _hold_against_changes(made, tmp_path / "enemy", 10)
+
+
+def _hold_against_changes(made: Made, path: Path, examples: int) -> None:
+    parts, runner = Parts.of(made.path), CliRunner()
     assert read_bundle(made.path).data == parts.written()
 
-    @settings(max_examples=60, deadline=None, database=None)
+    @settings(max_examples=examples, deadline=None, database=None)
     @given(st.lists(st.sampled_from(CHANGES), min_size=1, max_size=3), st.data())
     def change(changes: list[Changed], data: st.DataObject) -> None:
         changed = parts
@@ -174,3 +199,30 @@ def test_hostile_bundles(make: Maker, backend: Backend, root: Path, tmp_path: Pa
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", done.output)
 
     change()
+
+
+def _hypercall(record: Any, name: str) -> None:
+    record["hypercalls"].append(name)
+
+
+def _feature(record: Any, name: str) -> None:
+    record["options"]["features"].append(name)
+
+
+@EVERY
+@pytest.mark.parametrize("say", [_hypercall, _feature], ids=["hypercall", "feature"])
+def test_a_record_of_what_is_not_there(
+    make: Maker, backend: Backend, say: Callable[[Any, str], None], tmp_path: Path
+) -> None:
+    """What the record alone has is one error or a difference, by each command that reads it."""
+    parts, path = Parts.of(make(make.compile(OPENS, "opens"), backend).path), tmp_path / "enemy"
+    for name in ("terminal", "no such thing", "\x1b[2J\n"):
+        record = copy.deepcopy(parts.record)
+        say(record, name)
+        path.write_bytes(replace(parts, record=record).written())
+        for each in (command, verify):
+            done = CliRunner().invoke(each, [str(path)], standalone_mode=False)
+            if not isinstance(done.exception, LimpetError):
+                assert isinstance(done.exception, SystemExit), (name, each, done)
+                assert done.exit_code in (1, 3, 6), (name, each, done)
+            assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", done.output)

@@ -72,6 +72,13 @@ def elsewhere(hostile: Arranging) -> Iterator[int]:
     """Addresses whose pages are not the guest's to change."""
     at = hostile.place
     yield from (0, at.image_lo, at.trampolines, at.text, at.state, at.constants, at.arena[0] - PAGE)
+    yield from (
+        at.signal_stack,
+        at.devices,
+        at.arena[0] - 1,
+        at.text_end - PAGE,
+        at.state_end - PAGE,
+    )
     yield from (at.supervisor, MONITOR_BASE, hostile.plan.monitor_text, RESERVE[0] - PAGE)
     yield from (RESERVE[1], 0x7FFF_FFFF_E000, 1 << 47, 2**64 - PAGE)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pty
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -142,6 +144,51 @@ def test_the_parent_that_counts_output(make: Maker, backend: Backend) -> None:
             parent.kill()
             assert parent.wait(10) == -signal.SIGKILL
             assert _ended(child)
+
+
+SETS_MODES = """
+#include <stdio.h>
+#include <termios.h>
+int main(void) {
+    struct termios modes = {.c_cc[VMIN] = 1};
+    tcsetattr(0, TCSANOW, &modes);
+    puts("ready");
+    fflush(stdout);
+    return getchar();
+}
+"""
+
+
+@root_only
+def test_the_parent_that_keeps_a_terminal(make: Maker, backend: Backend) -> None:
+    """--tty: the same, and neither has more than the standard descriptors and the vCPU."""
+    program = make.compile(SETS_MODES, "sets")
+    path = make(program, backend, features=("terminal",)).path
+    main, side = pty.openpty()
+    with subprocess.Popen([path], stdin=side, stdout=subprocess.PIPE) as parent:
+        try:
+            assert parent.stdout and parent.stdout.readline() == b"ready\n"
+            with children(parent.pid) as (child,):
+                for each, more in ((Seen(parent.pid), set[int]()), (child, {5})):
+                    _behind_walls(each)
+                    opened = {int(fd.name) for fd in Path(f"/proc/{each.pid}/fd").iterdir()}
+                    assert opened == {0, 1, 2} | (more if backend == "kvm" else set())
+                parent.kill()
+                assert parent.wait(10) == -signal.SIGKILL
+                assert _ended(child)
+        finally:
+            parent.kill()
+            os.close(main)
+            os.close(side)
+
+
+def _behind_walls(process: Seen) -> None:
+    """It is, or goes there soon: the parent does while the guest starts."""
+    for _ in range(100):
+        if bare(process) != BARE:
+            time.sleep(0.05)
+    assert bare(process) == BARE
+    assert process.status["Uid"].split() == ["65534"] * 4
 
 
 def _ended(process: Seen) -> bool:
