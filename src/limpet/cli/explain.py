@@ -19,15 +19,24 @@ from limpet.plain import plain
 @declared
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.argument("app", type=FILE)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
-    app: Path, as_json: bool, block: tuple[str, ...], net: tuple[str, ...], **given: Any
+    app: Path,
+    arguments: tuple[str, ...],
+    as_json: bool,
+    block: tuple[str, ...],
+    net: tuple[str, ...],
+    **given: Any,
 ) -> None:
-    """Say what the bundle of APP has and lacks, and the reason for each."""
+    """Say what the bundle of APP has and lacks, and the reason for each.
+
+    ARGUMENTS are as for run: an interpreter's script is packed as well.
+    """
     from limpet.planning.explain import as_data, as_text
 
     options = chosen(given, (*block, *net))
     with say.Progress() as progress:
-        start = start_of(app, given["root"])
+        start = start_of(app, given["root"], arguments)
         job = Job.given(start.program, options, packing(given).with_scripts(start.files))
         made = job.plan(progress)
     if as_json:

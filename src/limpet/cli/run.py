@@ -51,7 +51,7 @@ def command(
     if given["tty"] is None:
         given["tty"] = any(map(os.isatty, range(3)))
     options = chosen(given, tuple(f"{each.kind}:{each.name}" for each in attached))
-    start = start_of(app, given["root"])
+    start = start_of(app, given["root"], arguments)
     files = packing(given).with_scripts(start.files)
     job = Job.given(start.program, options, files, strict=options.strict)
     with job.bundle(Cache.default()) as made:

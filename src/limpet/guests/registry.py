@@ -91,7 +91,7 @@ def load(
         include=include,
     )
     guest = with_objects(image, sites.scan(image), packed.tree, packed.path, progress)
-    return replace(guest, seen=packed.seen)
+    return replace(guest, seen=packed.seen, why=tuple(packed.why))
 
 
 def plan(guest: Guest, options: Options | None = None, cache: Cache | None = None) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,17 +11,23 @@ from limpet.formats.image import Image
 from limpet.formats.tree.layout import Tree
 from limpet.formats.tree.write import pack_nodes
 from limpet.loading.files import Finder, collect, pack
+from limpet.loading.interpreted import Interpreted
+from limpet.loading.interpreters import Interpreter, known
 from limpet.loading.layers import Layers, program_path
 from limpet.loading.libraries import Libraries
 
 
 @dataclass(frozen=True)
 class Packed:
-    """A tree, where in it the program is, and what the host was looked at for."""
+    """A tree, where in it the program is, and what of the host was looked at.
+
+    ``why`` says what is packed that nobody named.
+    """
 
     tree: Tree
     path: str = ""
     seen: Mapping[str, str] = field(default_factory=dict)
+    why: Sequence[str] = ()
 
 
 def tree_of(
@@ -54,9 +61,21 @@ def tree_of(
     folders, preload = _asked(environment)
     libraries = Libraries(image, where, layers, library_path=folders, preload=preload)
     libraries.find()
-    for path in (*included, *(given if layers.host else ())):
+    which = known(where) if layers.host else None
+    more = _interpreted(which, layers, str(app), where, files or {}) if which else None
+    for path in (*included, *(given if layers.host else ()), *(more.objects if more else ())):
         libraries.follow(path)
-    return Packed(pack_nodes(top), where, layers.seen)
+    return Packed(pack_nodes(top), where, layers.seen, more.why if more else ())
+
+
+def _interpreted(
+    which: Interpreter, layers: Layers, app: str, where: str, files: Mapping[str, Path]
+) -> Interpreted:
+    """What an interpreter gets by itself."""
+    found = Interpreted(which, layers, os.path.abspath(app), where)
+    with layers.keeping(which.times):
+        found.pack(files)
+    return found
 
 
 def _asked(environment: Sequence[str]) -> tuple[list[str], list[str]]:

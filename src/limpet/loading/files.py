@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
@@ -76,8 +78,18 @@ class Finder:
 
     def __init__(self, keep_times: bool) -> None:
         self._keep_times = keep_times
+        self._kept = ""
         self._bytes = 0
         self._links: set[tuple[int, int]] = set()
+
+    @contextmanager
+    def keeping(self, pattern: str) -> Iterator[None]:
+        """Meanwhile files whose names match ``pattern`` keep their times."""
+        self._kept = pattern
+        try:
+            yield
+        finally:
+            self._kept = ""
 
     def root(self, root: Path) -> Node:
         """A folder with everything below it."""
@@ -140,7 +152,8 @@ class Finder:
         return node
 
     def _node(self, name: bytes, status: os.stat_result) -> Node:
-        return Node(name, status.st_mode, status.st_mtime_ns if self._keep_times else TIME)
+        kept = self._keep_times or (bool(self._kept) and fnmatchcase(os.fsdecode(name), self._kept))
+        return Node(name, status.st_mode, status.st_mtime_ns if kept else TIME)
 
     def _count(self, path: str, status: os.stat_result) -> None:
         """Add a file up; what is too much is said before any file is read."""

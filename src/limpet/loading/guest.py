@@ -27,7 +27,8 @@ class Guest:
     ``objects`` are the shared objects that can be loaded, in the order of their inodes,
     ``loader`` the one that starts a dynamic program, ``left`` says of files that look like objects
     why they are none; ``path`` is where the program is in its tree, nothing where that does not
-    matter.  ``seen`` has what the host's files were by which the objects were found.
+    matter.  ``seen`` has what the host's files were by which the objects were found, ``why`` what
+    was packed that nobody named.
     """
 
     image: Image
@@ -38,3 +39,4 @@ class Guest:
     loader: SharedObject | None = None
     left: tuple[tuple[str, str], ...] = ()
     seen: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    why: tuple[str, ...] = field(default=(), repr=False, compare=False)

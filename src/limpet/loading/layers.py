@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +34,10 @@ class Layers:
         self._finder = finder
         self.host = host
         self.seen: dict[str, str] = {}
+
+    def keeping(self, pattern: str) -> AbstractContextManager[None]:
+        """Meanwhile files whose names match ``pattern`` keep their times."""
+        return self._finder.keeping(pattern)
 
     def has(self, path: str) -> bool:
         """Whether a file is at ``path``."""
@@ -96,6 +102,38 @@ class Layers:
         at, name = self._made_folder(path)
         at.children[name] = self._finder.file(Path(source), name)
 
+    def there(self, path: str) -> bool:
+        """Whether the host has anything at ``path``."""
+        self.seen[path] = state_of(path)
+        return os.path.exists(path)
+
+    def matching(self, pattern: str) -> list[str]:
+        """The paths of the host that ``pattern`` matches."""
+        self.seen[f"{GLOB}{pattern}"] = state_of(f"{GLOB}{pattern}")
+        return matches(pattern)
+
+    def below(self, folder: str, leave: Sequence[str] = ()) -> Iterator[str]:
+        """The files and links below a folder of the host, but names that match one of ``leave``."""
+        waiting = [folder]
+        while waiting:
+            at = waiting.pop()
+            self.seen[f"{GLOB}{at}/*"] = state_of(f"{GLOB}{at}/*")
+            for name in sorted(os.listdir(at)):
+                path = os.path.join(at, name)
+                if any(fnmatchcase(name, each) for each in leave):
+                    continue
+                if os.path.isdir(path) and not os.path.islink(path):
+                    waiting.append(path)
+                elif stat.S_ISREG(os.lstat(path).st_mode) or os.path.islink(path):
+                    yield path
+
+    def lay(self, path: str, source: str) -> None:
+        """Have the host's file ``source`` at ``path``, unless the tree has one there."""
+        self.seen[source] = state_of(source)
+        if self._walk(path) is None:
+            at, name = self._made_folder(path)
+            at.children[name] = self._finder.file(Path(source), name)
+
     def include(self, pattern: str) -> list[str]:
         """Add the host's files that ``pattern`` matches, of folders everything below; their paths.
 
@@ -103,30 +141,23 @@ class Layers:
             TreeError: it matches nothing, or what cannot be packed.
         """
         pattern = os.path.abspath(pattern)
-        self.seen[f"{GLOB}{pattern}"] = state_of(f"{GLOB}{pattern}")
         added: list[str] = []
-        for path in matches(pattern):
+        for path in self.matching(pattern):
             if os.path.isdir(path):
-                added += self._included(path)
+                added += self.include_folder(path)
             elif self._follow(path, grow=True):
                 added.append(path)
         if not added:
             raise TreeError(f"--include {pattern}: there is no such file", hint="check the path")
         return added
 
-    def _included(self, folder: str) -> Iterator[str]:
+    def include_folder(self, folder: str, leave: Sequence[str] = ()) -> list[str]:
+        """Add what :meth:`below` finds; the paths."""
         self._follow(folder, grow=True)
-        waiting = [folder]
-        while waiting:
-            at = waiting.pop()
-            self.seen[f"{GLOB}{at}/*"] = state_of(f"{GLOB}{at}/*")
-            for name in sorted(os.listdir(at)):
-                path = os.path.join(at, name)
-                if os.path.isdir(path) and not os.path.islink(path):
-                    waiting.append(path)
-                elif stat.S_ISREG(os.lstat(path).st_mode) or os.path.islink(path):
-                    self._follow(path, grow=True)
-                    yield path
+        found = list(self.below(folder, leave))
+        for path in found:
+            self._follow(path, grow=True)
+        return found
 
     def _walk(self, path: str) -> Node | None:
         """The file that ``path`` leads to within the tree."""

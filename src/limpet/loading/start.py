@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from limpet.errors import ImageError
+from limpet.loading.interpreters import Interpreter, known, texts_of
 from limpet.plain import plain, quoted
 
 LOOKED_AT = 256
@@ -20,6 +21,9 @@ LOOKED_AT = 256
 
 DEEPEST = 5
 """Scripts whose interpreters are scripts, one behind the other, at most."""
+
+_MOST_WHY = 3
+"""Files of which each is said why it is packed."""
 
 _BLANK = b" \t"
 
@@ -29,8 +33,8 @@ class Start:
     """A program, the words that it is started with, and what it has to find.
 
     ``words`` begin with its ``argv[0]`` and end before the user's arguments; ``files`` are scripts
-    of this host by their path in the guest; ``why`` says how the program was found, if it was not
-    simply named.
+    and texts of this host by their path in the guest; ``why`` says how the program was found, if it
+    was not simply named, and what is packed for it.
     """
 
     program: Path
@@ -39,12 +43,13 @@ class Start:
     why: tuple[str, ...] = ()
 
 
-def start_of(app: Path, root: Path | None = None) -> Start:
+def start_of(app: Path, root: Path | None = None, words: Sequence[str] = ()) -> Start:
     """What starts when a user names ``app``.
 
     Args:
         app: a path, or a name that is looked up in PATH when there is no such file here.
         root: the folder to be packed, in which an interpreter is looked for first.
+        words: what the program is given.
 
     Raises:
         ImageError: a script's ``#!`` line names no program that can be started.
@@ -56,7 +61,35 @@ def start_of(app: Path, root: Path | None = None) -> Start:
             program, why = Path(found), (f"{app} is {found}, found in PATH",)
     given = str(app)
     guest = given if program is app else str(program)
-    return _through(Start(program, (given,), {}, why), guest, root)
+    start = _through(Start(program, (given,), {}, why), guest, root)
+    which = known(start.program)
+    return _interpreted(start, which, root, words) if which else start
+
+
+def _interpreted(
+    start: Start, which: Interpreter, root: Path | None, words: Sequence[str]
+) -> Start:
+    """``start`` of a known interpreter: with the text that it is given, and called by its path.
+
+    It finds its library by that; else it looks for itself in PATH, which a guest does not have.
+    """
+    texts = texts_of(which, (*start.words[1:], *words))
+    given = {
+        each: path for each, path in texts.items() if not (root and os.path.exists(f"{root}{each}"))
+    }
+    why = [
+        f"{path} is packed for {which.name}"
+        for each, path in given.items()
+        if each not in start.files
+    ]
+    if len(why) > _MOST_WHY:
+        why[_MOST_WHY:] = [f"{len(why) - _MOST_WHY} more files are"]
+    return replace(
+        start,
+        words=(os.path.abspath(start.program), *start.words[1:]),
+        files={**given, **start.files},
+        why=(*start.why, *why),
+    )
 
 
 def _through(start: Start, name: str, root: Path | None) -> Start:

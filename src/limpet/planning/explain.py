@@ -78,6 +78,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
             {"path": each.path, "sha256": each.image.digest} for each in plan.guest.objects
         ],
         "not_placed": dict(plan.guest.left),
+        "packed_for": list(plan.guest.why),
         "files": [asdict(e) for e in plan.guest.tree.entries],
         "warnings": list(plan.warnings),
     }
@@ -138,10 +139,22 @@ def as_text(plan: Plan) -> str:
         for r in data["regions"]
     ]
     if data["files"]:
-        kept = any(each["modified"] != TIME for each in data["files"])
-        times = "their own" if kept else "1 February 1980 for all (--keep-times keeps their own)"
-        lines += ["", f"packed files: {len(data['files'])} (listed with --json); times: {times}"]
+        lines += ["", f"packed files: {len(data['files'])} (listed with --json); {_times(data)}"]
+        lines += [f"  {why}" for why in data["packed_for"]]
     return "\n".join(lines) + "\n"
+
+
+def _times(data: dict[str, Any]) -> str:
+    """Which times the packed files have."""
+    own = [each for each in data["files"] if each["modified"] != TIME]
+    if not own:
+        return "times: 1 February 1980 for all (--keep-times keeps their own)"
+    rest = len(data["files"]) - len(own)
+    return (
+        f"times: their own of {len(own)}, 1 February 1980 for {rest}"
+        if rest
+        else "times: their own"
+    )
 
 
 def _verdict_lines(plan: Plan) -> list[str]:

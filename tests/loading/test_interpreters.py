@@ -1,0 +1,183 @@
+"""What a known interpreter gets by itself: its library, its environment, its text and modules."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from limpet.formats.tree.write import Node
+from limpet.loading import seen
+from limpet.loading.files import TIME, Finder, folder
+from limpet.loading.interpreted import Interpreted
+from limpet.loading.interpreters import known, texts_of
+from limpet.loading.layers import Layers
+from limpet.loading.start import start_of
+
+LIBRARY = ("os.py", "json/__init__.py", "lib-dynload/_x.so", "test/test_os.py", "config-3.9/a")
+
+
+def _write(path: Path, text: str = "") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Path:
+    """An interpreter by name and by its library; below it something is installed."""
+    home = tmp_path / "home"
+    for each in LIBRARY:
+        _write(home / "lib/python3.9" / each)
+    _write(home / "lib/python3/dist-packages/yaml/__init__.py", "import yaml_more\n")
+    _write(home / "lib/python3/dist-packages/yaml_more.abi3.so")
+    _write(home / "lib/python3/dist-packages/other.py")
+    (home / "bin").mkdir()
+    _write(home / "bin/python3.9").chmod(0o755)
+    (home / "bin/python3").symlink_to("python3.9")
+    return home / "bin/python3"
+
+
+def _packed(python: Path, texts: Mapping[str, Path] = {}) -> tuple[Node, Interpreted, Layers]:
+    which = known(python)
+    assert which is not None
+    top = folder(b"")
+    layers = Layers(top, Finder(False), host=True)
+    found = Interpreted(which, layers, str(python), os.path.realpath(python))
+    with layers.keeping(which.times):
+        found.pack(texts)
+    return top, found, layers
+
+
+def _below(top: Node, path: Path) -> set[str]:
+    start = f"{path}/"
+    return {each.removeprefix(start) for each in top.files() if each.startswith(start)}
+
+
+def test_library(python: Path, tmp_path: Path) -> None:
+    """All of it but what runs no program; its objects are told, so that theirs are found."""
+    top, found, _ = _packed(python)
+    assert _below(top, tmp_path / "home") == {f"lib/python3.9/{each}" for each in LIBRARY[:3]}
+    assert any(each.endswith("/_x.so") for each in found.objects)
+    assert any("CPython 3.9: its library" in each for each in found.why)
+
+
+def test_times(python: Path) -> None:
+    """Sources keep their time, by which compiled files are believed; nothing else does."""
+    top, _, _ = _packed(python)
+    nodes = [top]
+    for node in nodes:
+        nodes += node.children.values()
+    kept = {os.fsdecode(node.name) for node in nodes if node.modified != TIME}
+    assert kept == {"os.py", "__init__.py"}
+
+
+def test_no_library(python: Path) -> None:
+    """A program of that name without a library beside it gets nothing."""
+    for each in (python.parents[1] / "lib").rglob("os.py"):
+        each.unlink()
+    top, found, _ = _packed(python)
+    assert not list(top.files()) and not found.why
+
+
+@pytest.mark.parametrize("name", ["python2.7", "python3", "python3.9-config", "mypython3.9", "sh"])
+def test_other_names(tmp_path: Path, name: str) -> None:
+    """The version is the name's, links followed; others are no interpreter that is known."""
+    assert known(_write(tmp_path / name)) is None
+
+
+def test_environment(python: Path, tmp_path: Path) -> None:
+    """It is that of the path which a user named, and comes with what is installed into it."""
+    for where in ("pip/a.py", "thing/b.py", "thing/tests/c.py"):
+        _write(tmp_path / "venv/lib/python3.9/site-packages" / where)
+    _write(tmp_path / "venv/pyvenv.cfg", f"home = {python.parent}\n")
+    named = tmp_path / "venv/bin/python3"
+    named.parent.mkdir()
+    named.symlink_to(python)
+    top, found, _ = _packed(named)
+    packages = {f"lib/python3.9/site-packages/thing/{each}" for each in ("b.py", "tests/c.py")}
+    assert _below(top, tmp_path / "venv") == {"pyvenv.cfg", *packages}
+    assert any("site-packages, without pip" in each for each in found.why)
+
+
+def test_modules(python: Path, tmp_path: Path) -> None:
+    """What a text uses is packed from beside it, or from where it is installed, and so on."""
+    text = _write(
+        tmp_path / "d/app.py", "import os, helper as h\nfrom pack.a import b; import yaml\n"
+    )
+    _write(tmp_path / "d/helper.py", "    from own import x\nfrom . import other\n")
+    _write(tmp_path / "d/own.cpython-39.so")
+    _write(tmp_path / "d/pack/a.py", "import json, late")
+    _write(tmp_path / "d/late.py")
+    for unused in ("other.py", "pack.txt", "os"):
+        _write(tmp_path / "d" / unused)
+    top, found, _ = _packed(python, {"/sub/app.py": text})
+    beside = {"helper.py", "own.cpython-39.so", "pack/a.py", "late.py"}
+    assert _below(top, Path("/sub")) == beside
+    installed = _below(top, tmp_path / "home/lib/python3/dist-packages")
+    assert installed == {"yaml/__init__.py", "yaml_more.abi3.so"}
+    assert {each.rpartition("/")[2] for each in found.objects} == {
+        "_x.so",
+        "own.cpython-39.so",
+        "yaml_more.abi3.so",
+    }
+
+
+@pytest.mark.parametrize("change", ["helper.py", "../home/lib/python3.9/new.py", "yaml.py"])
+def test_seen(python: Path, tmp_path: Path, change: str) -> None:
+    """What appears later, and would be packed, is noticed."""
+    text = _write(tmp_path / "d/app.py", "import helper\nimport yaml\n")
+    _, _, layers = _packed(python, {"/app.py": text})
+    known_then = seen.written(layers.seen)
+    assert seen.same(known_then)
+    _write(tmp_path / "d" / change, "more")
+    assert not seen.same(known_then)
+
+
+@pytest.mark.parametrize(
+    ("words", "packed"),
+    [
+        (["app.py", "x.py"], ["/app.py"]),
+        (["-X", "dev", "-Wd", "-u", "d/x.py"], ["/d/x.py"]),
+        (["--", "app.py"], ["/app.py"]),
+        (["-c", "app.py"], []),
+        (["-capp.py"], []),
+        (["-m", "app", "x.py"], ["/app.py"]),
+        (["-mpack.sub"], ["/pack/__main__.py", "/pack/data.txt"]),
+        (["pack"], ["/pack/__main__.py", "/pack/data.txt"]),
+        (["-m"], []),
+        (["-m", ""], []),
+        (["-", "app.py"], []),
+        (["nowhere.py"], []),
+        ([], []),
+        (["-W"], []),
+    ],
+)
+def test_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], packed: list[str]
+) -> None:
+    """The word that is a program's text, or a module of the working folder, and no other."""
+    for each in ("app.py", "x.py", "d/x.py", "pack/__main__.py", "pack/data.txt", "pack/.git/x"):
+        _write(tmp_path / each)
+    monkeypatch.chdir(tmp_path)
+    which = known(_write(tmp_path / "python3.9"))
+    assert which is not None
+    assert sorted(texts_of(which, words)) == packed
+
+
+def test_start(python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is called by its path, with the text that it is given, or whose first line names it."""
+    monkeypatch.setenv("PATH", str(python.parent))
+    monkeypatch.chdir(tmp_path)
+    app = _write(tmp_path / "app.py", "#!/usr/bin/env python3\n")
+    start = start_of(Path("python3"), None, ["app.py"])
+    assert (start.words, start.files) == ((str(python),), {"/app.py": Path("app.py")})
+    assert start.why[-1] == "app.py is packed for CPython 3.9"
+    start = start_of(Path("./app.py"))
+    assert (start.words, start.files) == ((str(python), "app.py"), {"/app.py": Path("app.py")})
+    root = tmp_path / "root"
+    _write(root / "app.py")
+    assert start_of(Path("python3"), root, ["app.py"]).files == {}
+    assert app.exists()
