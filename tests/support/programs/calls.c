@@ -15,6 +15,7 @@
  *   p, t own process and thread             K signals to fill in: how many
  *   d the same of getdents
  *   n numbers of 64 bits  L the same, a struct flock: whose process is left out
+ *   Z a structure to fill in: which of its words are told; with a minus, whether they are zero
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -200,10 +201,13 @@ static long argument(int index, char *token) {
     case 'O':
         offset = strtol(value, NULL, 0);
         return (long)&offset;
+    case 'Z':
+        memset(bytes, 0x55, 512);
+        /* fall through */
     case 'n':
     case 'L':
         words_count[index] = numbers(value, words[index]);
-        return (long)words[index];
+        return *token == 'Z' ? (long)bytes : (long)words[index];
     case 'T':
         numbers(value, list);
         times[0] = (struct timespec){list[0], list[1]};
@@ -301,6 +305,12 @@ static void print_result(int index, char kind, long result) {
     case 'n':
         for (int i = 0; i < words_count[index]; i++)
             PRINT(" %lx", words[index][i]);
+        break;
+    case 'Z':
+        for (int i = 0; i < words_count[index]; i++) {
+            uint32_t word = ((uint32_t *)bytes)[labs(words[index][i])];
+            PRINT(" %x", words[index][i] < 0 ? !word : word);
+        }
         break;
     case 'P':
         for (int i = 0; i < polled_count; i++)

@@ -41,6 +41,8 @@ enum {
     ENOSYS = 38,
     ENOTEMPTY = 39,
     ELOOP = 40,
+    ENOMSG = 42,
+    EIDRM = 43,
     ENODATA = 61,
     EOVERFLOW = 75,
     EBADFD = 77,

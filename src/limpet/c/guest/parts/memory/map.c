@@ -140,6 +140,35 @@ long clear_for(u64 at, u64 size) {
     return 0;
 }
 
+static long map(const struct request *want, u64 length, long protection) {
+    long error = check(want);
+    if (error)
+        return error;
+    if (guest_placed && (want->flags & MAP_TYPE) == MAP_PRIVATE) {
+        long at = guest_placed->map(want->at, length, is_fixed(want), want->file, want->offset);
+        if (at != -ENOSYS)
+            return at;
+    }
+    if (protection & PROT_EXEC)
+        return -EACCES;
+    if (!wants_reserve(want) && is_too_much(want->size, protection))
+        return -ENOMEM;
+    if (is_fixed(want))
+        error = clear_for(want->at, want->size);
+    if (error && want->flags & MAP_FIXED_NOREPLACE && in_arena(want->at, want->size / PAGE))
+        return -EEXIST; /* pages of ours */
+    return error ? error : map_anew(want);
+}
+
+long map_file(struct file *file, u64 at, u64 length, long protection, long flags) {
+    const struct request want = {.at = at,
+                                 .size = ALIGN_UP(length, PAGE),
+                                 .rights = (u64)protection,
+                                 .flags = (u64)flags,
+                                 .file = file};
+    return map(&want, length, protection);
+}
+
 long sys_mmap(long address, long length, long protection, long flags, long fd, long offset) {
     struct request want = {.at = (u64)address,
                            .size = ALIGN_UP((u64)length, PAGE),
@@ -157,23 +186,7 @@ long sys_mmap(long address, long length, long protection, long flags, long fd, l
         return want.file ? -EINVAL : -ENOMEM;
     if (!length)
         return -EINVAL;
-    long error = check(&want);
-    if (error)
-        return error;
-    if (guest_placed && (flags & MAP_TYPE) == MAP_PRIVATE) {
-        long at = guest_placed->map(want.at, (u64)length, is_fixed(&want), want.file, want.offset);
-        if (at != -ENOSYS)
-            return at;
-    }
-    if (protection & PROT_EXEC)
-        return -EACCES;
-    if (!wants_reserve(&want) && is_too_much(want.size, protection))
-        return -ENOMEM;
-    if (is_fixed(&want))
-        error = clear_for(want.at, want.size);
-    if (error && flags & MAP_FIXED_NOREPLACE && in_arena(want.at, want.size / PAGE))
-        return -EEXIST; /* pages of ours */
-    return error ? error : map_anew(&want);
+    return map(&want, (u64)length, protection);
 }
 
 long sys_munmap(long address, long length) {

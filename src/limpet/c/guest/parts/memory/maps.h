@@ -58,6 +58,8 @@ long place(u64 at, u64 count, bool fixed);
 
 /* map.c */
 long clear_for(u64 at, u64 size); /* a mapping exactly there: 0, or why it cannot be */
+/* As mmap of an open file from its start. */
+long map_file(struct file *file, u64 at, u64 length, long protection, long flags);
 long fill_from_file(struct file *file, u64 at, u64 length, u64 offset);
 
 static inline u64 pages_in(u64 length) {
