@@ -133,6 +133,29 @@ def test_deadlock_names_each(make: Maker, backend: Backend, case: str) -> None:
     assert ran.status == 121
 
 
+READER = r"""
+#include <pthread.h>
+#include <stdio.h>
+static void *copy(void *p) {
+    for (int got; (got = getchar()) != EOF;)
+        putchar(got);
+    return p;
+}
+int main(void) {
+    pthread_t t;
+    pthread_create(&t, 0, copy, 0);
+    pthread_join(t, 0);
+    return ferror(stdin);
+}
+"""
+
+
+def test_the_only_one_that_can_go_on_reads(make: Maker, backend: Backend) -> None:
+    """Input is there when it is asked for, and everybody else waits for who asks."""
+    ran = make(make.compile(READER, "reader"), backend).run(stdin=b"hello")
+    assert (ran.stdout, ran.stderr, ran.status) == (b"hello", b"", 0)
+
+
 def test_one_thread_pays_nothing(make: Maker) -> None:
     """A program that cannot start threads has none of it, although it calls ``clone`` to spawn."""
     made = limpet.plan(limpet.load(need(BUSYBOX, "busybox-static")))

@@ -80,7 +80,7 @@ bool run_another(void) {
         thread_free_ended();
     }
     outside -= counted;
-    return to;
+    return to || (from->state == THREAD_RUNNABLE && !from->ended); /* the look woke it */
 }
 
 /* The thread that runs has ended. */
