@@ -156,3 +156,21 @@ def test_what_cannot_be_loaded_is_said(lib: Path) -> None:
     plan = limpet.plan(limpet.load(program, include=[str(other)]))
     assert [path for path, _ in plan.guest.left] == [str(other)]
     assert any(f"{other} cannot be loaded" in each for each in plan.warnings)
+
+
+def test_an_empty_folder_is_included(lib: Path) -> None:
+    """A folder comes with all that is below it, files or none."""
+    (lib.parent / "data" / "refs" / "heads").mkdir(parents=True)
+    guest = limpet.load(_program(lib, RUNPATH), include=[str(lib.parent / "data")])
+    paths = {entry.path for entry in guest.tree.entries}
+    assert f"{lib.parent}/data/refs/heads" in paths
+
+
+@pytest.mark.parametrize("function", ["pthread_exit", "pthread_cancel"])
+def test_what_the_c_library_loads(lib: Path, function: str) -> None:
+    """glibc ends a program that calls this where there is no libgcc_s.so.1."""
+    unwinder = "libgcc_s.so.1"
+    assert not any(path.endswith(unwinder) for path in _paths(limpet.load(_program(lib, RUNPATH))))
+    source = f"extern int {function}(void *); int used(void) {{ return {function}(0); }}"
+    _library(lib / "libused.so", source)
+    assert any(path.endswith(unwinder) for path in _paths(limpet.load(_program(lib, RUNPATH))))

@@ -113,12 +113,15 @@ class Layers:
         return matches(pattern)
 
     def below(self, folder: str, leave: Sequence[str] = ()) -> Iterator[str]:
-        """The files and links below a folder of the host, but names that match one of ``leave``."""
+        """The files, links and empty folders below one of the host; not what ``leave`` matches."""
         waiting = [folder]
         while waiting:
             at = waiting.pop()
             self.seen[f"{GLOB}{at}/*"] = state_of(f"{GLOB}{at}/*")
-            for name in sorted(os.listdir(at)):
+            names = sorted(os.listdir(at))
+            if not names:
+                yield at
+            for name in names:
                 path = os.path.join(at, name)
                 if any(fnmatchcase(name, each) for each in leave):
                     continue

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from limpet.errors import ImageError
@@ -34,6 +35,10 @@ _MUSL_PATH = "/etc/ld-musl-x86_64.path"
 _MUSL_OWN = ("c", "pthread", "rt", "m", "dl", "util", "xnet")
 """``lib*.`` that musl's loader takes for itself."""
 
+_UNWINDER = "libgcc_s.so.1"
+"""What glibc itself loads (``misc/unwind-link.c``) when one of these is called."""
+_UNWINDING = frozenset({"pthread_exit", "pthread_cancel", "thrd_exit", "backtrace"})
+
 _PLATFORM, _LIB = "x86_64", "lib/x86_64-linux-gnu"
 _LONGEST = 4096
 """Linux's PATH_MAX: no longer path leads anywhere."""
@@ -48,12 +53,16 @@ thousands, of any length by ``$ORIGIN``, and lends them to those that it leads t
 
 @dataclass(frozen=True)
 class Loaded:
-    """An object as the loader has it: ``name`` is as it was asked for, ``by`` who asked."""
+    """An object as the loader has it: ``name`` is as it was asked for, ``by`` who asked.
+
+    ``unwinds`` is whether it uses what the C library needs :data:`_UNWINDER` for.
+    """
 
     name: str
     path: str
     said: Dynamic
     by: Loaded | None
+    unwinds: bool = False
 
     @property
     def chain(self) -> Iterator[Loaded]:
@@ -88,7 +97,7 @@ class Libraries:
         self._image, self._layers = image, layers
         self._library_path, self._preload = library_path, preload
         self._musl = "musl" in os.path.basename(image.interpreter)
-        self._program = Loaded(image.name, path, image.dynamic, None)
+        self._program = Loaded(image.name, path, image.dynamic, None, _unwinds(image))
         self._usual = self._usual_folders()
         self._cached = {} if self._musl else read_cache(layers.look(CACHE) or b"")
         self.loaded: list[Loaded] = []
@@ -127,7 +136,15 @@ class Libraries:
                     hint="do not trust where it came from",
                 )
         self._check_versions()
+        self._add_unwinder((self._program, *self.loaded))
         self._write_cache()
+
+    def _add_unwinder(self, users: Iterable[Loaded]) -> None:
+        """What glibc loads by itself: it ends the program when that is not there."""
+        for each in users:
+            if each.unwinds and not self._musl and _UNWINDER not in self._known:
+                with suppress(ImageError):  # not installed: as on this host
+                    self._know(self._found(_UNWINDER, self._program))
 
     def _write_cache(self) -> None:
         """Have a cache in the tree for what the loader would find by nothing else."""
@@ -155,6 +172,7 @@ class Libraries:
             if any(each.path == by.path for each in self.loaded):
                 continue
             self._know(by)
+            self._add_unwinder((by,))
             for name in by.said.needed:
                 if name in self._known or (self._musl and _is_musl_own(name)):
                     continue
@@ -197,7 +215,7 @@ class Libraries:
                 f"{quoted(path)}: a program, where {quoted(by.name)} needs a shared object",
                 hint="install what it belongs to again",
             )
-        return Loaded(name, path, image.dynamic, by)
+        return Loaded(name, path, image.dynamic, by, _unwinds(image))
 
     def _places(self, name: str, by: Loaded) -> Iterator[str]:
         """Where the loader looks for ``name``, in its order."""
@@ -265,6 +283,10 @@ class Libraries:
                     "not have it",
                     hint="install a newer one, or give the folder that has it with --root",
                 )
+
+
+def _unwinds(image: Image) -> bool:
+    return not _UNWINDING.isdisjoint(image.imports.values())
 
 
 def _in_folders(name: str, folders: Sequence[str]) -> Iterator[str]:
