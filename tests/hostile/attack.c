@@ -292,6 +292,26 @@ static void jump_call(const u64 *n) {
     printf("%ld\n", call_at(n[0], n + 1));
 }
 
+/* What the library OS asks of ring 0 (kvm), and then a write. */
+typedef long gate(u64, u64, u64, u64);
+
+static void ask_ring_0(const u64 *n) {
+    printf("%ld\n", ((gate *)n[0])(n[1], n[2], n[3], n[4]));
+    fflush(stdout);
+    if (n[5])
+        *(volatile char *)n[5] = 1;
+}
+
+/* Pages from n[1] down, each to where a table more is wanted, until there is none. */
+static void use_up_tables(const u64 *n) {
+    u64 moved = 0;
+    while (((gate *)n[0])(n[1] - moved * 4096, n[2] + (moved << 30), 1, 0) == 0)
+        moved++;
+    printf("%d\n", moved > 100);
+    for (u64 i = 0; i < moved; i++)
+        *(volatile char *)(n[2] + (i << 30)) = 1;
+}
+
 /* Where from n[0] on SYSCALL's bytes lie, as far as there is memory. */
 static void find_calls(const u64 *n) {
     catch_all();
@@ -462,6 +482,7 @@ static const struct {
                NAMED(block),          NAMED(device_block),
                NAMED(forged_device),  NAMED(call),
                NAMED(jump_call),      NAMED(find_calls),
+               NAMED(ask_ring_0),     NAMED(use_up_tables),
                NAMED(all_calls),      NAMED(all_pointers),
                NAMED(transfers),      NAMED(vector_over_itself),
                NAMED(auxiliary),      NAMED(scribble),

@@ -13,7 +13,17 @@ from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract.limits import PLACE_MOST
 from limpet.guests.linux.layout import RESERVE
 from limpet.planning.regions import MONITOR_BASE
-from tests.hostile.guest import MEMORY, SOURCE, WROTE, End, Hostile, fault, instructions_h, stubs
+from tests.hostile.guest import (
+    MEMORY,
+    SOURCE,
+    TRAPPED,
+    WROTE,
+    End,
+    Hostile,
+    fault,
+    instructions_h,
+    stubs,
+)
 from tests.support.bundles import Maker
 
 THREADS = """
@@ -124,6 +134,55 @@ def test_never_more(hostile: Arranging, place: int) -> None:
             f"{EINVAL}\nsurvived\n".encode(),
             f"{RESERVE[0]}\nsurvived\n".encode(),
         )
+
+
+@pytest.fixture(scope="module")
+def machine(make: Maker) -> Arranging:
+    """In a virtual machine, where ring 0 does it."""
+    return Arranging(make, "kvm")
+
+
+def asked(result: int) -> str:
+    """What is said of a request, and that nothing came of it."""
+    return f"{result}\nsurvived\n"
+
+
+def test_ring_0(machine: Arranging) -> None:
+    """Ring 0 moves nothing but the arena's pages, and changes the rights of nothing else."""
+    gate, at = machine.place.entry("ring0_gate"), machine.place.arena[1] - PAGE
+    for address in elsewhere(machine):
+        refused = End(0, "", f"({EINVAL}|{ENOMEM}|0)\nsurvived\n")
+        machine.ends(refused, "ask_ring_0", gate, address, 0, 1, RW)
+        machine.ends(End(0, "", asked(EINVAL)), "ask_ring_0", gate, address, RESERVE[0], 1, RW)
+        machine.ends(End(0, "", asked(EINVAL)), "ask_ring_0", gate, at, address or 1, 1, RW)
+    for rights in (2, 4, 5, 6, 7, 8, 11, 1 << 32 | 3, 1 << 63 | 3, 2**64 - 1):
+        machine.ends(End(0, "", asked(EINVAL)), "ask_ring_0", gate, at, 0, 1, rights)
+    for pages in (0, (1 << 18) + 1, 1 << 52, 2**64 - 1):
+        machine.ends(End(0, "", asked(EINVAL)), "ask_ring_0", gate, at, 0, pages, RW)
+        machine.ends(End(0, "", asked(EINVAL)), "ask_ring_0", gate, at, RESERVE[0], pages, RW)
+
+
+def test_pages_of_others(machine: Arranging) -> None:
+    """What could not be written before cannot be written behind any request."""
+    place = machine.place
+    gate = place.entry("ring0_gate")
+    places = (place.text, place.constants, place.supervisor, place.supervisor + 3 * PAGE)
+    for at in (*places, place.arena[1] + PAGE):
+        found = End(*_wrote(at), f"({EINVAL}|{ENOMEM}|0)\n")
+        machine.ends(found, "ask_ring_0", gate, at, 0, 1, RW, at)
+        machine.ends(found, "ask_ring_0", gate, at, RESERVE[0], 1, RW, at)
+    machine.ends(TRAPPED, "int3")  # any but the gate's
+
+
+def _wrote(at: int) -> tuple[int, str]:
+    end = fault(WROTE, at)
+    return end.status, end.line.replace("FUNCTION", "ask_ring_0")
+
+
+def test_tables_end(machine: Arranging) -> None:
+    """Page tables come out of a room of their own: it ends, and what was moved is there."""
+    gate, last = machine.place.entry("ring0_gate"), machine.place.arena[1] - PAGE
+    machine.ends(End(0, "", "1\nsurvived\n"), "use_up_tables", gate, last, RESERVE[0])
 
 
 def test_reservations_are_no_memory(hostile: Arranging) -> None:

@@ -92,12 +92,12 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
         compiled(plan, tmp_path)
         assert named(plan, True) | named(plan, False) == {each.name for each in OPTIONAL}
     inside = set().union(*(named(plan, True) for plan in plans))
-    unikernel = {"closed_descriptors", "tick", "timers"}
+    unikernel = {"closed_descriptors", "tables", "tick", "timers"}
     never = {"hvt": unikernel, "spt": unikernel}.get(kind, set())
     if kind not in ("kvm", "hvt"):
         never = never | {"kvm_required"}
     if kind in ("process", "spt"):
-        never = never | {"extended_state"}
+        never = never | {"extended_state", "tables"}
     if kind in ("hvt", "spt"):
         never = never | {"terminal"}
     if kind != "hvt":

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from limpet import contract
+from limpet.arch.x86_64 import arranging
+from limpet.arch.x86_64.arranging import INT3_SIZE
+from limpet.arch.x86_64.machine import BREAKPOINT
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.host_abi import call_name, request_name
 from limpet.audit.inside import Inside, is_request
@@ -16,6 +19,7 @@ from limpet.audit.monitor_code import NO_FILTER, Call, MonitorCode
 from limpet.audit.recorded import RecordedRule
 from limpet.audit.seccomp_decode import EVERYTHING, Allowed
 from limpet.contract.limits import MAX_DEVICES
+from limpet.contract.pages import PAGE
 from limpet.errors import LimpetError
 from limpet.formats import manifest
 from limpet.formats.bundle.read import BundleFile
@@ -124,9 +128,23 @@ def hypercalls(inside: Inside) -> Iterator[Hypercall]:
         name = names.get(port, f"port {port:#x}")
         yield Hypercall(name, port, port in handled, tuple(_outs(inside, port)))
     stubs = [rule for rules in inside.rules.values() for rule in rules if rule.stub]
+    gate, inner = _ring0_gate(inside), {call.name for call in known if call.ring0}
     for name in sorted(set(inside.record.hypercalls) - seen):
         mine = {r.allowed.number for r in stubs if r.stub.startswith(f"host_{name}_")}
-        yield Hypercall(name, None, bool(mine), tuple(_stubs(inside, mine)))
+        if mine or not (gate and name in inner):
+            yield Hypercall(name, None, bool(mine), tuple(_stubs(inside, mine)))
+        if gate and name in inner:
+            yield Hypercall(name, None, True, gate, ring0=True)
+
+
+def _ring0_gate(inside: Inside) -> tuple[int, ...]:
+    """The INT3 that asks ring 0 to arrange memory, where there is code for that."""
+    machine = inside.machine
+    gates = [each for each in machine.gates if each.vector == BREAKPOINT] if machine else []
+    if not gates or gates[0].address % PAGE != arranging.GATE_AT:
+        return ()
+    page = inside.bundle.memory(gates[0].address // PAGE * PAGE, PAGE)
+    return (arranging.gate_of(page) - INT3_SIZE,)
 
 
 def _starts(ports: tuple[int, ...], known: set[int]) -> set[int]:

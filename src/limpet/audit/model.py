@@ -57,6 +57,7 @@ class Hypercall:
     port: int | None
     handled: bool
     evidence: tuple[int, ...]  # instructions of the guest that make it
+    ring0: bool = False  # whether ring 0 of the guest serves it, and no monitor
 
 
 @dataclass(frozen=True)

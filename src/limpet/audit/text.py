@@ -104,6 +104,7 @@ def _pointer(rule: FilterRule) -> str:
 def _hypercalls(audit: Audit) -> Iterator[str]:
     for each in audit.hypercalls:
         where = f"port {each.port:#x}" if each.port is not None else "a stub"
+        where = "ring 0 of the guest" if each.ring0 else where
         made = ", ".join(f"{at:#x}" for at in each.evidence) or "nowhere seen"
         yield f"{each.name:<14} {where}, made at {made}{'' if each.handled else ', NOT HANDLED'}"
 

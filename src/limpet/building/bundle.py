@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from limpet.arch.x86_64 import arranging
 from limpet.building.record import record_of
 from limpet.contract.pages import PAGE, align_up
 from limpet.errors import BuildError
@@ -109,18 +110,27 @@ def build(plan: Plan, cache: Cache | None = None, *, packed: bytes = b"") -> Bun
             monitor_future = pool.submit(_monitor, plan, folder)
             contents, symbols = guest_future.result()
             linked = monitor_future.result()
-        stubs = b""
-        if plan.supervisor:
-            place = plan.layout
-            stubs = freestanding.ring_0_stubs(place.trap_frame, place.trap_entry, cache)
+        ring0 = _ring0(plan, cache)
     labels = {**symbols, **linked.symbols}
     filters = [each.assemble(labels) for _, each in sorted(plan.filters.items())]
     text, entry = linked.sections[".text"], linked.symbols["_start"]
     monitor = Monitor(text, plan.blobs.pack(filters), linked.symbols, entry)
-    segments = arranged(_loads(plan, contents, monitor, stubs))
+    segments = arranged(_loads(plan, contents, monitor, ring0))
     made = record_of(plan, segments, toolchain.version(), __version__).pack()
     guest = packed_guest.pack(plan.image, segments, packed)
     return Bundle(plan, monitor, write(entry, segments, made, guest))
+
+
+def _ring0(plan: Plan, cache: Cache) -> tuple[bytes, bytes]:
+    """The code of ring 0: its fault stubs, and what arranges memory where that is needed."""
+    pages, place = plan.supervisor, plan.layout
+    if not pages:
+        return b"", b""
+    stubs = freestanding.ring_0_stubs(place.trap_frame, place.trap_entry, cache)
+    if not pages.arranging:
+        return stubs, b""
+    at = arranging.GATE_AT
+    return stubs, freestanding.ring_0_arranging(at, at + arranging.PLAN_AT, cache)
 
 
 def _write_sources(plan: Plan, folder: Path) -> None:
@@ -161,7 +171,7 @@ def _flags(access: Access) -> int:
 
 
 def _loads(
-    plan: Plan, linked: Mapping[str, bytes], monitor: Monitor, stubs: bytes
+    plan: Plan, linked: Mapping[str, bytes], monitor: Monitor, ring0: tuple[bytes, bytes]
 ) -> Sequence[Load]:
     loads = []
     pages = plan.supervisor
@@ -180,7 +190,7 @@ def _loads(
             flags = flags & ~1 | 4  # only the virtual machine executes it
         loads.append(Load(region.name, region.address, size, content, flags))
     if pages:
-        content = pages.content(stubs)
+        content = pages.content(*ring0)
         loads.append(Load("supervisor", pages.base, pages.size, content, 6))
     constants = monitor.constants.ljust(plan.monitor_text - MONITOR_BASE, b"\0")
     text = constants + monitor.text

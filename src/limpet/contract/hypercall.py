@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -65,7 +65,15 @@ class Hypercall:
     host: tuple[HostCall, ...]
     port: int  # the I/O port that carries it on kvm
     device: str  # the kind of device that it is for, if any
-    backends: tuple[Backend, ...] = BACKENDS  # where it is
+    backends: tuple[Backend, ...] = BACKENDS  # where a monitor serves it
+    fills: bool = False  # what it names in memory is written, else read
+    ring0: bool = False  # on kvm, code of the plan in ring 0 serves it: the guest does not exit
+
+    @property
+    def names_memory(self) -> bool:
+        """Whether its block has an address, and how much is there."""
+        fields = {each.name for each in self.block.fields} if self.block else set()
+        return {"address", "length", "result"} <= fields
 
 
 def host_call(table: dict[str, Any], named: Callable[[int | str], int] = number) -> HostCall:
@@ -102,7 +110,8 @@ def _read_hypercall(path: Path) -> tuple[str, Hypercall]:
     device = table.get("device", "".join(kinds))
     port = PORT_BASE + PORT_SPACING[abi] * index
     backends = tuple(each for each in BACKENDS if each in table.get("backends", BACKENDS))
-    return abi, Hypercall(path.parent.name, index, summary, block, host, port, device, backends)
+    made = Hypercall(path.parent.name, index, summary, block, host, port, device, backends)
+    return abi, replace(made, fills=table.get("fills", False), ring0=table.get("ring0", False))
 
 
 @cache

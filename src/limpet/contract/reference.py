@@ -20,6 +20,7 @@ def markdown() -> str:
     ]
     for call in (*hypercalls(), *hvt_hypercalls()):
         where = f"port {call.port:#x}" if "kvm" in call.backends else "in a process only"
+        where = "on kvm ring 0 of the guest itself" if call.ring0 else where
         parts.append(f"\n## {call.number}. {call.name} ({where})\n\n{call.summary}\n\n")
         if call.block:
             parts.append("| member | type | written by | meaning |\n|---|---|---|---|\n")

@@ -15,7 +15,7 @@ from elftools.elf.sections import SymbolTableSection
 from limpet import contract
 from limpet.errors import BuildError
 from limpet.formats.tree import layout as tree
-from limpet.sources import C_ROOT, GUEST_ROOT
+from limpet.sources import C_ROOT, GUEST_INCLUDES, GUEST_ROOT
 from limpet.tools import toolchain
 from limpet.tools.cache import Cache
 
@@ -113,3 +113,43 @@ def ring_0_stubs(trap_frame: int, trap_entry: int, cache: Cache) -> bytes:
         assert section is not None, "stubs.S has its code there"
         code = bytes(section.data())
     return code[:-16] + trap_frame.to_bytes(8, "little") + trap_entry.to_bytes(8, "little")
+
+
+_RING0_SCRIPT = """\
+SECTIONS {{
+  . = {at:#x};
+  .text : {{
+    KEEP(*(.text.gate)) *(.text.[a-y]*)
+    . = {plan:#x};
+    KEEP(*(.text.zplan))
+  }}
+  /DISCARD/ : {{ *(.comment .note.* .eh_frame*) }}
+}}
+"""
+
+
+def ring_0_arranging(at: int, plan: int, cache: Cache) -> bytes:
+    """The code of ring 0 that arranges a guest's memory, wherever its page lies: c/guest/ring0.
+
+    Args:
+        at: where it starts in the page.
+        plan: where in the page the addresses are that it asks for, behind it.
+    """
+    text = _RING0_SCRIPT.format(at=at, plan=plan)
+
+    def make(folder: Path) -> None:
+        write_headers(folder)
+        objects = []
+        for source in sorted((GUEST_ROOT / "ring0").glob("*.[cS]")):
+            objects.append(folder / f"{source.stem}.o")
+            flags = ("-O2", *GUEST_INCLUDES)
+            toolchain.compile_object(source, objects[-1], flags=flags, include=folder)
+        script, output = folder / "ring0.ld", folder / "ring0.elf"
+        script.write_text(text, encoding="ascii")
+        toolchain.link(objects, output, script, "--entry=gate")
+
+    key = hashlib.sha256((guest_digest() + text).encode()).hexdigest()
+    with cache.folder(f"arrange-{key}", make) as folder:
+        linked = read_linked(folder / "ring0.elf")
+    assert list(linked.sections) == [".text"], "the code of ring 0 has no data"
+    return linked.sections[".text"]

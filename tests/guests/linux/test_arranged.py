@@ -5,21 +5,22 @@ from __future__ import annotations
 import pytest
 
 import limpet
-from limpet.contract import Backend
+from limpet.contract import BACKENDS, Backend
 from tests.support import SUPPORT, programs
 from tests.support.bundles import Maker, execute
 
 LINKS = {"musl": ("zig", ()), "glibc": ("gcc", ("-static", "-w"))}
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("link", LINKS)
-def test_arranging(make: Maker, link: str) -> None:
+def test_arranging(make: Maker, link: str, backend: Backend) -> None:
     """A TiB is reserved in a guest of 64 MiB, and what may not be touched faults as it should."""
     compiler, flags = LINKS[link]
     source = (SUPPORT / "programs" / "arranging.c").read_text()
     program = make.compile(source, "arranging", "-O1", *flags, compiler=compiler)
     native = execute(["arranging"], program, b"abc")
-    ran = make(program, "process", memory=64 << 20).run(stdin=b"abc")
+    ran = make(program, backend, memory=64 << 20).run(stdin=b"abc")
     assert (ran.status, ran.stderr) == (0, b"")
     assert ran.stdout.decode().splitlines() == native.stdout.decode().splitlines()
     assert len(native.stdout.splitlines()) > 35
@@ -67,14 +68,15 @@ int main(void) {
 """
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("link", LINKS)
-def test_stacks_of_threads(make: Maker, link: str) -> None:
+def test_stacks_of_threads(make: Maker, link: str, backend: Backend) -> None:
     """200 stacks of 8 MiB in 32 MiB, three times over; the end of one is its guard page."""
     compiler, flags = LINKS[link]
     program = make.compile(STACKS, "stacks", "-O1", *flags, compiler=compiler)
     native = execute(["stacks"], program)
     assert native.stdout == b"joined\noverflow: 11 2\n"
-    ran = make(program, "process", memory=32 << 20).run()
+    ran = make(program, backend, memory=32 << 20).run()
     assert (ran.stdout, ran.stderr, ran.status) == (native.stdout, b"", 0)
 
 

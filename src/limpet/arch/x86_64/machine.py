@@ -10,18 +10,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
+from limpet.arch.x86_64 import arranging
+from limpet.arch.x86_64.arranging import Arranging
+from limpet.arch.x86_64.paging import PAGE, Mapping, Tables, page_tables
 from limpet.contract import PORT_BASE
-
-PAGE = 4096
-LARGE_PAGE = 2 << 20
-
-PRESENT, WRITABLE, USER, ACCESSED, DIRTY, LARGE = 1, 2, 4, 0x20, 0x40, 0x80
-NO_EXECUTE = 1 << 63
-
-EXECUTE_ONLY_KEY = 1
-"""Protection key of code that may be run and not read; PKRU denies access to it."""
 
 KERNEL_CODE, KERNEL_DATA, USER_DATA, USER_CODE, TASK = 0x08, 0x10, 0x1B, 0x23, 0x28
 
@@ -29,93 +23,6 @@ VECTORS = 32
 STUB_SPACING = 16
 
 TSS_SIZE = 104
-
-
-@dataclass(frozen=True)
-class Mapping:
-    """A run of pages with the same rights; ``user`` ones are the guest's.
-
-    ``large`` says that 2 MiB pages may map it; without it, pages can be taken out again.
-    """
-
-    address: int
-    size: int
-    writable: bool
-    executable: bool
-    user: bool = True
-    readable: bool = True
-    large: bool = True
-
-    @property
-    def execute_only(self) -> bool:
-        """Whether a protection key forbids to read it; ring 0 knows none."""
-        return self.user and not self.readable
-
-    @property
-    def bits(self) -> int:
-        """Page-table bits; accessed and dirty are preset so that the CPU never writes tables."""
-        return (
-            PRESENT
-            | ACCESSED
-            | DIRTY
-            | (WRITABLE if self.writable else 0)
-            | (USER if self.user else 0)
-            | (0 if self.executable else NO_EXECUTE)
-            | (EXECUTE_ONLY_KEY << 59 if self.execute_only else 0)
-        )
-
-
-@dataclass
-class _Tables:
-    """Four-level page tables laid out from ``base`` on, the root first."""
-
-    base: int
-    pages: list[list[int]] = field(default_factory=list)
-
-    def new(self) -> int:
-        self.pages.append([0] * 512)
-        return len(self.pages) - 1
-
-    def descend(self, table: int, index: int) -> int:
-        entry = self.pages[table][index]
-        assert not entry & LARGE, "a large page is not a table"
-        if not entry:
-            child = self.new()
-            self.pages[table][index] = (self.base + child * PAGE) | PRESENT | WRITABLE | USER
-            self.pages[table][index] |= ACCESSED
-            return child
-        return ((entry & ~0xFFF) - self.base) // PAGE
-
-    def leaf(self, address: int, large: bool) -> tuple[int, int]:
-        table = 0
-        for shift in (39, 30) if large else (39, 30, 21):
-            table = self.descend(table, (address >> shift) & 511)
-        return table, (address >> (21 if large else 12)) & 511
-
-    def pack(self) -> bytes:
-        """As the processor reads them."""
-        return b"".join(struct.pack("<512Q", *page) for page in self.pages)
-
-
-def page_tables(base: int, mappings: Sequence[Mapping], gigabytes: int = 0) -> bytes:
-    """Page tables for ``mappings``, placed at ``base``; 2 MiB pages wherever they may be and fit.
-
-    The page directories of the first ``gigabytes`` GiB follow the two tables above them, in a row.
-    """
-    tables = _Tables(base)
-    tables.new()
-    for each in range(gigabytes):
-        tables.descend(tables.descend(0, 0), each)
-    for mapping in mappings:
-        address, end = mapping.address, mapping.address + mapping.size
-        while address < end:
-            fits = address % LARGE_PAGE == 0 and end - address >= LARGE_PAGE
-            large = fits and mapping.large
-            table, index = tables.leaf(address, large)
-            assert tables.pages[table][index] == 0, f"{address:#x} is mapped twice"
-            tables.pages[table][index] = address | mapping.bits | (LARGE if large else 0)
-            address += LARGE_PAGE if large else PAGE
-    return tables.pack()
 
 
 def _descriptor(access: int, flags: int) -> int:
@@ -146,11 +53,17 @@ def global_descriptors(tss: int, tss_limit: int) -> bytes:
     )
 
 
-def interrupt_descriptors(stubs: int) -> bytes:
-    """IDT: one interrupt gate to ring 0 for each exception; INT3 and INTO from ring 3 too."""
+BREAKPOINT = 3
+
+
+def interrupt_descriptors(stubs: int, breakpoint_: int) -> bytes:
+    """IDT: one interrupt gate to ring 0 for each exception; INT3 and INTO from ring 3 too.
+
+    ``breakpoint_`` is where INT3 leads.
+    """
     table = b""
     for vector in range(VECTORS):
-        address = stubs + vector * STUB_SPACING
+        address = breakpoint_ if vector == BREAKPOINT else stubs + vector * STUB_SPACING
         access = 0xEE if vector in (3, 4) else 0x8E
         low = (address & 0xFFFF) | KERNEL_CODE << 16 | access << 40
         table += struct.pack("<2Q", low | (address >> 16 & 0xFFFF) << 48, address >> 32)
@@ -175,7 +88,7 @@ class Supervisor:
     """The pages that only the processor itself uses, laid out from ``base``.
 
     Page 0 holds GDT, TSS and IDT, page 1 the fault stubs, page 2 their stack, the rest page
-    tables.
+    tables; behind them there is room for more where ring 0 arranges the guest's memory.
     """
 
     base: int
@@ -185,6 +98,7 @@ class Supervisor:
     tables: bytes
     user: bool  # whether the guest runs in ring 3
     execute_only: bool  # whether it has code that it may not read
+    arranging: Arranging | None = None
 
     GDT_AT, IDT_AT, TSS_AT = 0, 0x100, 0x400
 
@@ -208,29 +122,47 @@ class Supervisor:
         """Bytes."""
         return 3 * PAGE + len(self.tables)
 
+    @property
+    def room(self) -> tuple[int, int]:
+        """Addresses of the room for more tables, [low, high)."""
+        low = self.base + self.size
+        return low, low + (self.arranging.room if self.arranging else 0)
+
     def without(self, low: int, high: int) -> Supervisor:
         """Less the small pages of [low, high): KVM cannot go on at a page that nothing backs."""
         pages = [list(page) for page in struct.iter_unpack("<512Q", self.tables)]
-        tables = _Tables(self.cr3, pages)
+        tables = Tables(self.cr3, pages)
         for address in range(low, high, PAGE):
             table, index = tables.leaf(address, large=False)
             tables.pages[table][index] = 0
         return replace(self, tables=tables.pack())
 
-    def content(self, stubs: bytes) -> bytes:
-        """All the pages, with the assembled ``stubs``."""
-        return (
-            self.descriptors.ljust(PAGE, b"\0") + stubs.ljust(PAGE, b"\0") + bytes(PAGE)
-        ) + self.tables
+    def content(self, stubs: bytes, arrange: bytes = b"") -> bytes:
+        """All the pages, with the assembled ``stubs`` and the code that arranges memory."""
+        code, stack = stubs, b""
+        if self.arranging:
+            low, high = self.room
+            arrange = arrange or bytes(arranging.CODE_SIZE)
+            own = self.arranging.code(arrange, self.cr3, self.base + 2 * PAGE, high)
+            code, stack = stubs.ljust(arranging.GATE_AT, b"\0") + own, low.to_bytes(8, "little")
+        assert len(code) <= PAGE, "the code of ring 0 is a page"
+        pages = (self.descriptors, code, stack)
+        return b"".join(each.ljust(PAGE, b"\0") for each in pages) + self.tables
 
 
 def supervisor(
-    base: int, mappings: Sequence[Mapping], ports: Sequence[int], gigabytes: int = 0
+    base: int,
+    mappings: Sequence[Mapping],
+    ports: Sequence[int],
+    gigabytes: int = 0,
+    arranged: Arranging | None = None,
 ) -> Supervisor:
     """Lay out the supervisor pages at ``base`` for a guest with ``mappings``."""
     tss = task_state(base + 3 * PAGE, ports)
     gdt = global_descriptors(base + Supervisor.TSS_AT, len(tss) - 1)
-    idt = interrupt_descriptors(base + PAGE)
+    stubs = base + PAGE
+    int3 = stubs + (arranging.GATE_AT if arranged else BREAKPOINT * STUB_SPACING)
+    idt = interrupt_descriptors(stubs, int3)
     page = bytearray(PAGE)
     page[: len(gdt)] = gdt
     page[Supervisor.IDT_AT : Supervisor.IDT_AT + len(idt)] = idt
@@ -240,10 +172,28 @@ def supervisor(
         Mapping(base + PAGE, PAGE, writable=False, executable=True, user=False),
         Mapping(base + 2 * PAGE, PAGE, writable=True, executable=False, user=False),
     )
-    tables = page_tables(base + 3 * PAGE, (*mappings, *own), gigabytes)
+    mappings = (*mappings, *own)
+    tables = page_tables(base + 3 * PAGE, mappings, gigabytes)
+    if arranged:
+        tables = _reachable(base + 3 * PAGE, mappings, len(tables), arranged.room)
     user = any(mapping.user for mapping in mappings)
     execute_only = any(mapping.execute_only for mapping in mappings)
-    return Supervisor(base, bytes(page), len(gdt) - 1, len(tss) - 1, tables, user, execute_only)
+    limits = len(gdt) - 1, len(tss) - 1
+    return Supervisor(base, bytes(page), *limits, tables, user, execute_only, arranged)
+
+
+def _reachable(base: int, mappings: Sequence[Mapping], size: int, room: int) -> bytes:
+    """Page tables that ring 0 can write: they map themselves, and ``room`` bytes behind them.
+
+    Args:
+        size: bytes that they take at least.
+    """
+    while True:
+        own = Mapping(base, size + room, writable=True, executable=False, user=False)
+        tables = page_tables(base, (*mappings, own))
+        if len(tables) == size:
+            return tables
+        size = len(tables)
 
 
 def _segment(

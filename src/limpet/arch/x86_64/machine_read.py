@@ -10,8 +10,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from limpet.arch.x86_64.machine import LARGE as LARGE_BIT
-from limpet.arch.x86_64.machine import NO_EXECUTE, PAGE, PRESENT, TSS_SIZE, USER, WRITABLE
+from limpet.arch.x86_64.machine import TSS_SIZE
+from limpet.arch.x86_64.paging import LARGE as LARGE_BIT
+from limpet.arch.x86_64.paging import NO_EXECUTE, PAGE, PRESENT, USER, WRITABLE
 from limpet.errors import BundleError
 from limpet.formats.bundle.read import BundleFile
 

@@ -80,6 +80,7 @@ struct mapping;
 struct guest_memory {
     bool (*fault)(struct fault *fault); /* mended: go on; or described as Linux does */
     bool (*present)(u64 at, u64 size);  /* whether pages are there now that were not */
+    long (*pass)(u64 at, u64 size, bool fills, long (*pass)(u64 at, u64 size));
     int (*in_reserve)(u64 at, u64 size);
     u64 (*find)(u64 wanted, u64 size); /* reserved addresses that nothing has; 0: none */
     void (*protect)(const struct mapping *mapping, u64 rights);

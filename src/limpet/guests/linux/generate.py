@@ -50,6 +50,9 @@ def gates_c(
             text += "".join(f"HOST_STUB_DEFINE({call.name}, {host.call})\n" for host in call.host)
             text += f'#include "hypercalls/{call.name}/process.c"\n'
     if "kvm" in backends:
+        text += "".join(
+            f'#include "hypercalls/{call.name}/ring0.c"\n' for call in chosen if call.ring0
+        )
         text += (
             "\nstatic void out(u16 port, void *block) {\n"
             '    __asm__ volatile("outl %0, %1" ::"a"((u32)(u64)block), "Nd"(port)'
@@ -59,7 +62,7 @@ def gates_c(
     text += "\nconst struct host_time *const guest_time = "
     text += "&host_time;\n" if tells_time else "NULL;\n"
     text += _arranging(chosen)
-    there = [call for call in chosen if set(backends) & set(call.backends)]
+    there = [call for call in chosen if _is_there(call, backends)]
     sets_modes = any(call.name == "terminal" for call in chosen)
     text += "void (*const host_terminal)(struct terminal *block) = "
     text += "hypercall_terminal;\n" if sets_modes else "NULL;\n"
@@ -71,7 +74,10 @@ def gates_c(
     text += _device_files(devices)
     text += '#include "parts/memory/placed.h"\nconst struct placed_ops *const guest_placed = '
     text += "&placed_ops;\n" if placed else "NULL;\n"
-    return text + "".join(_gate(call, call in there, backends, threads) for call in hypercalls())
+    arranged = "kvm" in backends and any(call.ring0 for call in chosen)
+    return text + "".join(
+        _gate(call, call in there, backends, threads, arranged) for call in hypercalls()
+    )
 
 
 def _arranging(chosen: Sequence[Hypercall]) -> str:
@@ -79,6 +85,10 @@ def _arranging(chosen: Sequence[Hypercall]) -> str:
     arranges = any(call.name == "place" for call in chosen)
     ops = "&own_memory" if arranges else "NULL"
     return f"const struct guest_memory *const guest_memory = {ops};\n"
+
+
+def _is_there(call: Hypercall, backends: Sequence[Backend]) -> bool:
+    return bool(set(backends) & set(call.backends)) or (call.ring0 and "kvm" in backends)
 
 
 def _count(devices: Sequence[Device], kind: str) -> int:
@@ -94,7 +104,9 @@ def _device_files(devices: Sequence[Device]) -> str:
     return text
 
 
-def _gate(call: Hypercall, chosen: bool, backends: Sequence[Backend], threads: bool) -> str:
+def _gate(
+    call: Hypercall, chosen: bool, backends: Sequence[Backend], threads: bool, arranged: bool
+) -> str:
     assert call.block
     head = f"\nvoid hypercall_{call.name}(struct {call.block.name} *block) {{\n"
     if not chosen:
@@ -107,13 +119,37 @@ def _gate(call: Hypercall, chosen: bool, backends: Sequence[Backend], threads: b
             f"        out(PORT_{call.name.upper()}, &{call.name}_block);\n"
             f"        *block = {call.name}_block;\n    }}\n"
         )
+        if arranged and call.names_memory:
+            head, through_port = _passed(call)
     by_call = f"process_{call.name}(block);\n"
-    if len(call.backends) == 1:
+    if call.ring0:
+        through_port = f"ring0_{call.name}(block);\n"
+    elif len(call.backends) == 1:
         return head + f"    {by_call}}}\n"
     if len(backends) == 2:
         body = f"    if (boot_info.backend == BACKEND_KVM)\n        {through_port}"
         return head + body + f"    else\n        {by_call}}}\n"
     return head + "    " + (through_port if "kvm" in backends else by_call) + "}\n"
+
+
+def _passed(call: Hypercall) -> tuple[str, str]:
+    """A gate that says where the monitor finds memory: what is placed lies elsewhere."""
+    assert call.block
+    name, block = call.name, f"{call.name}_block"
+    head = (
+        f"\nstatic struct {call.block.name} {block};\n"
+        f"static long pass_{name}(u64 address, u64 length) {{\n"
+        f"    {block}.address = address, {block}.length = length;\n"
+        f"    out(PORT_{name.upper()}, &{block});\n"
+        f"    return {block}.result;\n}}\n"
+        f"\nvoid hypercall_{name}(struct {call.block.name} *block) {{\n"
+    )
+    fills = "true" if call.fills else "false"
+    asked = f"block->address, block->length, {fills}, pass_{name}"
+    return head, (
+        f"{{\n        {block} = *block;\n"
+        f"        block->result = guest_memory->pass({asked});\n    }}\n"
+    )
 
 
 def plan_h(
@@ -126,7 +162,7 @@ def plan_h(
     chosen: Chosen,
 ) -> str:
     """``plan.h``: the monitor's constants."""
-    end = pages.base + pages.size if pages else 0
+    room = pages.room if pages else (0, 0)
     values = {
         "GUEST_LO": place.guest[0],
         "GUEST_HI": place.guest[1],
@@ -142,7 +178,9 @@ def plan_h(
         "SIGNAL_STACK": place.signal_stack,
         "SIGNAL_STACK_SIZE": layout.SIGNAL_STACK_SIZE,
         "SLOT_LO": place.guest[0],
-        "SLOT_HI": end,
+        "SLOT_HI": room[1],
+        "TABLES_LO": room[0],
+        "TABLES_HI": room[1],
         "HUGE_LO": place.arena[0] + HUGE_AFTER,
         "HUGE_HI": place.arena[1],
         "MANIFEST_AT": place.devices,

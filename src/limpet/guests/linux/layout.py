@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from limpet.arch.x86_64.arranging import INT3_SIZE, Arranging, tables_room
 from limpet.contract.limits import PLACE_MOST
 from limpet.contract.pages import LARGE_PAGE, PAGE, align_up
 from limpet.errors import PlanError
@@ -41,6 +42,7 @@ ENTRY_OFFSETS = {
     "guest_start": 0x280,
     "trap_entry_kvm": 0x2C0,
     "trap_entry_process": 0x2D0,
+    "ring0_gate": 0x2E0,
 }
 """Fixed offsets in the library OS's code (x86_64/entry.S), checked when it is linked."""
 
@@ -88,6 +90,13 @@ class Layout:
         """
         assert ADDRESS_LIMIT + PLACE_MOST <= MONITOR_BASE
         return (self.arena[0], self.supervisor), RESERVE
+
+    @property
+    def arranging(self) -> Arranging:
+        """What ring 0 of a virtual machine needs to do the same."""
+        memory = self.arena[1] - self.arena[0] + self.stack[1] - self.stack[0]
+        gate = self.entry("ring0_gate") + INT3_SIZE
+        return Arranging(gate, self.arena, RESERVE, tables_room(memory))
 
     @property
     def boot_info(self) -> int:
@@ -183,7 +192,8 @@ def lay_out(
     arena_hi = arena + memory - stack
     stack_lo = align_up(arena_hi + LARGE_PAGE, LARGE_PAGE)
     supervisor = stack_lo + stack
-    if supervisor + (memory >> 8) > ADDRESS_LIMIT or text > ADDRESS_LIMIT >> 5:
+    tables = (memory >> 8) + tables_room(memory)
+    if supervisor + tables > ADDRESS_LIMIT or text > ADDRESS_LIMIT >> 5:
         raise PlanError(
             f"{image.name}: the program at {image.segments[0].address:#x} with {memory >> 20} MiB "
             f"of memory does not fit below {ADDRESS_LIMIT:#x}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from limpet import contract
-from limpet.arch.x86_64 import machine
+from limpet.arch.x86_64 import machine, paging
 from limpet.arch.x86_64.calls import Calls
 from limpet.arch.x86_64.rewrite import Rewriting, rewrite
 from limpet.arch.x86_64.sites import Scan
@@ -59,6 +59,9 @@ OPENING_CALLS = ("open", "openat")
 LINKED = ("libos_text", "libos_data", "constants")
 """Regions that the linker fills; the pages of a rest that it leaves empty are unmapped."""
 
+ARRANGED = ("arena",)
+"""Regions whose pages have the rights that the program gives them."""
+
 ALWAYS_CALLS = ("exit_group",)
 """Served in every guest: the way out."""
 
@@ -86,8 +89,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     _check_devices(image, calls, devices)
     users = dict(with_terminal(_users(calls, devices), options, scan))
     users = with_ticks(users, options, own_calls, guest)
-    if "process" in options.backends:
-        users |= threads.arranging({call.name for call in calls})
+    users |= threads.arranging({call.name for call in calls})
     hypercalls = _hypercalls(users)
     level = machine.CPU_LEVELS[options.cpu]
     reserves = any(call.name == "place" for call in hypercalls)
@@ -339,19 +341,20 @@ def _regions(
 def _supervisor(
     place: Layout, regions: tuple[Region, ...], hypercalls: tuple[Hypercall, ...]
 ) -> machine.Supervisor:
+    arranged = place.arranging if any(call.ring0 for call in hypercalls) else None
     mappings = [
-        machine.Mapping(
+        paging.Mapping(
             region.address,
             region.size,
             Access.WRITE in region.access,
             Access.EXECUTE in region.access,
             large=region.name not in LINKED,
+            marked=arranged is not None and region.name in ARRANGED,
         )
         for region in regions
     ]
-    return machine.supervisor(
-        place.supervisor, mappings, [call.port for call in contract.on_kvm(hypercalls)]
-    )
+    ports = [call.port for call in contract.on_kvm(hypercalls)]
+    return machine.supervisor(place.supervisor, mappings, ports, arranged=arranged)
 
 
 _DEFAULT = {"kvm": KILL_PROCESS, "process": TRAP}

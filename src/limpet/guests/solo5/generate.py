@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from limpet.arch.x86_64.machine import EXECUTE_ONLY_KEY, LARGE_PAGE
-from limpet.arch.x86_64.machine import Mapping as PageMapping
+from limpet.arch.x86_64.paging import EXECUTE_ONLY_KEY, LARGE_PAGE
+from limpet.arch.x86_64.paging import Mapping as PageMapping
 from limpet.contract import Backend
 from limpet.contract.limits import UNIKERNEL_STATUSES
 from limpet.guests.solo5 import layout as solo5_layout

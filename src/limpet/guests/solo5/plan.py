@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from limpet import contract
 from limpet.arch.x86_64 import machine
+from limpet.arch.x86_64.paging import Mapping
 from limpet.arch.x86_64.rewrite import Patch, Rewriting
 from limpet.arch.x86_64.sites import Scan
 from limpet.arch.x86_64.syscalls import NUMBERS
@@ -226,7 +227,7 @@ class _Parts:
         if not self._is_hvt:
             return None
         mappings = [
-            machine.Mapping(
+            Mapping(
                 region.address,
                 region.size,
                 Access.WRITE in region.access,

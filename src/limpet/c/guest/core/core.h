@@ -10,6 +10,7 @@ void syscall_entry(void);
 void syscall_entry_r11(void);
 void trap_entry_kvm(void);
 void trap_entry_process(void);
+long ring0_gate(u64 from, u64 to, u64 pages, u64 rights); /* ring0/arrange.c, on kvm */
 _Noreturn void resume(const struct regs *regs); /* to the program, every register restored */
 _Noreturn void serve_on_own_stack(const struct regs *regs);
 

@@ -139,6 +139,15 @@ guest_start:
         .org    0x2d0
         jmp     trap_entry_process
 
+/* ring0_gate(from, to, pages, rights): the one INT3 that ring 0 takes for a request (ring0/gate.S)
+ * in a guest whose pages can be arranged; elsewhere nothing comes here. */
+        .org    0x2e0
+        .globl  ring0_gate
+        .type   ring0_gate, @function
+ring0_gate:
+        int3
+        ret
+
         .section .bss.entry, "aw", @nobits
         .balign 8
 saved_rsp:

@@ -11,6 +11,7 @@
 struct run {
     struct run *next; /* ascending */
     u64 low, high, frame;
+    bool changed; /* its rights: they are read and write in the arena */
 };
 
 #define LEAST_PLACED (64UL << 10)
@@ -20,12 +21,8 @@ struct run {
 static struct run *runs;
 static u64 hint;
 
-static bool arranged(void) {
-    return boot_info.backend == BACKEND_PROCESS;
-}
-
 static int in_reserve(u64 at, u64 size) {
-    return arranged() && at >= guest_info.reserve_lo && at < guest_info.reserve_hi &&
+    return at >= guest_info.reserve_lo && at < guest_info.reserve_hi &&
            size <= guest_info.reserve_hi - at;
 }
 
@@ -57,11 +54,11 @@ static struct run **run_from(u64 at) {
     return link;
 }
 
-static bool add_run(u64 low, u64 high, u64 frame) {
+static bool add_run(u64 low, u64 high, u64 frame, bool changed) {
     struct run *made = heap_alloc(sizeof *made), **link = run_from(low);
     if (!made)
         return false;
-    *made = (struct run){*link, low, high, frame};
+    *made = (struct run){*link, low, high, frame, changed};
     *link = made;
     return true;
 }
@@ -73,10 +70,16 @@ static bool split_run(u64 at) {
         return true;
     u64 high = run->high;
     run->high = at;
-    if (add_run(at, high, run->frame + (at - run->low)))
+    if (add_run(at, high, run->frame + (at - run->low), run->changed))
         return true;
     run->high = high;
     return false;
+}
+
+static void forget_run(u64 low) {
+    struct run **link = run_from(low), *run = *link;
+    *link = run->next;
+    heap_free(run);
 }
 
 /* What is placed at once: more in a large mapping, never over what is there. */
@@ -104,13 +107,18 @@ static bool place_at(const struct mapping *in, u64 address) {
     }
     if (!frame)
         return false;
-    if (!add_run(low, high, frame)) {
+    bool reads = !(in->rights & PROT_WRITE);
+    if (!add_run(low, high, frame, reads)) {
         pages_give(frame, (high - low) / PAGE, PAGES_PROGRAM);
         return false;
     }
-    if (!host_place(frame, low, high - low))
-        panic("the host does not move memory");
-    if (!(in->rights & PROT_WRITE))
+    if (!host_place(frame, low, high - low)) { /* no page table is left */
+        pages_missing();
+        forget_run(low);
+        pages_give(frame, (high - low) / PAGE, PAGES_PROGRAM);
+        return false;
+    }
+    if (reads)
         host_protect(low, high, in->rights);
     return true;
 }
@@ -124,7 +132,7 @@ static bool may(const struct mapping *in, enum access access) {
 /* A page that the program may touch is there now; or the fault is its own, and is told as Linux
  * would: a reservation is mapped, whatever the host says. */
 static bool reserve_fault(struct fault *fault) {
-    if (!arranged() || fault->signal != SIGSEGV ||
+    if (fault->signal != SIGSEGV ||
         (fault->code != SEGV_MAPERR && fault->code != SEGV_ACCERR))
         return false;
     const struct mapping *in = mapping_at(fault->address);
@@ -167,31 +175,76 @@ static u64 reserve_find(u64 wanted, u64 size) {
 }
 
 static void reserve_protect(const struct mapping *each, u64 rights) {
-    if (!arranged() || each->given || each->lent)
+    if (each->given || each->lent)
         return;
     if (!each->reserved) {
         host_protect(each->low, each->high, rights);
         return;
     }
-    for (const struct run *run = *run_from(each->low); run && run->low < each->high;
-         run = run->next)
+    for (struct run *run = *run_from(each->low); run && run->low < each->high; run = run->next) {
         host_protect(MAX(run->low, each->low), MIN(run->high, each->high), rights);
+        run->changed = true;
+    }
 }
 
 /* Back to the arena, where they are given out again. */
 static void reserve_release(u64 low, u64 high) {
+    hint = MIN(hint, low); /* page tables are there already */
     if (!split_run(low) || !split_run(high))
         return; /* without memory for the list they stay until all of it goes */
     for (struct run **link = run_from(low); *link && (*link)->low < high;) {
         struct run *run = *link;
         u64 size = run->high - run->low;
-        host_protect(run->low, run->high, PROT_READ | PROT_WRITE);
+        if (run->changed)
+            host_protect(run->low, run->high, PROT_READ | PROT_WRITE);
         if (!host_place(run->low, run->frame, size))
             panic("the host does not move memory back");
         pages_give(run->frame, size / PAGE, PAGES_PROGRAM);
         *link = run->next;
         heap_free(run);
     }
+}
+
+/* Where a virtual machine's monitor finds memory of the program's: it knows pages of the arena by
+ * their own addresses, and no rights.  Only so many of `size` bytes may be in a row there. */
+static u64 view(u64 at, u64 *size, bool fills) {
+    const struct mapping *in = mapping_at(at);
+    if (!in)
+        return at;
+    if (!may(in, fills ? ACCESS_WRITE : ACCESS_READ))
+        return 0;
+    *size = MIN(*size, in->high - at);
+    if (!in->reserved)
+        return at;
+    const struct run *run = *run_from(at);
+    if ((!run || run->low > at) && !place_at(in, at))
+        return 0;
+    run = *run_from(at);
+    *size = MIN(*size, run->high - at);
+    return run->frame + (at - run->low);
+}
+
+/* A hypercall that fills memory, or reads it.  What is not in a row goes by a copy, as far as the
+ * program may. */
+static long reserve_pass(u64 at, u64 size, bool fills, long (*pass)(u64 at, u64 size)) {
+    u64 row = size, there = view(at, &row, fills), all = row;
+    if (!there)
+        return -EFAULT;
+    for (u64 more; all < size; all += more) {
+        more = size - all;
+        if (!view(at + all, &more, fills))
+            break;
+    }
+    void *copy = all == row ? NULL : heap_alloc(all);
+    if (!copy)
+        return pass(there, row);
+    if (!fills)
+        memcpy(copy, (void *)at, all);
+    long result = pass((u64)copy, all);
+    if (fills && result > 0)
+        memcpy((void *)at, copy, (u64)result);
+    heap_free(copy);
+    return result;
 }
 
 /* To other reserved addresses, with what is in them. */
@@ -215,6 +268,7 @@ static bool reserve_move(u64 from, u64 size, u64 to) {
 const struct guest_memory own_memory = {
     .fault = reserve_fault,
     .present = reserve_present,
+    .pass = reserve_pass,
     .in_reserve = in_reserve,
     .find = reserve_find,
     .protect = reserve_protect,

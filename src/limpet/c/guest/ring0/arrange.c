@@ -1,0 +1,136 @@
+/*
+ * All that ring 0 does for a guest but telling it of its faults: pages of the arena move to
+ * addresses that are reserved, and back, and the program's pages change their rights.
+ *
+ * The guest is hostile, and calls this with any numbers.  What holds whatever they are:
+ *  - a page of the arena is mapped at most once.  Entries are only ever moved, and only within the
+ *    arena and the reserve, whose tables hold nothing else;
+ *  - rights change only of entries that the plan has marked, and never to executable;
+ *  - no memory is touched but page tables, which lie at their own addresses; a new table comes
+ *    from room that only grows full.
+ *
+ * The processor is told behind that, by gate.S.
+ */
+#include "arrange.h"
+
+enum { PRESENT = 1, WRITABLE = 2, USER = 4, ACCESSED = 0x20, LARGE = 0x80, MARK = 0x200 };
+enum { PAGE_SHIFT = 12, LARGE_SHIFT = 21, TOP_SHIFT = 39, ENTRIES = 512, MOST = 1 << 18 };
+#define PAGE (1UL << PAGE_SHIFT)
+#define ADDRESS 0x000ffffffffff000UL
+#define EINVAL (-22)
+#define ENOMEM (-12)
+
+/* A table of the room that is left, all zeros; NULL: none. */
+static u64 *new_table(const struct arrange_plan *plan) {
+    u64 *next = (u64 *)plan->tables, at = *next;
+    if (at >= plan->tables_end)
+        return (u64 *)0;
+    *next = at + PAGE;
+    return (u64 *)at;
+}
+
+static u64 to_table(const u64 *table) {
+    return (u64)table | PRESENT | WRITABLE | USER | ACCESSED;
+}
+
+/* A large page of the program's becomes small ones. */
+static u64 *split(const struct arrange_plan *plan, u64 *entry) {
+    u64 each = *entry & ~(u64)LARGE, *table = each & MARK ? new_table(plan) : (u64 *)0;
+    if (!table)
+        return (u64 *)0;
+    for (u64 i = 0; i < ENTRIES; i++, each += PAGE)
+        table[i] = each;
+    *entry = to_table(table);
+    return table;
+}
+
+/* The table of small pages that `at` is in; NULL: there is none, and none can be `made`. */
+static u64 *table_of(const struct arrange_plan *plan, u64 at, int made) {
+    u64 *table = (u64 *)plan->root;
+    for (unsigned shift = TOP_SHIFT; shift > PAGE_SHIFT; shift -= 9) {
+        u64 *entry = &table[at >> shift & (ENTRIES - 1)];
+        if (*entry & PRESENT && !(shift == LARGE_SHIFT && *entry & LARGE)) {
+            table = (u64 *)(*entry & ADDRESS);
+            continue;
+        }
+        if (*entry & PRESENT)
+            table = split(plan, entry);
+        else if (made && (table = new_table(plan)))
+            *entry = to_table(table);
+        if (!(*entry & PRESENT) || !table)
+            return (u64 *)0;
+    }
+    return table;
+}
+
+/* How many of `pages` from `at` on are in one table. */
+static u64 piece(u64 at, u64 pages) {
+    u64 left = ENTRIES - (at >> PAGE_SHIFT & (ENTRIES - 1));
+    return pages < left ? pages : left;
+}
+
+static int within(u64 at, u64 size, u64 low, u64 high) {
+    return at >= low && at < high && size <= high - at;
+}
+
+static int movable(const struct arrange_plan *plan, u64 at, u64 size) {
+    return within(at, size, plan->arena_lo, plan->arena_hi) ||
+           within(at, size, plan->reserve_lo, plan->reserve_hi);
+}
+
+/* Every table first, so that all of it is done or nothing. */
+static int tables_for(const struct arrange_plan *plan, u64 at, u64 pages) {
+    for (u64 count; pages; at += count * PAGE, pages -= count) {
+        count = piece(at, pages);
+        if (!table_of(plan, at, 1))
+            return 0;
+    }
+    return 1;
+}
+
+static void move_entries(u64 *from, u64 *to, u64 count) {
+    u64 zeros = count;
+    __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(count)::"memory");
+    from -= zeros;
+    __asm__ volatile("rep stosq" : "+D"(from), "+c"(zeros) : "a"(0UL) : "memory");
+}
+
+static long move(const struct arrange_plan *plan, u64 from, u64 to, u64 pages) {
+    u64 size = pages * PAGE;
+    if (!movable(plan, from, size) || !movable(plan, to, size))
+        return EINVAL;
+    if (from < to ? to - from < size : from - to < size)
+        return EINVAL; /* over itself */
+    if (!tables_for(plan, from, pages) || !tables_for(plan, to, pages))
+        return ENOMEM;
+    for (u64 count; pages; pages -= count, from += count * PAGE, to += count * PAGE) {
+        count = piece(to, piece(from, pages));
+        u64 *source = table_of(plan, from, 0) + (from >> PAGE_SHIFT & (ENTRIES - 1));
+        u64 *target = table_of(plan, to, 0) + (to >> PAGE_SHIFT & (ENTRIES - 1));
+        move_entries(source, target, count);
+    }
+    return 0;
+}
+
+/* Whose numbers are those of the entries' bits.  No rights: the entry stays, and is not present. */
+static long give_rights(const struct arrange_plan *plan, u64 at, u64 pages, u64 rights) {
+    if (rights > 3 || rights == 2 || !within(at, pages * PAGE, PAGE, plan->reserve_hi))
+        return EINVAL;
+    for (u64 count; pages; pages -= count, at += count * PAGE) {
+        u64 *table = table_of(plan, at, 0), index = at >> PAGE_SHIFT & (ENTRIES - 1);
+        if (!table)
+            return ENOMEM;
+        count = piece(at, pages);
+        for (u64 i = index; i < index + count; i++)
+            if (table[i] & MARK)
+                table[i] = (table[i] & ~(u64)(PRESENT | WRITABLE)) | rights;
+    }
+    return 0;
+}
+
+/* To `to`, or where they are with other rights when that is 0.  Returns 0 or -errno. */
+long arrange(u64 from, u64 to, u64 pages, u64 rights, const struct arrange_plan *plan) {
+    if ((from | to) % PAGE || !pages || pages > MOST)
+        return EINVAL;
+    return to ? move(plan, from, to, pages) : give_rights(plan, from, pages, rights);
+}
