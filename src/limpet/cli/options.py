@@ -157,6 +157,12 @@ _GUEST = (
         help="Give the monitor a feature that only comes when it is asked for.",
     ),
     click.option(
+        "--serve",
+        multiple=True,
+        metavar="NAME",
+        help="Serve a system call though nothing was found to lead to it; all: every one.",
+    ),
+    click.option(
         "--strict",
         is_flag=True,
         help="Start with every protection or not at all; those that cost time as well.",
@@ -253,6 +259,7 @@ def chosen(given: dict[str, Any], devices: tuple[str, ...] = ()) -> Options:
         environment=tuple(given["environment"]),
         devices=devices,
         features=asked_features(given["features"], given["tty"]),
+        serve=tuple(given["serve"]),
         strict=given["strict"],
         uid=given["user"][0],
         gid=given["user"][1],

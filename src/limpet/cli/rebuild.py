@@ -50,6 +50,8 @@ def _options(chosen: dict[str, Any]) -> dict[str, Any]:
         changed["rewrite"] = False
     if "environment" in chosen:
         changed["environment"] = tuple(chosen["environment"])
+    if "serve" in chosen:
+        changed["serve"] = tuple(chosen["serve"])
     if "strict" in chosen:
         changed["strict"] = True
     if "user" in chosen:

@@ -8,16 +8,21 @@ from dataclasses import dataclass, field
 from limpet.arch.x86_64.sites import Scan
 from limpet.formats.image import Image
 from limpet.formats.tree.layout import Tree
+from limpet.loading.links import Links
 
 
 @dataclass(frozen=True)
 class SharedObject:
-    """A shared object of a guest's tree: ``inode`` is the number of its content there."""
+    """A shared object of a guest's tree: ``inode`` is the number of its content there.
+
+    ``links`` are what it asks of others, and what leads to its sites.
+    """
 
     path: str
     inode: int
     image: Image
     scan: Scan
+    links: Links = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -26,9 +31,9 @@ class Guest:
 
     ``objects`` are the shared objects that can be loaded, in the order of their inodes,
     ``loader`` the one that starts a dynamic program, ``left`` says of files that look like objects
-    why they are none; ``path`` is where the program is in its tree, nothing where that does not
-    matter.  ``seen`` has what the host's files were by which the objects were found, ``why`` what
-    was packed that nobody named.
+    why they are none, ``links`` are those of a dynamic program itself; ``path`` is where the
+    program is in its tree, nothing where that does not matter.  ``seen`` has what the host's files
+    were by which the objects were found, ``why`` what was packed that nobody named.
     """
 
     image: Image
@@ -38,5 +43,6 @@ class Guest:
     objects: tuple[SharedObject, ...] = ()
     loader: SharedObject | None = None
     left: tuple[tuple[str, str], ...] = ()
+    links: Links = field(default=Links(), repr=False)
     seen: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     why: tuple[str, ...] = field(default=(), repr=False, compare=False)

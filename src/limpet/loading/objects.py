@@ -16,6 +16,7 @@ from limpet.formats.image import MAX_IMAGE, Image, read_image, read_program
 from limpet.formats.tree.layout import Tree, head, record
 from limpet.formats.tree.paths import Paths
 from limpet.loading.guest import Guest, SharedObject
+from limpet.loading.links import Links, links_of
 from limpet.plain import quoted
 from limpet.tools.progress import Progress, silent
 
@@ -45,7 +46,8 @@ def with_objects(
             read = read_object(data, where)
             if read is not None:
                 memory += sum(each.memory_size for each in read.segments)
-                found.append(SharedObject(where, inode, read, _scan(read)))
+                links, sites_in = _links(read)
+                found.append(SharedObject(where, inode, read, sites_in, links))
         except ImageError as error:
             left.append((where, error.message.removeprefix(f"{where}: ")))
         if len(found) > MOST or memory > MAX_IMAGE:
@@ -55,11 +57,13 @@ def with_objects(
                 hint="pack fewer: give --root a smaller folder",
             )
     loader = _loader(image, tree, found, dict(left))
-    return Guest(image, scan, tree, path, tuple(found), loader, tuple(left))
+    links, scan = links_of(read_program(image.data, image.name), image, scan)
+    return Guest(image, scan, tree, path, tuple(found), loader, tuple(left), links)
 
 
-def _scan(image: Image) -> sites.Scan:
-    return sites.scan(image) if image.executable else sites.Scan((), 0, frozenset())
+def _links(image: Image) -> tuple[Links, sites.Scan]:
+    scan = sites.scan(image) if image.executable else sites.Scan((), 0, frozenset())
+    return links_of(read_program(image.data, image.name), image, scan)
 
 
 def _loader(

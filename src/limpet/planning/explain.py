@@ -25,6 +25,7 @@ def _rights(access: Access) -> str:
 def as_data(plan: Plan) -> dict[str, Any]:
     """The explanation as plain data, for ``--json``."""
     scan, rewriting = plan.scan, plan.rewriting
+    reached = plan.reached or scan
     return {
         "verdict": None if plan.verdict is None else [_asked(each) for each in plan.verdict],
         "guest": {
@@ -45,7 +46,8 @@ def as_data(plan: Plan) -> dict[str, Any]:
             "hidden": scan.hidden,
             "rewritten": len(scan.sites) - len(rewriting.kept),
             "trapped": [{"address": s.address, "why": why} for s, why in rewriting.kept],
-            "unresolved": [{"address": s.address, "why": s.evidence} for s in scan.unresolved],
+            "unreached": len(scan.sites) - len(reached.sites),
+            "unresolved": [{"address": s.address, "why": s.evidence} for s in reached.unresolved],
         },
         "decisions": [
             {"subject": d.subject, "name": d.name, "included": d.included, "why": d.why}
@@ -179,6 +181,8 @@ def _site_lines(sites: dict[str, Any]) -> list[str]:
     """Sites in a few lines: those of which the same is said share one."""
     lines = [f"  {sites['found']} found, {sites['rewritten']} rewritten to function calls"]
     lines += _grouped(sites["trapped"], "trapped: {}")
+    if sites["unreached"]:
+        lines.append(f"  {sites['unreached']} are out of reach: nothing was found to lead to them")
     lines += _grouped(sites["unresolved"], "unresolved: {}; the set is widened")
     if sites["hidden"]:
         lines.append(f"  {sites['hidden']} more byte pairs 0f 05 are parts of other instructions")

@@ -21,7 +21,8 @@ class Options:
     ``environment`` holds ``NAME=VALUE`` strings to bake in and bare ``NAME``s to pass on when the
     bundle starts, ``devices`` the ``block:NAME`` and ``net:NAME`` that a program has (a unikernel
     has those of its manifest), ``features`` names of features of the monitor that only come when
-    they are asked for, ``NAME`` or ``NAME=NUMBER``.  ``strict`` makes a monitor
+    they are asked for, ``NAME`` or ``NAME=NUMBER``, ``serve`` names of system calls that are served
+    though nothing seems to lead to them.  ``strict`` makes a monitor
     that starts behind all of its walls or not at all, ``uid`` and ``gid`` are whom one becomes that
     root starts.
     """
@@ -35,6 +36,7 @@ class Options:
     environment: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
+    serve: tuple[str, ...] = ()
     strict: bool = False
     uid: int = 65534
     gid: int = 65534

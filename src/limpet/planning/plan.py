@@ -71,7 +71,8 @@ class Plan:
     """The whole bundle, decided.  Pure data; :func:`limpet.build` only carries it out.
 
     ``image`` is the program at its final addresses with everything that is placed beside it,
-    ``scan`` has the system call sites of all that, ``packed`` the region of the file tree,
+    ``scan`` has the system call sites of all that, ``reached`` those that something leads to
+    (``None``: all, since nobody looked), ``packed`` the region of the file tree,
     ``sources`` are the texts of generated C by file name, ``verdict`` is what the program asks for
     and does not get, ``None`` where nobody looked.
     """
@@ -79,6 +80,7 @@ class Plan:
     guest: Guest
     image: Image
     scan: Scan
+    reached: Scan | None = None
     options: Options
     layout: Layout
     regions: tuple[Region, ...]

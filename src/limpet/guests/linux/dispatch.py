@@ -58,9 +58,21 @@ void say_missed(bool crashed) {{
 """
 
 
+_UNREACHED = """\
+static long not_reached(long number) {{
+    switch (number) {{
+{names}    default:
+        return say_unreached(NULL, number);
+    }}
+}}
+
+"""
+
+
 def dispatch_c(
     calls: Iterable[SystemCall],
     unserved: Mapping[int, str] | None = None,
+    unreached: Mapping[int, str] | None = None,
     *,
     any_number: bool = False,
 ) -> str:
@@ -69,6 +81,7 @@ def dispatch_c(
     Args:
         calls: those that it can make and that are served.
         unserved: names of those that it can make and that are not, by number.
+        unreached: names of those that only code makes which nothing was found to lead to.
         any_number: it has sites whose number only shows at run time.
     """
     probed = {NUMBERS[name] for name in PROBED}
@@ -82,6 +95,7 @@ def dispatch_c(
         + "".join(map(_prototype, ordered))
         + "\n"
         + (_missed(missing | partly) if remembers else _NOTHING_MISSED)
+        + (_unreached(unreached) if unreached else "")
         + "long dispatch(long number, long a, long b, long c, long d, long e, long f) {\n"
         + "    (void)a, (void)b, (void)c, (void)d, (void)e, (void)f;\n"
         + ("    calls++;\n" if remembers else "")
@@ -89,10 +103,25 @@ def dispatch_c(
         + "".join(map(_case, ordered))
         + ("".join(f"    case {number}:\n" for number in sorted(probed)) if remembers else "")
         + ("        return -ENOSYS;\n" if remembers else "")
-        + "    default:\n"
-        + ("        missed = number, missed_at = calls;\n" if remembers else "")
-        + "        return -ENOSYS;\n    }\n}\n"
+        + _rest(missing.keys() - {call.number for call in ordered}, remembers, bool(unreached))
     )
+
+
+def _rest(missing: Iterable[int], remembers: bool, unreached: bool) -> str:
+    """What answers every other number."""
+    remember = "        missed = number, missed_at = calls;\n" if remembers else ""
+    known = "".join(f"    case {number}:\n" for number in sorted(missing)) if unreached else ""
+    known += remember + "        return -ENOSYS;\n" if known else ""
+    result = "not_reached(number)" if unreached else "-ENOSYS"
+    return f"{known}    default:\n{remember}        return {result};\n    }}\n}}\n"
+
+
+def _unreached(names: Mapping[int, str]) -> str:
+    cases = "".join(
+        f'    case {number}:\n        return say_unreached("{name}", number);\n'
+        for number, name in sorted(names.items())
+    )
+    return _UNREACHED.format(names=cases)
 
 
 def _prototype(call: SystemCall) -> str:

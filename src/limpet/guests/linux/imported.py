@@ -10,6 +10,7 @@ from limpet.formats.image import Image
 from limpet.guests.linux import unserved
 from limpet.guests.linux.requests import Request
 from limpet.guests.linux.unserved import Want
+from limpet.loading.links import Links
 
 _ASKING: Mapping[str, str] = {
     "posix_spawn": "fork",
@@ -32,10 +33,10 @@ _ASKING: Mapping[str, str] = {
 
 _THREADS = frozenset(
     {"pthread_create", "thrd_create", "clone", "timer_create", "mq_notify", "getaddrinfo_a"}
-    | {"aio_read", "aio_write", "aio_fsync", "lio_listio", "dlsym", "dlvsym"}
+    | {"aio_read", "aio_write", "aio_fsync", "lio_listio"}
     | {"aio_read64", "aio_write64", "aio_fsync64", "lio_listio64"}
 )
-"""Functions of a C library that start a thread, or find those that do."""
+"""Functions of a C library that start a thread."""
 
 _THROUGH = re.compile(rb"(?=\xff[\x15\x25](....))", re.DOTALL)
 """``call`` and ``jmp`` through a slot; the latter is how a procedure linkage table ends."""
@@ -64,6 +65,6 @@ def imported_requests(image: Image) -> Iterator[Request]:
                 yield Request(found[0], found[1], at)
 
 
-def may_start_threads(image: Image) -> bool:
-    """Whether ``image`` asks its C library for a thread."""
-    return not _THREADS.isdisjoint(image.imports.values())
+def may_start_threads(links: Links) -> bool:
+    """Whether a file asks its C library for a thread."""
+    return links.named is None or not _THREADS.isdisjoint(links.wanted | links.named)

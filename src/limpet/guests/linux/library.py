@@ -67,7 +67,7 @@ def _extremes() -> Mapping[str, str]:
     disk, network = Device("d", "block", 1), Device("n", "net", 2)
     most = (disk, *(network,) * (MAX_DEVICES - 1))
     return {
-        "dispatch.c": dispatch_c(served().values(), NAMES, any_number=True),
+        "dispatch.c": dispatch_c(served().values(), NAMES, NAMES, any_number=True),
         "everything.c": gates_c(
             everything, both, (disk, network), threads=True, placed=True, timer=1 << 46
         ),

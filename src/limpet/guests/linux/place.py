@@ -7,7 +7,7 @@ looks for a file and who looks for an address.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,6 +16,7 @@ from limpet.contract import PLACED_OBJECT, PLACED_SEGMENT
 from limpet.contract.pages import PAGE, align_up
 from limpet.formats.image import Access, Image, Segment
 from limpet.formats.symbols import Symbol
+from limpet.guests.linux.reach import in_reach
 from limpet.loading.guest import Guest, SharedObject
 
 STATIC_PIE_BASE = 0x400000
@@ -47,10 +48,14 @@ class Placed:
 
 @dataclass(frozen=True)
 class PlacedProgram:
-    """A program and its objects; ``image`` has the segments and symbols of all of them."""
+    """A program and its objects; ``image`` has the segments and symbols of all of them.
+
+    ``parts`` are what is rewritten, ``reached`` has the sites that can be come to.
+    """
 
     image: Image
     parts: tuple[tuple[Image, Scan], ...]
+    reached: Scan
     objects: tuple[Placed, ...]
     start: int
     loader: int
@@ -83,12 +88,15 @@ class PlacedProgram:
     @cached_property
     def scan(self) -> Scan:
         """The sites of all of them."""
-        scans = [scan for _, scan in self.parts]
-        return Scan(
-            tuple(site for scan in scans for site in scan.sites),
-            sum(scan.hidden for scan in scans),
-            frozenset().union(*(scan.targets for scan in scans)),
-        )
+        return _together([scan for _, scan in self.parts])
+
+
+def _together(scans: Sequence[Scan]) -> Scan:
+    return Scan(
+        tuple(site for scan in scans for site in scan.sites),
+        sum(scan.hidden for scan in scans),
+        frozenset().union(*(scan.targets for scan in scans)),
+    )
 
 
 def _segment(segment: Segment) -> dict[str, int]:
@@ -110,6 +118,8 @@ def place(guest: Guest) -> PlacedProgram:
     parts = [(image, guest.scan.moved(base))]
     objects = list(_placed(guest, image.segments[-1].end))
     parts += [(each.image, each.scan) for each in objects]
+    within = in_reach(guest)
+    reached = [parts[0][1], *(within[each.known.inode].moved(each.base) for each in objects)]
     loader = next((each for each in objects if each.known is guest.loader), None)
     symbols = [*image.symbols, *map(_name_of, objects)]
     return PlacedProgram(
@@ -119,6 +129,7 @@ def place(guest: Guest) -> PlacedProgram:
             symbols=tuple(sorted(symbols, key=lambda each: each.address)),
         ),
         tuple(parts),
+        _together(reached),
         tuple(objects),
         loader.image.entry if loader else image.entry,
         loader.base if loader else 0,

@@ -8,8 +8,6 @@ from limpet import contract
 from limpet.arch.x86_64 import machine, paging
 from limpet.arch.x86_64.calls import Calls
 from limpet.arch.x86_64.rewrite import Rewriting, rewrite
-from limpet.arch.x86_64.sites import Scan
-from limpet.arch.x86_64.syscalls import NAMES
 from limpet.contract import Backend, Hypercall
 from limpet.contract.pages import PAGE, align_up
 from limpet.errors import PlanError
@@ -17,6 +15,7 @@ from limpet.formats import manifest
 from limpet.formats.image import Access, Image
 from limpet.formats.manifest import Device
 from limpet.guests.linux import threads
+from limpet.guests.linux.calls import dead_sites, system_calls
 from limpet.guests.linux.constants import Constants, constants
 from limpet.guests.linux.dispatch import dispatch_c
 from limpet.guests.linux.generate import CORE, gates_c, plan_h
@@ -44,7 +43,7 @@ from limpet.planning.features import choose, facts, with_parts
 from limpet.planning.filters import resolved
 from limpet.planning.monitor import host_numbers, monitor_c
 from limpet.planning.options import Options
-from limpet.planning.plan import Decision, Plan
+from limpet.planning.plan import Plan
 from limpet.planning.processor import machine_decisions, may_ask_cpuid
 from limpet.planning.regions import Region, gaps, patched
 from limpet.planning.seccomp import KILL_PROCESS, TRAP, Filter, Rule
@@ -61,9 +60,6 @@ LINKED = ("libos_text", "libos_data", "constants")
 
 ARRANGED = ("arena",)
 """Regions whose pages have the rights that the program gives them."""
-
-ALWAYS_CALLS = ("exit_group",)
-"""Served in every guest: the way out."""
 
 
 def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
@@ -84,10 +80,11 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     place, rewriting = _settled(program, options, library, sizes)
     _check_environment(image, fixed, place)
     own_calls = calls_of(guest.image, guest.scan)
-    known = threads.serves(own_calls, guest.objects)
-    calls, decisions = _system_calls(scan, image, known)
+    known = threads.serves(own_calls, guest)
+    asks = system_calls(program.reached, scan, image, known, options.serve)
+    calls = asks.served
     _check_devices(image, calls, devices)
-    users = dict(with_terminal(_users(calls, devices), options, scan))
+    users = dict(with_terminal(_users(calls, devices), options, program.reached))
     users = with_ticks(users, options, own_calls, guest)
     users |= threads.arranging({call.name for call in calls})
     hypercalls = _hypercalls(users)
@@ -127,6 +124,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
         guest=guest,
         image=image,
         scan=scan,
+        reached=program.reached,
         options=options,
         layout=place,
         regions=regions,
@@ -139,7 +137,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
         blobs=kvm,
         sources={
             "dispatch.c": dispatch_c(
-                calls, _unserved(scan, image, known), any_number=bool(scan.unresolved)
+                calls, asks.unserved, asks.unreached, any_number=asks.any_number
             ),
             "gates.c": gates_c(
                 hypercalls,
@@ -156,7 +154,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
             ),
         },
         decisions=(
-            *decisions,
+            *asks.decisions,
             *device_decisions(devices),
             *hypercall_decisions(users),
             *chosen.decisions(),
@@ -176,7 +174,7 @@ def _object_warnings(guest: Guest) -> Iterator[str]:
 
 
 def _verdict(guest: Guest, calls: Calls) -> tuple[Asked, ...]:
-    image, dead = guest.image, _dead(guest.scan, guest.image)
+    image, dead = guest.image, dead_sites(guest.scan, guest.image)
     sites = [site for site in guest.scan.sites if site.address not in dead]
     objects = [(each.path, each.image) for each in guest.objects]
     return verdict(calls, sites, 0 if image.fixed else STATIC_PIE_BASE, objects)
@@ -234,57 +232,6 @@ def _rewriting(program: PlacedProgram, place: Layout, options: Options) -> Rewri
             entry_flags=place.entry("syscall_entry_flags"),
         )
     return whole
-
-
-DEAD_FUNCTIONS = ("__init_libc",)
-_DEAD_WHY = "only in musl's __init_libc, for set-user-ID programs, which no guest is"
-
-
-def _dead(scan: Scan, image: Image) -> set[int]:
-    """The sites in code that no guest runs: musl looks there at AT_SECURE first."""
-    places = [
-        range(symbol.address, symbol.address + symbol.size)
-        for symbol in image.symbols
-        if symbol.name in DEAD_FUNCTIONS
-    ]
-    return {each.address for each in scan.sites if any(each.address in one for one in places)}
-
-
-def _system_calls(
-    scan: Scan, image: Image, known: Mapping[int, SystemCall]
-) -> tuple[tuple[SystemCall, ...], list[Decision]]:
-    decisions: list[Decision] = []
-    numbers: dict[int, str] = {}
-    if scan.unresolved:
-        why = f"{len(scan.unresolved)} sites have a number that only shows at run time"
-        numbers = dict.fromkeys(known, why)
-    unused = _dead(scan, image)
-    for site in scan.sites:
-        for number in site.numbers:
-            if site.address in unused:
-                numbers.setdefault(number, "")
-            else:
-                numbers[number] = f"called at {site.address:#x}"
-    dead = [number for number, why in numbers.items() if not why]
-    for number in dead:
-        del numbers[number]
-        decisions.append(Decision("system call", NAMES[number], False, _DEAD_WHY))
-    for name in ALWAYS_CALLS:
-        number = next(number for number, call in known.items() if call.name == name)
-        numbers.setdefault(number, "every guest can end")
-    calls = {each: known[each].least(scan.sites) for each in sorted(numbers) if each in known}
-    for number, why in sorted(numbers.items()):
-        name = NAMES.get(number, f"number {number}")
-        limits = calls[number].limits if number in calls else ", not served: ENOSYS"
-        decisions.append(Decision("system call", name, number in calls, why + limits))
-    return tuple(calls.values()), decisions
-
-
-def _unserved(scan: Scan, image: Image, known: Collection[int]) -> dict[int, str]:
-    """Names of the calls at its sites that no part serves, by number."""
-    dead = _dead(scan, image)
-    numbers = {number for site in scan.sites if site.address not in dead for number in site.numbers}
-    return {number: NAMES[number] for number in numbers - set(known) if number in NAMES}
 
 
 def _users(

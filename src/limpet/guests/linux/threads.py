@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 from itertools import chain
 
 from limpet.arch.x86_64.calls import Calls
 from limpet.guests.linux.imported import may_start_threads
 from limpet.guests.linux.parts import SystemCall, served
-from limpet.loading.guest import SharedObject
+from limpet.loading.guest import Guest, SharedObject
 
 CALLS = frozenset({"clone", "clone3"})
 """The system calls that start threads."""
@@ -98,15 +98,17 @@ def is_c_library(each: SharedObject) -> bool:
     return name in _C_LIBRARIES or bool(each.image.entry and name.startswith("ld-"))
 
 
-def serves(calls: Calls, objects: Iterable[SharedObject]) -> Mapping[int, SystemCall]:
+def serves(calls: Calls, guest: Guest) -> Mapping[int, SystemCall]:
     """What the library OS serves of a program: threads only where it can start some.
 
     Args:
         calls: those of the program.
-        objects: the shared objects beside it.
+        guest: the program, and the shared objects beside it.
     """
-    others = (Calls(o.image, o.scan.branches) for o in objects if not is_c_library(o))
-    for each in chain((calls,), others):
-        if may_start_threads(each.image) or started_at(each) is not None:
-            return served()
+    objects = [each for each in guest.objects if not is_c_library(each)]
+    others = (Calls(each.image, each.scan.branches) for each in objects)
+    if any(may_start_threads(each) for each in (guest.links, *(o.links for o in objects))) or any(
+        started_at(each) is not None for each in chain((calls,), others)
+    ):
+        return served()
     return {number: call for number, call in served().items() if call.name not in CALLS}

@@ -42,6 +42,7 @@ _Noreturn void signal_fault(struct regs *regs, const struct fault *fault);
 /* crash.c */
 _Noreturn void crash(int signal, const struct regs *regs, const char *what, const u64 *address);
 void say_unserved(const char *name, long number); /* name is NULL where only this is known */
+long say_unreached(const char *name, long number);
 _Noreturn void end_deadlocked(const char *what);
 _Noreturn void end_unstarted(const char *why);
 

@@ -1,5 +1,6 @@
 /* The one line that says why a guest ended, and the ways to end. */
 #include "core/thread.h"
+#include "linux.h"
 #include "x86_64/signal_abi.h"
 
 static char line[512];
@@ -94,6 +95,23 @@ void say_unserved(const char *name, long number) {
         say_decimal((u64)number);
     say(", which is not served");
     say_backend();
+}
+
+/* A call of code that the plan found nothing to lead to: told once, when it is made. */
+long say_unreached(const char *name, long number) {
+    static bool told;
+    if (!told) {
+        told = true;
+        say_name();
+        say(" asked for ");
+        say(name ? name : "system call ");
+        if (!name)
+            say_decimal((u64)number);
+        say(", which nothing in it was found to lead to: build it with --serve ");
+        say(name ? name : "all");
+        say_backend();
+    }
+    return -ENOSYS;
 }
 
 /* After a bad end: what the program lacked, which may well be why. */

@@ -1,0 +1,233 @@
+"""Which functions of a shared object lead to which, and never too little.
+
+The functions are those of its tables for unwinding, decoded from their first byte to their last.
+One leads to another by a branch, by taking its address, by a jump table, or by running on into it.
+Every four bytes that would be a branch or an address taken if code were read from there count as
+well, so that bytes which fall out of step lose nothing.  Code that is in no function counts as
+reached, and so does a function that nothing leads to: how it is come to is not known.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from capstone import CS_ARCH_X86, CS_MODE_64, Cs
+
+from limpet.arch.x86_64.registers import LEAVES
+from limpet.errors import ImageError
+from limpet.formats.image import Image, Segment
+from limpet.formats.unwind import Function, bytes_at
+
+_decoder = Cs(CS_ARCH_X86, CS_MODE_64)
+_LEA = re.compile(rb"(?=\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](....))", re.DOTALL)
+_RELATIVE = re.compile(rb"(?=[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](....))", re.DOTALL)
+_BEHIND = (0, 1, 2, 4)
+"""Bytes that an instruction may have behind an address in it."""
+
+_FROM_HERE = re.compile(r"\[rip(?: ([+-]) (0x[0-9a-f]+|\d+))?\]")
+
+MOST_TABLES = 1 << 20
+"""Entries of jump tables that are looked at: a file may be made to have no end of them."""
+
+Decoded = tuple[int, int, str, str]
+"""Address, size, mnemonic and operands."""
+
+Branches = Mapping[int, Sequence[int]]
+"""The sources of near branches by target, wherever the bytes of one stand."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What leads where: ``leads`` has the indices of the functions that each one leads to.
+
+    ``roots`` are those that count as reached whoever uses the object.
+    """
+
+    functions: tuple[Function, ...]
+    leads: tuple[tuple[int, ...], ...]
+    roots: frozenset[int]
+
+    def at(self, address: int) -> int | None:
+        """The index of the function that ``address`` is in."""
+        return _at(self.functions, address)
+
+    def reached(self, addresses: Iterable[int]) -> set[int]:
+        """The indices of all that can run when what is at ``addresses`` does."""
+        work = [*self.roots, *(each for at in addresses if (each := self.at(at)) is not None)]
+        found: set[int] = set()
+        while work:
+            index = work.pop()
+            if index not in found:
+                found.add(index)
+                work += self.leads[index]
+        return found
+
+
+def _at(functions: Sequence[Function], address: int) -> int | None:
+    index = bisect_right(functions, (address, 1 << 64, True)) - 1
+    return index if index >= 0 and address < functions[index].end else None
+
+
+@dataclass
+class Code:
+    """The functions of an image, decoded as they are asked for.
+
+    ``near`` are its branches wherever the bytes of one stand, ``pointed`` the addresses that its
+    data, or whoever loads it, has.
+    """
+
+    image: Image
+    functions: tuple[Function, ...]
+    near: Branches
+    pointed: frozenset[int]
+    _decoded: dict[int, list[Decoded] | None] = field(default_factory=dict)
+
+    def at(self, address: int) -> int | None:
+        """The index of the function that ``address`` is in."""
+        return _at(self.functions, address)
+
+    def decoded(self, index: int) -> list[Decoded] | None:
+        """The instructions of a function, ``None`` where they do not fill it exactly."""
+        if index not in self._decoded:
+            start, end, _ = self.functions[index]
+            try:
+                code = bytes_at(self.image, start, end - start)
+            except LookupError:
+                code = b""
+            found = list(_decoder.disasm_lite(code, start))
+            whole = bool(found) and found[-1][0] + found[-1][1] == end
+            self._decoded[index] = found if whole else None
+        return self._decoded[index]
+
+    def in_code(self, address: int) -> bool:
+        """Whether an executable segment has ``address``."""
+        return any(each.address <= address < each.end for each in self.image.executable)
+
+    @cached_property
+    def taken(self) -> dict[int, list[int]]:
+        """Where each address is loaded, wherever the bytes of a LEA stand."""
+        found: dict[int, list[int]] = {}
+        for segment in self.image.executable:
+            for match in _LEA.finditer(segment.data):
+                (offset,) = struct.unpack("<i", match[1])
+                source = segment.address + match.start()
+                found.setdefault(source + 6 + offset, []).append(source)
+        return found
+
+    def uses(self, address: int) -> Iterator[int]:
+        """Where the bytes of an instruction stand that names ``address`` relative to itself."""
+        for segment in self.image.executable:
+            for match in _RELATIVE.finditer(segment.data):
+                at = segment.address + match.start()
+                (offset,) = struct.unpack("<i", match[1])
+                if address - (at + 5 + offset) in _BEHIND:
+                    yield at
+
+    @cached_property
+    def tables(self) -> dict[int, set[int]]:
+        """The targets of what is a jump table, if a table of offsets begins where a LEA points."""
+        bases = sorted(base for base in self.taken if not self.in_code(base))
+        found: dict[int, set[int]] = {}
+        left = MOST_TABLES
+        for base, following in zip(bases, [*bases[1:], 1 << 64], strict=True):
+            segment = next((s for s in self.image.segments if s.address <= base < s.end), None)
+            targets = set(self._table(segment, base, following, left) if segment else ())
+            left -= len(targets)
+            if left < 0:
+                raise ImageError(
+                    f"{self.image.name}: its code has an absurd number of jump tables",
+                    hint="no compiler makes such code: do not trust where it came from",
+                )
+            if targets:
+                found[base] = targets
+        return found
+
+    def _table(self, segment: Segment, base: int, end: int, most: int) -> Iterator[int]:
+        at = base - segment.address
+        last = min(end - segment.address, len(segment.data) - 3, at + 4 * most + 4)
+        while at < last:
+            (offset,) = struct.unpack_from("<i", segment.data, at)
+            if not self.in_code(base + offset):
+                return
+            yield base + offset
+            at += 4
+
+    @cached_property
+    def entered(self) -> set[int]:
+        """Addresses that code comes to otherwise than by a branch of the same function."""
+        found = {*self.pointed, *self.taken, *(t for each in self.tables.values() for t in each)}
+        for target, sources in self.near.items():
+            index = self.at(target)
+            if any(self.at(source) != index for source in sources):
+                found.add(target)
+        return found
+
+    def flow(self, offered: Iterable[int]) -> Flow:
+        """What leads where; others may come to what is at the addresses ``offered``."""
+        leads: list[set[int]] = [set() for _ in self.functions]
+        roots = {index for at in self.pointed if (index := self.at(at)) is not None}
+        for source, target in (*self._by_bytes(), *self._by_tables()):
+            to, index = self.at(target), self.at(source)
+            if to is None:
+                continue
+            if index is None:
+                roots.add(to)
+            elif to != index:
+                leads[index].add(to)
+        for index, own in enumerate(leads):
+            own.update(self._by_code(index))
+        known = set().union(*leads, (self.at(each) for each in offered))
+        roots.update(index for index in range(len(leads)) if index not in known)
+        return Flow(self.functions, tuple(tuple(sorted(each)) for each in leads), frozenset(roots))
+
+    def _by_bytes(self) -> Iterator[tuple[int, int]]:
+        for found in (self.near, self.taken):
+            for target, sources in found.items():
+                if self.in_code(target):
+                    yield from ((source, target) for source in sources)
+
+    def _by_tables(self) -> Iterator[tuple[int, int]]:
+        for base, targets in self.tables.items():
+            for source in self.taken[base]:
+                yield from ((source, target) for target in targets)
+
+    def _by_code(self, index: int) -> Iterator[int]:
+        """The other functions that one jumps to, or runs on into, by what is decoded."""
+        start, end, _ = self.functions[index]
+        code = self.decoded(index)
+        if code is None:  # out of step: into its neighbours, as far as a short jump goes
+            near = (self.at(at) for at in range(start - 128, end + 128))
+            yield from (each for each in near if each is not None)
+            return
+        for each in code:
+            target = branch_of(each)
+            if target is not None and not start <= target < end:
+                to = self.at(target)
+                if to is not None:
+                    yield to
+        last = code[-1][2].split()[-1]
+        following = self.at(end)
+        if last not in LEAVES and last != "call" and following is not None:
+            yield following
+
+
+def branch_of(each: Decoded) -> int | None:
+    """Where a direct call or jump leads, ``None`` for anything else."""
+    mnemonic, operands = each[2].split()[-1], each[3]
+    if operands.startswith("0x") and mnemonic.startswith(("j", "call", "loop", "xbegin")):
+        return int(operands, 16)
+    return None
+
+
+def address_of(each: Decoded) -> int | None:
+    """The address that an operand names relative to the instruction."""
+    match = _FROM_HERE.search(each[3])
+    if not match:
+        return None
+    offset = int(match[2], 0) if match[2] else 0
+    return each[0] + each[1] + (-offset if match[1] == "-" else offset)
