@@ -74,11 +74,13 @@ def load(
         environment: its ``NAME=VALUE`` strings: a loader looks for shared objects as they say.
         include: files and folders of this host to pack where they are, by pattern.
         progress: told what takes a moment.
+        cache: what was compiled, and what was found out about shared objects, before.
 
     Raises:
         InputError: anything given cannot be used; names it and what to do.
     """
-    found = program_of(Path(path), progress, cache or Cache.default())
+    cache = cache or Cache.default()
+    found = program_of(Path(path), progress, cache)
     progress("reading the program")
     image = read_image(found.data, found.name)
     packed = tree_of(
@@ -90,7 +92,8 @@ def load(
         environment=environment,
         include=include,
     )
-    guest = with_objects(image, sites.scan(image), packed.tree, packed.path, progress)
+    scan = sites.scan(image)
+    guest = with_objects(image, scan, packed.tree, packed.path, progress, cache)
     return replace(guest, seen=packed.seen, why=tuple(packed.why))
 
 

@@ -16,8 +16,10 @@ from limpet.formats.image import MAX_IMAGE, Image, read_image, read_program
 from limpet.formats.tree.layout import Tree, head, record
 from limpet.formats.tree.paths import Paths
 from limpet.loading.guest import Guest, SharedObject
-from limpet.loading.links import Links, links_of
+from limpet.loading.known import read_code
+from limpet.loading.links import links_of
 from limpet.plain import quoted
+from limpet.tools.cache import Cache
 from limpet.tools.progress import Progress, silent
 
 OBJECT = "object"
@@ -28,9 +30,19 @@ MOST = 4000
 
 
 def with_objects(
-    image: Image, scan: sites.Scan, tree: Tree, path: str = "", progress: Progress = silent
+    image: Image,
+    scan: sites.Scan,
+    tree: Tree,
+    path: str = "",
+    progress: Progress = silent,
+    cache: Cache | None = None,
 ) -> Guest:
     """The guest that ``image`` is with the files of ``tree``.
+
+    Args:
+        scan: that of the program.
+        path: where it is in its tree.
+        cache: what is known of objects that were read before.
 
     Raises:
         ImageError: its loader is missing or damaged, or there is no end of objects.
@@ -46,7 +58,7 @@ def with_objects(
             read = read_object(data, where)
             if read is not None:
                 memory += sum(each.memory_size for each in read.segments)
-                links, sites_in = _links(read)
+                links, sites_in = read_code(read, cache)
                 found.append(SharedObject(where, inode, read, sites_in, links))
         except ImageError as error:
             left.append((where, error.message.removeprefix(f"{where}: ")))
@@ -59,11 +71,6 @@ def with_objects(
     loader = _loader(image, tree, found, dict(left))
     links, scan = links_of(read_program(image.data, image.name), image, scan)
     return Guest(image, scan, tree, path, tuple(found), loader, tuple(left), links)
-
-
-def _links(image: Image) -> tuple[Links, sites.Scan]:
-    scan = sites.scan(image) if image.executable else sites.Scan((), 0, frozenset())
-    return links_of(read_program(image.data, image.name), image, scan)
 
 
 def _loader(

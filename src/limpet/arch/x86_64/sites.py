@@ -98,14 +98,19 @@ class Site:
 
 @dataclass(frozen=True)
 class Branches:
-    """What may lead where in the whole file, false ones included.
+    """What may lead where in a whole file, false ones included; found when somebody asks."""
 
-    ``near`` has the sources of near branches by target, ``pointed`` the addresses that a pointer,
-    an immediate, a LEA or a jump table can name.
-    """
+    finder: Finder | None = None
 
-    near: Mapping[int, Sequence[int]] = field(default_factory=dict)
-    pointed: Set[int] = frozenset()
+    @property
+    def near(self) -> Mapping[int, Sequence[int]]:
+        """The sources of near branches by target."""
+        return self.finder.near_branches if self.finder else {}
+
+    @property
+    def pointed(self) -> Set[int]:
+        """The addresses that a pointer, an immediate, a LEA or a jump table can name."""
+        return self.finder.pointed if self.finder else frozenset()
 
 
 @dataclass(frozen=True)
@@ -156,8 +161,7 @@ def scan(image: Image) -> Scan:
     near: set[int] = set()
     for site in sites:
         near |= finder.targets_around(site.address)
-    branches = Branches(finder.near_branches, finder.pointed)
-    return Scan(tuple(sites), hidden, frozenset(near), branches)
+    return Scan(tuple(sites), hidden, frozenset(near), Branches(finder))
 
 
 @dataclass
