@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 import struct
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from functools import cached_property
 
 from capstone import CS_ARCH_X86, CS_MODE_64, Cs
 
+from limpet.arch.x86_64.pointers import immediates, tables, words
 from limpet.arch.x86_64.registers import (
     LEAVES,
     WRITES_FIRST,
@@ -203,11 +203,11 @@ class Finder:
                 (offset,) = struct.unpack("<i", match[1])
                 bases.add(segment.address + match.start() + 6 + offset)
             if self.image.fixed:  # else code has no addresses but relative ones
-                found |= _immediates(segment.data, low, high)
+                found |= immediates(segment.data, low, high)
         for segment in self.image.segments:
-            found |= _tables(segment, bases, low, high)  # linkers may lay constants beside code
+            found |= tables(segment, bases, low, high)  # linkers may lay constants beside code
             if Access.EXECUTE not in segment.access or not self.image.fixed:
-                found |= _words(segment.data, low, high)
+                found |= words(segment.data, low, high)
         return found | bases
 
     @cached_property
@@ -363,41 +363,3 @@ def _certain(
     while first > 0 and votes[stream[first - 1].address] >= _AGREEMENT * streams:
         first -= 1
     return stream[first:]
-
-
-def _immediates(code: bytes, low: int, high: int) -> set[int]:
-    """Every 4-byte value in the code that could be an absolute address in it."""
-    if high >= 1 << 32:
-        return set()
-    tops = b"".join(
-        re.escape(bytes([top]))
-        for top in sorted({b >> 16 & 0xFF for b in range(low, high, 1 << 15)})
-    )
-    upper = {value >> 24 for value in (low, high)}
-    classes = b"".join(re.escape(bytes([each])) for each in sorted(upper))
-    pattern = re.compile(b"(?=(..[" + tops + b"][" + classes + b"]))", re.DOTALL)
-    found = {struct.unpack("<I", match[1])[0] for match in pattern.finditer(code)}
-    return {value for value in found if low <= value < high}
-
-
-def _words(data: bytes, low: int, high: int) -> set[int]:
-    usable = data[: len(data) // 4 * 4]
-    return {word for word in set(memoryview(usable).cast("I")) if low <= word < high}
-
-
-def _tables(segment: Segment, bases: set[int], low: int, high: int) -> set[int]:
-    """Targets of jump tables of 32-bit offsets from their own start."""
-    end = segment.address + len(segment.data) - 3
-    ordered = sorted(base for base in bases if segment.address <= base < end)
-    found: set[int] = set()
-    for base in ordered:
-        at = base
-        index = bisect_right(ordered, base)
-        stop = ordered[index] if index < len(ordered) else end
-        while at < min(end, stop):
-            (offset,) = struct.unpack_from("<i", segment.data, at - segment.address)
-            if not low <= base + offset < high:
-                break
-            found.add(base + offset)
-            at += 4
-    return found
