@@ -15,7 +15,7 @@ from rich.table import Table
 
 from bench.rows import Row
 
-KINDS = ("start", "calls", "work", "memory", "tool", "devices", "solo5")
+KINDS = ("start", "calls", "dynamic", "work", "memory", "tool", "devices", "solo5")
 
 
 def _cells(row: Row) -> tuple[str, ...]:

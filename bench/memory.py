@@ -45,7 +45,7 @@ def _private(pid: int) -> float:
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private")) / 1024
 
 
-def _idle(path: Path) -> float:
+def idle_of(path: Path) -> float:
     """MiB of one instance."""
     with _group() as group:
         running = []
@@ -72,6 +72,6 @@ def rows(folder: Path) -> list[Row]:
     """One idle instance on each backend."""
     idle = program("idle", folder)
     return [
-        Row(f"idle, {each}", _idle(bundle(idle, each, folder)), None, MOST[each], "MiB")
+        Row(f"idle, {each}", idle_of(bundle(idle, each, folder)), None, MOST[each], "MiB")
         for each in backends()
     ]

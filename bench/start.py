@@ -48,7 +48,7 @@ def _works(command: list[str | Path]) -> bool:
     )
 
 
-def _times(folder: Path, commands: dict[str, list[str | Path]]) -> dict[str, float]:
+def times_of(folder: Path, commands: dict[str, list[str | Path]]) -> dict[str, float]:
     arguments = [word for command in commands.values() for word in (*command, "--")]
     argv = [*WITH_CGROUP2, program("spawn", folder), *arguments]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
@@ -56,7 +56,7 @@ def _times(folder: Path, commands: dict[str, list[str | Path]]) -> dict[str, flo
 
 
 def _beside_least(folder: Path, backend: Backend, least: Path, most: float) -> Row:
-    times = _times(folder, {"ours": [bundle(HELLO, backend, folder)], "least": [least]})
+    times = times_of(folder, {"ours": [bundle(HELLO, backend, folder)], "least": [least]})
     return Row(f"hello, {backend}", times["ours"], times["least"], most, "us")
 
 
@@ -69,7 +69,7 @@ def rows(folder: Path) -> list[Row]:
     hello = folder / "hello"
     compile_program([HELLO], hello)
     tools = {name: command for name, command in _jails(hello, folder) if _works(command)}
-    times = _times(folder, {"ours": [bundle(HELLO, "kvm", folder)], **tools})
+    times = times_of(folder, {"ours": [bundle(HELLO, "kvm", folder)], **tools})
     for tool in ("crun", "bwrap"):
         if tool in tools:
             found.append(Row(f"hello, kvm beside {tool}", times["ours"], times[tool], 1, "us"))

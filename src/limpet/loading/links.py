@@ -80,6 +80,7 @@ def links_of(program: Program, image: Image, scan: Scan) -> tuple[Links, Scan]:
     scan = replace(scan, sites=tuple(sites), hidden=hidden)
     if not many or not own:
         return found, scan
+    scan = _exact(scan, code)
     exports, words = linkage.exports, _words(code)
     flow = code.flow(place for places in exports.values() for place in places)
     writers = _writers(scan.unresolved, code, slices)
@@ -98,13 +99,22 @@ def _resolved(site: Site, slices: Slices) -> Site:
 
 def _is_other(site: Site, code: Code) -> bool:
     """Whether what may be a site is a part of other instructions, as its function decodes."""
-    index = code.at(site.address)
-    if site.numbers or index is None or code.decoded(index) is None:
-        return False
-    if _starts(code, index, site.address):
+    if site.numbers or code.starts(site.address):
         return False
     entered = code.entered.intersection(range(site.address - _IN_STEP, site.address + 1))
-    return all(_starts(code, index, each) for each in entered)
+    return all(code.starts(each) for each in entered)
+
+
+def _exact(scan: Scan, code: Code) -> Scan:
+    """The scan without what only looks like a way into functions that decode exactly."""
+    sites = [
+        replace(each, reached=True)
+        if code.is_exact(each.address) and code.starts(each.address)
+        else each
+        for each in scan.sites
+    ]
+    targets = (t for t in scan.targets if t in code.branched_to or not code.is_exact(t))
+    return replace(scan, sites=tuple(sites), targets=frozenset(targets))
 
 
 def _writers(sites: Iterable[Site], code: Code, slices: Slices) -> Mapping[int, frozenset[int]]:
@@ -208,10 +218,9 @@ def _calls_of_stub(code: Code, branches: Branches, jump: int) -> Iterator[int | 
             yield None
         found += branches.near.get(start, ())
     for source in found:
-        place = code.at(source)
-        if _byte(code.image, source) not in _DIRECT or place is None:
+        if _byte(code.image, source) not in _DIRECT or code.at(source) is None:
             yield None
-        elif _starts(code, place, source):
+        elif code.starts(source):
             yield source
     if not found:
         yield jump
@@ -222,9 +231,3 @@ def _byte(image: Image, address: int) -> int:
         if each.address <= address < each.end:
             return each.data[address - each.address]
     return 0
-
-
-def _starts(code: Code, index: int, address: int) -> bool:
-    """Whether an instruction starts at ``address``; in doubt, yes."""
-    decoded = code.decoded(index)
-    return decoded is None or any(each[0] == address for each in decoded)

@@ -152,6 +152,16 @@ def test_serve(build: Few) -> None:
             build.plan(name)
 
 
+def test_what_is_rewritten(build: Few) -> None:
+    """Every site of a C library but those of signal restorers, which keep their shape."""
+    plan = build.plan()
+    own = [each for each in plan.guest.objects if each.path == str(build.library)]
+    assert len(own) == 1 and len(own[0].scan.sites) > 40
+    assert {why.partition(",")[0] for _, why in plan.rewriting.kept} == {
+        "a signal restorer keeps its shape"
+    }
+
+
 @pytest.mark.parametrize(("program", "most"), [("/usr/bin/true", 64), ("/usr/bin/ls", 84)])
 def test_real(program: str, most: int) -> None:
     """Programs of Debian are served a third of what their C library can ask for."""

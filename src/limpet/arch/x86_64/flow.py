@@ -167,6 +167,38 @@ class Code:
                 found.add(target)
         return found
 
+    @cached_property
+    def branched_to(self) -> set[int]:
+        """Addresses that something can jump to, or hold: what only looks like code has no part.
+
+        Of functions that decode exactly it is what their instructions name; of all other bytes
+        what they would name if they were code.
+        """
+        found = {*self.pointed, *(t for each in self.tables.values() for t in each)}
+        for index in range(len(self.functions)):
+            for each in self.decoded(index) or ():
+                target = branch_of(each)
+                if target is None and each[2] == "lea":
+                    target = address_of(each)
+                if target is not None:
+                    found.add(target)
+        for sources_of in (self.near, self.taken):
+            for target, sources in sources_of.items():
+                if target not in found and not all(map(self.is_exact, sources)):
+                    found.add(target)
+        return found
+
+    def is_exact(self, address: int) -> bool:
+        """Whether ``address`` is in a function that decodes exactly."""
+        index = self.at(address)
+        return index is not None and self.decoded(index) is not None
+
+    def starts(self, address: int) -> bool:
+        """Whether an instruction starts at ``address``; in doubt, yes."""
+        index = self.at(address)
+        code = None if index is None else self.decoded(index)
+        return code is None or any(each[0] == address for each in code)
+
     def flow(self, offered: Iterable[int]) -> Flow:
         """What leads where; others may come to what is at the addresses ``offered``."""
         leads: list[set[int]] = [set() for _ in self.functions]

@@ -12,14 +12,14 @@
 #define HIDDEN static __attribute__((noinline))
 
 EXPORTED(102)
-EXPORTED(104) EXPORTED(107) EXPORTED(108) EXPORTED(110) EXPORTED(111) EXPORTED(162) EXPORTED(24)
-    EXPORTED(186) EXPORTED(39) EXPORTED(152) EXPORTED(150) EXPORTED(151) EXPORTED(149) EXPORTED(34)
-        EXPORTED(112) EXPORTED(121) EXPORTED(124) EXPORTED(105) EXPORTED(106) EXPORTED(113)
-            EXPORTED(114) EXPORTED(115) EXPORTED(116) EXPORTED(117) EXPORTED(118) EXPORTED(119)
-                EXPORTED(120) EXPORTED(122) EXPORTED(123) EXPORTED(125) EXPORTED(126) EXPORTED(127)
-                    EXPORTED(160)
+EXPORTED(104)
+EXPORTED(107) EXPORTED(108) EXPORTED(110) EXPORTED(111) EXPORTED(162) EXPORTED(24) EXPORTED(186)
+    EXPORTED(39) EXPORTED(152) EXPORTED(150) EXPORTED(151) EXPORTED(149) EXPORTED(34) EXPORTED(112)
+        EXPORTED(121) EXPORTED(124) EXPORTED(105) EXPORTED(106) EXPORTED(113) EXPORTED(114)
+            EXPORTED(115) EXPORTED(116) EXPORTED(117) EXPORTED(118) EXPORTED(119) EXPORTED(120)
+                EXPORTED(122) EXPORTED(123) EXPORTED(125) EXPORTED(126) EXPORTED(127) EXPORTED(160)
 
-                        HIDDEN long pointed(void) {
+                    HIDDEN long pointed(void) {
     return CALL(204); /* sched_getaffinity */
 }
 long (*const table[])(void) = {pointed};
@@ -61,4 +61,14 @@ long again(long times) {
                          : "rcx", "r11", "memory");
     while (--times > 0);
     return done > 0;
+}
+
+/* A jump enters right before the call, behind the number that is there for the other way. */
+long entered(long flag) {
+    long result = 39; /* getpid, or getppid */
+    __asm__ volatile("test %[flag], %[flag]\n jz 1f\n mov $110, %%eax\n 1: syscall\n cmp $0, %%rax"
+                     : "+a"(result)
+                     : [flag] "D"(flag)
+                     : "rcx", "r11", "memory", "cc");
+    return result;
 }
