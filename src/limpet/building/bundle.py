@@ -14,7 +14,7 @@ from limpet.building.record import record_of
 from limpet.contract.pages import PAGE, align_up
 from limpet.errors import BuildError
 from limpet.formats.bundle import packed_guest
-from limpet.formats.bundle.write import Load, arranged, write
+from limpet.formats.bundle.write import MAX_SEGMENTS, Load, arranged, write
 from limpet.formats.image import Access
 from limpet.guests.registry import kind_of
 from limpet.planning.plan import Plan
@@ -116,6 +116,7 @@ def build(plan: Plan, cache: Cache | None = None, *, packed: bytes = b"") -> Bun
     text, entry = linked.sections[".text"], linked.symbols["_start"]
     monitor = Monitor(text, plan.blobs.pack(filters), linked.symbols, entry)
     segments = arranged(_loads(plan, contents, monitor, ring0))
+    _check_count(plan, len(segments))
     made = record_of(plan, segments, toolchain.version(), __version__).pack()
     guest = packed_guest.pack(plan.image, segments, packed)
     return Bundle(plan, monitor, write(entry, segments, made, guest))
@@ -131,6 +132,16 @@ def _ring0(plan: Plan, cache: Cache) -> tuple[bytes, bytes]:
         return stubs, b""
     at = arranging.GATE_AT
     return stubs, freestanding.ring_0_arranging(at, at + arranging.PLAN_AT, cache)
+
+
+def _check_count(plan: Plan, pieces: int) -> None:
+    """Linux starts no program that has more."""
+    if pieces >= MAX_SEGMENTS:  # one more says that the stack is not executable
+        raise BuildError(
+            f"{plan.image.name}: with its {len(plan.guest.objects)} shared objects it has {pieces} "
+            f"pieces of memory, and Linux starts a program of at most {MAX_SEGMENTS - 1}",
+            hint="pack fewer shared objects: those that it loads, with --include",
+        )
 
 
 def _write_sources(plan: Plan, folder: Path) -> None:

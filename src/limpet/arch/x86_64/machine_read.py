@@ -17,7 +17,7 @@ from limpet.errors import BundleError
 from limpet.formats.bundle.read import BundleFile
 
 _ADDRESS = 0x000F_FFFF_FFFF_F000
-_MOST_TABLES, _MOST_RUNS = 2048, 1024
+_MOST_TABLES, _MOST_RUNS = 2048, 8192
 _SREGS_SIZE = 312
 SMEP, SMAP, UMIP, PKE = 1 << 20, 1 << 21, 1 << 11, 1 << 22
 SCE, NXE, WP = 1, 1 << 11, 1 << 16

@@ -15,12 +15,21 @@ from limpet.contract.pages import PAGE
 from limpet.errors import BundleError
 from limpet.formats import elf
 from limpet.formats.bundle.record import MAX_RECORD, Record, read_record
-from limpet.formats.bundle.write import GUEST_SECTION, RECORD_SECTION, Load, arranged, write
+from limpet.formats.bundle.write import (
+    GUEST_SECTION,
+    MAX_SEGMENTS,
+    RECORD_SECTION,
+    Load,
+    arranged,
+    write,
+)
 from limpet.formats.elf import Header, ProgramHeader, SectionHeader
 from limpet.formats.files import read_file
 from limpet.version import __version__
 
-MAX_SEGMENTS, MAX_SECTIONS = 64, 128
+MAX_SECTIONS, MAX_NAMES = MAX_SEGMENTS + 8, 1 << 18
+"""Of those that are not loaded there are few; bytes of the names of all."""
+
 _HIGHEST = 1 << 47
 _COPY = "copy or build it again"
 _MAKE = "make one with: limpet build"
@@ -175,7 +184,7 @@ def _sections(data: bytes, name: str, header: Header) -> list[tuple[str, Section
         raise BundleError(f"{name}: its header tables are damaged", hint=_COPY)
     rows = [SectionHeader.unpack(data, at) for at in range(header.shoff, end, elf.SECTION_SIZE)]
     names = rows[header.shstrndx]
-    table = data[names.offset : names.offset + min(names.size, 1 << 16)]
+    table = data[names.offset : names.offset + min(names.size, MAX_NAMES)]
     found = []
     for each in rows:
         if each.offset + each.size > len(data):

@@ -18,6 +18,9 @@ RECORD_SECTION = ".limpet.record"
 GUEST_SECTION = ".limpet.guest"
 NAMES_SECTION = ".shstrtab"
 
+MAX_SEGMENTS = (64 << 10) // elf.PROGRAM_SIZE
+"""Linux starts no program with more headers (``fs/binfmt_elf.c``, ``load_elf_phdrs``)."""
+
 
 @dataclass(frozen=True)
 class Load:
