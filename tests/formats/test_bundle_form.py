@@ -15,7 +15,13 @@ from limpet.errors import BundleError
 from limpet.formats import elf
 from limpet.formats.bundle.read import BundleFile, parse
 from limpet.formats.bundle.record import read_record
-from limpet.formats.bundle.write import GUEST_SECTION, RECORD_SECTION, Load, write
+from limpet.formats.bundle.write import (
+    GUEST_SECTION,
+    MAX_SEGMENTS,
+    RECORD_SECTION,
+    Load,
+    write,
+)
 from tests.support.bundles import Maker
 
 SMALL = "int main(void) { return 0; }"
@@ -249,3 +255,26 @@ def test_names_of_variables_stay_data(make: Maker, backend: Backend, tmp_path: P
     made = make(program, backend, environment=(name,))
     done = subprocess.run([made.path], env={name: "x"}, capture_output=True, check=False)
     assert done.stdout.decode() == f"{name}=x\n", done.stderr
+
+
+ENDS = bytes.fromhex("b83c000000 31ff 0f05")
+"""mov $60, %eax; xor %edi, %edi; syscall: exit(0)."""
+
+
+def _segments(count: int) -> list[Load]:
+    at = [0x10000 + number * 0x2000 for number in range(count)]
+    return [Load("a", each, 0x1000, ENDS.ljust(0x1000, b"\0"), elf.PF_R | elf.PF_X) for each in at]
+
+
+def test_as_many_segments_as_linux_loads(tmp_path: Path) -> None:
+    """The bound is Linux's: what it does not start is not read either."""
+    program = tmp_path / "program"
+    program.touch(0o700)
+    program.write_bytes(write(0x10000, _segments(MAX_SEGMENTS - 1), b""))
+    assert subprocess.run([program], check=False).returncode == 0
+    assert len(parse(program.read_bytes(), "program").parts) >= MAX_SEGMENTS - 1
+    program.write_bytes(write(0x10000, _segments(MAX_SEGMENTS), b""))
+    with pytest.raises(OSError, match="Exec format error"):
+        subprocess.run([program], check=False)
+    with pytest.raises(BundleError, match="header tables are damaged"):
+        parse(program.read_bytes(), "program")

@@ -238,7 +238,8 @@ def _identify(data: bytes, name: str) -> None:
             raise ImageError(f"{name}: not an ELF file but {what}", hint=hint)
     if not data.startswith(b"\x7fELF"):
         raise ImageError(
-            f"{name}: not an ELF file", hint="give a static Linux program or a .c file"
+            f"{name}: not an ELF file",
+            hint="give a Linux program, a script with a #! line, or a .c file",
         )
     if len(data) < 20 or (data[4] == 2 and len(data) < elf.HEADER_SIZE):
         raise ImageError(f"{name}: truncated in the ELF header", hint="copy or build it again")
