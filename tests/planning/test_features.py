@@ -35,6 +35,7 @@ OPENS = """
 #include <sys/ioctl.h>
 int main(int n, char **a) { return open(a[0], n) + ioctl(0, n, a); }
 """
+DATA = "int data[100000] = {1}; int main(int n, char **a) { (void)a; return data[n]; }\n"
 NOTHING = "int main(void) { return 0; }\n"
 FLAGS = ["-Os", "-DLIMPET_MONITOR=1", *MONITOR_INCLUDES]
 
@@ -58,6 +59,8 @@ def linux(make: Maker, backends: tuple[Backend, ...]) -> Iterator[limpet.Plan]:
             yield limpet.plan(guest, replace(options, devices=devices, backends=backends))
         yield limpet.plan(threads, replace(options, backends=backends))
     yield limpet.plan(threads, limpet.Options(features=("timers",), backends=backends))
+    data = limpet.load(make.compile(DATA, "data"))
+    yield limpet.plan(data, limpet.Options(timeout=1500, backends=backends))
 
 
 def solo5(folder: Path, target: str) -> Iterator[limpet.Plan]:
@@ -97,9 +100,9 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
     if kind not in ("kvm", "hvt"):
         never = never | {"kvm_required"}
     if kind in ("process", "spt"):
-        never = never | {"extended_state", "tables"}
+        never = never | {"extended_state", "tables", "large_data"}
     if kind in ("hvt", "spt"):
-        never = never | {"terminal"}
+        never = never | {"terminal", "large_data"}
     if kind != "hvt":
         never = never | {"protection_keys"}
     assert inside == {each.name for each in OPTIONAL} - never

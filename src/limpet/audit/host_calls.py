@@ -18,7 +18,7 @@ from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.arch.x86_64.values import Span, Values, ends
 
 _FIXED_NOREPLACE, _NORESERVE = 0x100000, 0x4000  # uapi asm-generic/mman*.h
-_HUGE_PAGES, _BLOCK, _UNBLOCK = 14, 0, 1
+_HUGE_PAGES, _POPULATE_WRITE, _BLOCK, _UNBLOCK = 14, 23, 0, 1
 _NO_NEW_PRIVS, _DEATH_SIGNAL = 38, 1
 DUMPABLE, BOUNDING_SET_DROP, SPECULATION = 4, 24, 53
 NEW_NAMESPACES = 0x20000 | 0x4000000 | 0x8000000 | 0x40000000  # mounts, host name, IPC, network
@@ -34,7 +34,7 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
         }
     ),
     ("mprotect", 2): frozenset({mmap.PROT_READ}),
-    ("madvise", 2): frozenset({_HUGE_PAGES}),
+    ("madvise", 2): frozenset({_HUGE_PAGES, _POPULATE_WRITE}),
     ("prctl", 0): frozenset(
         {_NO_NEW_PRIVS, _DEATH_SIGNAL, DUMPABLE, BOUNDING_SET_DROP, SPECULATION}
     ),

@@ -23,7 +23,10 @@ CORE = Core(
 )
 
 HUGE_AFTER = 4 << 20
-"""Bytes of the arena in ordinary pages; the kvm monitor asks for huge ones behind them."""
+"""Bytes of the arena in ordinary pages; the kvm monitor asks for huge ones behind them.
+
+A program with large data gets huge ones from the start.
+"""
 
 
 def gates_c(
@@ -163,6 +166,7 @@ def plan_h(
 ) -> str:
     """``plan.h``: the monitor's constants."""
     room = pages.room if pages else (0, 0)
+    data_lo, data_hi = place.large_data
     values = {
         "GUEST_LO": place.guest[0],
         "GUEST_HI": place.guest[1],
@@ -181,8 +185,10 @@ def plan_h(
         "SLOT_HI": room[1],
         "TABLES_LO": room[0],
         "TABLES_HI": room[1],
-        "HUGE_LO": place.arena[0] + HUGE_AFTER,
+        "HUGE_LO": place.arena[0] + (0 if data_hi else HUGE_AFTER),
         "HUGE_HI": place.arena[1],
+        "DATA_LO": data_lo,
+        "DATA_HI": data_hi,
         "MANIFEST_AT": place.devices,
         "NETWORKS": _count(devices, "net"),
         "TEXT_LO": place.text,

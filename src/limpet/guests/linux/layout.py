@@ -14,7 +14,7 @@ from limpet.arch.x86_64.arranging import INT3_SIZE, Arranging, tables_room
 from limpet.contract.limits import PLACE_MOST
 from limpet.contract.pages import LARGE_PAGE, PAGE, align_up
 from limpet.errors import PlanError
-from limpet.formats.image import Image
+from limpet.formats.image import Access, Image
 from limpet.planning.regions import MONITOR_BASE, Region, image_regions
 from limpet.tools.freestanding import Sizes
 
@@ -47,6 +47,9 @@ ENTRY_OFFSETS = {
 """Fixed offsets in the library OS's code (x86_64/entry.S), checked when it is linked."""
 
 MAX_STACK = 8 << 20
+
+LARGE_DATA, LARGE_DATA_MOST = 256 << 10, 4 << 20
+"""Bytes of data from which it is brought at once, and up to which: most of it will be written."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,16 @@ class Layout:
         memory = self.arena[1] - self.arena[0] + self.stack[1] - self.stack[0]
         gate = self.entry("ring0_gate") + INT3_SIZE
         return Arranging(gate, self.arena, RESERVE, tables_room(memory))
+
+    @property
+    def large_data(self) -> tuple[int, int]:
+        """The program's largest writable data, an empty range where none of it is large."""
+        data = [each for each in self.image if Access.WRITE in each.access]
+        large = [each for each in data if len(each.content or b"") >= LARGE_DATA]
+        largest = max(large, key=lambda each: each.size, default=None)
+        if largest is None or largest.size > LARGE_DATA_MOST:
+            return 0, 0
+        return largest.address, largest.address + largest.size
 
     @property
     def boot_info(self) -> int:

@@ -108,7 +108,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     rules = {each: _rules(each, hypercalls, place, devices) for each in options.backends}
     every = [rule for each in rules.values() for rule in each]
     given = facts(
-        guest_facts(users),
+        [*guest_facts(users), *(["large_data"] if place.large_data[1] else [])],
         devices,
         every,
         kvm.fixed,
