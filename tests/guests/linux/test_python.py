@@ -108,6 +108,26 @@ def test_environment(app: Path, tmp_path: Path, cli: InFolder, backend: Backend)
     _same(cli(app), backend, script, "a")
 
 
+ASYNCIO = """
+import asyncio, threading
+
+async def main():
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+    threading.Timer(0.05, lambda: loop.call_soon_threadsafe(done.set)).start()
+    await asyncio.wait_for(done.wait(), 20)
+    print(await asyncio.gather(*(asyncio.to_thread(pow, each, 2) for each in range(5))))
+
+asyncio.run(main())
+"""
+
+
+def test_asyncio(tmp_path: Path, cli: InFolder, backend: Backend) -> None:
+    """Threads wake an event loop, by a byte through a socket pair."""
+    (tmp_path / "loop.py").write_text(ASYNCIO)
+    _same(cli(tmp_path), backend, need(PYTHON, "python3"), "loop.py")
+
+
 SCIENCE = """
 import numpy, pandas
 

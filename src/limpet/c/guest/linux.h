@@ -46,7 +46,9 @@ enum {
     ENODATA = 61,
     EOVERFLOW = 75,
     EBADFD = 77,
+    ENOTSOCK = 88,
     EOPNOTSUPP = 95,
+    EISCONN = 106,
     ETIMEDOUT = 110,
     ERESTARTSYS = 512 /* never seen by a program: interrupted, and made again with SA_RESTART */
 };

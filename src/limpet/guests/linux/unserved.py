@@ -87,8 +87,8 @@ _UNIMPORTANT = """
     sched_rr_get_interval sched_setattr remap_file_pages cachestat process_mrelease futex_waitv
     set_thread_area get_thread_area modify_ldt seccomp landlock_create_ruleset
     landlock_add_rule landlock_restrict_self pkey_alloc pkey_free pkey_mprotect
-    getsockname getpeername setsockopt getsockopt shutdown sendto
-    recvfrom sendmsg recvmsg sendmmsg recvmmsg connect bind listen accept accept4
+    getsockname getpeername setsockopt getsockopt shutdown
+    sendmsg recvmsg sendmmsg recvmmsg connect bind listen accept accept4
 """
 UNIMPORTANT = frozenset(_UNIMPORTANT.split())
 """Advice and extras, whose failure programs expect, and what cannot come before another call."""

@@ -33,15 +33,19 @@ long pipe_await_input(struct file *file, bool never) {
     return error;
 }
 
-long pipe_await_room(struct file *file, bool never) {
+long pipe_await_room_silent(struct file *file, bool never) {
     const struct pipe *pipe = ((struct end *)file->object)->out;
     long error = 0;
     while (pipe->readers && pipe_full(pipe) && !error)
         error = wait_for(file, never, "room in a pipe that nobody else can read");
-    if (pipe->readers || error)
-        return error;
-    signal_raise(SIGNAL_PIPE);
-    return -EPIPE;
+    return pipe->readers || error ? error : -EPIPE;
+}
+
+long pipe_await_room(struct file *file, bool never) {
+    long error = pipe_await_room_silent(file, never);
+    if (error == -EPIPE)
+        signal_raise(SIGNAL_PIPE);
+    return error;
 }
 
 void pipe_tell(struct pipe *read, struct pipe *written) {

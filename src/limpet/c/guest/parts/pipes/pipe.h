@@ -48,6 +48,11 @@ static inline bool is_pipe(const struct file *file) {
            (((const struct end *)file->object)->mode & S_IFMT) == S_IFIFO;
 }
 
+static inline bool is_socket_end(const struct file *file) {
+    return file->ops->control == end_control &&
+           (((const struct end *)file->object)->mode & S_IFMT) == S_IFSOCK;
+}
+
 static inline bool pipe_full(const struct pipe *pipe) {
     return pipe->used == pipe->size;
 }
@@ -57,6 +62,7 @@ struct file *pipe_file(struct pipe *in, struct pipe *out, u32 mode, long flags);
 
 /* As much as there is, at most `size`, or one packet; as much as there is room for, of `whole`. */
 u64 pipe_take(struct pipe *pipe, u8 *to, u64 size);
+u64 pipe_peek(const struct pipe *pipe, u8 *to, u64 size); /* and it stays */
 long pipe_put(struct pipe *pipe, const u8 *from, u64 size, bool packets);
 
 /* For splice.c: the slot at a place behind the head; one more that holds a copy of a piece of a
@@ -66,10 +72,12 @@ struct slot *slot_at(const struct pipe *pipe, u64 place);
 long pipe_lend(struct pipe *pipe, const u8 *from, u32 size, u32 offset, bool packet);
 void pipe_move(struct pipe *from, struct pipe *to);
 
-/* Waiting for input, which there may be none any more; for room, or why there is none to wait for.
- * `never`: as with O_NONBLOCK.  Then what has come, or gone, is told. */
+/* Waiting for input, which there may be none any more; for room, or why there is none to wait for:
+ * of that a signal tells as well, unless it is to be `silent`.  `never`: as with O_NONBLOCK.  Then
+ * what has come, or gone, is told. */
 long pipe_await_input(struct file *file, bool never);
 long pipe_await_room(struct file *file, bool never);
+long pipe_await_room_silent(struct file *file, bool never);
 void pipe_tell(struct pipe *read, struct pipe *written);
 
 #endif
