@@ -21,6 +21,7 @@ from limpet.guests.kind import Kind
 from limpet.loading.dynamic import tree_of
 from limpet.loading.guest import Guest
 from limpet.loading.objects import with_objects
+from limpet.loading.offers import offers
 from limpet.loading.project import program_of
 from limpet.planning.options import MIN_MEMORY, Options
 from limpet.planning.plan import Plan
@@ -94,7 +95,13 @@ def load(
     )
     scan = sites.scan(image)
     guest = with_objects(image, scan, packed.tree, packed.path, progress, cache)
-    return replace(guest, seen=packed.seen, why=tuple(packed.why))
+    return replace(
+        guest,
+        seen=packed.seen,
+        why=tuple(packed.why),
+        warnings=tuple(packed.warnings),
+        offers=offers(guest, packed.find) if packed.find else (),
+    )
 
 
 def plan(guest: Guest, options: Options | None = None, cache: Cache | None = None) -> Plan:

@@ -10,24 +10,29 @@ from pathlib import Path
 from limpet.formats.image import Image
 from limpet.formats.tree.layout import Tree
 from limpet.formats.tree.write import pack_nodes
+from limpet.loading.exchangeable import warnings
 from limpet.loading.files import Finder, collect, pack
 from limpet.loading.interpreted import Interpreted
 from limpet.loading.interpreters import Interpreter, known
 from limpet.loading.layers import Layers, program_path
 from limpet.loading.libraries import Libraries
+from limpet.loading.offers import Find
 
 
 @dataclass(frozen=True)
 class Packed:
     """A tree, where in it the program is, and what of the host was looked at.
 
-    ``why`` says what is packed that nobody named.
+    ``why`` says what is packed that nobody named, ``warnings`` what may be wrong with it; ``find``
+    says where the host has a shared object, where that may be looked at.
     """
 
     tree: Tree
     path: str = ""
     seen: Mapping[str, str] = field(default_factory=dict)
     why: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    find: Find | None = None
 
 
 def tree_of(
@@ -65,7 +70,11 @@ def tree_of(
     more = _interpreted(which, layers, str(app), where, files or {}) if which else None
     for path in (*included, *(given if layers.host else ()), *(more.objects if more else ())):
         libraries.follow(path)
-    return Packed(pack_nodes(top), where, layers.seen, more.why if more else ())
+    tree = pack_nodes(top)
+    taken = [each.path for each in libraries.loaded if each.path in layers.seen]
+    find = libraries.on_host if layers.host else None
+    why = more.why if more else ()
+    return Packed(tree, where, layers.seen, why, tuple(warnings(taken)), find)
 
 
 def _interpreted(

@@ -33,7 +33,8 @@ class Guest:
     ``loader`` the one that starts a dynamic program, ``left`` says of files that look like objects
     why they are none, ``links`` are those of a dynamic program itself; ``path`` is where the
     program is in its tree, nothing where that does not matter.  ``seen`` has what the host's files
-    were by which the objects were found, ``why`` what was packed that nobody named.
+    were by which the objects were found, ``why`` what was packed that nobody named, ``warnings``
+    what may be wrong with it, ``offers`` what it may load and has not.
     """
 
     image: Image
@@ -46,3 +47,14 @@ class Guest:
     links: Links = field(default=Links(), repr=False)
     seen: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     why: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    warnings: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    offers: tuple[Offer, ...] = field(default=(), repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What the file ``by`` names and may load by itself: ``path`` is what to include for it."""
+
+    name: str
+    by: str
+    path: str

@@ -181,6 +181,10 @@ class Libraries:
                 except ImageError as error:
                     self.missing.append(error.message)
 
+    def on_host(self, name: str) -> str | None:
+        """Where this host has an object that the program may ask for, which is not added."""
+        return next(filter(os.path.isfile, self._places(name, self._program)), None)
+
     def _know(self, found: Loaded) -> None:
         self._known[found.name] = found
         if found.said.soname:

@@ -5,6 +5,7 @@ The order is fixed, so that two explanations can be compared line by line.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from typing import Any
 
@@ -81,6 +82,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
         ],
         "not_placed": dict(plan.guest.left),
         "packed_for": list(plan.guest.why),
+        "may_load": [asdict(each) for each in plan.guest.offers],
         "files": [asdict(e) for e in plan.guest.tree.entries],
         "warnings": list(plan.warnings),
     }
@@ -174,6 +176,12 @@ def _object_lines(plan: Plan) -> list[str]:
     lines = ["", "shared objects"] if objects else []
     lines += [f"  {quoted(each.path)} ({each.image.digest[:16]})" for each in objects]
     lines += [f"  {quoted(path)} has no place: {why}" for path, why in left]
+    if plan.guest.offers:
+        lines += ["", "what it names, may load by itself, and does not have"]
+        lines += [
+            f"  {quoted(each.name)}, in {quoted(each.by)}: --include {shlex.quote(each.path)}"
+            for each in plan.guest.offers
+        ]
     return lines
 
 

@@ -25,6 +25,15 @@ def problem(status: os.stat_result) -> str | None:
     return None
 
 
+def others_may_write(status: os.stat_result) -> str | None:
+    """Why somebody who is neither root nor this user may write a file, or ``None``."""
+    if status.st_uid not in (os.geteuid(), 0, os.stat("/").st_uid):
+        return f"it belongs to user {status.st_uid}"
+    if _exchangeable(status):
+        return f"others may write it (mode {stat.S_IMODE(status.st_mode):o})"
+    return None
+
+
 def way_problem(folder: Path) -> str | None:
     """Why somebody else could exchange ``folder`` for another, or ``None``.
 

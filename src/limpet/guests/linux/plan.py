@@ -169,6 +169,7 @@ def _object_warnings(guest: Guest) -> Iterator[str]:
     """What is wrong with its shared objects."""
     for each in guest.objects:
         yield from each.image.warnings
+    yield from guest.warnings
     for path, why in guest.left:
         yield f"{quoted(path)} cannot be loaded: {why}"
 

@@ -149,8 +149,11 @@ static long map(const struct request *want, u64 length, long protection) {
         if (at != -ENOSYS)
             return at;
     }
-    if (protection & PROT_EXEC)
+    if (protection & PROT_EXEC) {
+        if (guest_placed)
+            guest_placed->refused(want->file);
         return -EACCES;
+    }
     if (!wants_reserve(want) && is_too_much(want->size, protection))
         return -ENOMEM;
     if (is_fixed(want))

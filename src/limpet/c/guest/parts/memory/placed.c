@@ -8,6 +8,8 @@
  * shape, is an ordinary private mapping of the file, never executable.
  */
 #include "parts/memory/placed.h"
+#include "core/core.h"
+#include "linux.h"
 #include "parts/files/node.h"
 
 /* What has become of an object; `given` has a bit for each segment that is as in the file. */
@@ -175,4 +177,20 @@ static bool placed_unmap(u64 at, u64 size) {
     return at >= object(0)->base && at < end_of(object(guest_info.placed_count - 1));
 }
 
-const struct placed_ops placed_ops = {.map = placed_map, .unmap = placed_unmap};
+static void placed_refused(const struct file *file) {
+    static char room[PATH_MAX];
+    const struct node *node = file && file->ops == &regular_ops ? file->object : NULL;
+    const char *path = node ? path_of(node, room) : NULL;
+    if (!path)
+        return;
+    say_name();
+    say(" loads ");
+    say(path);
+    say(of_file(file)
+            ? " while it is loaded: it has one place"
+            : ", which has no place in its bundle: pack it with --include, as it is there");
+    say_backend();
+}
+
+const struct placed_ops placed_ops = {
+    .map = placed_map, .unmap = placed_unmap, .refused = placed_refused};
