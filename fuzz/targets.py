@@ -58,7 +58,7 @@ def dynamic(data: bytes) -> None:
     top = folder(b"")
     top.children[b"lib"] = nodes["lib"]
     try:
-        made = with_objects(program, sites.scan(program), pack_nodes(top))
+        made = with_objects(program, pack_nodes(top))
         images = [each.image for each in made.objects]
         used = sum(each.memory_size for image in images for each in image.segments)
         if used <= MOST_MEMORY:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from limpet.arch.x86_64 import sites
 from limpet.building.bundle import Bundle, build
 from limpet.errors import PlanError, VersionError
 from limpet.formats.bundle import packed_guest
@@ -129,7 +128,7 @@ def taken_out(bundle: BundleFile) -> Guest:
     if known.tree:
         data = bundle.memory(known.tree.address, known.tree.size)
         packed = Tree(data, read_tree(data, bundle.name))
-    return with_objects(read, sites.scan(read), packed, known.guest.path)
+    return with_objects(read, packed, known.guest.path)
 
 
 def options(bundle: BundleFile) -> Options:

@@ -1,17 +1,27 @@
-"""The functions of a program by their names, which only reports and guesses need."""
+"""The functions of a program by their names, which only reports and guesses need.
+
+Source: System V gABI chapter 4, "Sections" and "Symbol Table".
+"""
 
 from __future__ import annotations
 
-import io
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
+from limpet.formats import elf
+from limpet.formats.elf import SectionHeader
 
 HIGHEST_ADDRESS = 1 << 36
 """End of what a program may take."""
 
-MAX_SYMBOLS = 1 << 20
+MAX_SYMBOLS, MAX_SECTIONS = 1 << 20, 1 << 16
+_SYMTAB = 2
+_FUNCTIONS = (2, 10)
+"""STT_FUNC and STT_GNU_IFUNC."""
+
+_LONGEST = 200
+_SYMBOL = struct.Struct("<IBBHQQ")
 
 
 @dataclass(frozen=True)
@@ -27,16 +37,40 @@ def read_symbols(data: bytes, name: str) -> tuple[list[Symbol], list[str]]:
     """Functions, sorted by address.  Only crash reports need them: damage is a warning."""
     found: dict[int, Symbol] = {}
     try:
-        table = ELFFile(io.BytesIO(data)).get_section_by_name(".symtab")
-        if not isinstance(table, SymbolTableSection):
-            return [], []
-        if table["sh_size"] > MAX_SYMBOLS * 24:
-            return [], [f"{name}: its symbol table is too large and is left out"]
-        for symbol in table.iter_symbols():
-            if symbol["st_info"]["type"] in ("STT_FUNC", "STT_GNU_IFUNC") and symbol["st_value"]:
-                address, size = symbol["st_value"], symbol["st_size"]
-                if address < HIGHEST_ADDRESS and symbol.name:
-                    found.setdefault(address, Symbol(address, size, symbol.name[:200]))
-    except Exception:  # whatever a damaged table makes the reader do
+        for symbol in _symbols(data):
+            found.setdefault(symbol.address, symbol)
+    except OverflowError:
+        return [], [f"{name}: its symbol table is too large and is left out"]
+    except (struct.error, IndexError, ValueError):
         return [], [f"{name}: its symbol table is damaged and is left out"]
     return [found[address] for address in sorted(found)], []
+
+
+def _symbols(data: bytes) -> Iterator[Symbol]:
+    sections = list(_sections(data))
+    for table in sections:
+        if table.kind != _SYMTAB:
+            continue
+        if table.size > MAX_SYMBOLS * _SYMBOL.size:
+            raise OverflowError
+        rows = _part(data, table)
+        names = _part(data, sections[table.link])
+        for at, info, _, _, address, size in _SYMBOL.iter_unpack(rows):
+            if info & 15 in _FUNCTIONS and 0 < address < HIGHEST_ADDRESS:
+                text = names[at : names.index(b"\0", at)].decode("utf-8", "replace")
+                if text:
+                    yield Symbol(address, size, text[:_LONGEST])
+
+
+def _part(data: bytes, section: SectionHeader) -> bytes:
+    if section.offset + section.size > len(data):
+        raise ValueError
+    return data[section.offset : section.offset + section.size]
+
+
+def _sections(data: bytes) -> Iterator[SectionHeader]:
+    header = elf.Header.unpack(data)
+    if not header.shoff or header.shentsize != elf.SECTION_SIZE:
+        return
+    for index in range(min(header.shnum, MAX_SECTIONS)):
+        yield SectionHeader.unpack(data, header.shoff + index * elf.SECTION_SIZE)

@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 from limpet import contract
-from limpet.arch.x86_64 import machine, sites
+from limpet.arch.x86_64 import machine
 from limpet.contract.pages import PAGE
 from limpet.errors import PlanError
 from limpet.formats.image import Image, read_program
@@ -93,8 +93,7 @@ def load(
         environment=environment,
         include=include,
     )
-    scan = sites.scan(image)
-    guest = with_objects(image, scan, packed.tree, packed.path, progress, cache)
+    guest = with_objects(image, packed.tree, packed.path, progress, cache)
     return replace(
         guest,
         seen=packed.seen,

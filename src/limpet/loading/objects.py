@@ -17,7 +17,6 @@ from limpet.formats.tree.layout import Tree, head, record
 from limpet.formats.tree.paths import Paths
 from limpet.loading.guest import Guest, SharedObject
 from limpet.loading.known import read_code
-from limpet.loading.links import links_of
 from limpet.plain import quoted
 from limpet.tools.cache import Cache
 from limpet.tools.progress import Progress, silent
@@ -31,7 +30,6 @@ MOST = 4000
 
 def with_objects(
     image: Image,
-    scan: sites.Scan,
     tree: Tree,
     path: str = "",
     progress: Progress = silent,
@@ -40,7 +38,6 @@ def with_objects(
     """The guest that ``image`` is with the files of ``tree``.
 
     Args:
-        scan: that of the program.
         path: where it is in its tree.
         cache: what is known of objects that were read before.
 
@@ -48,7 +45,7 @@ def with_objects(
         ImageError: its loader is missing or damaged, or there is no end of objects.
     """
     if image.interpreter is None:
-        return Guest(image, scan, tree, path)
+        return Guest(image, sites.scan(image), tree, path)
     found: list[SharedObject] = []
     left: list[tuple[str, str]] = []
     memory = 0
@@ -69,7 +66,7 @@ def with_objects(
                 hint="pack fewer: give --root a smaller folder",
             )
     loader = _loader(image, tree, found, dict(left))
-    links, scan = links_of(read_program(image.data, image.name), image, scan)
+    links, scan = read_code(image, cache)
     return Guest(image, scan, tree, path, tuple(found), loader, tuple(left), links)
 
 

@@ -79,6 +79,7 @@ class Calls:
     effort: int = 0
     _bodies: dict[int, Body] = field(default_factory=dict)
     _callers: dict[int, Sequence[int]] = field(default_factory=dict)
+    _calling: dict[int, Collection[int]] = field(default_factory=dict)
 
     @cached_property
     def functions(self) -> list[int]:
@@ -177,12 +178,18 @@ class Calls:
         work = deque(found)
         while work:
             start = work.popleft()
-            for source in (*self.callers(start), *self._into.get(start, ())):
-                caller = self.function(source)
+            for caller in self._calling_functions(start):
                 if caller not in found:
                     found[caller] = found[start] + 1
                     work.append(caller)
         return found
+
+    def _calling_functions(self, start: int) -> Collection[int]:
+        """The functions that may call or jump into the one at ``start``."""
+        if start not in self._calling:
+            sources = (*self.callers(start), *self._into.get(start, ()))
+            self._calling[start] = {self.function(each) for each in sources}
+        return self._calling[start]
 
     def is_named(self, addresses: Iterable[int]) -> bool:
         """Whether a block that may lead to one of ``addresses`` can be reached indirectly."""
