@@ -50,22 +50,23 @@ def _functions(image: Image, table: int) -> list[Function]:
     head, count = bytes_at(image, table, 4), _number(image, table + 8)
     if head != _HEAD or count > MOST:
         raise LookupError
-    found, handling = [], dict[int, bool]()
+    found, known = [], dict[int, str]()
     for index in range(count):
         start, frame = struct.unpack("<ii", bytes_at(image, table + 12 + 8 * index, 8))
         at = table + frame
         cie = at + 4 - _number(image, at + 4)
-        if cie not in handling:
-            handling[cie] = _handles(bytes_at(image, cie, 32))
+        if cie not in known:
+            known[cie] = _kind(bytes_at(image, cie, 32))
         offset, size = struct.unpack("<iI", bytes_at(image, at + 8, 8))
         if at + 8 + offset != table + start:
             raise LookupError
-        found.append(Function(table + start, table + start + size, handling[cie]))
-    return [each for each in found if each.start < each.end]
+        if "S" not in known[cie] and size:  # a frame of a signal starts a byte before its function
+            found.append(Function(table + start, table + start + size, "L" in known[cie]))
+    return found
 
 
-def _handles(cie: bytes) -> bool:
-    """Whether functions of this kind may have handlers; ``LookupError`` where it is not usual."""
+def _kind(cie: bytes) -> str:
+    """The letters that say what functions have: L for handlers; ``LookupError``: not the usual."""
     letters, zero, rest = cie[9:].partition(b"\0")
     # code and data alignment and the return register are a byte each, and so is what follows
     if not zero or letters not in (b"zR", b"zPLR", b"zRS") or len(rest) < 12:
@@ -73,7 +74,7 @@ def _handles(cie: bytes) -> bool:
     encoding = rest[4] if letters != b"zPLR" else rest[10]
     if encoding != _RELATIVE:
         raise LookupError
-    return b"L" in letters
+    return letters.decode()
 
 
 def _number(image: Image, at: int) -> int:

@@ -17,7 +17,6 @@ from typing import Any
 
 import capstone
 
-from limpet.arch.x86_64 import sites
 from limpet.arch.x86_64.flow import Flow
 from limpet.arch.x86_64.sites import Branches, Finder, Instruction, Scan, Site
 from limpet.errors import BuildError
@@ -51,8 +50,7 @@ def read_code(image: Image, cache: Cache | None) -> tuple[Links, Scan]:
 
 
 def _read(image: Image) -> tuple[Links, Scan]:
-    scan = sites.scan(image) if image.executable else Scan((), 0, frozenset())
-    return links_of(read_program(image.data, image.name), image, scan)
+    return links_of(read_program(image.data, image.name), image)
 
 
 @once

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from limpet.arch.x86_64.flow import Code, Flow
-from limpet.arch.x86_64.sites import Branches, Scan, Site
+from limpet.arch.x86_64.sites import Branches, Finder, Scan, Site, candidates
 from limpet.arch.x86_64.slices import Slices
 from limpet.formats.image import Access, Image, Program
 from limpet.formats.linkage import Linkage, read_linkage
@@ -25,7 +25,7 @@ CALLS_BY_NUMBER = "syscall"
 """The one that makes the system call whose number is its first argument."""
 
 FEW_SITES = 32
-"""With no more it is not looked at which of them are reached: all are."""
+"""With no more that may be one it is not looked at which of them are reached: all are."""
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CALL, _JUMP = b"\xff\x15", b"\xff\x25"
@@ -56,35 +56,36 @@ class Links:
     writers: Mapping[int, frozenset[int]] = field(default_factory=dict)
 
 
-def links_of(program: Program, image: Image, scan: Scan) -> tuple[Links, Scan]:
+def links_of(program: Program, image: Image) -> tuple[Links, Scan]:
     """The links of a file, and its scan with the numbers that its functions' code makes known.
 
     Raises:
-        ImageError: its dynamic section is damaged.
+        ImageError: its dynamic section is damaged, or its code absurd.
     """
-    many = len(scan.sites) > FEW_SITES and not image.fixed
+    finder, found = Finder(image), candidates(image)
+    many = found > FEW_SITES and not image.fixed
     linkage = read_linkage(program.data, program.segments, program.name, offers=many)
+    links = Links(linkage.wanted)
     asks = {*LOOKS_UP, CALLS_BY_NUMBER} & linkage.wanted
-    found = Links(linkage.wanted)
-    if not (asks or many or scan.unresolved):
-        return found, scan
+    if not (asks or found) or not image.executable:
+        return links, finder.scan()
     own = functions(image, program.segments)
     entry = {image.entry} if image.entry else set()
-    named = scan.branches.pointed if image.fixed else frozenset()  # by instructions, absolutely
-    code = Code(image, own, scan.branches.near, linkage.pointed | entry | named)
-    slices = Slices(code)
+    named = finder.pointed if image.fixed else set()  # by instructions, absolutely
+    code = Code(image, own, finder.near_branches, frozenset(linkage.pointed | entry | named))
+    finder.exact = code if many and own else None
+    slices, scan = Slices(code), finder.scan()
     if asks:
-        found = _with_asked(found, linkage, code, slices, scan.branches)
+        links = _with_asked(links, linkage, code, slices, scan.branches)
     sites = [_resolved(each, slices) for each in scan.sites if not _is_other(each, code)]
     hidden = scan.hidden + len(scan.sites) - len(sites)
     scan = replace(scan, sites=tuple(sites), hidden=hidden)
-    if not many or not own:
-        return found, scan
-    scan = _exact(scan, code)
+    if finder.exact is None:
+        return links, scan
     exports, words = linkage.exports, _words(code)
     flow = code.flow(place for places in exports.values() for place in places)
     writers = _writers(scan.unresolved, code, slices)
-    return replace(found, flow=flow, exports=exports, words=words, writers=writers), scan
+    return replace(links, flow=flow, exports=exports, words=words, writers=writers), scan
 
 
 def _resolved(site: Site, slices: Slices) -> Site:
@@ -103,18 +104,6 @@ def _is_other(site: Site, code: Code) -> bool:
         return False
     entered = code.entered.intersection(range(site.address - _IN_STEP, site.address + 1))
     return all(code.starts(each) for each in entered)
-
-
-def _exact(scan: Scan, code: Code) -> Scan:
-    """The scan without what only looks like a way into functions that decode exactly."""
-    sites = [
-        replace(each, reached=True)
-        if code.is_exact(each.address) and code.starts(each.address)
-        else each
-        for each in scan.sites
-    ]
-    targets = (t for t in scan.targets if t in code.branched_to or not code.is_exact(t))
-    return replace(scan, sites=tuple(sites), targets=frozenset(targets))
 
 
 def _writers(sites: Iterable[Site], code: Code, slices: Slices) -> Mapping[int, frozenset[int]]:

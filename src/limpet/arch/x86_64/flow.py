@@ -199,6 +199,12 @@ class Code:
         code = None if index is None else self.decoded(index)
         return code is None or any(each[0] == address for each in code)
 
+    def around(self, address: int, back: int, ahead: int) -> Sequence[Decoded]:
+        """The instructions of its function so many bytes around ``address``."""
+        index = self.at(address)
+        code = None if index is None else self.decoded(index)
+        return [each for each in code or () if address - back <= each[0] < address + ahead]
+
     def flow(self, offered: Iterable[int]) -> Flow:
         """What leads where; others may come to what is at the addresses ``offered``."""
         leads: list[set[int]] = [set() for _ in self.functions]

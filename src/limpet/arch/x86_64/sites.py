@@ -19,6 +19,7 @@ from functools import cached_property
 
 from capstone import CS_ARCH_X86, CS_MODE_64, Cs
 
+from limpet.arch.x86_64.flow import Code
 from limpet.arch.x86_64.pointers import immediates, tables, words
 from limpet.arch.x86_64.registers import (
     LEAVES,
@@ -29,6 +30,7 @@ from limpet.arch.x86_64.registers import (
 )
 from limpet.errors import ImageError
 from limpet.formats.image import Access, Image, Segment
+from limpet.formats.unwind import bytes_at
 
 SYSCALL = b"\x0f\x05"
 _LOOK_BACK, _LOOK_AHEAD = 160, 48
@@ -145,33 +147,48 @@ def scan(image: Image) -> Scan:
     Raises:
         ImageError: that would take absurdly long.
     """
-    finder = Finder(image)
-    if sum(segment.data.count(SYSCALL) for segment in image.executable) > _MOST_FOUND:
-        raise finder.absurd
-    sites, hidden = [], 0
-    for segment in image.executable:
-        at = segment.data.find(SYSCALL)
-        while at >= 0:
-            site = finder.site(segment, at)
-            if site:
-                sites.append(site)
-            else:
-                hidden += 1
-            at = segment.data.find(SYSCALL, at + 1)
-    near: set[int] = set()
-    for site in sites:
-        near |= finder.targets_around(site.address)
-    return Scan(tuple(sites), hidden, frozenset(near), Branches(finder))
+    return Finder(image).scan()
 
 
 @dataclass
 class Finder:
-    """What is known of an image's code, computed as it is asked for."""
+    """What is known of an image's code, computed as it is asked for.
+
+    ``exact`` knows functions, in which nothing has to be guessed.
+    """
 
     image: Image
+    exact: Code | None = None
     _boundaries: dict[int, bool] = field(default_factory=dict)
     _targets: dict[int, set[int]] = field(default_factory=dict)
     _left: int = _MOST_DECODED
+
+    def scan(self) -> Scan:
+        """All sites.
+
+        Raises:
+            ImageError: that would take absurdly long.
+        """
+        if candidates(self.image) > _MOST_FOUND:
+            raise self.absurd
+        sites, hidden = [], 0
+        for segment in self.image.executable:
+            at = segment.data.find(SYSCALL)
+            while at >= 0:
+                site = self.site(segment, at)
+                if site:
+                    sites.append(site)
+                else:
+                    hidden += 1
+                at = segment.data.find(SYSCALL, at + 1)
+        near: set[int] = set()
+        for site in sites:
+            near |= self.targets_around(site.address)
+        if (
+            exact := self.exact
+        ):  # what only looked so, around a site where that is all that is known
+            near = {t for t in near if t in exact.branched_to or not exact.is_exact(t)}
+        return Scan(tuple(sites), hidden, frozenset(near), Branches(self))
 
     @property
     def absurd(self) -> ImageError:
@@ -228,6 +245,10 @@ class Finder:
         only padding is of interest, all of them count.
         """
         if address in self._targets:
+            return self._targets[address]
+        if self.exact and self.exact.is_exact(address):
+            around = range(address - _LOOK_BACK, address + _LOOK_BACK)
+            self._targets[address] = {each for each in around if each in self.exact.branched_to}
             return self._targets[address]
         segment = next(s for s in self.image.executable if s.address <= address < s.end)
         around = range(address - _LOOK_BACK, address + _LOOK_BACK)
@@ -306,8 +327,11 @@ class Finder:
     def site(self, segment: Segment, at: int) -> Site | None:
         """The site at offset ``at``, or ``None`` when its bytes belong to something else."""
         address = segment.address + at
-        reached = self._reached(segment, address, self.targets_around(address))
-        stream = self.decode(segment, at)
+        exact = self.exact if self.exact and self.exact.is_exact(address) else None
+        if exact and not exact.starts(address):
+            return None
+        reached = bool(exact) or self._reached(segment, address, self.targets_around(address))
+        stream = self._exactly(exact, address) if exact else self.decode(segment, at)
         if stream is None:
             why = "what is before it cannot be decoded for certain"
             return Site(address, frozenset(), why, (), (), reached) if reached else None
@@ -317,6 +341,12 @@ class Finder:
         numbers = frozenset(each & 0xFFFFFFFF for each in values)  # Linux looks at EAX alone
         arguments = (self._constant(name, before, address)[0] for name in _ARGUMENTS)
         return Site(address, numbers, evidence, before, after, reached, tuple(arguments))
+
+    def _exactly(self, exact: Code, address: int) -> list[Instruction]:
+        return [
+            Instruction(start, bytes_at(self.image, start, size), mnemonic, operands)
+            for start, size, mnemonic, operands in exact.around(address, _LOOK_BACK, _LOOK_AHEAD)
+        ]
 
     def decode(self, segment: Segment, at: int) -> list[Instruction] | None:
         """The instructions around offset ``at``, ``None`` when none certainly starts there."""
@@ -349,6 +379,11 @@ class Finder:
                 break
             register = source
         return frozenset(), "the number is not a constant"
+
+
+def candidates(image: Image) -> int:
+    """How many places may be system calls."""
+    return sum(segment.data.count(SYSCALL) for segment in image.executable)
 
 
 _ARGUMENTS = ("di", "si", "d", "r10", "r8", "r9")
