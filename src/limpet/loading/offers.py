@@ -14,6 +14,7 @@ from limpet.formats.image import Image
 from limpet.loading.guest import Guest, Offer
 
 _OPENS = frozenset({"dlopen", "dlmopen"})
+_CONVERTS = "iconv_open"
 _NAME = re.compile(rb"(?:[\w.+-]*/)*[\w.+-]+\.so(?:\.[\w.]+)?\Z")
 _FOLDER = re.compile(rb"/[\w.+/-]{1,200}\Z")
 _LONGEST, MOST = 256, 100
@@ -33,9 +34,7 @@ def offers(guest: Guest, find: Find) -> tuple[Offer, ...]:
     known = {os.path.basename(path) for path in there}
     known |= {each.image.dynamic.soname for each in guest.objects if each.image.dynamic}
     found: dict[str, Offer] = {}
-    for image, by in ((guest.image, guest.image.name), *((o.image, o.path) for o in guest.objects)):
-        if _OPENS.isdisjoint(image.imports.values()):
-            continue
+    for image, by in _that_open(guest):
         for name in dict.fromkeys(_names(image)):
             path = None if os.path.basename(name) in known else find(name)
             if path and os.path.realpath(path) not in there:
@@ -46,6 +45,15 @@ def offers(guest: Guest, find: Find) -> tuple[Offer, ...]:
         if len(found) > MOST:
             break
     return tuple(found.values())[:MOST]
+
+
+def _that_open(guest: Guest) -> list[tuple[Image, str]]:
+    """The files that open objects by name; the C library does where somebody converts text."""
+    files = [(guest.image, guest.image.name), *((each.image, each.path) for each in guest.objects)]
+    found = [each for each in files if not _OPENS.isdisjoint(each[0].imports.values())]
+    if any(_CONVERTS in image.imports.values() for image, _ in files):
+        found += [each for each in files if os.path.basename(each[1]).startswith("libc.so.")]
+    return found
 
 
 def _names(image: Image) -> Iterator[str]:

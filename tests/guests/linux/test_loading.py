@@ -126,3 +126,9 @@ def test_two_hundred(tmp_path: Path, backend: Backend) -> None:
         check=False,
     )
     assert audit.stdout.startswith("VERIFIED"), audit.stdout + audit.stderr
+
+
+def test_the_converters_of_the_c_library_are_offered() -> None:
+    """Who converts text loads them by names that only the C library has."""
+    text = as_text(limpet.plan(limpet.load("/usr/bin/iconv")))
+    assert "--include /usr/lib/x86_64-linux-gnu/gconv\n" in text
