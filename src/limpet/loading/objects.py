@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 
 from limpet.arch.x86_64 import sites
+from limpet.contract.pages import PAGE, align_up
 from limpet.errors import ImageError
 from limpet.formats import elf
-from limpet.formats.image import MAX_IMAGE, Image, read_image, read_program
+from limpet.formats.image import MAX_IMAGE, Access, Image, Segment, read_image, read_program
 from limpet.formats.tree.layout import Tree, head, record
 from limpet.formats.tree.paths import Paths
 from limpet.loading.guest import Guest, SharedObject
@@ -125,4 +127,21 @@ def read_object(data: bytes, name: str) -> Image | None:
             f"{name}: it wants its code changed when it is loaded (text relocations)",
             hint="build it with -fPIC",
         )
-    return image
+    return replace(image, segments=tuple(_in_pages(image)))
+
+
+def _in_pages(image: Image) -> Iterator[Segment]:
+    """Its segments; those that can only be read with all of their last page, as Linux maps them.
+
+    So they are in memory as they are in the file, and a bundle has them once.
+    """
+    for each, following in zip(image.segments, [*image.segments[1:], None], strict=True):
+        end = each.address + len(each.data)
+        rest = align_up(end, PAGE) - end
+        at = each.offset + len(each.data)
+        alone = following is not None and end + rest <= following.address
+        if each.access is Access.READ and each.memory_size == len(each.data) and alone:
+            more = image.data[at : at + rest]
+            yield replace(each, data=each.data + more, memory_size=each.memory_size + len(more))
+        else:
+            yield each

@@ -11,6 +11,7 @@ import pytest
 import limpet
 from limpet.contract import Backend
 from limpet.errors import BuildError
+from limpet.formats.image import Access
 from limpet.planning.explain import as_text
 from tests.support import SUPPORT
 from tests.support.bundles import execute
@@ -132,3 +133,17 @@ def test_the_converters_of_the_c_library_are_offered() -> None:
     """Who converts text loads them by names that only the C library has."""
     text = as_text(limpet.plan(limpet.load("/usr/bin/iconv")))
     assert "--include /usr/lib/x86_64-linux-gnu/gconv\n" in text
+
+
+def test_an_object_is_there_once(twice: Path, backend: Backend) -> None:
+    """What is the same in its place and in its file; its code, which is rewritten, is not."""
+    plan = limpet.plan(limpet.load(twice), limpet.Options(backends=(backend,)))
+    made = limpet.build(plan).data
+    (libc,) = (each for each in plan.guest.objects if each.path.endswith("libc.so.6"))
+    for segment in libc.image.segments:
+        page = segment.data[-8192:-4096]
+        offset = libc.image.data.index(page)
+        rewritten = any(offset <= each.address < offset + 4096 for each in libc.scan.sites)
+        if Access.WRITE not in segment.access and not rewritten:
+            once = Access.EXECUTE not in segment.access and backend == "process"
+            assert made.count(page) == (1 if once else 2), segment.access

@@ -72,11 +72,13 @@ def write(entry: int, segments: Sequence[Load], record: bytes, guest: bytes = b"
     phnum = len(segments) + 1
     offset = align_up(elf.HEADER_SIZE + phnum * elf.PROGRAM_SIZE, PAGE)
     body, headers, sections = bytearray(), bytearray(), _Sections()
-    for load in segments:
-        headers += _program_header(load, offset).pack()
-        sections.add_load(load, offset)
-        body += load.content
-        offset += len(load.content)
+    first = offset
+    offsets, offset = _offsets(segments, first)
+    for load, at in zip(segments, offsets, strict=True):
+        headers += _program_header(load, at).pack()
+        sections.add_load(load, at)
+        if at == first + len(body):
+            body += load.content
     headers += ProgramHeader(elf.PT_GNU_STACK, elf.PF_R | elf.PF_W, 0, 0, 0, 0, 16).pack()
     for name, content in ((GUEST_SECTION, guest), (RECORD_SECTION, record)):
         if content or name == RECORD_SECTION:
@@ -100,6 +102,40 @@ def write(entry: int, segments: Sequence[Load], record: bytes, guest: bytes = b"
     table = b"".join(row.pack() for row in sections.rows)
     head = head.ljust(align_up(len(head), PAGE), b"\0")
     return head + bytes(body) + guest + record + names + table
+
+
+def _offsets(segments: Sequence[Load], first: int) -> tuple[list[int], int]:
+    """Where the content of each segment is in the file, and where that of all ends.
+
+    What cannot be written, and stands page by page in the largest of these, is there once: an
+    object in its place, and its file among the packed ones.
+    """
+    fixed = [index for index, load in enumerate(segments) if not load.flags & elf.PF_W]
+    largest = max(fixed, key=lambda index: len(segments[index].content), default=-1)
+    inside = _inside(segments, fixed, largest)
+    offsets, at = [0] * len(segments), first
+    for index, load in enumerate(segments):
+        if index not in inside:
+            offsets[index] = at
+            at += len(load.content)
+    for index, where in inside.items():
+        offsets[index] = offsets[largest] + where
+    return offsets, at
+
+
+def _inside(segments: Sequence[Load], fixed: Sequence[int], largest: int) -> dict[int, int]:
+    """Which segments stand in the ``largest``, and at which offset of it."""
+    pages: dict[bytes, int] = {}
+    whole = segments[largest].content if len(fixed) > 1 else b""
+    for at in range(0, len(whole), PAGE):
+        pages.setdefault(whole[at : at + PAGE], at)
+    found = {}
+    for index in fixed:
+        content = segments[index].content
+        where = pages.get(content[:PAGE])
+        if index != largest and where is not None and whole.startswith(content, where):
+            found[index] = where
+    return found
 
 
 def _program_header(load: Load, offset: int) -> ProgramHeader:
