@@ -181,3 +181,19 @@ def test_start(python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     _write(root / "app.py")
     assert start_of(Path("python3"), root, ["app.py"]).files == {}
     assert app.exists()
+
+
+@pytest.mark.parametrize(("name", "called"), [("perl", "Perl"), ("ruby3.1", "Ruby 3.1")])
+def test_others(name: str, called: str, tmp_path: Path) -> None:
+    """Perl and Ruby get their library and the text that they are given, and no environment."""
+    which = known(tmp_path / name)
+    assert which is not None and which.name == called
+    _write(tmp_path / which.landmark)
+    text = _write(tmp_path / "text")
+    program = _write(tmp_path / "bin" / name)
+    top, found, _ = _packed(program, {})
+    assert which.landmark in _below(top, tmp_path)
+    assert found.why == [line for line in found.why if line.startswith(f"{called}: its library")]
+    for words in ([str(text), "x"], ["-w", str(text)]):
+        assert list(texts_of(which, words).values()) == [text]
+    assert not texts_of(which, ["-e", str(text)])

@@ -50,7 +50,8 @@ class Interpreted:
         if self._home is None:
             return
         self.added += layers.include_folder(self._library, which.leave)
-        self._say(f"its library {self._library}, without {', '.join(which.leave)}")
+        without = f", without {', '.join(which.leave)}" if which.leave else ""
+        self._say(f"its library {self._library}{without}")
         for each in filter(layers.there, which.also):
             self.added += layers.include_folder(each)
         for packages in filter(layers.there, self._packages):
@@ -79,7 +80,7 @@ class Interpreted:
     def _found_environment(self) -> str | None:
         folder = posixpath.dirname(self._named)
         for each in (folder, posixpath.dirname(folder)):
-            if self._layers.there(f"{each}/{self._which.mark}"):
+            if self._which.mark and self._layers.there(f"{each}/{self._which.mark}"):
                 return each
         return None
 

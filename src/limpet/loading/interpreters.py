@@ -26,7 +26,8 @@ class Interpreter:
     ``also`` are folders of the host.  What matches ``times`` keeps its time of change.
 
     An environment is the folder that the program is in, as it was named, or the one above, if that
-    has ``mark``; ``environment`` is the folder of it that is packed, without ``unneeded``.
+    has ``mark``; ``environment`` is the folder of it that is packed, without ``unneeded``.  Without
+    a ``mark`` there are none.
 
     ``valued`` are options with a word behind them, ``module`` the one whose word is a module, and
     ``ends`` the one behind which no file is named.  Modules are texts with ``suffix``, files with
@@ -60,13 +61,17 @@ class Interpreter:
         which = match[1]
         return replace(
             self,
-            name=f"{self.name} {which}",
+            name=f"{self.name} {which}".rstrip(),
             landmark=self.landmark.format("", which),
             library=self.library.format("", which),
+            also=[each.format("", which) for each in self.also],
             environment=self.environment.format("", which),
             modules=[each.format("", which) for each in self.modules],
         )
 
+
+_NONE = r"(?!)()()"
+"""For :attr:`Interpreter.imports`: what a text uses is not read from it."""
 
 KNOWN = (
     Interpreter(
@@ -101,6 +106,44 @@ KNOWN = (
             "local/lib/python{1}/dist-packages",
             "lib/python3/dist-packages",
         ),
+    ),
+    Interpreter(
+        name="Perl",
+        program=r"perl()",
+        landmark="lib/x86_64-linux-gnu/perl-base/strict.pm",
+        library="lib/x86_64-linux-gnu/perl-base",  # what scripts use most; the rest is ten times it
+        leave=(),
+        also=(),
+        times="",
+        mark="",
+        environment="",
+        unneeded=(),
+        valued=("-I",),
+        module="-\0",  # modules are no programs
+        ends="-e",
+        suffix=".pm",
+        suffixes=(".pm",),
+        imports=_NONE,
+        modules=(),
+    ),
+    Interpreter(
+        name="Ruby",
+        program=r"ruby(3\.[0-9])",
+        landmark="lib/ruby/{1}.0/set.rb",
+        library="lib/ruby/{1}.0",
+        leave=("bundler", "irb", "rdoc"),
+        also=("/usr/lib/x86_64-linux-gnu/ruby/{1}.0", "/usr/lib/ruby/vendor_ruby"),
+        times="",
+        mark="",
+        environment="",
+        unneeded=(),
+        valued=("-I", "-r", "-C", "-E"),
+        module="-\0",
+        ends="-e",
+        suffix=".rb",
+        suffixes=(".rb",),
+        imports=_NONE,
+        modules=(),
     ),
 )
 
