@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
+import limpet
+from limpet.contract import Backend
+from limpet.loading.start import start_of
+from tests.support.bundles import execute
 from tests.support.installed import Row, same_as_on_linux
 
 pytestmark = pytest.mark.slow
 
 PERL = (
-    "/usr/lib/x86_64-linux-gnu/perl-base",
-    "/usr/lib/x86_64-linux-gnu/perl/5.*",
+    *(f"/usr/lib/x86_64-linux-gnu/perl/5.*/{each}" for each in ("[DESTt]*", "auto/[DESTt]*")),
+    "/usr/share/perl/5.*/Digest",
 )
 PERL_MODULES = r"""
 use threads; use threads::shared; use List::Util qw(sum); use Data::Dumper; use Encode;
@@ -27,13 +33,6 @@ my @t = map { my $i = $_; threads->create(sub {
 }) } 1 .. 4;
 print join(",", map { $_->join } @t), " $n\n";
 """
-RUBY = (
-    "/usr/lib/ruby/3.*/*.rb",
-    "/usr/lib/ruby/3.*/[adjm]*/",
-    "/usr/lib/ruby/3.*/set",
-    "/usr/lib/x86_64-linux-gnu/ruby/3.*",
-    "/usr/lib/ruby/vendor_ruby",
-)
 RUBY_MODULES = r"""
 threads = 4.times.map { |i| Thread.new { (1..100).sum * i } }
 puts JSON.generate({a: threads.map(&:value), s: Set.new([1, 2, 2]).to_a})
@@ -76,7 +75,6 @@ ROWS = {
     "ruby": Row(
         "ruby",
         ["ruby", "-Ku", "-rjson", "-rset", "-rdigest", "-e", RUBY_MODULES],
-        include=RUBY,
     ),
     "tclsh": Row("tcl", ["tclsh"], TCL, include=["/usr/share/tcltk/tcl8.6"]),
     "php without jit": Row(
@@ -144,3 +142,26 @@ ROWS = {
 def test_as_on_linux(name: str, tmp_path: Path) -> None:
     """The same output and status, natively and on each backend."""
     same_as_on_linux(ROWS[name], tmp_path)
+
+
+SCRIPTS = {
+    "perl": b"use strict; use List::Util qw(sum); use POSIX; print sum(@ARGV), floor(2), qq(\\n);",
+    "ruby": b"require 'json'; require 'set'; puts JSON.generate(Set.new(ARGV).to_a)",
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_by_its_name(name: str, backend: Backend, tmp_path: Path) -> None:
+    """It is packed where it is, with the interpreter's own library."""
+    script = tmp_path / "script"
+    script.write_bytes(SCRIPTS[name])
+    interpreter = shutil.which(name)
+    if interpreter is None:
+        pytest.skip(f"{name} is missing: apt-get install {name}")
+    start = start_of(Path(name), None, [str(script), "4", "5"])
+    options = limpet.Options(backends=(backend,))
+    guest = limpet.load(start.program, files=start.files)
+    limpet.build(limpet.plan(guest, options)).write(tmp_path / "bundle")
+    ran = execute([*start.words, str(script), "4", "5"], tmp_path / "bundle")
+    native = subprocess.run([interpreter, script, "4", "5"], capture_output=True, check=True)
+    assert (ran.stdout, ran.status) == (native.stdout, 0), ran.stderr

@@ -51,7 +51,7 @@ ROWS = {
         large=True,
     ),
     "pdftotext": Row("poppler-utils", ["pdftotext", "{here}/page", "-"], files={"page": PDF}),
-    "rsvg-convert": Row("librsvg2-bin", ["rsvg-convert"], SVG),
+    "rsvg-convert": Row("librsvg2-bin", ["rsvg-convert"], SVG, large=True),
     "cwebp": Row("webp", ["cwebp", "-quiet", "-o", "-", "--", "-"], PICTURE),
     "convert": Row(
         "imagemagick",
@@ -96,7 +96,7 @@ ROWS = {
         files={"model": MODEL},
     ),
     "minisat": Row("minisat", ["minisat", "-verb=0"], b"p cnf 2 2\n1 -2 0\n-1 2 0\n", status=10),
-    "gp": Row("pari-gp", ["gp", "-q", "-f"], b"factor(2^67-1)\nprint(zeta(3))\n"),
+    "gp": Row("pari-gp", ["gp", "-q", "-f"], b"factor(2^67-1)\nprint(zeta(3))\n", large=True),
 }
 
 
