@@ -25,6 +25,7 @@ CASES = (
     "robust",
     "inherit",
     "timed",
+    "late",
     "endings",
     "last",
     "hundreds",

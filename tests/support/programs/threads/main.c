@@ -55,6 +55,7 @@ static const struct {
              {"robust", robust, NULL},
              {"inherit", inheriting, NULL},
              {"timed", timed, NULL},
+             {"late", late, NULL},
              {"endings", endings, NULL},
              {"last", last_of_all, NULL},
              {"hundreds", hundreds, NULL},

@@ -56,6 +56,7 @@ void inheriting(void);
 
 /* endings.c */
 void timed(void);
+void late(void);
 void endings(void);
 void last_of_all(void);
 void hundreds(void);

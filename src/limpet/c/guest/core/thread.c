@@ -19,10 +19,12 @@ struct thread *thread_of(long id) {
     return each;
 }
 
+/* Whose time is over is woken already, and still in the queue of a futex until it runs. */
 void thread_wake(struct thread *thread, long with) {
+    bool waits = thread->state == THREAD_PARKED;
     thread->state = THREAD_RUNNABLE;
     thread->woken = with;
-    if (scheduler)
+    if (scheduler && waits)
         scheduler->ready(thread);
 }
 
