@@ -1,0 +1,1 @@
+"""Foreign conformance suites, natively and in bundles, compared by name."""

@@ -1,0 +1,53 @@
+/* Preloaded into a program on Linux, it takes from it what a Limpet guest does not have: other
+ * processes, other programs and sockets, which are ENOSYS as in the library OS, and an
+ * administrator's rights.  So a suite's results here and in a guest compare what both can do, and
+ * the host's clock stays as it is. */
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define FAIL_IF(number, error)                                                                     \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),                                             \
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error))
+#define DENY_IF(number) FAIL_IF(number, ENOSYS)
+#define ADMINISTERS(number) FAIL_IF(number, EPERM)
+
+static struct sock_filter rules[] = {
+    LOAD(nr),
+    DENY_IF(SYS_fork),
+    DENY_IF(SYS_vfork),
+    DENY_IF(SYS_execve),
+    DENY_IF(SYS_execveat),
+    DENY_IF(SYS_socket),
+    DENY_IF(SYS_clone3), /* its flags are in memory; C libraries then take clone */
+    ADMINISTERS(SYS_clock_settime),
+    ADMINISTERS(SYS_settimeofday),
+    ADMINISTERS(SYS_adjtimex),
+    ADMINISTERS(SYS_clock_adjtime),
+    ADMINISTERS(SYS_sethostname),
+    ADMINISTERS(SYS_setdomainname),
+    ADMINISTERS(SYS_setgroups),
+    ADMINISTERS(SYS_mount),
+    ADMINISTERS(SYS_umount2),
+    ADMINISTERS(SYS_chroot),
+    ADMINISTERS(SYS_reboot),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
+    LOAD(args[0]),
+    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+};
+
+__attribute__((constructor)) static void deny(void) {
+    struct sock_fprog program = {sizeof rules / sizeof *rules, rules};
+    unsetenv("LD_PRELOAD");
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, 2, &program))
+        abort();
+}
