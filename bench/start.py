@@ -55,6 +55,22 @@ def times_of(folder: Path, commands: dict[str, list[str | Path]]) -> dict[str, f
     return dict(zip(commands, map(float, done.stdout.split()), strict=True))
 
 
+PYTHON = Path("/usr/bin/python3")
+PRINTS = ["-I", "-S", "-c", "print(1)"]
+
+
+def _python(folder: Path) -> Iterator[Row]:
+    """Python with its library, to its end, beside the same on Linux."""
+    if not PYTHON.exists():
+        print(f"*** {PYTHON} is not installed: no row ***")
+        return
+    for backend, most in (("process", 1.3), ("kvm", 1.6)):
+        if backend in backends():
+            ours = bundle(PYTHON, backend, folder)
+            times = times_of(folder, {"ours": [ours, *PRINTS], "native": [PYTHON, *PRINTS]})
+            yield Row(f"python3, {backend}", times["ours"], times["native"], most, "us")
+
+
 def _beside_least(folder: Path, backend: Backend, least: Path, most: float) -> Row:
     times = times_of(folder, {"ours": [bundle(HELLO, backend, folder)], "least": [least]})
     return Row(f"hello, {backend}", times["ours"], times["least"], most, "us")
@@ -63,6 +79,7 @@ def _beside_least(folder: Path, backend: Backend, least: Path, most: float) -> R
 def rows(folder: Path) -> list[Row]:
     """Hello on each backend beside the bare minimum, and kvm beside container tools."""
     found = [_beside_least(folder, "process", program("nothing", folder, ["-nostdlib"]), 2.0)]
+    found += _python(folder)
     if "kvm" not in backends():
         return found
     found.append(_beside_least(folder, "kvm", program("minimal_kvm", folder), 1.5))
