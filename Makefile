@@ -32,7 +32,7 @@ docs:
 format:
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
-	find src tests bench hardware fuzz examples -name '*.[ch]' | xargs .venv/bin/clang-format -i
+	find src tests bench conformance hardware fuzz examples -name '*.[ch]' | xargs .venv/bin/clang-format -i
 
 clean:
 	rm -rf build dist .venv src/*.egg-info

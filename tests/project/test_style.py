@@ -12,7 +12,7 @@ from tests.support import ROOT
 
 C_FILES = sorted(
     str(p)
-    for d in ("src", "tests", "bench", "hardware", "fuzz")
+    for d in ("src", "tests", "bench", "conformance", "hardware", "fuzz")
     for p in ROOT.glob(f"{d}/**/*.[ch]")
 )
 
