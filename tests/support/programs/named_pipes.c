@@ -13,7 +13,9 @@
 
 #define NAME "named"
 
-static int why(long got) { return got < 0 ? errno : 0; }
+static int why(long got) {
+    return got < 0 ? errno : 0;
+}
 #define SHOW(what, call)                                                                           \
     do {                                                                                           \
         errno = 0;                                                                                 \

@@ -13,7 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-static int why(long got) { return got < 0 ? errno : 0; }
+static int why(long got) {
+    return got < 0 ? errno : 0;
+}
 #define SHOW(what, call)                                                                           \
     do {                                                                                           \
         errno = 0;                                                                                 \
@@ -62,7 +64,9 @@ static void *raise_later(void *unused) {
     return unused;
 }
 
-static void nothing(int number) { (void)number; }
+static void nothing(int number) {
+    (void)number;
+}
 
 static void messages(void) {
     static struct message message, large = {1, {0}};

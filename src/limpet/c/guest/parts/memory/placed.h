@@ -9,7 +9,7 @@ struct file;
 struct placed_ops {
     /* A private mapping; `file` is NULL for an anonymous one.  -ENOSYS: none of these. */
     long (*map)(u64 at, u64 length, bool fixed, const struct file *file, u64 offset);
-    bool (*unmap)(u64 at, u64 size); /* whether it was among these */
+    bool (*unmap)(u64 at, u64 size);          /* whether it was among these */
     void (*refused)(const struct file *file); /* as code: it has no place, or no second one */
 };
 

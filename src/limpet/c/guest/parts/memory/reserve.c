@@ -132,8 +132,7 @@ static bool may(const struct mapping *in, enum access access) {
 /* A page that the program may touch is there now; or the fault is its own, and is told as Linux
  * would: a reservation is mapped, whatever the host says. */
 static bool reserve_fault(struct fault *fault) {
-    if (fault->signal != SIGSEGV ||
-        (fault->code != SEGV_MAPERR && fault->code != SEGV_ACCERR))
+    if (fault->signal != SIGSEGV || (fault->code != SEGV_MAPERR && fault->code != SEGV_ACCERR))
         return false;
     const struct mapping *in = mapping_at(fault->address);
     fault->code = in ? SEGV_ACCERR : SEGV_MAPERR;
