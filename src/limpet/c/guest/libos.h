@@ -69,7 +69,7 @@ u64 cpu_time(u64 monotonic); /* that the program has had by then: but for waitin
 u64 file_time(void);         /* for time stamps: the start, where the guest cannot ask the time */
 struct host_time {
     void (*wait)(struct wait *block);
-    u64 (*monotonic)(void), (*realtime)(void);
+    u64 (*monotonic)(void), (*realtime)(void), (*coarse)(void);
 };
 extern const struct host_time host_time;
 extern const struct host_time *const guest_time; /* generated; NULL: the plan has no `wait` */
