@@ -20,6 +20,15 @@ def test_named_pipes(make: Maker, backend: Backend, tmp_path: Path) -> None:
     assert (ran.stdout.decode(), ran.status) == (native.stdout.decode(), 0)
 
 
+def test_asynchronous(make: Maker, backend: Backend) -> None:
+    """O_ASYNC: who owns a pipe or a socket gets the signals that Linux sends."""
+    text = (SUPPORT / "programs" / "asynchronous.c").read_text(encoding="utf-8")
+    program = make.compile(text, "asynchronous")
+    native = subprocess.run([program], capture_output=True, check=True)
+    ran = make(program, backend).run()
+    assert (ran.stdout.decode(), ran.status) == (native.stdout.decode(), 0)
+
+
 ALONE = """
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -27,12 +27,12 @@ from tests.support.same_calls import Line, Sequences, check_all, program_of, sto
 
 pytestmark = pytest.mark.slow
 
-NONBLOCK, CLOEXEC, DIRECT = os.O_NONBLOCK, os.O_CLOEXEC, os.O_DIRECT
+NONBLOCK, CLOEXEC, DIRECT, ASYNC = os.O_NONBLOCK, os.O_CLOEXEC, os.O_DIRECT, os.O_ASYNC
 IN, PRI, OUT, ERR, HUP, RDHUP = 1, 2, 4, 8, 16, 0x2000
 NORMAL_IN, BAND_IN, NORMAL_OUT, BAND_OUT = 0x40, 0x80, 0x100, 0x200
 EXCLUSIVE, WAKEUP, ONESHOT, EDGE = 1 << 28, 1 << 29, 1 << 30, 1 << 31
-USR1, USR2, REAL = 10, 12, 40
-BLOCKED = (1 << USR1 - 1) | (1 << USR2 - 1) | (1 << REAL - 1)
+USR1, USR2, IO, REAL = 10, 12, 29, 40
+BLOCKED = (1 << USR1 - 1) | (1 << USR2 - 1) | (1 << IO - 1) | (1 << REAL - 1)
 
 
 def each(*values: int) -> Line:
@@ -91,6 +91,9 @@ CALLS: dict[str, tuple[tuple[Line, ...], ...]] = {
         (fd, each(1032)),
         (fd, each(1031), each(0, 1, 4096, 5000, 65536, 131072, -1)),
         (fd, each(1, 3)),
+        (fd, each(4), each(NONBLOCK | ASYNC, NONBLOCK | ASYNC, NONBLOCK)),
+        (fd, each(8), st.just("p")),
+        (fd, each(10), each(0, USR1, REAL)),
     ),
     "splice": ((fd, each(0), fd, each(0), spliced, each(2, 2, 2, 3, 0)),) * 3,
     "tee": ((fd, fd, spliced, each(2, 2, 2, 3, 0)),) * 2,

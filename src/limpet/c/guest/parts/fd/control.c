@@ -146,8 +146,10 @@ long sys_fcntl(long fd, long command, long argument) {
         return sys_fcntl_kept(fd, command, argument);
     if (argument & O_DIRECT && !may_be_direct(file))
         return -EINVAL;
-    file_set_flags(file, (u32)argument);
-    return 0;
+    long error = file_tell_by_signals(file, fd, argument & O_ASYNC);
+    if (!error)
+        file_set_flags(file, (u32)argument);
+    return error;
 }
 
 enum { FIONCLEX = 0x5450, FIOCLEX = 0x5451, FIONBIO = 0x5421 };
