@@ -24,6 +24,7 @@ CASES = (
     "cancel",
     "robust",
     "inherit",
+    "inherit-signal",
     "timed",
     "late",
     "endings",

@@ -54,6 +54,7 @@ static const struct {
              {"cancel", cancels, NULL},
              {"robust", robust, NULL},
              {"inherit", inheriting, NULL},
+             {"inherit-signal", inheriting_signal, NULL},
              {"timed", timed, NULL},
              {"late", late, NULL},
              {"endings", endings, NULL},

@@ -83,3 +83,29 @@ void inheriting(void) {
     join(thread);
     robust_of(PTHREAD_PRIO_INHERIT);
 }
+
+static int owned;
+static volatile int handled;
+static void handle(int number) {
+    handled = number;
+}
+static void *lock_owned(void *own) {
+    long got = syscall(SYS_futex, &owned, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
+    owned = 0;
+    (void)own;
+    return (void *)got;
+}
+/* A handler runs, and the lock is waited for again, whatever its flags are. */
+void inheriting_signal(void) {
+    struct sigaction action = {.sa_handler = handle};
+    pthread_t thread;
+    sigaction(SIGUSR1, &action, NULL);
+    CHECK(!syscall(SYS_futex, &owned, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
+    start(&thread, lock_owned, 0);
+    settle();
+    CHECK(!pthread_kill(thread, SIGUSR1));
+    settle();
+    printf("unlocked %ld\n", (long)syscall(SYS_futex, &owned, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
+    long got = join(thread);
+    printf("locked %ld handled %d\n", got, handled);
+}

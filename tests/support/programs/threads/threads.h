@@ -53,6 +53,7 @@ void cancels(void);
 /* mutexes.c */
 void robust(void);
 void inheriting(void);
+void inheriting_signal(void);
 
 /* endings.c */
 void timed(void);

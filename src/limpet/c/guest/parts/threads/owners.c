@@ -4,9 +4,17 @@
 
 static u64 waiting_to_own;
 
+/* Whatever the handler's flags are: the call is made again when it returns. */
+static long again(void) {
+    struct regs *regs = current->call;
+    long number = regs_call(regs);
+    regs_call_again(regs, number);
+    current->call = NULL; /* all registers have changed */
+    return number;
+}
+
 long futex_lock_owned(const struct futex_call *call) {
-    const struct waiting waits = {
-        .deadline = call->deadline, .what = "a lock of another thread", .restarts = true};
+    const struct waiting waits = {.deadline = call->deadline, .what = "a lock of another thread"};
     volatile u32 *word = (volatile u32 *)call->address;
     u32 old = *word, owner = old & FUTEX_OWNER;
     if (owner == (u32)current->id)
@@ -29,7 +37,7 @@ long futex_lock_owned(const struct futex_call *call) {
     waiting_to_own--;
     if (woken)
         futex_leave(&own);
-    return woken;
+    return woken == -EINTR ? again() : woken;
 }
 
 static void hand_on(u64 key, u32 with) {
