@@ -31,8 +31,8 @@ CODE, DATA, TEXT, ARENA = 0x400000, 0x401000, 8 << 20, 16 << 20
 ARENA_END = ARENA + 2 * LARGE_PAGE + 5 * PAGE
 ROOM = 48 * PAGE
 
-Pages = dict[int, tuple[int, bool, bool]]
-"""By address: what is mapped there, whether it is present, whether it can be written."""
+Pages = dict[int, tuple[int, int]]
+"""By address: what is mapped there, and the rights: 1 to read, 2 to write, 4 to run."""
 
 
 CALLABLE = """
@@ -64,7 +64,7 @@ def arrange(tmp_path_factory: pytest.TempPathFactory) -> ctypes._NamedFuncPointe
 class Machine:
     """Tables of a small guest in a buffer, at whose address they are."""
 
-    def __init__(self, room: int = ROOM) -> None:
+    def __init__(self, room: int = ROOM, jit: bool = False) -> None:
         self.buffer = mmap.mmap(-1, 64 * PAGE + room)
         self.keep = (ctypes.c_char * len(self.buffer)).from_buffer(self.buffer)
         self.base = ctypes.addressof(self.keep)
@@ -82,9 +82,9 @@ class Machine:
         self.next = ctypes.c_uint64(self.base + len(tables))
         self.end = self.base + len(tables) + room
         words = self.base, ctypes.addressof(self.next), self.end, ARENA, ARENA_END, *RESERVE
-        self.plan = ctypes.create_string_buffer(struct.pack("<7Q", *words))
+        self.plan = ctypes.create_string_buffer(struct.pack("<8Q", *words, jit))
         self.first = dict(self.leaves())
-        self.pages: Pages = {at: (at, True, True) for at in range(ARENA, ARENA_END, PAGE)}
+        self.pages: Pages = {at: (at, 3) for at in range(ARENA, ARENA_END, PAGE)}
 
     def table(self, at: int) -> tuple[int, ...]:
         """Entries; a table lies where tables are."""
@@ -113,11 +113,13 @@ class Machine:
             if not ARENA <= at < ARENA_END and not RESERVE[0] <= at < RESERVE[1]:
                 assert entry == self.first[at], hex(at)
                 continue
-            assert entry & NO_EXECUTE and entry & USER and entry & MARK
+            assert entry & USER and entry & MARK
+            assert entry & NO_EXECUTE or not entry & WRITABLE
             assert ARENA <= entry & ADDRESS < ARENA_END
-            found[at] = entry & ADDRESS, bool(entry & PRESENT), bool(entry & WRITABLE)
+            rights = entry & (PRESENT | WRITABLE) | (0 if entry & NO_EXECUTE else 4)
+            found[at] = entry & ADDRESS, rights
         assert found == self.pages
-        frames = [frame for frame, _, _ in found.values()]
+        frames = [frame for frame, _ in found.values()]
         assert len(set(frames)) == len(frames)
 
     def move(self, start: int, to: int, pages: int) -> None:
@@ -132,7 +134,7 @@ class Machine:
         """The model."""
         for at in range(start, start + pages * PAGE, PAGE):
             if at in self.pages:
-                self.pages[at] = self.pages[at][0], bool(rights), rights == 3
+                self.pages[at] = self.pages[at][0], rights
 
 
 def movable(at: int, size: int) -> bool:
@@ -164,21 +166,24 @@ CALL = st.tuples(
     st.one_of(NEAR, NEAR, ADDRESSES),
     st.one_of(NEAR, NEAR, st.just(0), ADDRESSES),
     COUNTS,
-    st.one_of(st.sampled_from([0, 1, 3]), st.integers(0, 2**64 - 1)),
+    st.one_of(st.sampled_from([0, 1, 3, 5, 5, 7]), st.integers(0, 2**64 - 1)),
 )
 
 
-@given(st.lists(CALL, max_size=12))
-def test_any_numbers(arrange: ctypes._NamedFuncPointer, calls: list[tuple[int, ...]]) -> None:
+@given(st.lists(CALL, max_size=12), st.booleans())
+def test_any_numbers(
+    arrange: ctypes._NamedFuncPointer, calls: list[tuple[int, ...]], jit: bool
+) -> None:
     """Each call does what the model does, or nothing."""
-    machine = Machine()
+    machine = Machine(jit=jit)
+    may = (0, 1, 3, 5) if jit else (0, 1, 3)
     for start, to, pages, rights in calls:
         result = arrange(start, to, pages, rights, machine.plan)
         size, bad = pages * PAGE, start % PAGE or to % PAGE or not 0 < pages <= 1 << 18
         if to:
             bad = bad or not (movable(start, size) and movable(to, size)) or abs(start - to) < size
         else:
-            bad = bad or rights not in (0, 1, 3) or not PAGE <= start <= RESERVE[1] - size
+            bad = bad or rights not in may or not PAGE <= start <= RESERVE[1] - size
         assert result == EINVAL if bad else result in (0, ENOMEM)
         if not bad and to and result == 0:
             machine.move(start, to, pages)

@@ -6,14 +6,17 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.contract import BACKENDS
 from limpet.contract.limits import PLACE_MOST
 from limpet.guests.linux.layout import RESERVE
 from limpet.planning.regions import MONITOR_BASE
 from tests.hostile.guest import (
+    JUMPED,
     MEMORY,
     SOURCE,
     TRAPPED,
@@ -24,7 +27,7 @@ from tests.hostile.guest import (
     instructions_h,
     stubs,
 )
-from tests.support.bundles import Maker
+from tests.support.bundles import Made, Maker
 
 THREADS = """
 #include <pthread.h>
@@ -35,13 +38,19 @@ __attribute__((used)) static int start(void) {
 }
 """
 
-KILLED, PAGE, RW = End(159), 4096, 3
+KILLED, PAGE, RW, RX = End(159), 4096, 3, 5
 ENOMEM, EINVAL = -12, -22
 
 
 @dataclass(frozen=True)
 class Arranging(Hostile):
     """The same attacks in a program that starts threads, as a process."""
+
+    features: tuple[str, ...] = ()
+
+    def made(self, **options: Any) -> Made:
+        """Its bundle."""
+        return super().made(features=self.features, **options)
 
     @property
     def program(self) -> Path:
@@ -183,6 +192,34 @@ def test_tables_end(machine: Arranging) -> None:
     """Page tables come out of a room of their own: it ends, and what was moved is there."""
     gate, last = machine.place.entry("ring0_gate"), machine.place.arena[1] - PAGE
     machine.ends(End(0, "", "1\nsurvived\n"), "use_up_tables", gate, last, RESERVE[0])
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def running(make: Maker, request: pytest.FixtureRequest) -> Arranging:
+    """With --jit."""
+    return Arranging(make, request.param, features=("jit",))
+
+
+def test_never_written_and_run(running: Arranging) -> None:
+    """What the guest runs it cannot write, and other memory stays as it is."""
+    at, number = running.place.arena[1] - PAGE, NUMBERS["mprotect"]
+    if running.backend == "kvm":
+        gate = running.place.entry("ring0_gate")
+        for rights in (2, 4, 6, 7, 13, 1 << 32 | 5, 1 << 63 | 5):
+            running.ends(End(0, "", asked(EINVAL)), "ask_ring_0", gate, at, 0, 1, rights)
+        for address in (at, running.place.trampolines, running.place.constants):
+            end = End(*_wrote(address), f"({EINVAL}|{ENOMEM}|0)\n")
+            running.ends(end, "ask_ring_0", gate, address, 0, 1, RX, address)
+        for address in (running.place.state, running.place.stack[0], running.place.supervisor):
+            refused = End(0, "", f"({EINVAL}|{ENOMEM}|0)\nsurvived\n")
+            running.ends(refused, "ask_ring_0", gate, address, 0, 1, RX)
+            running.ends((fault(JUMPED, address),), "run", address)
+        return
+    execute = running.stub("mprotect", at, PAGE, RX)
+    for rights in (0, 1, 2, 3, 4, 6, 7, 13, 1 << 24 | 5, 1 << 32 | 5):
+        running.ends(KILLED, "jump_call", execute, number, at, PAGE, rights)
+    for address in elsewhere(running):
+        running.ends(KILLED, "jump_call", execute, number, address, PAGE, RX)
 
 
 def test_reservations_are_no_memory(hostile: Arranging) -> None:

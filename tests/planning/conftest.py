@@ -75,7 +75,7 @@ def linux(make: Maker, completed: Completed) -> Callable[[str, str], Proved]:
         used, _, other = backends.partition("+")
         both = tuple(sorted(each for each in (used, other) if each))
         guest = devices if "devices" in LINUX[name] else hello
-        guest = {"arranging": arranging, "threads": threads}.get(name, guest)
+        guest = {"arranging": arranging, "jit": arranging, "threads": threads}.get(name, guest)
         plan = limpet.plan(guest, replace(limpet.Options(backends=both), **LINUX[name]))  # type: ignore[arg-type]
         blocks = [
             handle

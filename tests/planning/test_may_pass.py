@@ -49,9 +49,9 @@ def of_linux(found: Proved, name: str, backend: str) -> list[Call]:
     words = LINUX[name].get("devices", ())
     assert isinstance(words, tuple)
     networks = [at for at, word in enumerate(words, 1) if word.startswith("net:")]
-    if name == "arranging":
+    if name in ("arranging", "jit"):
         words = ("more",)
-    terminal, ticks = "features" in LINUX[name], name in ("threads", "arranging")
+    terminal, ticks = name == "terminal", name in ("threads", "arranging", "jit")
     if backend == "kvm":
         more = may_pass.more_kvm(len(networks)) if words or ticks else ()
         more = (*more, *may_pass.TERMINAL_KVM) if terminal else more
@@ -62,7 +62,8 @@ def of_linux(found: Proved, name: str, backend: str) -> list[Call]:
     more += may_pass.TICK_PROCESS if ticks else ()
     alarm = may_pass.TIMEOUT_PROCESS if "timeout" in LINUX[name] else ()
     devices = may_pass.devices_process(found.disks, networks)
-    own = may_pass.arranging(_arena(found)) if name in ("arranging", "threads") else ()
+    own = (*may_pass.arranging(_arena(found)),) if ticks else ()
+    own += (*may_pass.executing(_arena(found)),) if name == "jit" else ()
     return [*may_pass.HELLO_PROCESS, *more, *alarm, *devices, *own]
 
 

@@ -135,6 +135,12 @@ def arranging(arena: tuple[int, int]) -> Iterable[Call]:
             yield Call(MREMAP, arguments, "host_place_mremap")
 
 
+def executing(arena: tuple[int, int]) -> Iterable[Call]:
+    """A program that runs code it has made: to read and to run, and nothing else."""
+    for old in (((arena[0], arena[1] - 1),), ((0x40_0000_0000, 0x6FFF_FFFF_FFFF),)):
+        yield Call(MPROTECT, {0: old, 1: most(1 << 30), 2: one(5)}, "host_execute_mprotect")
+
+
 def devices_kvm(disks: Mapping[int, Disk], networks: Sequence[int]) -> Iterable[Call]:
     """Disks and networks of a program; the device N has the descriptor 16 + N."""
     for handle, disk in disks.items():

@@ -49,6 +49,7 @@ LINUX: dict[str, dict[str, object]] = {
     "devices": {"devices": ("block:one", "net:wire", "block:two", "net:other")},
     "terminal": {"devices": ("net:wire",), "features": ("terminal",)},
     "threads": {},
+    "jit": {"memory": 64 << 20, "features": ("jit",)},
     "63 devices": {"devices": tuple(f"{('block', 'net')[i % 2]}:d{i}" for i in range(63))},
 }
 SOLO5: dict[str, tuple[str, ...]] = {

@@ -139,12 +139,23 @@ def hypercalls(inside: Inside) -> Iterator[Hypercall]:
 
 def _ring0_gate(inside: Inside) -> tuple[int, ...]:
     """The INT3 that asks ring 0 to arrange memory, where there is code for that."""
+    page = _ring0_page(inside)
+    return (arranging.gate_of(page) - INT3_SIZE,) if page else ()
+
+
+def executes(inside: Inside) -> bool:
+    """Whether ring 0 of the guest makes pages executable when it is asked to."""
+    page = _ring0_page(inside)
+    return bool(page) and arranging.executes(page)
+
+
+def _ring0_page(inside: Inside) -> bytes:
+    """The page with that code; nothing where there is none."""
     machine = inside.machine
     gates = [each for each in machine.gates if each.vector == BREAKPOINT] if machine else []
     if not gates or gates[0].address % PAGE != arranging.GATE_AT:
-        return ()
-    page = inside.bundle.memory(gates[0].address // PAGE * PAGE, PAGE)
-    return (arranging.gate_of(page) - INT3_SIZE,)
+        return b""
+    return inside.bundle.memory(gates[0].address // PAGE * PAGE, PAGE)
 
 
 def _starts(ports: tuple[int, ...], known: set[int]) -> set[int]:

@@ -10,13 +10,15 @@ from limpet.arch.x86_64 import machine_read
 from limpet.arch.x86_64.decode import MASK
 from limpet.arch.x86_64.machine_read import Machine
 from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.audit.facts import executes
 from limpet.audit.host_calls import BOUNDING_SET_DROP, DUMPABLE
 from limpet.audit.inside import Inside, is_request
 from limpet.audit.model import Protection
 from limpet.audit.monitor_code import NO_FILTER, Call
 from limpet.planning.regions import HOST_END, MONITOR_BASE
 
-_NO_NEW_PRIVS = 38
+_NO_NEW_PRIVS, _EXECUTE = 38, 4
+_MPROTECT = NUMBERS["mprotect"]
 _MAPS = frozenset(NUMBERS[name] for name in ("mmap", "mremap", "brk"))
 
 
@@ -27,9 +29,23 @@ def protections(inside: Inside) -> tuple[Protection, ...]:
         found += _of_process(inside)
     if inside.machine:
         found += _of_machine(inside, inside.machine)
+    found.append(_nothing_to_run(inside))
     found.append(Protection("address randomisation", False, "all addresses are fixed"))
     found.append(Protection("stack canaries", False, "compiled without"))
     return tuple(found)
+
+
+def _nothing_to_run(inside: Inside) -> Protection:
+    """Whether the guest's memory stays as executable as it was at the start, on every backend."""
+    filters = [each for each in inside.filters.values() if inside.backend(each) == "process"]
+    made = any(
+        each.number == _MPROTECT and any(high & _EXECUTE for _, high in each.arguments[2])
+        for decoded in filters
+        for each in decoded.allowed
+    )
+    runs = made or executes(inside)
+    evidence = "--jit: pages that the guest wrote" if runs else "no call that makes it so"
+    return Protection("code fixed at the start", not runs, evidence)
 
 
 def _call(inside: Inside, name: str, test: Callable[[Call], bool] = lambda _: True) -> str:

@@ -149,6 +149,7 @@ _GUEST = (
         default=None,
         help="The program may set the modes of the terminal; run: where there is one.",
     ),
+    click.option("--jit", is_flag=True, help="The program may run code that it makes."),
     click.option(
         "--feature",
         "features",
@@ -258,7 +259,7 @@ def chosen(given: dict[str, Any], devices: tuple[str, ...] = ()) -> Options:
         rewrite=not given["no_rewrite"],
         environment=tuple(given["environment"]),
         devices=devices,
-        features=asked_features(given["features"], given["tty"]),
+        features=asked_features(given["features"], given["tty"], given["jit"]),
         serve=tuple(given["serve"]),
         strict=given["strict"],
         uid=given["user"][0],
@@ -266,10 +267,10 @@ def chosen(given: dict[str, Any], devices: tuple[str, ...] = ()) -> Options:
     )
 
 
-def asked_features(given: Iterable[str], tty: bool | None) -> tuple[str, ...]:
-    """What ``--feature`` says, with the one that ``--tty`` is short for."""
-    features = tuple(given)
-    return (*features, "terminal") if tty and "terminal" not in features else features
+def asked_features(given: Iterable[str], tty: bool | None, jit: bool | None) -> tuple[str, ...]:
+    """What ``--feature`` says, with those that ``--tty`` and ``--jit`` are short for."""
+    short = {"terminal": tty, "jit": jit}
+    return tuple(dict.fromkeys([*given, *(name for name, wanted in short.items() if wanted)]))
 
 
 def backends(choice: str) -> tuple[Any, ...]:

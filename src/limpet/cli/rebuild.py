@@ -56,8 +56,9 @@ def _options(chosen: dict[str, Any]) -> dict[str, Any]:
         changed["strict"] = True
     if "user" in chosen:
         changed["uid"], changed["gid"] = chosen["user"]
-    if {"features", "tty"} & chosen.keys():
-        changed["features"] = asked_features(chosen.get("features", ()), chosen.get("tty"))
+    if {"features", "tty", "jit"} & chosen.keys():
+        given = chosen.get("features", ()), chosen.get("tty"), chosen.get("jit")
+        changed["features"] = asked_features(*given)
     return changed
 
 

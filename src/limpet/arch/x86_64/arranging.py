@@ -19,7 +19,7 @@ TABLES_AT = 0
 
 CODE_SIZE = PAGE - GATE_AT
 
-_PLAN = struct.Struct("<8Q")
+_PLAN = struct.Struct("<9Q")
 PLAN_AT = CODE_SIZE - _PLAN.size
 """Offset of the plan's addresses in the code: at its end."""
 
@@ -37,6 +37,11 @@ def gate_of(page: bytes) -> int:
     return int(_PLAN.unpack(page[-_PLAN.size :])[0])
 
 
+def executes(page: bytes) -> bool:
+    """Whether the code of that page makes others executable."""
+    return bool(_PLAN.unpack(page[-_PLAN.size :])[-1])
+
+
 @dataclass(frozen=True)
 class Arranging:
     """Where pages can be moved; ``gate`` is the address behind the one INT3 that asks for it."""
@@ -45,6 +50,7 @@ class Arranging:
     arena: tuple[int, int]
     reserve: tuple[int, int]
     room: int  # bytes for page tables beyond those that are there at the start
+    jit: bool = False  # whether pages can become executable
 
     def code(self, linked: bytes, root: int, stack: int, end: int) -> bytes:
         """``linked`` with the plan's addresses in the place that it keeps for them.
@@ -54,6 +60,6 @@ class Arranging:
             stack: the page of ring 0's stack.
             end: of the room for tables.
         """
-        addresses = self.gate, root, stack + TABLES_AT, end, *self.arena, *self.reserve
+        addresses = self.gate, root, stack + TABLES_AT, end, *self.arena, *self.reserve, self.jit
         assert len(linked) == CODE_SIZE and not any(linked[PLAN_AT:])
         return linked[:PLAN_AT] + _PLAN.pack(*addresses)

@@ -77,8 +77,10 @@ extern const struct host_time *const guest_time; /* generated; NULL: the plan ha
 /* Rights and reservations (parts/memory/reserve.c). */
 struct fault;
 struct mapping;
+struct regs;
 struct guest_memory {
-    bool (*fault)(struct fault *fault); /* mended: go on; or described as Linux does */
+    bool (*fault)(const struct regs *regs,
+                  struct fault *fault); /* mended: go on; or described as Linux does */
     bool (*present)(u64 at, u64 size);  /* whether pages are there now that were not */
     long (*pass)(u64 at, u64 size, bool fills, long (*pass)(u64 at, u64 size));
     int (*in_reserve)(u64 at, u64 size);
@@ -95,6 +97,10 @@ extern const struct guest_memory *const guest_memory; /* generated; NULL: the pl
 static inline bool memory_present(u64 at, u64 size) {
     return guest_memory && guest_memory->present(at, size);
 }
+
+/* Pages of the program's that it runs; generated: NULL without --jit. */
+extern void (*const host_execute)(struct execute *block);
+long execution_refused(void); /* generated: remembered for the line that says why it ended */
 
 /* The host's terminal; generated: NULL where its modes are not to be set. */
 extern void (*const host_terminal)(struct terminal *block);

@@ -9,7 +9,9 @@ from limpet.arch.x86_64.sites import Scan, Site
 from limpet.arch.x86_64.syscalls import NAMES, NUMBERS
 from limpet.errors import PlanError
 from limpet.formats.image import Image
+from limpet.guests.linux.jit import may_run
 from limpet.guests.linux.parts import SystemCall
+from limpet.guests.linux.threads import MAPPING
 from limpet.plain import quoted
 from limpet.planning.plan import Decision
 
@@ -37,6 +39,7 @@ class Calls:
     decisions: tuple[Decision, ...]
     unserved: Mapping[int, str]
     unreached: Mapping[int, str]
+    runs: bool  # whether it can ask for executable memory
     any_number: bool
 
 
@@ -72,14 +75,24 @@ def system_calls(
     for name in ALWAYS_CALLS:
         numbers.setdefault(NUMBERS[name], "every guest can end")
     lost = _lost(whole.sites, numbers)
-    served = {each: known[each].least(sites.sites) for each in sorted(numbers) if each in known}
+    served = _served(numbers, known, sites)
     return Calls(
         tuple(served.values()),
         (*_in_or_not(numbers, served), *_out(lost, dead, known)),
         _unserved(numbers, known),
         {each: NAMES[each] for each in lost if each in NAMES and not lost[each] <= dead},
         any_number=bool(sites.unresolved),
+        runs=may_run(sites),
     )
+
+
+def _served(
+    numbers: Iterable[int], known: Mapping[int, SystemCall], sites: Scan
+) -> dict[int, SystemCall]:
+    """No more of each than it needs; but of executable memory only the whole call remembers."""
+    whole = MAPPING if may_run(sites) else ()
+    calls = {each: known[each] for each in sorted(numbers) if each in known}
+    return {n: c if c.name in whole else c.least(sites.sites) for n, c in calls.items()}
 
 
 def _numbers(asked: Iterable[str], known: Mapping[int, SystemCall]) -> Iterable[int]:

@@ -33,6 +33,10 @@ void call_missed(long number) {
     (void)number;
 }
 
+long execution_refused(void) {
+    return -EACCES;
+}
+
 """
 
 _MISSED = """\
@@ -50,7 +54,16 @@ void call_missed(long number) {{
     missed = number, missed_at = calls;
 }}
 
+static bool wanted_to_run;
+
+long execution_refused(void) {{
+    wanted_to_run = true;
+    return -EACCES;
+}}
+
 void say_missed(bool crashed) {{
+    if (wanted_to_run)
+        say_unserved("executable memory without --jit", 0);
     if (missed >= 0 && (crashed || calls - missed_at <= {recent}))
         say_unserved(name_of(missed), missed);
 }}
@@ -75,6 +88,7 @@ def dispatch_c(
     unreached: Mapping[int, str] | None = None,
     *,
     any_number: bool = False,
+    runs: bool = False,
 ) -> str:
     """The text of ``dispatch.c`` for one guest.
 
@@ -83,12 +97,13 @@ def dispatch_c(
         unserved: names of those that it can make and that are not, by number.
         unreached: names of those that only code makes which nothing was found to lead to.
         any_number: it has sites whose number only shows at run time.
+        runs: it may ask for executable memory.
     """
     probed = {NUMBERS[name] for name in PROBED}
     missing = {number: name for number, name in (unserved or {}).items() if number not in probed}
     ordered = sorted(calls, key=lambda call: call.number)
     partly = {call.number: call.name for call in ordered if call.name in CALLS}
-    remembers = any_number or bool(missing or partly)
+    remembers = any_number or runs or bool(missing or partly)
     return (
         _HEAD
         + _SCHEDULER.format("&beside_others" if partly else "NULL")

@@ -69,6 +69,9 @@ def gates_c(
     sets_modes = any(call.name == "terminal" for call in chosen)
     text += "void (*const host_terminal)(struct terminal *block) = "
     text += "hypercall_terminal;\n" if sets_modes else "NULL;\n"
+    runs = any(call.name == "execute" for call in chosen)
+    text += "void (*const host_execute)(struct execute *block) = "
+    text += "hypercall_execute;\n" if runs else "NULL;\n"
     ticks = any(call.name == "tick" for call in chosen)
     text += "void (*const tick_taken)(const struct regs *, const void *) = "
     text += "tick_came;\n" if ticks else "NULL;\n"
@@ -122,8 +125,8 @@ def _gate(
             f"        out(PORT_{call.name.upper()}, &{call.name}_block);\n"
             f"        *block = {call.name}_block;\n    }}\n"
         )
-        if arranged and call.names_memory:
-            head, through_port = _passed(call)
+    if arranged and call.names_memory and "kvm" in call.backends:
+        head, through_port = _passed(call)
     by_call = f"process_{call.name}(block);\n"
     if call.ring0:
         through_port = f"ring0_{call.name}(block);\n"

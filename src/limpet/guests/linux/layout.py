@@ -94,12 +94,11 @@ class Layout:
         assert ADDRESS_LIMIT + PLACE_MOST <= MONITOR_BASE
         return (self.arena[0], self.supervisor), RESERVE
 
-    @property
-    def arranging(self) -> Arranging:
-        """What ring 0 of a virtual machine needs to do the same."""
+    def arranging(self, *, jit: bool) -> Arranging:
+        """What ring 0 of a virtual machine needs to do the same, and, with ``jit``, run pages."""
         memory = self.arena[1] - self.arena[0] + self.stack[1] - self.stack[0]
         gate = self.entry("ring0_gate") + INT3_SIZE
-        return Arranging(gate, self.arena, RESERVE, tables_room(memory))
+        return Arranging(gate, self.arena, RESERVE, tables_room(memory), jit)
 
     @property
     def large_data(self) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from limpet.guests.linux.calls import dead_sites, system_calls
 from limpet.guests.linux.constants import Constants, constants
 from limpet.guests.linux.dispatch import dispatch_c
 from limpet.guests.linux.generate import CORE, gates_c, plan_h
+from limpet.guests.linux.jit import EXECUTE, with_jit
 from limpet.guests.linux.layout import (
     Layout,
     lay_out,
@@ -87,6 +88,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     users = dict(with_terminal(_users(calls, devices), options, program.reached))
     users = with_ticks(users, options, own_calls, guest)
     users |= threads.arranging({call.name for call in calls})
+    users = with_jit(users, options, {call.name for call in calls})
     hypercalls = _hypercalls(users)
     level = machine.CPU_LEVELS[options.cpu]
     reserves = any(call.name == "place" for call in hypercalls)
@@ -137,7 +139,11 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
         blobs=kvm,
         sources={
             "dispatch.c": dispatch_c(
-                calls, asks.unserved, asks.unreached, any_number=asks.any_number
+                calls,
+                asks.unserved,
+                asks.unreached,
+                any_number=asks.any_number,
+                runs=asks.runs,
             ),
             "gates.c": gates_c(
                 hypercalls,
@@ -289,7 +295,8 @@ def _regions(
 def _supervisor(
     place: Layout, regions: tuple[Region, ...], hypercalls: tuple[Hypercall, ...]
 ) -> machine.Supervisor:
-    arranged = place.arranging if any(call.ring0 for call in hypercalls) else None
+    jit = any(call.name == EXECUTE for call in hypercalls)
+    arranged = place.arranging(jit=jit) if any(call.ring0 for call in hypercalls) else None
     mappings = [
         paging.Mapping(
             region.address,

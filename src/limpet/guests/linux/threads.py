@@ -22,7 +22,9 @@ from limpet.loading.guest import Guest, SharedObject
 CALLS = frozenset({"clone", "clone3"})
 """The system calls that start threads."""
 
-_ARRANGING = ("protect", "place")
+ARRANGING = ("protect", "place")
+MAPPING = ("mmap", "mprotect")
+"""The hypercalls of rights and reservations, and the system calls that lead to them."""
 
 _NEEDED = 0x10900  # CLONE_VM, CLONE_SIGHAND, CLONE_THREAD
 _POSSIBLE = 0x1FD0F00  # those of the least 25 bits that a thread can have
@@ -84,8 +86,8 @@ def arranging(calls: Set[str]) -> dict[str, tuple[str, ...]]:
 
     A program with threads guards their stacks; of others, few would notice.
     """
-    found = tuple(name for name in ("mmap", "mprotect") if name in calls)
-    return dict.fromkeys(_ARRANGING, found) if found and calls & CALLS else {}
+    found = tuple(name for name in MAPPING if name in calls)
+    return dict.fromkeys(ARRANGING, found) if found and calls & CALLS else {}
 
 
 _C_LIBRARIES = frozenset({"libc.so.6", "libpthread.so.0", "libc.so", "libc.musl-x86_64.so.1"})

@@ -43,7 +43,7 @@ static bool in_libos(u64 pc) {
 /* A fault.  In a system call it can only be a bad pointer from the program: the
  * call ends with -EFAULT.  Elsewhere it is the program's own. */
 _Noreturn void fault_taken(struct regs *regs, struct fault *fault) {
-    if (guest_memory && guest_memory->fault(fault))
+    if (guest_memory && guest_memory->fault(regs, fault))
         resume(regs);
     struct regs *call = current->call;
     if (current->ended)

@@ -5,7 +5,8 @@
  * The guest is hostile, and calls this with any numbers.  What holds whatever they are:
  *  - a page of the arena is mapped at most once.  Entries are only ever moved, and only within the
  *    arena and the reserve, whose tables hold nothing else;
- *  - rights change only of entries that the plan has marked, and never to executable;
+ *  - rights change only of entries that the plan has marked; what becomes executable, with --jit,
+ *    cannot be written;
  *  - no memory is touched but page tables, which lie at their own addresses; a new table comes
  *    from room that only grows full.
  *
@@ -16,6 +17,7 @@
 enum { PRESENT = 1, WRITABLE = 2, USER = 4, ACCESSED = 0x20, LARGE = 0x80, MARK = 0x200 };
 enum { PAGE_SHIFT = 12, LARGE_SHIFT = 21, TOP_SHIFT = 39, ENTRIES = 512, MOST = 1 << 18 };
 #define PAGE (1UL << PAGE_SHIFT)
+#define NO_EXECUTE (1UL << 63)
 #define ADDRESS 0x000ffffffffff000UL
 #define EINVAL (-22)
 #define ENOMEM (-12)
@@ -112,9 +114,14 @@ static long move(const struct arrange_plan *plan, u64 from, u64 to, u64 pages) {
     return 0;
 }
 
-/* Whose numbers are those of the entries' bits.  No rights: the entry stays, and is not present. */
+enum { READ = 1, READ_WRITE = 3, READ_EXECUTE = 5 };
+
+/* No rights: the entry stays, and is not present. */
 static long give_rights(const struct arrange_plan *plan, u64 at, u64 pages, u64 rights) {
-    if (rights > 3 || rights == 2 || !within(at, pages * PAGE, PAGE, plan->reserve_hi))
+    u64 bits = (rights & (PRESENT | WRITABLE)) | (rights == READ_EXECUTE ? 0 : NO_EXECUTE);
+    if (rights && rights != READ && rights != READ_WRITE && !(rights == READ_EXECUTE && plan->jit))
+        return EINVAL;
+    if (!within(at, pages * PAGE, PAGE, plan->reserve_hi))
         return EINVAL;
     for (u64 count; pages; pages -= count, at += count * PAGE) {
         u64 *table = table_of(plan, at, 0), index = at >> PAGE_SHIFT & (ENTRIES - 1);
@@ -123,7 +130,7 @@ static long give_rights(const struct arrange_plan *plan, u64 at, u64 pages, u64 
         count = piece(at, pages);
         for (u64 i = index; i < index + count; i++)
             if (table[i] & MARK)
-                table[i] = (table[i] & ~(u64)(PRESENT | WRITABLE)) | rights;
+                table[i] = (table[i] & ~(NO_EXECUTE | PRESENT | WRITABLE)) | bits;
     }
     return 0;
 }

@@ -11,6 +11,7 @@ struct arrange_plan {
     u64 tables_end;         /* of the room for tables */
     u64 arena_lo, arena_hi; /* each page of it is mapped once, wherever that is */
     u64 reserve_lo, reserve_hi;
+    u64 jit; /* whether pages can become executable */
 };
 
 long arrange(u64 from, u64 to, u64 pages, u64 rights, const struct arrange_plan *plan);

@@ -26,4 +26,4 @@ fault:
 gate_address:
         .quad   0
 plan:
-        .skip   56
+        .skip   64

@@ -77,7 +77,7 @@ static long map_lent(const struct request *want) {
 static bool wants_reserve(const struct request *want) {
     if (!guest_memory || is_fixed(want))
         return is_reserved(want->at, want->size);
-    bool later = !want->rights || want->flags & MAP_NORESERVE;
+    bool later = !want->rights || want->flags & MAP_NORESERVE || want->rights & PROT_EXEC;
     return !want->file && (later || is_reserved(want->at, want->size)) &&
            is_reserved(guest_info.reserve_lo, want->size);
 }
@@ -149,9 +149,10 @@ static long map(const struct request *want, u64 length, long protection) {
         if (at != -ENOSYS)
             return at;
     }
-    if (protection & PROT_EXEC) {
-        if (guest_placed)
-            guest_placed->refused(want->file);
+    if (protection & PROT_EXEC && !host_execute) {
+        if (!guest_placed || !want->file)
+            return execution_refused();
+        guest_placed->refused(want->file);
         return -EACCES;
     }
     if (!wants_reserve(want) && is_too_much(want->size, protection))

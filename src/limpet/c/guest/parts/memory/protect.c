@@ -10,7 +10,9 @@ long rights_change(u64 low, u64 high, u8 rights) {
     for (u64 at = low; at < high; at = each->high, each = each->next) {
         if (!each || each->low > at)
             return -ENOMEM;
-        if (rights & PROT_EXEC && !each->given)
+        if (rights & PROT_EXEC && !each->given && !host_execute)
+            return execution_refused();
+        if (rights & PROT_EXEC && each->lent)
             return -EACCES;
         if (rights & PROT_WRITE && each->lent && !writable(each->file))
             return -EACCES;

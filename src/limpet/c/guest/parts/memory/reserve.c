@@ -26,26 +26,6 @@ static int in_reserve(u64 at, u64 size) {
            size <= guest_info.reserve_hi - at;
 }
 
-static bool host_place(u64 from, u64 to, u64 size) {
-    for (u64 done = 0, piece; done < size; done += piece) {
-        piece = MIN(size - done, PLACE_MOST);
-        struct place block = {.from = from + done, .to = to + done, .length = piece};
-        hypercall_place(&block);
-        if (block.result < 0)
-            return false;
-    }
-    return true;
-}
-
-static void host_protect(u64 low, u64 high, u64 rights) {
-    u64 host = rights & PROT_WRITE ? 3 : rights & PROT_READ;
-    for (u64 at = low; at < high; at += PLACE_MOST) {
-        struct protect block = {
-            .address = at, .length = MIN(high - at, PLACE_MOST), .rights = host};
-        hypercall_protect(&block);
-    }
-}
-
 /* The first that ends behind `at`. */
 static struct run **run_from(u64 at) {
     struct run **link = &runs;
@@ -125,29 +105,49 @@ static bool place_at(const struct mapping *in, u64 address) {
 
 static bool may(const struct mapping *in, enum access access) {
     return access == ACCESS_WRITE  ? in->rights & PROT_WRITE
-           : access == ACCESS_READ ? in->rights & (PROT_READ | PROT_WRITE)
-                                   : false;
+           : access == ACCESS_READ ? in->rights != 0
+                                   : host_execute && in->rights & PROT_EXEC;
+}
+
+/* A page of both: it is written or it is run, never both at once.  An instruction that writes to
+ * its own page has no end here. */
+static bool flip(const struct mapping *in, const struct fault *fault, const struct regs *regs) {
+    u64 page = ALIGN_DOWN(fault->address, PAGE);
+    bool runs = fault->access == ACCESS_EXECUTE;
+    if (!host_execute || in->given || in->lent || fault->access == ACCESS_READ ||
+        (in->rights & (PROT_WRITE | PROT_EXEC)) != (PROT_WRITE | PROT_EXEC))
+        return false;
+    if (!runs && regs && ALIGN_DOWN(regs_pc(regs), PAGE) == page)
+        return false;
+    struct run *run = *run_from(page);
+    if (in->reserved && run && run->low <= page)
+        run->changed = true;
+    host_protect(page, page + PAGE, runs ? PROT_READ | PROT_EXEC : PROT_READ | PROT_WRITE);
+    return true;
 }
 
 /* A page that the program may touch is there now; or the fault is its own, and is told as Linux
  * would: a reservation is mapped, whatever the host says. */
-static bool reserve_fault(struct fault *fault) {
+static bool reserve_fault(const struct regs *regs, struct fault *fault) {
     if (fault->signal != SIGSEGV || (fault->code != SEGV_MAPERR && fault->code != SEGV_ACCERR))
         return false;
     const struct mapping *in = mapping_at(fault->address);
     fault->code = in ? SEGV_ACCERR : SEGV_MAPERR;
-    const struct run *there = *run_from(fault->address);
-    if (!in || !in->reserved || (there && there->low <= fault->address) || !may(in, fault->access))
+    if (!in || !may(in, fault->access))
         return false;
+    const struct run *there = *run_from(fault->address);
+    if (!in->reserved || (there && there->low <= fault->address))
+        return flip(in, fault, regs);
     return place_at(in, fault->address);
 }
 
 static bool reserve_present(u64 at, u64 size) {
     bool any = false;
-    for (u64 page = ALIGN_DOWN(at, PAGE); in_reserve(page, PAGE) && page < at + size;
-         page += PAGE) {
-        struct fault fault = {.signal = SIGSEGV, .code = SEGV_MAPERR, .address = page};
-        any |= reserve_fault(&fault);
+    for (u64 page = ALIGN_DOWN(at, PAGE); mapping_at(page) && page < at + size; page += PAGE) {
+        struct fault read = {.signal = SIGSEGV, .code = SEGV_MAPERR, .address = page}, write = read;
+        write.access = ACCESS_WRITE; /* of a page that is both, and was run */
+        any |= reserve_fault(NULL, &read);
+        any |= reserve_fault(NULL, &write);
     }
     return any;
 }

@@ -6,6 +6,10 @@
 
 long sys_mmap(long address, long length, long protection, long flags, long fd, long offset);
 
+/* host.c */
+bool host_place(u64 from, u64 to, u64 size);
+void host_protect(u64 low, u64 high, u64 rights);
+
 static inline bool is_reserved(u64 at, u64 size) {
     return guest_memory && guest_memory->in_reserve(at, size) != 0;
 }

@@ -30,8 +30,11 @@ static u64 planned(u32 resource) {
         return FD_MAX;
     case RLIMIT_NPROC:
         return 1;
-    case RLIMIT_DATA:
     case RLIMIT_AS:
+        if (guest_info.reserve_hi) /* addresses are not memory */
+            return UNLIMITED;
+        __attribute__((fallthrough));
+    case RLIMIT_DATA:
         return guest_info.arena_hi - guest_info.arena_lo;
     default:
         return UNLIMITED;

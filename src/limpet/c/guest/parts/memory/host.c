@@ -1,0 +1,34 @@
+/* What is asked of the host, or of ring 0, about pages: in pieces that it takes. */
+#include "parts/memory/reserve.h"
+
+bool host_place(u64 from, u64 to, u64 size) {
+    for (u64 done = 0, piece; done < size; done += piece) {
+        piece = MIN(size - done, PLACE_MOST);
+        struct place block = {.from = from + done, .to = to + done, .length = piece};
+        hypercall_place(&block);
+        if (block.result < 0)
+            return false;
+    }
+    return true;
+}
+
+static void host_execute_all(u64 low, u64 high) {
+    for (u64 at = low; at < high; at += PLACE_MOST) {
+        struct execute block = {.address = at, .length = MIN(high - at, PLACE_MOST)};
+        host_execute(&block);
+    }
+}
+
+/* What is to be written and run can be written first. */
+void host_protect(u64 low, u64 high, u64 rights) {
+    u64 host = rights & PROT_WRITE ? 3 : rights & PROT_READ;
+    if (rights & PROT_EXEC && !(rights & PROT_WRITE) && host_execute) {
+        host_execute_all(low, high);
+        return;
+    }
+    for (u64 at = low; at < high; at += PLACE_MOST) {
+        struct protect block = {
+            .address = at, .length = MIN(high - at, PLACE_MOST), .rights = host};
+        hypercall_protect(&block);
+    }
+}
