@@ -102,7 +102,7 @@ class Memory:
         self.low = memory("start", U64)()
         self.count = (memory("list_ready", U64)() - self.low) // PAGE
         self._free = memory("free_count", U64)
-        self._map = memory("map", S64, S64, S64, S64)
+        self._map = memory("map_pages", S64, S64, S64, S64)
         self._unmap = memory("unmap", S64, S64, S64)
         self._remap = memory("remap", S64, S64, S64, S64, S64, S64)
         self.pages: dict[int, int] = {}
@@ -263,7 +263,11 @@ def test_absurd_ranges(memory: Library, at: int, length: int, where: bool) -> No
         at = (program.low + at % (program.count * PAGE)) // PAGE * PAGE
     length = max(length, (program.count + 1) * PAGE)
     for flags in (PRIVATE, PRIVATE | FIXED, PRIVATE | NOREPLACE):
-        assert memory("map", S64, U64, U64, S64)(at, length, flags) in (-EINVAL, -ENOMEM, -EEXIST)
+        assert memory("map_pages", S64, U64, U64, S64)(at, length, flags) in (
+            -EINVAL,
+            -ENOMEM,
+            -EEXIST,
+        )
     remap = memory("remap", S64, U64, U64, U64, S64, U64)
     for flags in (0, MAYMOVE, MAYMOVE | FIXED_REMAP):
         assert remap(at, PAGE, length, flags, at) in (-EINVAL, -ENOMEM, -EFAULT)

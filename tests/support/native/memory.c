@@ -84,7 +84,7 @@ EXPORT(u64, take_pages, u64 count) {
     return pages_take(count, PAGES_LIBOS);
 }
 
-EXPORT(long, map, long at, long length, long flags) {
+EXPORT(long, map_pages, long at, long length, long flags) {
     return sys_mmap(at, length, 3, flags, -1, 0);
 }
 
