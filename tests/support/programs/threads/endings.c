@@ -10,7 +10,7 @@ static long passed_since(const struct timespec *start, clockid_t clock) {
     return (now.tv_sec - start->tv_sec) * 1000 + (now.tv_nsec - start->tv_nsec) / 1000000;
 }
 static void *sleeper(void *own) {
-    struct timespec time = {0, (MANY - (long)own) * 20000000};
+    struct timespec time = {0, (MANY - (long)own) * 80000000};
     nanosleep(&time, NULL);
     pthread_mutex_lock(&lock);
     printf("awake %ld\n", (long)own);

@@ -6,13 +6,15 @@
 static char line[512];
 static size_t used;
 
-/* Apart: these lines are rare, and each copy of it is in every guest. */
-__attribute__((noinline)) void say(const char *text) {
+/* These lines are rare, and in every guest: small rather than fast. */
+#define RARE __attribute__((cold, noinline))
+
+RARE void say(const char *text) {
     while (*text && used < sizeof line - 1)
         line[used++] = *text++;
 }
 
-static void say_hex(u64 value) {
+static RARE void say_hex(u64 value) {
     char digits[17];
     int at = 16;
     digits[16] = 0;
@@ -24,7 +26,7 @@ static void say_hex(u64 value) {
     say(digits + at);
 }
 
-void say_decimal(u64 value) {
+RARE void say_decimal(u64 value) {
     char digits[21];
     int at = 20;
     digits[20] = 0;
@@ -35,7 +37,7 @@ void say_decimal(u64 value) {
     say(digits + at);
 }
 
-static void say_symbol(u64 address) {
+static RARE void say_symbol(u64 address) {
     const struct symbol_entry *table = (const struct symbol_entry *)guest_info.symbols;
     u64 low = 0, high = guest_info.symbols_count;
     while (low < high) { /* the last entry at or below the address */
@@ -61,7 +63,7 @@ static const char *signal_name(int number) {
                                                                             : "a signal";
 }
 
-static __attribute__((noinline)) void flush(void) {
+static RARE void flush(void) {
     struct console_out block = {.fd = 2, .address = (u64)line, .length = used};
     hypercall_console_out(&block);
     used = 0;
@@ -72,13 +74,13 @@ void say_line(void) {
     flush();
 }
 
-void say_backend(void) {
+RARE void say_backend(void) {
     say(", backend ");
     say(boot_info.backend == BACKEND_KVM ? "kvm" : "process");
     say_line();
 }
 
-void say_name(void) {
+RARE void say_name(void) {
     const char *name = (const char *)guest_info.name;
     for (const char *at = name; *at; at++)
         if (*at == '/')
@@ -87,26 +89,26 @@ void say_name(void) {
     say(name);
 }
 
-void say_unserved(const char *name, long number) {
+static RARE void say_asked(const char *name, long number) {
     say_name();
     say(" asked for ");
     say(name ? name : "system call ");
     if (!name)
         say_decimal((u64)number);
+}
+
+RARE void say_unserved(const char *name, long number) {
+    say_asked(name, number);
     say(", which is not served");
     say_backend();
 }
 
 /* A call of code that the plan found nothing to lead to: told once, when it is made. */
-long say_unreached(const char *name, long number) {
+RARE long say_unreached(const char *name, long number) {
     static bool told;
     if (!told) {
         told = true;
-        say_name();
-        say(" asked for ");
-        say(name ? name : "system call ");
-        if (!name)
-            say_decimal((u64)number);
+        say_asked(name, number);
         say(", which nothing in it was found to lead to: build it with --serve ");
         say(name ? name : "all");
         say_backend();
@@ -115,7 +117,7 @@ long say_unreached(const char *name, long number) {
 }
 
 /* After a bad end: what the program lacked, which may well be why. */
-static void say_lacked(bool crashed) {
+static RARE void say_lacked(bool crashed) {
     u64 arena = guest_info.arena_hi - guest_info.arena_lo;
     if (pages_ran_out()) {
         say_name();
@@ -127,7 +129,8 @@ static void say_lacked(bool crashed) {
     say_missed(crashed);
 }
 
-_Noreturn void crash(int signal, const struct regs *regs, const char *what, const u64 *address) {
+_Noreturn RARE void crash(int signal, const struct regs *regs, const char *what,
+                          const u64 *address) {
     say("limpet: the guest ");
     say(what);
     if (address) {
@@ -145,7 +148,7 @@ _Noreturn void crash(int signal, const struct regs *regs, const char *what, cons
     guest_exit(SIGNAL_STATUS + (u32)signal);
 }
 
-_Noreturn void end_deadlocked(const char *what) {
+_Noreturn RARE void end_deadlocked(const char *what) {
     if (scheduler && threads->next) {
         scheduler->say_what_waits();
     } else {
@@ -158,7 +161,7 @@ _Noreturn void end_deadlocked(const char *what) {
     guest_exit(STATUS_DEADLOCK);
 }
 
-_Noreturn void end_unstarted(const char *why) {
+_Noreturn RARE void end_unstarted(const char *why) {
     say_name();
     say(" ");
     say(why);
@@ -166,7 +169,7 @@ _Noreturn void end_unstarted(const char *why) {
     guest_exit(STATUS_CANNOT_START);
 }
 
-_Noreturn void panic(const char *what) {
+_Noreturn RARE void panic(const char *what) {
     say("limpet: fault of the library OS: ");
     say(what);
     say_backend();

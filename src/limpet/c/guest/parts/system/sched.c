@@ -55,7 +55,8 @@ static long set_scheduler(long pid, s32 policy, bool reset, long parameters) {
     if (own_thread(pid))
         return -ESRCH;
     long error = may_schedule(policy, priority);
-    if (!error && resets && !reset)
+    bool more = policy_now == SCHED_IDLE && policy != SCHED_IDLE; /* no nice value is allowed */
+    if (!error && (more || (resets && !reset)))
         error = -EPERM;
     if (!error)
         policy_now = policy, resets = reset;
