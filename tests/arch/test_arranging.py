@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limpet.arch.x86_64.arranging import CODE_SIZE, GATE_AT, PLAN_AT
@@ -170,6 +170,7 @@ CALL = st.tuples(
 )
 
 
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.lists(CALL, max_size=12), st.booleans())
 def test_any_numbers(
     arrange: ctypes._NamedFuncPointer, calls: list[tuple[int, ...]], jit: bool
