@@ -89,7 +89,7 @@ def handlers(
 ) -> dict[str, Compiled]:
     """Those of the two backends for programs, and of unikernels for hvt."""
     folder = tmp_path_factory.mktemp
-    options = limpet.Options(devices=DEVICES, features=(TERMINAL,))
+    options = limpet.Options(devices=DEVICES, features=(TERMINAL, "jit"))
     kvm = limpet.plan(everything, replace(options, backends=("kvm",)))
     process = limpet.plan(everything, replace(options, backends=("process",)))
     unikernel = unikernels.build(folder("unikernel"), "hvt", devices=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -81,7 +82,12 @@ public class Hello {
 """
 
 
-@pytest.mark.slow
+large = pytest.mark.skipif(
+    "LIMPET_LARGE" not in os.environ, reason="takes long to build: LIMPET_LARGE=1 runs it"
+)
+
+
+@large
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_java(tmp_path: Path, backend: Backend) -> None:
     """A class, compiled as it runs."""
@@ -95,7 +101,7 @@ def test_java(tmp_path: Path, backend: Backend) -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("from a thread\n59999997\n", "", 0)
 
 
-@pytest.mark.slow
+@large
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_node(backend: Backend) -> None:
     """With a compiler that writes code while it runs."""
@@ -107,7 +113,7 @@ def test_node(backend: Backend) -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("89999995\nlater\n", "", 0)
 
 
-@pytest.mark.slow
+@large
 def test_node_without(make: Maker) -> None:
     """It interprets, if it is told to."""
     node = need(Path("/usr/bin/node"), "nodejs")
