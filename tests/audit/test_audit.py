@@ -109,6 +109,21 @@ def test_every_kind_agrees(make: Maker, backend: Backend, options: dict[str, Any
     assert audit(make(program, backend, **options).path).findings == ()
 
 
+@EVERY
+@pytest.mark.parametrize(
+    ("name", "asked"), [("terminal", "terminal"), ("timers", "tick"), ("jit", "execute")]
+)
+def test_what_is_asked_for(make: Maker, backend: Backend, name: str, asked: str) -> None:
+    """What such a feature adds is known too: its parent, its requests, its timer."""
+    program = need(BUSYBOX, "busybox-static")
+    if name == "jit":
+        program = make.compile((SUPPORT / "programs" / "jit.c").read_text(), "jit", "-O1")
+    found = audit(make(program, backend, features=(name,)).path)
+    assert found.findings == ()
+    names = {each.name for each in found.hypercalls}
+    assert asked in names or (backend, name) == ("kvm", "jit"), names
+
+
 @pytest.mark.parametrize("target", ["hvt", "spt"])
 @pytest.mark.parametrize("devices", [False, True])
 def test_unikernels(tmp_path: Path, target: str, devices: bool) -> None:

@@ -217,7 +217,7 @@ def test_stub_of_the_terminal(make: Maker) -> None:
 
 @pytest.mark.kvm
 def test_port_of_the_terminal(make: Maker) -> None:
-    """The monitor answers for descriptors that are none; the filter ends it for other requests."""
+    """The monitor answers for descriptors and requests that are none of its."""
     hostile = WithTerminal(make, "kvm")
     (port,) = (call.port for call in hostile.plan.hypercalls if call.name == TERMINAL)
     at = hostile.place.state_end - 128
@@ -226,6 +226,6 @@ def test_port_of_the_terminal(make: Maker) -> None:
     for fd in (0, 1):
         hostile.ends(End(0, "", "-25\nsurvived\n"), "terminal_block", port, at, fd, 0x5413)
     for request in (0x5412, 0x5401, 0x5423, 0xAE80, 1 << 32 | 0x5413, 0):
-        hostile.ends(KILLED, "terminal_block", port, at, 0, request)
+        hostile.ends(End(0, "", "-22\nsurvived\n"), "terminal_block", port, at, 0, request)
     for outside in blocks(hostile.place):
         hostile.ends(OUTSIDE, "one_port", 2, port, outside)

@@ -16,7 +16,7 @@ _TWO = ("rr", "rm", "mr", "ri", "mi")
 _FORMS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("mov", "add", "sub", "and", "or", "xor", "cmp", "test"), _TWO),
     **dict.fromkeys(("movzx", "movsx", "movsxd"), ("rr", "rm")),
-    **dict.fromkeys(("inc", "dec"), ("r", "m")),
+    **dict.fromkeys(("inc", "dec", "not"), ("r", "m")),
     **dict.fromkeys(("shl", "shr", "sar", "rol"), ("ri", "rr")),
     **dict.fromkeys(("bt", "bts"), ("rr",)),
     **{f"cmov{condition}": ("rr", "rm") for condition in _CONDITIONS},

@@ -9,7 +9,6 @@ import fcntl
 import mmap
 import os
 import resource
-import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 
@@ -54,7 +53,6 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
     ("fcntl", 1): frozenset({fcntl.F_GETFD, fcntl.F_SETFL, fcntl.F_DUPFD_CLOEXEC}),
     ("socket", 0): frozenset({socket.AF_INET}),
     ("socket", 1): frozenset({socket.SOCK_DGRAM | _CLOEXEC}),
-    ("kill", 1): frozenset({signal.SIGKILL}),
     ("rt_sigprocmask", 0): frozenset({_BLOCK, _UNBLOCK}),
 }
 """Arguments, counted from 0, that have one of few values in every monitor."""

@@ -116,17 +116,27 @@ def _main(chosen: Chosen, backends: Sequence[Backend], gaps: Iterable[tuple[int,
     )
 
 
+_MOVED = 48
+"""Bytes up to which the compiler copies word by word."""
+
+
 def _case(call: Hypercall) -> str:
     head = f"    case PORT_{call.name.upper()}:"
     if call.block is None:
         return f"{head}\n        serve_{call.name}();\n        return;\n"
+    copied = f"struct {call.block.name} block = *theirs;", "*theirs = block;"
+    if call.block.size > _MOVED:
+        copied = (
+            f"struct {call.block.name} block;\n        copy_bytes(&block, theirs, sizeof block);",
+            "copy_bytes(theirs, &block, sizeof block);",
+        )
     return (
         f"{head} {{\n"
         f"        struct {call.block.name} *theirs = guest_block(at, sizeof *theirs);\n"
         "        if (!theirs)\n            break;\n"
-        f"        struct {call.block.name} block = *theirs; /* copied once */\n"
+        f"        {copied[0]} /* copied once */\n"
         f"        serve_{call.name}(&block);\n"
-        "        *theirs = block;\n        return;\n    }\n"
+        f"        {copied[1]}\n        return;\n    }}\n"
     )
 
 

@@ -29,6 +29,8 @@ REQUESTS: Mapping[str, int] = MappingProxyType(
         # uapi asm-generic/ioctls.h
         "TCGETS": 0x5401,
         "TCSETS": 0x5402,
+        "TCSETSW": 0x5403,
+        "TCSETSF": 0x5404,
         "TIOCGWINSZ": 0x5413,
         # uapi linux/if_tun.h, linux/sockios.h
         "TUNSETIFF": 0x400454CA,

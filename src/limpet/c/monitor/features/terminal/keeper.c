@@ -15,7 +15,7 @@ enum {
     KEEPER_DEATH = 1, /* PR_SET_PDEATHSIG */
     KEEPER_NO_HANG = 1,
     KEEPER_BLOCK = 0,
-    KEEPER_SET_MASK = 2,
+    KEEPER_UNBLOCK = 1,
     SIGNAL_CODE = 2 /* where siginfo has si_code, in words of 32 bits */
 };
 #define BIT(signal) (1UL << ((signal) - 1))
@@ -42,7 +42,7 @@ static int child_ended(long child) {
  * the modes of each. */
 struct kept_modes {
     u8 modes[FIRST_FD][TERMINAL_SIZE];
-    bool there[FIRST_FD];
+    u32 there; /* a bit for each that is one */
 };
 
 static _Noreturn void keep(const struct kept_modes *before, long child) {
@@ -50,7 +50,7 @@ static _Noreturn void keep(const struct kept_modes *before, long child) {
     host6(NR_PRCTL, KEEPER_DEATH, 0, 0, 0, 0, 0); /* the starter may end before it */
     int status = child_ended(child);
     for (int fd = 0; fd < FIRST_FD; fd++)
-        if (before->there[fd])
+        if (before->there >> fd & 1)
             host3(NR_IOCTL, fd, TCSETS, (long)before->modes[fd]);
     for (;;)
         host3(NR_EXIT_GROUP,
@@ -66,10 +66,11 @@ static void end_with_keeper(void) {
 static void keep_terminal(void) {
     struct kept_modes modes;
     u64 kept = KEPT, before = 0, default_action[4] = {0};
-    bool any = false;
+    modes.there = 0;
     for (int fd = 0; fd < FIRST_FD; fd++)
-        any |= modes.there[fd] = host3(NR_IOCTL, fd, TCGETS, (long)modes.modes[fd]) >= 0;
-    if (!any)
+        if (host3(NR_IOCTL, fd, TCGETS, (long)modes.modes[fd]) >= 0)
+            modes.there |= 1U << fd;
+    if (!modes.there)
         return;
     must(host6(NR_PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0));
     fence(0, SCOPES);
@@ -80,6 +81,7 @@ static void keep_terminal(void) {
         die(EXIT_CANNOT_START, "limpet: the host refuses the process that --tty needs\n");
     if (child)
         keep(&modes, child);
-    host4(NR_RT_SIGPROCMASK, KEEPER_SET_MASK, (long)&before, 0, 8);
+    kept &= ~before;
+    host4(NR_RT_SIGPROCMASK, KEEPER_UNBLOCK, (long)&kept, 0, 8);
     end_with_keeper();
 }
