@@ -91,7 +91,10 @@ def _run_tests(copy: Path, tests: Iterable[str]) -> tuple[int, str]:
     names = [str(copy / "tests" / test) for test in tests]
     argv = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"]
     argv += ["--tb=short", f"--basetemp={copy.parent / 'work'}", f"--rootdir={copy}", *names]
-    paths = {"PYTHONPATH": f"{copy / 'src'}:{copy}", "HYPOTHESIS_STORAGE_DIRECTORY": str(copy)}
+    paths = {
+        "PYTHONPATH": f"{copy / 'src'}:{copy}",
+        "HYPOTHESIS_STORAGE_DIRECTORY": f"{copy}/.hypothesis",
+    }
     log = copy.parent / "log"
     with log.open("wb") as out:
         running = subprocess.Popen(
