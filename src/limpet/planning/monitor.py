@@ -62,7 +62,8 @@ def monitor_c(
     if "kvm" in backends:
         served = on_kvm(hypercalls)
         handlers = (f"hypercalls/{call.name}/kvm.c" for call in served)
-        text += includes(*core.handlers, *handlers) + serve(served)
+        copy = ("copy.h",) if any(map(_is_large, served)) else ()
+        text += includes(*core.handlers, *handlers, *copy) + serve(served)
     for backend in backends:
         text += includes(*core.backends[backend])
     return text + _main(chosen, backends, gaps) + includes("start.h")
@@ -120,12 +121,16 @@ _MOVED = 48
 """Bytes up to which the compiler copies word by word."""
 
 
+def _is_large(call: Hypercall) -> bool:
+    return call.block is not None and call.block.size > _MOVED
+
+
 def _case(call: Hypercall) -> str:
     head = f"    case PORT_{call.name.upper()}:"
     if call.block is None:
         return f"{head}\n        serve_{call.name}();\n        return;\n"
     copied = f"struct {call.block.name} block = *theirs;", "*theirs = block;"
-    if call.block.size > _MOVED:
+    if _is_large(call):
         copied = (
             f"struct {call.block.name} block;\n        copy_bytes(&block, theirs, sizeof block);",
             "copy_bytes(theirs, &block, sizeof block);",
