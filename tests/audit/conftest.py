@@ -9,10 +9,16 @@ import pytest
 from tests.support.command import Cli
 
 
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home, with a cache that all tests fill."""
+    return tmp_path_factory.mktemp("home")
+
+
 @pytest.fixture
-def limpet(tmp_path: Path) -> Cli:
+def limpet(home: Path, tmp_path: Path) -> Cli:
     """The command, in an empty folder."""
-    return Cli(tmp_path, tmp_path)
+    return Cli(home, tmp_path)
 
 
 @pytest.fixture(scope="module")
