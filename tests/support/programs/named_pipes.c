@@ -99,7 +99,7 @@ static void without_waiting(void) {
 
 static void as_a_file(void) {
     struct stat a, b;
-    char name[64], path[64] = {0};
+    char name[64], path[4096] = {0};
     SHOW("twice", mkfifo(NAME, 0600));
     int fd = open(NAME, O_RDWR);
     SHOW("fchmod", fchmod(fd, 0604));
