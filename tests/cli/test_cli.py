@@ -62,6 +62,13 @@ def test_explain(limpet: Cli) -> None:
     assert data["plan"] in text
 
 
+def test_explain_takes_what_run_takes(limpet: Cli) -> None:
+    """Behind the program stand its own words, options too."""
+    done = limpet("explain", HELLO, "-r", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == limpet("explain", HELLO).stdout
+
+
 def test_warning_beforehand(limpet: Cli, tmp_path: Path) -> None:
     """A program that asks for what is not there is warned about, before it is refused."""
     program = tmp_path / "forks.c"

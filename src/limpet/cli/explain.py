@@ -14,7 +14,7 @@ from limpet.loading.start import start_of
 from limpet.plain import plain
 
 
-@click.command("explain")
+@click.command("explain", context_settings={"allow_interspersed_args": False})
 @about_guest
 @declared
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
