@@ -197,3 +197,20 @@ def test_others(name: str, called: str, tmp_path: Path) -> None:
     for words in ([str(text), "x"], ["-w", str(text)]):
         assert list(texts_of(which, words).values()) == [text]
     assert not texts_of(which, ["-e", str(text)])
+
+
+def test_links_out_of_the_scripts_folder(python: Path, tmp_path: Path) -> None:
+    """Who wrote a script gets nothing of its user's by a link with a module's name."""
+    secret = _write(tmp_path / "secret/key.py", "SECRET").parent
+    _write(tmp_path / "app/inner.py")
+    text = _write(tmp_path / "app/app.py", "import key, secret, pair, inner, near\n")
+    (text.parent / "key.py").symlink_to(secret / "key.py")
+    (text.parent / "secret").symlink_to(secret)
+    (text.parent / "pair").mkdir()
+    (text.parent / "pair/key.py").symlink_to(secret / "key.py")
+    (text.parent / "near.py").symlink_to("inner.py")
+    _, found, _ = _packed(python, {"/app/app.py": text})
+    assert {each for each in found.added if each.startswith("/app")} == {
+        "/app/inner.py",
+        "/app/near.py",
+    }

@@ -100,8 +100,14 @@ class Interpreted:
                 waiting += [(each, beside) for each in found if each.endswith(self._which.suffix)]
 
     def _beside(self, name: str, guest: str, host: str) -> list[str]:
-        """The files of a module that lies in ``host``, laid where that is in the guest."""
-        found = self._module(host, name)
+        """The files of a module that lies in ``host``, laid where that is in the guest.
+
+        Whoever wrote the script made that folder too: no link in it leads to what the user alone
+        may read.
+        """
+        if not _inside(f"{host}/{name}", host):
+            return []
+        found = [each for each in self._module(host, name) if _inside(each, host)]
         for each in found:
             path = posixpath.join(guest, os.path.relpath(each, host))
             self._layers.lay(path, each)
@@ -131,6 +137,11 @@ class Interpreted:
         if files or not self._layers.there(below) or not os.path.isdir(below):
             return files
         return list(self._layers.below(below, self._which.unneeded))
+
+
+def _inside(path: str, folder: str) -> bool:
+    """Whether a path leads, through all links, to something in that folder."""
+    return os.path.realpath(path).startswith(os.path.join(os.path.realpath(folder), ""))
 
 
 def _imported(text: str, imports: str) -> set[str]:
