@@ -20,7 +20,7 @@ hardware:
 	$(PYTHON) -m hardware
 
 fuzz:
-	$(PYTHON) -m fuzz all --seconds 5
+	$(PYTHON) -m fuzz all --seconds 60
 
 mutants: setup
 	$(PYTHON) -m mutants --jobs 2

@@ -1,6 +1,7 @@
 """``python -m fuzz TARGET [--seconds N]`` looks for crashes; with a FILE it runs that input.
 
-``all`` is every target in turn.  ``--keep`` adds to the saved corpus what a run found, minimised.
+``all`` is every target in turn.  ``--seconds 0`` looks for nothing new: it runs what is saved, the
+same each time.  ``--keep`` adds to the saved corpus what a run found, minimised.
 """
 
 from __future__ import annotations
@@ -65,8 +66,9 @@ def fuzz(target: str, seconds: int, *, keep: bool) -> int:
     found, crashes = work / "found", work / "crashes"
     found.mkdir()
     crashes.mkdir()
+    length = f"-max_total_time={seconds}" if seconds else "-runs=0"
     arguments = [
-        *(f"-max_total_time={seconds}", f"-max_len={FILE_MOST}", "-timeout=60", "-len_control=0"),
+        *(length, f"-max_len={FILE_MOST}", "-timeout=60", "-len_control=0"),
         *("-rss_limit_mb=4096", "-use_value_profile=1", "-print_final_stats=1"),
         f"-artifact_prefix={crashes}/",
     ]

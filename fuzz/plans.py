@@ -23,6 +23,8 @@ from limpet.planning.regions import Region
 PAGE = 4096
 BUILD_EACH = 50
 """How many plans for one that is built, twice: that takes a second."""
+SAME = 100
+"""Programs of a run that is the same each time."""
 
 code = st.lists(
     st.one_of(st.sampled_from([*seeds.SYSCALLS, *seeds.RING_0]), st.binary(max_size=40)),
@@ -151,20 +153,25 @@ def one(data: bytes, chosen: limpet.Options, *, build: bool = False) -> None:
 
 
 def look(seconds: int) -> int:
-    """Generate for so long; 0 when nothing was found."""
+    """Generate for so long, or for 0 the same few programs each time; 0 when nothing was found."""
     end = time.monotonic() + seconds
     count = 0
 
     @settings(
-        max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+        max_examples=200 if seconds else SAME,
+        derandomize=not seconds,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
     )
     @given(files(), options)
     def some(data: bytes, chosen: limpet.Options) -> None:
         nonlocal count
-        if time.monotonic() < end:
+        if not seconds or time.monotonic() < end:
             count += 1
             one(data, chosen, build=count % BUILD_EACH == 1)
 
+    some()
     while time.monotonic() < end:
         some()
     sys.stderr.write(f"plan: {count} programs\n")
