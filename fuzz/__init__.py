@@ -10,5 +10,5 @@ FILE_MOST = 4096
 """Bytes of one input."""
 
 READERS = ("elf", "dynamic", "notes", "tree", "record", "project", "bundle")
-NATIVE = ("hypercalls", "libos")
+NATIVE = ("hypercalls", "libos", "broker")
 TARGETS = (*READERS, *NATIVE, "plan")

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from limpet.arch.x86_64.host import REQUESTS, host_numbers_h
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.host_abi import call_name, monitor_calls
 from limpet.errors import ToolchainError
+from limpet.formats.destinations import destination
 from limpet.formats.image import Access
 from limpet.formats.tree import layout as tree
 from limpet.guests import registry
@@ -29,6 +30,7 @@ from limpet.guests.solo5 import layout as solo5_layout
 from limpet.loading import guest
 from limpet.loading.files import pack
 from limpet.planning import monitor, seccomp
+from limpet.planning.broker import policy
 from limpet.planning.plan import Plan
 from limpet.sources import C_ROOT, GUEST_INCLUDES, GUEST_ROOT, MONITOR_INCLUDES
 
@@ -49,7 +51,8 @@ def native(target: str) -> Path:
     Raises:
         ToolchainError: there is no clang, or it does not compile.
     """
-    sources = _hypercalls() if target == "hypercalls" else _libos()
+    make, compile_all = _NATIVE[target]
+    sources = make()
     folder = Path(tempfile.gettempdir()) / f"limpet-fuzz-{target}-{_digest(sources)}"
     output = folder / target
     if not output.exists():
@@ -57,7 +60,7 @@ def native(target: str) -> Path:
         for name, text in sources.items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
-        (_compile_hypercalls if target == "hypercalls" else _compile_libos)(folder, output)
+        compile_all(folder, output)
     return output
 
 
@@ -247,6 +250,25 @@ def _compile_hypercalls(folder: Path, output: Path) -> None:
     clang("-fsanitize=address,undefined,fuzzer", *objects, "-o", output)
 
 
+# --- the broker ---
+
+
+def _broker() -> dict[str, str]:
+    connect = ("api.test:443", "*.wild.test:443", "10.1.0.0/16:80-90")
+    words = ", ".join(map(str, policy([destination(each) for each in connect])))
+    return {
+        "contract.h": contract.c_header(),
+        "plan.h": "",
+        "host_numbers.h": host_numbers_h(NUMBERS, ()),
+        "policy.h": f"static const _Alignas(8) u8 policy[] = {{{words}}};\n",
+    }
+
+
+def _compile_broker(folder: Path, output: Path) -> None:
+    includes = [f"-I{SOURCES}", f"-I{folder}", *MONITOR_INCLUDES]
+    clang(*FLAGS, "-fsanitize=address,fuzzer", *includes, SOURCES / "broker.c", "-o", output)
+
+
 # --- the library OS ---
 
 LEFT_OUT = ("arch_prctl", "rt_sigreturn", "clone", "clone3")
@@ -322,3 +344,10 @@ RENAMED = {
     ".bss..large": "osbss,alloc",
     ".bss..stack": "osbss,alloc",
 }
+
+_NATIVE: Mapping[str, tuple[Callable[[], dict[str, str]], Callable[[Path, Path], None]]] = {
+    "hypercalls": (_hypercalls, _compile_hypercalls),
+    "libos": (_libos, _compile_libos),
+    "broker": (_broker, _compile_broker),
+}
+"""What each native target is made from, and how."""

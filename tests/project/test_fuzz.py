@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 CORPUS = ROOT / "fuzz" / "corpus"
 READERS = ("elf", "dynamic", "notes", "tree", "record", "project", "bundle")
-NATIVE = ("hypercalls", "libos")
+NATIVE = ("hypercalls", "libos", "broker")
 
 
 def fuzz(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -83,6 +83,8 @@ INTERFACE_NAME_SIZE = Number(16, "bytes of an interface's name, with a zero byte
 SECTOR_LEAST = Number(512, "bytes of the smallest sector, and of one where nothing is said")
 SECTOR_MOST = Number(32768, "bytes of the largest sector")
 
+DESTINATIONS_MOST = Number(64, "the most names and networks that a guest may connect to")
+
 ETHERNET_HEADER = Number(18, "bytes of a frame before its payload, a VLAN tag included")
 MTU_LEAST = Number(68, "bytes of the least MTU (RFC 791)")
 MTU_MOST = Number(65521, "bytes of the largest MTU of a TAP interface")
