@@ -5,6 +5,7 @@
  * in a guest and gives EFAULT; a panic, a sanitizer's complaint, memory given twice or
  * a call without end is a find.  The program's memory has unmapped pages around it.
  */
+#include "core/alarm.h"
 #include "core/start.h"
 #include "core/thread.h"
 #include "core/tick.h"
@@ -44,6 +45,7 @@ const struct host_time *const guest_time = &host_time;
 const struct placed_ops *const guest_placed;
 void (*const host_terminal)(struct terminal *block);
 void (*const tick_for_timers)(void);
+struct alarms alarms;
 const struct guest_memory *const guest_memory = NULL;
 const struct file_ops *const block_device_ops = &block_ops, *const net_device_ops = &net_ops;
 static struct {

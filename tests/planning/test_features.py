@@ -58,7 +58,9 @@ def linux(make: Maker, backends: tuple[Backend, ...]) -> Iterator[limpet.Plan]:
         for devices in (DEVICES[number % 4], DEVICES[(number + number // 4 + 1) % 4]):
             yield limpet.plan(guest, replace(options, devices=devices, backends=backends))
         yield limpet.plan(threads, replace(options, backends=backends))
-    yield limpet.plan(threads, limpet.Options(features=("timers", "jit"), backends=backends))
+    yield limpet.plan(
+        threads, limpet.Options(features=("timers", "signals", "jit"), backends=backends)
+    )
     data = limpet.load(make.compile(DATA, "data"))
     yield limpet.plan(data, limpet.Options(timeout=1500, backends=backends))
 
@@ -95,7 +97,7 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
         compiled(plan, tmp_path)
         assert named(plan, True) | named(plan, False) == {each.name for each in OPTIONAL}
     inside = set().union(*(named(plan, True) for plan in plans))
-    unikernel = {"closed_descriptors", "jit", "tables", "tick", "timers"}
+    unikernel = {"attend", "closed_descriptors", "jit", "signals", "tables", "tick", "timers"}
     never = {"hvt": unikernel, "spt": unikernel}.get(kind, set())
     if kind not in ("kvm", "hvt"):
         never = never | {"kvm_required"}

@@ -53,13 +53,13 @@ def of_linux(found: Proved, name: str, backend: str) -> list[Call]:
         words = ("more",)
     terminal, ticks = name == "terminal", name in ("threads", "arranging", "jit")
     if backend == "kvm":
-        more = may_pass.more_kvm(len(networks)) if words or ticks else ()
+        more = may_pass.more_kvm(len(networks), hears=terminal) if words or ticks else ()
         more = (*more, *may_pass.TERMINAL_KVM) if terminal else more
-        more += may_pass.TICK_KVM if ticks else ()
+        more += may_pass.TICK_KVM if ticks or terminal else ()
         return [*may_pass.HELLO_KVM, *more, *may_pass.devices_kvm(found.disks, networks)]
-    more = may_pass.more_process(len(networks)) if words or ticks else ()
+    more = may_pass.more_process(len(networks), hears=terminal) if words or ticks else ()
     more = (*more, *may_pass.TERMINAL_PROCESS) if terminal else more
-    more += may_pass.TICK_PROCESS if ticks else ()
+    more += may_pass.TICK_PROCESS if ticks or terminal else ()
     alarm = may_pass.TIMEOUT_PROCESS if "timeout" in LINUX[name] else ()
     devices = may_pass.devices_process(found.disks, networks)
     own = (*may_pass.arranging(_arena(found)),) if ticks else ()

@@ -102,22 +102,28 @@ TICK_KVM = (
 TICK_PROCESS = (Call(SETITIMER, {0: one(2), 1: CONSTANTS, 2: one(0)}, "host_tick_setitimer"),)
 
 
-def more_kvm(networks: int) -> tuple[Call, ...]:
-    """Input, waiting, time and entropy of a program with that many networks."""
+def more_kvm(networks: int, *, hears: bool = False) -> tuple[Call, ...]:
+    """Input, waiting, time and entropy of a program with that many networks.
+
+    One that ``hears`` signals from outside has one descriptor more, for them.
+    """
     return (
+        *((Call(READ, {0: one(3), 1: MONITOR, 2: one(128)}),) if hears else ()),
         Call(READ, {0: one(0), 1: GUEST, 2: most(1 << 20)}),
-        Call(PPOLL, {0: MONITOR, 1: most(1 + networks), 2: MONITOR, 3: one(0), 4: one(0)}),
+        Call(PPOLL, {0: MONITOR, 1: most(1 + hears + networks), 2: MONITOR, 3: one(0), 4: one(0)}),
         Call(CLOCK_GETTIME, {0: one(0, 1), 1: MONITOR}),
         Call(GETRANDOM, {0: MONITOR, 1: one(48), 2: one(0)}),
     )
 
 
-def more_process(networks: int) -> tuple[Call, ...]:
+def more_process(networks: int, *, hears: bool = False) -> tuple[Call, ...]:
     """The same in a process."""
+    waits = "host_attend" if hears else "host_wait"
     return (
+        *((Call(READ, {0: one(3), 2: one(128)}, "host_attend_read"),) if hears else ()),
         Call(READ, {0: one(0), 2: most(1 << 20)}, "host_console_in_read"),
-        Call(PPOLL, {1: most(1 + networks), 3: one(0), 4: one(0)}, "host_wait_ppoll"),
-        Call(CLOCK_GETTIME, {0: one(0, 1)}, "host_wait_clock_gettime"),
+        Call(PPOLL, {1: most(1 + hears + networks), 3: one(0), 4: one(0)}, f"{waits}_ppoll"),
+        Call(CLOCK_GETTIME, {0: one(0, 1)}, f"{waits}_clock_gettime"),
         Call(GETRANDOM, {1: one(48), 2: one(0)}, "host_entropy_getrandom"),
     )
 

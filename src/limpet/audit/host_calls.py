@@ -54,6 +54,9 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
     ("socket", 0): frozenset({socket.AF_INET}),
     ("socket", 1): frozenset({socket.SOCK_DGRAM | _CLOEXEC}),
     ("rt_sigprocmask", 0): frozenset({_BLOCK, _UNBLOCK}),
+    ("signalfd4", 0): frozenset({-1 & MASK}),
+    ("signalfd4", 2): frozenset({8}),
+    ("signalfd4", 3): frozenset({os.O_NONBLOCK | _CLOEXEC}),
 }
 """Arguments, counted from 0, that have one of few values in every monitor."""
 
@@ -118,6 +121,7 @@ _WRITES_NOTHING = frozenset(
         "close_range",
         "setrlimit",
         "setgroups",
+        "signalfd4",
         "setresgid",
         "setresuid",
         "capset",

@@ -14,6 +14,7 @@ from limpet.contract.hypercall import (
     Pin,
     hvt_hypercalls,
     hypercalls,
+    least,
     on_kvm,
 )
 from limpet.contract.limits import CONTRACT_VERSION, DEVICE_FD, FRAME_MOST, PORT_BASE
@@ -48,6 +49,7 @@ __all__ = [
     "c_header",
     "hvt_hypercalls",
     "hypercalls",
+    "least",
     "markdown",
     "on_kvm",
 ]

@@ -68,6 +68,7 @@ class Hypercall:
     backends: tuple[Backend, ...] = BACKENDS  # where a monitor serves it
     fills: bool = False  # what it names in memory is written, else read
     ring0: bool = False  # on kvm, code of the plan in ring 0 serves it: the guest does not exit
+    instead: str = ""  # of this one, which it does too: no plan has both
 
     @property
     def names_memory(self) -> bool:
@@ -111,7 +112,8 @@ def _read_hypercall(path: Path) -> tuple[str, Hypercall]:
     port = PORT_BASE + PORT_SPACING[abi] * index
     backends = tuple(each for each in BACKENDS if each in table.get("backends", BACKENDS))
     made = Hypercall(path.parent.name, index, summary, block, host, port, device, backends)
-    return abi, replace(made, fills=table.get("fills", False), ring0=table.get("ring0", False))
+    more = {key: table[key] for key in ("fills", "ring0", "instead") if key in table}
+    return abi, replace(made, **more)
 
 
 @cache
@@ -133,6 +135,13 @@ def on_kvm(calls: Iterable[Hypercall]) -> list[Hypercall]:
 def hypercalls() -> tuple[Hypercall, ...]:
     """All hypercalls of the library OS, by number."""
     return _of("limpet")
+
+
+def least(calls: Iterable[Hypercall]) -> tuple[Hypercall, ...]:
+    """``calls`` without those that others of them are instead of."""
+    found = tuple(calls)
+    replaced = {call.instead for call in found}
+    return tuple(call for call in found if call.name not in replaced)
 
 
 @cache

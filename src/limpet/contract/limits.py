@@ -36,7 +36,7 @@ class Number(int):
         return str(int(self))
 
 
-CONTRACT_VERSION = Number(4, "of this contract: one more whenever guest or monitor sees another")
+CONTRACT_VERSION = Number(5, "of this contract: one more whenever guest or monitor sees another")
 
 PORT_BASE = Number(
     0x500,
@@ -60,12 +60,19 @@ TICK_CLOCK = Number(2, "the clock of ticks: ITIMER_PROF, the processor time of t
 TICK_SIGNAL = Number(27, "the signal of a tick: SIGPROF, which nothing else is used for")
 TICK_VECTOR = Number(32, "trap_frame.vector of a tick: behind those of the processor")
 
+SIGNAL_SIZE = Number(128, "bytes of a signal in its descriptor: struct signalfd_siginfo")
+HEARD_SIGNALS = Number(
+    0x8024A03,
+    "what a guest can hear from outside: SIGHUP INT USR1 USR2 TERM CONT WINCH, each its bit",
+)
+
 STDIN = Number(0, "descriptor")
 STDOUT = Number(1, "descriptor")
 STDERR = Number(2, "descriptor")
 FIRST_FD = Number(3, "the first descriptor that is not a standard one")
 KVM_FD = Number(3, "descriptor of /dev/kvm while the virtual machine is set up")
 VCPU_FD = Number(5, "descriptor of the one vCPU")
+SIGNAL_FD = Number(3, "descriptor of signals from outside, of a Linux program")
 EPOLL_FD = Number(3, "descriptor of what an spt guest waits for")
 TIMER_FD = Number(4, "descriptor of an spt guest's timer")
 DEVICE_FD = Number(16, "device N has the descriptor N behind this one, from 1 on")

@@ -22,6 +22,8 @@ def markdown() -> str:
         where = f"port {call.port:#x}" if "kvm" in call.backends else "in a process only"
         where = "on kvm ring 0 of the guest itself" if call.ring0 else where
         parts.append(f"\n## {call.number}. {call.name} ({where})\n\n{call.summary}\n\n")
+        if call.instead:
+            parts.append(f"Where a guest has it, it has no `{call.instead}`.\n\n")
         if call.block:
             parts.append("| member | type | written by | meaning |\n|---|---|---|---|\n")
             for each in call.block.fields:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pty
 import select
@@ -72,8 +73,16 @@ class Terminal:
         """What it writes up to ``wanted``."""
         found = b""
         while wanted not in found:
-            found += os.read(self.main, 4096)
+            found += self.reads()
         return found
+
+    def reads(self) -> bytes:
+        """Some of what it writes."""
+        return os.read(self.main, 4096)
+
+    def says(self, seconds: float) -> bool:
+        """Whether it writes something within that time."""
+        return bool(select.select([self.main], [], [], seconds)[0])
 
     def type(self, keys: bytes) -> None:
         """As somebody at the keyboard."""
@@ -87,6 +96,10 @@ class Terminal:
     def is_raw(self) -> bool:
         """Neither lines nor echo."""
         return not termios.tcgetattr(self.side)[3] & (termios.ICANON | termios.ECHO)
+
+
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 @contextlib.contextmanager
@@ -105,6 +118,7 @@ def terminal(path: Path, *words: str) -> Iterator[Terminal]:
             stderr=side,
             env={"TERM": "vt100"},
             start_new_session=True,
+            preexec_fn=_take_terminal,  # noqa: PLW1509
         )
     finally:
         signal.signal(signal.SIGHUP, hang_up)

@@ -5,6 +5,7 @@
 #include "parts/clock/clock.c"
 
 struct boot_info boot_info;
+struct alarms alarms;
 const struct host_time *const guest_time = &host_time;
 static u64 host_monotonic, host_realtime, asked;
 static s64 longest; /* deadline that a wait was given */

@@ -8,6 +8,7 @@
 static struct thread them[MOST];
 static struct waiting waits_of[MOST];
 struct thread *current = &them[0], *threads;
+struct alarms alarms;
 const struct scheduler *const scheduler;
 
 static u64 asked, now, answers[MOST], wants[MOST];

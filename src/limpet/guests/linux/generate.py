@@ -10,6 +10,7 @@ from limpet.contract.limits import PROGRAM_STATUSES
 from limpet.formats.manifest import KINDS, Device
 from limpet.guests.linux import layout
 from limpet.guests.linux.layout import Layout
+from limpet.guests.linux.signals import ATTEND
 from limpet.planning.blobs import Blobs
 from limpet.planning.features import Chosen
 from limpet.planning.monitor import Core, defines, filter_values, monitor_values
@@ -45,7 +46,8 @@ def gates_c(
     Where there are ``threads``, an argument block can lie on a stack in the arena; the monitor
     takes it from the library OS's own data.
     """
-    text = '/* Generated: the hypercalls of this guest. */\n#include "core/tick.h"\n'
+    text = "/* Generated: the hypercalls of this guest. */\n"
+    text += '#include "core/alarm.h"\n#include "core/tick.h"\n'
     text += f"#define TICK_TIMER {timer:#x}L\n#define NETWORKS {_count(devices, 'net')}\n"
     if "process" in backends:
         text += '#include "stub.h"\n'
@@ -61,9 +63,12 @@ def gates_c(
             '    __asm__ volatile("outl %0, %1" ::"a"((u32)(u64)block), "Nd"(port)'
             ' : "memory");\n}\n'
         )
-    tells_time = any(call.name == "wait" for call in chosen)
+    hears = any(call.name == ATTEND for call in chosen)
+    tells_time = hears or any(call.name == "wait" for call in chosen)
     text += "\nconst struct host_time *const guest_time = "
     text += "&host_time;\n" if tells_time else "NULL;\n"
+    text += "struct alarms alarms"
+    text += " = {.at = 1, .ring = attend_begin};\n" if hears else ";\n"
     text += _arranging(chosen)
     there = [call for call in chosen if _is_there(call, backends)]
     sets_modes = any(call.name == "terminal" for call in chosen)
@@ -81,8 +86,14 @@ def gates_c(
     text += '#include "parts/memory/placed.h"\nconst struct placed_ops *const guest_placed = '
     text += "&placed_ops;\n" if placed else "NULL;\n"
     arranged = "kvm" in backends and any(call.ring0 for call in chosen)
-    return text + "".join(
-        _gate(call, call in there, backends, threads, arranged) for call in hypercalls()
+    return (
+        text
+        + "".join(
+            _gate(call, call in there, backends, threads, arranged)
+            for call in hypercalls()
+            if not (hears and call.name == "wait")
+        )
+        + ("\nvoid hypercall_wait(struct wait *block) {\n    attend(block);\n}\n" if hears else "")
     )
 
 

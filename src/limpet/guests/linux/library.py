@@ -64,17 +64,20 @@ def _extremes() -> Mapping[str, str]:
     A hypercall has one of two gates, and one network may take more code than many.
     """
     everything, both = contract.hypercalls(), contract.BACKENDS
+    plain = [call for call in everything if not call.instead]
     disk, network = Device("d", "block", 1), Device("n", "net", 2)
-    most = (disk, *(network,) * (MAX_DEVICES - 1))
-    return {
+    few, most = (disk, network), (disk, *(network,) * (MAX_DEVICES - 1))
+    made = {
         "dispatch.c": dispatch_c(served().values(), NAMES, NAMES, any_number=True),
-        "everything.c": gates_c(
-            everything, both, (disk, network), threads=True, placed=True, timer=1 << 46
-        ),
-        "networks.c": gates_c(everything, both, most, threads=True, placed=True, timer=1 << 46),
         "nothing.c": gates_c((), ("process",), (), threads=False, placed=False),
         "host_numbers.h": host_numbers(Chosen((), frozenset()), everything),
     }
+    for kind, calls in (("plain", plain), ("most", contract.least(everything))):
+        for name, devices in (("few", few), ("networks", most)):
+            made[f"{kind}-{name}.c"] = gates_c(
+                calls, both, devices, threads=True, placed=True, timer=1 << 46
+            )
+    return made
 
 
 def _make(folder: Path, generated: Mapping[str, str]) -> None:

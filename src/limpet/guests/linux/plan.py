@@ -32,6 +32,7 @@ from limpet.guests.linux.parts import (
 from limpet.guests.linux.place import STATIC_PIE_BASE, PlacedProgram
 from limpet.guests.linux.place import place as place_program
 from limpet.guests.linux.reasons import device_decisions, hypercall_decisions
+from limpet.guests.linux.signals import with_signals
 from limpet.guests.linux.terminal import guest_facts, with_terminal
 from limpet.guests.linux.ticks import with_ticks
 from limpet.guests.linux.verdict import verdict
@@ -87,6 +88,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     _check_devices(image, calls, devices)
     users = dict(with_terminal(_users(calls, devices), options, program.reached))
     users = with_ticks(users, options, own_calls, guest)
+    users = with_signals(users, options, {call.name for call in calls})
     users |= threads.arranging({call.name for call in calls})
     users = with_jit(users, options, {call.name for call in calls})
     hypercalls = _hypercalls(users)

@@ -1,8 +1,6 @@
 #include "core/alarm.h"
 #include "libos.h"
 
-struct alarms alarms;
-
 void alarms_look(void) {
     if (!(alarms.at | alarms.busy) || !guest_time)
         return;

@@ -16,7 +16,11 @@ struct alarms {
     u64 slept;             /* nanoseconds in `wait` */
     bool signals;          /* some of them interrupt a program that computes */
 };
-extern struct alarms alarms;
+extern struct alarms alarms; /* generated; attend_begin is due where the plan has attend */
+
+/* Signals from outside (parts/signals/attend.c): listen from now on; and `wait` that does. */
+void attend_begin(s64 now);
+void attend(struct wait *block);
 
 /* On the clock of busy time, of which only differences mean anything. */
 static inline s64 busy_time(u64 now) {

@@ -3,8 +3,8 @@
  *
  * A thread that cannot go on is parked with what it waits for.  When no thread is runnable,
  * one `wait` hypercall is made for all of them together: the earliest deadline, and whatever
- * any of them wants, and the earliest timer.  Nothing outside sends signals to a guest, so
- * without any of these a thread is woken by other threads only.
+ * any of them wants, and the earliest timer.  Without any of these a thread is woken by other
+ * threads only; where signals come from outside, there always is a timer (parts/signals/attend.c).
  */
 #include "core/park.h"
 #include "core/alarm.h"

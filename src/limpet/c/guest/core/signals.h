@@ -26,6 +26,9 @@ int signal_take(u64 set, struct linux_siginfo *info);
  * False: it is ignored, or pending already, and so was not queued. */
 bool signal_send(struct thread *to, int number, struct queued *queued);
 
+/* The same with a copy of `info` (parts/signals/send.c): 0, or -errno. */
+long signal_send_copy(struct thread *to, const struct linux_siginfo *info);
+
 /* Told of each that is sent, once there are descriptors of signals. */
 extern void (*signals_watched)(int number);
 

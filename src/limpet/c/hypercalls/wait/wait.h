@@ -1,4 +1,4 @@
-/* wait, but for how a host system call is made: the same on both backends. */
+/* wait, but for how a host system call is made: the same on both backends, and for attend. */
 static s64 wait_clock(long clock) {
     struct timespec now = {0, 0};
     WAIT_CLOCK_GETTIME(clock, (long)&now);
@@ -20,25 +20,30 @@ static u64 wait_fill(u64 want, struct pollfd *fds, u8 *bits) {
     return count;
 }
 
-static void wait_until(struct wait *block) {
-    struct pollfd fds[1 + NETWORKS];
-    u8 bits[1 + NETWORKS];
+/* Which of `count` are ready by the deadline; those behind them, `more`, end the wait too. */
+static u64 wait_ready(s64 deadline, struct pollfd *fds, const u8 *bits, u64 count, u64 more) {
     struct timespec rest = {0, 0};
-    u64 count = wait_fill(block->want, fds, bits);
-    block->ready = 0;
-    if (block->deadline > 0) {
-        s64 left = block->deadline - wait_clock(CLOCK_MONOTONIC);
+    u64 ready = 0;
+    if (deadline > 0) {
+        s64 left = deadline - wait_clock(CLOCK_MONOTONIC);
         if (left > 0)
             rest.seconds = left / 1000000000, rest.nanoseconds = left % 1000000000;
-    } else if (block->deadline < 0) {
+    } else if (deadline < 0) {
         rest.seconds = 1L << 40;
     }
-    if (block->deadline || count) {
-        long got = WAIT_PPOLL((long)fds, (long)count, (long)&rest);
-        for (u64 i = 0; got > 0 && i < count; i++)
-            if (fds[i].ready)
-                block->ready |= 1UL << bits[i];
-    }
+    if (deadline || count + more)
+        WAIT_PPOLL((long)fds, (long)(count + more), (long)&rest);
+    for (u64 i = 0; i < count; i++)
+        if (fds[i].ready)
+            ready |= 1UL << bits[i];
+    return ready;
+}
+
+static inline void wait_until(struct wait *block) {
+    struct pollfd fds[1 + NETWORKS];
+    u8 bits[1 + NETWORKS];
+    u64 count = wait_fill(block->want, fds, bits);
+    block->ready = wait_ready(block->deadline, fds, bits, count, 0);
     block->monotonic = (u64)wait_clock(CLOCK_MONOTONIC);
     block->realtime = (u64)wait_clock(CLOCK_REALTIME);
 }

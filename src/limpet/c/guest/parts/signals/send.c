@@ -12,7 +12,7 @@ static bool taken(struct queued *queued, struct linux_siginfo *info) {
 
 /* With all that is known of it.  Without memory a plain signal loses that, as on Linux; one
  * that a program counts on is refused. */
-static long send(struct thread *to, const struct linux_siginfo *info) {
+long signal_send_copy(struct thread *to, const struct linux_siginfo *info) {
     int number = info->signal;
     if (number == SIGKILL)
         guest_exit(SIGNAL_STATUS + SIGKILL);
@@ -34,7 +34,7 @@ static bool is_signal(long number) {
 
 static long send_plain(struct thread *to, long number, int code) {
     const struct linux_siginfo info = {.signal = (s32)number, .code = code, .pid = OWN_ID};
-    return is_signal((s32)number) ? send(to, &info) : -EINVAL;
+    return is_signal((s32)number) ? signal_send_copy(to, &info) : -EINVAL;
 }
 
 long sys_kill(long pid, long number) {
@@ -61,7 +61,7 @@ static long send_told(struct thread *to, bool known, long number, long from) {
     info.signal = (s32)number;
     if (!known)
         return info.code >= 0 || info.code == SI_TKILL ? -EPERM : -ESRCH;
-    return is_signal((s32)number) ? send(to, &info) : -EINVAL;
+    return is_signal((s32)number) ? signal_send_copy(to, &info) : -EINVAL;
 }
 
 long sys_rt_sigqueueinfo(long pid, long number, long info) {
