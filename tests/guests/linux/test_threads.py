@@ -166,3 +166,50 @@ def test_one_thread_pays_nothing(make: Maker) -> None:
     made = limpet.plan(limpet.load(threaded(make, "musl")))
     assert {"clone", "futex"} <= {call.name for call in made.calls}
     assert made.warnings == ()
+
+
+READERS = r"""
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+static volatile int got;
+static void *read_one(void *own) {
+    char byte = '-';
+    long size = read(0, &byte, 1);
+    printf("%ld\n", size);
+    fflush(stdout);
+    got++;
+    return own;
+}
+int main(void) {
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++)
+        pthread_create(&threads[i], NULL, read_one, NULL);
+    puts("ready");
+    fflush(stdout);
+    while (!got)
+        usleep(1000);
+    for (int i = 0; i < 20; i++) /* both have had their turn */
+        usleep(1000);
+    puts("goes on");
+    fflush(stdout);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    return 0;
+}
+"""
+
+
+def test_two_read_the_console(make: Maker, backend: Backend) -> None:
+    """One gets what there is; the other waits again, and nobody with it."""
+    path = make(make.compile(READERS, "readers"), backend, memory=MEMORY).path
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([path], **pipes) as started:  # type: ignore[call-overload]
+        assert started.stdout.readline() == b"ready\n"
+        started.stdin.write(b"a")
+        started.stdin.flush()
+        assert started.stdout.readline() == b"1\n"
+        assert started.stdout.readline() == b"goes on\n"
+        started.stdin.close()
+        assert started.stdout.read() == b"0\n"
+        assert started.wait() == 0

@@ -77,7 +77,8 @@ struct scheduler {
     void (*end)(u32 code);                /* of the thread that runs: does not return */
     long (*futex)(const struct futex_call *call);
     void (*say_what_waits)(void);
-    void (*call_ends)(void); /* of a thread that kept files */
+    bool (*input_taken)(void); /* another thread has read what came from the console */
+    void (*call_ends)(void);   /* of a thread that kept files */
 };
 extern const struct scheduler beside_others;
 extern const struct scheduler *const scheduler;

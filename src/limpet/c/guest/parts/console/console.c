@@ -1,5 +1,5 @@
 /* Standard input, output and error: the host's, a stream each, through hypercalls. */
-#include "core/park.h"
+#include "core/thread.h"
 #include "parts/fd/fd.h"
 
 enum {
@@ -44,8 +44,13 @@ static long console_read(struct file *file, void *to, u64 size) {
     const struct waiting waits = {
         .deadline = FOREVER, .want = INPUT, .in_host = true, .restarts = true};
     file->reads++;
-    long error = size ? park(&waits) : 0;
-    return size && !error ? read_now(to, size) : error;
+    long error = 0;
+    if (!size)
+        return 0;
+    do
+        error = park(&waits);
+    while (!error && scheduler && scheduler->input_taken());
+    return error ? error : read_now(to, size);
 }
 
 static long read_if_ready(struct file *file, void *to, u64 size) {

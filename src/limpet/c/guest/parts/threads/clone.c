@@ -42,6 +42,7 @@ const struct scheduler beside_others = {.run_another = run_another,
                                         .end = thread_end,
                                         .futex = futex_among_threads,
                                         .say_what_waits = say_what_waits,
+                                        .input_taken = input_taken,
                                         .call_ends = give_files_back};
 
 static long check(const struct clone_args *args) {

@@ -83,6 +83,13 @@ bool run_another(void) {
     return to || (from->state == THREAD_RUNNABLE && !from->ended); /* the look woke it */
 }
 
+/* Of all that waited for it, the first has had its turn. */
+bool input_taken(void) {
+    struct wait block = {.deadline = 0, .want = 1};
+    host_time.wait(&block);
+    return !block.ready;
+}
+
 /* The thread that runs has ended. */
 _Noreturn void run_others(void) {
     for (;;)

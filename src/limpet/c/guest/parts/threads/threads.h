@@ -67,6 +67,7 @@ void futex_owner_ends(void);
 
 /* schedule.c */
 bool run_another(void);
+bool input_taken(void);
 void give_files_back(void); /* that the thread that runs kept while others ran */
 void thread_ready(struct thread *thread);
 _Noreturn void run_others(void);
