@@ -9,10 +9,9 @@ import struct
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from limpet.arch.x86_64.arguments import Constant, constants
-from limpet.arch.x86_64.calls import Calls, loaded
+from limpet.arch.x86_64.calls import Calls
 from limpet.arch.x86_64.sites import Site
 from limpet.arch.x86_64.syscalls import NAMES
 from limpet.guests.linux import unserved
@@ -21,31 +20,25 @@ from limpet.guests.linux.unserved import Want
 _CALLERS = 2
 """How many callers up an argument's value is looked for."""
 
-_MAX_LOOKED_AT = 2000
-"""Instructions in which a name is looked for."""
-
 _CLONE_THREAD = 0x10000
 _SPAWN_FLAGS = (0x4100, 0x4111)
 """What posix_spawn starts processes with."""
 
 _AF_UNIX = 1
 _PROT_EXEC, _PROT_ALL = 4, 7
-_LIBRARY_SOCKETS = (b"/dev/log", b"/nscd/")
-"""Where a C library itself looks for services, and goes on without them."""
 
 
 @dataclass(frozen=True)
 class Request:
     """A place in the code that asks for something.
 
-    ``optional`` is whether a library asks there for itself, and does without; ``direct`` is whether
-    it does so in every program, so that only a program that comes there by direct calls means it.
+    ``direct`` is whether a library asks there for itself in every program, so that only a program
+    that comes there by direct calls means it.
     """
 
     want: Want
     call: str
     address: int
-    optional: bool = False
     direct: bool = False
 
 
@@ -112,30 +105,10 @@ def _immediates(calls: Calls, value: int) -> Iterator[int]:
 def _sockets(calls: Calls, address: int) -> Iterator[Request]:
     found = list(constants(calls, address, "di", _CALLERS))
     for each in found:
-        want = unserved.LOCAL_SOCKETS if each.value == _AF_UNIX else unserved.SOCKETS
-        optional = each.value == _AF_UNIX and _is_of_library(calls, each.asked_at)
-        yield Request(want, "socket", each.asked_at, optional)
+        if each.value != _AF_UNIX:
+            yield Request(unserved.SOCKETS, "socket", each.asked_at)
     if not found:
         yield Request(unserved.SOCKETS, "socket", address)
-
-
-def _is_of_library(calls: Calls, address: int) -> bool:
-    """Whether the code around ``address`` names a service of the C library's own."""
-    for each in islice(calls.body(calls.block(address)).code.values(), _MAX_LOOKED_AT):
-        value = loaded(each)
-        if value is None:
-            continue
-        near = struct.pack("<Q", value & (1 << 64) - 1) + _bytes_at(calls, value)
-        if any(path in near for path in _LIBRARY_SOCKETS):
-            return True
-    return False
-
-
-def _bytes_at(calls: Calls, address: int) -> bytes:
-    for segment in calls.image.segments:
-        if segment.address <= address < segment.address + len(segment.data):
-            return segment.data[address - segment.address :][:24]
-    return b""
 
 
 def _memory(calls: Calls, call: str, address: int) -> Iterator[Request]:

@@ -30,12 +30,8 @@ PROCESSES = _want(
 SOCKETS = _want(
     "opens network sockets",
     "socket",
-    "there are none (ENOSYS); a program with its own protocols can have an interface: see --net",
-)
-LOCAL_SOCKETS = _want(
-    "talks to other programs on this machine",
-    "socket",
-    "there are no sockets (ENOSYS)",
+    "they lead nowhere but to itself; a program with its own protocols can have an interface: see "
+    "--net",
 )
 EXECUTABLE = _want(
     "makes memory executable",
@@ -44,7 +40,6 @@ EXECUTABLE = _want(
 )
 WANTS = (
     PROCESSES,
-    SOCKETS,
     _want(
         "watches files for changes",
         "inotify_init inotify_init1 inotify_add_watch fanotify_init fanotify_mark",
@@ -87,11 +82,9 @@ _UNIMPORTANT = """
     sched_rr_get_interval sched_setattr remap_file_pages cachestat process_mrelease futex_waitv
     set_thread_area get_thread_area modify_ldt seccomp landlock_create_ruleset
     landlock_add_rule landlock_restrict_self pkey_alloc pkey_free pkey_mprotect
-    getsockname getpeername setsockopt getsockopt shutdown
-    sendmsg recvmsg sendmmsg recvmmsg connect bind listen accept accept4
 """
 UNIMPORTANT = frozenset(_UNIMPORTANT.split())
-"""Advice and extras, whose failure programs expect, and what cannot come before another call."""
+"""Advice and extras, whose failure programs expect."""
 
 
 def wants_by_call() -> Mapping[str, Want]:

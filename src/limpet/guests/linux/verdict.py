@@ -67,9 +67,10 @@ def _from_code(asked: Mapping[Request, Sequence[int]], ways: Ways, base: int) ->
         want, call = request.want, request.call
         way = ways.to(places, _limit(request))
         if way and not (request.direct and way.certainty is Certainty.CONCEIVABLE):
-            certainty = Certainty.CONCEIVABLE if request.optional else way.certainty
             more = f" and {len(places) - 1} more" if len(places) > 1 else ""
-            yield _Found(want, certainty, call, f"{call} at {way.place + base:#x}{more}", str(way))
+            yield _Found(
+                want, way.certainty, call, f"{call} at {way.place + base:#x}{more}", str(way)
+            )
 
 
 def _from_objects(objects: Iterable[tuple[str, Image]]) -> Iterator[_Found]:

@@ -35,6 +35,9 @@ struct file_ops {
     long (*fill)(struct file *file, void *to, u64 size, u64 at); /* that copy */
     void (*unmap)(struct file *file, u64 offset, u64 length);    /* no more in use */
     void (*release)(struct file *file);
+    /* Of a vector at once, `size` bytes in all; otherwise one element after the other. */
+    long (*readv)(struct file *file, const struct linux_iovec *vector, u64 count, u64 size);
+    long (*writev)(struct file *file, const struct linux_iovec *vector, u64 count, u64 size);
 };
 
 struct file {

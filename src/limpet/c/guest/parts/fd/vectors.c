@@ -100,13 +100,27 @@ static long may_write(const struct file *file) {
     transfer_all(&(const struct transfer){one, fd, (const struct linux_iovec *)vector, (u32)count, \
                                           at, (u32)(flags)})
 
+typedef long (*at_once)(struct file *file, const struct linux_iovec *vector, u64 count, u64 size);
+
+static long transfer_at_once(at_once operation, struct file *file, long vector, long count) {
+    const struct linux_iovec *each = (const struct linux_iovec *)vector;
+    long size = vector_size(each, (u32)count);
+    return size < 0 ? size : operation(file, each, (u32)count, (u64)size);
+}
+
 long sys_readv(long fd, long vector, long count) {
-    long error = may_read(fd_get(fd));
+    struct file *file = fd_get(fd);
+    long error = may_read(file);
+    if (!error && file->ops->readv)
+        return transfer_at_once(file->ops->readv, file, vector, count);
     return error ? error : TRANSFER(read_on, 0, 0);
 }
 
 long sys_writev(long fd, long vector, long count) {
-    long error = may_write(fd_get(fd));
+    struct file *file = fd_get(fd);
+    long error = may_write(file);
+    if (!error && file->ops->writev)
+        return transfer_at_once(file->ops->writev, file, vector, count);
     return error ? error : TRANSFER(write_on, 0, 0);
 }
 

@@ -65,8 +65,18 @@ long sys_symlink(long target, long path) {
     return sys_symlinkat(target, AT_FDCWD, path);
 }
 
+long make_named(long directory, const char *path, u32 mode, struct node **node) {
+    struct walked walked;
+    long error = walk_to_new(directory, (long)path, false, &walked);
+    if (error)
+        return error;
+    *node = node_new(mode);
+    return add_new(&walked, *node);
+}
+
 long sys_mknodat(long directory, long path, long mode, long device) {
     struct walked walked;
+    struct node *node;
     (void)device;
     u32 kind = (u32)mode & S_IFMT ? (u32)mode & S_IFMT : S_IFREG;
     bool known = kind == S_IFREG || kind == S_IFSOCK || kind == S_IFIFO;
@@ -74,13 +84,12 @@ long sys_mknodat(long directory, long path, long mode, long device) {
         return -EINVAL;
     if (kind == S_IFDIR)
         return -EPERM;
+    if (known) {
+        open_fifo = fifo_open;
+        return make_named(directory, (const char *)path, kind | masked(mode), &node);
+    }
     long error = walk_to_new(directory, path, false, &walked);
-    if (error)
-        return error;
-    if (!known)
-        return -EPERM; /* devices are those that the guest was given */
-    open_fifo = fifo_open;
-    return add_new(&walked, node_new(kind | masked(mode)));
+    return error ? error : -EPERM; /* devices are those that the guest was given */
 }
 
 long sys_mknod(long path, long mode, long device) {

@@ -57,6 +57,7 @@ struct extras {
     struct attribute *attributes;                   /* xattr.c */
     void (*drop_attributes)(struct extras *extras); /* NULL until there is one */
     struct pipe *pipe;                              /* of a named one that is open */
+    struct socket *socket;                          /* that has this name */
 };
 
 enum {
@@ -189,6 +190,10 @@ long node_stat(struct node *node, struct linux_stat *to);
 long node_resize(struct node *node, u64 size); /* within RLIMIT_FSIZE */
 void touch_modified(struct node *node);
 void touch_accessed(struct node *node);
+
+/* names.c: a node for a new name. */
+long make_named(long directory, const char *path, u32 mode, struct node **node);
+long sys_unlink(long path);
 
 static inline bool is_dot(const struct walked *walked) {
     return walked->name[0] == '.' &&

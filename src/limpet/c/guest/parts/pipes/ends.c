@@ -1,13 +1,8 @@
-/* The ends of pipes and socket pairs, as open files inside the one program. */
+/* The ends of pipes, as open files inside the one program. */
 #include "core/park.h"
 #include "parts/pipes/pipe.h"
 
 #define SIGNAL_PIPE 13
-#define SOCKET_WRITABLE ((u32)POLL_WRITABLE | POLLWRBAND)
-
-static bool is_socket(const struct end *end) {
-    return (end->mode & S_IFMT) == S_IFSOCK;
-}
 
 static void tell_readers(const struct pipe *pipe, u32 events) {
     for (struct end *each = pipe ? pipe->readers : NULL; each; each = each->next_reader)
@@ -33,19 +28,15 @@ long pipe_await_input(struct file *file, bool never) {
     return error;
 }
 
-long pipe_await_room_silent(struct file *file, bool never) {
+long pipe_await_room(struct file *file, bool never) {
     const struct pipe *pipe = ((struct end *)file->object)->out;
     long error = 0;
     while (pipe->readers && pipe_full(pipe) && !error)
         error = wait_for(file, never, "room in a pipe that nobody else can read");
-    return pipe->readers || error ? error : -EPIPE;
-}
-
-long pipe_await_room(struct file *file, bool never) {
-    long error = pipe_await_room_silent(file, never);
-    if (error == -EPIPE)
-        signal_raise(SIGNAL_PIPE);
-    return error;
+    if (pipe->readers || error)
+        return error;
+    signal_raise(SIGNAL_PIPE);
+    return -EPIPE;
 }
 
 void pipe_tell(struct pipe *read, struct pipe *written) {
@@ -74,7 +65,7 @@ long end_read(struct file *file, void *to, u64 size) {
 /* All of it, or what there is room for and then why not more. */
 long end_write(struct file *file, const void *from, u64 size) {
     struct pipe *pipe = ((struct end *)file->object)->out;
-    bool packets = file->flags & O_DIRECT && !is_socket(file->object);
+    bool packets = file->flags & O_DIRECT;
     u64 done = 0;
     long error = 0;
     if (!pipe)
@@ -90,7 +81,7 @@ long end_write(struct file *file, const void *from, u64 size) {
         }
         error = MIN(error, 0);
     }
-    if (size && !done && !is_socket(file->object))
+    if (size && !done)
         tell_readers(pipe, POLL_READABLE); /* as Linux: an edge for every try */
     return done ? (long)done : error;
 }
@@ -100,7 +91,7 @@ static long end_stat(struct file *file, struct linux_stat *to) {
     *to = (struct linux_stat){.dev = 2,
                               .ino = (u64)(end->in ? end->in : end->out),
                               .nlink = 1,
-                              .mode = end->mode,
+                              .mode = S_IFIFO | 0600,
                               .blksize = PAGE,
                               .atime = end->made,
                               .mtime = end->made,
@@ -127,8 +118,6 @@ long end_control(struct file *file, u32 command, long argument) {
     u64 size = PAGE, wanted = (u32)argument;
     if (command != F_SETPIPE_SZ && command != F_GETPIPE_SZ)
         return -EINVAL;
-    if (is_socket(end))
-        return -EBADF;
     if (command == F_SETPIPE_SZ) {
         if (wanted > PIPE_MOST)
             return -EINVAL;
@@ -150,10 +139,10 @@ u32 end_poll(struct file *file) {
     if (end->in && end->in->used)
         ready |= POLL_READABLE;
     if (end->in && !end->in->writers && end->before != end->in->writers_came)
-        ready |= is_socket(end) ? (u32)POLL_READABLE | POLLRDHUP | POLLHUP : (u32)POLLHUP;
+        ready |= POLLHUP;
     if (end->out && !pipe_full(end->out))
-        ready |= is_socket(end) ? SOCKET_WRITABLE : (u32)POLL_WRITABLE;
-    if (end->out && !end->out->readers && !is_socket(end))
+        ready |= POLL_WRITABLE;
+    if (end->out && !end->out->readers)
         ready |= POLLERR;
     return ready;
 }
@@ -202,7 +191,7 @@ static const struct file_ops end_ops = {
     .release = end_release,
 };
 
-struct file *pipe_file(struct pipe *in, struct pipe *out, u32 mode, long flags) {
+struct file *pipe_file(struct pipe *in, struct pipe *out, long flags) {
     struct end *end = heap_alloc(sizeof *end);
     u32 access = in && out ? O_RDWR : in ? O_RDONLY : O_WRONLY;
     u32 kept = (u32)flags & (out ? O_NONBLOCK | O_DIRECT : O_NONBLOCK);
@@ -212,7 +201,7 @@ struct file *pipe_file(struct pipe *in, struct pipe *out, u32 mode, long flags) 
         return NULL;
     }
     u64 now = file_time();
-    *end = (struct end){.in = in, .out = out, .file = file, .mode = mode};
+    *end = (struct end){.in = in, .out = out, .file = file};
     end->made = (struct linux_timespec){(s64)(now / NANOSECONDS), (s64)(now % NANOSECONDS)};
     if (in)
         end->next_reader = in->readers, in->readers = end, in->readers_came++;
@@ -221,19 +210,18 @@ struct file *pipe_file(struct pipe *in, struct pipe *out, u32 mode, long flags) 
     return file;
 }
 
-static long open_end(struct pipe *in, struct pipe *out, u32 mode, long flags) {
-    struct file *file = pipe_file(in, out, mode, flags);
+static long open_end(struct pipe *in, struct pipe *out, long flags) {
+    struct file *file = pipe_file(in, out, flags);
     return file ? fd_install(file, 0, flags & O_CLOEXEC) : -ENOMEM;
 }
 
 long sys_close(long fd);
 
-/* Both ends, or none and what is left of the pipes is freed. */
-static long open_both(struct pipe *a, struct pipe *b, u32 mode, long flags, s32 to[2]) {
-    bool pair = a != b;
+/* Both ends, or none and what is left of the pipe is freed. */
+static long open_both(struct pipe *pipe, long flags, s32 to[2]) {
     s32 fds[2] = {0, 0};
-    long first = open_end(a, pair ? b : NULL, mode, flags);
-    long second = first < 0 ? first : open_end(pair ? b : NULL, a, mode, flags);
+    long first = open_end(pipe, NULL, flags);
+    long second = first < 0 ? first : open_end(NULL, pipe, flags);
     if (first >= 0 && second < 0)
         sys_close(first);
     if (second < 0)
@@ -249,24 +237,9 @@ long sys_pipe2(long to, long flags) {
     struct pipe *pipe = pipe_new();
     if (!pipe)
         return -ENOMEM;
-    return open_both(pipe, pipe, S_IFIFO | 0600, flags, (s32 *)to);
+    return open_both(pipe, flags, (s32 *)to);
 }
 
 long sys_pipe(long to) {
     return sys_pipe2(to, 0);
-}
-
-enum { AF_UNIX = 1, SOCK_STREAM = 1, SOCK_KIND = 0xf, EAFNOSUPPORT = 97, EPROTONOSUPPORT = 93 };
-
-long sys_socketpair(long family, long kind, long protocol, long to) {
-    if (family != AF_UNIX)
-        return -EAFNOSUPPORT;
-    if ((kind & SOCK_KIND) != SOCK_STREAM || protocol)
-        return -EPROTONOSUPPORT;
-    struct pipe *a = pipe_new(), *b = a ? pipe_new() : NULL;
-    if (!b) {
-        pipe_free(a);
-        return -ENOMEM;
-    }
-    return open_both(a, b, S_IFSOCK | 0777, kind & (O_CLOEXEC | O_NONBLOCK), (s32 *)to);
 }

@@ -66,8 +66,8 @@ static long meet(struct pipe *pipe, const struct file *file) {
 
 static struct file *file_of(struct node *node, struct pipe *pipe, long flags) {
     long access = flags & O_ACCMODE;
-    struct file *file = pipe_file(access == O_WRONLY ? NULL : pipe,
-                                  access == O_RDONLY ? NULL : pipe, S_IFIFO, flags);
+    struct file *file =
+        pipe_file(access == O_WRONLY ? NULL : pipe, access == O_RDONLY ? NULL : pipe, flags);
     if (!file)
         return NULL;
     file->ops = &fifo_ops;

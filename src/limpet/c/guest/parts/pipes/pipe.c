@@ -73,17 +73,6 @@ u64 pipe_take(struct pipe *pipe, u8 *to, u64 size) {
     return total;
 }
 
-u64 pipe_peek(const struct pipe *pipe, u8 *to, u64 size) {
-    u64 total = 0;
-    for (u64 i = 0; i < pipe->used && total < size; i++) {
-        const struct slot *slot = slot_at(pipe, i);
-        u64 piece = MIN(size - total, slot->length);
-        memcpy(to + total, slot->page + slot->offset, piece);
-        total += piece;
-    }
-    return total;
-}
-
 /* What is less than a page goes behind the last bytes, if all of it finds room there. */
 static u64 put_behind(struct pipe *pipe, const u8 *from, u64 size) {
     struct slot *last = pipe->used ? slot_at(pipe, pipe->used - 1) : NULL;

@@ -20,12 +20,11 @@ struct pipe {
     struct pipe **kept; /* of a named one: where its name leads to it while it is open */
 };
 
-/* An end: it reads from one pipe, writes to another, or both (a socket pair). */
+/* An end: it reads from the pipe, writes to it, or both. */
 struct end {
     struct pipe *in, *out;
     struct file *file;
     struct end *next_reader, *next_writer; /* of the same pipe */
-    u32 mode;
     u32 before; /* writers that came before it and do not count: their end is not told */
     struct linux_timespec made;
 };
@@ -44,13 +43,7 @@ u64 pipe_bytes(const struct pipe *pipe);
 long pipe_resize(struct pipe *pipe, u64 slots);
 
 static inline bool is_pipe(const struct file *file) {
-    return file->ops->control == end_control &&
-           (((const struct end *)file->object)->mode & S_IFMT) == S_IFIFO;
-}
-
-static inline bool is_socket_end(const struct file *file) {
-    return file->ops->control == end_control &&
-           (((const struct end *)file->object)->mode & S_IFMT) == S_IFSOCK;
+    return file->ops->control == end_control;
 }
 
 static inline bool pipe_full(const struct pipe *pipe) {
@@ -58,11 +51,10 @@ static inline bool pipe_full(const struct pipe *pipe) {
 }
 
 /* An open end of them, either NULL; its flags are those of open.  NULL: no memory. */
-struct file *pipe_file(struct pipe *in, struct pipe *out, u32 mode, long flags);
+struct file *pipe_file(struct pipe *in, struct pipe *out, long flags);
 
 /* As much as there is, at most `size`, or one packet; as much as there is room for, of `whole`. */
 u64 pipe_take(struct pipe *pipe, u8 *to, u64 size);
-u64 pipe_peek(const struct pipe *pipe, u8 *to, u64 size); /* and it stays */
 long pipe_put(struct pipe *pipe, const u8 *from, u64 size, bool packets);
 
 /* For splice.c: the slot at a place behind the head; one more that holds a copy of a piece of a
@@ -73,11 +65,10 @@ long pipe_lend(struct pipe *pipe, const u8 *from, u32 size, u32 offset, bool pac
 void pipe_move(struct pipe *from, struct pipe *to);
 
 /* Waiting for input, which there may be none any more; for room, or why there is none to wait for:
- * of that a signal tells as well, unless it is to be `silent`.  `never`: as with O_NONBLOCK.  Then
- * what has come, or gone, is told. */
+ * of that a signal tells as well.  `never`: as with O_NONBLOCK.  Then what has come, or gone, is
+ * told. */
 long pipe_await_input(struct file *file, bool never);
 long pipe_await_room(struct file *file, bool never);
-long pipe_await_room_silent(struct file *file, bool never);
 void pipe_tell(struct pipe *read, struct pipe *written);
 
 #endif
