@@ -43,7 +43,7 @@ LIMITS = [
     limpet.Options(timeout=timeout, max_output=output, cpu=cpu)
     for timeout, output, cpu in product((0, 1500), (0, 4096), ("v2", "v3"))
 ] + [
-    limpet.Options(max_output=4096, strict=True),
+    limpet.Options(max_output=4096, strict=True, features=("help", "tender")),
     limpet.Options(features=(TERMINAL,)),
     limpet.Options(max_output=4096, features=(TERMINAL,)),
 ]
@@ -105,6 +105,8 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
         never = never | {"extended_state", "tables", "large_data"}
     if kind in ("hvt", "spt"):
         never = never | {"terminal", "large_data"}
+    else:
+        never = never | {"tender"}
     if kind != "hvt":
         never = never | {"protection_keys"}
     assert inside == {each.name for each in OPTIONAL} - never

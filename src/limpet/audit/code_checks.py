@@ -12,6 +12,7 @@ from limpet.audit.host_calls import wrong_arguments
 from limpet.audit.inside import Inside
 from limpet.audit.monitor_code import NO_FILTER, Call
 from limpet.contract.limits import UNIKERNEL_MEMORY_MOST
+from limpet.planning.features import open_words
 
 _IOCTL, _OPENAT, _MUNMAP = NUMBERS["ioctl"], NUMBERS["openat"], NUMBERS["munmap"]
 _WRITE = 2
@@ -71,13 +72,21 @@ def _wrong_requests(call: Call) -> Iterator[str]:
 
 
 def _wrong_path(inside: Inside, call: Call) -> Iterator[str]:
-    """Paths are constants; only of devices does the command line name them."""
-    if not call.arguments[1] and not list(devices(inside)):
+    """Paths are constants; only of devices, and for some features, does the command line name them.
+
+    Those that an audit finds in its record it shows.
+    """
+    if not call.arguments[1] and not list(devices(inside)) and not _opens_words(inside):
         yield "opens a path that is not in the file"
     for address in sorted(call.arguments[1]):
         part = inside.bundle.part_at(address)
         if part is None or part.flags & _WRITE:
             yield f"opens the path at {address:#x}, which can be changed before"
+
+
+def _opens_words(inside: Inside) -> bool:
+    asked = inside.record.options.get("features", ())
+    return isinstance(asked, tuple) and open_words(map(str, asked))
 
 
 def _wrong_range(inside: Inside, call: Call) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,17 @@ import click
 from limpet.cli import say
 from limpet.cli.job import Job
 from limpet.cli.options import FILE, about_guest, chosen, declared, packing
+from limpet.guests.usual import usual
 from limpet.tools.cache import Cache
 from limpet.tools.units import kilobytes
+
+_DEPLOYED = ("help", "tender")
+"""Features of a bundle with devices, whose operator may have nothing but the file."""
+
+
+def _with_help(features: tuple[str, ...]) -> tuple[str, ...]:
+    named = {each.partition("=")[0] for each in features}
+    return (*features, *(each for each in _DEPLOYED if each not in named))
 
 
 @click.command("build")
@@ -27,6 +37,8 @@ def command(
 
     target = output or Path(f"{app.resolve().name.removesuffix('.c')}.limpet")
     options = chosen(given, (*block, *net))
+    if options.devices or usual(app).devices:
+        options = replace(options, features=_with_help(options.features))
     job = Job.given(app, options, packing(given))
     with job.bundle(Cache.default()) as made:
         data = made.path.read_bytes()

@@ -46,8 +46,9 @@ PORT_BASE = Number(
 MAX_TRANSFER = Number(1 << 20, "the most bytes that a console or block hypercall moves")
 HVT_MAX_TRANSFER = Number((1 << 32) - 1, "the most bytes that an hvt block hypercall moves")
 UNIKERNEL_MEMORY_MOST = Number(
-    4 << 30, "the end of a unikernel's memory at most: its hypercalls have 32-bit addresses"
+    4 << 30, "the end of an hvt guest's memory at most: its hypercalls have 32-bit addresses"
 )
+SPT_MEMORY_MOST = Number(64 << 30, "the end of an spt guest's memory at most: below its monitor")
 PLACE_MOST = Number(1 << 30, "the most bytes whose rights or place change at once")
 TERMINAL_SIZE = Number(40, "bytes for struct termios, which has 36, in whole words")
 SEED_SIZE = Number(48, "bytes of entropy in one hypercall")

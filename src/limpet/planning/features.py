@@ -10,6 +10,7 @@ system calls it makes of the host, with the reason for each.  Nothing else names
     needs = ["devices"]                # other features that must be in
     in = "--timeout is given"          # why it is in, for explain
     out = "no --timeout"               # why it is not
+    opens_words = true                 # its C opens files that the command line names
 
     [[file]]                           # C, included in this order
     source = "timeout.c"
@@ -58,6 +59,7 @@ from limpet.sources import MONITOR_ROOT
 HOOKS: Mapping[str, str] = {
     "opened": "first of all",
     "first": "before the command line is looked at",
+    "help": "a line for each option of the bundle's command line, where it has --help",
     "words": "takes words of the bundle's own from the command line: `u64 *stack`",
     "option": "whether the feature knows a word of the command line: `const char *word`",
     "options_taken": "behind the last of those words",
@@ -128,6 +130,7 @@ class Feature:
     hooks: tuple[Hook, ...]
     constants: tuple[tuple[str, str], ...]
     hosts: tuple[Made, ...]
+    opens_words: bool
 
     @property
     def can_be_asked_for(self) -> bool:
@@ -246,6 +249,12 @@ def choose(options: Options, facts: Iterable[str]) -> Chosen:
     return Chosen(tuple(found), frozenset(given))
 
 
+def open_words(asked: Iterable[str]) -> bool:
+    """Whether one of the features that ``Options.features`` names opens what the user names."""
+    named = {word.partition("=")[0] for word in asked}
+    return any(each.opens_words for each in features() if each.name in named)
+
+
 def _asked(options: Options) -> dict[str, int]:
     """The features that are asked for by name, each with its number, which is 1 unless given.
 
@@ -315,6 +324,7 @@ def _made(table: dict[str, Any]) -> Made:
 
 
 _KEYS = {"summary", "when", "unless", "needs", "in", "out", "file", "hook", "constant", "host"}
+_KEYS |= {"opens_words"}
 
 
 def _read(path: Path, optional: bool) -> Feature:
@@ -338,6 +348,7 @@ def _read(path: Path, optional: bool) -> Feature:
         hooks=hooks,
         constants=tuple((c["name"], c.get("option", "")) for c in table.get("constant", ())),
         hosts=tuple(_made(each) for each in table.get("host", ())),
+        opens_words=table.get("opens_words", False),
     )
 
 

@@ -73,6 +73,7 @@ _HOOKS_DECLARED = """\
 #define HOOK static inline __attribute__((unused))
 HOOK bool take_option(const char *word);
 HOOK void options_taken(void);
+HOOK void help_options(void);
 HOOK void vcpu_made(int vcpu);
 HOOK void run_interrupted(void);
 HOOK void raise_walls(u64 scopes);
@@ -86,6 +87,7 @@ def _hooks(chosen: Chosen) -> str:
         f"\nstatic inline bool take_option(const char *word) {{\n    (void)word;\n"
         f"    return {known};\n}}\n"
         f"static inline void options_taken(void) {{\n{_calls(chosen, 'options_taken')}}}\n"
+        f"static inline void help_options(void) {{\n{_calls(chosen, 'help')}}}\n"
         "static inline void vcpu_made(int vcpu) {\n    (void)vcpu;\n"
         f"{_calls(chosen, 'vcpu')}}}\n"
         f"static inline void run_interrupted(void) {{\n{_calls(chosen, 'interrupted')}}}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,14 @@ from limpet.arch.x86_64.paging import EXECUTE_ONLY_KEY, LARGE_PAGE
 from limpet.arch.x86_64.paging import Mapping as PageMapping
 from limpet.contract import Backend
 from limpet.contract.limits import UNIKERNEL_STATUSES
+from limpet.formats.image import read_program
 from limpet.guests.solo5 import layout as solo5_layout
+from limpet.guests.solo5 import notes
 from limpet.planning.monitor import Core, defines, filter_values, monitor_values
 
 if TYPE_CHECKING:
     from limpet.arch.x86_64.machine import Supervisor
+    from limpet.formats.image import Image
     from limpet.guests.solo5.layout import Solo5Layout
     from limpet.guests.solo5.privileged import Emulated
     from limpet.planning.blobs import Blobs
@@ -36,6 +40,7 @@ CORES = {
 
 
 def plan_h(
+    image: Image,
     place: Solo5Layout,
     options: Options,
     filters: Mapping[Backend, Filter],
@@ -51,12 +56,28 @@ def plan_h(
         "KERNEL_END": place.kernel_end,
         "MEMORY_DEFAULT": place.memory,
         "MEMORY_LEAST": place.memory_least,
+        "MEMORY_MOST": place.memory_most,
+        "KERNEL_SIZE": len(image.data),
+        "KERNEL_CRC": zlib.crc32(image.data),
         "NETWORKS": place.networks,
         "LARGE_PAGE": LARGE_PAGE,
     }
     text = defines(values) + monitor_values(options, filters, blobs, UNIKERNEL_STATUSES, chosen)
-    return text + (
-        _hvt_h(place, pages, filters["kvm"]) if pages else _spt_h(filters["process"], place)
+    return (
+        text
+        + _tender_h(image, place)
+        + (_hvt_h(place, pages, filters["kvm"]) if pages else _spt_h(filters["process"], place))
+    )
+
+
+def _tender_h(image: Image, place: Solo5Layout) -> str:
+    """Whose place a bundle can take, in words; none of them is the guest's."""
+    found = notes.read(read_program(image.data, image.name).notes(), image.name)
+    assert found, "it is a unikernel"
+    return (
+        f'#define TENDER_NAME "solo5-{place.target}"\n'
+        f'#define TENDER_ABI "{found.version}"\n'
+        f'#define MEMORY_DEFAULT_TEXT "{place.memory >> 20}"\n'
     )
 
 

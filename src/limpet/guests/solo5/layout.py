@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from limpet.contract.limits import UNIKERNEL_MEMORY_MOST
+from limpet.contract.limits import SPT_MEMORY_MOST, UNIKERNEL_MEMORY_MOST
 from limpet.contract.pages import LARGE_PAGE, PAGE, align_up
 from limpet.errors import PlanError
 from limpet.formats.image import Access, Image
@@ -100,7 +100,7 @@ class Solo5Layout:
     @property
     def guest(self) -> tuple[int, int]:
         """All memory that a hypercall may ever name, [low, high): the monitor looks closer."""
-        return self.boot_info, UNIKERNEL_MEMORY_MOST
+        return self.boot_info, self.memory_most
 
     @property
     def readable_lo(self) -> int:
@@ -131,6 +131,11 @@ class Solo5Layout:
     def memory_least(self) -> int:
         """The least memory that the program can be started with."""
         return align_up(self.kernel_end + (64 << 10), LARGE_PAGE if self.target == "hvt" else PAGE)
+
+    @property
+    def memory_most(self) -> int:
+        """The most memory that it can be started with."""
+        return UNIKERNEL_MEMORY_MOST if self.target == "hvt" else SPT_MEMORY_MOST
 
     @property
     def trap_frame(self) -> int:
@@ -211,11 +216,11 @@ def lay_out(image: Image, memory: int, shim: Sizes) -> Solo5Layout:
             "the program starts",
             hint="report this: the program has unusually many ring-0 instructions",
         )
-    if not place.memory_least <= memory <= UNIKERNEL_MEMORY_MOST:
+    if not place.memory_least <= memory <= place.memory_most:
         raise PlanError(
             f"{image.name}: {memory >> 20} MiB of memory; it needs at least "
             f"{-(-place.memory_least >> 20)} MiB and can have at most "
-            f"{UNIKERNEL_MEMORY_MOST >> 20}",
+            f"{place.memory_most >> 20}",
             hint="choose another --memory",
         )
     return place

@@ -184,7 +184,7 @@ class _Parts:
         allowed = with_parts(chosen, backend, rules)
         filters = {backend: Filter(allowed, KILL_PROCESS, place.guest)}
         sources = {
-            "plan.h": plan_h(place, options, filters, kvm, pages, chosen),
+            "plan.h": plan_h(image, place, options, filters, kvm, pages, chosen),
             "host_numbers.h": host_numbers(chosen, hypercalls),
             "monitor.c": monitor_c(
                 CORES[kind], chosen, hypercalls, options.backends, gaps(regions, pages)

@@ -6,7 +6,7 @@
 
 static void take_memory(const char *text, u64 *memory) {
     u64 megabytes;
-    if (!parse_number(text, UNIKERNEL_MEMORY_MOST >> 20, &megabytes) ||
+    if (!parse_number(text, MEMORY_MOST >> 20, &megabytes) ||
         megabytes << 20 < MEMORY_LEAST) {
         say("limpet: --mem=", text, 20, ": Malformed argument to --mem, or too little or much");
         leave();
