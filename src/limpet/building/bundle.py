@@ -20,7 +20,7 @@ from limpet.guests.registry import kind_of
 from limpet.planning.plan import Plan
 from limpet.planning.regions import MONITOR_BASE, MONITOR_SIZE
 from limpet.sources import MONITOR_INCLUDES
-from limpet.tools import freestanding, toolchain
+from limpet.tools import freestanding, toolchain, upkeep
 from limpet.tools.cache import Cache
 from limpet.tools.freestanding import Linked
 from limpet.version import __version__
@@ -102,8 +102,7 @@ def build(plan: Plan, cache: Cache | None = None, *, packed: bytes = b"") -> Bun
         ToolchainError: the pinned toolchain is missing or broken.
     """
     cache = cache or Cache.default()
-    with tempfile.TemporaryDirectory(prefix="limpet-") as name:
-        folder = Path(name)
+    with upkeep.workspace(cache) as folder:
         _write_sources(plan, folder)
         with ThreadPoolExecutor(2) as pool:
             guest_future = pool.submit(kind_of(plan.image).link, plan, folder, cache)

@@ -25,15 +25,19 @@ if TYPE_CHECKING:
     from limpet.tools.cache import Cache
     from limpet.tools.progress import Progress
 
-_BUNDLE, _WARNINGS = "bundle", "warnings"
+_BUNDLE, _WARNINGS, _DEVICES = "bundle", "warnings", "devices"
 
 
 @dataclass(frozen=True)
 class Made:
-    """A bundle in the cache, and what its plan warned about."""
+    """A bundle in the cache, what its plan warned about, and the devices of a manifest.
+
+    ``devices`` are ``block:NAME`` and ``net:NAME``.
+    """
 
     path: Path
     warnings: tuple[str, ...]
+    devices: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,13 @@ class Job:
             say.warn(lines)
             if self.fell_back:
                 say.note(f"backend process ({self.fell_back})")
-            yield Made(folder / _BUNDLE, tuple(lines))
+            yield Made(folder / _BUNDLE, tuple(lines), self._devices(folder))
+
+    def _devices(self, folder: Path) -> tuple[str, ...]:
+        """Those that a unikernel brings."""
+        if not usual(self.app).devices:
+            return ()
+        return tuple((folder / _DEVICES).read_text("utf-8").split())
 
     def _key(self, cache: Cache, progress: Progress) -> tuple[str, Plan | None]:
         """The bundle's key in the cache; C is compiled for it when it has changed.
@@ -181,6 +191,8 @@ class Job:
         progress("building the monitor")
         bundle = build(made)
         bundle.write(folder / _BUNDLE)
+        devices = "".join(f"{each.kind}:{each.name}\n" for each in made.image.devices)
+        (folder / _DEVICES).write_text(devices, "utf-8")
         lines = _lines(made.warnings)
         (folder / _WARNINGS).write_text("".join(lines), "utf-8", "surrogateescape")
         say.detail(

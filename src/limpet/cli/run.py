@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import click
 
 from limpet.cli.job import Job
 from limpet.cli.options import about_guest, attached, chosen, packing
+from limpet.errors import PlanError
 from limpet.guests.usual import usual
 from limpet.loading.start import start_of
 from limpet.tools.cache import Cache
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from limpet.running.devices import Block, Network
     from limpet.running.ports import Port
 
+_TENDERS = {"--mem": "--memory SIZE", "--net": "--net NAME=tap:INTERFACE"}
+_TENDERS |= {"--block": "--block NAME=PATH[:ro][,sector=SIZE]"}
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
@@ -43,6 +47,7 @@ def command(
     """
     from limpet.running.exec import replace
 
+    _check_word(str(app))
     attached: list[Block | Network] = [*block, *net]
     if publish:
         from limpet.running.devices import check_ports
@@ -59,6 +64,10 @@ def command(
             from limpet.running.strict import refuse_if_missing
 
             refuse_if_missing(app.name, made.path, made.warnings)
+        if made.devices or (attached and usual(start.program).devices):
+            from limpet.running.devices import check_attached
+
+            check_attached(app.name, made.devices, attached)
         words: list[str] = []
         if attached or publish:
             from limpet.running import devices
@@ -67,3 +76,15 @@ def command(
         if attached or usual(start.program).devices:
             words.append("--")
         replace(made.path, [start.words[0], *words, *start.words[1:], *arguments])
+
+
+def _check_word(app: str) -> None:
+    """Nothing, or an error for a word that is neither a file nor an option.
+
+    Raises:
+        PlanError: with the spelling of an option that a tender would take.
+    """
+    if app.startswith("-") and not os.path.exists(app):
+        known = re.match("--(?:mem|net|block)(?=[-:=])", app)
+        hint = _TENDERS[known[0]] if known else "--help"
+        raise PlanError(f"{app}: no such option", hint=f"limpet run {hint}")

@@ -49,6 +49,12 @@ Options:
   --help                           this
 """
 
+_VERSION = """\
+limpet-{target} tender, version {version}
+ABI version 2
+ABI version 1"""
+"""As Solo5's tenders, for albatross, which wants one line with the version of its unikernel."""
+
 
 class UsageError(LimpetError):
     """The command line is not a tender's."""
@@ -65,7 +71,7 @@ def _split(target: str, words: list[str]) -> tuple[list[str], Path, list[str]]:
         if word == "--help":
             raise UsageError("")
         if word == "--version":
-            print(f"limpet-{target} {__version__}, ABI versions 1 and 2", file=sys.stderr)
+            print(_VERSION.format(target=target, version=__version__), file=sys.stderr)
             sys.exit(0)
         for name, why in _NOT_HERE.items():
             if word.startswith(name):

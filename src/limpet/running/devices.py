@@ -129,6 +129,32 @@ def name_only(kind: str, given: str) -> str:
     return name
 
 
+_WAYS = {"block": "--block {}=PATH", "net": "--net {}=tap:INTERFACE"}
+
+
+def check_attached(
+    program: str, wanted: Sequence[str], attached: Sequence[Block | Network]
+) -> None:
+    """Nothing, or an error when ``attached`` are not the devices that a unikernel brings.
+
+    Args:
+        wanted: ``block:NAME`` and ``net:NAME``, as its manifest has them.
+
+    Raises:
+        PlanError: one is missing, or one is not there; says how ``limpet run`` spells each.
+    """
+    given = [f"{each.kind}:{each.name}" for each in attached]
+    ways = [_WAYS[kind].format(name) for kind, _, name in (each.partition(":") for each in wanted)]
+    hint = f"limpet run {' '.join(ways)}" if ways else "leave it out: its manifest has no device"
+    for each in given:
+        if each not in wanted:
+            kind, _, name = each.partition(":")
+            raise PlanError(f"{program} has no {kind} device {name!r} in its manifest", hint=hint)
+    for each in wanted:
+        if each not in given:
+            raise PlanError(f"{program}: its device {each} is not attached", hint=hint)
+
+
 def check_ports(networks: Sequence[Network], ports: Sequence[Port]) -> None:
     """Nothing, or an error when there is no one network whose ports they could be.
 

@@ -7,13 +7,12 @@ import resource
 import shlex
 import signal
 import subprocess
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from limpet.errors import BuildError
 from limpet.tools import landlock
@@ -69,7 +68,7 @@ def run(
             holds the command in a form that can be pasted.
     """
     words = [str(word) for word in argv]
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
+    with _in_memory("stdout") as out, _in_memory("stderr") as error:
 
         def start() -> subprocess.Popen[bytes]:
             if bounds:
@@ -92,6 +91,11 @@ def run(
     if check and done.code:
         raise BuildError(f"failed with status {done.code}:\n  {shlex.join(words)}\n{done.stderr}")
     return done
+
+
+def _in_memory(name: str) -> BinaryIO:
+    """A file that is in no folder: there may be none that can be written but the cache."""
+    return open(os.memfd_create(name), "w+b")
 
 
 def _limit(bounds: Bounds) -> None:

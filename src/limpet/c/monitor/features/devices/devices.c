@@ -20,8 +20,14 @@ static _Noreturn void leave(void) {
         host3(NR_EXIT_GROUP, EXIT_CANNOT_START, 0, 0);
 }
 
-/* One line, then what the manifest wants; the end. */
+/* One line; the end. */
 static _Noreturn void complain(const char *what, const char *name, u64 size, const char *why) {
+    say(what, name, size, why);
+    leave();
+}
+
+/* One line, then what the manifest wants; the end. */
+static _Noreturn void complain_of(const char *what, const char *name, u64 size, const char *why) {
     char line[LINE_ROOM], *to;
     say(what, name, size, why);
     for (u64 i = 1; i < MANIFEST->count; i++) {
@@ -57,14 +63,16 @@ static struct mft_entry *find_device(const char *text, u32 type, const char **va
         *value = text + size + 1;
         return device;
     }
-    complain("limpet: Resource not declared in manifest: '", text, size, "'");
+    complain_of("limpet: Resource not declared in manifest: '", text, size, "'");
 }
 
-/* What naming a device comes to where the guest has none of that type. */
+/* What naming a device, or a setting of one, comes to where the guest has none of that type. */
 static inline bool refuse_device(const char *word, const char *prefix, u32 type) {
     const char *value, *rest = behind(word, prefix);
-    if (rest)
-        find_device(rest, type, &value);
+    while (rest && *rest && *rest != ':' && *rest != '=')
+        rest++;
+    if (rest && *rest == ':')
+        find_device(rest + 1, type, &value);
     return false;
 }
 
@@ -113,8 +121,8 @@ static void place_devices(void) {
     for (u64 i = 1; i < MANIFEST->count; i++) {
         struct mft_entry *device = &MANIFEST->entries[i];
         if (!device->attached)
-            complain("limpet: Device '", device->name, DEVICE_NAME_SIZE,
-                     "' declared but not attached.");
+            complain_of("limpet: Device '", device->name, DEVICE_NAME_SIZE,
+                        "' declared but not attached.");
         host3(NR_DUP2, (long)device->handle, (long)(DEVICE_FD + i), 0);
         device->handle = DEVICE_FD + i;
     }
