@@ -64,16 +64,15 @@ def command(
             from limpet.running.strict import refuse_if_missing
 
             refuse_if_missing(app.name, made.path, made.warnings)
-        if made.devices or (attached and usual(start.program).devices):
-            from limpet.running.devices import check_attached
-
-            check_attached(app.name, made.devices, attached)
+        own = usual(start.program).devices
         words: list[str] = []
-        if attached or publish:
+        if attached or publish or made.devices:
             from limpet.running import devices
 
+            if own:
+                devices.check_attached(app.name, made.devices, attached)
             words = devices.words(block, net, publish)
-        if attached or usual(start.program).devices:
+        if attached or own:
             words.append("--")
         replace(made.path, [start.words[0], *words, *start.words[1:], *arguments])
 

@@ -154,16 +154,8 @@ class Solo5Layout:
     def regions(self) -> tuple[Region, ...]:
         """Everything in the file or mapped at start, ascending; the heap is last."""
         read, write, execute = Access.READ, Access.WRITE, Access.EXECUTE
-        boot = Region(
-            "boot",
-            self.boot_info,
-            BOOT_SIZE,
-            read,
-            None,
-            "what the guest is told at start",
-            host=write,
-        )
-        regions = [boot]
+        why = "what the guest is told at start"
+        regions = [Region("boot", self.boot_info, BOOT_SIZE, read, None, why, host=write)]
         if self.target == "hvt":
             why = "the shim that runs it in ring 3"
             size = self.shim_data - SHIM
@@ -173,18 +165,9 @@ class Solo5Layout:
             if self.networks:
                 why = "the ring of frames that the guest sends and asks for"
                 regions.append(Region("ring", self.ring, RING_SIZE, read | write, b"", why))
-        why = "where the monitor completes the filter"
-        regions.append(
-            Region(
-                "filter",
-                self.filter_copy(""),
-                FILTER_COPY_SIZE,
-                read | write,
-                b"",
-                why,
-                mapped=False,
-            )
-        )
+        why, at = "where the monitor completes the filter", self.filter_copy("")
+        rights = read | write
+        regions.append(Region("filter", at, FILTER_COPY_SIZE, rights, b"", why, mapped=False))
         heap = Region(
             "heap",
             self.kernel_end,
