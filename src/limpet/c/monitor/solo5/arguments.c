@@ -6,11 +6,9 @@
 
 static void take_memory(const char *text, u64 *memory) {
     u64 megabytes;
-    if (!parse_number(text, MEMORY_MOST >> 20, &megabytes) ||
-        megabytes << 20 < MEMORY_LEAST) {
-        say("limpet: --mem=", text, 20, ": Malformed argument to --mem, or too little or much");
-        leave();
-    }
+    if (!parse_number(text, MEMORY_MOST >> 20, &megabytes) || megabytes << 20 < MEMORY_LEAST)
+        complain("limpet: --mem=", text, 20,
+                 ": Malformed argument to --mem, or too little or much");
     *memory = megabytes << 20;
 }
 
@@ -27,11 +25,10 @@ static void take_command_line(char **arguments) {
     u64 used = 0;
     for (; *arguments; arguments++) {
         u64 size = length(*arguments);
-        if (used + size > COMMAND_LINE_MOST) {
-            say("limpet: Guest command line too long (max=" COMMAND_LINE_MOST_TEXT " characters)",
-                "", 0, "");
-            leave();
-        }
+        if (used + size > COMMAND_LINE_MOST)
+            complain("limpet: Guest command line too long (max=" COMMAND_LINE_MOST_TEXT
+                     " characters)",
+                     "", 0, "");
         memcpy(CMDLINE + used, *arguments, size);
         used += size;
         if (arguments[1])

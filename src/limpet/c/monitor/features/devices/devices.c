@@ -28,15 +28,12 @@ static _Noreturn void complain(const char *what, const char *name, u64 size, con
 
 /* One line, then what the manifest wants; the end. */
 static _Noreturn void complain_of(const char *what, const char *name, u64 size, const char *why) {
-    char line[LINE_ROOM], *to;
     say(what, name, size, why);
     for (u64 i = 1; i < MANIFEST->count; i++) {
         const struct mft_entry *device = &MANIFEST->entries[i];
         bool block = device->type == DEVICE_BLOCK;
-        to = put_text(put_text(line, "limpet: the manifest wants --"), block ? "block:" : "net:");
-        to = put_text(put_text(to, device->name), block ? "=PATH" : "=INTERFACE");
-        to = put_text(to, device->attached ? " (given)\n" : "\n");
-        host3(NR_WRITE, STDERR, (long)line, to - line);
+        say(block ? "limpet: the manifest wants --block:" : "limpet: the manifest wants --net:",
+            device->name, DEVICE_NAME_SIZE, block ? "=PATH" : "=INTERFACE");
     }
     leave();
 }
