@@ -103,10 +103,7 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
         never = never | {"kvm_required"}
     if kind in ("process", "spt"):
         never = never | {"extended_state", "tables", "large_data"}
-    if kind in ("hvt", "spt"):
-        never = never | {"terminal", "large_data"}
-    else:
-        never = never | {"tender"}
+    never = never | ({"terminal", "large_data"} if kind in ("hvt", "spt") else {"tender"})
     if kind != "hvt":
         never = never | {"protection_keys"}
     assert inside == {each.name for each in OPTIONAL} - never
