@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
 import limpet
 from bench.rows import HELLO, Row, backends, bundle
+from bench.start import PYTHON
 
 TURNS = 21
 
@@ -43,6 +46,30 @@ def _build(folder: Path) -> Row:
     return Row("limpet build of a changed hello.c", median(times), None, 1000, "ms")
 
 
+def _processor_time(argv: list[str | Path]) -> float:
+    """Of a command and of what it starts, in milliseconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(argv, stdout=subprocess.DEVNULL, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime) * 1e3
+
+
+def _script(folder: Path) -> Iterator[Row]:
+    """Python and its library with a script that is another each time."""
+    if not PYTHON.exists():
+        print(f"*** {PYTHON} is not installed: no row ***")
+        return
+    script = folder / "app.py"
+    argv: list[str | Path] = [sys.executable, "-m", "limpet", "-q", "run", PYTHON, script]
+    script.write_text("print(1)\n")
+    _processor_time(argv)
+    times = []
+    for turn in range(TURNS):
+        script.write_text("print(1)\n" + turn * f"# {turn}\n")
+        times.append(_processor_time(argv))
+    yield Row("limpet run of python3, its script changed", median(times), None, 300, "ms")
+
+
 def _sizes() -> list[Row]:
     found = []
     for backend, most in (("process", 4096), ("kvm", 8192)):
@@ -55,4 +82,4 @@ def _sizes() -> list[Row]:
 
 def rows(folder: Path) -> list[Row]:
     """Cached run, build and sizes."""
-    return [_cached(folder), _build(folder), *_sizes()]
+    return [_cached(folder), _build(folder), *_script(folder), *_sizes()]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from limpet.contract.pages import PAGE
 from limpet.errors import BundleError, TreeError
 from limpet.formats.tree import layout
 from limpet.formats.tree.layout import HEAD, RECORD, Tree
@@ -58,7 +59,7 @@ def test_order_does_not_matter() -> None:
     assert pack_nodes(top) == pack_nodes(other)
     assert read_tree(made.data, "made") == made.entries
     big = next(each for each in made.entries if each.path == "/big")
-    assert made.data.index(b"b" * 5000) % layout.PAGE == 0 and big.size == 5000
+    assert made.data.index(b"b" * 5000) % PAGE == 0 and big.size == 5000
 
 
 DAMAGE = {

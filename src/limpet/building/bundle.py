@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ from limpet.guests.registry import kind_of
 from limpet.planning.plan import Plan
 from limpet.planning.regions import MONITOR_BASE, MONITOR_SIZE
 from limpet.sources import MONITOR_INCLUDES
-from limpet.tools import freestanding, toolchain, upkeep
+from limpet.tools import executables, freestanding, toolchain, upkeep
 from limpet.tools.cache import Cache
 from limpet.tools.freestanding import Linked
 from limpet.version import __version__
@@ -55,40 +53,7 @@ class Bundle:
         Raises:
             BuildError: the place cannot be written.
         """
-        write_bundle(path, self.data)
-
-
-def write_bundle(path: Path, data: bytes) -> None:
-    """Write a bundle's bytes to ``path``.
-
-    Raises:
-        BuildError: the place cannot be written.
-    """
-    try:
-        write_executable(path, data)
-    except OSError as error:
-        raise BuildError(
-            f"{path}: cannot be written: {error.strerror}", hint="choose another place with -o"
-        ) from error
-
-
-def write_executable(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path`` by way of a temporary file beside it.
-
-    A device or pipe is written to; it would be no device any more if it were replaced.
-    """
-    if path.exists() and not path.is_file() and not path.is_dir():
-        path.write_bytes(data)
-        return
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        os.chmod(name, 0o755)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+        executables.write(path, self.data)
 
 
 def build(plan: Plan, cache: Cache | None = None, *, packed: bytes = b"") -> Bundle:

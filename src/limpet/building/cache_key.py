@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from limpet.planning.options import Options
 from limpet.tools import pinned
@@ -17,7 +18,14 @@ from limpet.tools.inputs import signature, signatures
 _PACKAGE = Path(__file__).parents[1]
 
 
-def bundle_key(
+class Keys(NamedTuple):
+    """Of a bundle, and of all that differ from it in what their single files hold, nothing else."""
+
+    bundle: str
+    outline: str
+
+
+def keys_of(
     program: str,
     name: str,
     options: Options,
@@ -25,8 +33,8 @@ def bundle_key(
     root: Path | None,
     files: Mapping[str, Path],
     keep_times: bool,
-) -> str:
-    """A key for the bundle of a program.
+) -> Keys:
+    """Keys for the bundle of a program.
 
     A tree counts by what ``lstat`` says of every file, times of change included; Limpet and the
     toolchain by their own files, so that a checkout that is worked on is never taken for another.
@@ -50,9 +58,11 @@ def bundle_key(
         state.update(line)
     for line in signatures(root) if root else ():
         state.update(b"root" + line)
+    outline = state.copy()
     for guest, path in sorted(files.items()):
         state.update(signature(os.path.realpath(path), f"file {guest}"))
-    return f"bundle-{state.hexdigest()}"
+        outline.update(repr((guest, os.path.abspath(path))).encode(errors="surrogateescape"))
+    return Keys(f"bundle-{state.hexdigest()}", f"last-{outline.hexdigest()}")
 
 
 def _own_files() -> Iterator[bytes]:

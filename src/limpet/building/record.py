@@ -52,12 +52,11 @@ def _part(each: Load) -> record.Part:
 
 
 def _tree(plan: Plan) -> record.Tree | None:
-    tree = plan.packed
-    if tree is None or not tree.content:
+    tree = plan.guest.tree
+    if plan.packed is None:
         return None
-    files = "".join(each.sha256[:LOCATE] for each in plan.guest.tree.entries)
-    digest = hashlib.sha256(tree.content).hexdigest()
-    return record.Tree(tree.address, len(tree.content), digest, files)
+    files = "".join(each.sha256[:LOCATE] for each in tree.entries)
+    return record.Tree(plan.packed.address, len(tree.data), tree.digest, files)
 
 
 def _filter(each: Filter, address: int, copy: int) -> record.Filter:

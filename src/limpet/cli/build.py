@@ -12,6 +12,7 @@ from limpet.cli import say
 from limpet.cli.job import Job
 from limpet.cli.options import FILE, about_guest, chosen, declared, packing
 from limpet.guests.usual import usual
+from limpet.tools import executables
 from limpet.tools.cache import Cache
 from limpet.tools.units import kilobytes
 
@@ -33,14 +34,12 @@ def command(
     app: Path, output: Path | None, block: tuple[str, ...], net: tuple[str, ...], **given: Any
 ) -> None:
     """Write the bundle of APP: one executable that needs nothing else."""
-    from limpet.building.bundle import write_bundle
-
     target = output or Path(f"{app.resolve().name.removesuffix('.c')}.limpet")
     options = chosen(given, (*block, *net))
     if options.devices or usual(app).devices:
         options = replace(options, features=_with_help(options.features))
     job = Job.given(app, options, packing(given))
     with job.bundle(Cache.default()) as made:
-        data = made.path.read_bytes()
-    write_bundle(target, data)
-    say.note(f"{target}: {kilobytes(len(data))}")
+        executables.copy(made.path, target)
+        size = made.path.stat().st_size
+    say.note(f"{target}: {kilobytes(size)}")

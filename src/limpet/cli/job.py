@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from limpet.building.cache_key import bundle_key
+from limpet.building.cache_key import Keys, keys_of
 from limpet.cli import say
 from limpet.errors import PlanError
 from limpet.guests.usual import usual
@@ -19,6 +19,7 @@ from limpet.loading import seen, sources
 from limpet.tools.inputs import digest_of
 
 if TYPE_CHECKING:
+    from limpet.building.last import Changed
     from limpet.contract import Backend
     from limpet.planning.options import Options
     from limpet.planning.plan import Plan
@@ -38,6 +39,16 @@ class Made:
     path: Path
     warnings: tuple[str, ...]
     devices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The key of a bundle, that of what is kept for the next, and what is known already of it."""
+
+    key: str
+    last: str = ""
+    planned: Plan | None = None
+    changed: Changed | None = None
 
 
 @dataclass(frozen=True)
@@ -116,8 +127,10 @@ class Job:
             LimpetError: it cannot be made.
         """
         with say.Progress() as progress:
-            key, planned = self._key(cache, progress)
-            entry = cache.folder(key, lambda folder: self._make(folder, progress, planned))
+            found = self._found(cache, progress)
+            entry = cache.folder(
+                found.key, lambda folder: self._make(folder, progress, found, cache)
+            )
         with entry as folder:
             lines = (folder / _WARNINGS).read_text("utf-8", "surrogateescape").splitlines()
             say.warn(lines)
@@ -131,33 +144,48 @@ class Job:
             return ()
         return tuple((folder / _DEVICES).read_text("utf-8").split())
 
-    def _key(self, cache: Cache, progress: Progress) -> tuple[str, Plan | None]:
-        """The bundle's key in the cache; C is compiled for it when it has changed.
+    def _found(self, cache: Cache, progress: Progress) -> _Found:
+        """What is known of the bundle before it is looked for; C is compiled when it has changed.
 
         Of a dynamic program the shared objects count as well, and what is included: where they are
-        not known, or have changed, it has to be planned, and the plan is given too.
+        not known, or have changed, it has to be planned, unless only texts are others.
         """
-        key = self._given_key(cache, progress)
+        keys = self._keys(cache, progress)
         include = [os.path.abspath(each) for each in self.packing.include]
         if not include and not seen.is_dynamic(self.app):
-            return key, None
-        words = f"{key}\0{os.path.realpath(self.app)}\0{include}".encode(errors="surrogateescape")
-        digest = hashlib.sha256(words)
+            return _Found(keys.bundle)
+        more = f"\0{os.path.realpath(self.app)}\0{include}".encode(errors="surrogateescape")
+        digest = hashlib.sha256(keys.bundle.encode() + more)
+        last = f"last-{hashlib.sha256(keys.outline.encode() + more).hexdigest()}"
         name = f"seen-{digest.hexdigest()}"
-        known, made = cache.text(name), None
+        known, planned, changed = cache.text(name), None, None
         if known is None or not seen.same(known):
-            made = self.plan(progress)
-            known = seen.written(made.guest.seen)
+            changed = self._changed(cache, last)
+            if changed:
+                known = changed.seen
+            else:
+                planned = self.plan(progress)
+                known = seen.written(planned.guest.seen)
             cache.put_text(name, known)
         digest.update(known.encode(errors="surrogateescape"))
-        return f"bundle-{digest.hexdigest()}", made
+        return _Found(f"bundle-{digest.hexdigest()}", last, planned, changed)
 
-    def _given_key(self, cache: Cache, progress: Progress) -> str:
+    def _changed(self, cache: Cache, last: str) -> Changed | None:
+        """What is to be exchanged in the last bundle of the kind."""
+        text = cache.text(last) if self.packing.files else None
+        if text is None:
+            return None
+        from limpet.building.last import Last
+
+        kept = Last.parse(text)
+        return kept.changed(self.app) if kept else None
+
+    def _keys(self, cache: Cache, progress: Progress) -> Keys:
         program, root = self._program(cache, progress)
         packing = self.packing
         packs = root or packing.files or packing.include or seen.is_dynamic(self.app)
         try:
-            return bundle_key(
+            return keys_of(
                 program,
                 self.app.name,
                 self.options,
@@ -183,11 +211,14 @@ class Job:
             raise PlanError(f"{self.app}: changed while it was read", hint="try again")
         return found.made, self.packing.root or (Path(found.root) if found.root else None)
 
-    def _make(self, folder: Path, progress: Progress, planned: Plan | None) -> None:
+    def _make(self, folder: Path, progress: Progress, found: _Found, cache: Cache) -> None:
+        started = time.monotonic()
+        if found.changed and _exchanged(folder, found.changed, cache):
+            say.detail(f"only texts have changed: built in {time.monotonic() - started:.2f} s")
+            return
         from limpet.building.bundle import build
 
-        started = time.monotonic()
-        made = planned or self.plan(progress)
+        made = found.planned or self.plan(progress)
         progress("building the monitor")
         bundle = build(made)
         bundle.write(folder / _BUNDLE)
@@ -195,11 +226,27 @@ class Job:
         (folder / _DEVICES).write_text(devices, "utf-8")
         lines = _lines(made.warnings)
         (folder / _WARNINGS).write_text("".join(lines), "utf-8", "surrogateescape")
+        if found.last and self.packing.files:
+            from limpet.building.last import last_of
+
+            cache.put_text(found.last, last_of(made, found.key, self.app).text())
         say.detail(
             f"built in {time.monotonic() - started:.2f} s: {len(bundle.data)} bytes, monitor "
             f"{bundle.monitor.size} bytes, {len(made.calls)} system calls, "
             f"{len(made.hypercalls)} hypercalls"
         )
+
+
+def _exchanged(folder: Path, changed: Changed, cache: Cache) -> bool:
+    """Make the bundle in ``folder`` from the last one, if that is still there and can be."""
+    last = cache.held(changed.base)
+    if last is None:
+        return False
+    with last as base:
+        if not changed.write(base / _BUNDLE, folder / _BUNDLE):
+            return False
+        (folder / _WARNINGS).write_bytes((base / _WARNINGS).read_bytes())
+    return True
 
 
 def _lines(warnings: Sequence[str]) -> list[str]:

@@ -97,6 +97,7 @@ def load(
     return replace(
         guest,
         seen=packed.seen,
+        texts=packed.texts,
         why=tuple(packed.why),
         warnings=tuple(packed.warnings),
         offers=offers(guest, packed.find) if packed.find else (),

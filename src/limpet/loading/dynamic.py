@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,24 +13,28 @@ from limpet.formats.tree.layout import Tree
 from limpet.formats.tree.write import pack_nodes
 from limpet.loading.exchangeable import warnings
 from limpet.loading.files import Finder, collect, pack
+from limpet.loading.guest import Single
 from limpet.loading.interpreted import Interpreted
 from limpet.loading.interpreters import Interpreter, known
 from limpet.loading.layers import Layers, program_path
 from limpet.loading.libraries import Libraries
 from limpet.loading.offers import Find
+from limpet.loading.seen import state_of
 
 
 @dataclass(frozen=True)
 class Packed:
     """A tree, where in it the program is, and what of the host was looked at.
 
-    ``why`` says what is packed that nobody named, ``warnings`` what may be wrong with it; ``find``
-    says where the host has a shared object, where that may be looked at.
+    ``texts`` are single files of the host by their path in the guest, ``why`` says what is packed
+    that nobody named, ``warnings`` what may be wrong with it; ``find`` says where the host has a
+    shared object, where that may be looked at.
     """
 
     tree: Tree
     path: str = ""
     seen: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, Single] = field(default_factory=dict)
     why: Sequence[str] = ()
     warnings: Sequence[str] = ()
     find: Find | None = None
@@ -58,7 +63,8 @@ def tree_of(
     layers = Layers(top, finder, host=True)
     included = [path for each in include for path in layers.include(each)]
     if image.interpreter is None:
-        return Packed(pack_nodes(top), seen=layers.seen)
+        singles = _singles(files or {})
+        return Packed(pack_nodes(top), seen=layers.seen, texts=singles)
     if Layers(top, finder, host=False).has(image.interpreter):
         layers.host = False
     where = program_path(str(app), None if root is None else str(root))
@@ -70,11 +76,12 @@ def tree_of(
     more = _interpreted(which, layers, str(app), where, files or {}) if which else None
     for path in (*included, *(given if layers.host else ()), *(more.objects if more else ())):
         libraries.follow(path)
+    singles = _singles({**(files or {}), **(more.laid if more else {})})
     tree = pack_nodes(top)
     taken = [each.path for each in libraries.loaded if each.path in layers.seen]
     find = libraries.on_host if layers.host else None
     why = more.why if more else ()
-    return Packed(tree, where, layers.seen, why, tuple(warnings(taken)), find)
+    return Packed(tree, where, layers.seen, singles, why, tuple(warnings(taken)), find)
 
 
 def _interpreted(
@@ -84,6 +91,17 @@ def _interpreted(
     found = Interpreted(which, layers, os.path.abspath(app), where)
     with layers.keeping(which.times):
         found.pack(files)
+    return found
+
+
+def _singles(files: Mapping[str, Path]) -> Mapping[str, Single]:
+    """What single files are, before they are read; then what is gone is complained about."""
+    found = {}
+    for guest, path in files.items():
+        host = os.path.realpath(path)
+        with suppress(OSError):
+            state, time = state_of(host), os.stat(host).st_mtime_ns
+            found[guest] = Single(os.path.abspath(path), host, state, time)
     return found
 
 

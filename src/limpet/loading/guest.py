@@ -12,6 +12,20 @@ from limpet.loading.links import Links
 
 
 @dataclass(frozen=True)
+class Single:
+    """A single file of the host that is packed.
+
+    ``named`` is the path that it was found by, ``host`` where that leads, ``state`` what was there
+    before it was read, ``time`` its time of change in nanoseconds.
+    """
+
+    named: str
+    host: str
+    state: str
+    time: int
+
+
+@dataclass(frozen=True)
 class SharedObject:
     """A shared object of a guest's tree: ``inode`` is the number of its content there.
 
@@ -33,7 +47,8 @@ class Guest:
     ``loader`` the one that starts a dynamic program, ``left`` says of files that look like objects
     why they are none, ``links`` are those of a dynamic program itself; ``path`` is where the
     program is in its tree, nothing where that does not matter.  ``seen`` has what the host's files
-    were by which the objects were found, ``why`` what was packed that nobody named, ``warnings``
+    were by which the objects were found, ``texts`` single files of the host by their path in the
+    tree, ``why`` what was packed that nobody named, ``warnings``
     what may be wrong with it, ``offers`` what it may load and has not.
     """
 
@@ -46,6 +61,7 @@ class Guest:
     left: tuple[tuple[str, str], ...] = ()
     links: Links = field(default=Links(), repr=False)
     seen: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    texts: Mapping[str, Single] = field(default_factory=dict, repr=False, compare=False)
     why: tuple[str, ...] = field(default=(), repr=False, compare=False)
     warnings: tuple[str, ...] = field(default=(), repr=False, compare=False)
     offers: tuple[Offer, ...] = field(default=(), repr=False, compare=False)

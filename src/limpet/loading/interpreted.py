@@ -10,16 +10,12 @@ from __future__ import annotations
 import glob
 import os
 import posixpath
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from limpet.loading.interpreters import Interpreter
+from limpet.loading.interpreters import MOST_TEXT, Interpreter, imported
 from limpet.loading.layers import Layers
 from limpet.plain import quoted
-
-MOST_TEXT = 1 << 20
-"""Bytes of a text whose lines are looked at."""
 
 
 class Interpreted:
@@ -42,6 +38,7 @@ class Interpreted:
         self._packages = [f"{self._environment}/{which.environment}"] if there else []
         self._known: set[str] = set()
         self.added: list[str] = []
+        self.laid: dict[str, Path] = {}
         self.why: list[str] = []
 
     def pack(self, texts: Mapping[str, Path]) -> None:
@@ -110,7 +107,8 @@ class Interpreted:
         found = [each for each in self._module(host, name) if _inside(each, host)]
         for each in found:
             path = posixpath.join(guest, os.path.relpath(each, host))
-            self._layers.lay(path, each)
+            if self._layers.lay(path, each):
+                self.laid[path] = Path(each)
             self.added.append(path)
         return found
 
@@ -145,13 +143,9 @@ def _inside(path: str, folder: str) -> bool:
 
 
 def _imported(text: str, imports: str) -> set[str]:
-    """The first words of the names of modules that a text uses."""
+    """The first words of the names of modules that the text of a file uses."""
     try:
         with open(text, "rb") as stream:
-            lines = stream.read(MOST_TEXT).decode(errors="replace")
+            return imported(stream.read(MOST_TEXT), imports)
     except OSError:
         return set()
-    found = re.findall(imports, lines)
-    names = [one for one, _ in found] + [each for _, many in found for each in many.split(",")]
-    words = [each.split() for each in names]
-    return {each[0].partition(".")[0] for each in words if each} - {""}

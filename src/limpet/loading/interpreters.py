@@ -70,6 +70,9 @@ class Interpreter:
         )
 
 
+MOST_TEXT = 1 << 20
+"""Bytes of a text whose lines are looked at."""
+
 _NONE = r"(?!)()()"
 """For :attr:`Interpreter.imports`: what a text uses is not read from it."""
 
@@ -153,6 +156,14 @@ def known(program: Path | str) -> Interpreter | None:
     name = os.path.basename(os.path.realpath(program))
     found = (each.known_as(name) for each in KNOWN)
     return next((each for each in found if each), None)
+
+
+def imported(text: bytes, imports: str) -> set[str]:
+    """The first words of the names of modules that a text uses, where ``imports`` matches."""
+    found = re.findall(imports, text[:MOST_TEXT].decode(errors="replace"))
+    names = [one for one, _ in found] + [each for _, many in found for each in many.split(",")]
+    words = [each.split() for each in names]
+    return {each[0].partition(".")[0] for each in words if each} - {""}
 
 
 def in_guest(path: Path | str) -> str:

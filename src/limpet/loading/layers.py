@@ -130,12 +130,15 @@ class Layers:
                 elif stat.S_ISREG(os.lstat(path).st_mode) or os.path.islink(path):
                     yield path
 
-    def lay(self, path: str, source: str) -> None:
+    def lay(self, path: str, source: str) -> bool:
         """Have the host's file ``source`` at ``path``, unless the tree has one there."""
-        self.seen[source] = state_of(source)
-        if self._walk(path) is None:
-            at, name = self._made_folder(path)
-            at.children[name] = self._finder.file(Path(source), name)
+        for each in (source, os.path.realpath(source)):
+            self.seen[each] = state_of(each)
+        if self._walk(path) is not None:
+            return False
+        at, name = self._made_folder(path)
+        at.children[name] = self._finder.file(Path(source), name)
+        return True
 
     def include(self, pattern: str) -> list[str]:
         """Add the host's files that ``pattern`` matches, of folders everything below; their paths.

@@ -32,6 +32,9 @@ _GLIBC_FOLDERS = (
 )
 _MUSL_FOLDERS = ("/lib", "/usr/local/lib", "/usr/lib")
 _MUSL_PATH = "/etc/ld-musl-x86_64.path"
+TELLING = (CACHE, _MUSL_PATH)
+"""Files of a tree that say where objects are."""
+
 _MUSL_OWN = ("c", "pthread", "rt", "m", "dl", "util", "xnet")
 """``lib*.`` that musl's loader takes for itself."""
 

@@ -68,6 +68,12 @@ def written(seen: Mapping[str, str]) -> str:
     return "\0".join(f"{path}\0{state}" for path, state in sorted(seen.items()))
 
 
+def read(text: str) -> dict[str, str]:
+    """What :func:`written` wrote."""
+    words = text.split("\0") if text else []
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
 def same(text: str) -> bool:
     """Whether everything is as :func:`written` has it."""
     words = text.split("\0")

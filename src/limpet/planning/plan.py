@@ -21,6 +21,7 @@ from limpet.loading.guest import Guest
 from limpet.planning.asked import Asked
 from limpet.planning.blobs import Blobs
 from limpet.planning.options import Options
+from limpet.planning.outline import filled
 from limpet.planning.regions import Region
 from limpet.planning.seccomp import Filter
 
@@ -101,12 +102,13 @@ class Plan:
         """Where the monitor's code starts."""
         return self.blobs.monitor_text(self.filters.values())
 
-    def digest(self) -> str:
-        """SHA-256, in hex, of everything that determines the bundle's bytes."""
+    @property
+    def outline(self) -> str:
+        """SHA-256, in hex, of what determines the bundle's bytes but for the files' contents."""
         state = hashlib.sha256()
         for region in self.regions:
             state.update(f"{region.name} {region.address} {region.size} {region.access}".encode())
-            state.update(region.content or b"")
+            state.update(region.content or b"" if region is not self.packed else b"")
         if self.supervisor:
             state.update(self.supervisor.content(b""))
         for name, text in sorted(self.sources.items()):
@@ -116,3 +118,7 @@ class Plan:
         for name, blob in sorted(self.blobs.fixed.items()):
             state.update(name.encode() + blob)
         return state.hexdigest()
+
+    def digest(self) -> str:
+        """SHA-256, in hex, of everything that determines the bundle's bytes."""
+        return filled(self.outline, self.guest.tree.digest)

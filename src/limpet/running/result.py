@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from limpet.building.bundle import Bundle, write_executable
+from limpet.building.bundle import Bundle
 from limpet.contract.limits import SIGNAL_STATUS
 from limpet.errors import RunError
 
@@ -39,7 +39,7 @@ def run(
     if isinstance(bundle, Bundle):
         with tempfile.TemporaryDirectory(prefix="limpet-") as folder:
             path = Path(folder) / "bundle"
-            write_executable(path, bundle.data)
+            bundle.write(path)
             return run(path, arguments, stdin=stdin, name=name or bundle.plan.image.name)
     argv = [name or bundle.name, *arguments]
     try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from limpet.contract.pages import PAGE
 from limpet.errors import BundleError
 from limpet.formats import elf
+from limpet.formats.bundle.part import Part
 from limpet.formats.bundle.record import MAX_RECORD, Record, read_record
 from limpet.formats.bundle.write import (
     GUEST_SECTION,
@@ -33,28 +34,6 @@ MAX_SECTIONS, MAX_NAMES = MAX_SEGMENTS + 8, 1 << 18
 _HIGHEST = 1 << 47
 _COPY = "copy or build it again"
 _MAKE = "make one with: limpet build"
-
-
-@dataclass(frozen=True)
-class Part:
-    """A loaded segment of the file, by the name of its section."""
-
-    name: str
-    address: int
-    offset: int
-    size: int  # bytes in the file
-    memory_size: int
-    flags: int
-
-    @property
-    def end(self) -> int:
-        """First address behind it."""
-        return self.address + self.memory_size
-
-    @property
-    def rights(self) -> str:
-        """Such as ``r-x``."""
-        return "".join(c if self.flags & bit else "-" for c, bit in (("r", 4), ("w", 2), ("x", 1)))
 
 
 @dataclass(frozen=True)
@@ -146,6 +125,17 @@ def parse(data: bytes, name: str) -> BundleFile:
     Raises:
         BundleError: it is not a bundle, or not in that form.
     """
+    found = taken_apart(data, name)
+    _check_form(found)
+    return found
+
+
+def taken_apart(data: bytes, name: str) -> BundleFile:
+    """As :func:`parse`, where the form is not looked at: of a bundle that is known to be one.
+
+    Raises:
+        BundleError: it is not a bundle.
+    """
     if len(data) < elf.HEADER_SIZE or data[:7] != elf.IDENT:
         raise BundleError(f"{name}: not a bundle", hint=_MAKE)
     header = Header.unpack(data)
@@ -162,9 +152,7 @@ def parse(data: bytes, name: str) -> BundleFile:
     if not records or records[0] > MAX_RECORD:
         raise BundleError(f"{name}: a program without Limpet's record, not a bundle", hint=_MAKE)
     parts = _parts(name, _segments(data, name, header), sections)
-    found = BundleFile(name, data, header.entry, parts, unloaded)
-    _check_form(found)
-    return found
+    return BundleFile(name, data, header.entry, parts, unloaded)
 
 
 _SIZES = elf.PROGRAM_SIZE, elf.SECTION_SIZE

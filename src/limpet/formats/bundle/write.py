@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from limpet.contract.pages import PAGE, align_up
 from limpet.formats import elf
+from limpet.formats.bundle.part import Part
 from limpet.formats.elf import ProgramHeader, SectionHeader
 
 RECORD_SECTION = ".limpet.record"
@@ -69,39 +70,48 @@ def arranged(loads: Sequence[Load]) -> list[Load]:
 
 def write(entry: int, segments: Sequence[Load], record: bytes, guest: bytes = b"") -> bytes:
     """The bytes of a bundle that starts at ``entry``, of segments as :func:`arranged`."""
-    phnum = len(segments) + 1
-    offset = align_up(elf.HEADER_SIZE + phnum * elf.PROGRAM_SIZE, PAGE)
-    body, headers, sections = bytearray(), bytearray(), _Sections()
-    first = offset
-    offsets, offset = _offsets(segments, first)
+    first = align_up(elf.HEADER_SIZE + (len(segments) + 1) * elf.PROGRAM_SIZE, PAGE)
+    offsets, end = _offsets(segments, first)
+    parts, body = [], bytearray()
     for load, at in zip(segments, offsets, strict=True):
-        headers += _program_header(load, at).pack()
-        sections.add_load(load, at)
+        size = len(load.content)
+        parts.append(Part(load.name, load.address, at, size, load.size, load.flags))
         if at == first + len(body):
             body += load.content
+    head, tail = around(entry, parts, end, record, guest)
+    return head + bytes(body) + tail
+
+
+def around(
+    entry: int, parts: Sequence[Part], end: int, record: bytes, guest: bytes
+) -> tuple[bytes, bytes]:
+    """What stands in the file before the segments, and behind them where they ``end``."""
+    headers, sections, at = bytearray(), _Sections(), end
+    for part in parts:
+        headers += _program_header(part).pack()
+        sections.add_part(part)
     headers += ProgramHeader(elf.PT_GNU_STACK, elf.PF_R | elf.PF_W, 0, 0, 0, 0, 16).pack()
     for name, content in ((GUEST_SECTION, guest), (RECORD_SECTION, record)):
         if content or name == RECORD_SECTION:
-            sections.add(name, elf.SHT_PROGBITS, 0, 0, offset, len(content))
-            offset += len(content)
-    names = sections.finish(offset)
+            sections.add(name, elf.SHT_PROGBITS, 0, 0, at, len(content))
+            at += len(content)
+    names = sections.finish(at)
     header = elf.Header(
         elf.IDENT.ljust(16, b"\0"),
         elf.ET_EXEC,
         elf.EM_X86_64,
         entry,
         elf.HEADER_SIZE,
-        offset + len(names),
+        at + len(names),
         elf.PROGRAM_SIZE,
-        phnum,
+        len(parts) + 1,
         elf.SECTION_SIZE,
         len(sections.rows),
         len(sections.rows) - 1,
     )
     head = header.pack() + bytes(headers)
     table = b"".join(row.pack() for row in sections.rows)
-    head = head.ljust(align_up(len(head), PAGE), b"\0")
-    return head + bytes(body) + guest + record + names + table
+    return head.ljust(align_up(len(head), PAGE), b"\0"), guest + record + names + table
 
 
 def _offsets(segments: Sequence[Load], first: int) -> tuple[list[int], int]:
@@ -138,9 +148,9 @@ def _inside(segments: Sequence[Load], fixed: Sequence[int], largest: int) -> dic
     return found
 
 
-def _program_header(load: Load, offset: int) -> ProgramHeader:
-    size = len(load.content)
-    return ProgramHeader(elf.PT_LOAD, load.flags, offset, load.address, size, load.size, PAGE)
+def _program_header(part: Part) -> ProgramHeader:
+    sizes = part.size, part.memory_size
+    return ProgramHeader(elf.PT_LOAD, part.flags, part.offset, part.address, *sizes, PAGE)
 
 
 class _Sections:
@@ -155,13 +165,12 @@ class _Sections:
         self.rows.append(row)
         self._names += name.encode() + b"\0"
 
-    def add_load(self, load: Load, offset: int) -> None:
+    def add_part(self, part: Part) -> None:
         """A loaded segment by its name."""
         flags = elf.SHF_ALLOC
-        flags |= elf.SHF_WRITE if load.flags & elf.PF_W else 0
-        flags |= elf.SHF_EXECINSTR if load.flags & elf.PF_X else 0
-        size = len(load.content)
-        self.add(f".{load.name}", elf.SHT_PROGBITS, flags, load.address, offset, size)
+        flags |= elf.SHF_WRITE if part.flags & elf.PF_W else 0
+        flags |= elf.SHF_EXECINSTR if part.flags & elf.PF_X else 0
+        self.add(f".{part.name}", elf.SHT_PROGBITS, flags, part.address, part.offset, part.size)
 
     def finish(self, offset: int) -> bytes:
         """The table of names, which has itself, to lie at ``offset``."""

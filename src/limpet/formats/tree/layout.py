@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from limpet.contract import Field, Struct
+from limpet.contract.pages import LARGE_PAGE, PAGE, align_up
 
-PAGE = 4096
+SMALL = 16
+"""What the place of a small file is a multiple of."""
+
 NAME_MAX = 255
 PATH_MAX = 4095
 """Bytes of the longest path; Linux's PATH_MAX counts the zero byte behind it too."""
+
+STEP = 256 << 10
+"""Bytes by which the room of a large tree grows: files in it may grow, and the plan is the same."""
 
 MAX_TREE = 1 << 30
 """Bytes; a larger tree belongs on a block device."""
@@ -70,6 +79,24 @@ def record_at(index: int) -> int:
     return _HEAD.size + index * _RECORD.size
 
 
+def content_places(sizes: Mapping[int, int], at: int) -> Iterator[tuple[int, int]]:
+    """Where behind ``at`` the content of each record lies, ascending; ``sizes`` are by record.
+
+    The last comes first: what a user writes lies in few folders, so that it may grow and nothing
+    else moves.
+    """
+    for index in sorted(sizes, reverse=True):
+        # On a page of its own when it fills one, so that it maps alone.
+        at = align_up(at, PAGE if sizes[index] >= PAGE else SMALL)
+        yield index, at
+        at += sizes[index]
+
+
+def room(size: int) -> int:
+    """Bytes of memory that are kept for a tree of ``size`` bytes; what is left of it is zero."""
+    return align_up(size, STEP if size >= LARGE_PAGE else PAGE)
+
+
 def c_header() -> str:
     """The text of ``tree_format.h``."""
     return (
@@ -97,3 +124,13 @@ class Tree:
 
     data: bytes = b""
     entries: tuple[Entry, ...] = ()
+
+    @property
+    def room(self) -> int:
+        """Bytes of memory that are kept for it."""
+        return room(len(self.data))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the bytes, in hex."""
+        return hashlib.sha256(self.data).hexdigest()

@@ -14,9 +14,10 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 
+from limpet.contract.pages import align_up
 from limpet.errors import TreeError
 from limpet.formats.tree import layout
-from limpet.formats.tree.layout import MAX_NAMES, MAX_PATHS, MAX_TREE, PAGE, PATH_MAX, Entry, Tree
+from limpet.formats.tree.layout import MAX_NAMES, MAX_PATHS, MAX_TREE, PATH_MAX, Entry, Tree
 from limpet.plain import quoted
 
 Fill = Callable[[memoryview], None]
@@ -126,7 +127,7 @@ def _check_path(path: str, length: int) -> None:
 
 
 def _names_end(placed: list[_Placed]) -> int:
-    return _align(placed[-1].name + len(placed[-1].node.name) + 1, 16)
+    return align_up(placed[-1].name + len(placed[-1].node.name) + 1, layout.SMALL)
 
 
 def _lay_out(placed: list[_Placed]) -> list[tuple[_Placed, int]]:
@@ -136,29 +137,23 @@ def _lay_out(placed: list[_Placed]) -> list[tuple[_Placed, int]]:
         Those that have a content of their own, and where that ends, ascending.
     """
     at = layout.record_at(len(placed))
-    for each in placed:
-        each.name = at
-        at += len(each.node.name) + 1
-    at = _align(at, 16)
-    contents: list[tuple[_Placed, int]] = []
     first: dict[Hashable, int] = {}
+    sizes: dict[int, int] = {}
     for index, each in enumerate(placed):
         node = each.node
+        each.name = at
+        at += len(node.name) + 1
         each.inode = index if node.shared is None else first.setdefault(node.shared, index)
-        if node.is_directory:
-            continue
-        if each.inode != index:
+        if each.inode == index and not node.is_directory:
+            sizes[index] = node.size
+    contents: list[tuple[_Placed, int]] = []
+    for index, place in layout.content_places(sizes, at):
+        placed[index].data = place
+        contents.append((placed[index], place + sizes[index]))
+    for each in placed:
+        if not each.node.is_directory:
             each.data = placed[each.inode].data
-            continue
-        # On a page of its own when it fills one, so that it maps alone.
-        each.data = _align(at, PAGE if node.size >= PAGE else 16)
-        at = each.data + node.size
-        contents.append((each, at))
     return contents
-
-
-def _align(at: int, to: int) -> int:
-    return -(-at // to) * to
 
 
 def _write_records(view: memoryview, placed: list[_Placed]) -> None:

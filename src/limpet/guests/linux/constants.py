@@ -69,7 +69,7 @@ class Constants:
                 "stack_hi": place.stack[1],
                 "devices": place.devices if place.devices < place.tree else 0,
                 "tree": place.tree,
-                "tree_size": len(tree.data),
+                "tree_size": tree.room,
                 "symbols": symbols_at,
                 "symbols_count": len(self.symbols),
                 "environment": strings_at,

@@ -183,7 +183,7 @@ def lay_out(
         trampolines: bytes to keep for them.
         constants: bytes of ``guest_info`` and what it points to.
         devices: bytes of the table of devices.
-        tree: bytes of the packed tree.
+        tree: bytes of the packed tree's room.
         memory: bytes of arena and stack together.
 
     Raises:

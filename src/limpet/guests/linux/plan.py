@@ -78,7 +78,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     fixed = constants(program, [each for each in options.environment if "=" in each], guest.path)
     devices = manifest.declared(options.devices)
     table = manifest.pack(devices) if devices else b""
-    sizes = {"constants": fixed.size, "devices": len(table), "tree": len(guest.tree.data)}
+    sizes = {"constants": fixed.size, "devices": len(table), "tree": guest.tree.room}
     place, rewriting = _settled(program, options, library, sizes)
     _check_environment(image, fixed, place)
     own_calls = calls_of(guest.image, guest.scan)
@@ -259,9 +259,10 @@ def _hypercalls(users: Collection[str]) -> tuple[Hypercall, ...]:
 
 def _packed(place: Layout, guest: Guest) -> Region | None:
     data = guest.tree.data
-    size = align_up(len(data), PAGE)
+    size = guest.tree.room
     why = "the packed file tree"
-    return Region("tree", place.tree, size, Access.READ, data, why) if data else None
+    content = data.ljust(size, b"\0")
+    return Region("tree", place.tree, size, Access.READ, content, why) if data else None
 
 
 def _regions(

@@ -1,0 +1,70 @@
+"""Executable files, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from limpet.errors import BuildError
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``; see :func:`put`."""
+
+    def fill(handle: int) -> None:
+        with open(handle, "wb", closefd=False) as stream:
+            stream.write(data)
+
+    put(path, fill)
+
+
+def copy(source: Path, path: Path) -> None:
+    """Write what the file ``source`` holds to ``path``; see :func:`put`."""
+    with source.open("rb", buffering=0) as stream:
+        put(path, lambda handle: send(stream.fileno(), handle, os.fstat(stream.fileno()).st_size))
+
+
+def send(source: int, target: int, size: int) -> None:
+    """Write the first bytes of a file to where another is, by their descriptors."""
+    at = 0
+    while at < size:
+        sent = os.sendfile(target, source, at, size - at)
+        if not sent:
+            raise OSError(0, "it became shorter meanwhile")
+        at += sent
+
+
+def put(path: Path, fill: Callable[[int], None]) -> None:
+    """Have ``fill`` write a file by way of a temporary one beside it.
+
+    A device or pipe is written to; it would be no device any more if it were replaced.
+
+    Raises:
+        BuildError: the place cannot be written.
+    """
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with path.open("wb", buffering=0) as stream:
+                fill(stream.fileno())
+            return
+        _exchange(path, fill)
+    except OSError as error:
+        raise BuildError(
+            f"{path}: cannot be written: {error.strerror}", hint="choose another place with -o"
+        ) from error
+
+
+def _exchange(path: Path, fill: Callable[[int], None]) -> None:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        try:
+            fill(handle)
+        finally:
+            os.close(handle)
+        os.chmod(name, 0o755)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise

@@ -1,0 +1,279 @@
+"""A bundle that is made from the last one is the one that is made from nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import limpet
+from limpet.building.cache_key import Keys, keys_of
+from limpet.building.last import Last, last_of
+from limpet.cli.job import Job, Packing
+from limpet.contract.pages import PAGE
+from limpet.formats import elf
+from limpet.tools.cache import Cache
+from limpet.tools.inputs import digest_of
+from limpet.tools.progress import silent
+from tests.support.bundles import execute, need
+from tests.support.command import Cli
+
+PROGRAM = r"""
+#include <stdio.h>
+int main(int count, char **words) {
+    for (int at = 1; at < count; at++) {
+        FILE *file = fopen(words[at], "r");
+        for (int byte; file && (byte = getc(file)) != EOF;)
+            putchar(byte);
+    }
+    return 0;
+}
+"""
+DEEP = "/usr/lib" + 20 * "/x" + "/deep"
+"""In more folders than anything else, so that what it grows by is before them."""
+
+SCRIPT = "import helper, late\nprint(1)\n"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A script of something that looks like Python, a module of its own, and data."""
+
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "home/bin/python3.9"
+
+    def __getitem__(self, name: str) -> Path:
+        return self.folder / name
+
+    def job(self, memory: int = 0, script: str = "app.py") -> Job:
+        files = {f"/{script}": self[script], "/data": self["data"], DEEP: self["deep"]}
+        options = limpet.Options(backends=("process",), memory=memory)
+        return Job.given(self.python, options, Packing(files=files))
+
+    def keys(self, memory: int = 0, script: str = "app.py") -> Keys:
+        job = self.job(memory, script)
+        program, files = digest_of(str(job.app)), job.packing.files
+        return keys_of(program, "x", job.options, root=None, files=files, keep_times=False)
+
+    def reset(self) -> None:
+        """Everything as it was, but for times."""
+        for path in self.folder.glob("*.py"):
+            path.unlink()
+        texts = {"app.py": SCRIPT, "helper.py": "x = 1\n", "data": "d" * 6000, "deep": "e"}
+        for name, text in texts.items():
+            self[name].write_text(text)
+            self[name].chmod(0o644)
+        self["home/lib/python3.9/new.py"].unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Base:
+    """A bundle of the project as it was, and what is kept of it."""
+
+    project: Project
+    path: Path
+    last: Last
+
+    def exchanged(self, folder: Path) -> Path | None:
+        """The bundle of the project as it is now, if it can be made from that one."""
+        changed, path = self.last.changed(self.project.python), folder / "exchanged"
+        return path if changed and changed.write(self.path, path) else None
+
+
+def _made(folder: Path) -> Project:
+    project = Project(folder)
+    library = folder / "home/lib/python3.9"
+    library.mkdir(parents=True)
+    (library / "os.py").write_text("# a library\n")
+    project.python.parent.mkdir()
+    source = folder / "program.c"
+    source.write_text(PROGRAM)
+    gcc = need(Path(shutil.which("gcc") or "/usr/bin/gcc"), "gcc libc6-dev")
+    subprocess.run([gcc, "-O1", "-o", project.python, source], check=True)
+    project.reset()
+    return project
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
+    folder = tmp_path_factory.mktemp("last")
+    project = _made(folder)
+    bundle = limpet.build(project.job().plan(silent))
+    bundle.write(folder / "base")
+    return Base(project, folder / "base", last_of(bundle.plan, "base", project.python))
+
+
+@pytest.fixture
+def project(base: Base) -> Project:
+    """Everything as it was when the bundle was made, but for times."""
+    base.project.reset()
+    return base.project
+
+
+def longer(project: Project) -> None:
+    """By what moves the files behind, in all three, one after an editor's manner."""
+    new = project["new"]
+    new.write_text(SCRIPT + "# more\n" * 3)
+    new.rename(project["app.py"])
+    project["helper.py"].write_text("x = 1\n" + "y = 2\n" * 900)
+    project["data"].write_bytes(bytes(range(256)) * 33)
+
+
+def shorter(project: Project) -> None:
+    """Down to nothing, with other rights."""
+    project["app.py"].write_text("import late,helper")
+    project["app.py"].chmod(0o600)
+    project["data"].write_text("")
+    project["deep"].write_text("")
+
+
+def over_a_page(project: Project) -> None:
+    """The script has pages of its own then; the module only has another time."""
+    project["app.py"].write_text(SCRIPT + "#" * 20_000)
+    os.utime(project["helper.py"])
+
+
+@pytest.mark.parametrize("edit", [longer, shorter, over_a_page])
+def test_same_bytes(
+    base: Base, project: Project, edit: Callable[[Project], None], tmp_path: Path
+) -> None:
+    """Where only texts have changed nothing is planned, and the bytes are those of a plan."""
+    edit(project)
+    path = base.exchanged(tmp_path)
+    assert path and path.read_bytes() == limpet.build(project.job().plan(silent)).data
+    names = ("app.py", "helper.py", "data")
+    ran = execute(["python3.9", *(f"/{name}" for name in names)], path)
+    assert ran.stdout == b"".join(project[name].read_bytes() for name in names)
+
+
+def _another_module(project: Project) -> None:
+    project["app.py"].write_text("import helper, late, more\n")
+
+
+def _module_of_a_module(project: Project) -> None:
+    project["helper.py"].write_text("import other\n")
+
+
+def _module_that_appears(project: Project) -> None:
+    project["late.py"].write_text("")
+
+
+def _module_that_goes(project: Project) -> None:
+    project["helper.py"].unlink()
+
+
+def _link(project: Project) -> None:
+    project["app.py"].rename(project["other.py"])
+    project["app.py"].symlink_to("other.py")
+
+
+def _link_to_a_module(project: Project) -> None:
+    project["helper.py"].rename(project["other.py"])
+    project["helper.py"].symlink_to("other.py")
+
+
+def _object(project: Project) -> None:
+    project["data"].write_bytes(project.python.read_bytes()[:4000])
+
+
+def _more_library(project: Project) -> None:
+    project["home/lib/python3.9/new.py"].write_text("")
+
+
+def _more_room(project: Project) -> None:
+    project["data"].write_bytes(b"more" * 100_000)
+
+
+def _moved_objects(project: Project) -> None:
+    project["deep"].write_bytes(b"more" * 2000)
+
+
+def _page_of_an_object(project: Project) -> None:
+    """The writer would take the object's segment from there."""
+    libc = Path("/lib/x86_64-linux-gnu/libc.so.6").read_bytes()
+    header = elf.Header.unpack(libc)
+    rows = (
+        elf.ProgramHeader.unpack(libc, header.phoff + at * elf.PROGRAM_SIZE)
+        for at in range(header.phnum)
+    )
+    constants = [each for each in rows if each.kind == elf.PT_LOAD and each.flags == elf.PF_R][1]
+    project["data"].write_bytes(libc[constants.offset : constants.offset + PAGE])
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        _another_module,
+        _module_of_a_module,
+        _module_that_appears,
+        _module_that_goes,
+        _link,
+        _link_to_a_module,
+        _object,
+        _more_library,
+        _more_room,
+        _moved_objects,
+        _page_of_an_object,
+    ],
+)
+def test_planned_anew(
+    base: Base, project: Project, edit: Callable[[Project], None], tmp_path: Path
+) -> None:
+    """What may change more than the files is not made from the last bundle."""
+    assert base.exchanged(tmp_path)
+    edit(project)
+    (tmp_path / "exchanged").unlink()
+    assert not base.exchanged(tmp_path)
+
+
+def test_touched_library(tmp_path: Path) -> None:
+    """No time that a user can set hides a change."""
+    project = _made(tmp_path)
+    library = project["home/lib/python3.9/os.py"]
+    last, before = last_of(project.job().plan(silent), "x", project.python), library.stat()
+    assert last.changed(project.python)
+    library.write_text("# A LIBRARY\n")
+    os.utime(library, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert not last.changed(project.python)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "[1, 2, 3, 4]", '["a", "b", "c", [[1]]]'])
+def test_damaged(text: str) -> None:
+    """What was kept is not believed to be whole."""
+    assert Last.parse(text) is None
+
+
+def test_another_kind(project: Project) -> None:
+    """What is kept is not found for other options, other names, or another program."""
+    outline = project.keys().outline
+    project["app.py"].write_text("#")
+    assert project.keys().outline == outline
+    (project["new.py"]).write_text("#")
+    assert project.keys(script="new.py").outline != outline
+    assert project.keys(memory=64 << 20).outline != outline
+
+
+def test_command(project: Project, tmp_path: Path) -> None:
+    """A command makes the bundle so, and anew when the last one is gone."""
+    cache = Cache.default()
+    limpet_ = Cli(tmp_path, tmp_path)
+    limpet_.env["LIMPET_CACHE"] = str(cache.root)
+    files = (f"{path}:{name}" for name, path in project.job().packing.files.items())
+    words: list[str | Path] = ["-v", "build", "--backend", "process", project.python, "-o", "made"]
+    words += [word for each in files for word in ("--file", each)]
+    assert "built in" in limpet_(*words).stderr
+    with project.job().bundle(cache) as made:
+        last = made.path.parent
+    for text, quick in (("import helper, late\n", True), ("import late, helper #\n", False)):
+        project["app.py"].write_text(text)
+        assert ("only texts have changed" in limpet_(*words).stderr) is quick
+        assert execute(["python3.9", "/app.py"], tmp_path / "made").stdout == text.encode()
+        shutil.rmtree(last, ignore_errors=True)
