@@ -87,7 +87,9 @@ Compile = Callable[[Chosen, limpet.Options], int]
 
 
 def _devices(chosen: Chosen) -> tuple[str, ...]:
-    return tuple(sorted({f"{call.device}:{call.device}0" for call in chosen if call.device}))
+    names = {call.device: f"{call.device}0" for call in chosen if call.device}
+    names.update({kind: "/v:ro" for kind in names if kind == manifest.VOLUME})
+    return tuple(sorted(f"{kind}:{name}" for kind, name in names.items()))
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +146,7 @@ def _subsets() -> Iterable[Chosen]:
     few = (*((each,) for each in plain), *combinations(plain, 2))
     yield from (each for each in few if contract.on_kvm(each) and contract.least(each) == each)
     yield contract.least(plain)
-    for kind in ("block", "net"):
+    for kind in ("block", "net", "volume"):
         yield contract.least(call for call in contract.hypercalls() if call.device in ("", kind))
     yield tuple(call for call in contract.hypercalls() if not call.instead)
     yield contract.least(contract.hypercalls())

@@ -61,6 +61,8 @@ def linux(make: Maker, backends: tuple[Backend, ...]) -> Iterator[limpet.Plan]:
     yield limpet.plan(
         threads, limpet.Options(features=("timers", "signals", "jit"), backends=backends)
     )
+    volume = limpet.Options(devices=("volume:/v:ro",), backends=backends)
+    yield limpet.plan(guest, volume)
     data = limpet.load(make.compile(DATA, "data"))
     yield limpet.plan(data, limpet.Options(timeout=1500, backends=backends))
 
@@ -97,7 +99,10 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
         compiled(plan, tmp_path)
         assert named(plan, True) | named(plan, False) == {each.name for each in OPTIONAL}
     inside = set().union(*(named(plan, True) for plan in plans))
-    unikernel = {"attend", "closed_descriptors", "jit", "signals", "tables", "tick", "timers"}
+    unikernel = {"attend", "closed_descriptors", "jit", "signals", "tables", "tick", "timers"} | {
+        "slots",
+        "volumes",
+    }
     never = {"hvt": unikernel, "spt": unikernel}.get(kind, set())
     if kind not in ("kvm", "hvt"):
         never = never | {"kvm_required"}

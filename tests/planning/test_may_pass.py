@@ -49,6 +49,7 @@ def of_linux(found: Proved, name: str, backend: str) -> list[Call]:
     words = LINUX[name].get("devices", ())
     assert isinstance(words, tuple)
     networks = [at for at, word in enumerate(words, 1) if word.startswith("net:")]
+    folders = [at for at, word in enumerate(words, 1) if word.startswith("volume:")]
     if name in ("arranging", "jit"):
         words = ("more",)
     terminal, ticks = name == "terminal", name in ("threads", "arranging", "jit")
@@ -56,12 +57,14 @@ def of_linux(found: Proved, name: str, backend: str) -> list[Call]:
         more = may_pass.more_kvm(len(networks), hears=terminal) if words or ticks else ()
         more = (*more, *may_pass.TERMINAL_KVM) if terminal else more
         more += may_pass.TICK_KVM if ticks or terminal else ()
-        return [*may_pass.HELLO_KVM, *more, *may_pass.devices_kvm(found.disks, networks)]
+        devices = [*may_pass.devices_kvm(found.disks, networks)]
+        return [*may_pass.HELLO_KVM, *more, *devices, *may_pass.volumes(folders, kvm=True)]
     more = may_pass.more_process(len(networks), hears=terminal) if words or ticks else ()
     more = (*more, *may_pass.TERMINAL_PROCESS) if terminal else more
     more += may_pass.TICK_PROCESS if ticks or terminal else ()
     alarm = may_pass.TIMEOUT_PROCESS if "timeout" in LINUX[name] else ()
-    devices = may_pass.devices_process(found.disks, networks)
+    devices = [*may_pass.devices_process(found.disks, networks)]
+    devices += may_pass.volumes(folders, kvm=False)
     own = (*may_pass.arranging(_arena(found)),) if ticks else ()
     own += (*may_pass.executing(_arena(found)),) if name == "jit" else ()
     return [*may_pass.HELLO_PROCESS, *more, *alarm, *devices, *own]

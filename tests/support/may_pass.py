@@ -20,6 +20,7 @@ READ, WRITE, IOCTL, PREAD, PWRITE, FDATASYNC = 0, 1, 16, 17, 18, 75
 MPROTECT, MREMAP = 10, 25
 SETITIMER, RT_SIGTIMEDWAIT = 38, 128
 ARCH_PRCTL, CLOCK_GETTIME, EXIT_GROUP, PPOLL = 158, 228, 231, 271
+CLOSE, FSTAT, LSEEK, FSTATFS, GETDENTS64, READLINKAT, OPENAT2 = 3, 5, 8, 138, 217, 267, 437
 EPOLL_PWAIT, TIMERFD_SETTIME, GETRANDOM = 281, 286, 318
 
 GUEST: Spans = ((-1, -1),)
@@ -175,6 +176,41 @@ def devices_process(disks: Mapping[int, Disk], networks: Sequence[int]) -> Itera
     for handle in networks:
         yield Call(READ, {0: one(16 + handle), 2: most(1 << 16)}, "host_net_read_read")
         yield Call(WRITE, {0: one(16 + handle), 2: most(1 << 16)}, "host_net_write_write")
+
+
+SLOTS: Spans = ((128, 1151),)
+"""Descriptors of what a guest opened: 1024 from 128 on."""
+
+OPEN_WAYS, OPEN_WAY_SIZE, READING = 0x20_0000_0000, 24, 8
+"""``struct open_how`` are the first constants of a monitor; the first eight do not write."""
+
+NO_NAME = OPEN_WAYS + 19 * OPEN_WAY_SIZE
+"""An empty string, behind all nineteen."""
+
+
+def volumes(folders: Sequence[int], *, kvm: bool) -> Iterable[Call]:
+    """Folders of the host's, the device N again at 16 + N."""
+
+    def call(number: int, stub: str, arguments: Mapping[int, Spans], **on_kvm: Spans) -> Call:
+        more = {int(name[1:]): spans for name, spans in on_kvm.items()} if kvm else {}
+        return Call(number, {**arguments, **more}, "" if kvm else f"host_volume_{stub}")
+
+    if not folders:
+        return
+    ways = one(*(OPEN_WAYS + way * OPEN_WAY_SIZE for way in range(READING)))
+    below = {0: one(*(16 + each for each in folders)), 2: ways, 3: one(OPEN_WAY_SIZE)}
+    slot = {0: SLOTS}
+    yield call(OPENAT2, "open_openat2", below, a1=MONITOR)
+    yield call(FSTAT, "open_fstat", slot, a1=MONITOR)
+    if not kvm:
+        yield call(FSTAT, "tell_fstat", slot)
+    yield call(CLOSE, "close_close", slot)
+    yield call(PREAD, "read_pread64", {**slot, 2: most(1 << 20)}, a1=GUEST)
+    yield call(GETDENTS64, "list_getdents64", {**slot, 2: most(1 << 20)}, a1=GUEST)
+    link = {**slot, 1: one(NO_NAME), 3: most(4096)}
+    yield call(READLINKAT, "link_readlinkat", link, a2=GUEST)
+    yield call(FSTATFS, "tell_fstatfs", slot, a1=MONITOR)
+    yield call(LSEEK, "tell_lseek", {**slot, 2: most(4)})
 
 
 def hvt(disks: Mapping[int, Disk], networks: Sequence[int]) -> Iterable[Call]:

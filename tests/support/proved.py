@@ -47,6 +47,10 @@ LINUX: dict[str, dict[str, object]] = {
     "disk": {"devices": ("block:one",)},
     "network": {"devices": ("net:wire",), "timeout": 1000},
     "devices": {"devices": ("block:one", "net:wire", "block:two", "net:other")},
+    "volumes": {
+        "devices": ("volume:/a:ro", "block:one", "volume:/b:ro"),
+        "serve": ("getdents64",),
+    },
     "terminal": {"devices": ("net:wire",), "features": ("terminal",)},
     "threads": {},
     "jit": {"memory": 64 << 20, "features": ("jit",)},

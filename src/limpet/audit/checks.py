@@ -15,6 +15,7 @@ from limpet.audit.facts import PORT_WIDTH, handled_ports
 from limpet.audit.host_abi import call_name
 from limpet.audit.inside import Inside, is_request
 from limpet.audit.monitor_code import NO_FILTER
+from limpet.audit.openings import openings
 from limpet.audit.recorded import RecordedRule
 from limpet.audit.seccomp_decode import X86_64, Allowed, Decoded
 from limpet.formats.bundle.record import LOCATE
@@ -267,6 +268,7 @@ CHECKS: tuple[Callable[[Inside], None], ...] = (
     code,
     _guarded,
     _filters,
+    openings,
     _machine,
     _files,
     _parts,

@@ -220,7 +220,7 @@ def _table(content: bytes) -> Iterator[str]:
         if at + manifest.ENTRY.size <= len(content):
             name, kind, *_ = manifest.ENTRY.unpack_from(content, at)
             text = name.split(b"\0")[0].decode("ascii", "replace")
-            yield f"{manifest.KINDS.get(kind, f'type {kind}')} {text}"
+            yield f"{manifest.PROGRAM_KINDS.get(kind, f'type {kind}')} {text}"
 
 
 @dataclass(frozen=True)

@@ -43,12 +43,20 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
     ("unshare", 0): frozenset({NEW_NAMESPACES}),
     ("setgroups", 0): frozenset({0}),
     ("landlock_create_ruleset", 2): frozenset({0, 1}),
+    ("landlock_add_rule", 1): frozenset({1}),
     ("landlock_restrict_self", 1): frozenset({0}),
     ("seccomp", 0): frozenset({1}),
     ("seccomp", 1): frozenset({0}),
     ("openat", 0): frozenset({_HERE}),
     ("openat", 2): frozenset(
-        flags | _CLOEXEC for flags in (os.O_RDONLY, os.O_RDWR, os.O_RDWR | os.O_NONBLOCK, os.O_PATH)
+        flags | _CLOEXEC
+        for flags in (
+            os.O_RDONLY,
+            os.O_RDWR,
+            os.O_RDWR | os.O_NONBLOCK,
+            os.O_PATH,
+            os.O_PATH | os.O_DIRECTORY,
+        )
     ),
     ("fcntl", 1): frozenset({fcntl.F_GETFD, fcntl.F_SETFL, fcntl.F_DUPFD_CLOEXEC}),
     ("socket", 0): frozenset({socket.AF_INET}),
@@ -78,6 +86,10 @@ _WRITES: dict[str, tuple[tuple[int, Size], ...]] = {
     "read": ((1, _times(2)),),
     "pread64": ((1, _times(2)),),
     "fstat": ((1, 144),),
+    "fstatfs": ((1, 120),),
+    "getdents64": ((1, _times(2)),),
+    "readlinkat": ((2, _times(3)),),
+    "getrlimit": ((1, 16),),
     "poll": ((0, _times(1, 8)),),
     "ppoll": ((0, _times(1, 8)), (2, 16)),
     "rt_sigaction": ((2, 152),),
@@ -127,6 +139,8 @@ _WRITES_NOTHING = frozenset(
         "capset",
         "geteuid",
         "unshare",
+        "openat2",
+        "landlock_add_rule",
         "landlock_create_ruleset",
         "landlock_restrict_self",
     }

@@ -31,11 +31,16 @@ def _with_help(features: tuple[str, ...]) -> tuple[str, ...]:
 @click.option("-o", "--output", type=FILE, help="Where to put the bundle.")
 @click.argument("app", type=FILE)
 def command(
-    app: Path, output: Path | None, block: tuple[str, ...], net: tuple[str, ...], **given: Any
+    app: Path,
+    output: Path | None,
+    block: tuple[str, ...],
+    net: tuple[str, ...],
+    volume: tuple[str, ...],
+    **given: Any,
 ) -> None:
     """Write the bundle of APP: one executable that needs nothing else."""
     target = output or Path(f"{app.resolve().name.removesuffix('.c')}.limpet")
-    options = chosen(given, (*block, *net))
+    options = chosen(given, (*block, *net, *volume))
     if options.devices or usual(app).devices:
         options = replace(options, features=_with_help(options.features))
     job = Job.given(app, options, packing(given))

@@ -26,6 +26,7 @@ def command(
     as_json: bool,
     block: tuple[str, ...],
     net: tuple[str, ...],
+    volume: tuple[str, ...],
     **given: Any,
 ) -> None:
     """Say what the bundle of APP has and lacks, and the reason for each.
@@ -34,7 +35,7 @@ def command(
     """
     from limpet.planning.explain import as_data, as_text
 
-    options = chosen(given, (*block, *net))
+    options = chosen(given, (*block, *net, *volume))
     with say.Progress() as progress:
         start = start_of(app, given["root"], arguments)
         job = Job.given(start.program, options, packing(given).with_scripts(start.files))

@@ -13,7 +13,7 @@ from limpet.cli import say
 if TYPE_CHECKING:
     from limpet.cli.job import Packing
     from limpet.planning.options import Options
-    from limpet.running.devices import Block, Network
+    from limpet.running.devices import Block, Network, Volume
     from limpet.running.ports import Port
 
 Command = Callable[..., Any]
@@ -75,6 +75,18 @@ def _port(text: str) -> Port:
     from limpet.running import devices
 
     return devices.port(text)
+
+
+def _volume(text: str) -> Volume:
+    from limpet.running import devices
+
+    return devices.volume(text)
+
+
+def _mount(text: str) -> str:
+    from limpet.running import devices
+
+    return f"volume:{devices.mount_only(text)}"
 
 
 def _named(kind: str) -> Parsed[str]:
@@ -192,6 +204,13 @@ _DECLARED = (
         type=_named("net"),
         help="The program has a network.",
     ),
+    click.option(
+        "--volume",
+        multiple=True,
+        metavar="GUEST[:ro]",
+        type=Parsed("path", _mount),
+        help="The program has a folder of the host's there.",
+    ),
 )
 
 _ATTACHED = (
@@ -208,6 +227,13 @@ _ATTACHED = (
         type=Parsed("net", _network),
         metavar="NAME=tap:IFACE|user[,mac=A][,mtu=N]",
         help="Attach a network: a TAP interface, or the host's sockets through passt.",
+    ),
+    click.option(
+        "--volume",
+        multiple=True,
+        type=Parsed("volume", _volume),
+        metavar="HOST:GUEST[:ro]",
+        help="The guest has a folder of the host's, and nothing above it.",
     ),
     click.option(
         "-p",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from limpet.loading.start import start_of
 from limpet.tools.cache import Cache
 
 if TYPE_CHECKING:
-    from limpet.running.devices import Block, Network
+    from limpet.running.devices import Block, Network, Volume
     from limpet.running.ports import Port
 
 _TENDERS = {"--mem": "--memory SIZE", "--net": "--net NAME=tap:INTERFACE"}
@@ -36,6 +37,7 @@ def command(
     block: tuple[Block, ...],
     net: tuple[Network, ...],
     publish: tuple[Port, ...],
+    volume: tuple[Volume, ...],
     **given: Any,
 ) -> None:
     """Run APP (a program, a script, a .c file, a folder with limpet.toml or a unikernel).
@@ -48,14 +50,14 @@ def command(
     from limpet.running.exec import replace
 
     _check_word(str(app))
-    attached: list[Block | Network] = [*block, *net]
+    attached: list[Block | Network | Volume] = [*block, *net, *volume]
     if publish:
         from limpet.running.devices import check_ports
 
         check_ports(net, publish)
     if given["tty"] is None:
         given["tty"] = any(map(os.isatty, range(3)))
-    options = chosen(given, tuple(f"{each.kind}:{each.name}" for each in attached))
+    options = chosen(given, _declared(block, net, volume))
     start = start_of(app, given["root"], arguments)
     files = packing(given).with_scripts(start.files)
     job = Job.given(start.program, options, files, strict=options.strict)
@@ -71,7 +73,7 @@ def command(
 
             if own:
                 devices.check_attached(app.name, made.devices, attached)
-            words = devices.words(block, net, publish)
+            words = devices.words(block, net, publish, volume)
         if attached or own:
             words.append("--")
         replace(made.path, [start.words[0], *words, *start.words[1:], *arguments])
@@ -87,3 +89,12 @@ def _check_word(app: str) -> None:
         known = re.match("--(?:mem|net|block)(?=[-:=])", app)
         hint = _TENDERS[known[0]] if known else "--help"
         raise PlanError(f"{app}: no such option", hint=f"limpet run {hint}")
+
+
+def _declared(
+    blocks: Sequence[Block], networks: Sequence[Network], volumes: Sequence[Volume]
+) -> tuple[str, ...]:
+    """The devices by the names that the plan knows."""
+    names = [f"block:{each.name}" for each in blocks] + [f"net:{each.name}" for each in networks]
+    names += [f"volume:{each.name}{':ro' * each.read_only}" for each in volumes]
+    return tuple(names)

@@ -37,6 +37,8 @@ class Pin:
     guest: bool = False  # an address in guest memory (kvm; a process has nothing else)
     range: tuple[int, int] | None = None  # an address in [low, high)
     devices: str = ""  # a descriptor of the manifest's devices of this kind
+    slots: bool = False  # a descriptor of what the guest opened on the host
+    sealed: str = ""  # an address of this constant, or of one of its ways to open
     slot: tuple[str, int] | None = None  # what only the start knows of the device with this handle
     own: bool = False  # an address in the monitor's stack (kvm)
     capacity: bool = False  # with the argument before it, bytes within the device
@@ -91,10 +93,17 @@ def host_call(table: dict[str, Any], named: Callable[[int | str], int] = number)
             monitor=argument.get("monitor", False),
             more=argument.get("more", ""),
             memory=argument.get("memory", False),
+            slots=argument.get("slots", False),
+            sealed=argument.get("sealed", ""),
+            range=_range(argument.get("range"), named),
         )
         for argument in table.get("arguments", ())
     )
     return HostCall(table["call"], table["why"], pins)
+
+
+def _range(given: Any, named: Callable[[int | str], int]) -> tuple[int, int] | None:
+    return (named(given[0]), named(given[1])) if given else None
 
 
 def _read_hypercall(path: Path) -> tuple[str, Hypercall]:

@@ -36,7 +36,7 @@ class Number(int):
         return str(int(self))
 
 
-CONTRACT_VERSION = Number(5, "of this contract: one more whenever guest or monitor sees another")
+CONTRACT_VERSION = Number(6, "of this contract: one more whenever guest or monitor sees another")
 
 PORT_BASE = Number(
     0x500,
@@ -78,15 +78,31 @@ EPOLL_FD = Number(3, "descriptor of what an spt guest waits for")
 TIMER_FD = Number(4, "descriptor of an spt guest's timer")
 DEVICE_FD = Number(16, "device N has the descriptor N behind this one, from 1 on")
 PARKED_FD = Number(128, "from here on devices wait until all of them are attached")
+SLOT_FD = Number(128, "what a guest opens on the host has the descriptors from here on")
+SLOT_COUNT = Number(1024, "how many of those there are at most")
 
 BACKEND_KVM = Number(1, "boot_info.backend: a virtual machine")
 BACKEND_PROCESS = Number(2, "boot_info.backend: a jailed process")
 
 DEVICE_BLOCK = Number(1, "type of a block device in the table")
 DEVICE_NET = Number(2, "type of a network in the table")
+DEVICE_VOLUME = Number(3, "type of a folder of the host's in the table; its name is where it is")
 MAX_DEVICES = Number(63, "the most devices of a guest; each is a bit of a word")
 DEVICE_NAME_SIZE = Number(68, "bytes of a device's name, with a zero byte at its end")
 INTERFACE_NAME_SIZE = Number(16, "bytes of an interface's name, with a zero byte (IFNAMSIZ)")
+
+HOW_NO_FOLLOW = Number(1, "a way to open: the last name is no symbolic link")
+HOW_FOLDER = Number(2, "a way to open, to read: only a folder")
+HOW_PATH = Number(4, "a way to open, to read: only to tell what it is")
+HOW_WRITES = Number(8, "the first way to open that writes")
+HOW_CUTS = Number(2, "a way to open that writes: the file is empty then")
+HOW_READS_TOO = Number(4, "a way to open that writes: and reads")
+HOW_NEW = Number(16, "the first way to open a file that is new: to read, to write, to do both")
+HOW_COUNT = Number(19, "how many ways to open there are")
+HOW_SIZE = Number(24, "bytes of struct open_how, one for each way")
+VOLUME_PATH_MOST = Number(4096, "bytes of a path below a volume, with a zero byte at its end")
+SEEK_HOLE_KIND = Number(4, "the highest kind of lseek: where the next hole is")
+STAT_BYTES = Number(144, "bytes of struct stat, which is larger than struct statfs")
 
 SECTOR_LEAST = Number(512, "bytes of the smallest sector, and of one where nothing is said")
 SECTOR_MOST = Number(32768, "bytes of the largest sector")

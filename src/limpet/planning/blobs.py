@@ -10,6 +10,7 @@ from limpet.arch.x86_64 import machine
 from limpet.contract import Backend
 from limpet.contract.limits import TICK_MS
 from limpet.contract.pages import PAGE, align_up
+from limpet.planning import sealed
 from limpet.planning.regions import MONITOR_BASE
 from limpet.planning.seccomp import Filter
 
@@ -25,6 +26,10 @@ class Blobs:
     def with_timer(self) -> Blobs:
         """And a ``struct itimerval`` that passes once, for ticks."""
         return Blobs({**self.fixed, "TICK_TIMER": struct.pack("<4q", 0, 0, 0, TICK_MS * 1000)})
+
+    def with_sealed(self) -> Blobs:
+        """And, before all others, the constants that filters name by their address."""
+        return Blobs({**sealed.constants(), **self.fixed})
 
     def addresses(self) -> dict[str, int]:
         """Where each blob lies in the monitor's constants page."""

@@ -67,6 +67,7 @@ HOOKS: Mapping[str, str] = {
     "complete": "before the filter is installed",
     "vcpu": "the virtual processor has its registers: `int vcpu`",
     "interrupted": "a signal ended a run of the virtual processor",
+    "fenced": "Landlock's rule set, before it holds: `long rules, u64 files`, the rights it keeps",
     "isolate": "the walls: while the monitor still has the rights of its starter",
     "walls": "the walls: what needs none of them: `u64 scopes`, what Landlock keeps from it",
     "rights": "the walls: gives up those rights",
@@ -376,6 +377,8 @@ def facts(
     found |= {f"hypercall:{each.name}" for each in hypercalls}
     if table:
         found.add("devices")
+    if any(pin.slots for call in hypercalls for host in call.host for pin in host.pins):
+        found.add("slots")
     found |= {f"call:{rule.call}" for rule in rules}
     if any(pin.slot for rule in rules for pin in rule.pins):
         found.add("filter:slots")

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 
-from limpet.contract import DEVICE_FD, Backend, HostCall, Hypercall, Pin
-from limpet.formats.manifest import Device
+from limpet.contract import DEVICE_FD, Backend, HostCall, Hypercall, Pin, opening
+from limpet.contract.limits import SLOT_COUNT, SLOT_FD
+from limpet.formats.manifest import VOLUME, Device
+from limpet.planning import sealed
 from limpet.planning.regions import HOST_END, MONITOR_BASE, MONITOR_SIZE
 
 _MONITOR = (MONITOR_BASE, MONITOR_BASE + MONITOR_SIZE)
@@ -31,12 +33,34 @@ def resolved(
     changes: then a rule for every choice of the places ``memory``.
     """
     pins = [pin for pin in host.pins if backend == "kvm" or not (pin.guest or pin.own)]
+    if any(pin.sealed == sealed.OPEN_WAYS for pin in pins):
+        yield from _openings(pins, devices)
+        return
     disks = [each for each in devices if each.kind == "block"]
     by_disk = any(pin.capacity for pin in pins)
     if by_disk:  # what is the same for all comes first: the filter asks it once
         pins.sort(key=lambda pin: bool(pin.capacity or pin.devices))
     for disk in disks if by_disk else [None]:
         yield from product(*(_choices(_resolved(pin, devices, disk), memory) for pin in pins))
+
+
+def _openings(pins: Sequence[Pin], devices: Sequence[Device]) -> Iterator[tuple[Pin, ...]]:
+    """Opening below every volume, to read; below those that can be written, to write as well."""
+    table = sealed.ADDRESSES[sealed.OPEN_WAYS]
+    volumes = [each for each in devices if each.kind == VOLUME]
+    writable = [each for each in volumes if not each.read_only]
+    ways = opening.places(table, writes=False)
+    for own, places in (
+        (volumes, ways),
+        (writable, opening.places(table, writes=True)[len(ways) :]),
+    ):
+        if own:
+            yield tuple(
+                replace(pin, sealed="", values=places)
+                if pin.sealed == sealed.OPEN_WAYS
+                else _resolved(pin, own, None)
+                for pin in pins
+            )
 
 
 def _choices(pin: Pin, memory: Sequence[tuple[int, int]]) -> list[Pin]:
@@ -52,6 +76,10 @@ def _resolved(pin: Pin, devices: Sequence[Device], disk: Device | None) -> Pin:
         assert pin.max is not None
         count = sum(each.kind == pin.more for each in devices)
         return replace(pin, max=pin.max + count, more="")
+    if pin.slots:
+        return Pin(pin.index, range=(SLOT_FD, SLOT_FD + SLOT_COUNT))
+    if pin.sealed:
+        return Pin(pin.index, (sealed.ADDRESSES[pin.sealed],))
     if pin.capacity and disk:
         return Pin(pin.index, slot=("within", disk.handle))
     if pin.devices:

@@ -77,6 +77,7 @@ HOOK void help_options(void);
 HOOK void vcpu_made(int vcpu);
 HOOK void run_interrupted(void);
 HOOK void raise_walls(u64 scopes);
+HOOK void fence_made(long rules, u64 files);
 """
 
 
@@ -91,6 +92,8 @@ def _hooks(chosen: Chosen) -> str:
         "static inline void vcpu_made(int vcpu) {\n    (void)vcpu;\n"
         f"{_calls(chosen, 'vcpu')}}}\n"
         f"static inline void run_interrupted(void) {{\n{_calls(chosen, 'interrupted')}}}\n"
+        "static inline void fence_made(long rules, u64 files) {\n    (void)rules, (void)files;\n"
+        f"{_calls(chosen, 'fenced')}}}\n"
         "static inline void raise_walls(u64 scopes) {\n    (void)scopes;\n"
         "    must(host6(NR_PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0));\n"
         f"{_calls(chosen, 'isolate', 'walls', 'rights', 'walled')}}}\n\n"

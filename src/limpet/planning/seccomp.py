@@ -168,16 +168,17 @@ def _pin(code: Assembler, pin: Pin, guest: tuple[int, int], mismatch: str) -> No
     if pin.guest or pin.range is not None:
         _pin_range(code, offset, guest if pin.range is None else pin.range, mismatch)
         return
+    (top,) = {value >> 32 for value in pin.values} or {0}
     code.load(offset + 4)
-    code.jump(bpf.JEQ, 0, no=mismatch)
+    code.jump(bpf.JEQ, top, no=mismatch)
     code.load(offset)
     if pin.max is not None:
         code.jump(bpf.JGT, pin.max, yes=mismatch)
         return
     fits = code.new_label()
     for value in pin.values[:-1]:
-        code.jump(bpf.JEQ, value, yes=fits)
-    code.jump(bpf.JEQ, pin.values[-1], no=mismatch)
+        code.jump(bpf.JEQ, value & _MASK, yes=fits)
+    code.jump(bpf.JEQ, pin.values[-1] & _MASK, no=mismatch)
     code.label(fits)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from limpet.errors import PlanError
+from limpet.formats.manifest import check_mount
 from limpet.running.ports import Port
 
 _BLOCK = "--block {}: not NAME=PATH[:ro][,sector=SIZE]"
@@ -57,6 +59,57 @@ class Network:
         for setting, value in self.settings:
             yield f"--net-{setting}:{self.name}={value}"
         yield f"--net:{self.name}={end}"
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A folder of the host's and where it is in the guest."""
+
+    path: str
+    name: str
+    read_only: bool = False
+
+    kind = "volume"
+
+    def words(self) -> Iterator[str]:
+        """The option of a bundle that attaches it."""
+        yield f"--volume:{self.name}={self.path}"
+
+
+def volume(given: str) -> Volume:
+    """``--volume HOST:GUEST[:ro]``.
+
+    Raises:
+        PlanError: it is not written as it should be, or there is no such folder.
+    """
+    host, colon, guest = given.removesuffix(":ro").rpartition(":")
+    if not colon or not host or not guest:
+        raise PlanError(
+            f"--volume {given}: not HOST:GUEST[:ro]", hint="for example --volume ./data:/data:ro"
+        )
+    check_mount(guest, "ro" * given.endswith(":ro"), [])
+    if not os.path.isdir(host):
+        what = "not a folder" if os.path.exists(host) else "no such folder"
+        raise PlanError(f"--volume {given}: {host} is {what}", hint=f"make it: mkdir -p {host}")
+    return Volume(host, guest, given.endswith(":ro"))
+
+
+def mount_only(given: str) -> str:
+    """``--volume GUEST[:ro]`` of a bundle that is not started now.
+
+    Raises:
+        PlanError: it also says which folder of the host's.
+    """
+    guest = given.removesuffix(":ro")
+    if ":" in guest:
+        host, _, guest = guest.rpartition(":")
+        raise PlanError(
+            f"--volume {given}: only its path in the guest; which folder it is is said at each "
+            "start",
+            hint=f"--volume {given[len(host) + 1 :]}, and then: ./BUNDLE --volume:{guest}={host}",
+        )
+    check_mount(guest, "ro" * given.endswith(":ro"), [])
+    return given
 
 
 def block(given: str) -> Block:
@@ -133,7 +186,7 @@ _WAYS = {"block": "--block {}=PATH", "net": "--net {}=tap:INTERFACE"}
 
 
 def check_attached(
-    program: str, wanted: Sequence[str], attached: Sequence[Block | Network]
+    program: str, wanted: Sequence[str], attached: Sequence[Block | Network | Volume]
 ) -> None:
     """Nothing, or an error when ``attached`` are not the devices that a unikernel brings.
 
@@ -166,7 +219,12 @@ def check_ports(networks: Sequence[Network], ports: Sequence[Port]) -> None:
         raise PlanError("-p needs one --net NAME=user", hint="a TAP interface has its own ports")
 
 
-def words(blocks: Sequence[Block], networks: Sequence[Network], ports: Sequence[Port]) -> list[str]:
+def words(
+    blocks: Sequence[Block],
+    networks: Sequence[Network],
+    ports: Sequence[Port],
+    volumes: Sequence[Volume] = (),
+) -> list[str]:
     """The bundle's options for these devices; starts what they need.
 
     Raises:
@@ -175,6 +233,7 @@ def words(blocks: Sequence[Block], networks: Sequence[Network], ports: Sequence[
     """
     check_ports(networks, ports)
     found = [word for each in blocks for word in each.words()]
+    found += [word for each in volumes for word in each.words()]
     for each in networks:
         found += each.words(_end(each, ports))
     return found

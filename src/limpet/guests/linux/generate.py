@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from limpet.arch.x86_64.machine import Supervisor
 from limpet.contract import Backend, Hypercall, hypercalls
 from limpet.contract.limits import PROGRAM_STATUSES
-from limpet.formats.manifest import KINDS, Device
+from limpet.formats.manifest import KINDS, VOLUME, Device
 from limpet.guests.linux import layout
 from limpet.guests.linux.layout import Layout
 from limpet.guests.linux.signals import ATTEND
+from limpet.planning import sealed
 from limpet.planning.blobs import Blobs
 from limpet.planning.features import Chosen
 from limpet.planning.monitor import Core, defines, filter_values, monitor_values
@@ -49,6 +50,7 @@ def gates_c(
     text = "/* Generated: the hypercalls of this guest. */\n"
     text += '#include "core/alarm.h"\n#include "core/tick.h"\n'
     text += f"#define TICK_TIMER {timer:#x}L\n#define NETWORKS {_count(devices, 'net')}\n"
+    text += defines(sealed.ADDRESSES)
     if "process" in backends:
         text += '#include "stub.h"\n'
         for call in (each for each in chosen if "process" in each.backends):
@@ -82,7 +84,7 @@ def gates_c(
     text += "tick_came;\n" if ticks else "NULL;\n"
     text += "void (*const tick_for_timers)(void) = "
     text += "tick_soon;\n" if ticks else "NULL;\n"
-    text += _device_files(devices)
+    text += _device_files(devices) + _volumes(devices)
     text += '#include "parts/memory/placed.h"\nconst struct placed_ops *const guest_placed = '
     text += "&placed_ops;\n" if placed else "NULL;\n"
     arranged = "kvm" in backends and any(call.ring0 for call in chosen)
@@ -119,6 +121,18 @@ def _device_files(devices: Sequence[Device]) -> str:
         ops = f"&{kind}_ops" if _count(devices, kind) else "NULL"
         text += f"const struct file_ops *const {kind}_device_ops = {ops};\n"
     return text
+
+
+def _volumes(devices: Sequence[Device]) -> str:
+    """What serves the host's folders, and how it reaches the host."""
+    there = "&own_volumes" if _count(devices, VOLUME) else "NULL"
+    calls = (call.name for call in hypercalls() if call.device == VOLUME)
+    table = ", ".join(f".{name.removeprefix('volume_')} = hypercall_{name}" for name in calls)
+    return (
+        '#include "parts/volumes/reach.h"\n'
+        f"const struct volume_host volume_host = {{{table}}};\n"
+        f"const struct volumes *const guest_volumes = {there};\n"
+    )
 
 
 def _gate(

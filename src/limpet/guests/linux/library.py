@@ -66,7 +66,8 @@ def _extremes() -> Mapping[str, str]:
     everything, both = contract.hypercalls(), contract.BACKENDS
     plain = [call for call in everything if not call.instead]
     disk, network = Device("d", "block", 1), Device("n", "net", 2)
-    few, most = (disk, network), (disk, *(network,) * (MAX_DEVICES - 1))
+    volume = Device("/v", "volume", 3)
+    few, most = (disk, network, volume), (disk, *(network,) * (MAX_DEVICES - 1))
     made = {
         "dispatch.c": dispatch_c(served().values(), NAMES, NAMES, any_number=True),
         "nothing.c": gates_c((), ("process",), (), threads=False, placed=False),

@@ -36,6 +36,7 @@ from limpet.guests.linux.signals import with_signals
 from limpet.guests.linux.terminal import guest_facts, with_terminal
 from limpet.guests.linux.ticks import with_ticks
 from limpet.guests.linux.verdict import verdict
+from limpet.guests.linux.volumes import check_volumes, with_volumes
 from limpet.guests.linux.ways import calls_of
 from limpet.loading.guest import Guest
 from limpet.plain import quoted
@@ -86,10 +87,12 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     asks = system_calls(program.reached, scan, image, known, options.serve)
     calls = asks.served
     _check_devices(image, calls, devices)
+    check_volumes(guest, devices)
     users = dict(with_terminal(_users(calls, devices), options, program.reached))
     users = with_ticks(users, options, own_calls, guest)
     users = with_signals(users, options, {call.name for call in calls})
     users |= threads.arranging({call.name for call in calls})
+    users = with_volumes(users, devices, {call.name for call in calls})
     users = with_jit(users, options, {call.name for call in calls})
     hypercalls = _hypercalls(users)
     level = machine.CPU_LEVELS[options.cpu]
@@ -109,6 +112,8 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     )
     if any(call.name == "tick" for call in hypercalls):
         kvm = kvm.with_timer()
+    if any(each.kind == manifest.VOLUME for each in devices):
+        kvm = kvm.with_sealed()
     rules = {each: _rules(each, hypercalls, place, devices) for each in options.backends}
     every = [rule for each in rules.values() for rule in each]
     given = facts(
@@ -207,7 +212,7 @@ def _check_devices(
     if devices and not any(call.name in OPENING_CALLS for call in calls):
         raise PlanError(
             f"{image.name} opens no file: it cannot use the device {devices[0].name}",
-            hint="leave out --block and --net",
+            hint="leave out --block, --net and --volume",
         )
 
 

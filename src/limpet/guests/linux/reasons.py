@@ -8,14 +8,22 @@ from limpet import contract
 from limpet.formats.manifest import Device
 from limpet.planning.plan import Decision
 
-_DEVICE_FILES = {"block": "/dev/{}", "net": "the interface {} of /dev/net/tun"}
+_DEVICE_FILES = {
+    "block": "/dev/{}",
+    "net": "the interface {} of /dev/net/tun",
+    "volume": "a folder of the host's at {}",
+}
 
 
 def device_decisions(devices: tuple[Device, ...]) -> list[Decision]:
     """Each device, and where a program finds it."""
     return [
         Decision(
-            "device", each.name, True, f"{_DEVICE_FILES[each.kind].format(each.name)}, as asked"
+            "device",
+            each.name,
+            True,
+            f"{_DEVICE_FILES[each.kind].format(each.name)}"
+            f"{', to read only' if each.read_only else ''}, as asked",
         )
         for each in devices
     ]

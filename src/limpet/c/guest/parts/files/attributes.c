@@ -9,7 +9,7 @@ long node_at(long directory, long path, long flags, struct node **node, struct f
     if (flags & AT_EMPTY_PATH && (!path || !*(const char *)path)) {
         if ((s32)directory == AT_FDCWD) {
             *node = working_directory();
-            return 0;
+            return guest_volumes ? walk_to_file(AT_FDCWD, ".", true, node, file) : 0;
         }
         *file = path ? fd_get((s32)directory) : fd_use((s32)directory);
         if (!*file)
@@ -134,6 +134,8 @@ long sys_readlinkat(long directory, long path, long to, long size) {
         node_at(directory, path, AT_SYMLINK_NOFOLLOW | (itself ? AT_EMPTY_PATH : 0), &node, &file);
     if (error)
         return error;
+    if (!node && of_volume(file))
+        return guest_volumes->link(file, (void *)to, (u32)size, itself);
     if (!node || !is_link(node))
         return itself ? -ENOENT : -EINVAL;
     touch_accessed(node);
@@ -156,6 +158,8 @@ static long change_mode(struct node *node, long mode) {
 /* The mode, owner and times of a pipe do not change; what is no file at all has none. */
 long without_node(struct file *file) {
     struct linux_stat stat;
+    if (of_volume(file))
+        return -EROFS;
     file->ops->stat(file, &stat);
     return stat.mode & S_IFMT ? 0 : -EOPNOTSUPP;
 }
@@ -226,9 +230,12 @@ long sys_fchown(long fd, long user, long group) {
 
 long sys_truncate(long path, long size) {
     struct node *node;
+    struct file *file;
     if (size < 0)
         return -EINVAL;
-    long error = walk_to(AT_FDCWD, (const char *)path, true, &node);
+    long error = walk_to_file(AT_FDCWD, (const char *)path, true, &node, &file);
+    if (!error && !node)
+        error = of_volume(file) ? -EROFS : -EINVAL;
     if (error)
         return error;
     if (is_directory(node))

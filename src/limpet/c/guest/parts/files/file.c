@@ -34,7 +34,7 @@ static struct linux_timespec split(s64 nanoseconds) {
 long node_stat(struct node *node, struct linux_stat *to) {
     s64 size = (s64)(is_directory(node) ? PAGE : node->size);
     s64 blocks = is_regular(node) || is_directory(node) ? (s64)ALIGN_UP((u64)size, PAGE) / 512 : 0;
-    static const u16 numbers[DEVICE_FD_INFO + 1] = {
+    static const u16 numbers[DEVICE_MOUNT + 1] = {
         [DEVICE_NULL] = NULL_NUMBER, [DEVICE_ZERO] = 0x105,    [DEVICE_FULL] = 0x107,
         [DEVICE_RANDOM] = 0x109,     [DEVICE_TTY] = 0x500,     [DEVICE_DISK] = 0xfe00,
         [DEVICE_TUN] = 0xac8,        [DEVICE_CONSOLE] = 0x501, [DEVICE_PTS] = PTS_NUMBER};

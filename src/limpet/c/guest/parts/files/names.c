@@ -1,12 +1,40 @@
-/* Making, removing and moving names. */
-#include "parts/files/node.h"
+/* Making and removing names. */
+#include "parts/files/names.h"
 
 /* The directory and the name of a path; the name's node, where there is one. */
-static long walk_to_name(long directory, long path, struct walked *walked) {
+long walk_to_name(long directory, long path, struct walked *walked) {
     return walk(directory, (const char *)path, LAST_NAME, walked);
 }
 
-static long missing(const struct walked *walked) {
+/* Whether the name is in a volume, which has done `what` there; the walk may lead back from it. */
+static bool below(struct walked *walked, const struct naming *what, long *error) {
+    while (walked->volume) {
+        *error = guest_volumes->name(walked, what);
+        if (*error != -EXDEV || walked->clean)
+            return true;
+        *error = guest_volumes->resolve(walked, LAST_NAME);
+        if (*error)
+            return true;
+    }
+    return false;
+}
+
+/* The place of a name that another is about: in the tree, or by a path without links in a volume.
+ */
+long names_settle(struct walked *walked, enum last last) {
+    long error = 0;
+    while (!error && walked->volume && !walked->clean)
+        error = guest_volumes->resolve(walked, last);
+    return error;
+}
+
+/* Two names, of which one is in a volume at least. */
+long names_between(struct walked *old, struct walked *new, u32 what, long flags) {
+    const struct naming both = {what, (u64)flags, NULL, old};
+    return old->volume == new->volume ? guest_volumes->name(new, &both) : -EXDEV;
+}
+
+long name_missing(const struct walked *walked) {
     return walked->length > NAME_MAX ? -ENAMETOOLONG : -ENOENT;
 }
 
@@ -19,23 +47,22 @@ static long add_new(struct walked *walked, struct node *node) {
     return error;
 }
 
-static long walk_to_new(long directory, long path, bool as_directory, struct walked *walked) {
-    long error = walk_to_name(directory, path, walked);
-    if (error)
-        return error;
+static long check_new(const struct walked *walked, bool as_directory) {
     if (walked->node)
         return -EEXIST;
     if (walked->length > NAME_MAX || (walked->directory_only && !as_directory))
-        return missing(walked);
+        return name_missing(walked);
     return walked->parent->links ? 0 : -ENOENT;
 }
 
 long sys_mkdirat(long directory, long path, long mode) {
+    const struct naming what = {NAME_FOLDER, masked(mode) & 01777, NULL, NULL};
     struct walked walked;
-    long error = walk_to_new(directory, path, true, &walked);
-    if (error)
+    long error = walk_to_name(directory, path, &walked);
+    if (error || below(&walked, &what, &error))
         return error;
-    return add_new(&walked, node_new(S_IFDIR | (masked(mode) & 01777)));
+    error = check_new(&walked, true);
+    return error ? error : add_new(&walked, node_new(S_IFDIR | (u32)what.argument));
 }
 
 long sys_mkdir(long path, long mode) {
@@ -43,13 +70,17 @@ long sys_mkdir(long path, long mode) {
 }
 
 long sys_symlinkat(long target, long directory, long path) {
+    const struct naming what = {NAME_LINK, 0, (const char *)target, NULL};
     struct walked walked;
     u64 length = strlen((const char *)target);
     if (!length)
         return -ENOENT;
     if (length >= PATH_MAX)
         return -ENAMETOOLONG;
-    long error = walk_to_new(directory, path, false, &walked);
+    long error = walk_to_name(directory, path, &walked);
+    if (error || below(&walked, &what, &error))
+        return error;
+    error = check_new(&walked, false);
     if (error)
         return error;
     struct node *node = node_new(S_IFLNK | 0777);
@@ -65,13 +96,23 @@ long sys_symlink(long target, long path) {
     return sys_symlinkat(target, AT_FDCWD, path);
 }
 
-long make_named(long directory, const char *path, u32 mode, struct node **node) {
-    struct walked walked;
-    long error = walk_to_new(directory, (long)path, false, &walked);
+static long add_named(struct walked *walked, u32 mode, struct node **node) {
+    long error = check_new(walked, false);
     if (error)
         return error;
     *node = node_new(mode);
-    return add_new(&walked, *node);
+    return add_new(walked, *node);
+}
+
+/* A socket's name: none is in a volume. */
+long make_named(long directory, const char *path, u32 mode, struct node **node) {
+    struct walked walked;
+    long error = walk_to_name(directory, (long)path, &walked);
+    if (!error && guest_volumes)
+        error = names_settle(&walked, LAST_NAME);
+    if (error)
+        return error;
+    return walked.volume ? -EPERM : add_named(&walked, mode, node);
 }
 
 long sys_mknodat(long directory, long path, long mode, long device) {
@@ -84,11 +125,15 @@ long sys_mknodat(long directory, long path, long mode, long device) {
         return -EINVAL;
     if (kind == S_IFDIR)
         return -EPERM;
+    const struct naming what = {NAME_FILE, kind | masked(mode), NULL, NULL};
+    long error = walk_to_name(directory, path, &walked);
+    if (error || below(&walked, &what, &error))
+        return error;
     if (known) {
         open_fifo = fifo_open;
-        return make_named(directory, (const char *)path, kind | masked(mode), &node);
+        return add_named(&walked, kind | masked(mode), &node);
     }
-    long error = walk_to_new(directory, path, false, &walked);
+    error = check_new(&walked, false);
     return error ? error : -EPERM; /* devices are those that the guest was given */
 }
 
@@ -96,11 +141,25 @@ long sys_mknod(long path, long mode, long device) {
     return sys_mknodat(AT_FDCWD, path, mode, device);
 }
 
+/* What gets another name: a node, or what is in a volume. */
+static long walk_to_linked(long directory, const char *path, long flags, struct walked *source,
+                           struct node **node) {
+    enum last last = flags & AT_SYMLINK_FOLLOW ? LAST_FOLLOWED : LAST_KEPT;
+    long error = walk(directory, path, last, source);
+    if (!error && guest_volumes)
+        error = names_settle(source, last);
+    *node = source->node;
+    if (error || source->volume || *node)
+        return error;
+    return source->file ? -EINVAL : -ENOENT;
+}
+
 long sys_linkat(long from, long old, long to, long path, long flags) {
-    struct walked walked;
+    struct walked walked, source;
     struct node *node;
     struct file *file = NULL;
     long error = 0;
+    source.volume = 0;
     if ((u32)flags & ~(u32)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
     if (flags & AT_EMPTY_PATH && !*(const char *)old) {
@@ -111,10 +170,16 @@ long sys_linkat(long from, long old, long to, long path, long flags) {
         if (node && node->device && !is_directory(node))
             node = NULL;
     } else {
-        error = walk_to(from, (const char *)old, flags & AT_SYMLINK_FOLLOW, &node);
+        error = walk_to_linked(from, (const char *)old, flags, &source, &node);
     }
     if (!error)
-        error = walk_to_new(to, path, false, &walked);
+        error = walk_to_name(to, path, &walked);
+    if (!error && guest_volumes)
+        error = names_settle(&walked, LAST_NAME);
+    if (!error && (source.volume || walked.volume))
+        return names_between(&source, &walked, NAME_SAME, 0);
+    if (!error)
+        error = check_new(&walked, false);
     if (error)
         return error;
     if (!node)
@@ -135,12 +200,12 @@ long sys_link(long old, long path) {
     return sys_linkat(AT_FDCWD, old, AT_FDCWD, path, 0);
 }
 
-static bool empty(struct node *directory) {
+bool directory_empty(struct node *directory) {
     directory_load(directory);
     return !directory->first;
 }
 
-static long remove_name(struct walked *walked) {
+long remove_name(struct walked *walked) {
     struct entry *entry = directory_find(walked->parent, walked->name, walked->length);
     if (!entry)
         return -ENOENT;
@@ -151,30 +216,34 @@ static long remove_name(struct walked *walked) {
 }
 
 static long remove_directory(long directory, long path) {
+    static const struct naming what = {NAME_NO_FOLDER, 0, NULL, NULL};
     struct walked walked;
     long error = walk_to_name(directory, path, &walked);
-    if (error)
+    if (error || below(&walked, &what, &error))
         return error;
     if (!walked.node)
-        return missing(&walked);
+        return name_missing(&walked);
     if (is_dot(&walked))
         return walked.length == 2 ? -ENOTEMPTY : walked.node == tree_root() ? -EBUSY : -EINVAL;
     if (!is_directory(walked.node))
         return -ENOTDIR;
-    return empty(walked.node) ? remove_name(&walked) : -ENOTEMPTY;
+    if (walked.node->device == DEVICE_MOUNT)
+        return -EBUSY;
+    return directory_empty(walked.node) ? remove_name(&walked) : -ENOTEMPTY;
 }
 
 long sys_unlinkat(long directory, long path, long flags) {
+    static const struct naming what = {NAME_NOTHING, 0, NULL, NULL};
     struct walked walked;
     if ((u32)flags & ~(u32)AT_REMOVEDIR)
         return -EINVAL;
     if (flags & AT_REMOVEDIR)
         return remove_directory(directory, path);
     long error = walk_to_name(directory, path, &walked);
-    if (error)
+    if (error || below(&walked, &what, &error))
         return error;
     if (!walked.node)
-        return missing(&walked);
+        return name_missing(&walked);
     if (is_directory(walked.node))
         return -EISDIR;
     return walked.directory_only ? -ENOTDIR : remove_name(&walked);
@@ -186,104 +255,4 @@ long sys_unlink(long path) {
 
 long sys_rmdir(long path) {
     return remove_directory(AT_FDCWD, path);
-}
-
-static bool within(struct node *directory, const struct node *ancestor) {
-    for (; directory != tree_root(); directory = directory->parent)
-        if (directory == ancestor)
-            return true;
-    return directory == ancestor;
-}
-
-static long may_replace(struct node *old, struct node *target) {
-    if (is_directory(target) && !is_directory(old))
-        return -EISDIR;
-    if (!is_directory(target) && is_directory(old))
-        return -ENOTDIR;
-    return is_directory(target) && !empty(target) ? -ENOTEMPTY : 0;
-}
-
-enum { RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2 };
-
-static long exchange(struct walked *from, struct walked *to) {
-    struct entry *a = directory_find(from->parent, from->name, from->length);
-    struct entry *b = directory_find(to->parent, to->name, to->length);
-    struct node *node = a->node;
-    a->node = b->node, b->node = node;
-    if (is_directory(a->node))
-        to->parent->links--, from->parent->links++, directory_adopt(from->parent, a->node);
-    if (is_directory(b->node))
-        from->parent->links--, to->parent->links++, directory_adopt(to->parent, b->node);
-    touch_modified(from->parent);
-    touch_modified(to->parent);
-    a->node->changed = b->node->changed = to->parent->changed;
-    return 0;
-}
-
-static long move_name(struct walked *from, struct walked *to) {
-    struct node *node = from->node;
-    long error = directory_add(to->parent, to->name, to->length, node);
-    if (error)
-        return error;
-    struct entry *old = from->parent->first;
-    while (old->node != node || old->length != from->length ||
-           memcmp(old->name, from->name, from->length))
-        old = old->next; /* the older of two equal names comes first */
-    directory_remove(from->parent, old);
-    touch_modified(from->parent);
-    touch_modified(to->parent);
-    node->changed = to->parent->changed;
-    return 0;
-}
-
-long sys_renameat2(long from_directory, long old, long to_directory, long path, long flags) {
-    struct walked from, to;
-    flags = (u32)flags;
-    if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) || flags == 3)
-        return -EINVAL;
-    long error = walk_to_name(from_directory, old, &from);
-    if (!error)
-        error = walk_to_name(to_directory, path, &to);
-    if (error)
-        return error;
-    if (is_dot(&from))
-        return -EBUSY;
-    if (is_dot(&to))
-        return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
-    if (!from.node)
-        return missing(&from);
-    if (to.node && flags & RENAME_NOREPLACE)
-        return -EEXIST;
-    if (!to.node && (to.length > NAME_MAX || flags & RENAME_EXCHANGE))
-        return missing(&to);
-    if (flags & RENAME_EXCHANGE && to.directory_only && !is_directory(to.node))
-        return -ENOTDIR;
-    bool slash = from.directory_only || (to.directory_only && !(flags & RENAME_EXCHANGE));
-    if (slash && !is_directory(from.node))
-        return -ENOTDIR;
-    if (is_directory(from.node) && within(to.parent, from.node))
-        return -EINVAL;
-    if (to.node && is_directory(to.node) && within(from.parent, to.node))
-        return flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
-    if (!from.parent->links || !to.parent->links)
-        return -ENOENT;
-    if (to.node == from.node)
-        return 0;
-    if (flags & RENAME_EXCHANGE)
-        return exchange(&from, &to);
-    if (to.node) {
-        error = may_replace(from.node, to.node);
-        if (error)
-            return error;
-        remove_name(&to);
-    }
-    return move_name(&from, &to);
-}
-
-long sys_renameat(long from_directory, long old, long to_directory, long path) {
-    return sys_renameat2(from_directory, old, to_directory, path, 0);
-}
-
-long sys_rename(long old, long path) {
-    return sys_renameat2(AT_FDCWD, old, AT_FDCWD, path, 0);
 }

@@ -42,7 +42,8 @@ enum device {
     DEVICE_TERMINALS,
     DEVICE_THREADS,
     DEVICE_FDS,
-    DEVICE_FD_INFO
+    DEVICE_FD_INFO,
+    DEVICE_MOUNT /* a volume is there */
 };
 
 /* Pages of a file that lie in a row, since they are mapped shared. */
@@ -143,8 +144,16 @@ struct walked {
     struct node *node;   /* NULL when there is none */
     bool directory_only; /* the path ended in a slash */
     struct file *file;   /* what a link of /proc leads to, where that is no node: node is NULL */
+    int links;           /* that were followed so far */
+    /* Where `volume` is not 0, the walk came to a volume and the rest is not of the tree: a path
+     * behind another, which starts there; `clean` where no name of both can be a link. */
+    u64 volume;
+    const char *base, *rest;
+    bool clean;
     char buffer[2][PATH_MAX];
 };
+
+#define MOST_LINKS 40
 
 /* The last name of a path: its link is followed, or stays what is found (unless a slash
  * comes after it), or the name alone counts and may be too long to exist. */
@@ -162,11 +171,49 @@ enum {
 
 void walk_bounded(u32 resolve); /* the walks that follow, until it is called with 0 */
 long walk(long directory, const char *path, enum last last, struct walked *out);
+long walk_on(struct node *at, const char *path, enum last last, struct walked *out);
 long walk_to(long directory, const char *path, bool follow, struct node **node);
 long walk_to_file(long directory, const char *path, bool follow, struct node **node,
                   struct file **file);
 struct node *working_directory(void);
 char *path_of(const struct node *node, char *path); /* PATH_MAX bytes; NULL: it has no name */
+
+/* What is to be done to a name in a volume. */
+enum {
+    NAME_FOLDER,    /* make one; `argument`: its mode */
+    NAME_FILE,      /* make one; its kind and mode */
+    NAME_LINK,      /* a symbolic one, to `text` */
+    NAME_NOTHING,   /* remove what is no folder */
+    NAME_NO_FOLDER, /* or what is one */
+    NAME_SAME,      /* another name of `other` */
+    NAME_MOVED      /* the name of `other`; RENAME_* */
+};
+struct naming {
+    u32 what;
+    u64 argument;
+    const char *text;
+    const struct walked *other;
+};
+
+/* parts/volumes: folders of the host's; generated: NULL where the plan has none */
+struct volumes {
+    void (*mount)(struct node *root);
+    bool (*start)(const struct file *file, struct walked *place); /* NULL: working directory */
+    long (*find)(struct walked *place, enum last last);           /* a file, or back in the tree */
+    long (*open)(struct walked *place, bool follow, long flags, long mode); /* or as well */
+    long (*name)(struct walked *place, const struct naming *what);
+    long (*resolve)(struct walked *place, enum last last);      /* to where no name is a link */
+    long (*enter)(const struct file *file, struct node **node); /* NULL: leave */
+    const char *(*cwd)(void);
+    bool (*have)(const struct file *file);
+    long (*link)(const struct file *file, void *to, u64 size, bool itself); /* readlink */
+    long (*room)(const struct file *file, void *to, u64 size);              /* struct statfs */
+};
+extern const struct volumes *const guest_volumes;
+
+static inline bool of_volume(const struct file *file) {
+    return guest_volumes && guest_volumes->have(file);
+}
 
 /* open.c */
 u32 masked(long mode);

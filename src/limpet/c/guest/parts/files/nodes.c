@@ -116,6 +116,8 @@ struct node *tree_root(void) {
     root->parent = root;
     root->links = 2;
     standard_root(root);
+    if (guest_volumes)
+        guest_volumes->mount(root);
     return root;
 }
 

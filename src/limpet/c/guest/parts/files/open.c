@@ -143,11 +143,16 @@ long sys_openat(long directory, long path, long flags, long mode) {
         return open_unnamed(directory, (const char *)path, flags, mode);
     if (flags & O_CREAT && ends_in_slash((const char *)path)) {
         long error = walk(directory, (const char *)path, LAST_NAME, &walked);
-        if (error || !is_dot(&walked))
+        if (error || (!walked.volume && !is_dot(&walked)))
             return error ? error : -EISDIR;
     }
     bool follow = !(flags & O_NOFOLLOW) && !(flags & O_CREAT && flags & O_EXCL);
     long error = walk(directory, (const char *)path, follow ? LAST_FOLLOWED : LAST_KEPT, &walked);
+    while (!error && walked.volume) {
+        error = guest_volumes->open(&walked, follow, flags, mode);
+        if (walked.volume)
+            return error;
+    }
     if (error)
         return error;
     if (walked.node && flags & O_CREAT && flags & O_EXCL)

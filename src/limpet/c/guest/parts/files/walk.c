@@ -1,10 +1,6 @@
 /* From paths to nodes (path_resolution(7)). */
 #include "parts/files/node.h"
 
-#define MOST_LINKS 40
-
-static struct node *cwd;
-
 /* For one walk (openat2): RESOLVE_*, and the directory that it does not leave, or NULL. */
 static struct {
     u32 resolve;
@@ -29,22 +25,26 @@ static bool leaves(const struct node *at, const char *name, u64 length) {
     return at == bounds.top && length == 2 && name[0] == '.' && name[1] == '.';
 }
 
-struct node *working_directory(void) {
-    return cwd ? cwd : tree_root();
+/* A walk that is bounded does not go into a volume. */
+static long in_volume(struct walked *out, const char *rest) {
+    out->rest = rest, out->file = NULL, out->node = NULL, out->directory_only = false;
+    return bounds.resolve & ~(u32)RESOLVE_NO_MAGICLINKS ? -EXDEV : 0;
 }
 
-static long start_of(long directory, const char *path, struct node **from) {
+static long start_of(long directory, const char *path, struct node **from, struct walked *out) {
     if (*path == '/' && !bounds.confined) {
         *from = tree_root();
         return 0;
     }
-    if ((s32)directory == AT_FDCWD) {
-        *from = working_directory();
-        return 0;
-    }
-    struct file *file = fd_get((s32)directory);
-    if (!file)
+    bool here = (s32)directory == AT_FDCWD;
+    struct file *file = here ? NULL : fd_get((s32)directory);
+    if (!here && !file)
         return -EBADF;
+    *from = working_directory();
+    if (guest_volumes && guest_volumes->start(file, out))
+        return in_volume(out, path);
+    if (here)
+        return 0;
     if (file->ops != &directory_ops)
         return -ENOTDIR;
     *from = file->object;
@@ -105,19 +105,32 @@ static long jump(const struct node *link, bool final, struct walked *out, struct
 
 long walk(long directory, const char *path, enum last last, struct walked *out) {
     struct node *at;
-    int links = 0;
+    out->links = 0, out->volume = 0;
     if (strlen(path) >= PATH_MAX)
         return -ENAMETOOLONG;
-    long error = *path ? start_of(directory, path, &at) : -ENOENT;
-    if (!error && bounds.confined)
-        bounds.top = at;
-    if (!error && *path == '/')
-        error = root_of_walk(&at);
-    if (error)
+    long error = *path ? start_of(directory, path, &at, out) : -ENOENT;
+    if (error || out->volume)
         return error;
+    if (bounds.confined)
+        bounds.top = at;
+    if (*path == '/')
+        error = root_of_walk(&at);
+    return error ? error : walk_on(at, path, last, out);
+}
+
+static bool is_mount(const struct node *node) {
+    return guest_volumes && node->device == DEVICE_MOUNT;
+}
+
+long walk_on(struct node *at, const char *path, enum last last, struct walked *out) {
+    long error = 0;
     out->parent = at, out->name = ".", out->length = 1, out->node = at;
     out->directory_only = false, out->file = NULL;
     for (;;) {
+        if (is_mount(at)) {
+            out->volume = at->number, out->base = "", out->clean = false;
+            return in_volume(out, path);
+        }
         while (*path == '/')
             path++;
         u64 length = component(path);
@@ -140,18 +153,18 @@ long walk(long directory, const char *path, enum last last, struct walked *out) 
             return 0;
         }
         if (next && is_link(next) && (!final || last == LAST_FOLLOWED || out->directory_only)) {
-            if (++links > MOST_LINKS || bounds.resolve & RESOLVE_NO_SYMLINKS)
+            if (++out->links > MOST_LINKS || bounds.resolve & RESOLVE_NO_SYMLINKS)
                 return -ELOOP;
             bool jumps = next->device;
-            error =
-                jumps ? jump(next, final, out, &next) : follow(next, rest, links, out, &path, &at);
+            error = jumps ? jump(next, final, out, &next)
+                          : follow(next, rest, out->links, out, &path, &at);
             if (error)
                 return error;
             if (!jumps)
                 continue;
         }
         out->node = next;
-        if (final) {
+        if (final && !(next && is_mount(next))) {
             if (next && out->directory_only && !is_directory(next))
                 return -ENOTDIR;
             return 0;
@@ -166,6 +179,11 @@ long walk_to_file(long directory, const char *path, bool follow, struct node **n
                   struct file **file) {
     struct walked walked;
     long error = walk(directory, path, follow ? LAST_FOLLOWED : LAST_KEPT, &walked);
+    while (!error && walked.volume) {
+        error = guest_volumes->find(&walked, follow ? LAST_FOLLOWED : LAST_KEPT);
+        if (walked.file)
+            break;
+    }
     if (!error && !walked.node && !walked.file)
         error = -ENOENT;
     *node = walked.node, *file = walked.file;
@@ -175,108 +193,7 @@ long walk_to_file(long directory, const char *path, bool follow, struct node **n
 long walk_to(long directory, const char *path, bool follow, struct node **node) {
     struct file *file;
     long error = walk_to_file(directory, path, follow, node, &file);
-    return !error && !*node ? -EINVAL : error; /* what is open there is no file of the tree */
-}
-
-static void change_to(struct node *to) {
-    struct node *before = cwd;
-    to->references++;
-    cwd = to;
-    if (before) {
-        before->references--;
-        node_release(before);
-    }
-}
-
-long sys_chdir(long path) {
-    struct node *node;
-    long error = walk_to(AT_FDCWD, (const char *)path, true, &node);
-    if (error)
+    if (error || *node)
         return error;
-    if (!is_directory(node))
-        return -ENOTDIR;
-    change_to(node);
-    return 0;
-}
-
-long sys_fchdir(long fd) {
-    struct file *file = fd_get(fd);
-    if (!file)
-        return -EBADF;
-    if (file->ops != &directory_ops)
-        return -ENOTDIR;
-    change_to(file->object);
-    return 0;
-}
-
-static const struct entry *name_of(const struct node *node) {
-    for (const struct entry *each = node->parent->first; each; each = each->next)
-        if (each->node == node)
-            return each;
-    return NULL;
-}
-
-/* The next name after `each` of all that have been read in; NULL behind the last. */
-static const struct entry *next_name(const struct entry *each, struct node **directory) {
-    if (is_directory(each->node) && each->node->first) {
-        *directory = each->node;
-        return (*directory)->first;
-    }
-    while (!each->next) {
-        if (*directory == tree_root())
-            return NULL;
-        each = name_of(*directory);
-        *directory = (*directory)->parent;
-        if (!each)
-            return NULL;
-    }
-    return each->next;
-}
-
-/* A file knows no directory: its first name is looked for. */
-static const struct entry *find_name(const struct node *node, struct node **directory) {
-    *directory = is_directory(node) ? node->parent : tree_root();
-    if (is_directory(node))
-        return name_of(node);
-    const struct entry *each = (*directory)->first;
-    while (each && each->node != node)
-        each = next_name(each, directory);
-    return each;
-}
-
-static char *before(char *at, const char *path, const char *name, u64 length) {
-    if ((u64)(at - path) < length + 1)
-        return NULL;
-    memcpy(at - length, name, length);
-    at -= length + 1;
-    *at = '/';
-    return at;
-}
-
-char *path_of(const struct node *node, char *path) {
-    char *at = path + PATH_MAX - 1;
-    *at = 0;
-    if (node == tree_root())
-        return before(at, path, "", 0);
-    while (at && node != tree_root()) {
-        struct node *directory;
-        const struct entry *entry = find_name(node, &directory);
-        if (!entry)
-            return NULL;
-        at = before(at, path, entry->name, entry->length);
-        node = directory;
-    }
-    return at;
-}
-
-long sys_getcwd(long to, long size) {
-    char path[PATH_MAX];
-    const char *start = path_of(working_directory(), path);
-    if (!start)
-        return -ENOENT;
-    u64 length = strlen(start) + 1;
-    if (size < 0 || (u64)size < length)
-        return -ERANGE;
-    memcpy((void *)to, start, length);
-    return (long)length;
+    return of_volume(file) ? -EOPNOTSUPP : -EINVAL; /* what is open there is no file of the tree */
 }

@@ -25,15 +25,22 @@ static void fill_statfs(long to) {
 
 long sys_statfs(long path, long to) {
     struct node *node;
-    long error = walk_to(AT_FDCWD, (const char *)path, true, &node);
-    if (!error)
-        fill_statfs(to);
-    return error;
+    struct file *file;
+    long error = walk_to_file(AT_FDCWD, (const char *)path, true, &node, &file);
+    if (error)
+        return error;
+    if (!node && of_volume(file))
+        return guest_volumes->room(file, (void *)to, sizeof(struct linux_statfs));
+    fill_statfs(to);
+    return 0;
 }
 
 long sys_fstatfs(long fd, long to) {
-    if (!fd_get(fd))
+    struct file *file = fd_get(fd);
+    if (!file)
         return -EBADF;
+    if (of_volume(file))
+        return guest_volumes->room(file, (void *)to, sizeof(struct linux_statfs));
     fill_statfs(to);
     return 0;
 }

@@ -76,6 +76,9 @@ void standard_load(struct node *directory) {
         threads_load(directory);
         directory->device = device; /* again whenever it is looked into */
         break;
+    case DEVICE_MOUNT: /* nothing of the tree is to be seen there */
+        directory->device = device;
+        break;
     case DEVICE_FDS:
     case DEVICE_FD_INFO:
         descriptors_load(directory, device == DEVICE_FD_INFO);

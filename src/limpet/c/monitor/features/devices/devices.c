@@ -31,9 +31,11 @@ static _Noreturn void complain_of(const char *what, const char *name, u64 size, 
     say(what, name, size, why);
     for (u64 i = 1; i < MANIFEST->count; i++) {
         const struct mft_entry *device = &MANIFEST->entries[i];
-        bool block = device->type == DEVICE_BLOCK;
-        say(block ? "limpet: the manifest wants --block:" : "limpet: the manifest wants --net:",
-            device->name, DEVICE_NAME_SIZE, block ? "=PATH" : "=INTERFACE");
+        static const char *const wants[] = {
+            "", "limpet: the manifest wants --block:", "limpet: the manifest wants --net:",
+            "limpet: the manifest wants --volume:"};
+        static const char *const values[] = {"", "=PATH", "=INTERFACE", "=FOLDER"};
+        say(wants[device->type], device->name, DEVICE_NAME_SIZE, values[device->type]);
     }
     leave();
 }

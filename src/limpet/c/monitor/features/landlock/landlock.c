@@ -24,6 +24,7 @@ static void fence(u64 rights, u64 scopes) {
     if (!(handled.files | handled.ports | handled.scopes))
         return;
     long rules = host3(NR_LANDLOCK_CREATE_RULESET, (long)&handled, sizeof handled, 0);
+    fence_made(rules, handled.files);
     long refused = host3(NR_LANDLOCK_RESTRICT_SELF, rules, 0, 0);
     if (STRICT)
         must(refused);

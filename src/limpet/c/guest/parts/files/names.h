@@ -1,0 +1,20 @@
+/* What making, removing and moving names share. */
+#ifndef LIMPET_NAMES_H
+#define LIMPET_NAMES_H
+
+#include "parts/files/node.h"
+
+/* The directory and the name of a path; the name's node, where there is one. */
+long walk_to_name(long directory, long path, struct walked *walked);
+
+/* Afterwards the place is in the tree, or in a volume by a path without links. */
+long names_settle(struct walked *walked, enum last last);
+
+/* What is done to two names of which one is in a volume at least. */
+long names_between(struct walked *old, struct walked *new, u32 what, long flags);
+
+long name_missing(const struct walked *walked); /* ENOENT, or why it cannot be */
+bool directory_empty(struct node *directory);
+long remove_name(struct walked *walked);
+
+#endif

@@ -1,0 +1,110 @@
+/* Moving names. */
+#include "parts/files/names.h"
+
+static bool within(struct node *directory, const struct node *ancestor) {
+    for (; directory != tree_root(); directory = directory->parent)
+        if (directory == ancestor)
+            return true;
+    return directory == ancestor;
+}
+
+static long may_replace(struct node *old, struct node *target) {
+    if (is_directory(target) && !is_directory(old))
+        return -EISDIR;
+    if (!is_directory(target) && is_directory(old))
+        return -ENOTDIR;
+    return is_directory(target) && !directory_empty(target) ? -ENOTEMPTY : 0;
+}
+
+enum { RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2 };
+
+static long exchange(struct walked *from, struct walked *to) {
+    struct entry *a = directory_find(from->parent, from->name, from->length);
+    struct entry *b = directory_find(to->parent, to->name, to->length);
+    struct node *node = a->node;
+    a->node = b->node, b->node = node;
+    if (is_directory(a->node))
+        to->parent->links--, from->parent->links++, directory_adopt(from->parent, a->node);
+    if (is_directory(b->node))
+        from->parent->links--, to->parent->links++, directory_adopt(to->parent, b->node);
+    touch_modified(from->parent);
+    touch_modified(to->parent);
+    a->node->changed = b->node->changed = to->parent->changed;
+    return 0;
+}
+
+static long move_name(struct walked *from, struct walked *to) {
+    struct node *node = from->node;
+    long error = directory_add(to->parent, to->name, to->length, node);
+    if (error)
+        return error;
+    struct entry *old = from->parent->first;
+    while (old->node != node || old->length != from->length ||
+           memcmp(old->name, from->name, from->length))
+        old = old->next; /* the older of two equal names comes first */
+    directory_remove(from->parent, old);
+    touch_modified(from->parent);
+    touch_modified(to->parent);
+    node->changed = to->parent->changed;
+    return 0;
+}
+
+long sys_renameat2(long from_directory, long old, long to_directory, long path, long flags) {
+    struct walked from, to;
+    flags = (u32)flags;
+    if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) || flags == 3)
+        return -EINVAL;
+    long error = walk_to_name(from_directory, old, &from);
+    if (!error)
+        error = walk_to_name(to_directory, path, &to);
+    if (!error && guest_volumes)
+        error = names_settle(&from, LAST_NAME);
+    if (!error && guest_volumes)
+        error = names_settle(&to, LAST_NAME);
+    if (error)
+        return error;
+    if (from.volume || to.volume)
+        return names_between(&from, &to, NAME_MOVED, flags);
+    if (is_dot(&from))
+        return -EBUSY;
+    if (is_dot(&to))
+        return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
+    if (!from.node)
+        return name_missing(&from);
+    if (to.node && flags & RENAME_NOREPLACE)
+        return -EEXIST;
+    if (!to.node && (to.length > NAME_MAX || flags & RENAME_EXCHANGE))
+        return name_missing(&to);
+    if (flags & RENAME_EXCHANGE && to.directory_only && !is_directory(to.node))
+        return -ENOTDIR;
+    bool slash = from.directory_only || (to.directory_only && !(flags & RENAME_EXCHANGE));
+    if (slash && !is_directory(from.node))
+        return -ENOTDIR;
+    if (from.node->device == DEVICE_MOUNT || (to.node && to.node->device == DEVICE_MOUNT))
+        return -EBUSY;
+    if (is_directory(from.node) && within(to.parent, from.node))
+        return -EINVAL;
+    if (to.node && is_directory(to.node) && within(from.parent, to.node))
+        return flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
+    if (!from.parent->links || !to.parent->links)
+        return -ENOENT;
+    if (to.node == from.node)
+        return 0;
+    if (flags & RENAME_EXCHANGE)
+        return exchange(&from, &to);
+    if (to.node) {
+        error = may_replace(from.node, to.node);
+        if (error)
+            return error;
+        remove_name(&to);
+    }
+    return move_name(&from, &to);
+}
+
+long sys_renameat(long from_directory, long old, long to_directory, long path) {
+    return sys_renameat2(from_directory, old, to_directory, path, 0);
+}
+
+long sys_rename(long old, long path) {
+    return sys_renameat2(AT_FDCWD, old, AT_FDCWD, path, 0);
+}

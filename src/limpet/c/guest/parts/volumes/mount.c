@@ -1,0 +1,113 @@
+/* Where volumes are in the tree, and what the rest of the library OS asks of them. */
+#include "parts/volumes/volumes.h"
+
+static struct node *nodes[MAX_DEVICES + 1]; /* of each volume, by its place in the table */
+
+struct node *volume_node(u64 volume) {
+    return nodes[volume];
+}
+
+static struct node *folder_in(struct node *parent, const char *name, u64 length) {
+    struct entry *entry = directory_find(parent, name, length);
+    if (entry)
+        return entry->node;
+    struct node *node = node_new(S_IFDIR | 0755);
+    if (!node || directory_add(parent, name, length, node))
+        panic("no memory for a volume");
+    return node;
+}
+
+void volumes_mount(struct node *root) {
+    const struct manifest *devices = (const struct manifest *)guest_info.devices;
+    for (u64 i = 1; i < devices->count; i++) {
+        const char *path = devices->entries[i].name;
+        struct node *at = root;
+        if (devices->entries[i].type != DEVICE_VOLUME)
+            continue;
+        while (*path) {
+            u64 length = 0;
+            path++; /* the slash */
+            while (path[length] && path[length] != '/')
+                length++;
+            at = folder_in(at, path, length);
+            path += length;
+        }
+        at->device = DEVICE_MOUNT, at->standard = NULL, at->number = i;
+        nodes[i] = at;
+    }
+}
+
+/* The working directory, where it is in a volume: a path from there. */
+static struct {
+    u64 volume;
+    char path[VOLUME_PATH_MOST];
+} cwd;
+
+static bool volumes_start(const struct file *file, struct walked *place) {
+    if (file && file->ops != &volume_ops)
+        return false;
+    place->volume = file ? held_of(file)->volume : cwd.volume;
+    place->base = file ? held_of(file)->path : cwd.path;
+    place->clean = false;
+    return place->volume;
+}
+
+/* A folder by a path without links: what getcwd tells. */
+static long volumes_enter(const struct file *file, struct node **node) {
+    struct walked place;
+    if (!file) {
+        cwd.volume = 0;
+        return 0;
+    }
+    if (file->ops != &volume_ops || !is_folder(held_of(file)))
+        return -ENOTDIR;
+    place.volume = held_of(file)->volume, place.base = held_of(file)->path, place.rest = "";
+    place.links = 0;
+    long error = place_resolve(&place, LAST_FOLLOWED);
+    if (error || !place.volume)
+        return error ? error : -ENOENT;
+    cwd.volume = place.volume;
+    *node = volume_node(place.volume);
+    return place_path(&place, cwd.path);
+}
+
+/* What comes behind the volume's own path; NULL: the working directory is in none. */
+static const char *volumes_cwd(void) {
+    return cwd.volume ? cwd.path : NULL;
+}
+
+static bool volumes_have(const struct file *file) {
+    return file->ops == &volume_ops;
+}
+
+static long volumes_link(const struct file *file, void *to, u64 size, bool itself) {
+    char text[VOLUME_PATH_MOST];
+    struct volume_link block = {
+        .slot = held_of(file)->slot, .address = (u64)text, .length = sizeof text};
+    if ((held_of(file)->mode & S_IFMT) != S_IFLNK)
+        return itself ? -ENOENT : -EINVAL;
+    volume_host.link(&block);
+    if (block.result < 0)
+        return block.result;
+    size = MIN(size, (u64)block.result);
+    memcpy(to, text, size);
+    return (long)size;
+}
+
+static long volumes_room(const struct file *file, void *to, u64 size) {
+    return volume_tell(held_of(file), TELL_ROOM, 0, to, size);
+}
+
+const struct volumes own_volumes = {
+    .mount = volumes_mount,
+    .start = volumes_start,
+    .find = volumes_find,
+    .open = volumes_open,
+    .name = volumes_name,
+    .resolve = place_resolve,
+    .enter = volumes_enter,
+    .cwd = volumes_cwd,
+    .have = volumes_have,
+    .link = volumes_link,
+    .room = volumes_room,
+};

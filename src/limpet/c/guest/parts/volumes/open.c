@@ -1,0 +1,107 @@
+/* Opening below a volume: in ways that the host's side knows (contract/opening.py). */
+#include "parts/volumes/volumes.h"
+
+static bool writes(long flags) {
+    return (flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC;
+}
+
+/* To read, or, with O_PATH, to name. */
+static u64 reading_way(bool follow, long flags) {
+    return (follow ? 0 : HOW_NO_FOLLOW) | (flags & O_DIRECTORY ? HOW_FOLDER : 0) |
+           (flags & O_PATH ? HOW_PATH : 0);
+}
+
+static long file_of(const struct walked *place, long slot, u32 mode, u32 flags,
+                    struct file **file) {
+    char path[VOLUME_PATH_MOST];
+    if (slot < 0)
+        return slot;
+    place_path(place, path);
+    u64 size = strlen(path) + 1;
+    struct held *held = heap_alloc(sizeof *held + size);
+    if (held) {
+        *held = (struct held){.slot = (u64)slot, .volume = place->volume, .mode = mode};
+        memcpy(held->path, path, size);
+    }
+    *file = held ? file_new(&volume_ops, flags, held) : NULL;
+    if (*file)
+        return 0;
+    slot_close((u64)slot);
+    heap_free(held);
+    return -ENOMEM;
+}
+
+/* No devices, no pipes: what is open has bytes or names, or is only named. */
+static long check_kind(u32 mode, long flags) {
+    u32 kind = mode & S_IFMT;
+    if (kind == S_IFDIR && (flags & O_CREAT))
+        return -EISDIR;
+    if (kind == S_IFREG || kind == S_IFDIR || flags & O_PATH)
+        return 0;
+    return kind == S_IFCHR || kind == S_IFBLK ? -EACCES : -EOPNOTSUPP;
+}
+
+/* What would be wrong without it comes before a volume's being read-only. */
+static long refuse_writing(const struct walked *place, bool follow, long flags) {
+    u32 mode;
+    long slot = place_open(place, reading_way(follow, flags | O_PATH), &mode);
+    if (slot == -ENOENT && flags & O_CREAT)
+        return -EROFS;
+    if (slot < 0)
+        return slot;
+    slot_close((u64)slot);
+    u32 kind = mode & S_IFMT;
+    if (flags & O_CREAT && flags & O_EXCL)
+        return -EEXIST;
+    return kind == S_IFDIR ? -EISDIR : kind == S_IFLNK ? -ELOOP : -EROFS;
+}
+
+static long open_slot(const struct walked *place, bool follow, long flags, u32 *mode) {
+    bool read_only = volume_entry(place->volume)->read_only;
+    if (flags & O_PATH || (!writes(flags) && !(flags & O_CREAT)))
+        return place_open(place, reading_way(follow, flags), mode);
+    if (read_only && (writes(flags) || flags & O_EXCL))
+        return refuse_writing(place, follow, flags);
+    long slot = place_open(place, reading_way(follow, flags), mode);
+    return slot == -ENOENT ? -EROFS : slot;
+}
+
+long volumes_open(struct walked *place, bool follow, long flags, long mode) {
+    u32 kept = (u32)flags & ~(u32)O_CLOEXEC, found = 0;
+    struct file *file;
+    (void)mode;
+    if ((flags & O_TMPFILE) == O_TMPFILE)
+        return -EOPNOTSUPP;
+    long slot = open_slot(place, follow, flags, &found);
+    if (slot == -EXDEV && !place->clean) {
+        long error = place_resolve(place, follow ? LAST_FOLLOWED : LAST_KEPT);
+        return error || !place->volume ? error : volumes_open(place, follow, flags, mode);
+    }
+    long error = slot < 0 ? slot : check_kind(found, flags);
+    if (error && slot >= 0)
+        slot_close((u64)slot);
+    if (!error)
+        error = file_of(place, slot, found, flags & O_PATH ? kept : kept | O_LARGEFILE, &file);
+    return error ? error : fd_install(file, 0, flags & O_CLOEXEC);
+}
+
+/* What a path names, open until the next one is looked for. */
+static struct file *passing;
+
+long volumes_find(struct walked *place, enum last last) {
+    u32 mode = 0;
+    if (passing)
+        file_release(passing);
+    passing = NULL;
+    long slot = place_open(place, reading_way(last == LAST_FOLLOWED, O_PATH), &mode);
+    if (slot == -EXDEV && !place->clean) {
+        long error = place_resolve(place, last);
+        return error || !place->volume ? error : volumes_find(place, last);
+    }
+    place->node = NULL;
+    long error = file_of(place, slot, mode, O_PATH, &passing);
+    if (error)
+        passing = NULL;
+    place->file = passing;
+    return error;
+}

@@ -1,0 +1,23 @@
+/* What is generated for the volumes of one guest. */
+#ifndef LIMPET_VOLUMES_REACH_H
+#define LIMPET_VOLUMES_REACH_H
+
+#include "contract.h"
+
+/* Their hypercalls, so that only the plan brings them in. */
+struct volume_host {
+    void (*open)(struct volume_open *block);
+    void (*close)(struct volume_close *block);
+    void (*read)(struct volume_read *block);
+    void (*list)(struct volume_list *block);
+    void (*link)(struct volume_link *block);
+    void (*tell)(struct volume_tell *block);
+};
+extern const struct volume_host volume_host;
+
+/* NULL where the plan has none. */
+struct volumes;
+extern const struct volumes own_volumes;
+extern const struct volumes *const guest_volumes;
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * Volumes: folders of the host's.
+ *
+ * The tree has a folder in the place of each, and a walk that comes there hands over what is left
+ * of the path.  Mostly the host's kernel walks all of it, and keeps below the folder.  Where it
+ * says that a path leads out (EXDEV), the path is walked here name by name: a link to an absolute
+ * path, or ".." above the top, leads back into the guest's own tree.
+ */
+#ifndef LIMPET_VOLUMES_H
+#define LIMPET_VOLUMES_H
+
+#include "parts/files/node.h"
+#include "parts/volumes/reach.h"
+
+enum { TELL_STAT = 0, TELL_ROOM = 1, TELL_PLACE = 2 };
+
+/* What an open file of a volume is; its path is one from the volume's top, as it was asked for. */
+struct held {
+    u64 slot;
+    u64 volume;
+    u32 mode;
+    char path[];
+};
+
+static inline struct held *held_of(const struct file *file) {
+    return file->object;
+}
+
+static inline bool is_folder(const struct held *held) {
+    return (held->mode & S_IFMT) == S_IFDIR;
+}
+
+static inline const struct mft_entry *volume_entry(u64 volume) {
+    return &((const struct manifest *)guest_info.devices)->entries[volume];
+}
+
+/* file.c */
+extern const struct file_ops volume_ops;
+long volume_tell(const struct held *held, u64 what, s64 offset, void *to, u64 size);
+
+/* place.c: the paths of a walk that came to a volume */
+long place_path(const struct walked *place, char *path); /* VOLUME_PATH_MOST bytes */
+long place_open(const struct walked *place, u64 way, u32 *mode);
+long place_resolve(struct walked *place, enum last last); /* name by name */
+void slot_close(u64 slot);
+
+/* open.c */
+long volumes_open(struct walked *place, bool follow, long flags, long mode);
+long volumes_find(struct walked *place, enum last last);
+
+/* names.c */
+long volumes_name(struct walked *place, const struct naming *what);
+
+/* mount.c */
+struct node *volume_node(u64 volume);
+void volumes_mount(struct node *root);
+
+#endif

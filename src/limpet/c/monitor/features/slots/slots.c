@@ -1,0 +1,28 @@
+/*
+ * The kernel gives the lowest free number.  So that it is one the filter knows as a slot, all those
+ * below the first are taken, by copies of standard input that no rule names, and behind the last
+ * the limit ends.
+ */
+static inline bool is_slot(u64 descriptor) {
+    return descriptor - SLOT_FD < SLOT_COUNT;
+}
+
+static void limit_slots(void) {
+    enum { RLIMIT_DESCRIPTORS = 7 };
+    u64 both[2] = {0, 0};
+    must(host3(NR_GETRLIMIT, RLIMIT_DESCRIPTORS, (long)both, 0));
+    u64 most = both[1] < SLOT_FD + SLOT_COUNT ? both[1] : SLOT_FD + SLOT_COUNT;
+    if (most <= SLOT_FD)
+        die(EXIT_CANNOT_START, "limpet: the host allows too few open files: raise ulimit -n to "
+                               "more than " SLOT_FD_TEXT "\n");
+    both[0] = both[1] = most;
+    must(host3(NR_SETRLIMIT, RLIMIT_DESCRIPTORS, (long)both, 0));
+}
+
+static void fill_below_slots(void) {
+    long fd = 0;
+    while (fd >= 0 && fd < SLOT_FD)
+        fd = host3(NR_FCNTL, STDIN, F_DUPFD_CLOEXEC, 0);
+    must(fd);
+    host3(NR_CLOSE, fd, 0, 0);
+}

@@ -1,0 +1,37 @@
+/*
+ * Volumes: folders of the host's.  The descriptor is one with O_PATH, which only leads further
+ * down; the filter holds each opening to it, and Landlock, behind it, knows the same folders.
+ */
+enum { BENEATH = 1, READ_FILES = 0x4, READ_FOLDERS = 0x8, WRITE_FILES = 0x2, NEW_FILES = 0x100 };
+enum { CUT_FILES = 0x4000 };
+
+static bool take_volume_option(const char *option) {
+    const char *path, *rest = behind(option, "--volume:");
+    if (!rest)
+        return false;
+    struct mft_entry *device = find_device(rest, DEVICE_VOLUME, &path);
+    long fd = host4(NR_OPENAT, AT_FDCWD, (long)path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    if (fd == -HOST_ENOENT || fd == -HOST_ENOTDIR)
+        complain("limpet: cannot attach ", path, SHOWN,
+                 fd == -HOST_ENOENT ? ": no such folder" : ": not a folder");
+    attach(device, path, fd);
+    return true;
+}
+
+/* Below each folder, what its volume allows of the rights that are kept from everything else. */
+static void allow_volumes(long rules, u64 files) {
+    for (u64 i = 1; i < MANIFEST->count; i++) {
+        const struct mft_entry *device = &MANIFEST->entries[i];
+        u64 rights = READ_FILES | READ_FOLDERS;
+        if (device->type != DEVICE_VOLUME)
+            continue;
+        if (!device->read_only)
+            rights |= WRITE_FILES | NEW_FILES | CUT_FILES;
+        const struct __attribute__((packed)) {
+            u64 rights;
+            s32 folder;
+        } rule = {rights & files, (s32)device->handle};
+        if (rule.rights)
+            must(host4(NR_LANDLOCK_ADD_RULE, rules, BENEATH, (long)&rule, 0));
+    }
+}

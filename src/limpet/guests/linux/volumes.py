@@ -1,0 +1,57 @@
+"""What a program with volumes can ask of the host: no more than its system calls lead to."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Collection, Mapping, Sequence
+
+from limpet.errors import PlanError
+from limpet.formats.manifest import VOLUME, Device
+from limpet.loading.guest import Guest
+from limpet.plain import quoted
+
+_ALWAYS = ("volume_open", "volume_close", "volume_read", "volume_link", "volume_tell")
+"""What finding and reading a file takes."""
+
+_LEADS: Mapping[str, tuple[str, ...]] = {
+    "volume_list": ("getdents", "getdents64"),
+}
+"""Others, by the system calls that lead to them."""
+
+
+def with_volumes(
+    users: Mapping[str, tuple[str, ...]], devices: Sequence[Device], calls: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """What needs each hypercall, and those of the volumes.
+
+    Args:
+        calls: names of the system calls that the program can make.
+    """
+    paths = [each.name for each in devices if each.kind == VOLUME]
+    if not paths:
+        return dict(users)
+    found: dict[str, tuple[str, ...]] = dict.fromkeys(_ALWAYS, (f"the volume {paths[0]}",))
+    for name, leads in _LEADS.items():
+        own = tuple(each for each in leads if each in calls)
+        if own:
+            found[name] = own
+    return {**users, **found}
+
+
+def check_volumes(guest: Guest, devices: Sequence[Device]) -> None:
+    """Nothing, or an error where the packed tree has something else in the place of a volume.
+
+    Raises:
+        PlanError: it has.
+    """
+    modes = {each.path.strip("/"): each.mode for each in guest.tree.entries}
+    for each in (device for device in devices if device.kind == VOLUME):
+        parts = each.name.split("/")[1:]
+        for count in range(1, len(parts) + 1):
+            path = "/".join(parts[:count])
+            if not stat.S_ISDIR(modes.get(path, stat.S_IFDIR)):
+                raise PlanError(
+                    f"the volume {each.name} cannot be there: {quoted(path)} of the packed files "
+                    "is no folder",
+                    hint="give the volume another path",
+                )

@@ -1,0 +1,214 @@
+"""Volumes: folders of the host's, as a program sees them, and nothing above them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from limpet.contract import Backend
+from limpet.errors import PlanError
+from limpet.formats import manifest
+from limpet.running import devices
+from tests.support.bundles import BUSYBOX, Made, Maker, Ran, execute, need
+
+MANY = 700
+"""Names in one folder: more than one answer of getdents64 holds."""
+
+
+def fill(folder: Path) -> Path:
+    """A folder with what a program can meet in one, readable for everybody."""
+    deep = folder / "sub" / "deep"
+    deep.mkdir(parents=True)
+    (folder / "a").write_bytes(b"hello\n")
+    (folder / "empty").touch()
+    (deep / "f").write_bytes(bytes(i * 7 % 251 for i in range(300_000)))
+    many = folder / "many"
+    many.mkdir()
+    for i in range(MANY):
+        (many / f"a name that is rather long, number {i}").touch()
+    with (folder / "large").open("wb") as large:
+        large.seek((5 << 30) + 3)
+        large.write(b"behind 5 GiB\n")
+    for name, target in LINKS.items():
+        (folder / name).symlink_to(target)
+    os.mkfifo(folder / "fifo")
+    for each in (folder, *folder.parents):
+        if each.stat().st_uid == os.getuid() and each != Path("/"):
+            each.chmod(each.stat().st_mode | 0o555)
+    return folder
+
+
+LINKS = {
+    "link": "a",
+    "sub/up": "../a",
+    "sub/round": "../sub/deep/../../a",
+    "folder": "sub/deep",
+    "dangling": "nothing",
+    "loop": "loop",
+    "absolute": "/etc/passwd",
+    "out": "../../../../../../../../../../etc/passwd",
+    "own": "/data/sub",
+    "magic": "/proc/self/root/etc/passwd",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """One, with a secret beside it."""
+    (tmp_path / "secret").write_text("secret\n")
+    return fill(tmp_path / "host")
+
+
+@pytest.fixture
+def busybox(make: Maker, backend: Backend) -> Made:
+    """All of busybox, with a folder of the host's at /data."""
+    program = need(BUSYBOX, "busybox-static")
+    return make(program, backend, devices=("volume:/data:ro",))
+
+
+def at(made: Made, folder: Path, *words: str) -> Ran:
+    """``busybox WORDS`` with ``folder``."""
+    return made.run(f"--volume:/data={folder}", "--", *words)
+
+
+SAME: tuple[Sequence[str], ...] = (
+    ("cat", "D/a", "D/empty", "D/link", "D/sub/up", "D/sub/round", "D/a/", "D/no", "D/a/b"),
+    ("cat", "D/folder/../../a", "D/./sub//deep/../up", "D/sub", "D/loop", "D/dangling"),
+    ("md5sum", "D/sub/deep/f", "D/folder/f"),
+    ("find", "D/sub", "-type", "f", "-o", "-type", "l"),
+    ("ls", "-1", "D/many"),
+    ("ls", "-l", "D/link", "D/sub/"),
+    ("stat", "-c", "%n %s %f %h %u %g %X %Y %i", "D/a", "D/sub", "D/fifo", "D/large"),
+    ("stat", "-L", "-c", "%s %F", "D/link", "D/folder", "D/dangling"),
+    ("readlink", "D/link", "D/sub/up", "D/a"),
+    ("dd", "if=D/large", "bs=1048576", "skip=5120", "status=none"),
+    ("tail", "-c", "9", "D/large"),
+    ("tar", "cf", "-", "-C", "D", "a", "sub", "link"),
+    ("sh", "-c", "cd D/sub/deep && pwd && cd ../.. && pwd && cd folder && pwd -P"),
+    ("sh", "-c", "cd D/a; cd D/no; test -r D/a && test ! -x D/a && test -d D/folder && echo yes"),
+    ("grep", "-r", "hello", "D/sub", "D/a"),
+    ("du", "-a", "D/sub"),
+    ("sh", "-c", "echo D/s*/d*/* D/nothing*"),
+)
+
+
+@pytest.mark.parametrize("words", SAME, ids=lambda words: " ".join(words)[:30])
+def test_same_as_linux(busybox: Made, folder: Path, words: Sequence[str]) -> None:
+    """Reading, naming, listing and errors are those of the same program on the folder itself."""
+    native = execute(
+        ["busybox", *(each.replace("D/", f"{folder}/") for each in words)], BUSYBOX, cwd=folder
+    )
+    ran = at(busybox, folder, *(each.replace("D/", "/data/") for each in words))
+    here = str(folder).encode()
+    expected = native.stdout.replace(here, b"/data"), native.stderr.replace(here, b"/data")
+    if words[0] in ("find", "grep", "du"):
+        assert sorted(ran.stdout.splitlines()) == sorted(expected[0].splitlines())
+    else:
+        assert ran.stdout == expected[0]
+    assert (ran.status, ran.stderr) == (native.status, expected[1])
+
+
+def test_paths_that_lead_out(busybox: Made, folder: Path) -> None:
+    """Absolute links and ``..`` lead into the guest's own tree, not into the host's."""
+    own = at(busybox, folder, "cat", "/etc/passwd").stdout
+    assert own and own != Path("/etc/passwd").read_bytes()
+    for path in (
+        "/data/absolute",
+        "/data/out",
+        "/data/../etc/passwd",
+        "/data/sub/../../etc/passwd",
+    ):
+        assert at(busybox, folder, "cat", path).stdout == own, path
+    assert at(busybox, folder, "cat", "/data/own/up").stdout == b"hello\n"
+    assert at(busybox, folder, "cat", "/data/../data/sub/../../data/a").stdout == b"hello\n"
+    assert at(busybox, folder, "cat", "/data/../secret").stderr.endswith(
+        b"No such file or directory\n"
+    )
+    assert at(busybox, folder, "cat", "/data/magic").stdout in (b"", own)
+    ran = at(busybox, folder, "sh", "-c", "cd /data/sub; cd ..; pwd; cd ..; pwd; echo *")
+    assert ran.stdout == b"/data\n/\ndata dev etc proc sys tmp\n"
+
+
+REFUSED = {
+    ("touch", "/data/new"): b"Read-only file system",
+    ("rm", "/data/a"): b"Read-only file system",
+    ("mkdir", "/data/new"): b"Read-only file system",
+    ("mkdir", "/data/a"): b"File exists",
+    ("mkdir", "/data/no/new"): b"No such file or directory",
+    ("rmdir", "/data/sub"): b"Read-only file system",
+    ("rmdir", "/data"): b"Device or resource busy",
+    ("mv", "/data", "/elsewhere"): b"Device or resource busy",
+    ("mv", "/data/a", "/data/b"): b"Read-only file system",
+    ("ln", "/data/a", "/data/b"): b"Read-only file system",
+    ("ln", "-s", "x", "/data/b"): b"Read-only file system",
+    ("chmod", "600", "/data/a"): b"Read-only file system",
+    ("truncate", "-s", "0", "/data/a"): b"Read-only file system",
+    ("cat", "/data/fifo"): b"Operation not supported",
+}
+
+
+def test_read_only(busybox: Made, folder: Path) -> None:
+    """A volume to read stays as it is, with the errors of a file system that is read-only."""
+    before = sorted((each, each.lstat()) for each in folder.rglob("*"))
+    for words, error in REFUSED.items():
+        ran = at(busybox, folder, *words)
+        assert ran.status == 1, words
+        assert error in ran.stderr, (words, ran.stderr)
+    assert [(p, s.st_mtime_ns, s.st_mode) for p, s in before] == [
+        (p, p.lstat().st_mtime_ns, p.lstat().st_mode) for p in sorted(folder.rglob("*"))
+    ]
+
+
+def test_at_start(busybox: Made, folder: Path) -> None:
+    """What is wrong with the words of a start is said in one line, before anything runs."""
+    for words, line in (
+        ([f"--volume:/data={folder}/no"], f"limpet: cannot attach {folder}/no: no such folder"),
+        ([f"--volume:/data={folder}/a"], f"limpet: cannot attach {folder}/a: not a folder"),
+        ([f"--volume:/dota={folder}"], "limpet: Resource not declared in manifest: '/dota'"),
+        ([f"--volume:/data={folder}"] * 2, "limpet: /data: attached twice"),
+        ([], "limpet: Device '/data' declared but not attached."),
+    ):
+        ran = busybox.run(*words, "--", "cat", "/data/a")
+        first = ran.stderr.decode().splitlines()[0]
+        assert (ran.status, ran.stdout, first) == (125, b"", line)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["volume:data:ro"], "a volume cannot be at 'data'"),
+        (["volume:/:ro"], "a volume cannot be at '/'"),
+        (["volume:/a/../b:ro"], "a volume cannot be at '/a/../b'"),
+        (["volume:/a//b:ro"], "a volume cannot be at '/a//b'"),
+        (["volume:/" + "a" * 67 + ":ro"], "a volume cannot be at"),
+        (["volume:/proc/self:ro"], "a volume cannot be at /proc/self: proc is the guest's own"),
+        (["volume:/a:ro", "volume:/a/b:ro"], "the volumes /a and /a/b lie in one another"),
+        (["volume:/a:ro", "volume:/a:ro"], "the volumes /a and /a lie in one another"),
+    ],
+)
+def test_places(words: list[str], said: str) -> None:
+    """A volume is at one absolute path of its own."""
+    with pytest.raises(PlanError) as caught:
+        manifest.declared(words)
+    assert caught.value.message.startswith(said)
+
+
+def test_words(tmp_path: Path) -> None:
+    """``--volume HOST:GUEST[:ro]``, and what is wrong with it."""
+    (tmp_path / "file").touch()
+    found = devices.volume(f"{tmp_path}:/data:ro")
+    assert list(found.words()) == [f"--volume:/data={tmp_path}"]
+    for given, said in (
+        ("/data", "not HOST:GUEST"),
+        (f"{tmp_path}/no:/data:ro", "no such folder"),
+        (f"{tmp_path}/file:/data:ro", "not a folder"),
+        (f"{tmp_path}:data:ro", "a volume cannot be at 'data'"),
+    ):
+        with pytest.raises(PlanError) as caught:
+            devices.volume(given)
+        assert said in caught.value.message
+    with pytest.raises(PlanError, match="is said at each"):
+        devices.mount_only("./here:/data:ro")
