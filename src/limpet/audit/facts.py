@@ -20,6 +20,7 @@ from limpet.audit.recorded import RecordedRule
 from limpet.audit.seccomp_decode import EVERYTHING, Allowed
 from limpet.contract.limits import MAX_DEVICES
 from limpet.contract.pages import PAGE
+from limpet.contract.slots import HELD
 from limpet.errors import LimpetError
 from limpet.formats import manifest
 from limpet.formats.bundle.read import BundleFile
@@ -83,15 +84,9 @@ def _overlaps(rule: Allowed, each: Allowed) -> bool:
     )
 
 
-_HELD = {
-    "sector": "argument {} the sector size of device {}",
-    "last": "argument {} at most its last sector",
-    "within": "argument {} with the bytes before it within device {}",
-}
-
-
 def _held(rule: RecordedRule) -> str:
-    held = (_HELD[which].format(i + 1, handle) for i, (which, handle) in sorted(rule.slots.items()))
+    slots = sorted(rule.slots.items())
+    held = (f"argument {i + 1} {HELD[which].format(handle)}" for i, (which, handle) in slots)
     return f" ({', '.join(held)})" if rule.slots else ""
 
 

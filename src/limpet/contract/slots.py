@@ -13,9 +13,12 @@ SLOTS = (
 """Its sector size, the offset of its last sector, its capacity, in halves, and the capacity's upper
 half less one."""
 
-HELD = ("sector", "last", "within")
-"""What an argument can be held against: the sector size, the last sector, or, with the argument
-before it, the capacity."""
+HELD = {
+    "sector": "the sector size of device {}",
+    "last": "at most the last sector of device {}",
+    "within": "with the bytes before it within device {}",
+}
+"""What an argument can be held against, in words, with the device's handle."""
 
 Slot = tuple[int, int, str]
 """An instruction whose constant only a start knows, the device's handle, and one of SLOTS."""

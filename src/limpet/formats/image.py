@@ -84,7 +84,8 @@ class Image:
     its program headers are in memory, if they are; ``devices`` are those that its own manifest
     declares; ``dynamic`` is what it says to its loader, ``interpreter`` where that is,
     ``imports`` the names of what it uses of other objects, by where their addresses will be;
-    ``alignment`` is what its segments ask for, if it can lie anywhere; ``data`` is the whole file,
+    ``alignment`` is what its segments ask for, if it can lie anywhere; ``calls`` says whether its
+    way to its monitor are system calls; ``data`` is the whole file,
     for the copy that a bundle keeps.
     """
 
@@ -104,6 +105,7 @@ class Image:
     interpreter: str | None = None
     imports: Mapping[int, str] = field(default_factory=dict, repr=False)
     alignment: int = PAGE
+    calls: bool = True
     data: bytes = field(default=b"", repr=False, compare=False)
 
     def moved(self, base: int) -> Image:

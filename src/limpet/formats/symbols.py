@@ -16,7 +16,7 @@ HIGHEST_ADDRESS = 1 << 36
 """End of what a program may take."""
 
 MAX_SYMBOLS, MAX_SECTIONS = 1 << 20, 1 << 16
-_SYMTAB = 2
+_SYMTAB, _EXECINSTR = 2, 4
 _FUNCTIONS = (2, 10)
 """STT_FUNC and STT_GNU_IFUNC."""
 
@@ -60,6 +60,19 @@ def _symbols(data: bytes) -> Iterator[Symbol]:
                 text = names[at : names.index(b"\0", at)].decode("utf-8", "replace")
                 if text:
                     yield Symbol(address, size, text[:_LONGEST])
+
+
+def code_sections(data: bytes) -> list[range]:
+    """Addresses that a program's sections call code; none where it has no sound table of them."""
+    try:
+        sections = list(_sections(data))
+    except (struct.error, IndexError, ValueError):
+        return []
+    return [
+        range(each.address, each.address + each.size)
+        for each in sections
+        if each.flags & _EXECINSTR
+    ]
 
 
 def _part(data: bytes, section: SectionHeader) -> bytes:

@@ -47,7 +47,8 @@ def with_objects(
         ImageError: its loader is missing or damaged, or there is no end of objects.
     """
     if image.interpreter is None:
-        return Guest(image, sites.scan(image), tree, path)
+        found_in = sites.scan(image) if image.calls else sites.Scan((), 0, frozenset())
+        return Guest(image, found_in, tree, path)
     found: list[SharedObject] = []
     left: list[tuple[str, str]] = []
     memory = 0

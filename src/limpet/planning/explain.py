@@ -9,6 +9,7 @@ import shlex
 from dataclasses import asdict
 from typing import Any
 
+from limpet.contract.slots import HELD
 from limpet.formats.image import Access
 from limpet.loading.files import TIME
 from limpet.plain import quoted
@@ -45,7 +46,8 @@ def as_data(plan: Plan) -> dict[str, Any]:
         "sites": {
             "found": len(scan.sites),
             "hidden": scan.hidden,
-            "rewritten": len(scan.sites) - len(rewriting.kept),
+            "rewritten": len(scan.sites) - len(rewriting.kept) - len(rewriting.direct),
+            "direct": len(rewriting.direct),
             "trapped": [{"address": s.address, "why": why} for s, why in rewriting.kept],
             "unreached": len(scan.sites) - len(reached.sites),
             "unresolved": [{"address": s.address, "why": s.evidence} for s in reached.unresolved],
@@ -106,6 +108,9 @@ def _pin(pin: Any) -> str:
         return f"{name} in {pin.range[0]:#x} to {pin.range[1]:#x}"
     if pin.max is not None:
         return f"{name} at most {pin.max}"
+    if pin.slot:
+        which, handle = pin.slot
+        return f"{name} {HELD[which].format(handle)}"
     return f"{name} is {' or '.join(f'{value:#x}' for value in pin.values)}"
 
 
@@ -187,13 +192,22 @@ def _object_lines(plan: Plan) -> list[str]:
 
 def _site_lines(sites: dict[str, Any]) -> list[str]:
     """Sites in a few lines: those of which the same is said share one."""
+    if not sites["found"] and not sites["hidden"]:
+        return ["  none: the program makes no system calls"]
     lines = [f"  {sites['found']} found, {sites['rewritten']} rewritten to function calls"]
+    if sites["direct"]:
+        count = f"{sites['direct']} stay as they are"
+        lines = [f"  {sites['found']} found, {count}: the filter sees each call"]
+        if sites["rewritten"]:
+            lines.append(f"  {sites['rewritten']} are replaced by other instructions")
     lines += _grouped(sites["trapped"], "trapped: {}")
     if sites["unreached"]:
         lines.append(f"  {sites['unreached']} are out of reach: nothing was found to lead to them")
     lines += _grouped(sites["unresolved"], "unresolved: {}; the set is widened")
     if sites["hidden"]:
-        lines.append(f"  {sites['hidden']} more byte pairs 0f 05 are parts of other instructions")
+        lines.append(
+            f"  {sites['hidden']} more byte pairs 0f 05 are parts of other instructions, or data"
+        )
     return lines
 
 

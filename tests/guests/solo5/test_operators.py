@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 
 import limpet
+from limpet.formats import elf
+from limpet.planning.explain import as_text
 from tests.support import network
 from tests.support.solo5 import Bundled, limpet_run, run
 
@@ -215,3 +217,26 @@ def test_hints(unikernel: Bundled, words: tuple[str, ...]) -> None:
     assert done.stderr.splitlines()[1].startswith("limpet: try: limpet run ")
     assert hint in done.stderr.splitlines()[1]
     assert done.returncode == 2
+
+
+def test_explain(unikernel: Bundled, target: str, tmp_path: Path) -> None:
+    """What stays byte for byte is not called rewritten, and every argument of a rule has words."""
+    made = limpet.plan(limpet.load(unikernel(target, devices=True)))
+    text = as_text(made)
+    assert "rewritten to function calls" not in text
+    assert not re.search(r"argument \d is [;)]", text)
+    if target == "hvt":
+        assert "none: the program makes no system calls" in text
+        return
+    assert f"{len(made.scan.sites)} found, {len(made.rewriting.direct)} stay as they are" in text
+    assert "argument 3 the sector size of device 1; argument 4 at most the last sector of" in text
+    data = bytearray(unikernel(target, devices=True).read_bytes())
+    header = elf.Header.unpack(bytes(data))
+    for index in range(header.shnum):
+        at = header.shoff + index * elf.SECTION_SIZE + 8
+        data[at] = data[at] & ~4 | 4 * (index == 0)  # code is in the empty one alone
+    path = tmp_path / "guest.spt"
+    path.write_bytes(data)
+    other = limpet.plan(limpet.load(path))
+    assert not other.scan.sites and other.scan.hidden > made.scan.hidden
+    assert other.filters == made.filters, "what is shown decides nothing"

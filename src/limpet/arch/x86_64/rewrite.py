@@ -42,11 +42,16 @@ class Patch:
 
 @dataclass(frozen=True)
 class Rewriting:
-    """Patches, the trampolines they jump to, and the sites that stay, each with its reason."""
+    """Patches, the trampolines they jump to, and the sites that stay, each with its reason.
+
+    ``direct`` are sites that stay and do what they say: no library OS stands between them and the
+    host, only the filter.
+    """
 
     patches: tuple[Patch, ...]
     trampolines: bytes
     kept: tuple[tuple[Site, str], ...]
+    direct: tuple[Site, ...] = ()
 
     def __add__(self, behind: Rewriting) -> Rewriting:
         """Both, with the trampolines of ``behind`` right behind those of this one."""
@@ -54,6 +59,7 @@ class Rewriting:
             self.patches + behind.patches,
             self.trampolines + behind.trampolines,
             self.kept + behind.kept,
+            self.direct + behind.direct,
         )
 
 

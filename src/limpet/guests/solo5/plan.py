@@ -9,13 +9,14 @@ from limpet import contract
 from limpet.arch.x86_64 import machine
 from limpet.arch.x86_64.paging import Mapping
 from limpet.arch.x86_64.rewrite import Patch, Rewriting
-from limpet.arch.x86_64.sites import Scan
+from limpet.arch.x86_64.sites import Scan, Site
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import DEVICE_FD, Hypercall, Pin
 from limpet.contract.limits import EPOLL_FD, STDOUT, TIMER_FD
 from limpet.errors import PlanError
 from limpet.formats.image import Access, Image
 from limpet.formats.manifest import Device
+from limpet.formats.symbols import code_sections
 from limpet.guests.solo5 import layout as solo5_layout
 from limpet.guests.solo5.generate import CORES, plan_h, shim_table_c, shim_table_size
 from limpet.guests.solo5.layout import Solo5Layout
@@ -124,7 +125,26 @@ def plan(guest: Guest, options: Options, shim: Sizes) -> Plan:
     fs_base = fs_base_patches(image, guest.scan) if image.kind == "spt" else None
     patches = privilege.patches if privilege else fs_base or ()
     made = _Parts(guest, options, place, privilege, fs_base is not None)
-    return made.plan(Rewriting(patches, b"", ()))
+    return made.plan(Rewriting(patches, b"", (), direct=_left(made.shown, patches)))
+
+
+def _left(scan: Scan, patches: Sequence[Patch]) -> tuple[Site, ...]:
+    """The sites that no patch replaces."""
+    gone = {at for each in patches for at in range(each.address, each.address + len(each.content))}
+    return tuple(site for site in scan.sites if site.address not in gone)
+
+
+def _in_code(image: Image, scan: Scan) -> Scan:
+    """``scan`` without what lies in sections of data, which is in one segment with the code.
+
+    A guest gains nothing by a table of sections that lies: the filter is made from ``scan`` itself.
+    """
+    code = code_sections(image.data)
+    if not code:
+        return scan
+    sites = [each for each in scan.sites if any(each.address in run for run in code)]
+    data = len(scan.sites) - len(sites)
+    return replace(scan, sites=tuple(sites), hidden=scan.hidden + data)
 
 
 def _check(guest: Guest, options: Options) -> None:
@@ -154,6 +174,11 @@ class _Parts:
     place: Solo5Layout
     privilege: Privileged | None
     fs_base: bool
+
+    @property
+    def shown(self) -> Scan:
+        """The sites to speak of."""
+        return _in_code(self.guest.image, self.guest.scan)
 
     @property
     def _is_hvt(self) -> bool:
@@ -199,7 +224,7 @@ class _Parts:
         )
         return Plan(
             guest=self.guest,
-            scan=self.guest.scan,
+            scan=self.shown,
             image=image,
             options=options,
             layout=place,

@@ -26,6 +26,9 @@ _NAMES = re.compile(
 )
 """IRET is not among them, since the shim lays ring-3 frames, nor is I/O: the TSS decides it."""
 
+_SPECIAL = re.compile(r"^[sdefg]s,|^[cd]r\d|, [cd]r\d")
+"""Operands of a MOV that only ring 0 may make, or that would load a segment."""
+
 LIDT, FS_BASE, CR2, HALT = 1, 2, 3, 4
 """What the shim does where a ring-0 instruction stays (c/guest/hvt/shim.c)."""
 
@@ -84,18 +87,18 @@ def _candidates(segment: Segment) -> list[int]:
     """Addresses of ring-0 instructions by a sweep from the start, which may be out of step."""
     decoder = Cs(CS_ARCH_X86, CS_MODE_64)
     decoder.skipdata = True
-    return [
-        address
-        for address, _, mnemonic, operands in decoder.disasm_lite(segment.data, segment.address)
-        if _is_privileged(mnemonic, operands)
-    ]
-
-
-def _is_privileged(mnemonic: str, operands: str) -> bool:
-    if mnemonic == "mov":
-        target, _, source = operands.partition(", ")
-        return bool(re.match(r"[cd]r\d|[sdefg]s$", target) or re.match(r"[cd]r\d", source))
-    return bool(_NAMES.fullmatch(mnemonic.rsplit(maxsplit=1)[-1]))
+    found = []
+    names: dict[str, bool] = {}  # a program has a million instructions, and a hundred kinds of them
+    for address, _, mnemonic, operands in decoder.disasm_lite(segment.data, segment.address):
+        if mnemonic == "mov":
+            if _SPECIAL.search(operands):
+                found.append(address)
+            continue
+        if mnemonic not in names:
+            names[mnemonic] = bool(_NAMES.fullmatch(mnemonic.rsplit(maxsplit=1)[-1]))
+        if names[mnemonic]:
+            found.append(address)
+    return found
 
 
 def _replace(

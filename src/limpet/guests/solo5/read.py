@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from limpet.formats.image import Image, Program, read_image
 from limpet.guests.solo5 import notes
 
@@ -15,4 +17,5 @@ def read(program: Program) -> Image | None:
     found = notes.read(program.notes(), program.name)
     if found is None:
         return None
-    return read_image(program, found.target, found.devices, own_tls=True)
+    image = read_image(program, found.target, found.devices, own_tls=True)
+    return replace(image, calls=found.target != "hvt")  # that one has hypercalls only
