@@ -17,7 +17,7 @@ from limpet.errors import BuildError, CompileError, LimpetError, ToolchainError
 from limpet.plain import plain, plain_lines
 from limpet.version import __version__
 
-COMMANDS = ("run", "build", "explain", "doctor", "audit", "verify", "rebuild")
+COMMANDS = ("run", "build", "explain", "doctor", "audit", "verify", "rebuild", "ps", "top")
 
 
 class _Commands(click.Group):

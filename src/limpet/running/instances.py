@@ -1,0 +1,178 @@
+"""Bundles that run on this host, found in ``/proc``: no daemon, and nothing is registered.
+
+A process is taken for a bundle's when the file that the kernel runs it from (``/proc/PID/exe``, not
+what it says of itself in its name or command line) has the one form of bundles, read to the last
+byte.  What such a file says of its guest is what its maker says: ``limpet verify`` tells whether it
+is true.  A monitor is not dumpable, so that only root sees it.
+
+Source: proc(5).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from limpet.errors import LimpetError
+from limpet.formats import elf
+from limpet.formats.bundle.read import parse
+from limpet.planning.regions import MONITOR_BASE, MONITOR_SIZE
+
+PROC = Path("/proc")
+_TICKS = os.sysconf("SC_CLK_TCK")
+_LARGEST = 512 << 20
+"""Bytes of a file that is read to the last one: nobody makes this look at more."""
+
+_USER_TIME, _SYSTEM_TIME, _PARENT, _START_TIME = 13, 14, 3, 21  # fields of /proc/PID/stat, from 0
+
+UNKNOWN = "?"
+"""What cannot be told of a bundle that another Limpet made."""
+
+File = tuple[int, int, int, int]
+"""Device, inode, size and time of change."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the record of a bundle's file says of it."""
+
+    guest: str
+    sha256: str
+    backends: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A bundle that runs: times in seconds, ``memory`` in bytes is its share of what it uses (PSS).
+
+    ``memory`` is ``None`` where the kernel does not tell it.
+    """
+
+    pid: int
+    user: int
+    guest: str
+    sha256: str
+    backend: str
+    memory: int | None
+    cpu: float
+    age: float
+
+
+@dataclass(frozen=True)
+class Found:
+    """Those that run, and how many processes of this user could not be looked at."""
+
+    instances: tuple[Instance, ...]
+    hidden: int
+
+
+@dataclass
+class Finder:
+    """Finds instances; what a file is, it remembers from one look to the next."""
+
+    proc: Path = PROC
+    known: dict[File, Made | None] = field(default_factory=dict)
+
+    def look(self) -> Found:
+        """All that run now, by their numbers."""
+        found: list[tuple[Instance, int]] = []
+        hidden, used = 0, set[File]()
+        for folder in sorted(self.proc.glob("[0-9]*"), key=lambda each: int(each.name)):
+            try:
+                instance = self._instance(folder, used)
+            except PermissionError:
+                hidden += 1
+                continue
+            except (OSError, ValueError, IndexError):  # gone meanwhile, or a thread of the kernel
+                continue
+            if instance:
+                found.append(instance)
+        self.known = {file: made for file, made in self.known.items() if file in used}
+        parents = {parent for _, parent in found}
+        return Found(tuple(each for each, _ in found if each.pid not in parents), hidden)
+
+    def _instance(self, folder: Path, used: set[File]) -> tuple[Instance, int] | None:
+        """One that runs, and its parent: that of a supervised one is a monitor of the same file."""
+        before = _fields(folder)
+        made = self._file(folder / "exe", used)
+        if made is None:
+            return None
+        memory, user, backend = _memory(folder), folder.stat().st_uid, _backend(folder, made)
+        now = _fields(folder)
+        if now[_START_TIME] != before[_START_TIME]:
+            return None  # another process has its number now
+        cpu = (int(now[_USER_TIME]) + int(now[_SYSTEM_TIME])) / _TICKS
+        age = _uptime(self.proc) - int(now[_START_TIME]) / _TICKS
+        instance = Instance(
+            int(folder.name), user, made.guest, made.sha256, backend, memory, cpu, max(0.0, age)
+        )
+        return instance, int(now[_PARENT])
+
+    def _file(self, path: Path, used: set[File]) -> Made | None:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as stream:
+            status = os.fstat(stream.fileno())
+            file = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+            used.add(file)
+            if file not in self.known:
+                regular = stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST
+                start = os.pread(stream.fileno(), elf.HEADER_SIZE, 0) if regular else b""
+                self.known[file] = _made(stream.read()) if _may_be(start) else None
+            return self.known[file]
+
+
+def _may_be(start: bytes) -> bool:
+    """Whether a program that starts with these bytes can be a bundle: a cheap look."""
+    if len(start) < elf.HEADER_SIZE or start[:7] != elf.IDENT:
+        return False
+    return MONITOR_BASE <= elf.Header.unpack(start).entry < MONITOR_BASE + MONITOR_SIZE
+
+
+def _made(data: bytes) -> Made | None:
+    try:
+        file = parse(data, "it")
+    except LimpetError:
+        return None
+    try:
+        record = file.record
+    except LimpetError:  # of another Limpet, or damaged
+        return Made(UNKNOWN, "", ())
+    backends = record.options.get("backends")
+    chosen = tuple(map(str, backends)) if isinstance(backends, tuple) else ()
+    return Made(record.guest.name, record.guest.sha256, chosen)
+
+
+def _fields(folder: Path) -> list[str]:
+    """``/proc/PID/stat``, the name replaced: it may hold spaces and brackets."""
+    text = (folder / "stat").read_text("utf-8", "replace")
+    return ["", "", *text.rpartition(")")[2].split()]
+
+
+def _uptime(proc: Path) -> float:
+    return float((proc / "uptime").read_text("ascii").split()[0])
+
+
+def _memory(folder: Path) -> int | None:
+    try:
+        lines = (folder / "smaps_rollup").read_text("ascii", "replace").splitlines()
+    except OSError:
+        return None
+    return next((int(each.split()[1]) << 10 for each in lines if each.startswith("Pss:")), None)
+
+
+def _backend(folder: Path, made: Made) -> str:
+    """The one that it has, or of both, or where nothing is known, the one that it runs on."""
+    if len(made.backends) == 1:
+        return made.backends[0]
+    return "kvm" if any("kvm-vcpu" in target for target in _targets(folder)) else "process"
+
+
+def _targets(folder: Path) -> Iterator[str]:
+    for path in (folder / "fd").iterdir():
+        try:
+            yield os.readlink(path)
+        except OSError:
+            continue

@@ -1,0 +1,151 @@
+"""``limpet ps``, ``limpet top``: which processes are bundles, and what a terminal gets to see."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import limpet
+from limpet.contract import Backend
+from limpet.running.instances import Finder, Instance
+from tests.support.bundles import Maker
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a monitor is seen by root only")
+
+WAITS = "#include <stdio.h>\nint main(void) { return getchar() != EOF; }\n"
+SPINS = "int main(void) { for (;;) ; }\n"
+EVIL = "evil\x1b[31m\n[red]\u202e"
+
+
+@contextmanager
+def running(bundle: Path, name: str = "it") -> Iterator[int]:
+    """A process of ``bundle`` that waits for input, by its number."""
+    with subprocess.Popen([name], executable=bundle, stdin=subprocess.PIPE) as process:
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
+def seen(pid: int, finder: Finder | None = None) -> Instance | None:
+    """What is said of a process, waited for: it may not have become the bundle yet."""
+    for _ in range(50):
+        for each in (finder or Finder()).look().instances:
+            if each.pid == pid and each.memory is not None:
+                return each
+        time.sleep(0.02)
+    return None
+
+
+def built(make: Maker, folder: Path, backend: Backend, name: str, source: str = WAITS) -> Path:
+    """A bundle of a program that is called ``name``."""
+    guest = folder / name
+    shutil.copy(make.compile(source, "waits" if source == WAITS else "spins"), guest)
+    path = folder / "bundle"
+    options = limpet.Options(backends=(backend,), max_output=4096 if name == "bounded" else 0)
+    limpet.build(limpet.plan(limpet.load(guest), options)).write(path)
+    return path
+
+
+def test_a_bundle_is_seen(make: Maker, tmp_path: Path, backend: Backend) -> None:
+    """Guest, backend, memory, processor time and age; and nothing when it has ended."""
+    bundle, finder = built(make, tmp_path, backend, "waits"), Finder()
+    with running(bundle, "something else") as pid:
+        found = seen(pid, finder)
+        assert found
+        assert (found.guest, found.backend) == ("waits", backend)
+        assert found.memory and 0 < found.memory < 64 << 20
+        assert 0 <= found.cpu < 5 and 0 <= found.age < 60
+        done = _limpet("ps", "--json")
+        listed = json.loads(done.stdout)["instances"]
+        assert [each["guest"] for each in listed if each["pid"] == pid] == ["waits"]
+    assert all(each.pid != pid for each in finder.look().instances)
+
+
+def test_a_supervised_one_is_seen_once(make: Maker, tmp_path: Path) -> None:
+    """Of a monitor and the parent that counts its output, the monitor."""
+    bundle = built(make, tmp_path, "process", "bounded")
+    with running(bundle) as pid:
+        for _ in range(100):
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            if children:
+                break
+            time.sleep(0.02)
+        found = seen(int(children[0]))
+        assert found and found.guest == "bounded"
+        assert all(each.pid != pid for each in Finder().look().instances)
+
+
+def test_what_only_looks_like_one(make: Maker, tmp_path: Path) -> None:
+    """Names prove nothing, and a byte behind a bundle makes it none, though Linux runs it."""
+    bundle = built(make, tmp_path, "process", "waits")
+    longer = tmp_path / "longer"
+    longer.write_bytes(bundle.read_bytes() + b"\0")
+    longer.chmod(0o755)
+    cat = shutil.which("cat")
+    assert cat
+    with running(longer) as one, running(Path(cat), str(bundle)) as other, running(bundle) as third:
+        assert seen(third)
+        pids = {each.pid for each in Finder().look().instances}
+        assert one not in pids and other not in pids
+
+
+def test_a_name_cannot_touch_the_terminal(make: Maker, tmp_path: Path) -> None:
+    """Escapes, line ends and markup of a guest's name are shown as text, by ps and by top."""
+    bundle = built(make, tmp_path, "process", EVIL)
+    with running(bundle) as pid:
+        assert seen(pid)
+        said = _limpet("ps").stdout
+        (line,) = (each for each in said.splitlines() if each.startswith(f"{pid} "))
+        assert "evil\\x1b[31m\\n[red]\\u202e" in line
+        assert said.isascii()
+        live = _on_a_terminal("top", "--interval", "0.2")
+        assert b"evil\\x1b[31m\\n[red]\\u202e" in live.replace(b"\r\n", b"")
+
+
+def test_top(make: Maker, tmp_path: Path) -> None:
+    """It needs a terminal, or says once what ps says."""
+    done = _limpet("top")
+    assert done.stderr.startswith("limpet: limpet top needs a terminal\nlimpet: try: limpet ps")
+    assert done.returncode == 2
+    bundle = built(make, tmp_path, "process", "spins", SPINS)
+    with running(bundle) as pid:
+        assert seen(pid)
+        listed = json.loads(_limpet("top", "--json").stdout)["instances"]
+        assert pid in [each["pid"] for each in listed]
+
+
+def _limpet(*words: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "limpet", *words]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+
+
+def _on_a_terminal(*words: str) -> bytes:
+    """What is written to a terminal of 200 columns until a second table has come."""
+    ours, theirs = pty.openpty()
+    argv = [sys.executable, "-m", "limpet", *words]
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "200", "LINES": "50"}
+    said = b""
+    with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as top:
+        os.close(theirs)
+        while said.count(b"BACKEND") < 2:
+            said += os.read(ours, 65536)
+        top.send_signal(2)
+        try:
+            while more := os.read(ours, 65536):
+                said += more
+        except OSError:  # the terminal is gone with its last user
+            pass
+        assert top.wait(60) == 0
+    os.close(ours)
+    return said
