@@ -116,6 +116,20 @@ def test_rights(hostile: Arranging, protect: int) -> None:
     hostile.ends(over, "jump_call", protect, number, RESERVE[1] - PAGE, PLACE_MOST, RW)
 
 
+def test_the_program_itself(hostile: Arranging, protect: int) -> None:
+    """It can lose rights, and get none that it did not have: a page of its data is one again."""
+    number = NUMBERS["mprotect"]
+    ((low, high),) = hostile.place.writable
+    for address in range(low, high, PAGE):
+        hostile.ends(End(0, "", "0\nsurvived\n"), "jump_call", protect, number, address, PAGE, RW)
+    for address in (hostile.place.image_lo, low - PAGE, high, low - 1):
+        hostile.ends(KILLED, "jump_call", protect, number, address, PAGE, RW)
+    for length in (PAGE + 1, 2 * PAGE, 1 << 32):
+        hostile.ends(KILLED, "jump_call", protect, number, low, length, RW)
+    for rights in (2, 4, 5, 6, 7, RW):
+        hostile.ends(KILLED, "jump_call", protect, number, hostile.place.image_lo, PAGE, rights)
+
+
 def test_places(hostile: Arranging, place: int) -> None:
     """Only between its own memory and what is reserved, by no more than a move."""
     number, at = NUMBERS["mremap"], hostile.place.arena[1] - PAGE
@@ -175,7 +189,8 @@ def test_pages_of_others(machine: Arranging) -> None:
     """What could not be written before cannot be written behind any request."""
     place = machine.place
     gate = place.entry("ring0_gate")
-    places = (place.text, place.constants, place.supervisor, place.supervisor + 3 * PAGE)
+    places = [place.text, place.constants, place.supervisor, place.supervisor + 3 * PAGE]
+    places += [place.image_lo, place.writable[0][0] - PAGE, place.tree]
     for at in (*places, place.arena[1] + PAGE):
         found = End(*_wrote(at), f"({EINVAL}|{ENOMEM}|0)\n")
         machine.ends(found, "ask_ring_0", gate, at, 0, 1, RW, at)

@@ -59,7 +59,7 @@ def linux(make: Maker, backends: tuple[Backend, ...]) -> Iterator[limpet.Plan]:
             yield limpet.plan(guest, replace(options, devices=devices, backends=backends))
         yield limpet.plan(threads, replace(options, backends=backends))
     yield limpet.plan(
-        threads, limpet.Options(features=("timers", "signals", "jit"), backends=backends)
+        threads, limpet.Options(features=("timers", "signals", "jit", "rights"), backends=backends)
     )
     volume = limpet.Options(devices=("volume:/v:ro",), backends=backends)
     yield limpet.plan(guest, volume)
@@ -99,10 +99,8 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
         compiled(plan, tmp_path)
         assert named(plan, True) | named(plan, False) == {each.name for each in OPTIONAL}
     inside = set().union(*(named(plan, True) for plan in plans))
-    unikernel = {"attend", "closed_descriptors", "jit", "signals", "tables", "tick", "timers"} | {
-        "slots",
-        "volumes",
-    }
+    unikernel = {"attend", "closed_descriptors", "jit", "rights", "signals", "slots", "tables"}
+    unikernel |= {"tick", "timers", "volumes"}
     never = {"hvt": unikernel, "spt": unikernel}.get(kind, set())
     if kind not in ("kvm", "hvt"):
         never = never | {"kvm_required"}

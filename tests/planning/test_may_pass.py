@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from limpet.formats.image import Access
 from tests.support import filter_rules, may_pass
 from tests.support.filter_rules import Policy
 from tests.support.may_pass import Call
@@ -44,6 +45,15 @@ def _arena(found: Proved) -> tuple[int, int]:
     return places["arena"].address, places["stack"].end
 
 
+def _program(found: Proved) -> list[tuple[int, int, bool]]:
+    """The program's segments, in whole pages, and whether it can write each."""
+    return [
+        (each.address, each.end, Access.WRITE in each.access)
+        for each in found.plan.regions
+        if each.name.startswith("image")
+    ]
+
+
 def of_linux(found: Proved, name: str, backend: str) -> list[Call]:
     """The list for a program with these options."""
     words = LINUX[name].get("devices", ())
@@ -65,7 +75,7 @@ def of_linux(found: Proved, name: str, backend: str) -> list[Call]:
     alarm = may_pass.TIMEOUT_PROCESS if "timeout" in LINUX[name] else ()
     devices = [*may_pass.devices_process(found.disks, networks)]
     devices += may_pass.volumes(folders, kvm=False)
-    own = (*may_pass.arranging(_arena(found)),) if ticks else ()
+    own = (*may_pass.arranging(_arena(found), _program(found)),) if ticks else ()
     own += (*may_pass.executing(_arena(found)),) if name == "jit" else ()
     return [*may_pass.HELLO_PROCESS, *more, *alarm, *devices, *own]
 

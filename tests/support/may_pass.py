@@ -129,8 +129,17 @@ def more_process(networks: int, *, hears: bool = False) -> tuple[Call, ...]:
     )
 
 
-def arranging(arena: tuple[int, int]) -> Iterable[Call]:
-    """A program that moves its own pages, or makes them read-only or out of reach."""
+def arranging(arena: tuple[int, int], program: Sequence[tuple[int, int, bool]]) -> Iterable[Call]:
+    """A program that moves its own pages, or makes them read-only or out of reach.
+
+    Of ``program``, its segments and whether they can be written, nothing else becomes writable.
+    """
+    whole = ((program[0][0], program[-1][1] - 1),)
+    yield Call(MPROTECT, {0: whole, 1: most(1 << 30), 2: one(0, 1)}, "host_protect_mprotect")
+    for low, high, writable in program:
+        if writable:
+            page = {0: ((low, high - 1),), 1: most(4096), 2: one(3)}
+            yield Call(MPROTECT, page, "host_protect_mprotect")
     places: tuple[Spans, ...] = (
         ((arena[0], arena[1] - 1),),
         ((0x40_0000_0000, 0x6FFF_FFFF_FFFF),),

@@ -44,7 +44,7 @@ class Pin:
     capacity: bool = False  # with the argument before it, bytes within the device
     monitor: bool = False  # an address in the monitor's own constants
     more: str = ""  # ``max``, and one more for each device of this kind
-    memory: bool = False  # an address from the arena's start to the end of what is reserved
+    place: str = ""  # an address in pages of the guest's that may change, by their name
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def host_call(table: dict[str, Any], named: Callable[[int | str], int] = number)
             capacity=argument.get("capacity", False),
             monitor=argument.get("monitor", False),
             more=argument.get("more", ""),
-            memory=argument.get("memory", False),
+            place=argument.get("place", ""),
             slots=argument.get("slots", False),
             sealed=argument.get("sealed", ""),
             range=_range(argument.get("range"), named),

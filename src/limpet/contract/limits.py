@@ -49,6 +49,7 @@ UNIKERNEL_MEMORY_MOST = Number(
     4 << 30, "the end of an hvt guest's memory at most: its hypercalls have 32-bit addresses"
 )
 SPT_MEMORY_MOST = Number(64 << 30, "the end of an spt guest's memory at most: below its monitor")
+RESTORED_MOST = Number(4096, "bytes of its data that the program can write again at once: a page")
 PLACE_MOST = Number(1 << 30, "the most bytes whose rights or place change at once")
 TERMINAL_SIZE = Number(40, "bytes for struct termios, which has 36, in whole words")
 SEED_SIZE = Number(48, "bytes of entropy in one hypercall")

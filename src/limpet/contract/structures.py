@@ -144,6 +144,17 @@ GUEST_INFO = Struct(
         _plan("loader", "base of its loader, 0 where it has none"),
         _plan("placed", "table of placed_object, by inode and by address alike"),
         _plan("placed_count", "how many"),
+        _plan("data", "table of span: what the program can write of itself, in whole pages"),
+        _plan("data_count", "how many"),
+    ),
+)
+
+SPAN = Struct(
+    "span",
+    "A run of addresses.",
+    (
+        _plan("low", "the first"),
+        _plan("high", "their end"),
     ),
 )
 
@@ -243,6 +254,7 @@ SHARED: tuple[Struct, ...] = (
     BOOT_INFO,
     GUEST_INFO,
     SYMBOL_ENTRY,
+    SPAN,
     PLACED_OBJECT,
     PLACED_SEGMENT,
     TRAP_FRAME,

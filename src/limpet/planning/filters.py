@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
+from types import MappingProxyType
 
 from limpet.contract import DEVICE_FD, Backend, HostCall, Hypercall, Pin, opening
 from limpet.contract.limits import SLOT_COUNT, SLOT_FD
@@ -25,12 +26,12 @@ def resolved(
     host: HostCall,
     backend: Backend,
     devices: Sequence[Device],
-    memory: Sequence[tuple[int, int]] = (),
+    places: Mapping[str, Sequence[tuple[int, int]]] = MappingProxyType({}),
 ) -> Iterator[tuple[Pin, ...]]:
     """The pins of each rule for ``host``: for all devices of a kind, or for each disk by itself.
 
     A process has no memory but the guest's, and so no pins on addresses, unless what is there
-    changes: then a rule for every choice of the places ``memory``.
+    changes: then a rule for every choice of the ranges that ``places`` has under a pin's name.
     """
     pins = [pin for pin in host.pins if backend == "kvm" or not (pin.guest or pin.own)]
     if any(pin.sealed == sealed.OPEN_WAYS for pin in pins):
@@ -41,7 +42,7 @@ def resolved(
     if by_disk:  # what is the same for all comes first: the filter asks it once
         pins.sort(key=lambda pin: bool(pin.capacity or pin.devices))
     for disk in disks if by_disk else [None]:
-        yield from product(*(_choices(_resolved(pin, devices, disk), memory) for pin in pins))
+        yield from product(*(_choices(_resolved(pin, devices, disk), places) for pin in pins))
 
 
 def _openings(pins: Sequence[Pin], devices: Sequence[Device]) -> Iterator[tuple[Pin, ...]]:
@@ -63,8 +64,8 @@ def _openings(pins: Sequence[Pin], devices: Sequence[Device]) -> Iterator[tuple[
             )
 
 
-def _choices(pin: Pin, memory: Sequence[tuple[int, int]]) -> list[Pin]:
-    return [Pin(pin.index, range=each) for each in memory] if pin.memory else [pin]
+def _choices(pin: Pin, places: Mapping[str, Sequence[tuple[int, int]]]) -> list[Pin]:
+    return [Pin(pin.index, range=each) for each in places[pin.place]] if pin.place else [pin]
 
 
 def _resolved(pin: Pin, devices: Sequence[Device], disk: Device | None) -> Pin:

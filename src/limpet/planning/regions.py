@@ -77,6 +77,12 @@ def _runs(pages: dict[int, Access]) -> Iterable[tuple[int, int, Access]]:
         yield start, previous + 1, pages[start]
 
 
+def writable_runs(image: Image) -> tuple[tuple[int, int], ...]:
+    """What the program can write of itself, as runs of pages [low, high), ascending."""
+    pages = {page: Access.WRITE for page, each in _pages_of(image).items() if Access.WRITE in each}
+    return tuple((first * PAGE, end * PAGE) for first, end, _ in _runs(pages))
+
+
 def image_regions(image: Image) -> tuple[Region, ...]:
     """The program's segments as runs of pages; the linker's file offsets no longer matter."""
     regions = []

@@ -86,6 +86,8 @@ struct guest_memory {
     int (*in_reserve)(u64 at, u64 size);
     u64 (*find)(u64 wanted, u64 size); /* reserved addresses that nothing has; 0: none */
     void (*protect)(const struct mapping *mapping, u64 rights);
+    long (*change)(struct mapping *mapping, u8 rights); /* of what is there from the start */
+    void (*reset)(u64 low, u64 high);                   /* the same, as it was then */
     void (*release)(u64 low, u64 high);
     bool (*move)(u64 from, u64 size, u64 to);
     long (*map)(long at, long length, long protection, long flags, long fd, long offset);

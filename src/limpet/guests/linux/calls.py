@@ -11,7 +11,7 @@ from limpet.errors import PlanError
 from limpet.formats.image import Image
 from limpet.guests.linux.jit import may_run
 from limpet.guests.linux.parts import SystemCall
-from limpet.guests.linux.threads import MAPPING
+from limpet.guests.linux.rights import MAPPING
 from limpet.plain import quoted
 from limpet.planning.plan import Decision
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from limpet.arch.x86_64 import machine
-from limpet.contract import GUEST_INFO, SYMBOL_ENTRY
+from limpet.contract import GUEST_INFO, SPAN, SYMBOL_ENTRY
 from limpet.formats.image import Image
 from limpet.formats.tree.layout import Tree
 from limpet.guests.linux.layout import RESERVE, Layout
 from limpet.guests.linux.place import PlacedProgram
+from limpet.planning.regions import writable_runs
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Constants:
     symbols: tuple[tuple[int, bytes], ...]
     name: bytes
     program: PlacedProgram
+    data: tuple[tuple[int, int], ...]  # what the program can write of itself
 
     @property
     def size(self) -> int:
@@ -29,6 +31,7 @@ class Constants:
         strings = sum(len(each) + 1 for each in (*self.environment, self.name))
         names = sum(len(name) + 1 for _, name in self.symbols)
         table = len(self.symbols) * SYMBOL_ENTRY.size
+        table += len(self.data) * SPAN.size
         return GUEST_INFO.size + table + self.program.table_size + strings + names
 
     def pack(
@@ -42,7 +45,8 @@ class Constants:
     ) -> bytes:
         """The constants region: ``guest_info``, the symbol table, then every string."""
         placed_at = place.constants + GUEST_INFO.size
-        symbols_at = placed_at + self.program.table_size
+        data_at = placed_at + self.program.table_size
+        symbols_at = data_at + len(self.data) * SPAN.size
         strings_at = symbols_at + len(self.symbols) * SYMBOL_ENTRY.size
         environment = b"".join(each + b"\0" for each in self.environment)
         name_at = strings_at + len(environment)
@@ -80,11 +84,14 @@ class Constants:
                 "loader": self.program.loader,
                 "placed": placed_at,
                 "placed_count": len(self.program.objects),
+                "data": data_at,
+                "data_count": len(self.data),
             }
         )
         return (
             info
             + self.program.table(placed_at)
+            + b"".join(SPAN.pack({"low": low, "high": high}) for low, high in self.data)
             + bytes(table)
             + environment
             + self.name
@@ -106,4 +113,5 @@ def constants(program: PlacedProgram, environment: Sequence[str], path: str) -> 
         ),
         name=(path or f"/bin/{image.name}").encode(errors="surrogateescape"),
         program=program,
+        data=writable_runs(image),
     )

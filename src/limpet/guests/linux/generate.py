@@ -54,7 +54,8 @@ def gates_c(
     if "process" in backends:
         text += '#include "stub.h"\n'
         for call in (each for each in chosen if "process" in each.backends):
-            text += "".join(f"HOST_STUB_DEFINE({call.name}, {host.call})\n" for host in call.host)
+            stubs = dict.fromkeys(host.call for host in call.host)
+            text += "".join(f"HOST_STUB_DEFINE({call.name}, {each})\n" for each in stubs)
             text += f'#include "hypercalls/{call.name}/process.c"\n'
     if "kvm" in backends:
         text += "".join(

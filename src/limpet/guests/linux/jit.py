@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from limpet.arch.x86_64.sites import Scan
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.guests.linux.parts import Condition
-from limpet.guests.linux.threads import ARRANGING, MAPPING
+from limpet.guests.linux.rights import ARRANGING, MAPPING
 from limpet.planning.options import Options
 
 JIT, EXECUTE = "jit", "execute"

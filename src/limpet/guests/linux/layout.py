@@ -8,6 +8,7 @@ them), the arena, a hole, the stack, and for kvm the supervisor pages.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from limpet.arch.x86_64.arranging import INT3_SIZE, Arranging, tables_room
@@ -15,7 +16,7 @@ from limpet.contract.limits import PLACE_MOST
 from limpet.contract.pages import LARGE_PAGE, PAGE, align_up
 from limpet.errors import PlanError
 from limpet.formats.image import Access, Image
-from limpet.planning.regions import MONITOR_BASE, Region, image_regions
+from limpet.planning.regions import MONITOR_BASE, Region, image_regions, writable_runs
 from limpet.tools.freestanding import Sizes
 
 ADDRESS_LIMIT = 1 << 36
@@ -48,6 +49,10 @@ ENTRY_OFFSETS = {
 
 MAX_STACK = 8 << 20
 
+RUNS_MOST = 600
+"""Runs of data that a filter has rules for: a program with more has more pieces of memory than
+Linux starts, which is said when its bundle is made."""
+
 LARGE_DATA, LARGE_DATA_MOST = 256 << 10, 4 << 20
 """Bytes of data from which it is brought at once, and up to which: most of it will be written."""
 
@@ -68,6 +73,7 @@ class Layout:
     stack: tuple[int, int]
     supervisor: int
     library: Sizes  # what the library OS takes at most
+    writable: tuple[tuple[int, int], ...]  # what the program can write of itself
 
     @property
     def image_lo(self) -> int:
@@ -93,6 +99,20 @@ class Layout:
         """
         assert ADDRESS_LIMIT + PLACE_MOST <= MONITOR_BASE
         return (self.arena[0], self.supervisor), RESERVE
+
+    @property
+    def changing(self) -> Mapping[str, Sequence[tuple[int, int]]]:
+        """Where pages of a process can change, by the names that pins give to these places.
+
+        What a piece of the program can lose it loses for good but for its data, and no piece that
+        starts there reaches the monitor.
+        """
+        program = ((self.image_lo, self.image_hi),)
+        return {"arranged": self.movable, "program": program, "data": self.writable[:RUNS_MOST]}
+
+    def is_programs(self, region: Region) -> bool:
+        """Whether it is the program's own, its memory and stack included."""
+        return region.address < self.image_hi or region.address in (self.arena[0], self.stack[0])
 
     def arranging(self, *, jit: bool) -> Arranging:
         """What ring 0 of a virtual machine needs to do the same, and, with ``jit``, run pages."""
@@ -224,4 +244,5 @@ def lay_out(
         (stack_lo, supervisor),
         supervisor,
         library,
+        writable_runs(image),
     )

@@ -32,6 +32,7 @@ from limpet.guests.linux.parts import (
 from limpet.guests.linux.place import STATIC_PIE_BASE, PlacedProgram
 from limpet.guests.linux.place import place as place_program
 from limpet.guests.linux.reasons import device_decisions, hypercall_decisions
+from limpet.guests.linux.rights import with_rights
 from limpet.guests.linux.signals import with_signals
 from limpet.guests.linux.terminal import guest_facts, with_terminal
 from limpet.guests.linux.ticks import with_ticks
@@ -61,9 +62,6 @@ OPENING_CALLS = ("open", "openat")
 LINKED = ("libos_text", "libos_data", "constants")
 """Regions that the linker fills; the pages of a rest that it leaves empty are unmapped."""
 
-ARRANGED = ("arena",)
-"""Regions whose pages have the rights that the program gives them."""
-
 
 def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     """Decide everything about the bundle of ``guest``.
@@ -88,12 +86,13 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     calls = asks.served
     _check_devices(image, calls, devices)
     check_volumes(guest, devices)
+    served = {call.name for call in calls}
     users = dict(with_terminal(_users(calls, devices), options, program.reached))
     users = with_ticks(users, options, own_calls, guest)
-    users = with_signals(users, options, {call.name for call in calls})
-    users |= threads.arranging({call.name for call in calls})
-    users = with_volumes(users, devices, {call.name for call in calls})
-    users = with_jit(users, options, {call.name for call in calls})
+    users = with_signals(users, options, served)
+    users = with_rights(users, options, served, guest.loader is not None)
+    users = with_volumes(users, devices, served)
+    users = with_jit(users, options, served)
     hypercalls = _hypercalls(users)
     level = machine.CPU_LEVELS[options.cpu]
     reserves = any(call.name == "place" for call in hypercalls)
@@ -300,6 +299,11 @@ def _regions(
     return tuple(regions)
 
 
+def _changes(region: Region, place: Layout) -> bool:
+    """Whether its pages have the rights that the program gives them."""
+    return Access.WRITE in region.access and place.is_programs(region)
+
+
 def _supervisor(
     place: Layout, regions: tuple[Region, ...], hypercalls: tuple[Hypercall, ...]
 ) -> machine.Supervisor:
@@ -312,7 +316,7 @@ def _supervisor(
             Access.WRITE in region.access,
             Access.EXECUTE in region.access,
             large=region.name not in LINKED,
-            marked=arranged is not None and region.name in ARRANGED,
+            marked=arranged is not None and _changes(region, place),
         )
         for region in regions
     ]
@@ -338,7 +342,7 @@ def _rules(
         for host in hypercall.host:
             why = f"{hypercall.name}: {host.why}"
             label = f"host_{hypercall.name}_{host.call}"
-            for pins in resolved(host, backend, devices, place.movable):
+            for pins in resolved(host, backend, devices, place.changing):
                 if backend == "kvm":
                     rules.append(Rule(host.call, why, pins))
                 else:

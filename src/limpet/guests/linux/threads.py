@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from itertools import chain
 
 from limpet.arch.x86_64.calls import Calls
@@ -21,10 +21,6 @@ from limpet.loading.guest import Guest, SharedObject
 
 CALLS = frozenset({"clone", "clone3"})
 """The system calls that start threads."""
-
-ARRANGING = ("protect", "place")
-MAPPING = ("mmap", "mprotect")
-"""The hypercalls of rights and reservations, and the system calls that lead to them."""
 
 _NEEDED = 0x10900  # CLONE_VM, CLONE_SIGHAND, CLONE_THREAD
 _POSSIBLE = 0x1FD0F00  # those of the least 25 bits that a thread can have
@@ -79,15 +75,6 @@ def _is_constant(calls: Calls, address: int, value: bytes) -> bool:
     if address >= at + size:  # behind what was decoded
         return True
     return operands.endswith(f"{int.from_bytes(value, 'little'):#x}")
-
-
-def arranging(calls: Set[str]) -> dict[str, tuple[str, ...]]:
-    """The hypercalls of rights and reservations, and which of ``calls`` need them.
-
-    A program with threads guards their stacks; of others, few would notice.
-    """
-    found = tuple(name for name in MAPPING if name in calls)
-    return dict.fromkeys(ARRANGING, found) if found and calls & CALLS else {}
 
 
 _C_LIBRARIES = frozenset({"libc.so.6", "libpthread.so.0", "libc.so", "libc.musl-x86_64.so.1"})

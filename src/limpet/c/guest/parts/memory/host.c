@@ -26,9 +26,10 @@ void host_protect(u64 low, u64 high, u64 rights) {
         host_execute_all(low, high);
         return;
     }
-    for (u64 at = low; at < high; at += PLACE_MOST) {
-        struct protect block = {
-            .address = at, .length = MIN(high - at, PLACE_MOST), .rights = host};
+    bool again = host == 3 && low < guest_info.image_hi; /* a page at a time: no code is near */
+    u64 most = again ? RESTORED_MOST : PLACE_MOST;
+    for (u64 at = low; at < high; at += most) {
+        struct protect block = {.address = at, .length = MIN(high - at, most), .rights = host};
         hypercall_protect(&block);
     }
 }

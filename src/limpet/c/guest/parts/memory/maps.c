@@ -3,8 +3,7 @@
 
 /* The memory that a program has from the start. */
 static struct mapping stack = {.rights = PROT_READ | PROT_WRITE, .given = true};
-static struct mapping image = {
-    .next = &stack, .rights = PROT_READ | PROT_WRITE | PROT_EXEC, .given = true};
+static struct mapping image = {.next = &stack, .rights = GIVEN_RIGHTS, .given = true};
 
 static struct mapping *first;
 static bool started;
@@ -46,7 +45,7 @@ bool mappings_between(u64 low, u64 high) {
 
 /* `upper` continues `lower`: one mapping could be both. */
 static bool continues(const struct mapping *lower, const struct mapping *upper) {
-    if (lower->high != upper->low || lower->file != upper->file || lower->given || upper->given)
+    if (lower->high != upper->low || lower->file != upper->file || lower->given != upper->given)
         return false;
     if (lower->rights != upper->rights || lower->shared != upper->shared ||
         lower->lent != upper->lent || lower->reserved != upper->reserved ||

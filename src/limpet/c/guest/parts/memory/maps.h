@@ -19,6 +19,9 @@ enum {
     MAP_FIXED_NOREPLACE = 0x100000
 };
 
+/* Those of the program's image, until it changes them: each segment has its own. */
+#define GIVEN_RIGHTS (PROT_READ | PROT_WRITE | PROT_EXEC)
+
 /* TASK_SIZE: where Linux itself says that an address cannot be. */
 #define ADDRESSES 0x7ffffffff000UL
 

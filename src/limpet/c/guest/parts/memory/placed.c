@@ -65,6 +65,8 @@ static const struct placed_object *of_file(const struct file *file) {
 
 /* As the file has it, and zeros behind that. */
 static long refill(const struct placed_segment *to, struct node *node) {
+    if (guest_memory)
+        guest_memory->reset(to->address, to->address + to->size);
     long done = content_read(node, (void *)to->address, to->file_size, to->offset);
     u64 filled = done > 0 ? (u64)done : 0;
     memset((void *)(to->address + filled), 0, to->size - filled);
@@ -105,6 +107,8 @@ static long map_zeros(const struct placed_object *of, u64 at, u64 length) {
             continue;
         if (!each->writable)
             return -ENOMEM;
+        if (guest_memory)
+            guest_memory->reset(at, at + length);
         memset((void *)at, 0, length);
         return (long)at;
     }

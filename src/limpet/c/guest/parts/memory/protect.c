@@ -3,6 +3,22 @@
 
 enum { PROT_SEM = 8, PROT_GROWSDOWN = 0x01000000, PROT_GROWSUP = 0x02000000 };
 
+static long change(struct mapping *each, u8 rights) {
+    if (rights & PROT_EXEC && !host_execute)
+        return execution_refused();
+    if (rights & PROT_EXEC && each->lent)
+        return -EACCES;
+    if (rights & PROT_WRITE && each->lent && !writable(each->file))
+        return -EACCES;
+    each->rights = rights;
+    set_rights(each, rights);
+    return 0;
+}
+
+static long change_given(struct mapping *each, u8 rights) {
+    return guest_memory ? guest_memory->change(each, rights) : 0;
+}
+
 /* From the mapping that `low` is in to the one that ends at `high` or beyond, as far as there is
  * no hole: those before it change, as on Linux. */
 long rights_change(u64 low, u64 high, u8 rights) {
@@ -10,14 +26,9 @@ long rights_change(u64 low, u64 high, u8 rights) {
     for (u64 at = low; at < high; at = each->high, each = each->next) {
         if (!each || each->low > at)
             return -ENOMEM;
-        if (rights & PROT_EXEC && !each->given && !host_execute)
-            return execution_refused();
-        if (rights & PROT_EXEC && each->lent)
-            return -EACCES;
-        if (rights & PROT_WRITE && each->lent && !writable(each->file))
-            return -EACCES;
-        each->rights = each->given ? each->rights : rights;
-        set_rights(each, rights);
+        long error = each->given ? change_given(each, rights) : change(each, rights);
+        if (error)
+            return error;
     }
     return 0;
 }
@@ -39,7 +50,7 @@ long sys_mprotect(long address, long length, long protection) {
         return -ENOMEM;
     if ((u64)protection & grows)
         return -EINVAL; /* nothing here grows */
-    if (!there->given && !mappings_ready(low, low + size))
+    if ((!there->given || guest_memory) && !mappings_ready(low, low + size))
         return -ENOMEM;
     long error = rights_change(low, low + size, (u8)(rights & 7));
     mappings_join(low, low + size);

@@ -132,7 +132,9 @@ static bool reserve_fault(const struct regs *regs, struct fault *fault) {
     if (fault->signal != SIGSEGV || (fault->code != SEGV_MAPERR && fault->code != SEGV_ACCERR))
         return false;
     const struct mapping *in = mapping_at(fault->address);
-    fault->code = in ? SEGV_ACCERR : SEGV_MAPERR;
+    if (!in || !in->given ||
+        in->rights != GIVEN_RIGHTS) /* there are holes between a program's segments */
+        fault->code = in ? SEGV_ACCERR : SEGV_MAPERR;
     if (!in || !may(in, fault->access))
         return false;
     const struct run *there = *run_from(fault->address);
@@ -174,8 +176,12 @@ static u64 reserve_find(u64 wanted, u64 size) {
 }
 
 static void reserve_protect(const struct mapping *each, u64 rights) {
-    if (each->given || each->lent)
+    if (each->lent)
         return;
+    if (each->given) {
+        given_protect(each->low, each->high, rights);
+        return;
+    }
     if (!each->reserved) {
         host_protect(each->low, each->high, rights);
         return;
@@ -271,6 +277,8 @@ const struct guest_memory own_memory = {
     .in_reserve = in_reserve,
     .find = reserve_find,
     .protect = reserve_protect,
+    .change = given_change,
+    .reset = given_reset,
     .release = reserve_release,
     .move = reserve_move,
     .map = sys_mmap,

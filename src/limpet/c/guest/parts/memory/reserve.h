@@ -10,6 +10,11 @@ long sys_mmap(long address, long length, long protection, long flags, long fd, l
 bool host_place(u64 from, u64 to, u64 size);
 void host_protect(u64 low, u64 high, u64 rights);
 
+/* given.c: through `guest_memory`, which only some programs have */
+long given_change(struct mapping *each, u8 rights); /* 0, or why they cannot be that */
+void given_protect(u64 low, u64 high, u64 rights);
+void given_reset(u64 low, u64 high);
+
 static inline bool is_reserved(u64 at, u64 size) {
     return guest_memory && guest_memory->in_reserve(at, size) != 0;
 }
