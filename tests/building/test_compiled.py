@@ -88,7 +88,7 @@ Compile = Callable[[Chosen, limpet.Options], int]
 
 def _devices(chosen: Chosen) -> tuple[str, ...]:
     names = {call.device: f"{call.device}0" for call in chosen if call.device}
-    names.update({kind: "/v:ro" for kind in names if kind == manifest.VOLUME})
+    names.update({kind: "/v" for kind in names if kind == manifest.VOLUME})
     return tuple(sorted(f"{kind}:{name}" for kind, name in names.items()))
 
 

@@ -31,7 +31,7 @@ int main(int argc, char **argv) {
     return open("/dev/null", 0) + syscall(argc);
 }
 """
-DEVICES = ("block:data", "net:wire", "volume:/v:ro")
+DEVICES = ("block:data", "net:wire", "volume:/v")
 ENDS = (".text.die", ".text.refuse")
 """The line that says why a monitor ends, and the end: of every monitor, not of a hypercall."""
 

@@ -66,3 +66,31 @@ def test_descriptors(hostile: Hostile, call: str) -> None:
     if call == "readlinkat":
         hostile.ends(KILLED, "jump_call", stub, NUMBERS[call], VOLUME_FD, here, here, 8)
         hostile.ends(KILLED, "jump_call", stub, NUMBERS[call], SLOT_FD, here, here, 8)
+
+
+def test_writing(make: Maker, tmp_path: Path) -> None:
+    """One volume can be written, another not: ways that write lead below the first alone."""
+    words = (f"--volume:/w={tmp_path}", f"--volume:/data={tmp_path}", "--")
+    hostile = Hostile(make, "process", ("volume:/w", "volume:/data:ro"), words)
+    here, writes = hostile.place.arena[0], WAYS + HOW_WRITES * HOW_SIZE
+    stub = passing(hostile, "openat2", VOLUME_FD, here, writes, HOW_SIZE)
+    for given in (
+        (VOLUME_FD + 1, here, writes, HOW_SIZE),
+        (VOLUME_FD + 1, here, WAYS + (HOW_COUNT - 1) * HOW_SIZE, HOW_SIZE),
+        (VOLUME_FD, here, WAYS + HOW_COUNT * HOW_SIZE, HOW_SIZE),
+        (SLOT_FD, here, writes, HOW_SIZE),
+    ):
+        hostile.ends(KILLED, "jump_call", stub, NUMBERS["openat2"], *given)
+    stub = passing(hostile, "pwritev2", SLOT_FD, here, 1, 0, 0, 0)
+    for more in (
+        (VOLUME_FD, here, 1, 0, 0, 0),
+        (1, here, 1, 0, 0, 0),
+        (SLOT_FD, here, 2, 0, 0, 0),
+        (SLOT_FD, here, 1, (1 << 64) - 1, 0, 0),
+        (SLOT_FD, here, 1, 0, 0, 1),
+        (SLOT_FD + SLOT_COUNT, here, 1, 0, 0, 0),
+    ):
+        hostile.ends(KILLED, "jump_call", stub, NUMBERS["pwritev2"], *more)
+    stub = passing(hostile, "ftruncate", SLOT_FD, 0)
+    for name in ("fchmod", "fchown", "unlinkat", "mkdirat", "renameat2", "ioctl", "mmap"):
+        hostile.ends(KILLED, "jump_call", stub, NUMBERS[name], SLOT_FD, here, 0, 0, 0)

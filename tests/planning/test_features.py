@@ -61,7 +61,7 @@ def linux(make: Maker, backends: tuple[Backend, ...]) -> Iterator[limpet.Plan]:
     yield limpet.plan(
         threads, limpet.Options(features=("timers", "signals", "jit", "rights"), backends=backends)
     )
-    volume = limpet.Options(devices=("volume:/v:ro",), backends=backends)
+    volume = limpet.Options(devices=("volume:/v",), backends=backends)
     yield limpet.plan(guest, volume)
     data = limpet.load(make.compile(DATA, "data"))
     yield limpet.plan(data, limpet.Options(timeout=1500, backends=backends))

@@ -60,6 +60,7 @@ def of_linux(found: Proved, name: str, backend: str) -> list[Call]:
     assert isinstance(words, tuple)
     networks = [at for at, word in enumerate(words, 1) if word.startswith("net:")]
     folders = [at for at, word in enumerate(words, 1) if word.startswith("volume:")]
+    writable = [each for each in folders if not words[each - 1].endswith(":ro")]
     if name in ("arranging", "jit"):
         words = ("more",)
     terminal, ticks = name == "terminal", name in ("threads", "arranging", "jit")
@@ -68,13 +69,18 @@ def of_linux(found: Proved, name: str, backend: str) -> list[Call]:
         more = (*more, *may_pass.TERMINAL_KVM) if terminal else more
         more += may_pass.TICK_KVM if ticks or terminal else ()
         devices = [*may_pass.devices_kvm(found.disks, networks)]
-        return [*may_pass.HELLO_KVM, *more, *devices, *may_pass.volumes(folders, kvm=True)]
+        return [
+            *may_pass.HELLO_KVM,
+            *more,
+            *devices,
+            *may_pass.volumes(folders, writable, kvm=True),
+        ]
     more = may_pass.more_process(len(networks), hears=terminal) if words or ticks else ()
     more = (*more, *may_pass.TERMINAL_PROCESS) if terminal else more
     more += may_pass.TICK_PROCESS if ticks or terminal else ()
     alarm = may_pass.TIMEOUT_PROCESS if "timeout" in LINUX[name] else ()
     devices = [*may_pass.devices_process(found.disks, networks)]
-    devices += may_pass.volumes(folders, kvm=False)
+    devices += may_pass.volumes(folders, writable, kvm=False)
     own = (*may_pass.arranging(_arena(found), _program(found)),) if ticks else ()
     own += (*may_pass.executing(_arena(found)),) if name == "jit" else ()
     return [*may_pass.HELLO_PROCESS, *more, *alarm, *devices, *own]

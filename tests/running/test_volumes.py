@@ -12,6 +12,7 @@ from limpet.contract import Backend
 from limpet.errors import PlanError
 from limpet.formats import manifest
 from limpet.running import devices
+from tests.support import SUPPORT
 from tests.support.bundles import BUSYBOX, Made, Maker, Ran, execute, need
 
 MANY = 700
@@ -35,9 +36,7 @@ def fill(folder: Path) -> Path:
     for name, target in LINKS.items():
         (folder / name).symlink_to(target)
     os.mkfifo(folder / "fifo")
-    for each in (folder, *folder.parents):
-        if each.stat().st_uid == os.getuid() and each != Path("/"):
-            each.chmod(each.stat().st_mode | 0o555)
+    fill_rights(folder)
     return folder
 
 
@@ -212,3 +211,41 @@ def test_words(tmp_path: Path) -> None:
         assert said in caught.value.message
     with pytest.raises(PlanError, match="is said at each"):
         devices.mount_only("./here:/data:ro")
+
+
+def given(folder: Path) -> Path:
+    """A folder to write in, for everybody: a monitor that root starts is nobody."""
+    (folder / "folder").mkdir(parents=True)
+    (folder / "there").write_text("was there before")
+    (folder / "link").symlink_to("there")
+    (folder / "dangling").symlink_to("folder/../target")
+    (folder / "loop").symlink_to("loop")
+    for each in (folder, folder / "folder", folder / "there"):
+        each.chmod(0o777)
+    fill_rights(folder)
+    return folder
+
+
+def fill_rights(folder: Path) -> None:
+    """Every folder above can be passed."""
+    for each in folder.parents:
+        if each.stat().st_uid == os.getuid() and each != Path("/"):
+            each.chmod(each.stat().st_mode | 0o555)
+
+
+def test_writing(make: Maker, backend: Backend, tmp_path: Path) -> None:
+    """Making, writing, cutting and syncing files is as on Linux, errors included."""
+    source = (SUPPORT / "programs" / "volumes.c").read_text(encoding="utf-8")
+    program = make.compile(source, "volumes")
+    made = make(program, backend, devices=("volume:/w",))
+    native = execute(["volumes", str(given(tmp_path / "native"))], program)
+    folder = given(tmp_path / "guest")
+    ran = made.run(f"--volume:/w={folder}", "--", "/w")
+    assert ran.stdout.decode().splitlines() == native.stdout.decode().splitlines()
+    assert (ran.status, ran.stderr, native.status) == (0, b"", 0)
+    names = {each.relative_to(folder) for each in folder.rglob("*")}
+    here = tmp_path / "native"
+    assert names == {each.relative_to(here) for each in here.rglob("*")}
+    for name in names:
+        if (folder / name).is_file():
+            assert (folder / name).read_bytes() == (here / name).read_bytes()

@@ -21,6 +21,7 @@ MPROTECT, MREMAP = 10, 25
 SETITIMER, RT_SIGTIMEDWAIT = 38, 128
 ARCH_PRCTL, CLOCK_GETTIME, EXIT_GROUP, PPOLL = 158, 228, 231, 271
 CLOSE, FSTAT, LSEEK, FSTATFS, GETDENTS64, READLINKAT, OPENAT2 = 3, 5, 8, 138, 217, 267, 437
+FSYNC, FTRUNCATE, FALLOCATE, PWRITEV2 = 74, 77, 285, 328
 EPOLL_PWAIT, TIMERFD_SETTIME, GETRANDOM = 281, 286, 318
 
 GUEST: Spans = ((-1, -1),)
@@ -190,15 +191,15 @@ def devices_process(disks: Mapping[int, Disk], networks: Sequence[int]) -> Itera
 SLOTS: Spans = ((128, 1151),)
 """Descriptors of what a guest opened: 1024 from 128 on."""
 
-OPEN_WAYS, OPEN_WAY_SIZE, READING = 0x20_0000_0000, 24, 8
+OPEN_WAYS, OPEN_WAY_SIZE, READING, WAYS = 0x20_0000_0000, 24, 8, 46
 """``struct open_how`` are the first constants of a monitor; the first eight do not write."""
 
-NO_NAME = OPEN_WAYS + 19 * OPEN_WAY_SIZE
-"""An empty string, behind all nineteen."""
+NO_NAME = OPEN_WAYS + WAYS * OPEN_WAY_SIZE
+"""An empty string, behind all of them."""
 
 
-def volumes(folders: Sequence[int], *, kvm: bool) -> Iterable[Call]:
-    """Folders of the host's, the device N again at 16 + N."""
+def volumes(folders: Sequence[int], writable: Sequence[int], *, kvm: bool) -> Iterable[Call]:
+    """Folders of the host's, the device N again at 16 + N; those that can be written once more."""
 
     def call(number: int, stub: str, arguments: Mapping[int, Spans], **on_kvm: Spans) -> Call:
         more = {int(name[1:]): spans for name, spans in on_kvm.items()} if kvm else {}
@@ -220,6 +221,17 @@ def volumes(folders: Sequence[int], *, kvm: bool) -> Iterable[Call]:
     yield call(READLINKAT, "link_readlinkat", link, a2=GUEST)
     yield call(FSTATFS, "tell_fstatfs", slot, a1=MONITOR)
     yield call(LSEEK, "tell_lseek", {**slot, 2: most(4)})
+    if not writable:
+        return
+    more = one(*(OPEN_WAYS + way * OPEN_WAY_SIZE for way in range(READING, WAYS)))
+    below = {0: one(*(16 + each for each in writable)), 2: more, 3: one(OPEN_WAY_SIZE)}
+    yield call(OPENAT2, "open_openat2", below, a1=MONITOR)
+    bytes_ = {**slot, 2: one(1), 3: most((1 << 63) - 1), 4: one(0), 5: one(0, 2, 4, 16, 18, 20)}
+    yield call(PWRITEV2, "write_pwritev2", bytes_, a1=MONITOR)
+    yield call(FTRUNCATE, "set_ftruncate", slot)
+    yield call(FALLOCATE, "set_fallocate", {**slot, 1: one(0, 1, 3, 16, 17)})
+    yield call(FSYNC, "set_fsync", slot)
+    yield call(FDATASYNC, "set_fdatasync", slot)
 
 
 def hvt(disks: Mapping[int, Disk], networks: Sequence[int]) -> Iterable[Call]:

@@ -48,8 +48,8 @@ LINUX: dict[str, dict[str, object]] = {
     "network": {"devices": ("net:wire",), "timeout": 1000},
     "devices": {"devices": ("block:one", "net:wire", "block:two", "net:other")},
     "volumes": {
-        "devices": ("volume:/a:ro", "block:one", "volume:/b:ro"),
-        "serve": ("getdents64",),
+        "devices": ("volume:/a:ro", "block:one", "volume:/b"),
+        "serve": ("getdents64", "pwrite64", "ftruncate"),
     },
     "terminal": {"devices": ("net:wire",), "features": ("terminal",)},
     "threads": {},

@@ -36,7 +36,7 @@ class Number(int):
         return str(int(self))
 
 
-CONTRACT_VERSION = Number(6, "of this contract: one more whenever guest or monitor sees another")
+CONTRACT_VERSION = Number(7, "of this contract: one more whenever guest or monitor sees another")
 
 PORT_BASE = Number(
     0x500,
@@ -99,10 +99,12 @@ HOW_WRITES = Number(8, "the first way to open that writes")
 HOW_CUTS = Number(2, "a way to open that writes: the file is empty then")
 HOW_READS_TOO = Number(4, "a way to open that writes: and reads")
 HOW_NEW = Number(16, "the first way to open a file that is new: to read, to write, to do both")
-HOW_COUNT = Number(19, "how many ways to open there are")
+HOW_MODES = Number(10, "how many modes a new file can have at once; three ways for each")
+HOW_COUNT = Number(46, "how many ways to open there are")
 HOW_SIZE = Number(24, "bytes of struct open_how, one for each way")
 VOLUME_PATH_MOST = Number(4096, "bytes of a path below a volume, with a zero byte at its end")
 SEEK_HOLE_KIND = Number(4, "the highest kind of lseek: where the next hole is")
+OFFSET_END = Number(1 << 63, "behind the last offset in a file; -1 would be the file's own")
 STAT_BYTES = Number(144, "bytes of struct stat, which is larger than struct statfs")
 
 SECTOR_LEAST = Number(512, "bytes of the smallest sector, and of one where nothing is said")

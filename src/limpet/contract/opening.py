@@ -1,8 +1,8 @@
 """The ways in which a file below a volume can be opened: constants that no guest can write.
 
-``openat2`` takes flags by a structure.  A filter cannot look into one, but it can demand that it is
-one of these: each keeps the kernel below the folder, follows no magic link, and makes no file that
-others may read before its owner says so.  Source: Linux ``include/uapi/linux/openat2.h``.
+``openat2`` takes flags by a structure.  A filter cannot look into one, but it can demand that it
+is one of these: each keeps the kernel below the folder, follows no magic link, and makes no file
+with a set-ID bit.  Source: Linux ``include/uapi/linux/openat2.h``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from limpet.contract.limits import (
     HOW_COUNT,
     HOW_CUTS,
     HOW_FOLDER,
+    HOW_MODES,
     HOW_NEW,
     HOW_NO_FOLLOW,
     HOW_PATH,
@@ -30,12 +31,15 @@ _NEVER_WAITS = 0o4000 | 0o400
 """O_NONBLOCK, so that a named pipe or a device does not hold the guest, and O_NOCTTY."""
 
 _BENEATH_WITHOUT_MAGIC = 8 | 2
-_OWNER_ONLY = 0o600
+NEW_MODES = (0o600, 0o644, 0o666, 0o640, 0o660, 0o664, 0o700, 0o755, 0o775, 0o777)
+"""Of new files: none has a set-ID bit.  Three ways to open for each, in this order."""
+
+_ACCESSES = 3
 
 
 def _flags(way: int) -> int:
     if way >= HOW_NEW:
-        return _CREATE_NEW | _NEVER_WAITS | (way - HOW_NEW)
+        return _CREATE_NEW | _NEVER_WAITS | (way - HOW_NEW) % _ACCESSES
     found = _NO_FOLLOW if way & HOW_NO_FOLLOW else 0
     if way >= HOW_WRITES:
         found |= _READ_WRITE if way & HOW_READS_TOO else _WRITE
@@ -46,14 +50,14 @@ def _flags(way: int) -> int:
 
 def _ways() -> Iterator[bytes]:
     for way in range(HOW_COUNT):
-        mode = _OWNER_ONLY if way >= HOW_NEW else 0
+        mode = NEW_MODES[(way - HOW_NEW) // _ACCESSES] if way >= HOW_NEW else 0
         yield struct.pack("<3Q", _flags(way) | _CLOSE_ON_EXEC, mode, _BENEATH_WITHOUT_MAGIC)
 
 
 def table() -> bytes:
     """``struct open_how`` for each way."""
     found = b"".join(_ways())
-    assert len(found) == HOW_COUNT * HOW_SIZE
+    assert len(found) == HOW_COUNT * HOW_SIZE and len(NEW_MODES) == HOW_MODES
     return found
 
 

@@ -139,8 +139,8 @@ def check_mount(path: str, mode: str, others: Sequence[str]) -> None:
             hint=f"give an absolute path of letters, digits and _.+,@%- without . and .., at most "
             f"{_MOST} characters, for example /data",
         )
-    if mode != "ro":
-        raise PlanError(f"the volume {path} cannot be written yet", hint=f"write {path}:ro")
+    if mode not in ("", "ro"):
+        raise PlanError(f"the volume {path} cannot be {mode!r}", hint="write ro, or nothing")
     if any(_below(path, each) for each in _STANDARD):
         raise PlanError(
             f"a volume cannot be at {path}: {path.split('/')[1]} is the guest's own",

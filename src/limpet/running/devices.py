@@ -87,7 +87,7 @@ def volume(given: str) -> Volume:
         raise PlanError(
             f"--volume {given}: not HOST:GUEST[:ro]", hint="for example --volume ./data:/data:ro"
         )
-    check_mount(guest, "ro" * given.endswith(":ro"), [])
+    check_mount(guest, "", [])
     if not os.path.isdir(host):
         what = "not a folder" if os.path.exists(host) else "no such folder"
         raise PlanError(f"--volume {given}: {host} is {what}", hint=f"make it: mkdir -p {host}")
@@ -108,7 +108,7 @@ def mount_only(given: str) -> str:
             "start",
             hint=f"--volume {given[len(host) + 1 :]}, and then: ./BUNDLE --volume:{guest}={host}",
         )
-    check_mount(guest, "ro" * given.endswith(":ro"), [])
+    check_mount(guest, "", [])
     return given
 
 

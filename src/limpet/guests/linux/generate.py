@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from limpet.arch.x86_64.machine import Supervisor
-from limpet.contract import Backend, Hypercall, hypercalls
+from limpet.contract import Backend, Hypercall, hypercalls, opening
 from limpet.contract.limits import PROGRAM_STATUSES
 from limpet.formats.manifest import KINDS, VOLUME, Device
 from limpet.guests.linux import layout
@@ -131,6 +131,7 @@ def _volumes(devices: Sequence[Device]) -> str:
     table = ", ".join(f".{name.removeprefix('volume_')} = hypercall_{name}" for name in calls)
     return (
         '#include "parts/volumes/reach.h"\n'
+        f"const u16 volume_modes[] = {{{', '.join(map(str, opening.NEW_MODES))}}};\n"
         f"const struct volume_host volume_host = {{{table}}};\n"
         f"const struct volumes *const guest_volumes = {there};\n"
     )

@@ -18,6 +18,29 @@ _LEADS: Mapping[str, tuple[str, ...]] = {
 }
 """Others, by the system calls that lead to them."""
 
+_WRITES: Mapping[str, tuple[str, ...]] = {
+    "volume_write": (
+        "write",
+        "pwrite64",
+        "writev",
+        "pwritev",
+        "pwritev2",
+        "sendfile",
+        "copy_file_range",
+        "splice",
+    ),
+    "volume_set": (
+        "ftruncate",
+        "truncate",
+        "fallocate",
+        "fsync",
+        "fdatasync",
+        "sync",
+        "sync_file_range",
+    ),
+}
+"""And those that a volume only needs when it can be written."""
+
 
 def with_volumes(
     users: Mapping[str, tuple[str, ...]], devices: Sequence[Device], calls: Collection[str]
@@ -31,7 +54,8 @@ def with_volumes(
     if not paths:
         return dict(users)
     found: dict[str, tuple[str, ...]] = dict.fromkeys(_ALWAYS, (f"the volume {paths[0]}",))
-    for name, leads in _LEADS.items():
+    writable = any(each.kind == VOLUME and not each.read_only for each in devices)
+    for name, leads in ({**_LEADS, **_WRITES} if writable else _LEADS).items():
         own = tuple(each for each in leads if each in calls)
         if own:
             found[name] = own

@@ -1,5 +1,5 @@
 /* Where the bytes of a file are kept: its size, and when they are safe. */
-#include "parts/fd/fd.h"
+#include "parts/files/node.h"
 
 static u32 kind_of(struct file *file) {
     struct linux_stat stat = {0};
@@ -31,6 +31,9 @@ long sys_fsync(long fd) {
 }
 
 long sys_fdatasync(long fd) {
+    struct file *file = fd_use(fd);
+    if (file && of_volume(file))
+        return guest_volumes->set(file, VOLUME_BYTES_DURABLE, 0, 0, 0);
     return sys_fsync(fd);
 }
 
@@ -58,6 +61,8 @@ long sys_sync_file_range(long fd, long at, long size, long flags) {
     if ((u32)flags & ~(u32)SYNC_FLAGS || at < 0 || size < 0 ||
         __builtin_add_overflow(at, size, &end))
         return -EINVAL;
+    if (of_volume(file))
+        return guest_volumes->set(file, VOLUME_BYTES_DURABLE, 0, 0, 0);
     u32 kind = kind_of(file);
     return kind == S_IFREG || kind == S_IFDIR || kind == S_IFBLK ? 0 : -ESPIPE;
 }

@@ -77,6 +77,10 @@ long sys_fallocate(long fd, long mode, long at, long size) {
     if (at < 0 || size <= 0)
         return -EINVAL;
     long error = check_mode((u32)mode);
+    if (!error && of_volume(file))
+        return mode > ZERO_RANGE + KEEP_SIZE || mode & (COLLAPSE_RANGE | 4)
+                   ? -EOPNOTSUPP
+                   : guest_volumes->set(file, VOLUME_ROOM, (u64)mode, at, size);
     if (!error)
         error = check_file(file, end);
     if (error)

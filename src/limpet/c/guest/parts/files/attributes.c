@@ -159,7 +159,7 @@ static long change_mode(struct node *node, long mode) {
 long without_node(struct file *file) {
     struct linux_stat stat;
     if (of_volume(file))
-        return -EROFS;
+        return guest_volumes->change(file);
     file->ops->stat(file, &stat);
     return stat.mode & S_IFMT ? 0 : -EOPNOTSUPP;
 }
@@ -235,7 +235,7 @@ long sys_truncate(long path, long size) {
         return -EINVAL;
     long error = walk_to_file(AT_FDCWD, (const char *)path, true, &node, &file);
     if (!error && !node)
-        error = of_volume(file) ? -EROFS : -EINVAL;
+        return of_volume(file) ? guest_volumes->resize(file, (u64)size) : -EINVAL;
     if (error)
         return error;
     if (is_directory(node))

@@ -188,6 +188,7 @@ enum {
     NAME_SAME,      /* another name of `other` */
     NAME_MOVED      /* the name of `other`; RENAME_* */
 };
+enum { VOLUME_ROOM = 1, VOLUME_DURABLE = 2, VOLUME_BYTES_DURABLE = 3 };
 struct naming {
     u32 what;
     u64 argument;
@@ -206,6 +207,9 @@ struct volumes {
     long (*enter)(const struct file *file, struct node **node); /* NULL: leave */
     const char *(*cwd)(void);
     bool (*have)(const struct file *file);
+    long (*change)(const struct file *file);           /* its mode, owner or times */
+    long (*resize)(const struct file *file, u64 size); /* by a name */
+    long (*set)(struct file *file, u64 what, u64 mode, s64 offset, s64 length);
     long (*link)(const struct file *file, void *to, u64 size, bool itself); /* readlink */
     long (*room)(const struct file *file, void *to, u64 size);              /* struct statfs */
 };

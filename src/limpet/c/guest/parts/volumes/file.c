@@ -40,8 +40,82 @@ static long volume_read(struct file *file, void *to, u64 size) {
     return done;
 }
 
+enum { RWF_DSYNC = 2, RWF_SYNC = 4, RWF_APPEND = 16 };
+
+static u64 flags_of(const struct file *file) {
+    u64 durable = (file->flags & O_SYNC) == O_SYNC ? RWF_SYNC
+                  : file->flags & O_DSYNC          ? RWF_DSYNC
+                                                   : 0;
+    return durable | (file->flags & O_APPEND ? RWF_APPEND : 0);
+}
+
+static long host_write(struct file *file, u64 from, u64 size, u64 at) {
+    struct volume_write block = {.slot = held_of(file)->slot,
+                                 .offset = at,
+                                 .address = from,
+                                 .length = MIN(size, MAX_TRANSFER),
+                                 .flags = flags_of(file)};
+    volume_host.write(&block);
+    if (block.result == -EFAULT && memory_present(from, block.length))
+        volume_host.write(&block);
+    return block.result;
+}
+
+#define SIGXFSZ 25
+
+static long volume_pwrite(struct file *file, const void *from, u64 size, u64 at) {
+    u64 limit = ~file_size_cut, done = 0;
+    if (size && at >= limit) {
+        signal_raise(SIGXFSZ);
+        return -EFBIG;
+    }
+    size = MIN(size, limit - at);
+    do {
+        long got = host_write(file, (u64)from + done, size - done, at + done);
+        if (got < 0)
+            return done ? (long)done : got;
+        done += (u64)got;
+        if (got == 0)
+            break;
+    } while (done < size);
+    return (long)done;
+}
+
 static long volume_stat(struct file *file, struct linux_stat *to) {
     return volume_tell(held_of(file), TELL_STAT, 0, to, sizeof *to);
+}
+
+/* With O_APPEND the position is behind what was written: the end, unless another appends too. */
+static long volume_write(struct file *file, const void *from, u64 size) {
+    struct linux_stat stat = {0};
+    long done = volume_pwrite(file, from, size, file->position);
+    if (done > 0)
+        file->position += (u64)done;
+    if (done > 0 && file->flags & O_APPEND && !volume_stat(file, &stat))
+        file->position = (u64)stat.size;
+    return done;
+}
+
+long volume_write_set(struct file *file, u64 what, u64 mode, s64 offset, s64 length) {
+    struct volume_set block = {.slot = held_of(file)->slot,
+                               .what = what,
+                               .mode = mode,
+                               .offset = offset,
+                               .length = length};
+    volume_host.set(&block);
+    return block.result;
+}
+
+static long volume_truncate(struct file *file, u64 size) {
+    if (size > ~file_size_cut) {
+        signal_raise(SIGXFSZ);
+        return -EFBIG;
+    }
+    return volume_write_set(file, VOLUME_SIZE, 0, (s64)size, 0);
+}
+
+static long volume_sync(struct file *file) {
+    return volume_write_set(file, VOLUME_DURABLE, 0, 0, 0);
 }
 
 static long seek_on_host(struct file *file, long offset, int whence) {
@@ -88,7 +162,11 @@ static void volume_release(struct file *file) {
 
 const struct file_ops volume_ops = {
     .read = volume_read,
+    .write = volume_write,
     .pread = volume_pread,
+    .pwrite = volume_pwrite,
+    .truncate = volume_truncate,
+    .sync = volume_sync,
     .seek = volume_seek,
     .stat = volume_stat,
     .entries = volume_entries,

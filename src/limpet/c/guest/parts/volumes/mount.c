@@ -94,6 +94,32 @@ static long volumes_link(const struct file *file, void *to, u64 size, bool itsel
     return (long)size;
 }
 
+/* A file keeps the mode, the owner and the times that the host gives it. */
+static long volumes_change(const struct file *file) {
+    return volume_entry(held_of(file)->volume)->read_only ? -EROFS : -EPERM;
+}
+
+/* truncate: what is open only to be named is opened to be written. */
+static long volumes_resize(const struct file *file, u64 size) {
+    const struct held *held = held_of(file);
+    const struct walked place = {.volume = held->volume, .base = held->path, .rest = ""};
+    u32 mode = 0;
+    if (is_folder(held))
+        return -EISDIR;
+    if ((held->mode & S_IFMT) != S_IFREG)
+        return -EINVAL;
+    if (volume_entry(held->volume)->read_only)
+        return -EROFS;
+    long slot = place_open(&place, HOW_WRITES, &mode);
+    if (slot < 0)
+        return slot;
+    struct held opened = {.slot = (u64)slot};
+    struct file writable = {.ops = &volume_ops, .object = &opened};
+    long error = volume_ops.truncate(&writable, size);
+    slot_close((u64)slot);
+    return error;
+}
+
 static long volumes_room(const struct file *file, void *to, u64 size) {
     return volume_tell(held_of(file), TELL_ROOM, 0, to, size);
 }
@@ -108,6 +134,9 @@ const struct volumes own_volumes = {
     .enter = volumes_enter,
     .cwd = volumes_cwd,
     .have = volumes_have,
+    .change = volumes_change,
+    .resize = volumes_resize,
+    .set = volume_write_set,
     .link = volumes_link,
     .room = volumes_room,
 };

@@ -31,7 +31,7 @@ static long refuse(const struct walked *place, const struct naming *what) {
         error = there(place->volume, path, HOW_PATH | HOW_FOLDER);
     if (!error && makes && !place_path(place, path))
         error = there(place->volume, path, HOW_PATH | HOW_NO_FOLLOW) ? 0 : -EEXIST;
-    return error ? error : -EROFS;
+    return error ? error : volume_entry(place->volume)->read_only ? -EROFS : -EPERM;
 }
 
 long volumes_name(struct walked *place, const struct naming *what) {

@@ -34,7 +34,7 @@ static long file_of(const struct walked *place, long slot, u32 mode, u32 flags,
 /* No devices, no pipes: what is open has bytes or names, or is only named. */
 static long check_kind(u32 mode, long flags) {
     u32 kind = mode & S_IFMT;
-    if (kind == S_IFDIR && (flags & O_CREAT))
+    if (kind == S_IFDIR && flags & O_CREAT)
         return -EISDIR;
     if (kind == S_IFREG || kind == S_IFDIR || flags & O_PATH)
         return 0;
@@ -56,23 +56,75 @@ static long refuse_writing(const struct walked *place, bool follow, long flags) 
     return kind == S_IFDIR ? -EISDIR : kind == S_IFLNK ? -ELOOP : -EROFS;
 }
 
-static long open_slot(const struct walked *place, bool follow, long flags, u32 *mode) {
+/* To write what is there. */
+static u64 writing_way(bool follow, long flags) {
+    return HOW_WRITES | (follow ? 0 : HOW_NO_FOLLOW) | (flags & O_TRUNC ? HOW_CUTS : 0) |
+           ((flags & O_ACCMODE) == O_WRONLY ? 0 : HOW_READS_TOO);
+}
+
+/* A file that is there already. */
+static long open_there(const struct walked *place, bool follow, long flags, u32 *mode) {
+    if (flags & O_DIRECTORY && writes(flags)) {
+        long slot = place_open(place, reading_way(follow, O_PATH | O_DIRECTORY), mode);
+        if (slot >= 0)
+            slot_close((u64)slot);
+        return slot < 0 ? slot : -EISDIR;
+    }
+    if ((flags & O_ACCMODE) == O_RDONLY && flags & O_TRUNC) {
+        long slot = place_open(place, HOW_WRITES | HOW_CUTS | (follow ? 0 : HOW_NO_FOLLOW), mode);
+        if (slot < 0)
+            return slot;
+        slot_close((u64)slot);
+        return place_open(place, reading_way(follow, 0), mode);
+    }
+    return place_open(
+        place, writes(flags) ? writing_way(follow, flags) : reading_way(follow, flags), mode);
+}
+
+/* With the mode that is asked for, or the most that lies within it. */
+static long open_new(const struct walked *place, long flags, u32 wanted, u32 *mode) {
+    static const u8 accesses[] = {0, 1, 2, 2};
+    u64 best = 0;
+    for (u64 i = 0; i < HOW_MODES; i++)
+        if (!(volume_modes[i] & ~wanted) && volume_modes[i] > (best ? volume_modes[best] : 0))
+            best = i;
+    return place_open(place, HOW_NEW + 3 * best + accesses[flags & O_ACCMODE], mode);
+}
+
+/* A link to nothing stands in the way of a new file: it is made where the link leads. */
+static long make_or_open(struct walked *place, bool follow, long flags, u32 wanted, u32 *mode) {
+    for (int tries = 0; tries < 8; tries++) {
+        long slot = open_there(place, follow, flags, mode);
+        if (slot != -ENOENT)
+            return slot;
+        slot = open_new(place, flags, wanted, mode);
+        if (slot != -EEXIST)
+            return slot;
+        if (follow && !place->clean && tries)
+            return -EXDEV; /* name by name from here on */
+    }
+    return -EAGAIN;
+}
+
+static long open_slot(struct walked *place, bool follow, long flags, u32 wanted, u32 *mode) {
     bool read_only = volume_entry(place->volume)->read_only;
     if (flags & O_PATH || (!writes(flags) && !(flags & O_CREAT)))
         return place_open(place, reading_way(follow, flags), mode);
     if (read_only && (writes(flags) || flags & O_EXCL))
         return refuse_writing(place, follow, flags);
-    long slot = place_open(place, reading_way(follow, flags), mode);
-    return slot == -ENOENT ? -EROFS : slot;
+    if (!read_only && flags & O_CREAT)
+        return flags & O_EXCL ? open_new(place, flags, wanted, mode)
+                              : make_or_open(place, follow, flags, wanted, mode);
+    long slot = open_there(place, follow, flags, mode);
+    return slot == -ENOENT && read_only ? -EROFS : slot;
 }
 
 long volumes_open(struct walked *place, bool follow, long flags, long mode) {
     u32 kept = (u32)flags & ~(u32)O_CLOEXEC, found = 0;
     struct file *file;
-    (void)mode;
     if ((flags & O_TMPFILE) == O_TMPFILE)
         return -EOPNOTSUPP;
-    long slot = open_slot(place, follow, flags, &found);
+    long slot = open_slot(place, follow, flags, masked(mode) & 0777, &found);
     if (slot == -EXDEV && !place->clean) {
         long error = place_resolve(place, follow ? LAST_FOLLOWED : LAST_KEPT);
         return error || !place->volume ? error : volumes_open(place, follow, flags, mode);

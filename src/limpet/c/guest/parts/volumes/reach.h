@@ -12,8 +12,11 @@ struct volume_host {
     void (*list)(struct volume_list *block);
     void (*link)(struct volume_link *block);
     void (*tell)(struct volume_tell *block);
+    void (*write)(struct volume_write *block);
+    void (*set)(struct volume_set *block);
 };
 extern const struct volume_host volume_host;
+extern const u16 volume_modes[HOW_MODES]; /* that a new file can have at once */
 
 /* NULL where the plan has none. */
 struct volumes;

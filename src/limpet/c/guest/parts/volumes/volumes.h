@@ -13,6 +13,7 @@
 #include "parts/volumes/reach.h"
 
 enum { TELL_STAT = 0, TELL_ROOM = 1, TELL_PLACE = 2 };
+enum { VOLUME_SIZE = 0 };
 
 /* What an open file of a volume is; its path is one from the volume's top, as it was asked for. */
 struct held {
@@ -37,6 +38,8 @@ static inline const struct mft_entry *volume_entry(u64 volume) {
 /* file.c */
 extern const struct file_ops volume_ops;
 long volume_tell(const struct held *held, u64 what, s64 offset, void *to, u64 size);
+
+long volume_write_set(struct file *file, u64 what, u64 mode, s64 offset, s64 length);
 
 /* place.c: the paths of a walk that came to a volume */
 long place_path(const struct walked *place, char *path); /* VOLUME_PATH_MOST bytes */

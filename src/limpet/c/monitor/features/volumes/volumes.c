@@ -14,6 +14,7 @@ static bool take_volume_option(const char *option) {
     if (fd == -HOST_ENOENT || fd == -HOST_ENOTDIR)
         complain("limpet: cannot attach ", path, SHOWN,
                  fd == -HOST_ENOENT ? ": no such folder" : ": not a folder");
+    host3(NR_UMASK, 0, 0, 0); /* the guest has one of its own */
     attach(device, path, fd);
     return true;
 }
