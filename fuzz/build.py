@@ -258,7 +258,6 @@ def _broker() -> dict[str, str]:
     words = ", ".join(map(str, policy([destination(each) for each in connect])))
     return {
         "contract.h": contract.c_header(),
-        "plan.h": "",
         "host_numbers.h": host_numbers_h(NUMBERS, ()),
         "policy.h": f"static const _Alignas(8) u8 policy[] = {{{words}}};\n",
     }

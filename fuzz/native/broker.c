@@ -8,7 +8,6 @@
  */
 #define LIMPET_MONITOR
 #include "fake.h"
-#include "core/monitor.h"
 
 #pragma GCC visibility push(default)
 int dprintf(int fd, const char *format, ...);
@@ -17,21 +16,21 @@ void *memset(void *to, int byte, size_t size);
 void *memcpy(void *to, const void *from, size_t size);
 #pragma GCC visibility pop
 
-#include "features/broker/broker.h"
-#include "features/broker/address.c"
-#include "features/broker/place.c"
-#include "features/broker/log.c"
-#include "features/broker/name.c"
-#include "features/broker/packet.c"
-#include "features/broker/answers.c"
-#include "features/broker/requests.c"
-#include "features/broker/asks.c"
-#include "features/broker/host_files.c"
-#include "features/broker/clock.c"
-#include "features/broker/serve.c"
+#include "broker/broker.h"
+#include "broker/address.c"
+#include "broker/place.c"
+#include "broker/log.c"
+#include "broker/name.c"
+#include "broker/packet.c"
+#include "broker/answers.c"
+#include "broker/requests.c"
+#include "broker/asks.c"
+#include "broker/host_files.c"
+#include "broker/clock.c"
+#include "broker/serve.c"
 #include "policy.h" /* generated: api.test:443, *.wild.test:443, 10.1.0.0/16:80-90 */
 
-enum { FDS = 512, REQUESTS_FD = 3, LOG_FD = 4, FIRST = 5 };
+enum { FDS = 512, FIRST = 6 };
 
 static const u8 *input, *input_end;
 static struct broker broker;
@@ -185,7 +184,7 @@ static void happen(void) {
     case 1:
         for (u64 i = 0; i < sizeof request; i++)
             ((u8 *)&request)[i] = (u8)take(1);
-        request.what &= 1;
+        request.what &= 3;
         serve_request(&broker, &request);
         return;
     case 2:
@@ -211,7 +210,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size) {
     input = data, input_end = data + size;
     memset(is_open, 0, sizeof is_open);
     heard = NULL, passed = 1;
-    begin(&broker, (const struct broker_policy *)policy, REQUESTS_FD, LOG_FD);
+    begin(&broker, (const struct broker_policy *)policy);
     broker.server[broker.servers++] = of_v4((const u8[]){203, 0, 113, 53});
     struct broker_address host;
     u64 file = take(1);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import struct
 import time
@@ -11,6 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from limpet.audit import seccomp_decode
+from limpet.planning.broker import broker_filter, host_numbers
+from limpet.planning.regions import BROKER_BASE, BROKER_SIZE
+from limpet.planning.seccomp import KILL_PROCESS
+from limpet.sources import C_ROOT
+from limpet.tools import freestanding
+from limpet.tools.cache import Cache
 from tests.support.broker import Broker, broker, build
 from tests.support.internet import HOST, Internet, internet
 from tests.support.names import (
@@ -360,7 +368,7 @@ def test_queries_that_are_none(ours: Broker) -> None:
 def test_sockets_that_ask_are_bounded(ours: Broker) -> None:
     """As many as there are places; closed ones make room."""
     held = [ours.resolver() for _ in range(64)]
-    assert ours.ask(struct.pack("<IHBB16s", 0, 0, 0, 0, bytes(16)))[0] == -errno.ENOBUFS
+    assert ours.ask(bytes(24))[0] == -errno.ENOBUFS
     held.pop().close()
     assert ours.names("api.test")[1] == [GOOD]
     for each in held:
@@ -372,3 +380,17 @@ def test_a_connection_comes_at_once(ours: Broker, world: Internet) -> None:
     world.names.tell("mute.wild.test", "203.0.113.99")
     ours.names("mute.wild.test")
     assert isinstance(ours.connect("203.0.113.99", 443), socket.socket)
+
+
+def test_its_code(tmp_path: Path) -> None:
+    """Compiled by itself it has no data, and it makes the calls of its filter and no others."""
+    made = freestanding.broker(
+        BROKER_BASE, BROKER_BASE + BROKER_SIZE, host_numbers(), Cache(tmp_path)
+    )
+    assert len(made) <= BROKER_SIZE
+    text = "".join(path.read_text() for path in (C_ROOT / "broker").glob("*.c"))
+    made_calls = {each.lower() for each in re.findall(r"\bNR_([A-Z0-9_]+)", text)}
+    assert made_calls == set(broker_filter().calls)
+    decoded = seccomp_decode.decode(broker_filter().assemble({}))
+    assert decoded.default == KILL_PROCESS
+    assert decoded.checks_architecture

@@ -18,6 +18,7 @@ import pytest
 
 from limpet import contract
 from limpet.arch.x86_64.host import host_numbers_h
+from limpet.contract.limits import BROKER_RESOLVER, BROKER_TCP, BROKER_UDP
 from limpet.formats.destinations import destination
 from limpet.planning.broker import packed_address, policy
 from limpet.sources import MONITOR_INCLUDES
@@ -26,12 +27,19 @@ from tests.support.internet import Internet
 from tests.support.names import A, addresses, query
 
 CALLS = (
-    *("clock_gettime", "close", "connect", "exit_group", "getrandom", "getsockname", "openat"),
+    *(
+        "clock_gettime",
+        "close",
+        "connect",
+        "dup2",
+        "exit_group",
+        "getrandom",
+        "getsockname",
+        "openat",
+    ),
     *("poll", "read", "recvfrom", "sendmsg", "sendto", "socket", "socketpair", "write"),
 )
-_REQUEST, _REPLY = struct.Struct("<IHBB16s"), struct.Struct("<qq")
-RESOLVER, CONNECT = 0, 1
-EINPROGRESS = 115
+_REQUEST, _REPLY = struct.Struct("<II16s"), struct.Struct("<q")
 
 
 def build(folder: Path) -> Path:
@@ -39,7 +47,6 @@ def build(folder: Path) -> Path:
     if not shutil.which("clang"):
         pytest.skip("*** no clang here: apt-get install clang ***")
     (folder / "contract.h").write_text(contract.c_header())
-    (folder / "plan.h").write_text("")
     (folder / "host_numbers.h").write_text(host_numbers_h(CALLS, ()))
     flags = ["-DLIMPET_MONITOR=1", "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror"]
     flags += ["-Wno-unused-function", "-fsanitize=undefined", "-fno-sanitize-recover=all"]
@@ -56,20 +63,20 @@ class Broker:
     process: subprocess.Popen[str]
     requests: socket.socket
 
-    def ask(self, packet: bytes) -> tuple[int, bytes | None, int, int]:
-        """A request as bytes: its result, its state, and the descriptor that came, or -1."""
+    def ask(self, packet: bytes) -> tuple[int, int]:
+        """A request as bytes: its result, and the descriptor that came, or -1."""
         self.requests.send(packet)
         reply, control, _, _ = self.requests.recvmsg(100, 100)
-        result, state = _REPLY.unpack(reply)
+        (result,) = _REPLY.unpack(reply)
         fds = array.array("i")
         for _, _, data in control:
             fds.frombytes(data)
         assert len(fds) <= 1
-        return result, reply, state, fds[0] if fds else -1
+        return result, fds[0] if fds else -1
 
     def resolver(self) -> socket.socket:
         """A socket that takes queries."""
-        result, _, _, fd = self.ask(_REQUEST.pack(RESOLVER, 0, 0, 0, bytes(16)))
+        result, fd = self.ask(_REQUEST.pack(BROKER_RESOLVER, 0, bytes(16)))
         assert result == 0
         made = socket.socket(fileno=fd)
         made.settimeout(10)
@@ -86,12 +93,11 @@ class Broker:
 
     def connect(self, address: str, port: int, *, udp: bool = False) -> socket.socket | int:
         """A connection, or the error with which it is refused."""
-        packed = packed_address(address)
-        result, _, state, fd = self.ask(_REQUEST.pack(CONNECT, port, int(udp), 0, packed))
+        what = BROKER_UDP if udp else BROKER_TCP
+        result, fd = self.ask(_REQUEST.pack(what, port, packed_address(address)))
         if result:
             assert fd == -1
             return result
-        assert state in (0, -EINPROGRESS)
         made = socket.socket(fileno=fd)
         made.settimeout(10)
         return made

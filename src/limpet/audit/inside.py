@@ -17,7 +17,7 @@ from limpet.formats.bundle.read import BundleFile
 from limpet.formats.bundle.record import Record
 from limpet.formats.tree.layout import Entry
 
-_IOCTL = NUMBERS["ioctl"]
+_IOCTL, _SOCKETPAIR = NUMBERS["ioctl"], NUMBERS["socketpair"]
 _MOST_TRIED = 12_000_000
 """Instructions of filters that are run to try them, five times what 63 devices need."""
 
@@ -56,12 +56,13 @@ class Inside:
             self.findings.append(finding)
 
     def backend(self, filter_: Decoded) -> str:
-        """What a filter is for: only a kvm monitor runs a vCPU."""
+        """Whom a filter is for: only a kvm monitor runs a vCPU, only a broker makes pairs."""
         run = REQUESTS["KVM_RUN"]
         runs = any(
             each.number == _IOCTL and (run, run) in each.arguments[1] for each in filter_.allowed
         )
-        return "kvm" if runs else "process"
+        pairs = any(each.number == _SOCKETPAIR for each in filter_.allowed)
+        return "kvm" if runs else "broker" if pairs else "process"
 
 
 def is_request(call: Call, name: str) -> bool:

@@ -112,7 +112,7 @@ def _process_wide(inside: Inside) -> list[Protection]:
         _shown("bounding set empty", _dropped(inside), "no --strict"),
         _shown("namespaces of its own", _call(inside, "unshare"), "no --strict"),
         _shown("time limit", _call(inside, "setitimer", _by_the_clock), "no --timeout"),
-        _shown("output limit", _call(inside, "fork"), "no --max-output"),
+        _shown("output limit", _call(inside, "pipe2"), "no --max-output"),
     ]
 
 

@@ -61,7 +61,8 @@ def _calls(audit: Audit) -> Iterator[str]:
 def _filters(audit: Audit) -> Iterator[str]:
     for each in audit.filters:
         yield ""
-        yield f"left to the {each.backend} monitor by {each.instructions} BPF instructions"
+        whom = "broker" if each.backend == "broker" else f"{each.backend} monitor"
+        yield f"left to the {whom} by {each.instructions} BPF instructions"
         for rule in each.rules:
             yield f"  {rule_words(rule, audit.guest_memory)}"
             yield f"    from {_pointer(rule)}{f': {rule.why}' if rule.why else ''}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,9 @@ from limpet.formats.bundle import packed_guest
 from limpet.formats.bundle.write import MAX_SEGMENTS, Load, arranged, write
 from limpet.formats.image import Access
 from limpet.guests.registry import kind_of
+from limpet.planning.broker import host_numbers
 from limpet.planning.plan import Plan
-from limpet.planning.regions import MONITOR_BASE, MONITOR_SIZE
+from limpet.planning.regions import BROKER_BASE, BROKER_SIZE, MONITOR_BASE, MONITOR_SIZE
 from limpet.sources import MONITOR_INCLUDES
 from limpet.tools import executables, freestanding, toolchain, upkeep
 from limpet.tools.cache import Cache
@@ -79,7 +80,7 @@ def build(plan: Plan, cache: Cache | None = None, *, packed: bytes = b"") -> Bun
     filters = [each.assemble(labels) for _, each in sorted(plan.filters.items())]
     text, entry = linked.sections[".text"], linked.symbols["_start"]
     monitor = Monitor(text, plan.blobs.pack(filters), linked.symbols, entry)
-    segments = arranged(_loads(plan, contents, monitor, ring0))
+    segments = arranged([*_loads(plan, contents, monitor, ring0), *_broker(plan, cache)])
     _check_count(plan, len(segments))
     made = record_of(plan, segments, toolchain.version(), __version__).pack()
     guest = packed_guest.pack(plan.image, segments, packed)
@@ -96,6 +97,15 @@ def _ring0(plan: Plan, cache: Cache) -> tuple[bytes, bytes]:
         return stubs, b""
     at = arranging.GATE_AT
     return stubs, freestanding.ring_0_arranging(at, at + arranging.PLAN_AT, cache)
+
+
+def _broker(plan: Plan, cache: Cache) -> Iterator[Load]:
+    """The code of the broker, where the guest has one."""
+    if "broker" not in plan.filters:
+        return
+    end = BROKER_BASE + BROKER_SIZE
+    code = freestanding.broker(BROKER_BASE, end, host_numbers(), cache)
+    yield Load("broker", BROKER_BASE, BROKER_SIZE, code.ljust(BROKER_SIZE, b"\0"), 5)
 
 
 def _check_count(plan: Plan, pieces: int) -> None:

@@ -9,6 +9,7 @@ from limpet.contract.header import c_header
 from limpet.contract.hypercall import (
     BACKENDS,
     Backend,
+    Filtered,
     HostCall,
     Hypercall,
     Pin,
@@ -44,6 +45,7 @@ __all__ = [
     "SYMBOL_ENTRY",
     "Backend",
     "Field",
+    "Filtered",
     "HostCall",
     "Hypercall",
     "Pin",

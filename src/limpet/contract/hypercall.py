@@ -18,6 +18,9 @@ from limpet.contract.structures import Field, Struct
 from limpet.sources import C_ROOT
 
 Backend = Literal["kvm", "process"]
+Filtered = Literal["kvm", "process", "broker"]
+"""Whoever is behind a filter: a guest, or the broker beside it."""
+
 BACKENDS: tuple[Backend, ...] = ("kvm", "process")
 
 BACKEND_NUMBERS: dict[Backend, int] = {"kvm": BACKEND_KVM, "process": BACKEND_PROCESS}

@@ -110,6 +110,9 @@ STAT_BYTES = Number(144, "bytes of struct stat, which is larger than struct stat
 SECTOR_LEAST = Number(512, "bytes of the smallest sector, and of one where nothing is said")
 SECTOR_MOST = Number(32768, "bytes of the largest sector")
 
+BROKER_RESOLVER = Number(0, "what a broker is asked for: a way to ask for names")
+BROKER_TCP = Number(1, "what a broker is asked for: a TCP connection")
+BROKER_UDP = Number(2, "what a broker is asked for: a UDP socket that is connected")
 DESTINATIONS_MOST = Number(64, "the most names and networks that a guest may connect to")
 
 ETHERNET_HEADER = Number(18, "bytes of a frame before its payload, a VLAN tag included")

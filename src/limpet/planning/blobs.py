@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from limpet.arch.x86_64 import machine
-from limpet.contract import Backend
+from limpet.contract import Filtered
 from limpet.contract.limits import TICK_MS
 from limpet.contract.pages import PAGE, align_up
 from limpet.planning import sealed
@@ -43,9 +43,10 @@ class Blobs:
     def _end(self) -> int:
         return MONITOR_BASE + sum(align_up(len(each), _ALIGNMENT) for each in self.fixed.values())
 
-    def filter_addresses(self, filters: Mapping[Backend, Filter]) -> dict[Backend, int]:
+    def filter_addresses(self, filters: Mapping[Filtered, Filter]) -> dict[Filtered, int]:
         """Where each filter lies behind the blobs."""
-        at, out = self._end, {}
+        out: dict[Filtered, int] = {}
+        at = self._end
         for backend, filter_ in sorted(filters.items()):
             out[backend] = at
             at += filter_.length * 8

@@ -63,7 +63,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
                     "call": rule.call,
                     "why": rule.why,
                     "arguments": [_pin(pin) for pin in rule.pins],
-                    "from": rule.label or "anywhere in the monitor",
+                    "from": rule.label or _ANYWHERE.get(backend, "anywhere in the monitor"),
                 }
                 for rule in each.rules
             ]
@@ -88,6 +88,9 @@ def as_data(plan: Plan) -> dict[str, Any]:
         "files": [asdict(e) for e in plan.guest.tree.entries],
         "warnings": list(plan.warnings),
     }
+
+
+_ANYWHERE = {"broker": "anywhere in the broker"}
 
 
 def _asked(each: Asked) -> dict[str, Any]:
@@ -138,7 +141,8 @@ def as_text(plan: Plan) -> str:
         lines += ["", "limits of what is served"]
         lines += [f"  {name:<18} {note}" for name, note in data["notes"].items()]
     for backend, rules in data["filters"].items():
-        lines += ["", f"host system calls left to the {backend} monitor"]
+        whom = "broker" if backend == "broker" else f"{backend} monitor"
+        lines += ["", f"host system calls left to the {whom}"]
         for rule in rules:
             pins = "; ".join(rule["arguments"]) or "any arguments"
             lines.append(f"  {rule['call']:<18} {rule['why']} ({pins})")

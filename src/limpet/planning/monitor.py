@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 
 from limpet.arch.x86_64.host import host_numbers_h
 from limpet.arch.x86_64.machine import LOCAL_APIC
-from limpet.contract import Backend, Hypercall, landlock, on_kvm
+from limpet.contract import Backend, Filtered, Hypercall, landlock, on_kvm
 from limpet.contract.limits import ExitStatuses
 from limpet.contract.slots import SLOTS
 from limpet.planning import regions
@@ -165,7 +165,7 @@ def serve(chosen: Sequence[Hypercall]) -> str:
     )
 
 
-def filter_values(backend: Backend, filter_: Filter, copy: int) -> str:
+def filter_values(backend: Filtered, filter_: Filter, copy: int) -> str:
     """Where a filter is when it is installed: at ``copy`` if the start completes it."""
     name = f"FILTER_{backend.upper()}"
     if not filter_.slots:
@@ -179,9 +179,17 @@ def filter_values(backend: Backend, filter_: Filter, copy: int) -> str:
     return text + f"#define FILTER_SLOTS_{backend.upper()} {{{slots}{{0, 0, 0}}}}\n"
 
 
+_BROKER = {
+    "BROKER_BASE": regions.BROKER_BASE,
+    "BROKER_SIZE": regions.BROKER_SIZE,
+    "BROKER_MEMORY": regions.BROKER_MEMORY,
+    "BROKER_END": regions.BROKER_END,
+}
+
+
 def monitor_values(
     options: Options,
-    filters: Mapping[Backend, Filter],
+    filters: Mapping[Filtered, Filter],
     blobs: Blobs,
     statuses: ExitStatuses,
     chosen: Chosen,
@@ -196,6 +204,7 @@ def monitor_values(
         "HOST_END": regions.HOST_END,
         "KVM_RUN_AT": regions.KVM_RUN_AT,
         "KVM_RUN_SIZE": regions.KVM_RUN_SIZE,
+        **(_BROKER if "broker" in filters else {}),
         "LOCAL_APIC": LOCAL_APIC,
         "STRICT": int(options.strict),
         **chosen.constants(options),

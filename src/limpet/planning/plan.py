@@ -15,7 +15,7 @@ from typing import Protocol
 from limpet.arch.x86_64 import machine
 from limpet.arch.x86_64.rewrite import Rewriting
 from limpet.arch.x86_64.sites import Scan
-from limpet.contract import Backend, Hypercall
+from limpet.contract import Filtered, Hypercall
 from limpet.formats.image import Image
 from limpet.loading.guest import Guest
 from limpet.planning.asked import Asked
@@ -41,7 +41,7 @@ class Layout(Protocol):
     def trap_entry(self) -> int:
         """Where they return to."""
 
-    def filter_copy(self, backend: Backend) -> int:
+    def filter_copy(self, backend: str) -> int:
         """Where the start completes that backend's filter."""
 
 
@@ -88,7 +88,7 @@ class Plan:
     packed: Region | None = None
     calls: Sequence[ServedCall] = ()
     hypercalls: tuple[Hypercall, ...]
-    filters: Mapping[Backend, Filter]
+    filters: Mapping[Filtered, Filter]
     rewriting: Rewriting
     supervisor: machine.Supervisor | None
     blobs: Blobs

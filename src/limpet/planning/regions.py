@@ -21,6 +21,12 @@ of its own there would cost each start a page of zeros more, 3 % of its time."""
 MONITOR_SIZE = 64 << 10
 KVM_RUN_AT = MONITOR_BASE + (1 << 20)
 KVM_RUN_SIZE = 3 * PAGE
+BROKER_BASE = MONITOR_BASE + (2 << 20)
+"""Where a broker's code is, in bundles that have one, and behind it the memory that it runs in."""
+
+BROKER_SIZE = 32 << 10
+BROKER_MEMORY = BROKER_BASE + (1 << 20)
+BROKER_END = BROKER_MEMORY + (384 << 10)
 HOST_END = 0x7FFF_FFFF_F000
 """End of a process's addresses with four-level paging (``TASK_SIZE_MAX``)."""
 

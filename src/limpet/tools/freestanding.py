@@ -15,7 +15,7 @@ from elftools.elf.sections import SymbolTableSection
 from limpet import contract
 from limpet.errors import BuildError
 from limpet.formats.tree import layout as tree
-from limpet.sources import C_ROOT, GUEST_INCLUDES, GUEST_ROOT
+from limpet.sources import C_ROOT, GUEST_INCLUDES, GUEST_ROOT, MONITOR_INCLUDES
 from limpet.tools import toolchain
 from limpet.tools.cache import Cache
 
@@ -152,4 +152,45 @@ def ring_0_arranging(at: int, plan: int, cache: Cache) -> bytes:
     with cache.folder(f"arrange-{key}", make) as folder:
         linked = read_linked(folder / "ring0.elf")
     assert list(linked.sections) == [".text"], "the code of ring 0 has no data"
+    return linked.sections[".text"]
+
+
+_BROKER_SCRIPT = """\
+ENTRY(_start)
+SECTIONS {{
+  . = {at:#x};
+  .text : {{ *(.text.start) *(.text .text.*) *(.rodata .rodata.* .data.rel.ro*) }}
+  ASSERT(. <= {end:#x}, "the broker has outgrown its place")
+  .data : {{ *(.data .data.* .bss .bss.* COMMON) }}
+  ASSERT(SIZEOF(.data) == 0, "a broker has no writable data")
+  /DISCARD/ : {{ *(.comment .note.* .eh_frame*) }}
+}}
+"""
+
+
+def broker(at: int, end: int, host_numbers: str, cache: Cache) -> bytes:
+    """The code of the broker: c/broker.
+
+    Args:
+        at: where it starts, with its first instruction.
+        end: where it has to end.
+        host_numbers: the system calls that it may make, as C.
+    """
+    text, root = _BROKER_SCRIPT.format(at=at, end=end), C_ROOT / "broker"
+
+    def make(folder: Path) -> None:
+        write_headers(folder)
+        (folder / "host_numbers.h").write_text(host_numbers, encoding="ascii")
+        output, script = folder / "broker.o", folder / "broker.ld"
+        flags = ("-Os", *MONITOR_INCLUDES)
+        toolchain.compile_object(root / "main.c", output, flags=flags, include=folder)
+        script.write_text(text, encoding="ascii")
+        toolchain.link([output], folder / "broker.elf", script)
+
+    state = hashlib.sha256((guest_digest() + text + host_numbers).encode())
+    for path in sorted(root.glob("*.[ch]")):
+        state.update(path.name.encode() + path.read_bytes())
+    with cache.folder(f"broker-{state.hexdigest()}", make) as folder:
+        linked = read_linked(folder / "broker.elf")
+    assert list(linked.sections) == [".text"], "a broker has no data"
     return linked.sections[".text"]

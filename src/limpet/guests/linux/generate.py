@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from limpet.arch.x86_64.machine import Supervisor
-from limpet.contract import Backend, Hypercall, hypercalls, opening
+from limpet.contract import Backend, Filtered, Hypercall, hypercalls, opening
 from limpet.contract.limits import PROGRAM_STATUSES
 from limpet.formats.manifest import KINDS, VOLUME, Device
 from limpet.guests.linux import layout
@@ -188,7 +188,7 @@ def _passed(call: Hypercall) -> tuple[str, str]:
 def plan_h(
     place: Layout,
     options: Options,
-    filters: Mapping[Backend, Filter],
+    filters: Mapping[Filtered, Filter],
     blobs: Blobs,
     pages: Supervisor | None,
     devices: Sequence[Device],

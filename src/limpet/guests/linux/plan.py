@@ -8,7 +8,7 @@ from limpet import contract
 from limpet.arch.x86_64 import machine, paging
 from limpet.arch.x86_64.calls import Calls
 from limpet.arch.x86_64.rewrite import Rewriting, rewrite
-from limpet.contract import Backend, Hypercall
+from limpet.contract import Backend, Filtered, Hypercall
 from limpet.contract.pages import PAGE, align_up
 from limpet.errors import PlanError
 from limpet.formats import manifest
@@ -124,7 +124,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
         hypercalls=hypercalls,
     )
     chosen = choose(options, given)
-    filters = {
+    filters: dict[Filtered, Filter] = {
         each: Filter(with_parts(chosen, each, rules[each]), _DEFAULT[each], place.guest)
         for each in options.backends
     }

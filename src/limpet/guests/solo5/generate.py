@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from limpet.arch.x86_64.paging import EXECUTE_ONLY_KEY, LARGE_PAGE
 from limpet.arch.x86_64.paging import Mapping as PageMapping
-from limpet.contract import Backend
 from limpet.contract.limits import UNIKERNEL_STATUSES
 from limpet.formats.image import read_program
 from limpet.guests.solo5 import layout as solo5_layout
@@ -17,6 +16,7 @@ from limpet.planning.monitor import Core, defines, filter_values, monitor_values
 
 if TYPE_CHECKING:
     from limpet.arch.x86_64.machine import Supervisor
+    from limpet.contract import Filtered
     from limpet.formats.image import Image
     from limpet.guests.solo5.layout import Solo5Layout
     from limpet.guests.solo5.privileged import Emulated
@@ -43,7 +43,7 @@ def plan_h(
     image: Image,
     place: Solo5Layout,
     options: Options,
-    filters: Mapping[Backend, Filter],
+    filters: Mapping[Filtered, Filter],
     blobs: Blobs,
     pages: Supervisor | None,
     chosen: Chosen,

@@ -11,7 +11,7 @@ from limpet.arch.x86_64.paging import Mapping
 from limpet.arch.x86_64.rewrite import Patch, Rewriting
 from limpet.arch.x86_64.sites import Scan, Site
 from limpet.arch.x86_64.syscalls import NUMBERS
-from limpet.contract import DEVICE_FD, Hypercall, Pin
+from limpet.contract import DEVICE_FD, Filtered, Hypercall, Pin
 from limpet.contract.limits import EPOLL_FD, STDOUT, TIMER_FD
 from limpet.errors import PlanError
 from limpet.formats.image import Access, Image
@@ -207,7 +207,7 @@ class _Parts:
         known = facts(["solo5", kind], image.devices, rules, kvm.fixed, table=True)
         chosen = choose(options, known)
         allowed = with_parts(chosen, backend, rules)
-        filters = {backend: Filter(allowed, KILL_PROCESS, place.guest)}
+        filters: dict[Filtered, Filter] = {backend: Filter(allowed, KILL_PROCESS, place.guest)}
         sources = {
             "plan.h": plan_h(image, place, options, filters, kvm, pages, chosen),
             "host_numbers.h": host_numbers(chosen, hypercalls),

@@ -19,5 +19,5 @@ static _Noreturn void run_process(void) {
         host4(NR_RT_SIGACTION, fault_signals[i], (long)action, 0, 8);
     host3(NR_SIGALTSTACK, (long)stack, 0, 0);
     raise_walls(SCOPES);
-    enter(&filter, 0, 0); /* the library OS has a stack of its own */
+    enter(&filter, MONITOR_END, GUEST_START, 0, 0); /* the library OS has a stack of its own */
 }

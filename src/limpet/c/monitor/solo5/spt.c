@@ -47,5 +47,5 @@ static void prepare(u64 *stack) {
 static _Noreturn void run_process(void) {
     static const struct filter filter = {FILTER_PROCESS_LENGTH, FILTER_PROCESS_AT};
     raise_walls(SCOPES);
-    enter(&filter, SPT_BOOT->mem_size - 8, BOOT_INFO);
+    enter(&filter, MONITOR_END, GUEST_START, SPT_BOOT->mem_size - 8, BOOT_INFO);
 }

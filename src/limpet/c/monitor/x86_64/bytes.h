@@ -2,16 +2,14 @@
 #ifndef LIMPET_BYTES_H
 #define LIMPET_BYTES_H
 
-#include "core/monitor.h"
+#include "contract.h"
 
-void *memcpy(void *to, const void *from, size_t size);
 void *memcpy(void *to, const void *from, size_t size) {
     void *result = to;
     __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size)::"memory");
     return result;
 }
 
-void *memset(void *to, int byte, size_t size);
 void *memset(void *to, int byte, size_t size) {
     void *result = to;
     __asm__ volatile("rep stosb" : "+D"(to), "+c"(size) : "a"(byte) : "memory");

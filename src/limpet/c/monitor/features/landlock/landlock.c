@@ -11,8 +11,9 @@ struct rights {
 /* What each version of the interface knows, from 0: no Landlock. */
 static const struct rights known_rights[LANDLOCK_NEWEST + 1] = LANDLOCK_RIGHTS;
 
-/* `rights` masks files and ports: a parent that still has a child to start handles none. */
-static void fence(u64 rights, u64 scopes) {
+/* Which rights are given up, of those that the host knows: a parent that still has a child to start
+ * keeps files and ports. */
+static void fence(u64 files, u64 ports, u64 scopes) {
     long version = host3(NR_LANDLOCK_CREATE_RULESET, 0, 0, LANDLOCK_VERSION);
     if (STRICT && version < LANDLOCK_NEWEST)
         die(EXIT_CANNOT_START, "limpet: --strict: the host has no Landlock, or an old one: run "
@@ -20,7 +21,7 @@ static void fence(u64 rights, u64 scopes) {
     if (version <= 0)
         return;
     struct rights handled = known_rights[version < LANDLOCK_NEWEST ? version : LANDLOCK_NEWEST];
-    handled.files &= rights, handled.ports &= rights, handled.scopes &= scopes;
+    handled.files &= files, handled.ports &= ports, handled.scopes &= scopes;
     if (!(handled.files | handled.ports | handled.scopes))
         return;
     long rules = host3(NR_LANDLOCK_CREATE_RULESET, (long)&handled, sizeof handled, 0);

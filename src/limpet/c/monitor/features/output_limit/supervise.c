@@ -75,7 +75,7 @@ static void end_with_parent(void) {
 static void supervise(void) {
     int out[2], error[2];
     must(host6(NR_PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0));
-    fence(0, SCOPES);
+    fence(0, 0, SCOPES);
     expect(host3(NR_PIPE2, (long)out, 0, 0));
     expect(host3(NR_PIPE2, (long)error, 0, 0));
     long child = host3(NR_FORK, 0, 0, 0);

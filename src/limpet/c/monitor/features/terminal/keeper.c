@@ -73,7 +73,7 @@ static void keep_terminal(void) {
     if (!modes.there)
         return;
     must(host6(NR_PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0));
-    fence(0, SCOPES);
+    fence(0, 0, SCOPES);
     host4(NR_RT_SIGACTION, KEEPER_CHILD, (long)default_action, 0, 8);
     host4(NR_RT_SIGPROCMASK, KEEPER_BLOCK, (long)&kept, (long)&before, 8);
     long child = host3(NR_FORK, 0, 0, 0);
