@@ -12,6 +12,7 @@ struct mapping_wish {
     u64 offset, length; /* whole pages */
     u64 at;             /* a hint, unless `fixed` */
     bool shared, fixed;
+    bool writes;                       /* it may be written there */
     bool (*in_use)(u64 low, u64 high); /* whether any of that memory is mapped */
 };
 

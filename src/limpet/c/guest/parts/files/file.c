@@ -168,6 +168,9 @@ static long regular_truncate(struct file *file, u64 size) {
 }
 
 static long regular_map(struct file *file, const struct mapping_wish *wish) {
+    const struct node *node = file->object;
+    if (wish->shared && wish->writes && node->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+        return -EPERM;
     return wish->shared ? extent_map(file->object, wish) : 0;
 }
 

@@ -67,6 +67,7 @@ static long map_lent(const struct request *want) {
         .length = want->size,
         .at = ALIGN_DOWN(want->at, PAGE),
         .shared = shared,
+        .writes = want->rights & PROT_WRITE,
         .fixed = is_fixed(want),
         .in_use = mappings_between,
     };
