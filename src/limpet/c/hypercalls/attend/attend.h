@@ -10,10 +10,11 @@ static void attend_take(struct attend *block) {
 
 static void attend_until(struct attend *block) {
     struct pollfd fds[2 + NETWORKS];
-    u8 bits[1 + NETWORKS];
+    u8 bits[2 + NETWORKS];
     u64 count = wait_fill(block->want, fds, bits), hears = block->hear != 0;
+    bits[count] = 63; /* which is none that is wanted, as a rule */
     fds[count] = (struct pollfd){SIGNAL_FD, POLLIN, 0};
-    block->ready = wait_ready(block->deadline, fds, bits, count, hears);
+    block->ready = wait_ready(block->deadline, fds, bits, count + hears) & block->want;
     block->signal = block->code = 0;
     if (hears && fds[count].ready)
         attend_take(block);

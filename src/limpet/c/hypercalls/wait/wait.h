@@ -20,8 +20,8 @@ static u64 wait_fill(u64 want, struct pollfd *fds, u8 *bits) {
     return count;
 }
 
-/* Which of `count` are ready by the deadline; those behind them, `more`, end the wait too. */
-static u64 wait_ready(s64 deadline, struct pollfd *fds, const u8 *bits, u64 count, u64 more) {
+/* Which of them are ready by the deadline. */
+static u64 wait_ready(s64 deadline, struct pollfd *fds, const u8 *bits, u64 count) {
     struct timespec rest = {0, 0};
     u64 ready = 0;
     if (deadline > 0) {
@@ -31,8 +31,8 @@ static u64 wait_ready(s64 deadline, struct pollfd *fds, const u8 *bits, u64 coun
     } else if (deadline < 0) {
         rest.seconds = 1L << 40;
     }
-    if (deadline || count + more)
-        WAIT_PPOLL((long)fds, (long)(count + more), (long)&rest);
+    if (deadline || count)
+        WAIT_PPOLL((long)fds, (long)count, (long)&rest);
     for (u64 i = 0; i < count; i++)
         if (fds[i].ready)
             ready |= 1UL << bits[i];
@@ -43,7 +43,7 @@ static inline void wait_until(struct wait *block) {
     struct pollfd fds[1 + NETWORKS];
     u8 bits[1 + NETWORKS];
     u64 count = wait_fill(block->want, fds, bits);
-    block->ready = wait_ready(block->deadline, fds, bits, count, 0);
+    block->ready = wait_ready(block->deadline, fds, bits, count);
     block->monotonic = (u64)wait_clock(CLOCK_MONOTONIC);
     block->realtime = (u64)wait_clock(CLOCK_REALTIME);
 }
