@@ -127,6 +127,41 @@ static void files_of_proc_are_sought_in(void) {
     close(fd);
 }
 
+static void show_next(int fd, long at) {
+    printf("  %ld: data %ld hole %ld\n", at, (long)lseek(fd, at, SEEK_DATA),
+           (long)lseek(fd, at, SEEK_HOLE));
+}
+
+static void holes_are_sought(void) {
+    static char bytes[5000] = {1};
+    struct stat stat;
+    int fd = new_file(0);
+    ftruncate(fd, 1 << 20);
+    SHOW("none", lseek(fd, 0, SEEK_DATA));
+    pwrite(fd, bytes, 1, 200000);
+    pwrite(fd, bytes, 5000, 500000);
+    for (long at = 0; at < 600000; at += 99999)
+        show_next(fd, at);
+    fsync(fd);
+    fstat(fd, &stat);
+    printf("  blocks %d\n", stat.st_blocks > 0 && stat.st_blocks < 100);
+    SHOW("punch", fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 196608, 65536));
+    show_next(fd, 0);
+    ftruncate(fd, 501000);
+    show_next(fd, 0);
+    pwrite(fd, bytes, 1, 10);
+    show_next(fd, 0);
+    SHOW("end", lseek(fd, 501000, SEEK_DATA));
+    SHOW("end", lseek(fd, 501000, SEEK_HOLE));
+    close(fd);
+    fd = new_file(10);
+    show_next(fd, 3);
+    ftruncate(fd, 40000);
+    show_next(fd, 3);
+    show_next(fd, 5000);
+    close(fd);
+}
+
 static void descriptors_are_limited(void) {
     struct rlimit before, few = {8, 8};
     getrlimit(RLIMIT_NOFILE, &before);
@@ -157,5 +192,6 @@ const struct served_case files[] = {
     {"access_times_move", access_times_move},
     {"directories_take_absurd_sizes", directories_take_absurd_sizes},
     {"files_of_proc_are_sought_in", files_of_proc_are_sought_in},
+    {"holes_are_sought", holes_are_sought},
     {"descriptors_are_limited", descriptors_are_limited},
     {NULL, NULL}};

@@ -53,6 +53,8 @@ static long punch(struct file *file, u64 at, u64 end) {
     struct node *node = file->object;
     if (node->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
         return -EPERM;
+    u64 first = (at + PAGE - 1) / PAGE,
+        last = (end >= node->size ? node->size + PAGE - 1 : end) / PAGE;
     end = MIN(end, node->size);
     for (u64 piece; at < end; at += piece) {
         piece = MIN(end - at, PAGE - at % PAGE);
@@ -60,6 +62,7 @@ static long punch(struct file *file, u64 at, u64 end) {
         if (error < 0)
             return error;
     }
+    pages_drop(node, first, last);
     touch_modified(node);
     return 0;
 }

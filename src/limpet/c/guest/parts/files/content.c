@@ -72,10 +72,11 @@ static long grow_table(struct node *node, u64 count) {
     if (count <= node->chunk_count)
         return 0;
     u64 wanted = MAX(count, node->chunk_count * 2);
-    u8 **table = heap_alloc(wanted * sizeof *table);
+    u8 **table = heap_alloc(wanted * (sizeof *table + sizeof(u16)));
     if (!table)
         return -ENOSPC;
     memcpy(table, node->chunks, node->chunk_count * sizeof *table);
+    memcpy(table + wanted, chunk_words(node), node->chunk_count * sizeof(u16));
     heap_free(node->chunks);
     node->chunks = table, node->chunk_count = wanted;
     return 0;
@@ -94,8 +95,12 @@ static long to_chunks(struct node *node, u64 size) {
     if (error || !node->small)
         return error;
     error = need_chunk(node, 0);
-    if (error)
+    if (error) { /* its bytes are where they were */
+        heap_free(node->chunks);
+        node->chunks = NULL, node->chunk_count = 0;
         return error;
+    }
+    *chunk_words(node) = node->written, node->written = 0;
     memcpy(node->chunks[0], node->small, MIN(node->size, node->capacity));
     heap_free(node->small);
     node->small = NULL, node->capacity = 0;
@@ -128,7 +133,7 @@ static void free_held(struct node *node) {
     heap_free(node->chunks);
     heap_free(node->small);
     node->chunks = NULL, node->small = NULL;
-    node->chunk_count = node->capacity = 0;
+    node->chunk_count = node->capacity = node->held = node->written = 0;
 }
 
 /* Where bytes are written, as far as they lie in a row; NULL: no memory. */
@@ -156,6 +161,7 @@ static long write_own(struct node *node, const u8 *from, u64 size, u64 at) {
         if (!to)
             break;
         memcpy(to, from + done, piece);
+        pages_hold(node, at + done, piece);
     }
     if (done)
         node->size = MAX(node->size, at + done);
@@ -214,6 +220,7 @@ long content_resize(struct node *node, u64 size) {
             cut_chunks(node, size);
         else if (size < node->capacity)
             memset(node->small + size, 0, node->capacity - size);
+        pages_drop(node, (size + PAGE - 1) / PAGE, ~0UL);
     }
     node->size = size;
     return 0;

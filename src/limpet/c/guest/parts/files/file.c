@@ -33,7 +33,7 @@ static struct linux_timespec split(s64 nanoseconds) {
 
 long node_stat(struct node *node, struct linux_stat *to) {
     s64 size = (s64)(is_directory(node) ? PAGE : node->size);
-    s64 blocks = is_regular(node) || is_directory(node) ? (s64)ALIGN_UP((u64)size, PAGE) / 512 : 0;
+    s64 blocks = is_regular(node) ? content_blocks(node) : is_directory(node) ? PAGE / 512 : 0;
     static const u16 numbers[DEVICE_MOUNT + 1] = {
         [DEVICE_NULL] = NULL_NUMBER, [DEVICE_ZERO] = 0x105,    [DEVICE_FULL] = 0x107,
         [DEVICE_RANDOM] = 0x109,     [DEVICE_TTY] = 0x500,     [DEVICE_DISK] = 0xfe00,
@@ -143,7 +143,8 @@ static long regular_seek(struct file *file, long offset, int whence) {
     case SEEK_HOLE:
         if (offset < 0 || (u64)offset >= node->size)
             return -ENXIO;
-        return seek_to(file, 0, whence == SEEK_DATA ? offset : (long)node->size);
+        offset = content_next(node, (u64)offset, whence == SEEK_DATA);
+        return offset < 0 ? offset : seek_to(file, 0, offset);
     default:
         return -EINVAL;
     }

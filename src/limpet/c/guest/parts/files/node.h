@@ -89,13 +89,15 @@ struct node {
         u64 capacity; /* of a block device: which */
         const struct standard *standard;
     };
-    u8 **chunks;
+    u8 **chunks; /* and behind them, for each, which of its pages were written */
     union {
         u64 chunk_count;
         u64 number; /* of the descriptor or process that it tells of */
     };
     struct extent *extents; /* where the content lies instead; none overlaps another */
     struct extras *extras;  /* or NULL */
+    u64 held;               /* pages that were written; those of the small buffer: */
+    u16 written;
 };
 
 /* parts/world */
@@ -128,6 +130,15 @@ void content_free(struct node *node);
 long content_make_own(struct node *node, const u8 *same, u64 size, u64 at); /* unless it is that */
 long content_keep(struct node *node, const u8 *from, u64 size, u64 at);
 void content_give_back(struct node *node, u64 at, u64 size); /* what lies elsewhere now */
+
+/* holes.c */
+static inline u16 *chunk_words(struct node *node) {
+    return (u16 *)(node->chunks + node->chunk_count);
+}
+void pages_hold(struct node *node, u64 at, u64 size);    /* bytes that are written */
+void pages_drop(struct node *node, u64 first, u64 end);  /* pages, none of which is any more */
+long content_next(struct node *node, u64 at, bool data); /* or a hole, from there on */
+s64 content_blocks(const struct node *node);
 
 /* extents.c */
 u8 *extent_bytes(const struct node *node, u64 at, u64 *size); /* NULL: none for `size` bytes */
