@@ -87,11 +87,12 @@ STDIO_INFO = Struct(
     "stdio_info",
     "What the monitor saw of one standard descriptor at start.",
     (
+        Field("size", "u64", "st_size"),
         Field("mode", "u32", "st_mode, 0 when the descriptor is closed"),
         Field("rows", "u16", "of the terminal"),
         Field("columns", "u16", "of the terminal"),
         Field("is_tty", "u32", "1 for a terminal"),
-        Field("termios", "u8", "struct termios as TCGETS gives it", count=60),
+        Field("termios", "u8", "struct termios as TCGETS gives it", count=52),
     ),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -69,3 +70,23 @@ def test_as_linux_does(
 ) -> None:
     """Results, errors and what they leave behind."""
     assert answers(backend).get(case) == native[case]
+
+
+STANDARD = r"""
+#include <stdio.h>
+#include <sys/stat.h>
+int main(void) {
+    struct stat stat;
+    return printf("%d %ld\n", fstat(0, &stat), S_ISREG(stat.st_mode) ? (long)stat.st_size : -1) < 0;
+}
+"""
+
+
+def test_standard_input_has_its_size(make: Maker, backend: Backend, tmp_path: Path) -> None:
+    """Where it is a file, as `gzip <file` looks at it."""
+    given = tmp_path / "given"
+    given.write_bytes(bytes(12345))
+    with given.open("rb") as stream:
+        path = make(make.compile(STANDARD, "standard"), backend).path
+        done = subprocess.run([path], stdin=stream, capture_output=True, check=True)
+    assert done.stdout == b"0 12345\n"

@@ -70,7 +70,7 @@ static void look_at_stdio(void) {
         u8 stat[STAT_SIZE];
         if (host3(NR_FSTAT, fd, (long)stat, 0) < 0)
             continue;
-        info->mode = *(u32 *)(stat + STAT_MODE_AT);
+        info->mode = *(u32 *)(stat + STAT_MODE_AT), info->size = *(u64 *)(stat + STAT_SIZE_AT);
         if ((info->mode & S_IFMT) != S_IFCHR)
             continue;
         u16 size[4] = {0};

@@ -93,7 +93,9 @@ static long console_stat(struct file *file, struct linux_stat *to) {
                               .rdev = info->is_tty ? PTS_NUMBER
                                       : device     ? NULL_NUMBER
                                                    : 0,
-                              .blksize = 1024};
+                              .size = (s64)info->size,
+                              .blksize = 1024,
+                              .blocks = (s64)(info->size + 511) / 512};
     return 0;
 }
 
