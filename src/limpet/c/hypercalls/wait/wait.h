@@ -1,4 +1,6 @@
 /* wait, but for how a host system call is made: the same on both backends, and for attend. */
+#define WAIT_MOST (1L << 62) /* nanoseconds that never pass */
+
 static s64 wait_clock(long clock) {
     struct timespec now = {0, 0};
     WAIT_CLOCK_GETTIME(clock, (long)&now);
@@ -24,13 +26,9 @@ static u64 wait_fill(u64 want, struct pollfd *fds, u8 *bits) {
 static u64 wait_ready(s64 deadline, struct pollfd *fds, const u8 *bits, u64 count) {
     struct timespec rest = {0, 0};
     u64 ready = 0;
-    if (deadline > 0) {
-        s64 left = deadline - wait_clock(CLOCK_MONOTONIC);
-        if (left > 0)
-            rest.seconds = left / 1000000000, rest.nanoseconds = left % 1000000000;
-    } else if (deadline < 0) {
-        rest.seconds = 1L << 40;
-    }
+    s64 left = deadline > 0 ? deadline - wait_clock(CLOCK_MONOTONIC) : deadline ? WAIT_MOST : 0;
+    if (left > 0)
+        rest.seconds = left / 1000000000, rest.nanoseconds = left % 1000000000;
     if (deadline || count)
         WAIT_PPOLL((long)fds, (long)count, (long)&rest);
     for (u64 i = 0; i < count; i++)
