@@ -71,12 +71,12 @@ ASKING = {
         "opens network sockets",
         PROBABLE,
     ),
-    "inotify": Asking(
+    "fanotify": Asking(
         """
-        #include <sys/inotify.h>
-        int main(void) { return inotify_init1(0) < 0 ? 3 : 0; }
+        #include <sys/fanotify.h>
+        int main(void) { return fanotify_init(0, 0) < 0 ? 3 : 0; }
         """,
-        "watches files for changes",
+        "watches whole file systems",
         CERTAIN,
     ),
     "executable": Asking(

@@ -24,7 +24,7 @@ _SHOWN = 3
 
 _ASKING = re.compile(
     r"_*(libc_)?(pthread_create|v?fork|posix_spawnp?|system|popen|exec[lv]p?e?|socket"
-    r"|inotify_init1?|mq_open)(@.*)?"
+    r"|fanotify_init)(@.*)?"
 )
 """Functions that exist to ask: to call one is to ask, whatever it looks at first."""
 

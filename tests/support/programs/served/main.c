@@ -34,5 +34,6 @@ int main(void) {
     run(kinds);
     run(arguments);
     run(signals);
+    run(watches);
     return 0;
 }

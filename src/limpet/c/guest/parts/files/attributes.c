@@ -152,6 +152,7 @@ static long change_mode(struct node *node, long mode) {
         return -EPERM;
     node->mode = (node->mode & S_IFMT) | ((u32)mode & 07777);
     node->changed = (s64)file_time();
+    node_changed(node, CHANGED_ATTRIBUTES);
     return 0;
 }
 
@@ -202,6 +203,7 @@ static long change_owner(struct node *node, long user, long group) {
     if (is_regular(node) && node->mode & 0111)
         node->mode &= ~06000U; /* chown(2): the set-ID bits go */
     node->changed = (s64)file_time();
+    node_changed(node, CHANGED_ATTRIBUTES);
     return 0;
 }
 
@@ -244,5 +246,7 @@ long sys_truncate(long path, long size) {
     error = is_regular(node) ? node_resize(node, (u64)size) : -EINVAL;
     if (!error && resized)
         touch_modified(node);
+    if (!error)
+        node_changed(node, CHANGED_CONTENT);
     return error;
 }

@@ -62,6 +62,8 @@ long file_stat(struct file *file, struct linux_stat *to) {
 
 void file_close(struct file *file) {
     struct node *node = file->object;
+    if (!(file->flags & O_PATH))
+        node_changed(node, writable(file) ? CHANGED_CLOSED_WRITTEN : CHANGED_CLOSED);
     node->references--;
     node_release(node);
 }
@@ -69,6 +71,8 @@ void file_close(struct file *file) {
 static long regular_pread(struct file *file, void *to, u64 size, u64 at) {
     long done = content_read(file->object, to, size, at);
     accessed(file);
+    if (done > 0)
+        node_changed(file->object, CHANGED_READ);
     return done;
 }
 
@@ -102,8 +106,10 @@ static long write_at(struct file *file, const void *from, u64 size, u64 at) {
     if (allowed <= 0)
         return allowed;
     long done = content_write(file->object, from, (u64)allowed, at);
-    if (done > 0)
+    if (done > 0) {
         touch_modified(file->object);
+        node_changed(file->object, CHANGED_CONTENT);
+    }
     return done;
 }
 
@@ -163,8 +169,10 @@ long node_resize(struct node *node, u64 size) {
 
 static long regular_truncate(struct file *file, u64 size) {
     long error = node_resize(file->object, size);
-    if (!error)
+    if (!error) {
         touch_modified(file->object);
+        node_changed(file->object, CHANGED_CONTENT);
+    }
     return error;
 }
 

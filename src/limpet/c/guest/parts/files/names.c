@@ -42,8 +42,10 @@ static long add_new(struct walked *walked, struct node *node) {
     long error = node ? directory_add(walked->parent, walked->name, walked->length, node) : -ENOSPC;
     if (error && node)
         node_release(node);
-    if (!error)
+    if (!error) {
         touch_modified(walked->parent);
+        name_changed(walked, node, CHANGED_CREATED, 0);
+    }
     return error;
 }
 
@@ -192,6 +194,8 @@ long sys_linkat(long from, long old, long to, long path, long flags) {
     if (!error) {
         touch_modified(walked.parent);
         node->changed = walked.parent->changed;
+        node_changed_alone(node, CHANGED_ATTRIBUTES);
+        name_changed(&walked, node, CHANGED_CREATED, 0);
     }
     return error;
 }
@@ -205,13 +209,31 @@ bool directory_empty(struct node *directory) {
     return !directory->first;
 }
 
-long remove_name(struct walked *walked) {
+struct node *take_name(struct walked *walked) {
     struct entry *entry = directory_find(walked->parent, walked->name, walked->length);
     if (!entry)
-        return -ENOENT;
-    entry->node->changed = (s64)file_time();
+        return NULL;
+    struct node *node = entry->node;
+    node->changed = (s64)file_time();
+    node->references++;
     directory_remove(walked->parent, entry);
     touch_modified(walked->parent);
+    return node;
+}
+
+void give_up(struct node *node) {
+    node->references--;
+    node_release(node);
+}
+
+static long remove_name(struct walked *walked) {
+    struct node *node = take_name(walked);
+    if (!node)
+        return -ENOENT;
+    if (!is_directory(node))
+        node_changed_alone(node, CHANGED_ATTRIBUTES);
+    name_changed(walked, node, CHANGED_DELETED, 0);
+    give_up(node);
     return 0;
 }
 

@@ -15,6 +15,7 @@ long names_between(struct walked *old, struct walked *new, u32 what, long flags)
 
 long name_missing(const struct walked *walked); /* ENOENT, or why it cannot be */
 bool directory_empty(struct node *directory);
-long remove_name(struct walked *walked);
+struct node *take_name(struct walked *walked); /* it goes, and what it named after give_up */
+void give_up(struct node *node);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "libos.h"
 #include "linux.h"
+#include "parts/files/changes.h"
 #include "parts/fd/fd.h"
 #include "tree_format.h" /* generated: what limpet.tree packs */
 
@@ -256,6 +257,14 @@ void touch_accessed(struct node *node);
 /* names.c: a node for a new name. */
 long make_named(long directory, const char *path, u32 mode, struct node **node);
 long sys_unlink(long path);
+
+/* A name came or went. */
+static inline void name_changed(const struct walked *walked, struct node *node, u32 what,
+                                u32 cookie) {
+    if (node_watched)
+        node_watched(&(struct change){node, what, cookie, walked->parent, walked->name,
+                                      walked->length, false});
+}
 
 static inline bool is_dot(const struct walked *walked) {
     return walked->name[0] == '.' &&

@@ -6,6 +6,7 @@
 static struct node *root;
 static u64 next_cookie = 3; /* 1 and 2 are "." and ".." */
 static u32 next_ino;
+void (*node_watched)(const struct change *change);
 static struct node **linked; /* packed nodes with several names, by record */
 
 static const struct tree_head *head(void) {
@@ -184,6 +185,7 @@ void directory_remove(struct node *directory, struct entry *entry) {
 void node_release(struct node *node) {
     if (node->links || node->references || node == root)
         return;
+    node_changed_alone(node, CHANGED_GONE);
     content_free(node);
     drop_extras(node);
     if (node->parent) {

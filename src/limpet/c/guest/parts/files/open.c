@@ -28,6 +28,7 @@ static long create(struct walked *walked, long mode) {
     }
     touch_modified(walked->parent);
     walked->node = node;
+    name_changed(walked, node, CHANGED_CREATED, 0);
     return 0;
 }
 
@@ -102,9 +103,12 @@ long open_node(struct node *node, const struct file_ops *ops, long flags) {
         return -ENOMEM;
     file->extra = node->device == DEVICE_DISK ? node->capacity : 0;
     node->references++;
+    if (!(flags & O_PATH))
+        node_changed(node, CHANGED_OPENED);
     if (flags & O_TRUNC && is_regular(node) && !node->device && !(flags & O_PATH)) {
         content_resize(node, 0);
         touch_modified(node);
+        node_changed(node, CHANGED_CONTENT);
     }
     return fd_install(file, 0, flags & O_CLOEXEC);
 }

@@ -18,6 +18,16 @@ static long may_replace(struct node *old, struct node *target) {
 
 enum { RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2 };
 
+/* Both directories hear of it, with a number that tells which two events are one. */
+static void tell(const struct walked *from, const struct walked *to, struct node *node) {
+    static u32 moves;
+    if (!node_watched)
+        return;
+    moves++;
+    name_changed(from, node, CHANGED_MOVED_FROM, moves);
+    name_changed(to, node, CHANGED_MOVED_TO, moves);
+}
+
 static long exchange(struct walked *from, struct walked *to) {
     struct entry *a = directory_find(from->parent, from->name, from->length);
     struct entry *b = directory_find(to->parent, to->name, to->length);
@@ -30,6 +40,8 @@ static long exchange(struct walked *from, struct walked *to) {
     touch_modified(from->parent);
     touch_modified(to->parent);
     a->node->changed = b->node->changed = to->parent->changed;
+    tell(from, to, b->node);
+    tell(to, from, a->node);
     return 0;
 }
 
@@ -46,7 +58,25 @@ static long move_name(struct walked *from, struct walked *to) {
     touch_modified(from->parent);
     touch_modified(to->parent);
     node->changed = to->parent->changed;
+    tell(from, to, node);
     return 0;
+}
+
+/* What had the name before loses it. */
+static long move_over(struct walked *from, struct walked *to) {
+    struct node *replaced = to->node;
+    long error = replaced ? may_replace(from->node, replaced) : 0;
+    if (error)
+        return error;
+    if (replaced)
+        replaced = take_name(to);
+    error = move_name(from, to);
+    if (replaced && !is_directory(replaced))
+        node_changed_alone(replaced, CHANGED_ATTRIBUTES);
+    node_changed_alone(from->node, CHANGED_PLACE);
+    if (replaced)
+        give_up(replaced);
+    return error;
 }
 
 long sys_renameat2(long from_directory, long old, long to_directory, long path, long flags) {
@@ -92,13 +122,7 @@ long sys_renameat2(long from_directory, long old, long to_directory, long path, 
         return 0;
     if (flags & RENAME_EXCHANGE)
         return exchange(&from, &to);
-    if (to.node) {
-        error = may_replace(from.node, to.node);
-        if (error)
-            return error;
-        remove_name(&to);
-    }
-    return move_name(&from, &to);
+    return move_over(&from, &to);
 }
 
 long sys_renameat(long from_directory, long old, long to_directory, long path) {

@@ -40,6 +40,7 @@ long sys_utimensat(long directory, long path, long given, long flags) {
     set_time(&node->accessed, &times[0]);
     set_time(&node->modified, &times[1]);
     node->changed = (s64)file_time();
+    node_changed(node, CHANGED_ATTRIBUTES);
     return 0;
 }
 
