@@ -35,5 +35,6 @@ int main(void) {
     run(arguments);
     run(signals);
     run(watches);
+    run(queues);
     return 0;
 }
