@@ -14,7 +14,7 @@ from tests.support.bundles import Maker
 PROGRAMS = SUPPORT / "programs" / "sockets"
 
 
-@pytest.mark.parametrize("name", ["unix"])
+@pytest.mark.parametrize("name", ["unix", "internet"])
 def test_as_on_linux(make: Maker, backend: Backend, tmp_path: Path, name: str) -> None:
     """Names, bytes, descriptors passed, waiting, readiness, and every error in Linux's order."""
     head = (PROGRAMS / "said.h").read_text(encoding="utf-8")

@@ -86,6 +86,8 @@ def gates_c(
     text += "void (*const tick_for_timers)(void) = "
     text += "tick_soon;\n" if ticks else "NULL;\n"
     text += _device_files(devices) + _volumes(devices)
+    text += '#include "parts/sockets/outside.h"\n'
+    text += "const struct network *const outside_network = NULL;\n"
     text += '#include "parts/memory/placed.h"\nconst struct placed_ops *const guest_placed = '
     text += "&placed_ops;\n" if placed else "NULL;\n"
     arranged = "kvm" in backends and any(call.ring0 for call in chosen)

@@ -1,4 +1,5 @@
 /* Sockets made, named, connected and ended; what comes first of each call's checks. */
+#include "parts/sockets/internet.h"
 #include "parts/sockets/unix.h"
 
 #define BACKLOG_MOST 4096 /* net.core.somaxconn */
@@ -12,6 +13,9 @@ static long choose(s32 family, s32 type, s32 protocol, const struct transport **
     switch (family) {
     case AF_UNIX:
         return unix_choose(type, protocol, transport);
+    case AF_INET:
+    case AF_INET6:
+        return internet_choose(type, protocol, transport);
     default:
         return -EAFNOSUPPORT;
     }
@@ -168,8 +172,8 @@ static long connect_to(struct socket *socket, const struct address *address) {
         if (patience.never)
             return error;
         error = socket_wait(socket, &patience);
-        socket_put(socket->waits_for);
-        socket->waits_for = NULL;
+        if (!begun)
+            socket_waits_no_more(socket);
         if (error)
             return error == -EAGAIN && begun ? -EINPROGRESS : error;
         error = socket->transport->connect(socket, address);

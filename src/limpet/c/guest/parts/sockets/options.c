@@ -185,6 +185,8 @@ static long get_own(struct socket *socket, s32 name, union value *value, u32 *si
         s32 number = number_of(socket, name);
         if (number == -ENOPROTOOPT)
             return number;
+        if (name == SO_PASSCRED && socket->family != AF_UNIX)
+            return -EOPNOTSUPP;
         value->number = number;
         *size = sizeof number;
     }

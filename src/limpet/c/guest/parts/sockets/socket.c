@@ -1,4 +1,5 @@
 /* Sockets as open files. */
+#include "parts/sockets/interfaces.h"
 #include "parts/sockets/packets.h"
 #include "parts/sockets/unix.h"
 
@@ -130,13 +131,13 @@ static long ioctl(struct file *file, u64 request, u64 argument) {
         value = socket->transport->unread(socket);
         break;
     case SIOCOUTQ:
-        value = socket->charged;
+        value = socket->family == AF_UNIX ? socket->charged : 0;
         break;
     case SIOCATMARK:
         value = is_stream(socket) && socket->family != AF_UNIX ? 0 : -EOPNOTSUPP;
         break;
     default:
-        return -ENOTTY;
+        return interfaces_ioctl(request, argument);
     }
     if (value >= 0)
         *(s32 *)argument = (s32)value;

@@ -32,6 +32,7 @@
 #include "core/park.h"
 #include "parts/fd/fd.h"
 #include "parts/sockets/abi.h"
+#include "parts/sockets/outside.h"
 
 struct socket;
 struct packet;
@@ -93,7 +94,6 @@ struct network {
     u32 (*ready)(struct socket *socket);
     u64 (*awaited)(const struct socket *socket);
 };
-extern const struct network *const outside_network;
 
 enum { SHUT_RECEIVE = 1, SHUT_SEND = 2, SHUT_BOTH = 3 };
 
@@ -119,9 +119,11 @@ struct socket {
     const struct transport *transport;
     u32 references;
     u16 family, protocol;
-    u8 type, shut; /* SOCK_*, SHUT_* */
-    bool dead;     /* closed; others still refer to it */
-    bool done;     /* TCP: the other side has sent all that it will */
+    u8 type, shut;        /* SOCK_*, SHUT_* */
+    bool dead;            /* closed; others still refer to it */
+    bool done;            /* TCP: the other side has sent all that it will */
+    bool finished;        /* TCP: and this one */
+    bool bound, has_port; /* the program chose the host, and the port */
     enum socket_state state;
     s32 error; /* that SO_ERROR tells */
 
@@ -131,6 +133,7 @@ struct socket {
     u32 charged;              /* bytes of its own packets that nobody has received */
 
     struct socket *pending, *next_pending; /* connections that nobody has accepted; in that list */
+    struct socket *waiting;                /* those that wait for room there */
     u32 pending_count, backlog;
 
     u32 options; /* bit SO_* of those that are on or off */
@@ -139,7 +142,7 @@ struct socket {
     s32 linger;                        /* seconds; -1: off */
     struct credentials by;             /* of the peer */
 
-    struct socket *next;         /* unix.c: of all; ports.c: of those with the same port */
+    struct socket *next;         /* names.c: of all; ports.c: of those with the same port */
     struct unix_name *own_name;  /* AF_UNIX */
     struct node *node;           /* that has its path */
     struct endpoint own, remote; /* AF_INET and AF_INET6 */
@@ -168,6 +171,12 @@ struct patience {
 struct patience socket_patience(const struct socket *socket, s64 timeout, u32 flags,
                                 const char *what);
 long socket_wait(struct socket *socket, const struct patience *patience);
+
+/* For room in another's queue. */
+static inline void socket_waits_no_more(struct socket *socket) {
+    socket_put(socket->waits_for);
+    socket->waits_for = NULL;
+}
 
 /* transfer.c */
 long socket_send(struct socket *socket, struct message *message);

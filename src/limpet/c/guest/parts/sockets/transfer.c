@@ -69,8 +69,8 @@ long socket_send(struct socket *socket, struct message *message) {
         if (error != -EAGAIN)
             break;
         error = socket_wait(socket, &patience);
-        socket_put(socket->waits_for);
-        socket->waits_for = NULL;
+        if (socket->state != CONNECTING)
+            socket_waits_no_more(socket);
     } while (!error);
     rights_drop(message->rights);
     message->rights = NULL;

@@ -1,0 +1,195 @@
+/* UDP between sockets of the guest. */
+#include "parts/sockets/internet.h"
+#include "parts/sockets/packets.h"
+#include "parts/sockets/unix.h"
+
+#define SIZE_MOST 65507UL
+#define EITHER_WAY (POLL_WRITABLE | POLLWRBAND)
+
+static void open(struct socket *socket) {
+    any_host(socket, &socket->own);
+}
+
+/* What comes from outside needs a port that was given. */
+static void publish(struct socket *socket) {
+    if (outside_network && !socket->published)
+        socket->published = outside_network->bound(socket);
+}
+
+static long bind(struct socket *socket, const struct address *address) {
+    long error = internet_bind(socket, address);
+    if (!error)
+        publish(socket);
+    return error;
+}
+
+static long disconnect(struct socket *socket) {
+    socket->state = UNCONNECTED;
+    memset(&socket->remote, 0, sizeof socket->remote);
+    if (!socket->bound)
+        any_host(socket, &socket->own);
+    if (!socket->has_port)
+        port_leave(socket);
+    return 0;
+}
+
+static long connect(struct socket *socket, const struct address *address) {
+    struct endpoint to;
+    if (address->length < sizeof address->family)
+        return -EINVAL;
+    if (address->family == AF_UNSPEC)
+        return disconnect(socket);
+    long error = endpoint_to(socket, address, &to);
+    if (!error && endpoint_reach(&to) == TO_OUTSIDE)
+        return outside_network ? outside_network->connect(socket, address) : -ENETUNREACH;
+    if (!error)
+        error = port_take_any(socket);
+    if (error)
+        return error;
+    socket->remote = to;
+    source_for(&to, &socket->own);
+    socket->state = CONNECTED;
+    return 0;
+}
+
+static long where_to(const struct socket *socket, const struct message *message,
+                     struct endpoint *to) {
+    if (message->size > 0xffff)
+        return -EMSGSIZE;
+    if (message->flags & MSG_OOB)
+        return -EOPNOTSUPP;
+    if (!message->address) {
+        *to = socket->remote;
+        return socket->state == CONNECTED ? 0 : -EDESTADDRREQ;
+    }
+    long error = endpoint_to(socket, message->address, to);
+    return error || to->port ? error : -EINVAL;
+}
+
+/* Who is full loses it, as on any network. */
+static long deliver(struct socket *to, const struct endpoint *source, struct message *message) {
+    u32 charge = unix_charge(message->size + 28);
+    if (to->charged + charge > to->receive_size) {
+        message->done = message->size;
+        return 0;
+    }
+    struct packet *packet = packet_new((u32)message->size);
+    if (!packet)
+        return -ENOBUFS;
+    message_get(message, packet->bytes, message->size);
+    packet->size = (u32)message->size;
+    packet->charge = charge;
+    packet->endpoint = *source;
+    to->charged += charge;
+    packet_add(to, packet);
+    socket_changed(to, POLL_READABLE);
+    return 0;
+}
+
+static long send(struct socket *socket, struct message *message) {
+    struct endpoint to, source;
+    long error = where_to(socket, message, &to);
+    if (!error && endpoint_reach(&to) == TO_OUTSIDE)
+        return outside_network ? outside_network->send(socket, message) : -ENETUNREACH;
+    if (!error)
+        error = port_take_any(socket);
+    if (!error)
+        error = socket_error(socket);
+    if (!error && socket->shut & SHUT_SEND)
+        error = -EPIPE;
+    if (!error && message->size > SIZE_MOST)
+        error = -EMSGSIZE;
+    if (error)
+        return error;
+    source = socket->own;
+    source_for(&to, &source);
+    struct socket *receiver = port_find(&udp, &source, &to);
+    if (receiver)
+        return deliver(receiver, &source, message);
+    message->done = message->size;
+    if (socket->state == CONNECTED) {
+        socket->error = ECONNREFUSED;
+        socket_changed(socket, POLLERR);
+    }
+    return 0;
+}
+
+static long nothing_there(struct socket *socket, struct message *message) {
+    if (socket->published) {
+        long error = outside_network->receive(socket, message);
+        if (error != -EAGAIN)
+            return error;
+    }
+    bool never = message->flags & MSG_DONTWAIT || socket->file->flags & O_NONBLOCK;
+    return socket->shut & SHUT_RECEIVE && !never ? 0 : -EAGAIN;
+}
+
+static long receive(struct socket *socket, struct message *message) {
+    struct packet *packet = socket->in.first;
+    if (message->flags & MSG_ERRQUEUE)
+        return -EAGAIN;
+    if (socket->error)
+        return socket_error(socket);
+    if (!packet)
+        return nothing_there(socket, message);
+    u64 size = MIN(message->size, packet->size);
+    message_put(message, packet->bytes, size);
+    if (message->address)
+        endpoint_told(socket, &packet->endpoint, message->address);
+    if (size < packet->size)
+        message->told |= MSG_TRUNC;
+    if (message->flags & MSG_TRUNC)
+        message->result = packet->size;
+    if (message->flags & MSG_PEEK)
+        return 0;
+    socket->charged -= packet->charge;
+    packet_free(packet_take(socket));
+    return 0;
+}
+
+static long shutdown(struct socket *socket, u32 how) {
+    socket->shut |= (u8)how;
+    socket_changed(socket, ANYTHING);
+    return socket->state == CONNECTED ? 0 : -ENOTCONN;
+}
+
+static long unread(struct socket *socket) {
+    return socket->in.first ? packet_left(socket->in.first) : 0;
+}
+
+static u32 ready(struct socket *socket) {
+    u32 ready = EITHER_WAY | (socket->error ? POLLERR : 0U);
+    if (socket->shut == SHUT_BOTH)
+        ready |= POLLHUP;
+    if (socket->shut & SHUT_RECEIVE)
+        ready |= POLL_READABLE | POLLRDHUP;
+    if (socket->in.first)
+        ready |= POLL_READABLE;
+    return socket->published ? ready | outside_network->ready(socket) : ready;
+}
+
+static u64 awaited(const struct socket *socket) {
+    return socket->published ? outside_network->awaited(socket) : 0;
+}
+
+static void close(struct socket *socket) {
+    if (socket->published)
+        outside_network->unpublish(socket);
+    packets_drop(socket);
+    port_leave(socket);
+    internet_forget(socket);
+}
+
+const struct transport udp = {.open = open,
+                              .bind = bind,
+                              .connect = connect,
+                              .send = send,
+                              .receive = receive,
+                              .shutdown = shutdown,
+                              .name = internet_name,
+                              .set = internet_set,
+                              .get = internet_get,
+                              .unread = unread,
+                              .ready = ready,
+                              .awaited = awaited,
+                              .close = close};
