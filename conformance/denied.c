@@ -1,7 +1,7 @@
 /* Preloaded into a program on Linux, it takes from it what a Limpet guest does not have: other
- * processes, other programs and sockets, which are ENOSYS as in the library OS, and an
- * administrator's rights.  So a suite's results here and in a guest compare what both can do, and
- * the host's clock stays as it is. */
+ * processes and programs, which are ENOSYS as in the library OS, sockets of other families than its
+ * own three, and an administrator's rights.  So a suite's results here and in a guest compare what
+ * both can do, and the host's clock stays as it is. */
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
@@ -25,7 +26,6 @@ static struct sock_filter rules[] = {
     DENY_IF(SYS_vfork),
     DENY_IF(SYS_execve),
     DENY_IF(SYS_execveat),
-    DENY_IF(SYS_socket),
     DENY_IF(SYS_clone3), /* its flags are in memory; C libraries then take clone */
     ADMINISTERS(SYS_clock_settime),
     ADMINISTERS(SYS_settimeofday),
@@ -38,6 +38,13 @@ static struct sock_filter rules[] = {
     ADMINISTERS(SYS_umount2),
     ADMINISTERS(SYS_chroot),
     ADMINISTERS(SYS_reboot),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 6),
+    LOAD(args[0]),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 3, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 2, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 1, 0),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
     LOAD(args[0]),
     BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0),

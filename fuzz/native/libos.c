@@ -12,6 +12,7 @@
 #include "linux.h"
 #include "parts/memory/maps.h"
 #include "parts/memory/placed.h"
+#include "parts/sockets/outside.h"
 #include "tree_size.h"
 
 #pragma GCC visibility push(default)
@@ -43,6 +44,7 @@ extern const u8 packed_tree[];
 struct boot_info boot_info;
 const struct host_time *const guest_time = &host_time;
 const struct placed_ops *const guest_placed;
+const struct network *const outside_network;
 void (*const host_terminal)(struct terminal *block);
 void (*const tick_for_timers)(void);
 struct alarms alarms;

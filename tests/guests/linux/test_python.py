@@ -108,8 +108,8 @@ def test_environment(app: Path, tmp_path: Path, cli: InFolder, backend: Backend)
     _same(cli(app), backend, script, "a")
 
 
-ASYNCIO = """
-import asyncio, threading
+SERVERS = """
+import asyncio, http.server, socket, threading, urllib.request
 
 async def main():
     loop = asyncio.get_running_loop()
@@ -117,15 +117,45 @@ async def main():
     threading.Timer(0.05, lambda: loop.call_soon_threadsafe(done.set)).start()
     await asyncio.wait_for(done.wait(), 20)
     print(await asyncio.gather(*(asyncio.to_thread(pow, each, 2) for each in range(5))))
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    print(await asyncio.gather(*(ask(port, each) for each in range(20))))
+
+async def answer(reader, writer):
+    while line := await reader.readline():
+        writer.write(line.upper())
+    writer.close()
+
+async def ask(port, number):
+    reader, writer = await asyncio.open_connection("localhost", port)
+    writer.write(b"line %d\\n" % number)
+    line = await reader.readline()
+    writer.close()
+    return line
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.path.encode() * 20000)
+    def log_message(self, *words):
+        pass
 
 asyncio.run(main())
+server = http.server.ThreadingHTTPServer(("localhost", 0), Handler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+for each in range(3):
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/{each}") as got:
+        print(got.status, len(got.read()))
+server.shutdown()
+print(socket.getaddrinfo("localhost", 80, socket.AF_INET, socket.SOCK_STREAM))
 """
 
 
-def test_asyncio(tmp_path: Path, cli: InFolder, backend: Backend) -> None:
-    """Threads wake an event loop, by a byte through a socket pair."""
-    (tmp_path / "loop.py").write_text(ASYNCIO)
-    _same(cli(tmp_path), backend, need(PYTHON, "python3"), "loop.py")
+def test_servers(tmp_path: Path, cli: InFolder, backend: Backend) -> None:
+    """Event loops woken by threads, and servers whose clients are threads of the same program."""
+    (tmp_path / "serve.py").write_text(SERVERS)
+    _same(cli(tmp_path), backend, need(PYTHON, "python3"), "serve.py")
 
 
 SCIENCE = """
