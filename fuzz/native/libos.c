@@ -197,6 +197,15 @@ void hypercall_wait(struct wait *block) {
     block->realtime = now_is + 1600000000000000000UL;
 }
 
+/* Nobody sends signals from outside. */
+void hypercall_attend(struct attend *block) {
+    struct wait same = {.deadline = block->deadline, .want = block->want};
+    hypercall_wait(&same);
+    block->ready = same.ready;
+    block->monotonic = same.monotonic, block->realtime = same.realtime;
+    block->signal = 0;
+}
+
 void hypercall_tick(struct tick *block) {
     (void)block; /* asked for, and never sent */
 }

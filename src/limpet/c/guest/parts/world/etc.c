@@ -17,5 +17,9 @@ const struct standard etc_names[] = {
                           "networks: files\nprotocols: files\nservices: files\n"),
     FILE("passwd", "root:x:0:0:root:/:/bin/sh\n"
                    "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"),
+    FILE("protocols", "ip\t0\tIP\nicmp\t1\tICMP\ntcp\t6\tTCP\nudp\t17\tUDP\nipv6\t41\tIPv6\n"),
+    FILE("services",
+         "ssh\t22/tcp\nsmtp\t25/tcp\ndomain\t53/tcp\ndomain\t53/udp\nhttp\t80/tcp\twww\n"
+         "ntp\t123/udp\nhttps\t443/tcp\nhttps\t443/udp\n"),
     {0},
 };
