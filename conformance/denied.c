@@ -1,6 +1,6 @@
 /* Preloaded into a program on Linux, it takes from it what a Limpet guest does not have: other
  * processes and programs, which are ENOSYS as in the library OS, sockets of other families than its
- * own three, and an administrator's rights.  So a suite's results here and in a guest compare what
+ * own, and an administrator's rights.  So a suite's results here and in a guest compare what
  * both can do, and the host's clock stays as it is. */
 #include <errno.h>
 #include <linux/audit.h>
@@ -38,10 +38,11 @@ static struct sock_filter rules[] = {
     ADMINISTERS(SYS_umount2),
     ADMINISTERS(SYS_chroot),
     ADMINISTERS(SYS_reboot),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 6),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 7),
     LOAD(args[0]),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 3, 0),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 2, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 4, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 3, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 2, 0),
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 1, 0),
     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT),
     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),

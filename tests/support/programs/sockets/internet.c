@@ -1,6 +1,7 @@
 /* TCP and UDP over the loopback, both versions: addresses, ports, connections and their ends. */
 #include "said.h"
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -525,6 +526,30 @@ static void options(void) {
     close(fd);
 }
 
+static void interfaces(void) {
+    struct ifaddrs *all;
+    char host[64];
+    SAY(getifaddrs(&all));
+    for (struct ifaddrs *each = all; each; each = each->ifa_next) {
+        if (strcmp(each->ifa_name, "lo"))
+            continue;
+        int family = each->ifa_addr->sa_family;
+        printf("  %d %x", family, each->ifa_flags);
+        if (family == AF_INET || family == AF_INET6)
+            printf(" %s",
+                   inet_ntop(family,
+                             family == AF_INET
+                                 ? (void *)&((struct sockaddr_in *)each->ifa_addr)->sin_addr
+                                 : (void *)&((struct sockaddr_in6 *)each->ifa_addr)->sin6_addr,
+                             host, sizeof host));
+        puts("");
+    }
+    freeifaddrs(all);
+    struct if_nameindex *names = if_nameindex();
+    printf("%u %s\n", names->if_index, names->if_name);
+    if_freenameindex(names);
+}
+
 static void edges(void) {
     int pair[2], epoll = epoll_create1(0);
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET}, got;
@@ -559,6 +584,7 @@ int main(void) {
     waits();
     queue();
     options();
+    interfaces();
     edges();
     return 0;
 }

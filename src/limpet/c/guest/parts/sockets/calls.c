@@ -1,5 +1,6 @@
 /* Sockets made, named, connected and ended; what comes first of each call's checks. */
 #include "parts/sockets/internet.h"
+#include "parts/sockets/netlink.h"
 #include "parts/sockets/unix.h"
 
 #define BACKLOG_MOST 4096 /* net.core.somaxconn */
@@ -16,6 +17,8 @@ static long choose(s32 family, s32 type, s32 protocol, const struct transport **
     case AF_INET:
     case AF_INET6:
         return internet_choose(type, protocol, transport);
+    case AF_NETLINK:
+        return netlink_choose(type, protocol, transport);
     default:
         return -EAFNOSUPPORT;
     }
@@ -29,7 +32,7 @@ static long make(long family, long type, long protocol, struct socket **made) {
     long found = choose((s32)family, (s32)kind, (s32)protocol, &transport);
     if (found < 0)
         return found;
-    if (kind == SOCK_RAW) /* AF_UNIX takes it for a datagram */
+    if (kind == SOCK_RAW && family == AF_UNIX)
         kind = SOCK_DGRAM;
     *made = socket_new(transport, (u16)family, (u8)kind, (u16)found);
     return *made ? 0 : -ENOBUFS;
