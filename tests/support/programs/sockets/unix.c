@@ -302,7 +302,9 @@ static void sequenced(void) {
     SAY(recv(a, bytes, 1, 0));
     SAY(listen(l, 4));
     SAY(linked(a, "@seq"));
-    int s = accept(l, NULL, NULL);
+    int s = accept(l, NULL, NULL), b = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+    SAY(linked(b, "@seq"));
+    close(b);
     SAY(send(a, "first", 5, 0));
     SAY(send(a, "second", 6, 0));
     SAY(sent_to(a, "third", "@none", 0));
@@ -316,7 +318,11 @@ static void sequenced(void) {
     SAY(recv(a, bytes, 9, 0));
     SAY(recv(a, bytes, 9, 0));
     SAY(send(a, "x", 1, 0));
-    close(a), close(l);
+    b = accept(l, NULL, NULL);
+    close(l);
+    l = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+    SAY(bound(l, "@seq"));
+    close(a), close(b), close(l);
 }
 
 union space {
@@ -395,6 +401,9 @@ static void along(void) {
     SAY(passed(pair[1], 9, 0, 0));
     SAY(pass(pair[0], 1, three, SOL_SOCKET, SCM_RIGHTS));
     SAY(recv(pair[1], bytes, 9, 0));
+    SAY(pass(pair[0], 1, three, SOL_SOCKET, SCM_RIGHTS));
+    SAY(read(pair[1], bytes, 9));
+    SAY(sendto(pair[0], "n", 1, 0, (void *)bytes, 0));
     SAY(pass(pair[0], 1, three, SOL_SOCKET, SCM_RIGHTS));
     close(pipes[1]);
     fcntl(pipes[0], F_SETFL, O_NONBLOCK);

@@ -71,7 +71,7 @@ long sys_socketpair(long family, long type, long protocol, long to) {
     else
         error = make(family, type, protocol, &b);
     if (error) {
-        socket_put(a);
+        socket_close(a);
         return error;
     }
     a->transport->pair(a, b);
@@ -172,7 +172,7 @@ static long connect_to(struct socket *socket, const struct address *address) {
         error = socket->transport->connect(socket, address);
     while (error == -EAGAIN || error == -EALREADY) {
         bool begun = error == -EALREADY;
-        if (patience.never)
+        if (begun && patience.never)
             return error;
         error = socket_wait(socket, &patience);
         if (!begun)

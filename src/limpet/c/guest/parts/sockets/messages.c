@@ -14,7 +14,7 @@ long sys_sendto(long fd, long from, long size, long flags, long to, long length)
         error = address_from(to, length, &address);
     if (error)
         return error;
-    if (to)
+    if (to && (address.length || socket->family != AF_UNIX))
         message.address = &address;
     message_touch(&message);
     return socket_send(socket, &message);

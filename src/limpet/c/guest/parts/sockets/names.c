@@ -59,7 +59,7 @@ long unix_check(const struct address *address) {
 /* Sockets of one kind have names of their own. */
 static struct socket *abstract(u8 type, const u8 *bytes, u32 length) {
     for (struct socket *each = all; each; each = each->next)
-        if (each->own_name && !each->node && each->type == type && each->file &&
+        if (each->bound && !each->node && each->type == type && each->file &&
             each->own_name->length == length && !memcmp(each->own_name->bytes, bytes, length))
             return each;
     return NULL;
@@ -95,7 +95,8 @@ static long bind_abstract(struct socket *socket, const struct address *address) 
     if (abstract(socket->type, address->bytes, address->length))
         return -EADDRINUSE;
     socket->own_name = name_new(address->bytes, address->length);
-    return socket->own_name ? 0 : -ENOMEM;
+    socket->bound = socket->own_name;
+    return socket->bound ? 0 : -ENOMEM;
 }
 
 #define AUTOBIND_DIGITS 5

@@ -29,21 +29,22 @@ void socket_put(struct socket *socket) {
     heap_free(socket);
 }
 
-static void release(struct file *file) {
-    struct socket *socket = file->object;
+void socket_close(struct socket *socket) {
     socket->file = NULL;
     socket->dead = true;
     socket->transport->close(socket);
     socket_put(socket);
 }
 
+static void release(struct file *file) {
+    socket_close(file->object);
+}
+
 long socket_install(struct socket *socket, long flags) {
     u32 kept = O_RDWR | ((u32)flags & O_NONBLOCK);
     struct file *file = file_new(&socket_ops, kept, socket);
     if (!file) {
-        socket->dead = true;
-        socket->transport->close(socket);
-        socket_put(socket);
+        socket_close(socket);
         return -ENOMEM;
     }
     socket->file = file;
@@ -91,10 +92,13 @@ long socket_wait(struct socket *socket, const struct patience *patience) {
 static long transfer(struct socket *socket, const struct linux_iovec *vector, u64 count, u64 size,
                      bool sends) {
     struct message message = {.vector = vector, .count = count, .size = size};
-    if (!sends)
-        return socket_receive(socket, &message);
-    message_touch(&message);
-    return socket_send(socket, &message);
+    if (sends) {
+        message_touch(&message);
+        return socket_send(socket, &message);
+    }
+    long got = socket_receive(socket, &message);
+    rights_drop(message.rights);
+    return got;
 }
 
 static long read_all(struct file *file, const struct linux_iovec *vector, u64 count, u64 size) {

@@ -123,7 +123,7 @@ struct socket {
     bool dead;            /* closed; others still refer to it */
     bool done;            /* TCP: the other side has sent all that it will */
     bool finished;        /* TCP: and this one */
-    bool bound, has_port; /* the program chose the host, and the port */
+    bool bound, has_port; /* the program chose the host (AF_UNIX: the name), and the port */
     enum socket_state state;
     s32 error; /* that SO_ERROR tells */
 
@@ -156,7 +156,8 @@ extern const struct transport unix_stream, unix_datagram, unix_sequenced;
 
 /* socket.c */
 struct socket *socket_new(const struct transport *transport, u16 family, u8 type, u16 protocol);
-void socket_put(struct socket *socket);                 /* NULL is fine */
+void socket_put(struct socket *socket); /* NULL is fine */
+void socket_close(struct socket *socket);
 long socket_install(struct socket *socket, long flags); /* a descriptor; the socket goes if none */
 struct socket *socket_of(struct file *file, long *error); /* NULL: EBADF, ENOTSOCK */
 void socket_changed(struct socket *socket, u32 events);
