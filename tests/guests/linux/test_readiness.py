@@ -8,7 +8,6 @@ Left out, since it differs on purpose:
 
 - signals and timers that would end a wait: nothing here waits, every time to wait is zero
 - ``select`` beyond the descriptors there are: Linux looks only as far as its table has grown
-- how many bytes a socket pair takes
 """
 
 from __future__ import annotations
@@ -182,6 +181,12 @@ OPENED = [
         ["dup", "i0"],
         ["epoll_ctl", "i2", "i1", "i0", f"E{IN},5"],
         ["epoll_ctl", "i2", "i1", "i1", f"E{EDGE | OUT},6"],
+    ],
+    [
+        ["socketpair", "i1", f"i{1 | NONBLOCK}", "i0", "F"],
+        ["epoll_create1", "i0"],
+        ["epoll_ctl", "i2", "i1", "i0", f"E{EDGE | IN | OUT},9"],
+        ["epoll_ctl", "i2", "i1", "i1", f"E{EDGE | OUT | RDHUP},10"],
     ],
     [
         ["pipe2", "F", "i2048"],
