@@ -263,9 +263,10 @@ static void datagrams(void) {
     SAY(send(a, "connected", 9, 0));
     SAY(received_from(b, 0));
     SAY(linked(c, "@b"));
-    SAY(filled(c, 10));
+    SAY(filled(c, 10) > 10); /* how many, is a setting of the machine */
     READY(c);
-    SAY(received_from(b, 0));
+    while (recv(b, bytes, 20, MSG_DONTWAIT) > 0)
+        continue;
     READY(c);
     SAY(shutdown(b, SHUT_RD));
     SAY(send(c, "x", 1, 0));
