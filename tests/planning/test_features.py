@@ -43,7 +43,7 @@ LIMITS = [
     limpet.Options(timeout=timeout, max_output=output, cpu=cpu)
     for timeout, output, cpu in product((0, 1500), (0, 4096), ("v2", "v3"))
 ] + [
-    limpet.Options(max_output=4096, strict=True, features=("help", "tender")),
+    limpet.Options(max_output=4096, strict=True, features=("help", "tender", "report")),
     limpet.Options(features=(TERMINAL,)),
     limpet.Options(max_output=4096, features=(TERMINAL,)),
 ]

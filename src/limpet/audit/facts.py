@@ -101,7 +101,9 @@ def opens(inside: Inside) -> set[str]:
     calls = [call for call in inside.code.calls if _OPENAT in call.numbers]
     paths = {call.argument(1) for call in calls}
     return {
-        "what the command line names" if path is None else inside.bundle.string(path)
+        inside.bundle.string(path)
+        if path is not None and inside.bundle.part_at(path)
+        else "what the command line names"
         for path in paths
     }
 

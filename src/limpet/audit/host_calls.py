@@ -9,6 +9,7 @@ import fcntl
 import mmap
 import os
 import resource
+import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 
@@ -23,6 +24,7 @@ DUMPABLE, BOUNDING_SET_DROP, SPECULATION = 4, 24, 53
 NEW_NAMESPACES = 0x20000 | 0x4000000 | 0x8000000 | 0x40000000  # mounts, host name, IPC, network
 _HERE = -100 & MASK  # AT_FDCWD
 _CLOEXEC = os.O_CLOEXEC
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 VALUES: dict[tuple[str, int], frozenset[int]] = {
     ("mmap", 2): frozenset({mmap.PROT_READ | mmap.PROT_WRITE}),
@@ -56,12 +58,13 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
             os.O_RDWR | os.O_NONBLOCK,
             os.O_PATH,
             os.O_PATH | os.O_DIRECTORY,
+            _NEW_FILE,
         )
     ),
     ("fcntl", 1): frozenset({fcntl.F_GETFD, fcntl.F_SETFL, fcntl.F_DUPFD_CLOEXEC}),
     ("socket", 0): frozenset({socket.AF_INET}),
     ("socket", 1): frozenset({socket.SOCK_DGRAM | _CLOEXEC}),
-    ("rt_sigprocmask", 0): frozenset({_BLOCK, _UNBLOCK}),
+    ("rt_sigprocmask", 0): frozenset({_BLOCK, _UNBLOCK, signal.SIG_SETMASK}),
     ("signalfd4", 0): frozenset({-1 & MASK}),
     ("signalfd4", 2): frozenset({8}),
     ("signalfd4", 3): frozenset({os.O_NONBLOCK | _CLOEXEC}),
@@ -126,6 +129,8 @@ _WRITES_NOTHING = frozenset(
         "exit_group",
         "epoll_ctl",
         "openat",
+        "rename",
+        "unlink",
         "timerfd_create",
         "epoll_create1",
         "seccomp",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limpet.cli.job import Job
-from limpet.cli.options import about_guest, attached, chosen, packing
+from limpet.cli.options import FILE, about_guest, attached, chosen, packing
 from limpet.errors import PlanError
 from limpet.guests.usual import usual
 from limpet.loading.start import start_of
@@ -29,6 +29,7 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 @click.command("run", context_settings=_PASS_ON)
 @about_guest
 @attached
+@click.option("--report", type=FILE, help="Write how the guest ended to this file, as JSON.")
 @click.argument("app", type=click.Path(path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
@@ -38,6 +39,7 @@ def command(
     net: tuple[Network, ...],
     publish: tuple[Port, ...],
     volume: tuple[Volume, ...],
+    report: Path | None,
     **given: Any,
 ) -> None:
     """Run APP (a program, a script, a .c file, a folder with limpet.toml or a unikernel).
@@ -57,6 +59,7 @@ def command(
         check_ports(net, publish)
     if given["tty"] is None:
         given["tty"] = any(map(os.isatty, range(3)))
+    given["features"] += ("report",) if report else ()
     options = chosen(given, _declared(block, net, volume))
     start = start_of(app, given["root"], arguments)
     files = packing(given).with_scripts(start.files)
@@ -67,13 +70,13 @@ def command(
 
             refuse_if_missing(app.name, made.path, made.warnings)
         own = usual(start.program).devices
-        words: list[str] = []
+        words = [f"--report={report}"] if report else []
         if attached or publish or made.devices:
             from limpet.running import devices
 
             if own:
                 devices.check_attached(app.name, made.devices, attached)
-            words = devices.words(block, net, publish, volume)
+            words += devices.words(block, net, publish, volume)
         if attached or own:
             words.append("--")
         replace(made.path, [start.words[0], *words, *start.words[1:], *arguments])

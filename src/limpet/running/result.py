@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -10,16 +11,31 @@ from pathlib import Path
 
 from limpet.building.bundle import Bundle
 from limpet.contract.limits import SIGNAL_STATUS
-from limpet.errors import RunError
+from limpet.errors import LimpetError, RunError
+from limpet.formats.bundle.read import read_bundle
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a bundle ended: its exit status (128 + N for signal N) and what it wrote."""
+    """How a bundle ended: its exit status (128 + N for signal N) and what it wrote.
+
+    ``bytes_in`` were there to be read, ``bytes_out`` were written.  The rest is what ``--report``
+    says, of a bundle that has the feature ``report``: why it ended, when it was started (seconds
+    since 1970), how long it ran and computed (seconds), and its peak memory (bytes).
+    """
 
     status: int
     stdout: bytes
     stderr: bytes
+    bytes_in: int
+    bytes_out: int
+    reason: str | None = None
+    signal: int | None = None
+    started: float | None = None
+    seconds: float | None = None
+    user_seconds: float | None = None
+    system_seconds: float | None = None
+    peak_memory: int | None = None
 
 
 def run(
@@ -41,12 +57,29 @@ def run(
             path = Path(folder) / "bundle"
             bundle.write(path)
             return run(path, arguments, stdin=stdin, name=name or bundle.plan.image.name)
-    argv = [name or bundle.name, *arguments]
+    with tempfile.TemporaryDirectory(prefix="limpet-") as folder:
+        report = Path(folder) / "report"
+        words = [f"--report={report}"] if _reports(bundle) else []
+        done = _done(bundle, [name or bundle.name, *words, *arguments], stdin)
+        said = json.loads(report.read_bytes()) if report.exists() else {}
+    status = done.returncode if done.returncode >= 0 else SIGNAL_STATUS - done.returncode
+    written = len(done.stdout) + len(done.stderr)
+    said = {**said, "status": status, "bytes_in": len(stdin), "bytes_out": written}
+    return Result(stdout=done.stdout, stderr=done.stderr, **said)
+
+
+def _reports(bundle: Path) -> bool:
     try:
-        done = subprocess.run(
+        asked = read_bundle(bundle).record.options.get("features")
+    except LimpetError:
+        return False  # the host says what it thinks of it
+    return isinstance(asked, tuple) and "report" in asked
+
+
+def _done(bundle: Path, argv: Sequence[str], stdin: bytes) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
             argv, executable=bundle, input=stdin, capture_output=True, check=False
         )
     except OSError as error:
         raise RunError(f"{bundle}: cannot be started: {error.strerror}") from error
-    status = done.returncode if done.returncode >= 0 else SIGNAL_STATUS - done.returncode
-    return Result(status, done.stdout, done.stderr)

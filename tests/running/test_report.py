@@ -1,0 +1,199 @@
+"""``--report``: a guest's end as data, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import limpet
+from limpet.contract import Backend
+from tests.support.bundles import Maker
+
+WORKS = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+int main(int n, char **a) {
+    volatile char *at = malloc(24 << 20);
+    for (int i = 0; i < 24 << 20; i += 4096)
+        at[i] = 1;
+    for (volatile long i = 0; i < 30000000; i++)
+        ;
+    printf("%d %s\n", n, n > 1 ? a[1] : "");
+    fflush(stdout);
+    for (; n > 1 && !strcmp(a[1], "spin");)
+        ;
+    return n > 1 && !strcmp(a[1], "trap") ? *(volatile int *)8 : 5;
+}
+"""
+WORD = "this bundle writes a report of its guest's end: give --report=FILE as its first word"
+
+
+@pytest.fixture(scope="module")
+def works(make: Maker, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Bundles of that program, by backend and time limit."""
+    guest = limpet.load(make.compile(WORKS, "works"))
+    folder = tmp_path_factory.mktemp("works")
+
+    def get(backend: Backend, timeout: int = 0) -> Path:
+        path = folder / f"{backend}-{timeout}"
+        if not path.exists():
+            options = limpet.Options(backends=(backend,), timeout=timeout, features=("report",))
+            limpet.build(limpet.plan(guest, options)).write(path)
+        return path
+
+    return get
+
+
+def _ended(bundle: Path, report: Path, *words: str) -> tuple[int, str, dict[str, Any]]:
+    argv = [bundle, f"--report={report}", *words]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    said = json.loads(report.read_bytes()) if report.exists() else {}
+    return done.returncode, done.stdout + done.stderr, said
+
+
+def test_report(works: Any, tmp_path: Path, backend: Backend) -> None:
+    """Status, reason, times and memory; the program sees nothing of the word."""
+    report = tmp_path / "report.json"
+    status, said, found = _ended(works(backend), report, "word")
+    assert (status, said) == (5, "2 word\n")
+    assert (found["status"], found["reason"], found["signal"]) == (5, "exit", 0)
+    assert abs(found["started"] - time.time()) < 120
+    assert 0 < found["user_seconds"] + found["system_seconds"] < 60
+    # the kernel counts pages in steps
+    assert 0.001 < found["seconds"] < 60
+    assert 20 << 20 <= found["peak_memory"] < 128 << 20
+    assert report.stat().st_mode & 0o777 == 0o600
+    assert os.listdir(tmp_path) == ["report.json"]
+
+
+ENDS = {
+    ("trap", 0): (139, "exit", 0),
+    ("spin", 300): (124, "timeout, or the guest's own status", 0),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_reasons(works: Any, tmp_path: Path, end: tuple[str, int]) -> None:
+    """Each way to end."""
+    word, timeout = end
+    status, _, found = _ended(works("process", timeout), tmp_path / "report", word)
+    assert status == found["status"]
+    assert (found["status"], found["reason"], found["signal"]) == ENDS[end]
+
+
+def _spinning(works: Any, report: Path) -> Iterator[subprocess.Popen[str]]:
+    argv = [works("process"), f"--report={report}", "spin"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout and parent.stdout.readline() == "2 spin\n"
+        yield parent
+        parent.kill()
+
+
+def test_a_signal_is_the_guests(works: Any, tmp_path: Path) -> None:
+    """What is sent to the bundle reaches the guest, and the report says so."""
+    for parent in _spinning(works, tmp_path / "report"):
+        parent.send_signal(signal.SIGTERM)
+        assert parent.wait(30) == 128 + signal.SIGTERM
+        found = json.loads((tmp_path / "report").read_bytes())
+        assert (found["status"], found["reason"], found["signal"]) == (143, "signal", 15)
+
+
+def test_no_guest_without_its_parent(works: Any, tmp_path: Path) -> None:
+    """A parent that is killed takes the guest with it: there is no report then."""
+    for parent in _spinning(works, tmp_path / "report"):
+        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+        (child,) = children
+        parent.kill()
+        parent.wait(30)
+        for _ in range(200):
+            if not Path("/proc", child).exists():
+                break
+            time.sleep(0.02)
+        assert not Path("/proc", child).exists()
+    assert not os.listdir(tmp_path)
+
+
+def test_links_are_not_followed(works: Any, tmp_path: Path) -> None:
+    """A link with the report's name is replaced; what it led to stays."""
+    victim, report = tmp_path / "victim", tmp_path / "report"
+    victim.write_text("precious")
+    report.symlink_to(victim)
+    assert _ended(works("process"), report)[2]["status"] == 5
+    assert victim.read_text() == "precious" and not report.is_symlink()
+
+
+def test_whole_or_not_at_all(works: Any, tmp_path: Path) -> None:
+    """No room, no folder, a folder with that name: an error, and nothing is left there."""
+    (tmp_path / "taken").mkdir()
+    for report in (tmp_path / "none" / "report", tmp_path / "taken"):
+        argv = [works("process"), f"--report={report}"]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert "the report of the guest's end cannot be written" in done.stderr
+        assert done.returncode == 125
+    assert os.listdir(tmp_path) == ["taken"]
+    if os.geteuid():
+        pytest.skip("only root can mount a file system without room")
+    full = tmp_path / "taken"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", full], check=True)
+    try:
+        (full / "filler").write_bytes(bytes(4096))
+        done = subprocess.run([works("process"), f"--report={full}/r"], check=False)
+        assert done.returncode == 125
+        assert os.listdir(full) == ["filler"]
+    finally:
+        subprocess.run(["umount", full], check=True)
+
+
+def test_words(works: Any, tmp_path: Path) -> None:
+    """A bundle that has the feature wants the word, and a name in it."""
+    for words in ((), ("x", "--report=r"), ("--report=",), (f"--report={'x' * 5000}",)):
+        done = subprocess.run(
+            [works("process"), *words], capture_output=True, text=True, check=False, cwd=tmp_path
+        )
+        assert (done.stderr, done.returncode) == (f"limpet: {WORD}\n", 125)
+    assert not os.listdir(tmp_path)
+
+
+def test_without(make: Maker, tmp_path: Path) -> None:
+    """A bundle that was not asked for it has nothing of it: the word is the program's."""
+    options = limpet.Options(backends=("process",))
+    plan = limpet.plan(limpet.load(make.compile(WORKS, "works")), options)
+    assert "report" not in "".join(plan.sources.values())
+    done = limpet.run(limpet.build(plan), ["--report=x"])
+    assert done.stdout == b"2 --report=x\n"
+    assert (done.status, done.bytes_out, done.bytes_in) == (5, len(done.stdout), 0)
+    assert done.reason is None and done.peak_memory is None
+    asked = limpet.plan(plan.guest, replace(options, features=("report",)))
+    done = limpet.run(limpet.build(asked), ["a"], stdin=b"123")
+    assert (done.stdout, done.status, done.reason, done.bytes_in) == (b"2 a\n", 5, "exit", 3)
+    assert done.peak_memory and done.peak_memory >= 20 << 20
+
+
+def test_run(make: Maker, tmp_path: Path) -> None:
+    """``limpet run --report``, and audit that shows what it adds."""
+    program, report = make.compile(WORKS, "works"), tmp_path / "report"
+    limpet_ = [sys.executable, "-m", "limpet", "-q"]
+    run = [*limpet_, "run", "--backend", "process", "--report", report, program, "a"]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("2 a\n", "", 5)
+    assert json.loads(report.read_bytes())["status"] == 5
+    build = [*limpet_, "build", "--backend", "process", "--feature", "report", program]
+    subprocess.run([*build, "-o", tmp_path / "bundle"], check=True)
+    audit = subprocess.run(
+        [*limpet_, "audit", tmp_path / "bundle"], capture_output=True, text=True, check=False
+    )
+    assert "\nrecord    agrees with the bytes\n" in audit.stdout
+    assert " rename, before the filter\n" in audit.stdout
+    assert "\n  what the command line names\n" in audit.stdout
+    assert audit.returncode == 0
