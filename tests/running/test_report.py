@@ -56,7 +56,7 @@ def works(make: Maker, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def _ended(bundle: Path, report: Path, *words: str) -> tuple[int, str, dict[str, Any]]:
-    argv = [bundle, f"--report={report}", *words]
+    argv: list[str | Path] = [bundle, f"--report={report}", *words]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
     said = json.loads(report.read_bytes()) if report.exists() else {}
     return done.returncode, done.stdout + done.stderr, said
@@ -148,8 +148,7 @@ def test_whole_or_not_at_all(works: Any, tmp_path: Path) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", full], check=True)
     try:
         (full / "filler").write_bytes(bytes(4096))
-        done = subprocess.run([works("process"), f"--report={full}/r"], check=False)
-        assert done.returncode == 125
+        assert _ended(works("process"), full / "r")[0] == 125
         assert os.listdir(full) == ["filler"]
     finally:
         subprocess.run(["umount", full], check=True)
@@ -183,12 +182,29 @@ def test_without(make: Maker, tmp_path: Path) -> None:
 def test_run(make: Maker, tmp_path: Path) -> None:
     """``limpet run --report``, and audit that shows what it adds."""
     program, report = make.compile(WORKS, "works"), tmp_path / "report"
-    limpet_ = [sys.executable, "-m", "limpet", "-q"]
-    run = [*limpet_, "run", "--backend", "process", "--report", report, program, "a"]
+    limpet_: list[str | Path] = [sys.executable, "-m", "limpet", "-q"]
+    run: list[str | Path] = [
+        *limpet_,
+        "run",
+        "--backend",
+        "process",
+        "--report",
+        report,
+        program,
+        "a",
+    ]
     done = subprocess.run(run, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr, done.returncode) == ("2 a\n", "", 5)
     assert json.loads(report.read_bytes())["status"] == 5
-    build = [*limpet_, "build", "--backend", "process", "--feature", "report", program]
+    build: list[str | Path] = [
+        *limpet_,
+        "build",
+        "--backend",
+        "process",
+        "--feature",
+        "report",
+        program,
+    ]
     subprocess.run([*build, "-o", tmp_path / "bundle"], check=True)
     audit = subprocess.run(
         [*limpet_, "audit", tmp_path / "bundle"], capture_output=True, text=True, check=False

@@ -1,10 +1,7 @@
-/* What --help says of each volume. */
+/* What --help says of each folder of the host's. */
 static void help_volumes(void) {
-    for (u64 i = 1; i < MANIFEST->count; i++) {
-        const struct mft_entry *device = &MANIFEST->entries[i];
-        if (device->type == DEVICE_VOLUME)
-            help_line("--volume:", device->name, "=FOLDER",
-                      device->read_only ? "attach a folder, to read; wanted"
-                                        : "attach a folder; wanted");
-    }
+    for (u64 i = 1; i < MANIFEST->count; i++)
+        if (MANIFEST->entries[i].type == DEVICE_VOLUME)
+            help_line("--volume:", MANIFEST->entries[i].name, "=FOLDER",
+                      "give it a folder of the host's; wanted");
 }
