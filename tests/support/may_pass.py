@@ -22,6 +22,8 @@ SETITIMER, RT_SIGTIMEDWAIT = 38, 128
 ARCH_PRCTL, CLOCK_GETTIME, EXIT_GROUP, PPOLL = 158, 228, 231, 271
 CLOSE, FSTAT, LSEEK, FSTATFS, GETDENTS64, READLINKAT, OPENAT2 = 3, 5, 8, 138, 217, 267, 437
 FSYNC, FTRUNCATE, FALLOCATE, PWRITEV2 = 74, 77, 285, 328
+FCHMOD, MKDIRAT, UNLINKAT, LINKAT, SYMLINKAT, UTIMENSAT = 91, 258, 263, 265, 266, 280
+RENAMEAT2 = 316
 EPOLL_PWAIT, TIMERFD_SETTIME, GETRANDOM = 281, 286, 318
 
 GUEST: Spans = ((-1, -1),)
@@ -232,6 +234,21 @@ def volumes(folders: Sequence[int], writable: Sequence[int], *, kvm: bool) -> It
     yield call(FALLOCATE, "set_fallocate", {**slot, 1: one(0, 1, 3, 16, 17)})
     yield call(FSYNC, "set_fsync", slot)
     yield call(FDATASYNC, "set_fdatasync", slot)
+    if kvm:
+        yield from names()
+
+
+def names() -> Iterable[Call]:
+    """Names in folders that were opened below a volume, by strings of the monitor's own."""
+    one_name = {0: SLOTS, 1: MONITOR}
+    two_names = {**one_name, 2: SLOTS, 3: MONITOR}
+    yield Call(MKDIRAT, {**one_name, 2: most(0o1777)})
+    yield Call(SYMLINKAT, {0: MONITOR, 1: SLOTS, 2: MONITOR})
+    yield Call(UNLINKAT, {**one_name, 2: one(0, 0x200)})
+    yield Call(LINKAT, {**two_names, 4: one(0)})
+    yield Call(RENAMEAT2, {**two_names, 4: one(0, 1, 2)})
+    yield Call(FCHMOD, {0: SLOTS, 1: most(0o1777)})
+    yield Call(UTIMENSAT, {0: SLOTS, 1: one(NO_NAME), 2: MONITOR, 3: one(0x1000)})
 
 
 def hvt(disks: Mapping[int, Disk], networks: Sequence[int]) -> Iterable[Call]:

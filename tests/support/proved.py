@@ -49,7 +49,7 @@ LINUX: dict[str, dict[str, object]] = {
     "devices": {"devices": ("block:one", "net:wire", "block:two", "net:other")},
     "volumes": {
         "devices": ("volume:/a:ro", "block:one", "volume:/b"),
-        "serve": ("getdents64", "pwrite64", "ftruncate"),
+        "serve": ("getdents64", "pwrite64", "ftruncate", "unlinkat"),
     },
     "terminal": {"devices": ("net:wire",), "features": ("terminal",)},
     "threads": {},

@@ -36,7 +36,7 @@ class Number(int):
         return str(int(self))
 
 
-CONTRACT_VERSION = Number(7, "of this contract: one more whenever guest or monitor sees another")
+CONTRACT_VERSION = Number(8, "of this contract: one more whenever guest or monitor sees another")
 
 PORT_BASE = Number(
     0x500,
@@ -105,6 +105,8 @@ HOW_SIZE = Number(24, "bytes of struct open_how, one for each way")
 VOLUME_PATH_MOST = Number(4096, "bytes of a path below a volume, with a zero byte at its end")
 SEEK_HOLE_KIND = Number(4, "the highest kind of lseek: where the next hole is")
 OFFSET_END = Number(1 << 63, "behind the last offset in a file; -1 would be the file's own")
+VOLUME_NAMES_MOST = Number(8192, "bytes of two paths below a volume")
+MODE_MOST = Number(0o1777, "the highest mode of a file or folder: no set-ID bit")
 STAT_BYTES = Number(144, "bytes of struct stat, which is larger than struct statfs")
 
 SECTOR_LEAST = Number(512, "bytes of the smallest sector, and of one where nothing is said")

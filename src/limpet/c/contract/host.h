@@ -34,6 +34,7 @@ enum {
     HOST_ENODEV = 19,
     HOST_ENOTDIR = 20,
     HOST_EINVAL = 22,
+    HOST_EROFS = 30,
     HOST_ENETDOWN = 100,
     HOST_ENOBUFS = 105
 };

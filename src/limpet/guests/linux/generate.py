@@ -159,6 +159,8 @@ def _gate(
     by_call = f"process_{call.name}(block);\n"
     if call.ring0:
         through_port = f"ring0_{call.name}(block);\n"
+    elif call.backends == ("kvm",):
+        return head + f"    {through_port}}}\n"
     elif len(call.backends) == 1:
         return head + f"    {by_call}}}\n"
     if len(backends) == 2:

@@ -91,7 +91,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     users = with_ticks(users, options, own_calls, guest)
     users = with_signals(users, options, served)
     users = with_rights(users, options, served, guest.loader is not None)
-    users = with_volumes(users, devices, served)
+    users = with_volumes(users, devices, served, options.backends)
     users = with_jit(users, options, served)
     hypercalls = _hypercalls(users)
     level = machine.CPU_LEVELS[options.cpu]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Collection, Mapping, Sequence
 
+from limpet.contract import Backend
 from limpet.errors import PlanError
 from limpet.formats.manifest import VOLUME, Device
 from limpet.loading.guest import Guest
@@ -29,6 +30,26 @@ _WRITES: Mapping[str, tuple[str, ...]] = {
         "copy_file_range",
         "splice",
     ),
+    "volume_name": (
+        "chmod",
+        "fchmod",
+        "fchmodat",
+        "link",
+        "linkat",
+        "mkdir",
+        "mkdirat",
+        "rename",
+        "renameat",
+        "renameat2",
+        "rmdir",
+        "symlink",
+        "symlinkat",
+        "unlink",
+        "unlinkat",
+        "utime",
+        "utimensat",
+        "utimes",
+    ),
     "volume_set": (
         "ftruncate",
         "truncate",
@@ -41,9 +62,15 @@ _WRITES: Mapping[str, tuple[str, ...]] = {
 }
 """And those that a volume only needs when it can be written."""
 
+_ON_KVM = ("volume_name",)
+"""Those that only a monitor beside the guest can serve, which looks at what it is told."""
+
 
 def with_volumes(
-    users: Mapping[str, tuple[str, ...]], devices: Sequence[Device], calls: Collection[str]
+    users: Mapping[str, tuple[str, ...]],
+    devices: Sequence[Device],
+    calls: Collection[str],
+    backends: Collection[Backend],
 ) -> dict[str, tuple[str, ...]]:
     """What needs each hypercall, and those of the volumes.
 
@@ -57,7 +84,7 @@ def with_volumes(
     writable = any(each.kind == VOLUME and not each.read_only for each in devices)
     for name, leads in ({**_LEADS, **_WRITES} if writable else _LEADS).items():
         own = tuple(each for each in leads if each in calls)
-        if own:
+        if own and (name not in _ON_KVM or "kvm" in backends):
             found[name] = own
     return {**users, **found}
 

@@ -157,12 +157,17 @@ static long change_mode(struct node *node, long mode) {
 }
 
 /* The mode, owner and times of a pipe do not change; what is no file at all has none. */
-long without_node(struct file *file) {
+long without_node(struct file *file, const struct naming *what) {
     struct linux_stat stat;
     if (of_volume(file))
-        return guest_volumes->change(file);
+        return guest_volumes->change(file, what);
     file->ops->stat(file, &stat);
     return stat.mode & S_IFMT ? 0 : -EOPNOTSUPP;
+}
+
+static long mode_without_node(struct file *file, long mode) {
+    const struct naming what = {.what = NAME_MODE, .argument = (u32)mode & 07777};
+    return without_node(file, &what);
 }
 
 long sys_fchmodat2(long directory, long path, long mode, long flags) {
@@ -174,7 +179,7 @@ long sys_fchmodat2(long directory, long path, long mode, long flags) {
     if (error)
         return error;
     if (!node)
-        return without_node(file);
+        return mode_without_node(file, mode);
     return is_link(node) ? -EOPNOTSUPP : change_mode(node, mode);
 }
 
@@ -192,7 +197,7 @@ long sys_fchmod(long fd, long mode) {
     long error = (s32)fd < 0 ? -EBADF : node_at(fd, 0, AT_EMPTY_PATH, &node, &file);
     if (error)
         return error;
-    return node ? change_mode(node, mode) : without_node(file);
+    return node ? change_mode(node, mode) : mode_without_node(file, mode);
 }
 
 static long change_owner(struct node *node, long user, long group) {
@@ -215,7 +220,7 @@ long sys_fchownat(long directory, long path, long user, long group, long flags) 
     long error = node_at(directory, path, flags, &node, &file);
     if (error)
         return error;
-    return node ? change_owner(node, user, group) : without_node(file);
+    return node ? change_owner(node, user, group) : without_node(file, NULL);
 }
 
 long sys_chown(long path, long user, long group) {

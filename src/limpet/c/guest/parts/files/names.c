@@ -30,7 +30,7 @@ long names_settle(struct walked *walked, enum last last) {
 
 /* Two names, of which one is in a volume at least. */
 long names_between(struct walked *old, struct walked *new, u32 what, long flags) {
-    const struct naming both = {what, (u64)flags, NULL, old};
+    const struct naming both = {what, (u64)flags, NULL, old, NULL};
     return old->volume == new->volume ? guest_volumes->name(new, &both) : -EXDEV;
 }
 
@@ -58,7 +58,7 @@ static long check_new(const struct walked *walked, bool as_directory) {
 }
 
 long sys_mkdirat(long directory, long path, long mode) {
-    const struct naming what = {NAME_FOLDER, masked(mode) & 01777, NULL, NULL};
+    const struct naming what = {NAME_FOLDER, masked(mode) & 01777, NULL, NULL, NULL};
     struct walked walked;
     long error = walk_to_name(directory, path, &walked);
     if (error || below(&walked, &what, &error))
@@ -72,7 +72,7 @@ long sys_mkdir(long path, long mode) {
 }
 
 long sys_symlinkat(long target, long directory, long path) {
-    const struct naming what = {NAME_LINK, 0, (const char *)target, NULL};
+    const struct naming what = {NAME_LINK, 0, (const char *)target, NULL, NULL};
     struct walked walked;
     u64 length = strlen((const char *)target);
     if (!length)
@@ -127,7 +127,7 @@ long sys_mknodat(long directory, long path, long mode, long device) {
         return -EINVAL;
     if (kind == S_IFDIR)
         return -EPERM;
-    const struct naming what = {NAME_FILE, kind | masked(mode), NULL, NULL};
+    const struct naming what = {NAME_FILE, kind | masked(mode), NULL, NULL, NULL};
     long error = walk_to_name(directory, path, &walked);
     if (error || below(&walked, &what, &error))
         return error;
@@ -238,7 +238,7 @@ static long remove_name(struct walked *walked) {
 }
 
 static long remove_directory(long directory, long path) {
-    static const struct naming what = {NAME_NO_FOLDER, 0, NULL, NULL};
+    static const struct naming what = {NAME_NO_FOLDER, 0, NULL, NULL, NULL};
     struct walked walked;
     long error = walk_to_name(directory, path, &walked);
     if (error || below(&walked, &what, &error))
@@ -255,7 +255,7 @@ static long remove_directory(long directory, long path) {
 }
 
 long sys_unlinkat(long directory, long path, long flags) {
-    static const struct naming what = {NAME_NOTHING, 0, NULL, NULL};
+    static const struct naming what = {NAME_NOTHING, 0, NULL, NULL, NULL};
     struct walked walked;
     if ((u32)flags & ~(u32)AT_REMOVEDIR)
         return -EINVAL;

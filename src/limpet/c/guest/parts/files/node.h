@@ -198,7 +198,9 @@ enum {
     NAME_NOTHING,   /* remove what is no folder */
     NAME_NO_FOLDER, /* or what is one */
     NAME_SAME,      /* another name of `other` */
-    NAME_MOVED      /* the name of `other`; RENAME_* */
+    NAME_MOVED,     /* the name of `other`; RENAME_* */
+    NAME_MODE,      /* of what is there */
+    NAME_TIMES      /* the same; whether of a link itself */
 };
 enum { VOLUME_ROOM = 1, VOLUME_DURABLE = 2, VOLUME_BYTES_DURABLE = 3 };
 struct naming {
@@ -206,6 +208,7 @@ struct naming {
     u64 argument;
     const char *text;
     const struct walked *other;
+    const struct linux_timespec *times;
 };
 
 /* parts/volumes: folders of the host's; generated: NULL where the plan has none */
@@ -214,13 +217,13 @@ struct volumes {
     bool (*start)(const struct file *file, struct walked *place); /* NULL: working directory */
     long (*find)(struct walked *place, enum last last);           /* a file, or back in the tree */
     long (*open)(struct walked *place, bool follow, long flags, long mode); /* or as well */
-    long (*name)(struct walked *place, const struct naming *what);
+    long (*name)(const struct walked *place, const struct naming *what);
     long (*resolve)(struct walked *place, enum last last);      /* to where no name is a link */
     long (*enter)(const struct file *file, struct node **node); /* NULL: leave */
     const char *(*cwd)(void);
     bool (*have)(const struct file *file);
-    long (*change)(const struct file *file);           /* its mode, owner or times */
-    long (*resize)(const struct file *file, u64 size); /* by a name */
+    long (*change)(const struct file *file, const struct naming *what); /* NULL: its owner */
+    long (*resize)(const struct file *file, u64 size);                  /* by a name */
     long (*set)(struct file *file, u64 what, u64 mode, s64 offset, s64 length);
     long (*link)(const struct file *file, void *to, u64 size, bool itself); /* readlink */
     long (*room)(const struct file *file, void *to, u64 size);              /* struct statfs */
@@ -237,7 +240,8 @@ u32 masked(long mode);
 /* attributes.c */
 #define AT_FLAGS (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) /* of newer calls; any other is an error */
 long node_at(long directory, long path, long flags, struct node **node, struct file **file);
-long without_node(struct file *file); /* changing what only a file of the tree has */
+/* Changing what only a file of the tree has, or one of a volume. */
+long without_node(struct file *file, const struct naming *what);
 
 /* Opens a named pipe; NULL until one is made (parts/pipes). */
 extern long (*open_fifo)(struct node *node, long flags);

@@ -35,8 +35,9 @@ long sys_utimensat(long directory, long path, long given, long flags) {
         return error;
     if (!is_time(&times[0]) || !is_time(&times[1]))
         return -EINVAL;
+    const struct naming what = {.what = NAME_TIMES, .times = times};
     if (!node)
-        return without_node(file);
+        return without_node(file, &what);
     set_time(&node->accessed, &times[0]);
     set_time(&node->modified, &times[1]);
     node->changed = (s64)file_time();

@@ -94,9 +94,18 @@ static long volumes_link(const struct file *file, void *to, u64 size, bool itsel
     return (long)size;
 }
 
-/* A file keeps the mode, the owner and the times that the host gives it. */
-static long volumes_change(const struct file *file) {
-    return volume_entry(held_of(file)->volume)->read_only ? -EROFS : -EPERM;
+/* The owner stays; the name that it was opened by stands for a file. */
+static long volumes_change(const struct file *file, const struct naming *what) {
+    const struct held *held = held_of(file);
+    const struct walked place = {.volume = held->volume, .base = held->path, .rest = ""};
+    if (volume_entry(held->volume)->read_only)
+        return -EROFS;
+    if (!what || boot_info.backend != BACKEND_KVM)
+        return -EPERM;
+    struct naming own = *what;
+    if (own.what == NAME_TIMES)
+        own.argument = (held->mode & S_IFMT) == S_IFLNK ? HOW_NO_FOLLOW : 0;
+    return volumes_name(&place, &own);
 }
 
 /* truncate: what is open only to be named is opened to be written. */

@@ -34,6 +34,89 @@ static long refuse(const struct walked *place, const struct naming *what) {
     return error ? error : volume_entry(place->volume)->read_only ? -EROFS : -EPERM;
 }
 
-long volumes_name(struct walked *place, const struct naming *what) {
-    return refuse(place, what);
+/* mknod of a regular file. */
+static long make_file(const struct walked *place, u64 wanted) {
+    u32 mode;
+    long slot = open_new(place, O_WRONLY, (u32)wanted & 0777, &mode);
+    if (slot >= 0)
+        slot_close((u64)slot);
+    return MIN(slot, 0);
+}
+
+/* A last name that no call takes, and what Linux says to it. */
+static long check_last(const char *path, const struct naming *what) {
+    u64 length = strlen(path);
+    const char *last = path + length;
+    while (last > path && last[-1] != '/')
+        last--;
+    if (strcmp(last, ".") && strcmp(last, ".."))
+        return 0;
+    switch (what->what) {
+    case NAME_NOTHING:
+        return -EISDIR;
+    case NAME_NO_FOLDER:
+        return last[1] ? -ENOTEMPTY : -EINVAL;
+    case NAME_MOVED:
+        return -EBUSY;
+    default:
+        return -EEXIST;
+    }
+}
+
+/* A slash behind a name is for folders; the name is asked for without it. */
+static long cut_slashes(u64 volume, char *path, const struct naming *what) {
+    u64 length = strlen(path), whole = length;
+    while (length > 1 && path[length - 1] == '/')
+        path[--length] = 0;
+    if (length == whole || what->what == NAME_FOLDER || what->what == NAME_NO_FOLDER)
+        return 0;
+    if (what->what == NAME_LINK || what->what == NAME_SAME)
+        return -ENOENT;
+    return there(volume, path, HOW_PATH | HOW_NO_FOLLOW | HOW_FOLDER);
+}
+
+static long ask(u64 volume, const struct naming *what, const char *names, u64 size) {
+    struct volume_name block = {.what = what->what,
+                                .argument = what->argument,
+                                .volume = volume,
+                                .address = (u64)names,
+                                .length = size};
+    if (what->times)
+        memcpy(block.times, what->times, sizeof block.times);
+    volume_host.name(&block);
+    return block.result;
+}
+
+/* Both paths behind one another, as the monitor takes them. */
+static long put_names(const struct walked *place, const struct naming *what, char *names) {
+    bool changes = what->what >= NAME_MODE;
+    long error = place_path(place, names);
+    if (!error && !changes)
+        error = cut_slashes(place->volume, names, what);
+    if (!error && !changes)
+        error = check_last(names, what);
+    char *other = names + strlen(names) + 1;
+    *other = 0;
+    if (error || (!what->text && !what->other))
+        return error;
+    if (what->text) {
+        memcpy(other, what->text, strlen(what->text) + 1);
+        return 0;
+    }
+    error = place_path(what->other, other);
+    if (!error)
+        error = cut_slashes(place->volume, other, what);
+    return error ? error : check_last(other, what);
+}
+
+/* Only a monitor beside the guest can look at names: a filter cannot. */
+long volumes_name(const struct walked *place, const struct naming *what) {
+    char names[VOLUME_NAMES_MOST];
+    if (volume_entry(place->volume)->read_only || boot_info.backend != BACKEND_KVM)
+        return refuse(place, what);
+    if (what->what == NAME_FILE)
+        return what->argument >> 12 == S_IFREG >> 12 ? make_file(place, what->argument) : -EPERM;
+    long error = put_names(place, what, names);
+    u64 first = strlen(names) + 1;
+    return error ? error : ask(place->volume, what, names, first + strlen(names + first) + 1);
 }

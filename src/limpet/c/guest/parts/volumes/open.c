@@ -82,7 +82,7 @@ static long open_there(const struct walked *place, bool follow, long flags, u32 
 }
 
 /* With the mode that is asked for, or the most that lies within it. */
-static long open_new(const struct walked *place, long flags, u32 wanted, u32 *mode) {
+long open_new(const struct walked *place, long flags, u32 wanted, u32 *mode) {
     static const u8 accesses[] = {0, 1, 2, 2};
     u64 best = 0;
     for (u64 i = 0; i < HOW_MODES; i++)

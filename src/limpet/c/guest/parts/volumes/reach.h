@@ -14,6 +14,7 @@ struct volume_host {
     void (*tell)(struct volume_tell *block);
     void (*write)(struct volume_write *block);
     void (*set)(struct volume_set *block);
+    void (*name)(struct volume_name *block);
 };
 extern const struct volume_host volume_host;
 extern const u16 volume_modes[HOW_MODES]; /* that a new file can have at once */

@@ -48,11 +48,12 @@ long place_resolve(struct walked *place, enum last last); /* name by name */
 void slot_close(u64 slot);
 
 /* open.c */
+long open_new(const struct walked *place, long flags, u32 wanted, u32 *mode);
 long volumes_open(struct walked *place, bool follow, long flags, long mode);
 long volumes_find(struct walked *place, enum last last);
 
 /* names.c */
-long volumes_name(struct walked *place, const struct naming *what);
+long volumes_name(const struct walked *place, const struct naming *what);
 
 /* mount.c */
 struct node *volume_node(u64 volume);

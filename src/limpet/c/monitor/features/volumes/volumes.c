@@ -3,7 +3,7 @@
  * down; the filter holds each opening to it, and Landlock, behind it, knows the same folders.
  */
 enum { BENEATH = 1, READ_FILES = 0x4, READ_FOLDERS = 0x8, WRITE_FILES = 0x2, NEW_FILES = 0x100 };
-enum { CUT_FILES = 0x4000 };
+enum { CUT_FILES = 0x4000, NAME_RIGHTS = 0x30b0 }; /* remove, make folders and links, refer */
 
 static bool take_volume_option(const char *option) {
     const char *path, *rest = behind(option, "--volume:");
@@ -20,14 +20,14 @@ static bool take_volume_option(const char *option) {
 }
 
 /* Below each folder, what its volume allows of the rights that are kept from everything else. */
-static void allow_volumes(long rules, u64 files) {
+static void allow_volumes(long rules, u64 files, u64 names) {
     for (u64 i = 1; i < MANIFEST->count; i++) {
         const struct mft_entry *device = &MANIFEST->entries[i];
         u64 rights = READ_FILES | READ_FOLDERS;
         if (device->type != DEVICE_VOLUME)
             continue;
         if (!device->read_only)
-            rights |= WRITE_FILES | NEW_FILES | CUT_FILES;
+            rights |= WRITE_FILES | NEW_FILES | CUT_FILES | names;
         const struct __attribute__((packed)) {
             u64 rights;
             s32 folder;

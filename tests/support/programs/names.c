@@ -1,0 +1,88 @@
+/* Names below a folder, natively or on a volume: the same lines on either. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SAY(call) printf("%s: %s\n", #call, (call) < 0 ? strerror(errno) : "good")
+
+static void say_mode(const char *path) {
+    struct stat found;
+    if (lstat(path, &found))
+        printf("%s: %s\n", path, strerror(errno));
+    else
+        printf("%s: %o, %ld links, %ld.%09ld\n", path, found.st_mode,
+               S_ISDIR(found.st_mode) ? 0 : (long)found.st_nlink,
+               found.st_mtim.tv_sec < 2000000000 && found.st_mtim.tv_sec > 1000
+                   ? 1
+                   : (long)found.st_mtim.tv_sec,
+               found.st_mtim.tv_sec > 1000 ? 0 : found.st_mtim.tv_nsec);
+}
+
+int main(int count, char **words) {
+    const struct timespec times[2] = {{5, 7}, {9, 11}};
+    char text[64] = {0};
+    if (count < 2 || chdir(words[1]))
+        return 1;
+    umask(022);
+    SAY(mkdir("made", 0777));
+    SAY(mkdir("made", 0777));
+    SAY(mkdir("made/in/no", 0777));
+    SAY(mkdir("made/in/", 0700));
+    SAY(mkdir("made/.", 0700));
+    SAY(mkdir("there/x", 0700));
+    SAY(rename("there", "made/moved"));
+    SAY(rename("there", "made/moved"));
+    SAY(rename("made/moved", "there"));
+    SAY(rename("made", "made/in/x"));
+    SAY(rename("made", "there"));
+    SAY(rename("there", "made"));
+    SAY(rename("there/", "x"));
+    SAY(rename("made/.", "x"));
+    SAY(rename("made", "other"));
+    SAY(syscall(SYS_renameat2, AT_FDCWD, "other", AT_FDCWD, "folder", 1));
+    SAY(syscall(SYS_renameat2, AT_FDCWD, "other", AT_FDCWD, "there", 2));
+    SAY(syscall(SYS_renameat2, AT_FDCWD, "other", AT_FDCWD, "there", 2));
+    SAY(link("there", "again"));
+    SAY(link("there", "again"));
+    SAY(link("folder", "again2"));
+    SAY(link("link", "again3"));
+    SAY(linkat(AT_FDCWD, "link", AT_FDCWD, "again4", AT_SYMLINK_FOLLOW));
+    SAY(symlink("../out/of/here", "leads out"));
+    SAY(symlink("x", "there"));
+    SAY(readlink("leads out", text, sizeof text - 1));
+    puts(text);
+    SAY(open("leads out", O_RDONLY));
+    SAY(rmdir("there"));
+    SAY(unlink("other"));
+    SAY(rmdir("other"));
+    SAY(rmdir("other/in/"));
+    SAY(rmdir("other"));
+    SAY(rmdir("."));
+    SAY(rmdir("folder/.."));
+    SAY(unlink("again/"));
+    SAY(unlink("again"));
+    SAY(unlink("again"));
+    SAY(unlink("leads out"));
+    SAY(chmod("there", 0600));
+    SAY(chmod("no", 0600));
+    SAY(utimensat(AT_FDCWD, "there", times, 0));
+    SAY(utimensat(AT_FDCWD, "link", times, AT_SYMLINK_NOFOLLOW));
+    SAY(mknod("node", S_IFREG | 0644, 0));
+    say_mode("there");
+    say_mode("folder");
+    say_mode("link");
+    say_mode("again3");
+    say_mode("again4");
+    say_mode("node");
+    int open_ = open("gone", O_CREAT | O_RDWR, 0600);
+    SAY(unlink("gone"));
+    SAY(write(open_, "still here", 10));
+    SAY(pread(open_, text, 10, 0));
+    puts(text);
+    return 0;
+}
