@@ -12,6 +12,7 @@ import itertools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from limpet.contract.pages import LARGE_PAGE, PAGE
 from limpet.errors import ImageError
@@ -118,7 +119,7 @@ class Image:
             symbols=tuple(replace(each, address=each.address + base) for each in self.symbols),
         )
 
-    @property
+    @cached_property
     def executable(self) -> tuple[Segment, ...]:
         """The segments that hold code."""
         return tuple(each for each in self.segments if Access.EXECUTE in each.access)

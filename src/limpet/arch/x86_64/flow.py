@@ -31,6 +31,8 @@ _BEHIND = (0, 1, 2, 4)
 
 _FROM_HERE = re.compile(r"\[rip(?: ([+-]) (0x[0-9a-f]+|\d+))?\]")
 
+_BRANCHES = ("j", "call", "loop", "xbegin")
+
 MOST_TABLES = 1 << 20
 """Entries of jump tables that are looked at: a file may be made to have no end of them."""
 
@@ -52,9 +54,13 @@ class Flow:
     leads: tuple[tuple[int, ...], ...]
     roots: frozenset[int]
 
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [each.start for each in self.functions]
+
     def at(self, address: int) -> int | None:
         """The index of the function that ``address`` is in."""
-        return _at(self.functions, address)
+        return _at(self.functions, self._starts, address)
 
     def reached(self, addresses: Iterable[int]) -> set[int]:
         """The indices of all that can run when what is at ``addresses`` does."""
@@ -68,8 +74,8 @@ class Flow:
         return found
 
 
-def _at(functions: Sequence[Function], address: int) -> int | None:
-    index = bisect_right(functions, (address, 1 << 64, True)) - 1
+def _at(functions: Sequence[Function], starts: Sequence[int], address: int) -> int | None:
+    index = bisect_right(starts, address) - 1
     return index if index >= 0 and address < functions[index].end else None
 
 
@@ -86,10 +92,15 @@ class Code:
     near: Branches
     pointed: frozenset[int]
     _decoded: dict[int, list[Decoded] | None] = field(default_factory=dict)
+    _branches: dict[int, list[int]] = field(default_factory=dict)
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [each.start for each in self.functions]
 
     def at(self, address: int) -> int | None:
         """The index of the function that ``address`` is in."""
-        return _at(self.functions, address)
+        return _at(self.functions, self._starts, address)
 
     def decoded(self, index: int) -> list[Decoded] | None:
         """The instructions of a function, ``None`` where they do not fill it exactly."""
@@ -103,6 +114,13 @@ class Code:
             whole = bool(found) and found[-1][0] + found[-1][1] == end
             self._decoded[index] = found if whole else None
         return self._decoded[index]
+
+    def branches(self, index: int) -> Sequence[int]:
+        """Where the direct calls and jumps of a function lead; nothing where it is not decoded."""
+        if index not in self._branches:
+            found = map(branch_of, self.decoded(index) or ())
+            self._branches[index] = [each for each in found if each is not None]
+        return self._branches[index]
 
     def in_code(self, address: int) -> bool:
         """Whether an executable segment has ``address``."""
@@ -176,11 +194,9 @@ class Code:
         """
         found = {*self.pointed, *(t for each in self.tables.values() for t in each)}
         for index in range(len(self.functions)):
+            found.update(self.branches(index))
             for each in self.decoded(index) or ():
-                target = branch_of(each)
-                if target is None and each[2] == "lea":
-                    target = address_of(each)
-                if target is not None:
+                if each[2] == "lea" and (target := address_of(each)) is not None:
                     found.add(target)
         for sources_of in (self.near, self.taken):
             for target, sources in sources_of.items():
@@ -242,9 +258,8 @@ class Code:
             near = (self.at(at) for at in range(start - 128, end + 128))
             yield from (each for each in near if each is not None)
             return
-        for each in code:
-            target = branch_of(each)
-            if target is not None and not start <= target < end:
+        for target in self.branches(index):
+            if not start <= target < end:
                 to = self.at(target)
                 if to is not None:
                     yield to
@@ -256,8 +271,8 @@ class Code:
 
 def branch_of(each: Decoded) -> int | None:
     """Where a direct call or jump leads, ``None`` for anything else."""
-    mnemonic, operands = each[2].split()[-1], each[3]
-    if operands.startswith("0x") and mnemonic.startswith(("j", "call", "loop", "xbegin")):
+    operands = each[3]
+    if operands.startswith("0x") and each[2].split()[-1].startswith(_BRANCHES):
         return int(operands, 16)
     return None
 

@@ -27,7 +27,7 @@ def immediates(code: bytes, low: int, high: int) -> set[int]:
 def words(data: bytes, low: int, high: int) -> set[int]:
     """Every aligned 4-byte value in data that could be one."""
     usable = data[: len(data) // 4 * 4]
-    return {word for word in set(memoryview(usable).cast("I")) if low <= word < high}
+    return {word for word in memoryview(usable).cast("I") if low <= word < high}
 
 
 def tables(segment: Segment, bases: set[int], low: int, high: int) -> set[int]:
