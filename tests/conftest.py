@@ -17,6 +17,9 @@ from tests.support.bundles import KVM_PROBLEM, Maker
 WHY = {"slow": "slow", "kvm": "in need of KVM"}
 """The markers that a fast run leaves out, in words."""
 
+# Hundreds of commands are started here, and each would compile all of Limpet's Python.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A run finds what the last one found: others are for who looks for them.
 settings.register_profile("same", derandomize="LIMPET_EXAMPLES" not in os.environ)
 settings.load_profile("same")

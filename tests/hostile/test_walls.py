@@ -28,6 +28,7 @@ from limpet.sources import C_ROOT
 from tests.hostile.guest import Hostile
 from tests.support import unikernels
 from tests.support.bundles import Maker, need
+from tests.support.caches import seeded
 from tests.support.seen import Seen, seen
 
 NOTHING = "int main(void) { return 0; }\n"
@@ -303,7 +304,7 @@ def test_from_inside(make: Maker, tmp_path: Path) -> None:
         for call in PROBE_CALLS.split()
     )
     (folder / "feature.toml").write_text(PROBE + calls)
-    own = {"PYTHONPATH": str(package.parent), "LIMPET_CACHE": str(tmp_path / "cache")}
+    own = {"PYTHONPATH": str(package.parent), "LIMPET_CACHE": str(seeded(tmp_path / "cache"))}
     with (
         subprocess.Popen(["/bin/sleep", "60"]) as other,
         socket.create_server(("127.0.0.1", 0)) as tcp,

@@ -27,6 +27,7 @@ from limpet.sources import C_ROOT, MONITOR_INCLUDES, MONITOR_ROOT
 from limpet.tools.toolchain import compile_object
 from tests.support import unikernels
 from tests.support.bundles import Maker
+from tests.support.caches import seeded
 from tests.support.proved import THREADS
 
 OPTIONAL = [each for each in features() if each.optional]
@@ -244,7 +245,7 @@ def test_a_new_feature_is_a_folder(make: Maker, tmp_path: Path) -> None:
     (folder / "greeting.c").write_text(GREETING_C)
     program = make.compile(NOTHING, "nothing")
     argv = [sys.executable, "-c", USE, str(program), str(tmp_path)]
-    own = {"PYTHONPATH": str(package.parent), "LIMPET_CACHE": str(tmp_path / "cache")}
+    own = {"PYTHONPATH": str(package.parent), "LIMPET_CACHE": str(seeded(tmp_path / "cache"))}
     done = subprocess.run(argv, env=os.environ | own, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     plain = "0 b'' False () True"

@@ -1,4 +1,4 @@
-"""Caches of a test's own, with the one thing in them that takes a minute to make: a libc."""
+"""Caches of a test's own, with what takes long to make and is the same for every guest."""
 
 from __future__ import annotations
 
@@ -7,19 +7,27 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from limpet.guests.linux import library
 from limpet.tools.cache import Cache
 from limpet.tools.toolchain import LIBC, compile_program, shared_folder
 
 
 def seeded(path: Path) -> Path:
-    """An empty cache at ``path`` but for zig's own folder, as the shared cache has it."""
-    with shared_folder(Cache.default()) as shared:
+    """An empty cache at ``path`` but for zig's own folder, with a libc, and the library OS.
+
+    Both are as the shared cache has them.
+    """
+    shared_cache = Cache.default()
+    path.mkdir(0o700, parents=True)
+    with shared_folder(shared_cache) as shared:
         if not (shared / LIBC).exists():
             source = path.with_name(f"{path.name}.c")
             source.write_text("int main(void) { return 0; }\n", encoding="utf-8")
             compile_program([source], path.with_name(f"{path.name}.program"))
-        path.mkdir(0o700, parents=True)
         shutil.copytree(shared, path / shared.name, copy_function=_linked)
+    with library.objects(shared_cache) as objects:
+        compiled = objects[0].parent
+        shutil.copytree(compiled, path / compiled.name, copy_function=_linked)
     return path
 
 
