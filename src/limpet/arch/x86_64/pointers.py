@@ -5,8 +5,44 @@ from __future__ import annotations
 import re
 import struct
 from bisect import bisect_right
+from collections.abc import Sequence
 
 from limpet.formats.image import Segment
+
+_NEAR = ((rb"[\xe8\xe9]", 1), (rb"\x0f[\x80-\x8f]", 2))
+"""What near branches begin with, and how many bytes that is; an offset from their end follows."""
+
+_LONGEST_BRANCH = 6
+_OFFSET = struct.Struct("<i")
+
+
+def near(code: Sequence[Segment]) -> dict[int, list[int]]:
+    """The sources of near branches by target in code, wherever the bytes of one stand."""
+    found: dict[int, list[int]] = {}
+    low = min((each.address for each in code), default=0)
+    high = max((each.end for each in code), default=0)
+    within = _offsets_within(high - low + _LONGEST_BRANCH)
+    for opcode, size in _NEAR:
+        pattern = re.compile(b"(?=%s%s)" % (opcode, within), re.DOTALL)
+        for segment in code:
+            for match in pattern.finditer(segment.data):
+                at = match.start()
+                (offset,) = _OFFSET.unpack_from(segment.data, at + size)
+                target = segment.address + at + size + _OFFSET.size + offset
+                if low <= target < high:
+                    found.setdefault(target, []).append(segment.address + at)
+    for sources in found.values():
+        sources.sort()
+    return found
+
+
+def _offsets_within(size: int) -> bytes:
+    """A pattern for the bytes of offsets of less than ``size`` to either side."""
+    if size >= 1 << 24:
+        return b"...."
+    most = size >> 16
+    least = re.escape(bytes([0xFF - most]))
+    return b"..(?:[\0-%s]\0|[%s-\xff]\xff)" % (re.escape(bytes([most])), least)
 
 
 def immediates(code: bytes, low: int, high: int) -> set[int]:

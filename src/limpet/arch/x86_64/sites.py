@@ -20,7 +20,7 @@ from functools import cached_property
 from capstone import CS_ARCH_X86, CS_MODE_64, Cs
 
 from limpet.arch.x86_64.flow import Code
-from limpet.arch.x86_64.pointers import immediates, tables, words
+from limpet.arch.x86_64.pointers import immediates, near, tables, words
 from limpet.arch.x86_64.registers import (
     LEAVES,
     WRITES_FIRST,
@@ -40,13 +40,6 @@ _FEW_STREAMS = 8
 _CLOSE = 40
 _AGREEMENT = 0.9
 
-_NEAR = ((rb"[\xe8\xe9]", 1), (rb"\x0f[\x80-\x8f]", 2))
-"""What near branches begin with, and how many bytes that is; an offset from their end follows."""
-
-_LONGEST_BRANCH = 6
-"""Bytes of one, from whose end its offset counts."""
-
-_OFFSET = struct.Struct("<i")
 _REL8 = re.compile(rb"(?=[\x70-\x7f\xeb\xe0-\xe3](.))", re.DOTALL)
 _LEA = re.compile(rb"(?=\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](....))", re.DOTALL)
 
@@ -236,23 +229,7 @@ class Finder:
     @cached_property
     def near_branches(self) -> dict[int, list[int]]:
         """Sources of near branches by target in code, wherever the bytes of one stand."""
-        found: dict[int, list[int]] = {}
-        low = min((each.address for each in self.image.executable), default=0)
-        high = max((each.end for each in self.image.executable), default=0)
-        within = _offsets_within(high - low + _LONGEST_BRANCH)
-        for opcode, size in _NEAR:
-            pattern = re.compile(b"(?=%s%s)" % (opcode, within), re.DOTALL)
-            for segment in self.image.executable:
-                data, base = segment.data, segment.address
-                for match in pattern.finditer(data):
-                    at = match.start()
-                    end = at + size + _OFFSET.size
-                    target = base + end + _OFFSET.unpack_from(data, at + size)[0]
-                    if low <= target < high:
-                        found.setdefault(target, []).append(base + at)
-        for sources in found.values():
-            sources.sort()
-        return found
+        return near(self.image.executable)
 
     def targets_around(self, address: int) -> set[int]:
         """Everything near a site that something in the file can jump to.
@@ -395,15 +372,6 @@ class Finder:
                 break
             register = source
         return frozenset(), "the number is not a constant"
-
-
-def _offsets_within(size: int) -> bytes:
-    """A pattern for the bytes of offsets of less than ``size`` to either side."""
-    if size >= 1 << 24:
-        return b"...."
-    most = size >> 16
-    least = re.escape(bytes([0xFF - most]))
-    return b"..(?:[\0-%s]\0|[%s-\xff]\xff)" % (re.escape(bytes([most])), least)
 
 
 def candidates(image: Image) -> int:
