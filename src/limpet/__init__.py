@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from limpet.planning.options import Options
     from limpet.planning.plan import Plan
     from limpet.running.result import Result, run
+    from limpet.running.snapshot import Snapshot, snapshot
 
 __all__ = [
     "Bundle",
@@ -34,11 +35,13 @@ __all__ = [
     "Options",
     "Plan",
     "Result",
+    "Snapshot",
     "__version__",
     "build",
     "load",
     "plan",
     "run",
+    "snapshot",
 ]
 
 _HOMES = {
@@ -54,6 +57,8 @@ _HOMES = {
     "Image": "formats.image",
     "Result": "running.result",
     "run": "running.result",
+    "Snapshot": "running.snapshot",
+    "snapshot": "running.snapshot",
 }
 
 

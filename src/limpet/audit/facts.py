@@ -45,6 +45,13 @@ def parts(bundle: BundleFile) -> Iterator[Part]:
     yield Part("headers", max(0, len(bundle.data) - known), 0, "---")
 
 
+def snapshot_bytes(bundle: BundleFile) -> int:
+    """How much memory the guest goes on with, where it does not start."""
+    if not bundle.record.options.get("snapshot"):
+        return 0
+    return sum(part.size for part in bundle.parts if "w" in part.rights)
+
+
 def host_call(call: Call, bundle: BundleFile) -> HostCall:
     """A SYSCALL of the monitor with what its code says of it."""
     names = tuple(sorted(call_name(number) for number in call.numbers)) or ("unknown",)

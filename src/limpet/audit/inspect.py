@@ -68,6 +68,7 @@ def audit_bundle(bundle: BundleFile) -> Audit:
         files=inside.files,
         protections=protections(inside),
         findings=tuple(inside.findings),
+        snapshot_bytes=audit_facts.snapshot_bytes(bundle),
     )
 
 

@@ -115,6 +115,7 @@ class Audit:
     files: tuple[Entry, ...]
     protections: tuple[Protection, ...]
     findings: tuple[Finding, ...]
+    snapshot_bytes: int  # of memory with which the guest goes on instead of starting
     remade: Remade = NOT_TRIED
 
     @property

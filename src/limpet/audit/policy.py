@@ -13,6 +13,7 @@ Every key is optional; what is not named is not limited, and an empty list allow
     protections = ["guest in ring 3"]               # must be present
     max_monitor_bytes = 12000
     max_bundle_bytes = 4000000
+    max_snapshot_bytes = 0                          # no guest that goes on from a moment
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ _LISTS: dict[str, tuple[str, Callable[[Audit], Iterable[str]]]] = {
 _SIZES: dict[str, tuple[str, Callable[[Audit], int]]] = {
     "max_monitor_bytes": ("monitor", lambda a: a.monitor_bytes),
     "max_bundle_bytes": ("bundle", lambda a: a.size),
+    "max_snapshot_bytes": ("snapshot", lambda a: a.snapshot_bytes),
 }
 
 

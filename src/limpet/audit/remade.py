@@ -44,7 +44,8 @@ def remake(bundle: BundleFile, cache: Cache | None = None) -> Remade:
         return Remade("impossible", (f"it cannot be made again here: {error.message}",))
     if verdict.same:
         tools = f"Limpet {verdict.limpet}, {verdict.toolchain}"
-        return Remade("same", (f"made again with {tools}: the same, byte for byte",))
+        memory = ", with the memory that is in it" if bundle.record.options.get("snapshot") else ""
+        return Remade("same", (f"made again with {tools}{memory}: the same, byte for byte",))
     words = (
         f"made again, {each.part} has {each.count} other bytes, the first at {each.offset:#x}"
         for each in verdict.differences[:8]

@@ -20,6 +20,11 @@ def _lines(audit: Audit) -> Iterator[str]:
     yield audit.remade.headline
     yield f"bundle    {audit.name}, {audit.size} bytes, sha256 {audit.sha256}"
     yield f"guest     {audit.guest}, sha256 {audit.guest_sha256}"
+    if audit.snapshot_bytes:
+        yield (
+            f"snapshot  it goes on with {audit.snapshot_bytes} bytes of its memory, which nobody "
+            "can make again: like the guest, they are not trusted"
+        )
     yield f"made by   Limpet {audit.limpet} with {audit.toolchain}"
     yield f"backends  {', '.join(audit.backends) or 'none'}"
     yield f"monitor   {audit.monitor_bytes} bytes, {audit.monitor_code} of them code that can run"

@@ -19,6 +19,7 @@ from limpet.errors import PlanError, VersionError
 from limpet.formats.bundle import packed_guest
 from limpet.formats.bundle import read as bundle_file
 from limpet.formats.bundle.read import BundleFile, read_bundle
+from limpet.formats.memory import Memory
 from limpet.formats.tree.layout import Tree
 from limpet.formats.tree.read import read_tree
 from limpet.guests.registry import plan, read_image
@@ -91,6 +92,11 @@ def rebuild(
     """
     bundle = read_bundle(path)
     guest = taken_out(bundle)
+    if guest.memory:
+        raise PlanError(
+            f"{bundle.name}: a snapshot: its memory fits no other library OS and no other options",
+            hint="take it again: limpet snapshot",
+        )
     if tree is not None:
         if guest.loader:
             raise PlanError(
@@ -128,7 +134,16 @@ def taken_out(bundle: BundleFile) -> Guest:
     if known.tree:
         data = bundle.memory(known.tree.address, known.tree.size)
         packed = Tree(data, read_tree(data, bundle.name))
-    return with_objects(read, packed, known.guest.path)
+    guest = with_objects(read, packed, known.guest.path)
+    return replace(guest, memory=_memory(bundle)) if known.options.get("snapshot") else guest
+
+
+def _memory(bundle: BundleFile) -> Memory:
+    """What the guest goes on with: all that it can write, and only the guest is harmed by it."""
+    parts = sorted(bundle.parts, key=lambda part: part.address)
+    return Memory.of_pages(
+        (part.address, bundle.content(part)) for part in parts if "w" in part.rights
+    )
 
 
 def options(bundle: BundleFile) -> Options:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from limpet.arch.x86_64 import arranging
@@ -42,11 +42,15 @@ class Monitor:
 
 @dataclass(frozen=True)
 class Bundle:
-    """One executable file's bytes, and what they were made from."""
+    """One executable file's bytes, and what they were made from.
+
+    ``symbols`` are those of what stands beside the guest.
+    """
 
     plan: Plan
     monitor: Monitor
     data: bytes
+    symbols: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     def write(self, path: Path) -> None:
         """Put the bundle at ``path``, executable, all of it or nothing.
@@ -84,7 +88,7 @@ def build(plan: Plan, cache: Cache | None = None, *, packed: bytes = b"") -> Bun
     _check_count(plan, len(segments))
     made = record_of(plan, segments, toolchain.version(), __version__).pack()
     guest = packed_guest.pack(plan.image, segments, packed)
-    return Bundle(plan, monitor, write(entry, segments, made, guest))
+    return Bundle(plan, monitor, write(entry, segments, made, guest), symbols)
 
 
 def _ring0(plan: Plan, cache: Cache) -> tuple[bytes, bytes]:
@@ -164,6 +168,8 @@ def _loads(
         if region.at_start:
             continue
         content = linked.get(region.name, region.content)
+        if plan.guest.memory and Access.WRITE in region.access:
+            content = region.content
         assert content is not None, region.name
         flags = _flags(region.access | region.host)
         size = region.size if flags & 2 else align_up(len(content), PAGE)

@@ -17,7 +17,18 @@ from limpet.errors import BuildError, CompileError, LimpetError, ToolchainError
 from limpet.plain import plain, plain_lines
 from limpet.version import __version__
 
-COMMANDS = ("run", "build", "explain", "doctor", "audit", "verify", "rebuild", "ps", "top")
+COMMANDS = (
+    "run",
+    "build",
+    "snapshot",
+    "explain",
+    "doctor",
+    "audit",
+    "verify",
+    "rebuild",
+    "ps",
+    "top",
+)
 
 
 class _Commands(click.Group):

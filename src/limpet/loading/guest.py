@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from limpet.arch.x86_64.sites import Scan
 from limpet.formats.image import Image
+from limpet.formats.memory import Memory
 from limpet.formats.tree.layout import Tree
 from limpet.loading.links import Links
 
@@ -49,7 +50,8 @@ class Guest:
     program is in its tree, nothing where that does not matter.  ``seen`` has what the host's files
     were by which the objects were found, ``texts`` single files of the host by their path in the
     tree, ``why`` what was packed that nobody named, ``warnings``
-    what may be wrong with it, ``offers`` what it may load and has not.
+    what may be wrong with it, ``offers`` what it may load and has not; ``memory`` is what a
+    guest has that goes on instead of starting.
     """
 
     image: Image
@@ -65,6 +67,7 @@ class Guest:
     why: tuple[str, ...] = field(default=(), repr=False, compare=False)
     warnings: tuple[str, ...] = field(default=(), repr=False, compare=False)
     offers: tuple[Offer, ...] = field(default=(), repr=False, compare=False)
+    memory: Memory | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ class Options:
     bundle starts, ``devices`` the ``block:NAME`` and ``net:NAME`` that a program has (a unikernel
     has those of its manifest), ``features`` names of features of the monitor that only come when
     they are asked for, ``NAME`` or ``NAME=NUMBER``, ``serve`` names of system calls that are served
-    though nothing seems to lead to them.  ``strict`` makes a monitor
+    though nothing seems to lead to them, ``snapshot`` says that the guest stops where it first
+    waits for its standard input, and goes on from there.  ``strict`` makes a monitor
     that starts behind all of its walls or not at all, ``uid`` and ``gid`` are whom one becomes that
     root starts.
     """
@@ -37,6 +38,7 @@ class Options:
     devices: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     serve: tuple[str, ...] = ()
+    snapshot: bool = False
     strict: bool = False
     uid: int = 65534
     gid: int = 65534

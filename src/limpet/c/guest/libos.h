@@ -90,6 +90,8 @@ struct guest_memory {
     void (*reset)(u64 low, u64 high);                   /* the same, as it was then */
     void (*release)(u64 low, u64 high);
     bool (*move)(u64 from, u64 size, u64 to);
+    void (*gather)(void);  /* all pages are where they are in the arena, for a snapshot */
+    void (*scatter)(void); /* and again where they were, with their rights */
     long (*map)(long at, long length, long protection, long flags, long fd, long offset);
 };
 extern const struct guest_memory own_memory;

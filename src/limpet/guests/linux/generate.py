@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from limpet.arch.x86_64.machine import Supervisor
 from limpet.contract import Backend, Filtered, Hypercall, hypercalls, opening
@@ -16,6 +16,7 @@ from limpet.planning.blobs import Blobs
 from limpet.planning.features import Chosen
 from limpet.planning.monitor import Core, defines, filter_values, monitor_values
 from limpet.planning.options import Options
+from limpet.planning.regions import Region
 from limpet.planning.seccomp import Filter
 
 CORE = Core(
@@ -39,6 +40,7 @@ def gates_c(
     threads: bool,
     placed: bool,
     timer: int = 0,
+    snapshot: bool = False,
 ) -> str:
     """``gates.c``: how the library OS reaches its monitor, for each hypercall in the plan.
 
@@ -90,16 +92,16 @@ def gates_c(
     text += "const struct network *const outside_network = NULL;\n"
     text += '#include "parts/memory/placed.h"\nconst struct placed_ops *const guest_placed = '
     text += "&placed_ops;\n" if placed else "NULL;\n"
+    text += _snapshot({call.name for call in chosen}) if snapshot else _NO_SNAPSHOT
     arranged = "kvm" in backends and any(call.ring0 for call in chosen)
-    return (
-        text
-        + "".join(
-            _gate(call, call in there, backends, threads, arranged)
-            for call in hypercalls()
-            if not (hears and call.name == "wait")
-        )
-        + ("\nvoid hypercall_wait(struct wait *block) {\n    attend(block);\n}\n" if hears else "")
+    gates = "".join(
+        _gate(call, call in there, backends, threads, arranged)
+        for call in hypercalls()
+        if not (hears and call.name == "wait")
     )
+    if hears:
+        gates += "\nvoid hypercall_wait(struct wait *block) {\n    attend(block);\n}\n"
+    return text + (_by_the_guests_clock(gates) if snapshot and tells_time else gates)
 
 
 def _arranging(chosen: Sequence[Hypercall]) -> str:
@@ -107,6 +109,35 @@ def _arranging(chosen: Sequence[Hypercall]) -> str:
     arranges = any(call.name == "place" for call in chosen)
     ops = "&own_memory" if arranges else "NULL"
     return f"const struct guest_memory *const guest_memory = {ops};\n"
+
+
+_NO_SNAPSHOT = """\
+#include "parts/snapshot/snapshot.h"
+const struct snapshot_ops *const guest_snapshot = NULL;
+"""
+
+_RENEWED = {"wait": "clock", "attend": "clock", "entropy": "entropy", "tick": "tick"}
+"""What a guest renews when it goes on, if it has the hypercall."""
+
+
+def _snapshot(chosen: Collection[str]) -> str:
+    """What makes a guest stop, and go on."""
+    parts = dict.fromkeys(_RENEWED[name] for name in _RENEWED if name in chosen)
+    renewed = "".join(f"    {each}_renew();\n" for each in parts)
+    return (
+        '#include "parts/snapshot/snapshot.h"\n'
+        f"static void renew(void) {{\n{renewed}}}\n"
+        "static const struct snapshot_ops stops = {\n"
+        "    .start = snapshot_start, .input = snapshot_input, .renew = renew};\n"
+        "const struct snapshot_ops *const guest_snapshot = &stops;\n"
+    )
+
+
+def _by_the_guests_clock(gates: str) -> str:
+    """``gates`` where the host's clock is another one than the guest's."""
+    there = gates.replace("void hypercall_wait(", "static void host_wait(")
+    passed = "    snapshot_wait(block, host_wait);\n"
+    return f"{there}\nvoid hypercall_wait(struct wait *block) {{\n{passed}}}\n"
 
 
 def _is_there(call: Hypercall, backends: Sequence[Backend]) -> bool:
@@ -197,6 +228,7 @@ def plan_h(
     pages: Supervisor | None,
     devices: Sequence[Device],
     chosen: Chosen,
+    regions: Iterable[Region],
 ) -> str:
     """``plan.h``: the monitor's constants."""
     room = pages.room if pages else (0, 0)
@@ -206,8 +238,6 @@ def plan_h(
         "GUEST_HI": place.guest[1],
         "BLOCKS_LO": place.state,
         "BLOCKS_HI": place.state_end,
-        "ARENA_LO": place.arena[0],
-        "ARENA_HI": place.arena[1],
         "STACK_LO": place.stack[0],
         "STACK_HI": place.stack[1],
         "BOOT_INFO": place.boot_info,
@@ -234,7 +264,13 @@ def plan_h(
     text = defines(values) + monitor_values(options, filters, blobs, PROGRAM_STATUSES, chosen)
     for backend, filter_ in filters.items():
         text += filter_values(backend, filter_, place.filter_copy(backend))
-    return text + _passed_environment(options)
+    return text + _at_start(regions) + _passed_environment(options)
+
+
+def _at_start(regions: Iterable[Region]) -> str:
+    """What of the guest's memory the monitor maps."""
+    calls = (f"map_memory({r.address:#x}UL, {r.end:#x}UL)" for r in regions if r.at_start)
+    return f"#define MAP_MEMORY() {', '.join(calls)}\n"
 
 
 def _passed_environment(options: Options) -> str:

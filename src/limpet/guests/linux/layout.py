@@ -112,7 +112,8 @@ class Layout:
 
     def is_programs(self, region: Region) -> bool:
         """Whether it is the program's own, its memory and stack included."""
-        return region.address < self.image_hi or region.address in (self.arena[0], self.stack[0])
+        ranges = (0, self.image_hi), self.arena, self.stack
+        return any(low <= region.address < high for low, high in ranges)
 
     def arranging(self, *, jit: bool) -> Arranging:
         """What ring 0 of a virtual machine needs to do the same, and, with ``jit``, run pages."""

@@ -76,7 +76,7 @@ def _extremes() -> Mapping[str, str]:
     for kind, calls in (("plain", plain), ("most", contract.least(everything))):
         for name, devices in (("few", few), ("networks", most)):
             made[f"{kind}-{name}.c"] = gates_c(
-                calls, both, devices, threads=True, placed=True, timer=1 << 46
+                calls, both, devices, threads=True, placed=True, timer=1 << 46, snapshot=True
             )
     return made
 

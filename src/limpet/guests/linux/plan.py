@@ -51,6 +51,7 @@ from limpet.planning.plan import Plan
 from limpet.planning.processor import machine_decisions, may_ask_cpuid
 from limpet.planning.regions import Region, gaps, patched
 from limpet.planning.seccomp import KILL_PROCESS, TRAP, Filter, Rule
+from limpet.planning.stopped import with_memory
 from limpet.tools.freestanding import Sizes
 
 WORD = 8
@@ -94,11 +95,13 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     users = with_volumes(users, devices, served, options.backends)
     users = with_jit(users, options, served)
     hypercalls = _hypercalls(users)
+    _check_snapshot(image, options, hypercalls)
     level = machine.CPU_LEVELS[options.cpu]
     reserves = any(call.name == "place" for call in hypercalls)
     own = fixed.pack(image, place, guest.tree, level, reserves=reserves)
     packed = _packed(place, guest)
-    regions = _regions(place, rewriting, own, table, packed)
+    fresh = place.boot_info, place.data
+    regions = with_memory(_regions(place, rewriting, own, table, packed), guest.memory, fresh)
     pages = _supervisor(place, regions, hypercalls) if "kvm" in options.backends else None
     asks_cpuid = may_ask_cpuid(image)
     asked = _verdict(guest, own_calls)
@@ -158,8 +161,9 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
                 threads=any(call.name in threads.CALLS for call in calls),
                 placed=bool(program.objects),
                 timer=kvm.addresses().get("TICK_TIMER", 0),
+                snapshot=options.snapshot,
             ),
-            "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen),
+            "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen, regions),
             "host_numbers.h": host_numbers(chosen, hypercalls),
             "monitor.c": monitor_c(
                 CORE, chosen, hypercalls, options.backends, gaps(regions, pages)
@@ -212,6 +216,26 @@ def _check_devices(
         raise PlanError(
             f"{image.name} opens no file: it cannot use the device {devices[0].name}",
             hint="leave out --block, --net and --volume",
+        )
+
+
+def _check_snapshot(image: Image, options: Options, hypercalls: Collection[Hypercall]) -> None:
+    if not options.snapshot:
+        return
+    if len(options.backends) > 1:
+        raise PlanError(
+            f"{image.name}: a snapshot is of one backend: its memory is as that left it",
+            hint="take one for each: --backend kvm, --backend process",
+        )
+    if options.devices:
+        raise PlanError(
+            f"{image.name}: a snapshot cannot have devices: what they were is not in its memory",
+            hint="leave out --block and --net",
+        )
+    if not any(call.name == "console_in" for call in hypercalls):
+        raise PlanError(
+            f"{image.name} never reads its standard input, where it would stop",
+            hint="take a snapshot of a program that does",
         )
 
 

@@ -2,6 +2,7 @@
  * psABI (for x86-64 section 3.4.1) and Linux's fs/binfmt_elf.c lay its stack. */
 #include "core/start.h"
 #include "core/thread.h"
+#include "parts/snapshot/snapshot.h"
 #include "x86_64/machine.h"
 
 u64 *program_stack;
@@ -82,6 +83,8 @@ _Noreturn void start_program(void) {
     u64 size = size_of_strings(baked, guest_info.environment_count);
     u64 words = 1 + boot_info.argc + 1 + guest_info.environment_count + boot_info.envc + 1;
     u64 all = size + (words + AUXV_WORDS) * sizeof(u64) + PAGE;
+    if (guest_snapshot)
+        guest_snapshot->start();
     thread_start();
     if (all > boot_info.strings - guest_info.stack_lo)
         end_unstarted("has no room on its stack for its arguments and environment: "

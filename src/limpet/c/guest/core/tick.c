@@ -1,6 +1,7 @@
 #include "core/tick.h"
 #include "core/alarm.h"
 #include "core/thread.h"
+#include "parts/snapshot/snapshot.h"
 
 static bool on_its_way;
 
@@ -10,6 +11,14 @@ void tick_soon(void) {
         return;
     on_its_way = true;
     hypercall_tick(&block);
+}
+
+/* In a snapshot one may have been on its way, and no monitor knows of it. */
+void tick_renew(void) {
+    if (!on_its_way)
+        return;
+    on_its_way = false;
+    tick_soon();
 }
 
 /* It met the library OS: another is asked for, and it goes on as if nothing had been. */

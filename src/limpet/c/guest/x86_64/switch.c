@@ -24,11 +24,8 @@ static u64 segment_base(void) {
 }
 
 /* As thread_switch leaves it. */
-u64 thread_stack(u64 top, const struct regs *regs, u64 thread_pointer) {
-    struct regs *first = (struct regs *)(top - sizeof *regs);
-    u64 *at = (u64 *)first;
-    *first = *regs;
-    *--at = (u64)thread_begin;
+static u64 lay(u64 *at, u64 to, u64 thread_pointer) {
+    *--at = to;
     for (int i = 0; i < KEPT; i++)
         *--at = 0;
     *--at = thread_pointer;
@@ -37,6 +34,18 @@ u64 thread_stack(u64 top, const struct regs *regs, u64 thread_pointer) {
     frame_save_vectors(vectors);
     *(u64 *)(vectors - sizeof(u64)) = (u64)at;
     return vectors - sizeof(u64);
+}
+
+u64 thread_stack(u64 top, const struct regs *regs, u64 thread_pointer) {
+    struct regs *first = (struct regs *)(top - sizeof *regs);
+    *first = *regs;
+    return lay((u64 *)first, (u64)thread_begin, thread_pointer);
+}
+
+u64 thread_stack_for(u64 top, void (*to)(void)) {
+    u64 pointer;
+    __asm__ volatile("rdfsbase %0" : "=r"(pointer));
+    return lay((u64 *)(ALIGN_DOWN(top, 16) - sizeof(u64)), (u64)to, pointer);
 }
 
 _Noreturn void thread_begun(struct regs *regs) {

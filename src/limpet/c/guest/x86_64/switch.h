@@ -14,6 +14,9 @@ u64 thread_vectors_size(void);
 u64 thread_stack(u64 top, const struct regs *regs, u64 thread_pointer);
 bool thread_pointer_valid(u64 at);
 
+/* The same for one that only calls `to`, which does not return, with the bases of now. */
+u64 thread_stack_for(u64 top, void (*to)(void));
+
 /* Where it comes to, on its own stack. */
 _Noreturn void thread_begun(struct regs *regs);
 

@@ -98,8 +98,7 @@ static inline void vcpu_ready(long khz) {
 }
 
 static void prepare(u64 *stack) {
-    map_memory(ARENA_LO, ARENA_HI);
-    map_memory(STACK_LO, STACK_HI);
+    MAP_MEMORY();
     take_arguments(stack);
     look_at_stdio();
     take_time();

@@ -9,6 +9,7 @@
 #include "parts/clock/clock.h"
 #include "core/alarm.h"
 #include "core/park.h"
+#include "parts/snapshot/snapshot.h"
 #include "x86_64/machine.h"
 
 #define SHIFT 32
@@ -50,7 +51,7 @@ static void ask_host(void) {
     realtime_ahead = (s64)(block.realtime - block.monotonic);
     if (!first_ticks) {
         first_ticks = base_ticks, first_monotonic = base_monotonic;
-        before_first = MAX(block.realtime, boot_info.realtime) - boot_info.realtime;
+        before_first += MAX(block.realtime, boot_info.realtime) - boot_info.realtime;
         if (boot_info.tsc_khz)
             set_scale(1000000, boot_info.tsc_khz);
     } else if (!boot_info.tsc_khz && base_monotonic - first_monotonic >= (u64)BASELINE) {
@@ -88,6 +89,15 @@ static void wait(struct wait *block) {
     hypercall_wait(block);
     idle_ticks += ticks() - before;
     latest = MAX(latest, block->monotonic);
+}
+
+/* The host's clock, and its processor, may be others.  The guest's go on from where they were. */
+void clock_renew(void) {
+    struct wait block = {.deadline = 0};
+    hypercall_wait(&block);
+    snapshot_host_ahead += block.monotonic - latest;
+    before_first = cpu_time(latest);
+    scale = base_ticks = first_ticks = idle_ticks = 0; /* so that it is asked again */
 }
 
 u64 cpu_time(u64 monotonic) {

@@ -1,6 +1,7 @@
 /* Standard input, output and error: the host's, a stream each, through hypercalls. */
 #include "core/thread.h"
 #include "parts/fd/fd.h"
+#include "parts/snapshot/snapshot.h"
 
 enum {
     TCGETS = 0x5401,
@@ -26,7 +27,14 @@ static struct stdio_info *info_of(const struct file *file) {
 
 #define INPUT 1UL /* of hypercall_wait */
 
+/* All that reads input, or asks whether there is some, comes here first. */
+static void input_wanted(void) {
+    if (guest_snapshot)
+        guest_snapshot->input();
+}
+
 static bool input_ready(void) {
+    input_wanted();
     struct wait block = {.deadline = 0, .want = INPUT};
     host_time.wait(&block);
     return block.ready;
@@ -45,6 +53,7 @@ static long console_read(struct file *file, void *to, u64 size) {
         .deadline = FOREVER, .want = INPUT, .in_host = true, .restarts = true};
     file->reads++;
     long error = 0;
+    input_wanted();
     if (!size)
         return 0;
     do

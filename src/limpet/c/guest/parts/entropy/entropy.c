@@ -5,6 +5,7 @@
  */
 #include "libos.h"
 #include "linux.h"
+#include "parts/snapshot/snapshot.h"
 
 #define BLOCK 64
 #define BLOCKS 8
@@ -55,6 +56,11 @@ static void seed(void) {
     memset(&block, 0, sizeof block);
     seeded = true;
     since_seed = 0;
+}
+
+void entropy_renew(void) {
+    seeded = false;
+    left = 0;
 }
 
 static void refill(void) {

@@ -7,19 +7,16 @@
 #include "core/core.h"
 #include "x86_64/signal_abi.h"
 
-/* Pages of the arena at reserved addresses, in a row in both places. */
-struct run {
-    struct run *next; /* ascending */
-    u64 low, high, frame;
-    bool changed; /* its rights: they are read and write in the arena */
-};
-
 #define LEAST_PLACED (64UL << 10)
 #define MOST_PLACED (1UL << 20)
 #define LARGE_PAGE (2UL << 20)
 
 static struct run *runs;
 static u64 hint;
+
+const struct run *reserve_runs(void) {
+    return runs;
+}
 
 static int in_reserve(u64 at, u64 size) {
     return at >= guest_info.reserve_lo && at < guest_info.reserve_hi &&
@@ -281,5 +278,7 @@ const struct guest_memory own_memory = {
     .reset = given_reset,
     .release = reserve_release,
     .move = reserve_move,
+    .gather = reserve_gather,
+    .scatter = reserve_scatter,
     .map = sys_mmap,
 };

@@ -10,6 +10,18 @@ long sys_mmap(long address, long length, long protection, long flags, long fd, l
 bool host_place(u64 from, u64 to, u64 size);
 void host_protect(u64 low, u64 high, u64 rights);
 
+/* Pages of the arena at reserved addresses, in a row in both places. */
+struct run {
+    struct run *next; /* ascending */
+    u64 low, high, frame;
+    bool changed; /* its rights: they are read and write in the arena */
+};
+const struct run *reserve_runs(void);
+
+/* stopped.c */
+void reserve_gather(void);
+void reserve_scatter(void);
+
 /* given.c: through `guest_memory`, which only some programs have */
 long given_change(struct mapping *each, u8 rights); /* 0, or why they cannot be that */
 void given_protect(u64 low, u64 high, u64 rights);

@@ -1,0 +1,86 @@
+/*
+ * A guest stops at a moment, and its bundle goes on from there whenever it is started.
+ *
+ * All that a guest is lies in its memory: what runs is on library OS stacks, as thread_switch
+ * leaves it.  So the thread that comes to the moment leaves its stack for one that ends the guest,
+ * and who takes the snapshot reads the memory then.  A start that finds such memory has new
+ * arguments, time and seeds in boot_info, and goes back to that stack.
+ */
+#include "parts/snapshot/snapshot.h"
+#include "core/thread.h"
+#include "x86_64/processor.h"
+#include "x86_64/switch.h"
+
+#define STRINGS_PART 4 /* of the stack: what the monitor takes for arguments at most */
+
+/* The first is read by who takes the snapshot. */
+struct {
+    u64 taken;
+    u64 stack;              /* of the thread that came to the moment */
+    struct thread *current; /* and itself */
+    struct processor on;    /* which the program may have asked what it can */
+} snapshot_moment;
+
+/* What `current` is between the two: a start runs on its stack. */
+static struct {
+    u8 stack[2 * PAGE - sizeof(struct thread)];
+    struct thread thread;
+} between __attribute__((section(".bss..stack"), aligned(PAGE)));
+
+static void stop(void) {
+    guest_exit(0);
+}
+
+static void take(void) {
+    snapshot_moment.taken = 1;
+    if (guest_memory)
+        guest_memory->gather();
+    snapshot_moment.current = current;
+    snapshot_moment.on = processor_now();
+    current = &between.thread;
+    u64 to = thread_stack_for((u64)&between.thread, stop);
+    thread_switch(&snapshot_moment.stack, to, thread_vectors_size());
+}
+
+void snapshot_input(void) {
+    if (!snapshot_moment.taken)
+        take();
+}
+
+u64 snapshot_host_ahead;
+
+void snapshot_wait(struct wait *block, void (*ask)(struct wait *block)) {
+    s64 deadline = block->deadline;
+    if (deadline > 0)
+        block->deadline = MAX(deadline_after(snapshot_host_ahead, deadline), 1);
+    ask(block);
+    block->deadline = deadline;
+    block->monotonic -= snapshot_host_ahead;
+}
+
+static void go_on(void) {
+    u64 left;
+    if (!processor_has(&snapshot_moment.on))
+        end_unstarted("was stopped on a processor that can more than this one: take the snapshot "
+                      "again on this host");
+    current = snapshot_moment.current;
+    guest_snapshot->renew();
+    if (guest_memory)
+        guest_memory->scatter();
+    thread_switch(&left, snapshot_moment.stack, thread_vectors_size());
+}
+
+/* The words of a later start must not lie over those that the program has. */
+static void keep_strings_apart(void) {
+    u64 high = boot_info.strings + boot_info.strings_length;
+    u64 limit = high - (high - guest_info.stack_lo) / STRINGS_PART;
+    u64 to = ALIGN_DOWN(limit - boot_info.strings_length, 64);
+    memcpy((void *)to, (const void *)boot_info.strings, boot_info.strings_length);
+    boot_info.strings = to;
+}
+
+void snapshot_start(void) {
+    if (snapshot_moment.taken)
+        go_on();
+    keep_strings_apart();
+}

@@ -1,0 +1,29 @@
+/* A guest that stops at a moment and goes on from there: nothing of this in any other. */
+#ifndef LIMPET_SNAPSHOT_H
+#define LIMPET_SNAPSHOT_H
+
+#include "libos.h"
+
+struct snapshot_ops {
+    void (*start)(void); /* first of all: returns in a guest that has no past */
+    void (*input)(void); /* the program waits for its standard input */
+    void (*renew)(void); /* generated: what must not be as it was, part by part */
+};
+
+extern const struct snapshot_ops *const guest_snapshot; /* generated; NULL: it only ever starts */
+
+/* snapshot.c: what a plan's own table is made of. */
+void snapshot_start(void);
+void snapshot_input(void);
+
+/* The guest's clock stands still between its moment and a start: the host's is so many nanoseconds
+ * ahead, which its gate for `wait`, `ask`, is told and told off. */
+extern u64 snapshot_host_ahead;
+void snapshot_wait(struct wait *block, void (*ask)(struct wait *block));
+
+/* What each part renews: a clock goes on from where it was, nothing is random twice. */
+void clock_renew(void);
+void entropy_renew(void);
+void tick_renew(void);
+
+#endif

@@ -1,0 +1,56 @@
+"""``Memory``: what a guest's memory held at a moment, as runs of whole pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from limpet.contract.pages import PAGE
+
+JOINED = 256 * PAGE
+"""Bytes of zeros that still are no end of a run: each one is mapped apart when a bundle starts."""
+
+Run = tuple[int, bytes]
+"""Address and content."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Runs of whole pages, ascending; what lies between them is zero."""
+
+    runs: tuple[Run, ...]
+
+    @classmethod
+    def of_pages(cls, pages: Iterable[Run]) -> Memory:
+        """From single pages, or pieces of them, ascending; those that are zero are left out."""
+        joined: list[tuple[int, bytearray]] = []
+        for address, content in pages:
+            for at in range(0, len(content), PAGE):
+                page = content[at : at + PAGE]
+                if page.count(0) == len(page):
+                    continue
+                here = address + at
+                end = joined[-1][0] + len(joined[-1][1]) if joined else -JOINED - 1
+                if here - end > JOINED:
+                    joined.append((here, bytearray(page)))
+                else:
+                    joined[-1][1].extend(bytes(here - end) + page)
+        return cls(tuple((address, bytes(content)) for address, content in joined))
+
+    def within(self, low: int, high: int) -> Iterator[Run]:
+        """The runs between ``low`` and ``high``, cut there."""
+        for address, content in self.runs:
+            start, end = max(address, low), min(address + len(content), high)
+            if start < end:
+                yield start, content[start - address : end - address]
+
+    def part(self, low: int, high: int) -> Memory:
+        """What is between ``low`` and ``high``, by itself."""
+        return Memory.of_pages(self.within(low, high))
+
+    def content(self, low: int, high: int) -> bytes:
+        """All bytes from ``low`` to ``high``."""
+        found = bytearray(high - low)
+        for address, content in self.within(low, high):
+            found[address - low : address - low + len(content)] = content
+        return bytes(found)

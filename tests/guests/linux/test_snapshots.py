@@ -1,0 +1,141 @@
+"""Snapshots: a guest stops where it waits for input, and each start goes on from there."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import limpet
+from limpet.audit.verify import rebuild, verify
+from limpet.cli import cli
+from limpet.contract import Backend
+from limpet.errors import PlanError, RunError
+from limpet.formats.memory import Memory
+from limpet.guests.linux.layout import BOOT_SIZE
+from limpet.running.snapshot import MOMENT, Snapshot, snapshot
+from tests.support import SUPPORT
+from tests.support.bundles import BUSYBOX, Maker, execute, need
+
+PROGRAM = SUPPORT / "programs" / "moment.c"
+
+
+@cache
+def taken(program: Path, backend: Backend, *words: str) -> Snapshot:
+    """A snapshot of ``program``, once for all tests of a process."""
+    options = limpet.Options(backends=(backend,), snapshot=True, memory=64 << 20)
+    return snapshot(limpet.plan(limpet.load(program), options), words)
+
+
+@pytest.fixture
+def moment(make: Maker) -> Path:
+    """The program with much to remember."""
+    return make.compile(PROGRAM.read_text(encoding="utf-8"), "moment", "-lpthread")
+
+
+def test_goes_on(moment: Path, backend: Backend, tmp_path: Path) -> None:
+    """Memory, files, threads, timers, rights and vector registers are as on Linux, twice."""
+    native = subprocess.run([moment, "x"], input=b"some\n", capture_output=True, check=False)
+    found = taken(moment, backend, "x")
+    assert found.stdout == b"at the moment\n"
+    found.bundle.write(tmp_path / "again")
+    later = native.stdout.removeprefix(found.stdout)
+    for _ in range(2):
+        ran = execute(["again", "other", "words"], tmp_path / "again", b"some\n")
+        assert (ran.status, ran.stdout.decode()) == (5, later.decode())
+
+
+def test_nothing_is_random_twice(moment: Path, backend: Backend, tmp_path: Path) -> None:
+    """What was random before is the same in each start, what comes after is not; it is today."""
+    taken(moment, backend, "x").bundle.write(tmp_path / "again")
+    words = [execute(["a"], tmp_path / "again", b"\n").stderr.split() for _ in range(3)]
+    assert len({before for before, _, _ in words}) == 1
+    assert len({after for _, after, _ in words}) == 3
+    assert all(abs(int(now) - time.time()) < 60 for _, _, now in words)
+
+
+def test_made_again(moment: Path, backend: Backend, tmp_path: Path) -> None:
+    """``verify`` makes the same bytes of it, and finds one that was changed."""
+    bundle = taken(moment, backend, "x").bundle
+    bundle.write(tmp_path / "again")
+    assert verify(tmp_path / "again").same
+    told = CliRunner().invoke(cli, ["audit", str(tmp_path / "again")])
+    assert told.exit_code == 0
+    assert "with the memory that is in it: the same, byte for byte" in told.stdout
+    assert "snapshot  it goes on with " in told.stdout
+    (tmp_path / "policy").write_text("max_snapshot_bytes = 0\n")
+    words = ["audit", "--read-only", "--policy", str(tmp_path / "policy"), str(tmp_path / "again")]
+    assert CliRunner().invoke(cli, words).exit_code == 4
+    with pytest.raises(PlanError, match="a snapshot: its memory fits no other"):
+        rebuild(tmp_path / "again", {})
+    changed = bundle.data.replace(b"fixed\0", b"mixed\0", 1)
+    assert changed != bundle.data
+    (tmp_path / "again").write_bytes(changed)
+    assert [each.part for each in verify(tmp_path / "again").differences]
+
+
+def test_what_the_monitor_fills(moment: Path, backend: Backend) -> None:
+    """It counts what it puts into boot_info, so that nothing of the start before may be there."""
+    plan = taken(moment, backend, "x").bundle.plan
+    data = next(region for region in plan.regions if region.name == "libos_data")
+    assert data.content and not any(data.content[:BOOT_SIZE])
+    assert any(data.content[BOOT_SIZE:])
+
+
+def test_another_processor(moment: Path, tmp_path: Path) -> None:
+    """A program that has asked a processor what it can does not go on with one that can less."""
+    made = taken(moment, "process", "x").bundle
+    memory = made.plan.guest.memory
+    assert memory
+    at = made.symbols[MOMENT] + 24  # behind `current`: CPUID.1:ECX
+    page = bytearray(memory.content(at // 4096 * 4096, at // 4096 * 4096 + 4096))
+    page[at % 4096 : at % 4096 + 4] = b"\xff\xff\xff\xff"
+    runs = [(at // 4096 * 4096, bytes(page))]
+    others = [
+        (address + i, content[i : i + 4096])
+        for address, content in memory.runs
+        for i in range(0, len(content), 4096)
+        if address + i != at // 4096 * 4096
+    ]
+    other = Memory.of_pages(sorted([*runs, *others]))
+    guest = replace(made.plan.guest, memory=other)
+    limpet.build(limpet.plan(guest, made.plan.options)).write(tmp_path / "again")
+    ran = execute(["again"], tmp_path / "again", b"\n")
+    assert ran.status == 125
+    assert b"was stopped on a processor that can more than this one" in ran.stderr
+
+
+def test_a_shell(backend: Backend, tmp_path: Path) -> None:
+    """A real one: its variables are there, and its words are those of the start."""
+    script = (
+        "x=41; echo before; read line; echo $((x+1)) $line; read c < /proc/self/cmdline; echo $c"
+    )
+    found = taken(need(BUSYBOX, "busybox-static"), backend, "sh", "-c", script)
+    assert found.stdout == b"before\n"
+    found.bundle.write(tmp_path / "sh")
+    ran = execute(["sh", "new"], tmp_path / "sh", b"in\n")
+    assert (ran.status, ran.stdout) == (0, b"42 in\nshnew\n")
+
+
+def test_what_cannot_be(make: Maker) -> None:
+    """Each has its reason, before anything is written."""
+    ends = limpet.load(make.compile("int main(void) { return 3; }", "ends"))
+    shell = limpet.load(need(BUSYBOX, "busybox-static"))
+
+    def plan(guest: limpet.Guest, *backends: Backend, **others: tuple[str, ...]) -> limpet.Plan:
+        given = replace(limpet.Options(backends=backends, snapshot=True), **others)  # type: ignore[arg-type]
+        return limpet.plan(guest, given)
+
+    with pytest.raises(PlanError, match="ends never reads its standard input"):
+        plan(ends, "process")
+    with pytest.raises(PlanError, match="a snapshot is of one backend"):
+        plan(shell, "kvm", "process")
+    with pytest.raises(PlanError, match="a snapshot cannot have devices"):
+        plan(shell, "process", devices=("block:a",))
+    with pytest.raises(RunError, match="it ended with status 7 before it waited"):
+        snapshot(plan(shell, "process"), ["sh", "-c", "exit 7"])
