@@ -23,12 +23,15 @@ from limpet.formats.tree import layout as tree
 from limpet.guests.linux.generate import CORE, gates_c
 from limpet.guests.linux.library import objects
 from limpet.planning.features import choose, facts
+from limpet.planning.filters import WayOut
 from limpet.planning.monitor import host_numbers, monitor_c
-from limpet.planning.regions import MONITOR_SIZE
+from limpet.planning.outside import outside
+from limpet.planning.regions import MONITOR_BASE, MONITOR_SIZE
 from limpet.sources import GUEST_INCLUDES, MONITOR_INCLUDES
 from limpet.tools.cache import Cache
 from limpet.tools.toolchain import compile_object
 from tests.support.bundles import Maker
+from tests.support.proved import ENDPOINTS, PUBLISHED
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +40,13 @@ _STATE = re.compile(r"f?x(save|rstor)\w*")
 SAVES_STATE = {"x86_64-frame.c.o", "x86_64-switch.S.o", "x86_64-trap_process.S.o"}
 """Where the vector registers of a handler or a thread are saved and restored, and nothing else."""
 
-OPENS = "#include <fcntl.h>\nint main(int n, char **a) { return open(a[0], n); }\n"
+OPENS = """
+#include <fcntl.h>
+#include <sys/socket.h>
+int main(int n, char **a) {
+    return open(a[0], n) + accept(listen(n, 1), 0, 0) + connect(0, 0, 0);
+}
+"""
 
 CHOICES: list[tuple[Backend, ...]] = [*((each,) for each in BACKENDS), BACKENDS]
 
@@ -107,7 +116,15 @@ def compile_both(tmp_path_factory: pytest.TempPathFactory, make: Maker) -> Compi
             return plans[options]
 
     def compile_them(chosen: Chosen, options: limpet.Options) -> int:
-        plan = planned(replace(options, devices=_devices(chosen)))
+        sockets = any(call.sockets for call in chosen)
+        plan = planned(
+            replace(
+                options,
+                devices=_devices(chosen),
+                publish=PUBLISHED if sockets else (),
+                connect=ENDPOINTS if sockets else (),
+            )
+        )
         devices = manifest.declared(plan.options.devices)
         rules = [rule for each in plan.filters.values() for rule in each.rules]
         known = facts(
@@ -123,7 +140,11 @@ def compile_both(tmp_path_factory: pytest.TempPathFactory, make: Maker) -> Compi
         (inner / "tree_format.h").write_text(tree.c_header())
         monitor, gates = inner / "monitor.c", inner / "gates.c"
         monitor.write_text(monitor_c(CORE, features, chosen, options.backends, ()))
-        gates.write_text(gates_c(chosen, options.backends, devices, threads=True, placed=False))
+        leads = outside(plan.options, devices)
+        way_out = WayOut(leads, MONITOR_BASE) if leads else None
+        gates.write_text(
+            gates_c(chosen, options.backends, devices, threads=True, placed=False, way_out=way_out)
+        )
         flags = ["-Os", "-DLIMPET_MONITOR=1", *MONITOR_INCLUDES]
         compile_object(monitor, monitor.with_suffix(".o"), flags=flags, include=inner)
         flags = ["-O2", *GUEST_INCLUDES]
@@ -142,12 +163,14 @@ def _subsets() -> Iterable[Chosen]:
 
     No guest has only what a process alone has, nor one that is instead of another and that one.
     """
-    plain = tuple(call for call in contract.hypercalls() if not call.device)
+    plain = tuple(c for c in contract.hypercalls() if not c.device and not c.sockets)
     few = (*((each,) for each in plain), *combinations(plain, 2))
     yield from (each for each in few if contract.on_kvm(each) and contract.least(each) == each)
     yield contract.least(plain)
     for kind in ("block", "net", "volume"):
-        yield contract.least(call for call in contract.hypercalls() if call.device in ("", kind))
+        own = (call for call in contract.hypercalls() if call.device == kind)
+        yield contract.least((*plain, *own))
+    yield contract.least(call for call in contract.hypercalls() if not call.device)
     yield tuple(call for call in contract.hypercalls() if not call.instead)
     yield contract.least(contract.hypercalls())
 
@@ -159,7 +182,7 @@ def test_every_choice_of_hypercalls_builds(
     """Every such choice: no warning, no vector register, and more code for more."""
     options = limpet.Options(backends=backends)
     subsets = list(_subsets())
-    assert len(subsets) == 65
+    assert len(subsets) == 66
     with ThreadPoolExecutor(2) as pool:
         sizes = list(pool.map(lambda chosen: compile_both(chosen, options), subsets))
     assert max(sizes) == sizes[-1] <= MONITOR_SIZE

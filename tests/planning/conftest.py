@@ -31,7 +31,7 @@ from tests.support.proved import (
     disks_of,
     proved,
 )
-from tests.support.sources import HELLO
+from tests.support.sources import HELLO, SOCKETS
 
 
 @pytest.fixture(scope="session")
@@ -71,10 +71,13 @@ def linux(make: Maker, completed: Completed) -> Callable[[str, str], Proved]:
     threads = limpet.load(make.compile_folder(THREADS))
     arranging = limpet.load(make.compile(ARRANGING_C.read_text(encoding="utf-8"), "arranging"))
 
+    sockets = limpet.load(make.compile(SOCKETS, "sockets"))
+
     def get(backends: str, name: str) -> Proved:
         used, _, other = backends.partition("+")
         both = tuple(sorted(each for each in (used, other) if each))
         guest = devices if "devices" in LINUX[name] else hello
+        guest = sockets if {"publish", "connect"} & LINUX[name].keys() else guest
         guest = {"arranging": arranging, "jit": arranging, "threads": threads}.get(name, guest)
         plan = limpet.plan(guest, replace(limpet.Options(backends=both), **LINUX[name]))  # type: ignore[arg-type]
         blocks = [

@@ -54,6 +54,19 @@ def _program(found: Proved) -> list[tuple[int, int, bool]]:
     ]
 
 
+SOCKETS = ("published", "endpoints", "sockets")
+
+
+def _ways(found: Proved, *, kvm: bool) -> Iterable[Call]:
+    """The list for what leads out: the table of endpoints lies in the monitor's constants."""
+    options = found.plan.options
+    at = 0x20_0000_0000 + 96 * len(options.publish)
+    ends: dict[int, list[int]] = {}
+    for index, each in enumerate(options.connect):
+        ends.setdefault(28 if each.startswith("[") else 16, []).append(at + 32 * index)
+    return may_pass.sockets(len(options.publish), ends, options.sockets or 1024, kvm=kvm)
+
+
 def of_linux(found: Proved, name: str, backend: str) -> list[Call]:
     """The list for a program with these options."""
     words = LINUX[name].get("devices", ())
@@ -61,14 +74,15 @@ def of_linux(found: Proved, name: str, backend: str) -> list[Call]:
     networks = [at for at, word in enumerate(words, 1) if word.startswith("net:")]
     folders = [at for at, word in enumerate(words, 1) if word.startswith("volume:")]
     writable = [each for each in folders if not words[each - 1].endswith(":ro")]
-    if name in ("arranging", "jit"):
+    if name in ("arranging", "jit", *SOCKETS):
         words = ("more",)
+    ways = list(_ways(found, kvm=backend == "kvm")) if name in SOCKETS else []
     terminal, ticks = name == "terminal", name in ("threads", "arranging", "jit")
     if backend == "kvm":
         more = may_pass.more_kvm(len(networks), hears=terminal) if words or ticks else ()
         more = (*more, *may_pass.TERMINAL_KVM) if terminal else more
         more += may_pass.TICK_KVM if ticks or terminal else ()
-        devices = [*may_pass.devices_kvm(found.disks, networks)]
+        devices = [*may_pass.devices_kvm(found.disks, networks), *ways]
         return [
             *may_pass.HELLO_KVM,
             *more,
@@ -83,7 +97,7 @@ def of_linux(found: Proved, name: str, backend: str) -> list[Call]:
     devices += may_pass.volumes(folders, writable, kvm=False)
     own = (*may_pass.arranging(_arena(found), _program(found)),) if ticks else ()
     own += (*may_pass.executing(_arena(found)),) if name == "jit" else ()
-    return [*may_pass.HELLO_PROCESS, *more, *alarm, *devices, *own]
+    return [*may_pass.HELLO_PROCESS, *more, *alarm, *devices, *own, *ways]
 
 
 @pytest.mark.parametrize("name", _cases(LINUX))

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from limpet.errors import PlanError
-from limpet.running import devices, usernet
+from limpet.formats.ports import port as published
+from limpet.running import usernet
 from limpet.running.frames import Gate
 
 pytestmark = pytest.mark.slow
@@ -52,7 +53,7 @@ class Guest:
     """A guest that makes its own frames."""
 
     def __init__(self, *ports: str) -> None:
-        self.socket = socket.socket(fileno=usernet.start([devices.port(each) for each in ports]))
+        self.socket = socket.socket(fileno=usernet.start([published(each) for each in ports]))
         self.socket.settimeout(0.4)
         self.gateway = self._resolved()
 
@@ -208,5 +209,5 @@ def test_truncated_frames() -> None:
 def test_bad_addresses(port: str) -> None:
     """Addresses that are none: said with an example."""
     with pytest.raises(PlanError) as caught:
-        devices.port(port)
+        published(port)
     assert caught.value.hint and caught.value.message.startswith(f"-p {port}: ")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.support.bpf import Spans
 from tests.support.filter_rules import Allowed, Disk
@@ -25,6 +26,9 @@ FSYNC, FTRUNCATE, FALLOCATE, PWRITEV2 = 74, 77, 285, 328
 FCHMOD, MKDIRAT, UNLINKAT, LINKAT, SYMLINKAT, UTIMENSAT = 91, 258, 263, 265, 266, 280
 RENAMEAT2 = 316
 EPOLL_PWAIT, TIMERFD_SETTIME, GETRANDOM = 281, 286, 318
+CLOSE, SOCKET, CONNECT, SENDTO, RECVFROM, SHUTDOWN = 3, 41, 42, 44, 45, 48
+GETSOCKNAME, SETSOCKOPT, GETSOCKOPT, ACCEPT4 = 51, 54, 55, 288
+EPOLL_CTL, EPOLL_PWAIT2 = 233, 441
 
 GUEST: Spans = ((-1, -1),)
 """Guest memory, which is another for each guest."""
@@ -130,6 +134,63 @@ def more_process(networks: int, *, hears: bool = False) -> tuple[Call, ...]:
         Call(CLOCK_GETTIME, {0: one(0, 1)}, f"{waits}_clock_gettime"),
         Call(GETRANDOM, {1: one(48), 2: one(0)}, "host_entropy_getrandom"),
     )
+
+
+SOL_SOCKET, IPPROTO_TCP = 1, 6
+SET_OF_SOCKET, SET_OF_TCP = (7, 8, 9, 13), (1, 3, 4, 5, 6, 12, 18)
+"""SO_SNDBUF, RCVBUF, KEEPALIVE, LINGER; TCP_NODELAY, CORK, KEEPIDLE, KEEPINTVL, KEEPCNT, QUICKACK
+and USER_TIMEOUT."""
+
+
+def sockets(
+    ports: int, ends: Mapping[int, Sequence[int]], slots: int, *, kvm: bool
+) -> Iterable[Call]:
+    """Connections of a program: ``slots`` of them, from ``ports``, to addresses by their length.
+
+    The set of what is waited for is descriptor 6, ports follow, and behind them the slots.
+    """
+    events, first = one(6), 7 + ports
+    slot: Spans = ((first, first + slots - 1),)
+
+    def call(number: int, stub: str, arguments: dict[int, Spans], **memory: Any) -> Call:
+        if kvm:
+            own = {int(name[1:]): spans for name, spans in memory.items()}
+            return Call(number, arguments | own)
+        return Call(number, arguments, f"host_socket_{stub}")
+
+    wait = {0: events, 2: one(64), 4: one(0)}
+    yield call(EPOLL_PWAIT2, "wait_epoll_pwait2", wait, _1=GUEST, _3=MONITOR)
+    both = {1: one(2), 3: one(0), 4: one(0)}
+    yield call(PPOLL, "wait_ppoll", both, _0=MONITOR, _2=MONITOR)
+    watch = {0: events, 1: one(1), 2: slot}
+    none = {4: one(0), 5: one(0)}
+    received = {0: slot, 2: most(1 << 20), 3: one(0, 2), **none}
+    yield call(RECVFROM, "receive_recvfrom", received, _1=GUEST)
+    sent = {0: slot, 2: most(1 << 20), 3: one(0x4000, 0xC000), **none}
+    yield call(SENDTO, "send_sendto", sent, _1=GUEST)
+    yield call(CLOSE, "close_close", {0: slot})
+    yield call(SHUTDOWN, "close_shutdown", {0: slot, 1: one(0, 1, 2)})
+    for level, read, written in (
+        (SOL_SOCKET, (4, *SET_OF_SOCKET), SET_OF_SOCKET),
+        (IPPROTO_TCP, (2, *SET_OF_TCP), SET_OF_TCP),
+    ):
+        got = {0: slot, 1: one(level), 2: one(*read)}
+        yield call(GETSOCKOPT, "option_getsockopt", got, _3=MONITOR, _4=MONITOR)
+        given = {0: slot, 1: one(level), 2: one(*written), 4: most(8)}
+        yield call(SETSOCKOPT, "option_setsockopt", given, _3=MONITOR)
+    if ports:
+        taken = {0: ((7, 6 + ports),), 3: one(0x80800)}
+        yield call(ACCEPT4, "accept_accept4", taken, _1=MONITOR, _2=MONITOR)
+        yield call(EPOLL_CTL, "accept_epoll_ctl", watch, _3=MONITOR)
+    for length, places in ends.items():
+        family = {16: 2, 28: 10}[length]
+        made = {0: one(family), 1: one(0x80801), 2: one(0)}
+        yield call(SOCKET, "connect_socket", made)
+        yield call(CONNECT, "connect_connect", {0: slot, 1: one(*places), 2: one(length)})
+    if ends:
+        yield call(EPOLL_CTL, "connect_epoll_ctl", watch, _3=MONITOR)
+        yield call(CLOSE, "connect_close", {0: slot})
+        yield call(GETSOCKNAME, "connect_getsockname", {0: slot}, _1=MONITOR, _2=MONITOR)
 
 
 def arranging(arena: tuple[int, int], program: Sequence[tuple[int, int, bool]]) -> Iterable[Call]:

@@ -37,6 +37,9 @@ class Proved:
     plan: limpet.Plan
 
 
+PUBLISHED = ("127.0.0.1:8080:80/tcp", "[::1]:8081:80/tcp")
+ENDPOINTS = ("192.0.2.1:443/tcp", "[2001:db8::1]:443/tcp", "192.0.2.1:80/tcp")
+
 LINUX: dict[str, dict[str, object]] = {
     "plain": {},
     "trapped": {"rewrite": False},
@@ -54,6 +57,9 @@ LINUX: dict[str, dict[str, object]] = {
     "terminal": {"devices": ("net:wire",), "features": ("terminal",)},
     "threads": {},
     "jit": {"memory": 64 << 20, "features": ("jit",)},
+    "published": {"publish": PUBLISHED, "sockets": 10},
+    "endpoints": {"connect": ENDPOINTS},
+    "sockets": {"publish": PUBLISHED, "connect": ENDPOINTS, "sockets": 16384, "timeout": 1000},
     "63 devices": {"devices": tuple(f"{('block', 'net')[i % 2]}:d{i}" for i in range(63))},
 }
 SOLO5: dict[str, tuple[str, ...]] = {

@@ -91,3 +91,21 @@ int main(void) {
     return 0;
 }
 """
+
+SOCKETS = r"""
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(argc)};
+    socklen_t size = sizeof argc;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &argc, size);
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &argc, &size);
+    bind(fd, (struct sockaddr *)&at, sizeof at);
+    listen(fd, 1);
+    connect(fd, (struct sockaddr *)&at, sizeof at);
+    return getchar() == 'a' ? accept(fd, 0, 0) + (int)send(fd, argv, 1, 0) : sleep(argc);
+}
+"""

@@ -18,6 +18,8 @@ _SETS: tuple[tuple[str, Callable[[Audit], Iterable[str]]], ...] = (
     ("hypercall", lambda a: (each.name for each in a.hypercalls)),
     ("open port", lambda a: (f"{port:#x}" for port in a.ports)),
     ("device", lambda a: a.devices),
+    ("published port", lambda a: a.published),
+    ("endpoint", lambda a: a.endpoints),
     ("lacking protection", lambda a: (p.name for p in a.protections if not p.present)),
 )
 

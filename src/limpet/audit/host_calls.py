@@ -16,15 +16,23 @@ from collections.abc import Callable, Iterator, Sequence
 from limpet.arch.x86_64.decode import MASK
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.arch.x86_64.values import Span, Values, ends
+from limpet.contract.limits import (
+    EPOLL_EVENT_SIZE,
+    SOCKET_ADDRESS_SIZE,
+    SOCKET_FLAGS,
+    SOCKET_VALUE_SIZE,
+)
 
 _FIXED_NOREPLACE, _NORESERVE = 0x100000, 0x4000  # uapi asm-generic/mman*.h
 _HUGE_PAGES, _POPULATE_WRITE, _BLOCK, _UNBLOCK = 14, 23, 0, 1
 _NO_NEW_PRIVS, _DEATH_SIGNAL = 38, 1
 DUMPABLE, BOUNDING_SET_DROP, SPECULATION = 4, 24, 53
 NEW_NAMESPACES = 0x20000 | 0x4000000 | 0x8000000 | 0x40000000  # mounts, host name, IPC, network
+_NEW_NETWORK, _RULE_OF_FILES, _RULE_OF_PORT = 0x40000000, 1, 2
 _HERE = -100 & MASK  # AT_FDCWD
 _CLOEXEC = os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+_ADD = 1  # EPOLL_CTL_ADD
 
 VALUES: dict[tuple[str, int], frozenset[int]] = {
     ("mmap", 2): frozenset({mmap.PROT_READ | mmap.PROT_WRITE}),
@@ -42,10 +50,10 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
     ("setrlimit", 0): frozenset(
         {resource.RLIMIT_CORE, resource.RLIMIT_NPROC, resource.RLIMIT_NOFILE, resource.RLIMIT_AS}
     ),
-    ("unshare", 0): frozenset({NEW_NAMESPACES}),
+    ("unshare", 0): frozenset({NEW_NAMESPACES, NEW_NAMESPACES & ~_NEW_NETWORK}),
     ("setgroups", 0): frozenset({0}),
     ("landlock_create_ruleset", 2): frozenset({0, 1}),
-    ("landlock_add_rule", 1): frozenset({1}),
+    ("landlock_add_rule", 1): frozenset({_RULE_OF_FILES, _RULE_OF_PORT}),
     ("landlock_restrict_self", 1): frozenset({0}),
     ("seccomp", 0): frozenset({1}),
     ("seccomp", 1): frozenset({0}),
@@ -62,8 +70,10 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
         )
     ),
     ("fcntl", 1): frozenset({fcntl.F_GETFD, fcntl.F_SETFL, fcntl.F_DUPFD_CLOEXEC}),
-    ("socket", 0): frozenset({socket.AF_INET}),
-    ("socket", 1): frozenset({socket.SOCK_DGRAM | _CLOEXEC}),
+    ("socket", 0): frozenset({socket.AF_INET, socket.AF_INET6}),
+    ("socket", 1): frozenset({socket.SOCK_DGRAM | _CLOEXEC, socket.SOCK_STREAM | SOCKET_FLAGS}),
+    ("accept4", 3): frozenset({SOCKET_FLAGS}),
+    ("epoll_ctl", 1): frozenset({_ADD}),
     ("rt_sigprocmask", 0): frozenset({_BLOCK, _UNBLOCK, signal.SIG_SETMASK}),
     ("signalfd4", 0): frozenset({-1 & MASK}),
     ("signalfd4", 2): frozenset({8}),
@@ -105,6 +115,11 @@ _WRITES: dict[str, tuple[tuple[int, Size], ...]] = {
     "wait4": ((1, 4), (3, 144)),
     "pipe2": ((0, 8),),
     "getrandom": ((0, _times(1)),),
+    "accept4": ((1, SOCKET_ADDRESS_SIZE), (2, 4)),
+    "getsockname": ((1, SOCKET_ADDRESS_SIZE), (2, 4)),
+    "getsockopt": ((3, SOCKET_VALUE_SIZE), (4, 4)),
+    "recvfrom": ((1, _times(2)),),
+    "epoll_pwait2": ((1, _times(2, EPOLL_EVENT_SIZE)),),
 }
 """Arguments that point to memory which a call writes, and how many bytes."""
 
@@ -133,6 +148,12 @@ _WRITES_NOTHING = frozenset(
         "unlink",
         "timerfd_create",
         "epoll_create1",
+        "bind",
+        "listen",
+        "setsockopt",
+        "connect",
+        "shutdown",
+        "sendto",
         "seccomp",
         "pkey_alloc",
         "close_range",

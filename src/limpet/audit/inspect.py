@@ -15,7 +15,7 @@ from limpet.arch.x86_64 import machine_read
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit import checks as audit_checks
 from limpet.audit import facts as audit_facts
-from limpet.audit import seccomp_decode
+from limpet.audit import seccomp_decode, ways
 from limpet.audit.inside import Inside, is_request
 from limpet.audit.model import Audit
 from limpet.audit.monitor_code import read_code
@@ -65,6 +65,8 @@ def audit_bundle(bundle: BundleFile) -> Audit:
         hypercalls=tuple(audit_facts.hypercalls(inside)),
         memory=tuple(audit_facts.memory(inside)),
         devices=tuple(audit_facts.devices(inside)),
+        published=tuple(dict.fromkeys(ways.published(inside))),
+        endpoints=tuple(dict.fromkeys(ways.endpoints(inside))),
         files=inside.files,
         protections=protections(inside),
         findings=tuple(inside.findings),

@@ -112,6 +112,8 @@ class Audit:
     hypercalls: tuple[Hypercall, ...]
     memory: tuple[Memory, ...]
     devices: tuple[str, ...]
+    published: tuple[str, ...]  # addresses of the host whose ports lead to the guest
+    endpoints: tuple[str, ...]  # addresses that the guest may connect to
     files: tuple[Entry, ...]
     protections: tuple[Protection, ...]
     findings: tuple[Finding, ...]

@@ -8,6 +8,8 @@ Every key is optional; what is not named is not limited, and an empty list allow
     requests = ["KVM_RUN", "..."]                   # ioctl requests
     hypercalls = ["exit", "console_out"]
     devices = []                                    # that the guest's manifest asks for
+    published = ["127.0.0.1:*"]                     # where ports of the host lead to the guest
+    endpoints = ["192.0.2.1:443"]                   # that the guest may connect to
     opens = ["/dev/kvm"]                            # paths that the monitor opens
     files = ["/", "/usr/*"]                         # packed files, as shell patterns
     protections = ["guest in ring 3"]               # must be present
@@ -35,6 +37,8 @@ _LISTS: dict[str, tuple[str, Callable[[Audit], Iterable[str]]]] = {
     "requests": ("ioctl request", lambda a: a.requests),
     "hypercalls": ("hypercall", lambda a: (h.name for h in a.hypercalls)),
     "devices": ("device", lambda a: a.devices),
+    "published": ("published port", lambda a: a.published),
+    "endpoints": ("endpoint", lambda a: a.endpoints),
     "opens": ("opened path", lambda a: a.opens),
     "files": ("packed file", lambda a: (f.path for f in a.files)),
 }
@@ -58,7 +62,7 @@ class Policy:
         for key, allowed in self.lists.items():
             word, values = _LISTS[key]
             for value in sorted(set(values(audit))):
-                if not any(fnmatchcase(value, pattern) for pattern in allowed):
+                if value not in allowed and not any(fnmatchcase(value, each) for each in allowed):
                     yield f"{word} {value} is not among {key}"
         for key, most in self.sizes.items():
             word, size = _SIZES[key]

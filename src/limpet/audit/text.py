@@ -35,6 +35,8 @@ def _lines(audit: Audit) -> Iterator[str]:
         ("files that the monitor opens", iter(audit.opens)),
         ("hypercalls of the guest", _hypercalls(audit)),
         ("devices", iter(audit.devices)),
+        ("ports of the host that lead to the guest", iter(audit.published)),
+        ("endpoints that the guest may connect to", iter(audit.endpoints)),
         ("guest memory", _memory(audit)),
         ("inside the file", _parts(audit)),
         ("packed files", _files(audit)),

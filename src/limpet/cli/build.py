@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from limpet.guests.usual import usual
 from limpet.tools import executables
 from limpet.tools.cache import Cache
 from limpet.tools.units import kilobytes
+
+if TYPE_CHECKING:
+    from limpet.formats.ports import Port
 
 _DEPLOYED = ("help", "tender")
 """Features of a bundle with devices, whose operator may have nothing but the file."""
@@ -36,11 +39,12 @@ def command(
     block: tuple[str, ...],
     net: tuple[str, ...],
     volume: tuple[str, ...],
+    publish: tuple[Port, ...],
     **given: Any,
 ) -> None:
     """Write the bundle of APP: one executable that needs nothing else."""
     target = output or Path(f"{app.resolve().name.removesuffix('.c')}.limpet")
-    options = chosen(given, (*block, *net, *volume))
+    options = chosen(given, (*block, *net, *volume), tuple(map(str, publish)))
     if options.devices or usual(app).devices:
         options = replace(options, features=_with_help(options.features))
     job = Job.given(app, options, packing(given))

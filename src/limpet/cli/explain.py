@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from limpet.cli.job import Job
 from limpet.cli.options import FILE, about_guest, chosen, declared, packing
 from limpet.loading.start import start_of
 from limpet.plain import plain
+
+if TYPE_CHECKING:
+    from limpet.formats.ports import Port
 
 
 @click.command("explain", context_settings={"allow_interspersed_args": False})
@@ -27,6 +30,7 @@ def command(
     block: tuple[str, ...],
     net: tuple[str, ...],
     volume: tuple[str, ...],
+    publish: tuple[Port, ...],
     **given: Any,
 ) -> None:
     """Say what the bundle of APP has and lacks, and the reason for each.
@@ -35,7 +39,7 @@ def command(
     """
     from limpet.planning.explain import as_data, as_text
 
-    options = chosen(given, (*block, *net, *volume))
+    options = chosen(given, (*block, *net, *volume), tuple(map(str, publish)))
     with say.Progress() as progress:
         start = start_of(app, given["root"], arguments)
         job = Job.given(start.program, options, packing(given).with_scripts(start.files))

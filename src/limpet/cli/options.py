@@ -12,9 +12,9 @@ from limpet.cli import say
 
 if TYPE_CHECKING:
     from limpet.cli.job import Packing
+    from limpet.formats.ports import Endpoint, Port
     from limpet.planning.options import Options
     from limpet.running.devices import Block, Network, Volume
-    from limpet.running.ports import Port
 
 Command = Callable[..., Any]
 T = TypeVar("T")
@@ -72,9 +72,15 @@ def _network(text: str) -> Network:
 
 
 def _port(text: str) -> Port:
-    from limpet.running import devices
+    from limpet.formats import ports
 
-    return devices.port(text)
+    return ports.port(text)
+
+
+def _endpoint(text: str) -> Endpoint:
+    from limpet.formats import ports
+
+    return ports.endpoint(text)
 
 
 def _volume(text: str) -> Volume:
@@ -163,6 +169,20 @@ _GUEST = (
     ),
     click.option("--jit", is_flag=True, help="The program may run code that it makes."),
     click.option(
+        "--connect",
+        multiple=True,
+        type=Parsed("endpoint", _endpoint),
+        metavar="ADDR:PORT",
+        help="The program may connect there; it can reach nothing else outside.",
+    ),
+    click.option(
+        "--sockets",
+        type=int,
+        default=0,
+        metavar="N",
+        help="Connections that it has at once (1024).",
+    ),
+    click.option(
         "--feature",
         "features",
         multiple=True,
@@ -189,7 +209,17 @@ _GUEST = (
     ),
 )
 
+_PUBLISHED = click.option(
+    "-p",
+    "--publish",
+    multiple=True,
+    type=Parsed("port", _port),
+    metavar="[ADDR:]HOST:GUEST",
+    help="Lead a port of this host to the guest, from 127.0.0.1 unless ADDR says otherwise.",
+)
+
 _DECLARED = (
+    _PUBLISHED,
     click.option(
         "--block",
         multiple=True,
@@ -235,14 +265,7 @@ _ATTACHED = (
         metavar="HOST:GUEST[:ro]",
         help="The guest has a folder of the host's, and nothing above it.",
     ),
-    click.option(
-        "-p",
-        "--publish",
-        multiple=True,
-        type=Parsed("port", _port),
-        metavar="[ADDR:]HOST:GUEST",
-        help="Forward a port (user networks), from 127.0.0.1 unless ADDR says otherwise.",
-    ),
+    _PUBLISHED,
 )
 
 
@@ -272,7 +295,9 @@ def attached(command: Command) -> Command:
     return _with(command, _ATTACHED)
 
 
-def chosen(given: dict[str, Any], devices: tuple[str, ...] = ()) -> Options:
+def chosen(
+    given: dict[str, Any], devices: tuple[str, ...] = (), publish: tuple[str, ...] = ()
+) -> Options:
     """``Options`` as given; ``backends`` stays empty for ``--backend auto``."""
     from limpet.planning.options import Options
 
@@ -286,6 +311,9 @@ def chosen(given: dict[str, Any], devices: tuple[str, ...] = ()) -> Options:
         environment=tuple(given["environment"]),
         devices=devices,
         features=asked_features(given["features"], given["tty"], given["jit"]),
+        publish=publish,
+        connect=tuple(map(str, given["connect"])),
+        sockets=given["sockets"],
         serve=tuple(given["serve"]),
         strict=given["strict"],
         uid=given["user"][0],

@@ -18,8 +18,8 @@ from limpet.loading.start import start_of
 from limpet.tools.cache import Cache
 
 if TYPE_CHECKING:
+    from limpet.formats.ports import Port
     from limpet.running.devices import Block, Network, Volume
-    from limpet.running.ports import Port
 
 _TENDERS = {"--mem": "--memory SIZE", "--net": "--net NAME=tap:INTERFACE"}
 _TENDERS |= {"--block": "--block NAME=PATH[:ro][,sector=SIZE]"}
@@ -53,15 +53,18 @@ def command(
 
     _check_word(str(app))
     attached: list[Block | Network | Volume] = [*block, *net, *volume]
-    if publish:
+    start = start_of(app, given["root"], arguments)
+    own = usual(start.program).devices
+    forward = publish if net or own else ()  # by the network's own relay
+    if forward:
         from limpet.running.devices import check_ports
 
-        check_ports(net, publish)
+        check_ports(net, forward)
     if given["tty"] is None:
         given["tty"] = any(map(os.isatty, range(3)))
+    ports = () if forward else tuple(map(str, publish))
     given["features"] += ("report",) if report else ()
-    options = chosen(given, _declared(block, net, volume))
-    start = start_of(app, given["root"], arguments)
+    options = chosen(given, _declared(block, net, volume), ports)
     files = packing(given).with_scripts(start.files)
     job = Job.given(start.program, options, files, strict=options.strict)
     with job.bundle(Cache.default()) as made:
@@ -69,14 +72,13 @@ def command(
             from limpet.running.strict import refuse_if_missing
 
             refuse_if_missing(app.name, made.path, made.warnings)
-        own = usual(start.program).devices
         words = [f"--report={report}"] if report else []
-        if attached or publish or made.devices:
+        if attached or made.devices:
             from limpet.running import devices
 
             if own:
                 devices.check_attached(app.name, made.devices, attached)
-            words += devices.words(block, net, publish, volume)
+            words += devices.words(block, net, forward, volume)
         if attached or own:
             words.append("--")
         replace(made.path, [start.words[0], *words, *start.words[1:], *arguments])

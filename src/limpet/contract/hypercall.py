@@ -48,6 +48,7 @@ class Pin:
     monitor: bool = False  # an address in the monitor's own constants
     more: str = ""  # ``max``, and one more for each device of this kind
     place: str = ""  # an address in pages of the guest's that may change, by their name
+    sockets: str = ""  # descriptors or addresses of the plan's sockets: of SOCKET_PINS
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class HostCall:
     call: str
     why: str
     pins: tuple[Pin, ...] = ()
+    either: tuple[tuple[Pin, ...], ...] = ((),)  # one of these as well
 
 
 @dataclass(frozen=True)
@@ -76,33 +78,55 @@ class Hypercall:
     instead: str = ""  # of this one, which it does too: no plan has both
 
     @property
+    def sockets(self) -> bool:
+        """Whether it is about what leads out of a guest."""
+        return any(pin.sockets for host in self.host for pin in host.pins)
+
+    @property
     def names_memory(self) -> bool:
         """Whether its block has an address, and how much is there."""
         fields = {each.name for each in self.block.fields} if self.block else set()
         return {"address", "length", "result"} <= fields
 
 
+SOCKET_PINS = ("", "events", "listeners", "slots", "endpoints")
+"""What leads out of a guest: the set of what it waits for, published ports, connections, and, with
+the argument behind it, the addresses that it may connect to and how long each is."""
+
+
+def _socket_pin(argument: dict[str, Any]) -> str:
+    named: str = argument.get("sockets", "")
+    assert named in SOCKET_PINS, named
+    return named
+
+
 def host_call(table: dict[str, Any], named: Callable[[int | str], int] = number) -> HostCall:
     """A ``[[host]]`` table; ``named`` gives the number that a name stands for."""
-    pins = tuple(
-        Pin(
-            index=argument["index"],
-            values=tuple(named(each) for each in argument.get("values", ())),
-            max=named(argument["max"]) if "max" in argument else None,
-            guest=argument.get("guest", False),
-            devices=argument.get("devices", ""),
-            own=argument.get("own", False),
-            capacity=argument.get("capacity", False),
-            monitor=argument.get("monitor", False),
-            more=argument.get("more", ""),
-            place=argument.get("place", ""),
-            slots=argument.get("slots", False),
-            sealed=argument.get("sealed", ""),
-            range=_range(argument.get("range"), named),
-        )
-        for argument in table.get("arguments", ())
+
+    def pins(arguments: list[dict[str, Any]]) -> tuple[Pin, ...]:
+        return tuple(_pin(each, named) for each in arguments)
+
+    either = tuple(pins(each) for each in table.get("either", [[]]))
+    return HostCall(table["call"], table["why"], pins(table.get("arguments", [])), either)
+
+
+def _pin(argument: dict[str, Any], named: Callable[[int | str], int]) -> Pin:
+    return Pin(
+        index=argument["index"],
+        values=tuple(named(each) for each in argument.get("values", ())),
+        max=named(argument["max"]) if "max" in argument else None,
+        guest=argument.get("guest", False),
+        devices=argument.get("devices", ""),
+        own=argument.get("own", False),
+        capacity=argument.get("capacity", False),
+        monitor=argument.get("monitor", False),
+        more=argument.get("more", ""),
+        place=argument.get("place", ""),
+        slots=argument.get("slots", False),
+        sealed=argument.get("sealed", ""),
+        range=_range(argument.get("range"), named),
+        sockets=_socket_pin(argument),
     )
-    return HostCall(table["call"], table["why"], pins)
 
 
 def _range(given: Any, named: Callable[[int | str], int]) -> tuple[int, int] | None:

@@ -31,6 +31,10 @@ class Blobs:
         """And, before all others, the constants that filters name by their address."""
         return Blobs({**sealed.constants(), **self.fixed})
 
+    def with_tables(self, tables: Mapping[str, bytes]) -> Blobs:
+        """And tables of the plan's, before all others."""
+        return Blobs({**tables, **self.fixed})
+
     def addresses(self) -> dict[str, int]:
         """Where each blob lies in the monitor's constants page."""
         at, out = MONITOR_BASE, {}

@@ -372,6 +372,7 @@ def facts(
         table: whether there is a table of devices, be it empty.
         hypercalls: those of the plan.
     """
+    hypercalls = tuple(hypercalls)
     found = {f"guest:{each}" for each in guest} | {f"blob:{each}" for each in blobs}
     found |= {f"device:{each.kind}" for each in devices}
     found |= {f"hypercall:{each.name}" for each in hypercalls}
@@ -379,6 +380,8 @@ def facts(
         found.add("devices")
     if any(pin.slots for call in hypercalls for host in call.host for pin in host.pins):
         found.add("slots")
+    if any(each.sockets for each in hypercalls):
+        found.add("sockets")
     found |= {f"call:{rule.call}" for rule in rules}
     if any(pin.slot for rule in rules for pin in rule.pins):
         found.add("filter:slots")

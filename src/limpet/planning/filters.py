@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 from types import MappingProxyType
 
@@ -11,6 +11,7 @@ from limpet.contract import DEVICE_FD, Backend, HostCall, Hypercall, Pin, openin
 from limpet.contract.limits import SLOT_COUNT, SLOT_FD
 from limpet.formats.manifest import VOLUME, Device
 from limpet.planning import sealed
+from limpet.planning.outside import Outside, kind_of, ways
 from limpet.planning.regions import HOST_END, MONITOR_BASE, MONITOR_SIZE
 
 _MONITOR = (MONITOR_BASE, MONITOR_BASE + MONITOR_SIZE)
@@ -27,16 +28,65 @@ def resolved(
     backend: Backend,
     devices: Sequence[Device],
     places: Mapping[str, Sequence[tuple[int, int]]] = MappingProxyType({}),
+    way_out: WayOut | None = None,
 ) -> Iterator[tuple[Pin, ...]]:
     """The pins of each rule for ``host``: for all devices of a kind, or for each disk by itself.
 
     A process has no memory but the guest's, and so no pins on addresses, unless what is there
     changes: then a rule for every choice of the ranges that ``places`` has under a pin's name.
     """
-    pins = [pin for pin in host.pins if backend == "kvm" or not (pin.guest or pin.own)]
-    if any(pin.sealed == sealed.OPEN_WAYS for pin in pins):
-        yield from _openings(pins, devices)
+    for either in host.either:
+        found = (*host.pins, *either)
+        pins = [pin for pin in found if backend == "kvm" or not (pin.guest or pin.own)]
+        if any(pin.sealed == sealed.OPEN_WAYS for pin in pins):
+            yield from _openings(pins, devices)
+            continue
+        for each in _out(pins, way_out):
+            yield from _of_devices(each, devices, places)
+
+
+@dataclass(frozen=True)
+class WayOut:
+    """What leads out of a guest, and where the table of its endpoints is."""
+
+    given: Outside
+    endpoints_at: int
+
+
+def _out(pins: Sequence[Pin], way_out: WayOut | None) -> Iterator[list[Pin]]:
+    """``pins`` with the descriptors of the plan's sockets, for the endpoints of each family."""
+    if not any(pin.sockets for pin in pins):
+        yield list(pins)
         return
+    assert way_out, "a call about sockets, and none are in the plan"
+    given = way_out.given
+    known = {
+        "events": Pin(0, values=(given.events,)),
+        "listeners": Pin(0, values=tuple(given.listeners)),
+    }
+    connections = given.connections
+    fixed = [
+        Pin(pin.index, range=(connections.start, connections.stop))
+        if pin.sockets == "slots"
+        else replace(known.get(pin.sockets, pin), index=pin.index)
+        for pin in pins
+    ]
+    ends = next((pin.index for pin in fixed if pin.sockets == "endpoints"), None)
+    if ends is None:
+        yield fixed
+        return
+    others = [pin for pin in fixed if not pin.sockets]
+    for family, ends_at, length in ways(given, way_out.endpoints_at):
+        if ends == 0:
+            kinds = tuple(sorted({kind_of(each) for each in given.endpoints}))
+            yield [*others, Pin(0, (family,)), Pin(1, kinds), Pin(2, (0,))]
+        else:
+            yield [*others, Pin(ends, ends_at), Pin(ends + 1, (length,))]
+
+
+def _of_devices(
+    pins: list[Pin], devices: Sequence[Device], places: Mapping[str, Sequence[tuple[int, int]]]
+) -> Iterator[tuple[Pin, ...]]:
     disks = [each for each in devices if each.kind == "block"]
     by_disk = any(pin.capacity for pin in pins)
     if by_disk:  # what is the same for all comes first: the filter asks it once

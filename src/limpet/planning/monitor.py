@@ -123,11 +123,15 @@ def _main(chosen: Chosen, backends: Sequence[Backend], gaps: Iterable[tuple[int,
 
 
 _MOVED = 48
-"""Bytes up to which the compiler copies word by word."""
+"""Bytes up to which the compiler copies word by word, unless there is an array beside others."""
 
 
 def _is_large(call: Hypercall) -> bool:
-    return call.block is not None and call.block.size > _MOVED
+    if call.block is None:
+        return False
+    fields = call.block.fields
+    array = len(fields) > 1 and any(each.count > 1 for each in fields)
+    return array or call.block.size > _MOVED
 
 
 def _case(call: Hypercall) -> str:

@@ -23,9 +23,11 @@ class Options:
     has those of its manifest), ``features`` names of features of the monitor that only come when
     they are asked for, ``NAME`` or ``NAME=NUMBER``, ``serve`` names of system calls that are served
     though nothing seems to lead to them, ``snapshot`` says that the guest stops where it first
-    waits for its standard input, and goes on from there.  ``strict`` makes a monitor
-    that starts behind all of its walls or not at all, ``uid`` and ``gid`` are whom one becomes that
-    root starts.
+    waits for its standard input, and goes on from there.  ``publish`` has the ports of the host
+    that lead to the guest's and ``connect`` the endpoints that it may connect to, as
+    :mod:`limpet.formats.ports` spells them, ``sockets`` is how many connections it has at most
+    (0: 1024).  ``strict`` makes a monitor that starts behind all of its walls or not at all,
+    ``uid`` and ``gid`` are whom one becomes that root starts.
     """
 
     backends: tuple[Backend, ...] = ()
@@ -39,6 +41,9 @@ class Options:
     features: tuple[str, ...] = ()
     serve: tuple[str, ...] = ()
     snapshot: bool = False
+    publish: tuple[str, ...] = ()
+    connect: tuple[str, ...] = ()
+    sockets: int = 0
     strict: bool = False
     uid: int = 65534
     gid: int = 65534

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 
 from limpet.errors import PlanError
 from limpet.formats.manifest import check_mount
-from limpet.running.ports import Port
+from limpet.formats.ports import Port
 
 _BLOCK = "--block {}: not NAME=PATH[:ro][,sector=SIZE]"
 _NET = "--net {}: not NAME=tap:INTERFACE, NAME=fd:N or NAME=user, with ,mac=ADDRESS or ,mtu=SIZE"
 _SETTING = re.compile(r"(.*),(mac|mtu|sector)=([^,]*)")
-_PORT = re.compile(r"(?:([0-9.]{7,15}):)?([0-9]{1,5}):([0-9]{1,5})(?:/(tcp|udp))?")
-LOOPBACK = "127.0.0.1"
 
 Settings = tuple[tuple[str, str], ...]
 
@@ -140,33 +138,6 @@ def network(given: str) -> Network:
     return Network(name, way, end, settings)
 
 
-def port(given: str) -> Port:
-    """``-p [ADDRESS:]HOST:GUEST[/udp]``.
-
-    Raises:
-        PlanError: it is not written as it should be.
-    """
-    match = _PORT.fullmatch(given)
-    if not match or not all(0 < int(number) < 65536 for number in match.groups()[1:3]):
-        raise PlanError(
-            f"-p {given}: not [ADDRESS:]HOST:GUEST",
-            hint="for example -p 8080:80, 53:53/udp, or 0.0.0.0:8080:80 for every interface",
-        )
-    return Port(_address(given, match[1]), int(match[2]), int(match[3]), match[4] == "udp")
-
-
-def _address(port: str, given: str | None) -> str:
-    """The host's address to listen on: its loopback, unless ``-p`` names another."""
-    from ipaddress import IPv4Address
-
-    try:
-        return str(IPv4Address(given or LOOPBACK))
-    except ValueError as error:
-        raise PlanError(
-            f"-p {port}: {given} is not an address", hint="for example -p 192.0.2.1:8080:80"
-        ) from error
-
-
 def name_only(kind: str, given: str) -> str:
     """``--block NAME`` or ``--net NAME`` of a bundle that is not started now.
 
@@ -217,6 +188,11 @@ def check_ports(networks: Sequence[Network], ports: Sequence[Port]) -> None:
     users = [each for each in networks if each.way == "user"]
     if ports and len(users) != 1:
         raise PlanError("-p needs one --net NAME=user", hint="a TAP interface has its own ports")
+    for each in ports:
+        if ":" in each.address:
+            raise PlanError(
+                f"-p {each}: a network of kind user has IPv4 alone", hint="give an IPv4 address"
+            )
 
 
 def words(

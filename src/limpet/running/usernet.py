@@ -21,8 +21,8 @@ from typing import NoReturn
 
 from limpet.contract.limits import FRAME_MOST, MTU_USUAL
 from limpet.errors import HostError
+from limpet.formats.ports import Port
 from limpet.running.frames import Gate
-from limpet.running.ports import Port
 from limpet.running.walls import raise_walls
 
 ADDRESS, GATEWAY, NETMASK, MTU = "10.0.2.15", "10.0.2.2", "24", str(MTU_USUAL)

@@ -10,12 +10,15 @@ from limpet.contract.limits import PROGRAM_STATUSES
 from limpet.formats.manifest import KINDS, VOLUME, Device
 from limpet.guests.linux import layout
 from limpet.guests.linux.layout import Layout
+from limpet.guests.linux.outside import outside_c
 from limpet.guests.linux.signals import ATTEND
 from limpet.planning import sealed
 from limpet.planning.blobs import Blobs
 from limpet.planning.features import Chosen
+from limpet.planning.filters import WayOut
 from limpet.planning.monitor import Core, defines, filter_values, monitor_values
 from limpet.planning.options import Options
+from limpet.planning.outside import Outside
 from limpet.planning.regions import Region
 from limpet.planning.seccomp import Filter
 
@@ -41,6 +44,7 @@ def gates_c(
     placed: bool,
     timer: int = 0,
     snapshot: bool = False,
+    way_out: WayOut | None = None,
 ) -> str:
     """``gates.c``: how the library OS reaches its monitor, for each hypercall in the plan.
 
@@ -53,6 +57,8 @@ def gates_c(
     text += '#include "core/alarm.h"\n#include "core/tick.h"\n'
     text += f"#define TICK_TIMER {timer:#x}L\n#define NETWORKS {_count(devices, 'net')}\n"
     text += defines(sealed.ADDRESSES)
+    if way_out:
+        text += defines({**way_out.given.numbers(), "ENDPOINTS": way_out.endpoints_at})
     if "process" in backends:
         text += '#include "stub.h"\n'
         for call in (each for each in chosen if "process" in each.backends):
@@ -70,8 +76,10 @@ def gates_c(
         )
     hears = any(call.name == ATTEND for call in chosen)
     tells_time = hears or any(call.name == "wait" for call in chosen)
+    text += outside_c(way_out.given if way_out else None)
+    time = "outside_time" if way_out else "host_time"
     text += "\nconst struct host_time *const guest_time = "
-    text += "&host_time;\n" if tells_time else "NULL;\n"
+    text += f"&{time};\n" if tells_time else "NULL;\n"
     text += "struct alarms alarms"
     text += " = {.at = 1, .ring = attend_begin};\n" if hears else ";\n"
     text += _arranging(chosen)
@@ -88,8 +96,6 @@ def gates_c(
     text += "void (*const tick_for_timers)(void) = "
     text += "tick_soon;\n" if ticks else "NULL;\n"
     text += _device_files(devices) + _volumes(devices)
-    text += '#include "parts/sockets/outside.h"\n'
-    text += "const struct network *const outside_network = NULL;\n"
     text += '#include "parts/memory/placed.h"\nconst struct placed_ops *const guest_placed = '
     text += "&placed_ops;\n" if placed else "NULL;\n"
     text += _snapshot({call.name for call in chosen}) if snapshot else _NO_SNAPSHOT
@@ -229,6 +235,7 @@ def plan_h(
     devices: Sequence[Device],
     chosen: Chosen,
     regions: Iterable[Region],
+    leads: Outside | None = None,
 ) -> str:
     """``plan.h``: the monitor's constants."""
     room = pages.room if pages else (0, 0)
@@ -261,6 +268,7 @@ def plan_h(
         "TRAP_ENTRY_KVM": place.trap_entry,
         "TICK_TIMER": blobs.addresses().get("TICK_TIMER", 0),
     }
+    values |= leads.numbers() if leads else {}
     text = defines(values) + monitor_values(options, filters, blobs, PROGRAM_STATUSES, chosen)
     for backend, filter_ in filters.items():
         text += filter_values(backend, filter_, place.filter_copy(backend))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -17,13 +17,23 @@ from pathlib import Path
 
 from limpet import contract
 from limpet.arch.x86_64.syscalls import NAMES
-from limpet.contract.limits import MAX_DEVICES
+from limpet.contract import Hypercall
+from limpet.contract.limits import (
+    ENDPOINTS_MOST,
+    MAX_DEVICES,
+    PARKED_FD,
+    PUBLISHED_MOST,
+    SOCKETS_MOST,
+)
 from limpet.formats.manifest import Device
+from limpet.formats.ports import LOOPBACK, Endpoint, Port
 from limpet.guests.linux.dispatch import dispatch_c
 from limpet.guests.linux.generate import gates_c
 from limpet.guests.linux.parts import guest_sources, served
 from limpet.planning.features import Chosen
+from limpet.planning.filters import WayOut
 from limpet.planning.monitor import host_numbers
+from limpet.planning.outside import Outside
 from limpet.sources import GUEST_INCLUDES, GUEST_ROOT
 from limpet.tools import freestanding, toolchain
 from limpet.tools.cache import Cache
@@ -63,7 +73,7 @@ def _extremes() -> Mapping[str, str]:
 
     A hypercall has one of two gates, and one network may take more code than many.
     """
-    everything, both = contract.hypercalls(), contract.BACKENDS
+    everything = contract.hypercalls()
     plain = [call for call in everything if not call.instead]
     disk, network = Device("d", "block", 1), Device("n", "net", 2)
     volume = Device("/v", "volume", 3)
@@ -75,10 +85,25 @@ def _extremes() -> Mapping[str, str]:
     }
     for kind, calls in (("plain", plain), ("most", contract.least(everything))):
         for name, devices in (("few", few), ("networks", most)):
-            made[f"{kind}-{name}.c"] = gates_c(
-                calls, both, devices, threads=True, placed=True, timer=1 << 46, snapshot=True
-            )
+            made[f"{kind}-{name}.c"] = _gates(calls, devices)
     return made
+
+
+def _gates(calls: Sequence[Hypercall], devices: Sequence[Device]) -> str:
+    """With all the ports and endpoints that can be."""
+    ports = tuple(Port(LOOPBACK, each, each) for each in range(1, PUBLISHED_MOST + 1))
+    ends = tuple(Endpoint(LOOPBACK, each) for each in range(1, ENDPOINTS_MOST + 1))
+    every = Outside(ports, ends, SOCKETS_MOST, PARKED_FD)
+    return gates_c(
+        calls,
+        contract.BACKENDS,
+        devices,
+        threads=True,
+        placed=True,
+        timer=1 << 46,
+        snapshot=True,
+        way_out=WayOut(every, 1 << 37),
+    )
 
 
 def _make(folder: Path, generated: Mapping[str, str]) -> None:

@@ -24,6 +24,7 @@ from limpet.guests.linux.layout import (
     Layout,
     lay_out,
 )
+from limpet.guests.linux.outside import outside_decisions, with_outside
 from limpet.guests.linux.parts import (
     CORE_HYPERCALLS,
     SystemCall,
@@ -44,9 +45,10 @@ from limpet.plain import quoted
 from limpet.planning.asked import Asked, warnings
 from limpet.planning.blobs import blobs
 from limpet.planning.features import choose, facts, with_parts
-from limpet.planning.filters import resolved
+from limpet.planning.filters import WayOut, resolved
 from limpet.planning.monitor import host_numbers, monitor_c
 from limpet.planning.options import Options
+from limpet.planning.outside import outside
 from limpet.planning.plan import Plan
 from limpet.planning.processor import machine_decisions, may_ask_cpuid
 from limpet.planning.regions import Region, gaps, patched
@@ -78,6 +80,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     fixed = constants(program, [each for each in options.environment if "=" in each], guest.path)
     devices = manifest.declared(options.devices)
     table = manifest.pack(devices) if devices else b""
+    leads = outside(options, devices)
     sizes = {"constants": fixed.size, "devices": len(table), "tree": guest.tree.room}
     place, rewriting = _settled(program, options, library, sizes)
     _check_environment(image, fixed, place)
@@ -94,6 +97,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     users = with_rights(users, options, served, guest.loader is not None)
     users = with_volumes(users, devices, served, options.backends)
     users = with_jit(users, options, served)
+    users = with_outside(users, leads, image, served)
     hypercalls = _hypercalls(users)
     _check_snapshot(image, options, hypercalls)
     level = machine.CPU_LEVELS[options.cpu]
@@ -114,9 +118,11 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     )
     if any(call.name == "tick" for call in hypercalls):
         kvm = kvm.with_timer()
+    kvm = kvm.with_tables(leads.blobs()) if leads else kvm
     if any(each.kind == manifest.VOLUME for each in devices):
         kvm = kvm.with_sealed()
-    rules = {each: _rules(each, hypercalls, place, devices) for each in options.backends}
+    way_out = WayOut(leads, kvm.addresses().get("ENDPOINTS", 0)) if leads else None
+    rules = {each: _rules(each, hypercalls, place, devices, way_out) for each in options.backends}
     every = [rule for each in rules.values() for rule in each]
     given = facts(
         [*guest_facts(users), *(["large_data"] if place.large_data[1] else [])],
@@ -162,8 +168,9 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
                 placed=bool(program.objects),
                 timer=kvm.addresses().get("TICK_TIMER", 0),
                 snapshot=options.snapshot,
+                way_out=way_out,
             ),
-            "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen, regions),
+            "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen, regions, leads),
             "host_numbers.h": host_numbers(chosen, hypercalls),
             "monitor.c": monitor_c(
                 CORE, chosen, hypercalls, options.backends, gaps(regions, pages)
@@ -172,6 +179,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
         decisions=(
             *asks.decisions,
             *device_decisions(devices),
+            *outside_decisions(leads),
             *hypercall_decisions(users),
             *chosen.decisions(),
             *machine_decisions(pages, asks_cpuid),
@@ -357,6 +365,7 @@ def _rules(
     hypercalls: tuple[Hypercall, ...],
     place: Layout,
     devices: tuple[Device, ...],
+    way_out: WayOut | None,
 ) -> list[Rule]:
     """What the hypercalls ask of the host."""
     rules = []
@@ -366,7 +375,7 @@ def _rules(
         for host in hypercall.host:
             why = f"{hypercall.name}: {host.why}"
             label = f"host_{hypercall.name}_{host.call}"
-            for pins in resolved(host, backend, devices, place.changing):
+            for pins in resolved(host, backend, devices, place.changing, way_out):
                 if backend == "kvm":
                     rules.append(Rule(host.call, why, pins))
                 else:

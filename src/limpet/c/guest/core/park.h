@@ -6,6 +6,10 @@
 
 #define FOREVER (-1L)
 
+/* In `want`, beside the bits of hypercall_wait: connections of the host's (parts/outside).  What
+ * happens to one tells its file; nobody has to look for it. */
+#define WANT_SOCKETS (1UL << 63)
+
 /* A moment `time` nanoseconds after `now`, or the last one there is. */
 static inline s64 deadline_after(u64 now, s64 time) {
     s64 deadline;

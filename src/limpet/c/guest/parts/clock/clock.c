@@ -83,11 +83,19 @@ static u64 clock_coarse(void) {
     return (fresh ? latest : clock_monotonic()) + (u64)realtime_ahead;
 }
 
+u64 clock_waits(void) {
+    return ticks();
+}
+
+void clock_waited(u64 since) {
+    idle_ticks += ticks() - since;
+}
+
 /* Wait, and never be earlier again than the host was afterwards. */
 static void wait(struct wait *block) {
-    u64 before = ticks();
+    u64 before = clock_waits();
     hypercall_wait(block);
-    idle_ticks += ticks() - before;
+    clock_waited(before);
     latest = MAX(latest, block->monotonic);
 }
 

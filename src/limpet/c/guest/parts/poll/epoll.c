@@ -68,7 +68,7 @@ u32 epoll_item_ready(const struct item *item) {
 }
 
 static bool outside(const struct item *item) {
-    return awaited(item->watcher.file, item->events);
+    return awaited(item->watcher.file, item->events) & ~WANT_SOCKETS;
 }
 
 /* An edge of such a file: it is ready, and was read since it was reported, or was unready. */

@@ -25,9 +25,11 @@ struct watch {
     bool unhurried; /* without time to wait, signals do not count either: epoll */
 };
 
-/* What can become ready while the program sleeps: standard input, and networks. */
+/* What can become ready while the program sleeps: standard input and networks, which can only be
+ * read, and connections. */
 static inline u64 awaited(const struct file *file, u32 events) {
-    return file->ops->awaited && events & POLL_READABLE ? file->ops->awaited(file) : 0;
+    u64 bits = file->ops->awaited ? file->ops->awaited(file) : 0;
+    return events & POLL_READABLE ? bits : bits & WANT_SOCKETS;
 }
 
 /* Look until something is ready, the time is over, or a signal comes: -EINTR.

@@ -41,6 +41,9 @@ long internet_get(struct socket *socket, s32 level, s32 name, void *value, u32 *
 bool only_version_6(const struct socket *socket);
 void internet_inherit(const struct socket *from, struct socket *to);
 void internet_forget(struct socket *socket);
+/* Each that was set, and is no longer what it was at first. */
+void internet_changed(struct socket *socket,
+                      void (*tell)(struct socket *socket, s32 level, s32 name, s32 value));
 
 long internet_name(struct socket *socket, bool of_peer, struct address *to);
 

@@ -96,6 +96,13 @@ void internet_forget(struct socket *socket) {
     socket->internet = NULL;
 }
 
+void internet_changed(struct socket *socket,
+                      void (*tell)(struct socket *socket, s32 level, s32 name, s32 value)) {
+    for (u64 i = 0; socket->internet && i < COUNT(known); i++)
+        if (socket->internet->numbers[i] != known[i].initial)
+            tell(socket, known[i].level, known[i].name, socket->internet->numbers[i]);
+}
+
 static bool is_congestion(const struct socket *socket, s32 level, s32 name) {
     return level == SOL_TCP && name == TCP_CONGESTION && is_stream(socket);
 }

@@ -77,7 +77,11 @@ static long set(struct socket *socket, s32 level, s32 name, const void *value, u
     if (size < sizeof(s32))
         return -EINVAL;
     s32 number = *(const s32 *)value;
-    return name == SO_LINGER ? set_linger(socket, value, size) : set_number(socket, name, number);
+    long error =
+        name == SO_LINGER ? set_linger(socket, value, size) : set_number(socket, name, number);
+    if (!error && socket->transport->kept)
+        socket->transport->kept(socket, name, value, size);
+    return error;
 }
 
 static bool is_timeout(s32 name) {

@@ -16,15 +16,15 @@
  *    port is not given) and is for its own use.  The socket goes on to serve inside the guest;
  *    accept and receive look inside first and then ask `->accept` or `->receive`, and
  *    `->ready` and `->awaited` join what poll and park look at.  close tells `->unpublish`.
- *  - connect: to an address that is not the guest's own, `->connect` takes the socket over: it sets
- *    `socket->transport` to its own table and `socket->outside` to what it likes.
+ *  - connect: to an address that is not the guest's own, or that `->leads` names whatever it is,
+ *    `->connect` takes the socket over: it sets `socket->transport` to its own table and
+ *    `socket->outside` to what it likes.
  *  - a socket that it accepts is made by socket_new with that table.  From then on every operation
  *    is the table's.
  *
- * Readiness: what becomes ready inside tells file_changed(socket->file).  What the host makes ready
- * tells nothing: `awaited` gives the bits of hypercall_wait that say so, and poll, select, epoll
- * and park pass them on; `ready` is looked at again after that.  A transport counts `file->reads`
- * up with each transfer, which is what an edge of such a file is (parts/poll/epoll.c).
+ * Readiness: what becomes ready tells file_changed(socket->file), inside and outside.  Of a socket
+ * that the host makes ready `awaited` gives WANT_SOCKETS, and poll, select, epoll and park pass it
+ * on: where it is wanted, a wait in the host is one for all of them.
  */
 #ifndef LIMPET_SOCKET_H
 #define LIMPET_SOCKET_H
@@ -34,6 +34,7 @@
 #include "parts/sockets/abi.h"
 #include "parts/sockets/outside.h"
 
+struct endpoint;
 struct socket;
 struct packet;
 
@@ -76,8 +77,9 @@ struct transport {
     /* Options but SOL_SOCKET's: `value` has *size bytes; get: room for *size. */
     long (*set)(struct socket *socket, s32 level, s32 name, const void *value, u32 size);
     long (*get)(struct socket *socket, s32 level, s32 name, void *value, u32 *size);
-    long (*unread)(struct socket *socket);       /* FIONREAD */
-    u32 (*ready)(struct socket *socket);         /* POLL* */
+    void (*kept)(struct socket *socket, s32 name, const void *value, u32 size); /* of SOL_SOCKET */
+    long (*unread)(struct socket *socket);                                      /* FIONREAD */
+    u32 (*ready)(struct socket *socket);                                        /* POLL* */
     u64 (*awaited)(const struct socket *socket); /* bits of hypercall_wait; NULL: none */
     void (*close)(struct socket *socket);        /* the last descriptor is gone */
 };
@@ -90,7 +92,8 @@ struct network {
     long (*accept)(struct socket *socket, struct socket **made);
     long (*receive)(struct socket *socket, struct message *message);
     long (*send)(struct socket *socket, struct message *message); /* UDP, to outside */
-    long (*connect)(struct socket *socket, const struct address *address);
+    bool (*leads)(const struct socket *socket, const struct endpoint *to);
+    long (*connect)(struct socket *socket, const struct endpoint *to);
     u32 (*ready)(struct socket *socket);
     u64 (*awaited)(const struct socket *socket);
 };

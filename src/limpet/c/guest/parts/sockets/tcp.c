@@ -139,8 +139,10 @@ long tcp_connect(struct socket *socket, const struct address *address) {
     long error = endpoint_to(socket, address, &to);
     if (error)
         return error;
+    if (outside_network && outside_network->leads(socket, &to))
+        return outside_network->connect(socket, &to);
     if (endpoint_reach(&to) == TO_OUTSIDE)
-        return outside_network ? outside_network->connect(socket, address) : -ENETUNREACH;
+        return outside_refused(&to);
     error = port_take_any(socket);
     if (error)
         return error;

@@ -41,7 +41,7 @@ static long connect(struct socket *socket, const struct address *address) {
         return disconnect(socket);
     long error = endpoint_to(socket, address, &to);
     if (!error && endpoint_reach(&to) == TO_OUTSIDE)
-        return outside_network ? outside_network->connect(socket, address) : -ENETUNREACH;
+        return outside_network ? outside_network->connect(socket, &to) : -ENETUNREACH;
     if (!error)
         error = port_take_any(socket);
     if (error)

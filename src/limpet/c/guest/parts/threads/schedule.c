@@ -61,8 +61,8 @@ bool run_another(void) {
     struct thread *from = current;
     bool counted = waits_outside(from);
     outside += counted;
-    if (outside)
-        look_outside();
+    if (outside && (first || from->state == THREAD_RUNNABLE))
+        look_outside(); /* otherwise a wait in the host follows, which tells more */
     if (from->state == THREAD_RUNNABLE && first && !from->ended) {
         last->behind = from;
         from->behind = NULL;

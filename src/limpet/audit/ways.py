@@ -1,0 +1,62 @@
+"""What leads out of a guest, read from a bundle's bytes: published ports, and endpoints.
+
+A published port is an address that the monitor's code binds; an endpoint is an address that the
+filter lets the guest connect to.  Both are constants in memory that cannot be written: what is not
+is told as such.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterator
+
+from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.audit.inside import Inside
+from limpet.contract.limits import SOCKET_ADDRESS_SIZE
+
+_BIND, _CONNECT = NUMBERS["bind"], NUMBERS["connect"]
+_WRITE = 2
+_MOST = 64
+ANYWHERE = "anywhere"
+"""What cannot be told from the bytes can be anything."""
+
+
+def published(inside: Inside) -> Iterator[str]:
+    """Addresses at which the host's ports lead to the guest."""
+    for call in inside.code.calls:
+        if _BIND not in call.numbers:
+            continue
+        if not call.arguments[1]:
+            yield ANYWHERE
+        for at in sorted(call.arguments[1]):
+            yield address(inside, at)
+
+
+def endpoints(inside: Inside) -> Iterator[str]:
+    """Addresses that the guest may connect to."""
+    for decoded in inside.filters.values():
+        for each in decoded.allowed:
+            if each.number != _CONNECT:
+                continue
+            for low, high in each.arguments[1]:
+                if high - low >= _MOST:
+                    yield ANYWHERE
+                    continue
+                for at in range(low, high + 1):
+                    yield address(inside, at)
+
+
+def address(inside: Inside, at: int) -> str:
+    """A constant ``struct sockaddr_in`` or ``sockaddr_in6``, as ``-p`` and ``--connect`` say it."""
+    part = inside.bundle.part_at(at)
+    if part is None or part.flags & _WRITE or at + SOCKET_ADDRESS_SIZE > part.end:
+        return ANYWHERE
+    data = inside.bundle.memory(at, SOCKET_ADDRESS_SIZE)
+    (family,) = struct.unpack_from("<H", data)
+    (port,) = struct.unpack_from(">H", data, 2)
+    if family == socket.AF_INET:
+        return f"{socket.inet_ntop(socket.AF_INET, data[4:8])}:{port}"
+    if family == socket.AF_INET6:
+        return f"[{socket.inet_ntop(socket.AF_INET6, data[8:24])}]:{port}"
+    return ANYWHERE

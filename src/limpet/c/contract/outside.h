@@ -1,0 +1,34 @@
+/* Connections of the host's, as both sides of a guest know them. */
+#ifndef LIMPET_OUTSIDE_H
+#define LIMPET_OUTSIDE_H
+
+#include "host.h"
+
+enum { AF_INET6 = 10, SOCK_STREAM = 1 };
+enum {
+    HOST_ENOPROTOOPT = 92,
+    HOST_EADDRINUSE = 98,
+    HOST_EADDRNOTAVAIL = 99,
+    HOST_EINPROGRESS = 115
+};
+
+struct epoll_event {
+    u32 events;
+    u64 data;
+} __attribute__((packed));
+
+/* EPOLLIN, EPOLLOUT, EPOLLRDHUP, and EPOLLET: each change of a connection is told once. */
+#define WATCHED_EVENTS (0x1U | 0x4U | 0x2000U | 1U << 31)
+
+/* Where a connection goes, or a port is. */
+struct outside_address {
+    u8 address[SOCKET_ADDRESS_SIZE]; /* struct sockaddr_in or sockaddr_in6 */
+    u8 size, version_6, udp, pad;
+};
+
+struct published {
+    struct outside_address at;
+    char text[PUBLISHED_TEXT_SIZE]; /* for messages */
+};
+
+#endif

@@ -1,0 +1,128 @@
+/* What the host tells of links, for all of them together. */
+#include "core/alarm.h"
+#include "parts/clock/clock.h"
+#include "parts/outside/links.h"
+#include "parts/poll/ready.h"
+
+static struct socket **sockets; /* by slot, from outside_slots.first on */
+static struct epoll_event events[SOCKET_EVENTS_MOST];
+
+static void give_back(u32 slot) {
+    struct socket_close block = {.slot = slot, .how = SOCKET_CLOSE};
+    hypercall_socket_close(&block);
+}
+
+bool link_give(struct socket *socket, u32 slot) {
+    struct link *link = heap_alloc(sizeof *link);
+    if (!sockets)
+        sockets = heap_alloc((outside_slots.end - outside_slots.first) * sizeof(struct socket *));
+    if (!link || !sockets) {
+        heap_free(link);
+        give_back(slot);
+        return false;
+    }
+    *link = (struct link){.slot = slot};
+    socket->outside = link;
+    socket->transport = &outside_stream;
+    sockets[slot - outside_slots.first] = socket;
+    return true;
+}
+
+struct socket *link_new(u32 slot, u16 family, u16 protocol) {
+    struct socket *socket = socket_new(&outside_stream, family, SOCK_STREAM, protocol);
+    if (!socket) {
+        give_back(slot);
+        return NULL;
+    }
+    if (!link_give(socket, slot)) {
+        socket_put(socket);
+        return NULL;
+    }
+    return socket;
+}
+
+void link_close(struct socket *socket) {
+    struct link *link = link_of(socket);
+    sockets[link->slot - outside_slots.first] = NULL;
+    give_back(link->slot);
+    socket->outside = NULL;
+    heap_free(link);
+}
+
+/* How a connection that the program began has ended: it is there, or an error is. */
+static void settle(struct socket *socket, struct link *link) {
+    struct socket_option block = {
+        .slot = link->slot, .level = SOL_SOCKET, .name = SO_ERROR, .size = sizeof(u32)};
+    hypercall_socket_option(&block);
+    socket->error = (s32)block.value[0];
+    socket->state = socket->error ? UNCONNECTED : CONNECTED;
+}
+
+/* An event says how the link stands now; one of a slot that was closed meanwhile never comes. */
+void link_told(u32 slot, u32 told) {
+    struct socket *socket = sockets ? sockets[slot - outside_slots.first] : NULL;
+    if (!socket)
+        return;
+    struct link *link = link_of(socket);
+    link->told = told & (POLLRDHUP | POLLHUP | POLLERR);
+    link->readable = told & (POLLIN | POLLRDHUP | POLLHUP | POLLERR);
+    link->uncertain = link->fresh = false;
+    link->writable = told & (POLLOUT | POLLHUP | POLLERR);
+    if (socket->state == CONNECTING && link->writable)
+        settle(socket, link);
+    socket_changed(socket, told);
+}
+
+static void tell(const struct epoll_event *event) {
+    u32 descriptor = (u32)event->data;
+    if (descriptor >= outside_slots.first)
+        link_told(descriptor, event->events);
+    else if (descriptor >= outside_slots.listeners)
+        published_told(descriptor - outside_slots.listeners);
+}
+
+/* One from outside was sent, and is taken by the wait that takes signals. */
+static bool is_signal(const struct epoll_event *event) {
+    return event->data < outside_slots.listeners;
+}
+
+/* How long until a deadline: nanoseconds, or FOREVER. */
+static s64 left_until(s64 deadline) {
+    if (deadline <= 0)
+        return deadline;
+    s64 now = (s64)clock_monotonic();
+    return MAX(deadline - now, 0);
+}
+
+/* The host is not asked for the time: who slept until the deadline knows that it has passed. */
+static void wait(struct wait *block) {
+    if (!(block->want & WANT_SOCKETS)) {
+        host_time.wait(block);
+        return;
+    }
+    struct socket_wait sockets_too = {
+        .timeout = left_until(block->deadline), .want = block->want & 1, .events = (u64)events};
+    u64 before = clock_waits();
+    hypercall_socket_wait(&sockets_too);
+    clock_waited(before);
+    bool signal = false;
+    for (long i = 0; i < sockets_too.result; i++) {
+        signal |= is_signal(&events[i]);
+        tell(&events[i]);
+    }
+    if (signal && block->deadline) {
+        block->want &= ~WANT_SOCKETS;
+        host_time.wait(block);
+        return;
+    }
+    block->ready = sockets_too.ready;
+    block->monotonic = clock_monotonic();
+    if (!sockets_too.result && !sockets_too.ready && block->deadline > 0)
+        block->monotonic = MAX(block->monotonic, (u64)block->deadline);
+}
+
+static u64 coarse(void) {
+    return host_time.coarse();
+}
+
+const struct host_time outside_time = {wait, clock_monotonic, clock_realtime, coarse};

@@ -1,0 +1,57 @@
+/*
+ * Links: connections of the host's that sockets of the guest have.
+ *
+ * A link has a slot, which is a descriptor of the host's.  The host tells each change of it once,
+ * for all slots together, and here is kept what it told: as long as nothing says otherwise a link
+ * can be written, and can be read when it was told so and not read to its end since.
+ */
+#ifndef LIMPET_LINKS_H
+#define LIMPET_LINKS_H
+
+#include "parts/outside/plan.h"
+#include "parts/sockets/internet.h"
+#include "parts/sockets/outside.h"
+
+struct link {
+    u32 slot;
+    bool readable;  /* there are bytes, or the end of them */
+    bool uncertain; /* or there were: a read took as much as it asked for */
+    bool writable;
+    bool fresh;   /* nothing was told yet, and will be: a read need not wait for that */
+    bool arrived; /* a connection of the program's is there, and it was told so */
+    u32 told;     /* POLLRDHUP, POLLHUP, POLLERR as the host told last */
+};
+
+static inline struct link *link_of(const struct socket *socket) {
+    return socket->outside;
+}
+
+/* A socket for the connection at that slot; NULL: no memory, and the slot is free again. */
+struct socket *link_new(u32 slot, u16 family, u16 protocol);
+/* The slot becomes that socket's; false: no memory, and the slot is free again. */
+bool link_give(struct socket *socket, u32 slot);
+void link_close(struct socket *socket);
+void link_keep(struct socket *socket, s32 level, s32 name,
+               s32 value);                 /* an option, on the host too */
+void link_keep_all(struct socket *socket); /* those set before there was a link */
+void link_told(u32 slot, u32 events);
+
+/* published.c: the sockets that listen at published ports. */
+void published_told(u32 listener);
+u64 published_listen(struct socket *socket);
+void published_end(struct socket *socket);
+long published_accept(struct socket *socket, struct socket **made);
+u32 published_ready(struct socket *socket);
+u64 published_awaited(const struct socket *socket);
+
+/* An address as the host gives it: struct sockaddr_in or sockaddr_in6. */
+struct endpoint endpoint_from_host(const void *address);
+
+/* endpoints.c */
+bool endpoint_leads(const struct socket *socket, const struct endpoint *to);
+long endpoint_connect(struct socket *socket, const struct endpoint *to);
+long endpoint_again(struct socket *socket, const struct address *address); /* how it stands */
+
+extern const struct transport outside_stream;
+
+#endif

@@ -1,0 +1,154 @@
+/*
+ * Published ports.  The host listens from the start of the bundle; what comes before the program
+ * listens waits.  Whether a connection is there is told once, and then known by taking it: one that
+ * was taken and not asked for yet is held.
+ */
+#include "parts/outside/links.h"
+
+struct listener {
+    struct socket *socket; /* that listens; NULL: none */
+    struct socket *held;
+    bool maybe; /* connections may be there */
+};
+
+static struct listener listeners[PUBLISHED_MOST];
+
+static bool leads_to(const struct way *way, const struct socket *socket) {
+    static const u8 mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    bool version_4 = !memcmp(way->host, mapped, sizeof mapped);
+    return way->port == socket->own.port && way->udp == (socket->type == SOCK_DGRAM) &&
+           (version_4 || socket->family == AF_INET6);
+}
+
+u64 published_listen(struct socket *socket) {
+    u64 found = 0;
+    for (u32 i = 0; i < ways_in_count; i++) {
+        bool others = listeners[i].socket && listeners[i].socket != socket;
+        if (others || !leads_to(&ways_in[i], socket))
+            continue;
+        listeners[i].socket = socket, listeners[i].maybe = true;
+        found |= 1UL << i;
+    }
+    return found;
+}
+
+void published_end(struct socket *socket) {
+    for (u32 i = 0; i < ways_in_count; i++) {
+        if (!(socket->published >> i & 1))
+            continue;
+        listeners[i].socket = NULL;
+        if (listeners[i].held) {
+            link_close(listeners[i].held);
+            socket_put(listeners[i].held);
+            listeners[i].held = NULL;
+        }
+    }
+}
+
+void published_told(u32 listener) {
+    listeners[listener].maybe = true;
+    if (listeners[listener].socket)
+        socket_changed(listeners[listener].socket, POLLIN);
+}
+
+struct endpoint endpoint_from_host(const void *address) {
+    const struct address_4 *v4 = address;
+    const struct address_6 *v6 = address;
+    struct endpoint to = {.port = __builtin_bswap16(v4->port)};
+    if (v4->family == AF_INET) {
+        to.host[10] = to.host[11] = 0xff;
+        memcpy(to.host + 12, v4->host, 4);
+    } else {
+        memcpy(to.host, v6->host, 16);
+        to.scope = v6->scope;
+    }
+    return to;
+}
+
+/* The guest's own side of a connection: the address that it listens at, or its loopback. */
+static struct endpoint own_side(const struct socket *listener, const struct endpoint *remote) {
+    static const u8 none[16], none_4[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    struct endpoint own = listener->own;
+    bool version_4 = !memcmp(remote->host, none_4, 12);
+    if (memcmp(own.host, none, 16) && memcmp(own.host, none_4, 16))
+        return own;
+    memset(own.host, 0, sizeof own.host);
+    own.host[15] = 1;
+    if (version_4)
+        own.host[10] = own.host[11] = 0xff, own.host[12] = 127;
+    return own;
+}
+
+static long take(struct listener *listener, u32 index, struct socket **made) {
+    const struct socket *socket = listener->socket;
+    struct socket_accept block = {.listener = index};
+    hypercall_socket_accept(&block);
+    if (block.result == -EAGAIN)
+        listener->maybe = false;
+    if (block.result < 0)
+        return block.result;
+    *made = link_new((u32)block.result, socket->family, socket->protocol);
+    if (!*made)
+        return -ENOMEM;
+    (*made)->state = CONNECTED;
+    (*made)->remote = endpoint_from_host(block.peer);
+    (*made)->own = own_side(socket, &(*made)->remote);
+    (*made)->options = socket->options, (*made)->linger = socket->linger;
+    internet_inherit(socket, *made);
+    link_keep_all(*made);
+    link_of(*made)->writable = link_of(*made)->fresh = true;
+    return 0;
+}
+
+long published_accept(struct socket *socket, struct socket **made) {
+    for (u32 i = 0; i < ways_in_count; i++) {
+        struct listener *listener = &listeners[i];
+        if (!(socket->published >> i & 1))
+            continue;
+        if (listener->held) {
+            *made = listener->held, listener->held = NULL;
+            return 0;
+        }
+        long error = listener->maybe ? take(listener, i, made) : -EAGAIN;
+        if (error != -EAGAIN)
+            return error;
+    }
+    return -EAGAIN;
+}
+
+u64 published_awaited(const struct socket *socket) {
+    return socket->published ? WANT_SOCKETS : 0;
+}
+
+u32 published_ready(struct socket *socket) {
+    for (u32 i = 0; i < ways_in_count; i++) {
+        struct listener *listener = &listeners[i];
+        if (!(socket->published >> i & 1))
+            continue;
+        if (!listener->held && listener->maybe && take(listener, i, &listener->held) == -EMFILE)
+            return POLL_READABLE; /* it is there, and accept says why not */
+        if (listener->held)
+            return POLL_READABLE;
+    }
+    return 0;
+}
+
+static long refuse(struct socket *socket, struct message *message) {
+    (void)socket, (void)message;
+    return -ENETUNREACH;
+}
+
+static u64 bound(struct socket *socket) {
+    (void)socket;
+    return 0; /* no datagrams yet */
+}
+
+const struct network outside = {.listen = published_listen,
+                                .bound = bound,
+                                .unpublish = published_end,
+                                .accept = published_accept,
+                                .ready = published_ready,
+                                .awaited = published_awaited,
+                                .send = refuse,
+                                .leads = endpoint_leads,
+                                .connect = endpoint_connect};

@@ -1,0 +1,193 @@
+/* TCP connections that the host has. */
+#include "parts/outside/links.h"
+
+#define TOGETHER (16UL << 10) /* bytes of several pieces that are sent as one */
+
+static u8 together[TOGETHER] LARGE;
+
+/* A piece of the program's memory, which may be reserved and not there yet. */
+static long receive_piece(struct link *link, u64 to, u64 size, u32 flags) {
+    struct socket_receive block = {
+        .slot = link->slot, .flags = flags, .address = to, .length = MIN(size, MAX_TRANSFER)};
+    hypercall_socket_receive(&block);
+    if (block.result == -EFAULT && memory_present(to, block.length))
+        hypercall_socket_receive(&block);
+    return block.result;
+}
+
+static long send_piece(struct link *link, u64 from, u64 size, bool more) {
+    struct socket_send block = {.slot = link->slot,
+                                .flags = more ? SOCKET_SEND_MORE : SOCKET_SEND,
+                                .address = from,
+                                .length = MIN(size, MAX_TRANSFER)};
+    hypercall_socket_send(&block);
+    if (block.result == -EFAULT && memory_present(from, block.length))
+        hypercall_socket_send(&block);
+    return block.result;
+}
+
+/* What a read of `asked` bytes says of the next one.  Where the other side has ended, that is still
+ * to be read. */
+static void was_read(struct link *link, long got, u64 asked) {
+    bool rest = link->told & (POLLRDHUP | POLLHUP | POLLERR);
+    link->uncertain = got > 0 && (u64)got == asked;
+    link->fresh = false;
+    link->readable = link->uncertain || (got != -EAGAIN && (rest || !got));
+}
+
+/* Whether there is something to read, asked of the host where that is not known. */
+static bool is_readable(struct socket *socket, struct link *link) {
+    u8 byte;
+    if (!link->uncertain)
+        return link->readable;
+    long got = receive_piece(link, (u64)&byte, 1, SOCKET_PEEK);
+    link->uncertain = false;
+    link->readable = got != -EAGAIN;
+    if (got < 0 && got != -EAGAIN)
+        socket->error = (s32)-got;
+    return link->readable;
+}
+
+/* Where of the program's memory a message goes on, and how much there is of that piece. */
+static u64 piece_of(const struct message *message, u64 *size) {
+    u64 skip = message->done, index = 0;
+    while (index < message->count && skip >= message->vector[index].length)
+        skip -= message->vector[index++].length;
+    *size = index < message->count ? message->vector[index].length - skip : 0;
+    *size = MIN(*size, message->size - message->done);
+    return index < message->count ? message->vector[index].base + skip : 0;
+}
+
+static long receive_some(struct link *link, struct message *message, u32 flags) {
+    while (message->done < message->size) {
+        u64 size, to = piece_of(message, &size);
+        long got = receive_piece(link, to, size, flags);
+        if (!flags || got == -EAGAIN)
+            was_read(link, got, MIN(size, MAX_TRANSFER));
+        if (got <= 0)
+            return message->done && got != -EAGAIN ? 0 : got;
+        message->done += (u64)got;
+        if ((u64)got < size || flags)
+            return 0;
+    }
+    return 0;
+}
+
+static long receive(struct socket *socket, struct message *message) {
+    struct link *link = link_of(socket);
+    if (socket->error)
+        return socket_error(socket);
+    if (socket->state == CONNECTING || !link)
+        return socket->state == CONNECTING ? -EAGAIN : -ENOTCONN;
+    if (socket->shut & SHUT_RECEIVE && !link->readable)
+        return 0;
+    if (!link->readable && !link->fresh)
+        return -EAGAIN;
+    u64 before = message->done;
+    long error = receive_some(link, message, message->flags & MSG_PEEK);
+    if (error == -EAGAIN && message->done > before)
+        return message->flags & MSG_WAITALL ? -EAGAIN : 0;
+    return error;
+}
+
+/* Several small pieces go as one, larger ones one by one. */
+static long send_next(struct link *link, const struct message *message) {
+    u64 size, from = piece_of(message, &size), rest = message->size - message->done;
+    if (size < rest && rest <= TOGETHER) {
+        struct message copy = *message; /* what moves is what the host has taken */
+        message_get(&copy, together, rest);
+        return send_piece(link, (u64)together, rest, false);
+    }
+    return send_piece(link, from, size, size < rest);
+}
+
+static long send(struct socket *socket, struct message *message) {
+    struct link *link = link_of(socket);
+    if (socket->error)
+        return socket_error(socket);
+    if (socket->state == CONNECTING)
+        return -EAGAIN;
+    if (!link || socket->state == UNCONNECTED)
+        return -ENOTCONN;
+    if (socket->shut & SHUT_SEND)
+        return -EPIPE;
+    while (message->done < message->size) {
+        long sent = link->writable ? send_next(link, message) : -EAGAIN;
+        if (sent == -EAGAIN)
+            link->writable = false;
+        if (sent < 0)
+            return sent;
+        message->done += (u64)sent;
+    }
+    return 0;
+}
+
+static long shut(struct socket *socket, u32 how) {
+    if (socket->state != CONNECTED)
+        return -ENOTCONN;
+    struct socket_close block = {.slot = link_of(socket)->slot, .how = how - 1};
+    hypercall_socket_close(&block);
+    if (block.result)
+        return block.result;
+    socket->shut |= (u8)how;
+    socket_changed(socket, ANYTHING);
+    return 0;
+}
+
+static u32 ready(struct socket *socket) {
+    struct link *link = link_of(socket);
+    u32 found = socket->error ? POLLERR : 0;
+    if (!link)
+        return found | POLLHUP | POLL_WRITABLE;
+    if (socket->state == CONNECTING)
+        return found;
+    found |= link->told;
+    if (socket->shut & SHUT_RECEIVE)
+        found |= POLL_READABLE | POLLRDHUP;
+    if (is_readable(socket, link))
+        found |= POLL_READABLE;
+    return found | (link->writable ? POLL_WRITABLE : 0);
+}
+
+static u64 awaited(const struct socket *socket) {
+    return socket->outside ? WANT_SOCKETS : 0;
+}
+
+static void closed(struct socket *socket) {
+    if (link_of(socket))
+        link_close(socket);
+}
+
+/* As far as it can be told: the host is asked for no more than would be read. */
+static long unread(struct socket *socket) {
+    struct link *link = link_of(socket);
+    long got = link ? receive_piece(link, (u64)together, TOGETHER, SOCKET_PEEK) : 0;
+    return MAX(got, 0);
+}
+
+/* Kept in the guest, as of any socket, and told to the host where it counts there. */
+static long set(struct socket *socket, s32 level, s32 name, const void *value, u32 size) {
+    long error = internet_set(socket, level, name, value, size);
+    if (!error && link_of(socket) && level == SOL_TCP && size >= sizeof(s32))
+        link_keep(socket, level, name, *(const s32 *)value);
+    return error;
+}
+
+static void kept(struct socket *socket, s32 name, const void *value, u32 size) {
+    (void)size;
+    if (link_of(socket))
+        link_keep(socket, SOL_SOCKET, name, *(const s32 *)value);
+}
+
+const struct transport outside_stream = {.connect = endpoint_again,
+                                         .send = send,
+                                         .receive = receive,
+                                         .shutdown = shut,
+                                         .name = internet_name,
+                                         .set = set,
+                                         .get = internet_get,
+                                         .kept = kept,
+                                         .unread = unread,
+                                         .ready = ready,
+                                         .awaited = awaited,
+                                         .close = closed};

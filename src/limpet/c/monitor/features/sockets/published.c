@@ -1,0 +1,52 @@
+/*
+ * Published ports: listening sockets of the host, opened before anything is given up and before the
+ * guest runs.  It can take what comes to them, and neither bind nor listen.
+ */
+enum { REUSE_ADDRESS = 2, V6_ONLY = 26, OF_SOCKETS = 1, OF_IPV6 = 41, BACKLOG = 4096 };
+
+static const char *why_not_published(long error) {
+    switch (-error) {
+    case HOST_EADDRINUSE:
+        return ": in use by another program\n";
+    case HOST_EACCES:
+        return ": only root may have a port below 1024 here\n";
+    case HOST_EADDRNOTAVAIL:
+        return ": not an address of this host\n";
+    default:
+        return ": the host refuses\n";
+    }
+}
+
+static _Noreturn void not_published(const struct published *port, long error) {
+    const char *parts[] = {"limpet: cannot publish ", port->text, why_not_published(error)};
+    for (u64 i = 0; i < 3; i++)
+        host3(NR_WRITE, STDERR, (long)parts[i], (long)length(parts[i]));
+    for (;;)
+        host3(NR_EXIT_GROUP, EXIT_CANNOT_START, 0, 0);
+}
+
+static long open_port(const struct published *port) {
+    static const u32 on = 1;
+    long fd = port->at.version_6 ? socket_of_6() : socket_of_4();
+    if (fd < 0)
+        return fd;
+    host6(NR_SETSOCKOPT, fd, OF_SOCKETS, REUSE_ADDRESS, (long)&on, sizeof on, 0);
+    if (port->at.version_6)
+        host6(NR_SETSOCKOPT, fd, OF_IPV6, V6_ONLY, (long)&on, sizeof on, 0);
+    long error = host3(NR_BIND, fd, (long)port, (long)port->at.size);
+    if (!error)
+        error = host3(NR_LISTEN, fd, BACKLOG, 0);
+    return error < 0 ? error : fd;
+}
+
+static void open_published(void) {
+    const struct published *ports = (const struct published *)PUBLISHED;
+    for (u64 i = 0; i < LISTENERS; i++) {
+        long fd = open_port(&ports[i]);
+        if (fd < 0)
+            not_published(&ports[i], fd);
+        move_descriptor(fd, (long)(LISTENERS_FD + i));
+        const struct epoll_event event = {WATCHED_EVENTS, LISTENERS_FD + i};
+        must(host4(NR_EPOLL_CTL, EVENTS_FD, EPOLL_CTL_ADD, (long)event.data, (long)&event));
+    }
+}

@@ -1,0 +1,99 @@
+"""What ports and endpoints of a Linux program need of its monitor, and whether it can use them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from ipaddress import ip_address
+
+from limpet.errors import PlanError
+from limpet.formats.image import Image
+from limpet.formats.ports import LOOPBACK
+from limpet.guests.linux.signals import ATTEND
+from limpet.planning.outside import Outside
+from limpet.planning.plan import Decision
+
+_LISTENING, _ACCEPTING, _CONNECTING = ("listen",), ("accept", "accept4"), ("connect",)
+
+
+def with_outside(
+    users: Mapping[str, tuple[str, ...]],
+    given: Outside | None,
+    image: Image,
+    calls: Collection[str],
+) -> dict[str, tuple[str, ...]]:
+    """What needs each hypercall, and those of sockets where something leads out.
+
+    Args:
+        calls: names of the system calls that the program is served.
+
+    Raises:
+        PlanError: the program makes no call that could use it.
+    """
+    found = dict(users)
+    if given is None:
+        return found
+    ports = ", ".join(f"-p {each}" for each in given.ports)
+    ends = ", ".join(f"--connect {each}" for each in given.endpoints)
+    if given.ports and not _can(calls, _LISTENING, _ACCEPTING):
+        raise PlanError(
+            f"{image.name} never accepts a connection: it cannot use {ports}", hint="leave out -p"
+        )
+    if given.endpoints and not _can(calls, _CONNECTING):
+        raise PlanError(
+            f"{image.name} never connects to anything: it cannot use {ends}",
+            hint="leave out --connect",
+        )
+    why = " and ".join(each for each in (ports, ends) if each)
+    wait = ATTEND if ATTEND in found else "wait"
+    for name in (wait, "socket_wait", "socket_receive", "socket_send", "socket_close"):
+        found[name] = (*found.get(name, ()), why)
+    if given.endpoints or {"setsockopt", "getsockopt"} & set(calls):
+        found["socket_option"] = (why,)
+    if given.ports:
+        found["socket_accept"] = (ports,)
+    if given.endpoints:
+        found["socket_connect"] = (ends,)
+    return found
+
+
+def _can(calls: Collection[str], *needed: tuple[str, ...]) -> bool:
+    return all(any(name in calls for name in each) for each in needed)
+
+
+def outside_decisions(given: Outside | None) -> Iterator[Decision]:
+    """Each way out of the guest."""
+    for port in given.ports if given else ():
+        who = "this host alone" if port.address in (LOOPBACK, "::1") else "whoever reaches it"
+        why = f"{port.place} leads to the guest's port {port.guest}: from {who}"
+        yield Decision("way out", f"-p {port}", True, why)
+    for end in given.endpoints if given else ():
+        why = "the guest may connect there, and to no other address or port"
+        yield Decision("way out", f"--connect {end}", True, why)
+
+
+def outside_c(given: Outside | None) -> str:
+    """For ``gates.c``: where a program's ports lead, in numbers; nothing where nothing does."""
+    head = '#include "parts/sockets/outside.h"\n'
+    if given is None:
+        return f"{head}const struct network *const outside_network = NULL;\n"
+    connections = given.connections
+    text = head + '#include "parts/outside/plan.h"\n'
+    text += (
+        f"const struct slots outside_slots = {{{given.listeners.start}, {connections.start}, "
+        f"{connections.stop}}};\n"
+    )
+    text += "const struct network *const outside_network = &outside;\n"
+    for name, rows in (
+        ("in", [_row(each.address, each.guest, each.udp) for each in given.ports]),
+        ("out", [_row(each.address, each.port, each.udp) for each in given.endpoints]),
+    ):
+        text += f"const struct way ways_{name}[] = {{{', '.join(rows) or '{{0}, 0, 0}'}}};\n"
+        text += f"const u32 ways_{name}_count = {len(rows)};\n"
+    return text
+
+
+def _row(address: str, port: int, udp: bool) -> str:
+    """``struct way``: an IPv4 address is mapped into IPv6, as the library OS has them all."""
+    known = ip_address(address)
+    mapped = known.packed if known.version == 6 else bytes(10) + b"\xff\xff" + known.packed
+    return f"{{{{{', '.join(map(str, mapped))}}}, {port}, {int(udp)}}}"
