@@ -18,7 +18,14 @@ from limpet.guests.linux.layout import Layout
 from limpet.planning.regions import KVM_RUN_AT
 from tests.support.bundles import Made, Maker, Ran
 
-SOURCE = Path(__file__).parent / "attack.c"
+_FOLDER = Path(__file__).parent / "attack"
+_FILES = ("common", "memory", "flags", "sweeps", "calls", "time", "main")
+
+
+def source() -> str:
+    """All attacks as the text of one program."""
+    text = "\n".join((_FOLDER / f"{each}.c").read_text(encoding="utf-8") for each in _FILES)
+    return text.replace('#include "instructions.h"', instructions_h())
 
 
 @dataclass(frozen=True)
@@ -180,8 +187,7 @@ class Hostile:
     @property
     def program(self) -> Path:
         """All attacks in one program."""
-        text = SOURCE.read_text().replace('#include "instructions.h"', instructions_h())
-        return self.make.compile(text, "attack", "-O1")
+        return self.make.compile(source(), "attack", "-O1")
 
     def made(self, **options: Any) -> Made:
         """Its bundle."""

@@ -18,13 +18,12 @@ from limpet.planning.regions import MONITOR_BASE
 from tests.hostile.guest import (
     JUMPED,
     MEMORY,
-    SOURCE,
     TRAPPED,
     WROTE,
     End,
     Hostile,
     fault,
-    instructions_h,
+    source,
     stubs,
 )
 from tests.support.bundles import Made, Maker
@@ -55,8 +54,7 @@ class Arranging(Hostile):
     @property
     def program(self) -> Path:
         """All attacks, and threads."""
-        text = SOURCE.read_text().replace('#include "instructions.h"', instructions_h())
-        return self.make.compile(text + THREADS, "attack", "-O1")
+        return self.make.compile(source() + THREADS, "attack", "-O1")
 
     def stub(self, call: str, *numbers: int) -> int:
         """The address from which ``call`` may be made, found with numbers that do no harm."""

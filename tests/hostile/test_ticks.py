@@ -17,7 +17,7 @@ from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import Backend
 from limpet.guests.linux.terminal import TERMINAL
 from limpet.planning.regions import KVM_RUN_AT, MONITOR_BASE, MONITOR_SIZE
-from tests.hostile.guest import JUMPED, MEMORY, SOURCE, End, Hostile, fault, instructions_h, stubs
+from tests.hostile.guest import JUMPED, MEMORY, End, Hostile, fault, source, stubs
 from tests.hostile.test_calls import TIME_IS_UP
 from tests.hostile.test_monitor import OUTSIDE, blocks
 from tests.support.bundles import Made, Maker
@@ -39,9 +39,8 @@ class Threaded(Hostile):
     @property
     def program(self) -> Path:
         """Both files as one program."""
-        text = SOURCE.read_text().replace('#include "instructions.h"', instructions_h())
-        text = text.replace("int main(", "static int attacks_main(")
-        text += "typedef uint32_t u32;\n" + SOURCE.with_name("ticks.c").read_text()
+        text = source().replace("int main(", "static int attacks_main(")
+        text += "typedef uint32_t u32;\n" + (Path(__file__).parent / "ticks.c").read_text()
         return self.make.compile(text, "attack", "-O1")
 
     def stub(self, call: str, *numbers: int) -> int:
