@@ -278,3 +278,11 @@ def test_names_of_a_process(make: Maker, tmp_path: Path) -> None:
     said = ran.stdout.decode().splitlines()
     assert said[0] == 'mkdir("made", 0777): Operation not permitted'
     assert 'unlink("again"): Operation not permitted' in said
+
+
+def test_help(make: Maker, backend: Backend) -> None:
+    """A bundle says which folder it wants."""
+    program = need(BUSYBOX, "busybox-static")
+    made = make(program, backend, devices=("volume:/data:ro",), features=("help",))
+    ran = made.run("--help")
+    assert (ran.status, ran.stdout.count(b"--volume:/data=FOLDER")) == (0, 1)
