@@ -24,7 +24,8 @@ static void keep_signals(void) {
 }
 
 /* Behind the set-up of KVM, whose descriptors have their numbers by their order too, and before no
- * more can be opened.  A parent beside the guest's process, which keeps nothing back, needs none. */
+ * more can be opened.  A parent beside the guest's process, which keeps nothing back, needs none.
+ */
 static void open_signals(u64 scopes) {
     const u64 heard = heard_signals();
     if (scopes && host4(NR_SIGNALFD4, -1, (long)&heard, 8, O_NONBLOCK | O_CLOEXEC) != SIGNAL_FD)

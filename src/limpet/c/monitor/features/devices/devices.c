@@ -66,7 +66,8 @@ static struct mft_entry *find_device(const char *text, u32 type, const char **va
 }
 
 /* What naming a device, or a setting of one, comes to where the guest has none of that type. */
-static inline bool refuse_device(const char *word, const char *prefix, u32 type) {
+static __attribute__((noinline, unused)) bool refuse_device(const char *word, const char *prefix,
+                                                            u32 type) {
     const char *value, *rest = behind(word, prefix);
     while (rest && *rest && *rest != ':' && *rest != '=')
         rest++;
