@@ -31,7 +31,7 @@ from limpet.sources import GUEST_INCLUDES, MONITOR_INCLUDES
 from limpet.tools.cache import Cache
 from limpet.tools.toolchain import compile_object
 from tests.support.bundles import Maker
-from tests.support.proved import ENDPOINTS, PUBLISHED
+from tests.support.proved import ENDPOINTS, NAMES, PUBLISHED
 
 pytestmark = pytest.mark.slow
 
@@ -122,7 +122,7 @@ def compile_both(tmp_path_factory: pytest.TempPathFactory, make: Maker) -> Compi
                 options,
                 devices=_devices(chosen),
                 publish=PUBLISHED if sockets else (),
-                connect=ENDPOINTS if sockets else (),
+                connect=(*ENDPOINTS, *NAMES) if sockets else (),
             )
         )
         devices = manifest.declared(plan.options.devices)

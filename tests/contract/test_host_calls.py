@@ -18,7 +18,7 @@ from limpet.tools import freestanding
 from limpet.tools.toolchain import compile_object
 from tests.support import unikernels
 from tests.support.bundles import Maker
-from tests.support.proved import ENDPOINTS, PUBLISHED
+from tests.support.proved import ENDPOINTS, NAMES, PUBLISHED
 from tests.support.reach import Objects, system_calls
 
 EVERYTHING = """
@@ -100,7 +100,7 @@ def handlers(
     """
     folder = tmp_path_factory.mktemp
     options = limpet.Options(
-        devices=DEVICES, features=(TERMINAL, "jit"), publish=PUBLISHED, connect=ENDPOINTS
+        devices=DEVICES, features=(TERMINAL, "jit"), publish=PUBLISHED, connect=(*ENDPOINTS, *NAMES)
     )
     kvm = limpet.plan(everything, replace(options, backends=("kvm",)))
     process = limpet.plan(everything, replace(options, backends=("process",)))

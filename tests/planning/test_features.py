@@ -28,7 +28,7 @@ from limpet.tools.toolchain import compile_object
 from tests.support import unikernels
 from tests.support.bundles import Maker
 from tests.support.caches import seeded
-from tests.support.proved import ENDPOINTS, PUBLISHED, THREADS
+from tests.support.proved import ENDPOINTS, NAMES, PUBLISHED, THREADS
 from tests.support.sources import SOCKETS
 
 OPTIONAL = [each for each in features() if each.optional]
@@ -70,6 +70,8 @@ def linux(make: Maker, backends: tuple[Backend, ...]) -> Iterator[limpet.Plan]:
         options = limpet.Options(strict=strict, backends=backends)
         yield limpet.plan(sockets, replace(options, publish=PUBLISHED))
         yield limpet.plan(sockets, replace(options, connect=ENDPOINTS))
+        yield limpet.plan(sockets, replace(options, connect=(*ENDPOINTS, *NAMES)))
+        yield limpet.plan(sockets, replace(options, connect=NAMES, log="log"))
     data = limpet.load(make.compile(DATA, "data"))
     yield limpet.plan(data, limpet.Options(timeout=1500, backends=backends))
 
@@ -106,8 +108,8 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
         compiled(plan, tmp_path)
         assert named(plan, True) | named(plan, False) == {each.name for each in OPTIONAL}
     inside = set().union(*(named(plan, True) for plan in plans))
-    unikernel = {"attend", "closed_descriptors", "jit", "rights", "signals", "slots", "sockets"}
-    unikernel |= {"tables", "tick", "timers", "volumes"}
+    unikernel = {"attend", "broker", "closed_descriptors", "jit", "rights", "signals", "slots"}
+    unikernel |= {"sockets", "tables", "tick", "timers", "volumes"}
     never = {"hvt": unikernel, "spt": unikernel}.get(kind, set())
     if kind not in ("kvm", "hvt"):
         never = never | {"kvm_required"}

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from limpet.formats.image import Access
-from tests.support import filter_rules, may_pass
+from limpet.planning.broker import broker_filter
+from tests.support import bpf, filter_rules, may_pass
 from tests.support.filter_rules import Policy
 from tests.support.may_pass import Call
 from tests.support.proved import LINUX, SOLO5, Proved
@@ -54,17 +55,21 @@ def _program(found: Proved) -> list[tuple[int, int, bool]]:
     ]
 
 
-SOCKETS = ("published", "endpoints", "sockets")
+SOCKETS = ("published", "endpoints", "names", "sockets")
 
 
 def _ways(found: Proved, *, kvm: bool) -> Iterable[Call]:
     """The list for what leads out: the table of endpoints lies in the monitor's constants."""
     options = found.plan.options
+    if "broker" in found.plan.filters:
+        yield from may_pass.broker(0, 1024, kvm=kvm)
+        yield from may_pass.sockets(0, {}, 1024, kvm=kvm, broker=True)
+        return
     at = 0x20_0000_0000 + 96 * len(options.publish)
     ends: dict[int, list[int]] = {}
     for index, each in enumerate(options.connect):
         ends.setdefault(28 if each.startswith("[") else 16, []).append(at + 32 * index)
-    return may_pass.sockets(len(options.publish), ends, options.sockets or 1024, kvm=kvm)
+    yield from may_pass.sockets(len(options.publish), ends, options.sockets or 1024, kvm=kvm)
 
 
 def of_linux(found: Proved, name: str, backend: str) -> list[Call]:
@@ -128,3 +133,13 @@ def test_solo5(solo5: Callable[..., Proved], target: str, name: str, timeout: in
         calls += may_pass.TIMEOUT_PROCESS if timeout else ()
         place = {"half": 0, "guest": None}
     check(found, calls, may_pass.KILL_PROCESS, **place)
+
+
+def test_broker() -> None:
+    """The filter of a broker, which is the same for every guest."""
+    policy = Policy(
+        tuple(each.allowed({}, half=0x20, guest=None) for each in may_pass.BROKER),
+        (),
+        may_pass.KILL_PROCESS,
+    )
+    filter_rules.prove(bpf.decode(broker_filter().assemble({})), policy)

@@ -37,7 +37,17 @@ CALLS = (
         "getsockname",
         "openat",
     ),
-    *("poll", "read", "recvfrom", "sendmsg", "sendto", "socket", "socketpair", "write"),
+    *(
+        "poll",
+        "read",
+        "recvfrom",
+        "sendmsg",
+        "sendto",
+        "setsockopt",
+        "socket",
+        "socketpair",
+        "write",
+    ),
 )
 _REQUEST, _REPLY = struct.Struct("<II16s"), struct.Struct("<q")
 

@@ -143,13 +143,13 @@ and USER_TIMEOUT."""
 
 
 def sockets(
-    ports: int, ends: Mapping[int, Sequence[int]], slots: int, *, kvm: bool
+    ports: int, ends: Mapping[int, Sequence[int]], slots: int, *, kvm: bool, broker: bool = False
 ) -> Iterable[Call]:
     """Connections of a program: ``slots`` of them, from ``ports``, to addresses by their length.
 
-    The set of what is waited for is descriptor 6, ports follow, and behind them the slots.
+    The set of what is waited for is descriptor 6, ports follow, then a broker's, then the slots.
     """
-    events, first = one(6), 7 + ports
+    events, first = one(6), 7 + ports + broker
     slot: Spans = ((first, first + slots - 1),)
 
     def call(number: int, stub: str, arguments: dict[int, Spans], **memory: Any) -> Call:
@@ -310,6 +310,45 @@ def names() -> Iterable[Call]:
     yield Call(RENAMEAT2, {**two_names, 4: one(0, 1, 2)})
     yield Call(FCHMOD, {0: SLOTS, 1: most(0o1777)})
     yield Call(UTIMENSAT, {0: SLOTS, 1: one(NO_NAME), 2: MONITOR, 3: one(0x1000)})
+
+
+MUNMAP, POLL, SOCKETPAIR, SENDMSG, RECVMSG = 11, 7, 53, 46, 47
+
+BROKER = (
+    Call(MUNMAP, {0: one(0), 1: one(0x20_0000_0000)}),
+    Call(READ, {0: one(4, 5)}),
+    Call(POLL, {1: most(97)}),
+    Call(CLOCK_GETTIME, {0: one(0, 1)}),
+    Call(RECVFROM, {2: most(1232), 3: one(0x40, 0x60), 4: one(0)}),
+    Call(SENDTO, {2: most(512), 3: one(0x4040), 4: one(0)}),
+    Call(SENDMSG, {0: one(3), 2: one(0x4040)}),
+    Call(SETSOCKOPT, {0: one(3), 1: one(1), 2: one(7)}),
+    Call(SOCKETPAIR, {0: one(1), 1: one(0x80805), 2: one(0)}),
+    Call(SOCKET, {0: one(2, 10), 1: one(0x80801, 0x80802), 2: one(0)}),
+    Call(CONNECT, {2: one(16, 28)}),
+    Call(GETSOCKNAME),
+    Call(GETRANDOM, {1: one(2), 2: one(0)}),
+    Call(CLOSE),
+    Call(WRITE, {0: one(2), 2: most(2048)}),
+    Call(EXIT_GROUP, {0: one(0)}),
+)
+"""A broker: sockets that lead where its policy says, its log, and two files of the host's."""
+
+
+def broker(ports: int, slots: int, *, kvm: bool) -> Iterable[Call]:
+    """What a guest asks its broker: descriptor 7 behind no ports, and the slots behind that."""
+    pair, slot = one(7 + ports), ((8 + ports, 7 + ports + slots),)
+
+    def call(number: int, stub: str, arguments: dict[int, Spans], **memory: Any) -> Call:
+        own = {int(name[1:]): spans for name, spans in memory.items()} if kvm else {}
+        return Call(number, arguments | own, "" if kvm else f"host_socket_broker_{stub}")
+
+    asked = {0: pair, 2: one(24), 3: one(0x4000), 4: one(0), 5: one(0)}
+    yield call(SENDTO, "sendto", asked, _1=MONITOR)
+    yield call(RECVMSG, "recvmsg", {0: pair, 2: one(0x40000000)}, _1=MONITOR)
+    watch = {0: one(6), 1: one(1), 2: slot}
+    yield call(EPOLL_CTL, "epoll_ctl", watch, _3=MONITOR)
+    yield call(GETSOCKNAME, "getsockname", {0: slot}, _1=MONITOR, _2=MONITOR)
 
 
 def hvt(disks: Mapping[int, Disk], networks: Sequence[int]) -> Iterable[Call]:

@@ -38,6 +38,7 @@ class Proved:
 
 
 PUBLISHED = ("127.0.0.1:8080:80/tcp", "[::1]:8081:80/tcp")
+NAMES = ("api.test:443/tcp", "*.b.test:1-9/tcp", "10.0.0.0/8:5432/tcp")
 ENDPOINTS = ("192.0.2.1:443/tcp", "[2001:db8::1]:443/tcp", "192.0.2.1:80/tcp")
 
 LINUX: dict[str, dict[str, object]] = {
@@ -59,6 +60,7 @@ LINUX: dict[str, dict[str, object]] = {
     "jit": {"memory": 64 << 20, "features": ("jit",)},
     "published": {"publish": PUBLISHED, "sockets": 10},
     "endpoints": {"connect": ENDPOINTS},
+    "names": {"connect": NAMES},
     "sockets": {"publish": PUBLISHED, "connect": ENDPOINTS, "sockets": 16384, "timeout": 1000},
     "63 devices": {"devices": tuple(f"{('block', 'net')[i % 2]}:d{i}" for i in range(63))},
 }

@@ -53,7 +53,9 @@ def audit_bundle(bundle: BundleFile) -> Audit:
         toolchain=record.toolchain,
         guest=record.guest.name,
         guest_sha256=record.guest.sha256,
-        backends=tuple(sorted({inside.backend(each) for each in inside.filters.values()})),
+        backends=tuple(
+            sorted({inside.backend(each) for each in inside.filters.values()} - {"broker"})
+        ),
         parts=tuple(audit_facts.parts(bundle)),
         monitor_bytes=len(bundle.content(bundle.monitor).rstrip(b"\0")),
         monitor_code=code.size,

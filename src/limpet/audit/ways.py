@@ -14,8 +14,11 @@ from collections.abc import Iterator
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.inside import Inside
 from limpet.contract.limits import SOCKET_ADDRESS_SIZE
+from limpet.planning.broker import read_policy
 
-_BIND, _CONNECT = NUMBERS["bind"], NUMBERS["connect"]
+_BIND, _CONNECT, _SECCOMP = NUMBERS["bind"], NUMBERS["connect"], NUMBERS["seccomp"]
+_ARGUMENT = 5  # of the call that installs the filter: what enter.h hands over, in the same register
+_POLICY_MOST = 64 << 10
 _WRITE = 2
 _MOST = 64
 ANYWHERE = "anywhere"
@@ -34,8 +37,11 @@ def published(inside: Inside) -> Iterator[str]:
 
 
 def endpoints(inside: Inside) -> Iterator[str]:
-    """Addresses that the guest may connect to."""
+    """Addresses that the guest may connect to, and what its broker may."""
     for decoded in inside.filters.values():
+        if inside.backend(decoded) == "broker":
+            yield from _destinations(inside)
+            continue
         for each in decoded.allowed:
             if each.number != _CONNECT:
                 continue
@@ -45,6 +51,32 @@ def endpoints(inside: Inside) -> Iterator[str]:
                     continue
                 for at in range(low, high + 1):
                     yield address(inside, at)
+
+
+def _destinations(inside: Inside) -> Iterator[str]:
+    """What the policy says: its address is what the broker's code is entered with."""
+    for call in inside.code.calls:
+        program = call.argument(2)
+        if call.numbers != {_SECCOMP} or program is None:
+            continue
+        at = call.state.word(inside.bundle, program + 8)
+        decoded = inside.filters.get(at or 0)
+        if decoded is None or inside.backend(decoded) != "broker":
+            continue
+        yield from _policy(inside, call.argument(_ARGUMENT))
+
+
+def _policy(inside: Inside, at: int | None) -> Iterator[str]:
+    part = inside.bundle.part_at(at) if at is not None else None
+    if at is None or part is None or part.flags & _WRITE:
+        yield ANYWHERE
+        return
+    try:
+        found = read_policy(inside.bundle.memory(at, min(part.end - at, _POLICY_MOST)))
+    except ValueError:
+        yield ANYWHERE
+    else:
+        yield from (str(each).removesuffix("/tcp") for each in found)
 
 
 def address(inside: Inside, at: int) -> str:

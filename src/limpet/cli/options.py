@@ -12,7 +12,8 @@ from limpet.cli import say
 
 if TYPE_CHECKING:
     from limpet.cli.job import Packing
-    from limpet.formats.ports import Endpoint, Port
+    from limpet.formats.destinations import Destination
+    from limpet.formats.ports import Port
     from limpet.planning.options import Options
     from limpet.running.devices import Block, Network, Volume
 
@@ -77,10 +78,10 @@ def _port(text: str) -> Port:
     return ports.port(text)
 
 
-def _endpoint(text: str) -> Endpoint:
-    from limpet.formats import ports
+def _destination(text: str) -> Destination:
+    from limpet.formats import destinations
 
-    return ports.endpoint(text)
+    return destinations.destination(text)
 
 
 def _volume(text: str) -> Volume:
@@ -171,9 +172,15 @@ _GUEST = (
     click.option(
         "--connect",
         multiple=True,
-        type=Parsed("endpoint", _endpoint),
-        metavar="ADDR:PORT",
-        help="The program may connect there; it can reach nothing else outside.",
+        type=Parsed("destination", _destination),
+        metavar="WHERE:PORTS",
+        help="Where it may connect: a name, *.name, an address or a network; nowhere else.",
+    ),
+    click.option(
+        "--log",
+        default="",
+        metavar="FILE",
+        help="Where to add a line for each refused name or connection (standard error).",
     ),
     click.option(
         "--sockets",
@@ -314,6 +321,7 @@ def chosen(
         publish=publish,
         connect=tuple(map(str, given["connect"])),
         sockets=given["sockets"],
+        log=given["log"],
         serve=tuple(given["serve"]),
         strict=given["strict"],
         uid=given["user"][0],

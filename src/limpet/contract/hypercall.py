@@ -89,8 +89,9 @@ class Hypercall:
         return {"address", "length", "result"} <= fields
 
 
-SOCKET_PINS = ("", "events", "listeners", "slots", "endpoints")
-"""What leads out of a guest: the set of what it waits for, published ports, connections, and, with
+SOCKET_PINS = ("", "events", "listeners", "broker", "slots", "endpoints")
+"""What leads out of a guest: the set of what it waits for, published ports, the
+broker, connections, and, with
 the argument behind it, the addresses that it may connect to and how long each is."""
 
 

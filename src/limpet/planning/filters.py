@@ -63,6 +63,7 @@ def _out(pins: Sequence[Pin], way_out: WayOut | None) -> Iterator[list[Pin]]:
     known = {
         "events": Pin(0, values=(given.events,)),
         "listeners": Pin(0, values=tuple(given.listeners)),
+        "broker": Pin(0, values=(given.broker,)),
     }
     connections = given.connections
     fixed = [

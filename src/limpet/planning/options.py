@@ -24,9 +24,11 @@ class Options:
     they are asked for, ``NAME`` or ``NAME=NUMBER``, ``serve`` names of system calls that are served
     though nothing seems to lead to them, ``snapshot`` says that the guest stops where it first
     waits for its standard input, and goes on from there.  ``publish`` has the ports of the host
-    that lead to the guest's and ``connect`` the endpoints that it may connect to, as
-    :mod:`limpet.formats.ports` spells them, ``sockets`` is how many connections it has at most
-    (0: 1024).  ``strict`` makes a monitor that starts behind all of its walls or not at all,
+    that lead to the guest's and ``connect`` where it may connect to, as
+    :mod:`limpet.formats.ports` and :mod:`limpet.formats.destinations` spell them, ``sockets`` is
+    how many connections it has at most (0: 1024), ``log`` the file that its broker writes refusals
+    to (nothing: standard error).  ``strict`` makes a monitor that starts behind all of its walls
+    or not at all,
     ``uid`` and ``gid`` are whom one becomes that root starts.
     """
 
@@ -44,6 +46,7 @@ class Options:
     publish: tuple[str, ...] = ()
     connect: tuple[str, ...] = ()
     sockets: int = 0
+    log: str = ""
     strict: bool = False
     uid: int = 65534
     gid: int = 65534

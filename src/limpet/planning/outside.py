@@ -6,6 +6,7 @@ for, behind it the published ports, behind these the slots of connections.
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 from collections.abc import Iterator, Sequence
@@ -25,12 +26,18 @@ from limpet.contract.limits import (
     VCPU_FD,
 )
 from limpet.errors import PlanError
+from limpet.formats.destinations import Destination, Net, destination
 from limpet.formats.manifest import VOLUME, Device
 from limpet.formats.ports import Endpoint, Port, endpoint, port
+from limpet.plain import quoted
+from limpet.planning.broker import policy
 from limpet.planning.options import Options
 
 _HOW = struct.Struct("<BBBB")
 """``struct outside_address`` behind the address."""
+
+PATH_MOST = 4096
+"""Bytes of a path with its zero (uapi linux/limits.h)."""
 
 ENDPOINT_SIZE = SOCKET_ADDRESS_SIZE + _HOW.size
 
@@ -44,6 +51,8 @@ class Outside:
     slots: int
     first: int
     shared: bool = False  # the slots are those of files that a guest opens below volumes, too
+    destinations: tuple[Destination, ...] = ()
+    log: str = ""
 
     @property
     def events(self) -> int:
@@ -56,9 +65,14 @@ class Outside:
         return range(self.first + 1, self.first + 1 + len(self.ports))
 
     @property
+    def broker(self) -> int:
+        """The descriptor of the pair with the broker, where there is one."""
+        return self.listeners.stop
+
+    @property
     def connections(self) -> range:
         """The descriptors that connections have: the slots."""
-        start = SLOT_FD if self.shared else self.listeners.stop
+        start = SLOT_FD if self.shared else self.listeners.stop + bool(self.destinations)
         return range(start, start + self.slots)
 
     def blobs(self) -> dict[str, bytes]:
@@ -70,6 +84,10 @@ class Outside:
             found["ENDPOINTS"] = b"".join(
                 packed(each.address, each.port, each.udp) for each in self.endpoints
             )
+        if self.destinations:
+            found["BROKER_POLICY"] = policy(self.destinations)
+        if self.log:
+            found["BROKER_LOG"] = os.fsencode(self.log) + b"\0"
         return found
 
     def numbers(self) -> dict[str, int]:
@@ -81,6 +99,7 @@ class Outside:
             "SLOTS_FD": self.connections.start,
             "SLOTS_END": self.connections.stop,
             "ENDPOINT_COUNT": len(self.endpoints),
+            "BROKER_FD": self.broker,
         }
 
 
@@ -91,8 +110,15 @@ def outside(options: Options, devices: Sequence[Device]) -> Outside | None:
         PlanError: one is not written as it should be, or there are too many.
     """
     ports = tuple(port(each) for each in options.publish)
-    endpoints = tuple(endpoint(each) for each in options.connect)
-    if not ports and not endpoints:
+    endpoints, destinations = _split(options.connect)
+    if options.log and not destinations:
+        raise PlanError(
+            f"--log {quoted(options.log)}: nobody would write it",
+            hint="refusals are told where --connect names a name, a network or a range of ports",
+        )
+    if "\0" in options.log or len(os.fsencode(options.log)) >= PATH_MOST:
+        raise PlanError("--log: not the name of a file", hint="give a path")
+    if not ports and not endpoints and not destinations:
         if options.sockets:
             raise PlanError(
                 "--sockets without a port or an endpoint", hint="give -p or --connect as well"
@@ -101,7 +127,8 @@ def outside(options: Options, devices: Sequence[Device]) -> Outside | None:
     _check(ports, endpoints, options.sockets)
     if options.snapshot:
         raise PlanError("a snapshot has no connections", hint="leave out -p and --connect")
-    if any(each.udp for each in ports) or any(each.udp for each in endpoints):
+    broad = [each.ports.udp for each in destinations]
+    if any([*(each.udp for each in ports), *(each.udp for each in endpoints), *broad]):
         raise PlanError("UDP does not lead out of a program yet", hint="leave out what has /udp")
     first = DEVICE_FD + 1 + len(devices) if devices else VCPU_FD + 1
     shared = any(each.kind == VOLUME for each in devices)
@@ -110,7 +137,21 @@ def outside(options: Options, devices: Sequence[Device]) -> Outside | None:
             f"--sockets {options.sockets}: too many beside a volume",
             hint=f"at most {SLOT_COUNT} connections and files together",
         )
-    return Outside(ports, endpoints, options.sockets or SOCKETS_USUAL, first, shared)
+    slots = options.sockets or SOCKETS_USUAL
+    return Outside(ports, endpoints, slots, first, shared, destinations, options.log)
+
+
+def _split(connect: Sequence[str]) -> tuple[tuple[Endpoint, ...], tuple[Destination, ...]]:
+    """Single addresses and ports, which a filter knows, and what only a broker can decide."""
+    endpoints: list[Endpoint] = []
+    destinations: list[Destination] = []
+    for each in connect:
+        found = destination(each)
+        if isinstance(found, Net) and found.whole and found.ports.low == found.ports.high:
+            endpoints.append(endpoint(each))
+        else:
+            destinations.append(found)
+    return tuple(endpoints), tuple(destinations)
 
 
 def _check(ports: Sequence[Port], endpoints: Sequence[Endpoint], slots: int) -> None:

@@ -25,6 +25,7 @@ from limpet.contract.limits import (
     PUBLISHED_MOST,
     SOCKETS_MOST,
 )
+from limpet.formats.destinations import destination
 from limpet.formats.manifest import Device
 from limpet.formats.ports import LOOPBACK, Endpoint, Port
 from limpet.guests.linux.dispatch import dispatch_c
@@ -93,7 +94,8 @@ def _gates(calls: Sequence[Hypercall], devices: Sequence[Device]) -> str:
     """With all the ports and endpoints that can be."""
     ports = tuple(Port(LOOPBACK, each, each) for each in range(1, PUBLISHED_MOST + 1))
     ends = tuple(Endpoint(LOOPBACK, each) for each in range(1, ENDPOINTS_MOST + 1))
-    every = Outside(ports, ends, SOCKETS_MOST, PARKED_FD)
+    names = (destination("a.b:1"),)
+    every = Outside(ports, ends, SOCKETS_MOST, PARKED_FD, destinations=names)
     return gates_c(
         calls,
         contract.BACKENDS,

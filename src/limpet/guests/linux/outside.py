@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from ipaddress import ip_address
 
 from limpet.errors import PlanError
+from limpet.formats.destinations import Destination, Name
 from limpet.formats.image import Image
 from limpet.formats.ports import LOOPBACK
 from limpet.guests.linux.signals import ATTEND
@@ -34,25 +35,28 @@ def with_outside(
         return found
     ports = ", ".join(f"-p {each}" for each in given.ports)
     ends = ", ".join(f"--connect {each}" for each in given.endpoints)
+    broad = ", ".join(f"--connect {each}" for each in given.destinations)
     if given.ports and not _can(calls, _LISTENING, _ACCEPTING):
         raise PlanError(
             f"{image.name} never accepts a connection: it cannot use {ports}", hint="leave out -p"
         )
-    if given.endpoints and not _can(calls, _CONNECTING):
+    if (ends or broad) and not _can(calls, _CONNECTING):
         raise PlanError(
-            f"{image.name} never connects to anything: it cannot use {ends}",
+            f"{image.name} never connects to anything: it cannot use {ends or broad}",
             hint="leave out --connect",
         )
-    why = " and ".join(each for each in (ports, ends) if each)
+    why = " and ".join(each for each in (ports, ends, broad) if each)
     wait = ATTEND if ATTEND in found else "wait"
     for name in (wait, "socket_wait", "socket_receive", "socket_send", "socket_close"):
         found[name] = (*found.get(name, ()), why)
-    if given.endpoints or {"setsockopt", "getsockopt"} & set(calls):
+    if ends or broad or {"setsockopt", "getsockopt"} & set(calls):
         found["socket_option"] = (why,)
     if given.ports:
         found["socket_accept"] = (ports,)
     if given.endpoints:
         found["socket_connect"] = (ends,)
+    if broad:
+        found["socket_broker"] = (broad,)
     return found
 
 
@@ -69,13 +73,28 @@ def outside_decisions(given: Outside | None) -> Iterator[Decision]:
     for end in given.endpoints if given else ():
         why = "the guest may connect there, and to no other address or port"
         yield Decision("way out", f"--connect {end}", True, why)
+    for each in given.destinations if given else ():
+        yield Decision("way out", f"--connect {each}", True, _why(each))
+
+
+def _why(given: Destination) -> str:
+    if isinstance(given, Name):
+        which = "every name below it" if given.below else "the name"
+        return f"the guest may look up {which}, and connect to what the broker has answered"
+    which = "the address" if given.whole else "the network"
+    return f"the guest may connect to {which}: its broker looks at each connection"
 
 
 def outside_c(given: Outside | None) -> str:
     """For ``gates.c``: where a program's ports lead, in numbers; nothing where nothing does."""
     head = '#include "parts/sockets/outside.h"\n'
     if given is None:
-        return f"{head}const struct network *const outside_network = NULL;\n"
+        return (
+            f"{head}struct outside_broker;\n"
+            "const struct network *const outside_network = NULL;\n"
+            "const struct outside_broker *const outside_broker = NULL;\n"
+        )
+    by_broker = "&outside_by_broker" if given.destinations else "NULL"
     connections = given.connections
     text = head + '#include "parts/outside/plan.h"\n'
     text += (
@@ -83,6 +102,7 @@ def outside_c(given: Outside | None) -> str:
         f"{connections.stop}}};\n"
     )
     text += "const struct network *const outside_network = &outside;\n"
+    text += f"const struct outside_broker *const outside_broker = {by_broker};\n"
     for name, rows in (
         ("in", [_row(each.address, each.guest, each.udp) for each in given.ports]),
         ("out", [_row(each.address, each.port, each.udp) for each in given.endpoints]),

@@ -44,6 +44,7 @@ from limpet.loading.guest import Guest
 from limpet.plain import quoted
 from limpet.planning.asked import Asked, warnings
 from limpet.planning.blobs import blobs
+from limpet.planning.broker import broker_filter
 from limpet.planning.features import choose, facts, with_parts
 from limpet.planning.filters import WayOut, resolved
 from limpet.planning.monitor import host_numbers, monitor_c
@@ -137,6 +138,8 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
         each: Filter(with_parts(chosen, each, rules[each]), _DEFAULT[each], place.guest)
         for each in options.backends
     }
+    if leads and leads.destinations:
+        filters["broker"] = broker_filter()
     return Plan(
         guest=guest,
         image=image,

@@ -12,13 +12,21 @@ static u32 find(const struct socket *socket, const struct endpoint *to) {
 }
 
 bool endpoint_leads(const struct socket *socket, const struct endpoint *to) {
-    return find(socket, to) < ways_out_count;
+    bool by_broker = outside_broker && endpoint_reach(to) == TO_OUTSIDE;
+    return by_broker || find(socket, to) < ways_out_count;
+}
+
+/* What is no single endpoint of the plan's is for the broker to decide. */
+static long connect_elsewhere(struct socket *socket, const struct endpoint *to) {
+    if (!is_stream(socket))
+        return outside_broker ? outside_broker->associate(socket, to) : -ENETUNREACH;
+    return outside_broker ? outside_broker->connect(socket, to) : outside_refused(to);
 }
 
 long endpoint_connect(struct socket *socket, const struct endpoint *to) {
     struct socket_connect block = {.endpoint = find(socket, to)};
     if (block.endpoint == ways_out_count)
-        return is_stream(socket) ? outside_refused(to) : -ENETUNREACH;
+        return connect_elsewhere(socket, to);
     hypercall_socket_connect(&block);
     if (block.result < 0)
         return block.result == -EMFILE ? -EADDRNOTAVAIL : block.result;
@@ -58,4 +66,9 @@ long endpoint_again(struct socket *socket, const struct address *address) {
     long error = socket_error(socket);
     disconnect(socket);
     return error ? error : tcp.connect(socket, address);
+}
+
+/* Of a datagram socket that is not connected. */
+long endpoint_send(struct socket *socket, struct message *message) {
+    return outside_broker ? outside_broker->send(socket, message) : -ENETUNREACH;
 }

@@ -50,8 +50,13 @@ struct endpoint endpoint_from_host(const void *address);
 /* endpoints.c */
 bool endpoint_leads(const struct socket *socket, const struct endpoint *to);
 long endpoint_connect(struct socket *socket, const struct endpoint *to);
+long endpoint_send(struct socket *socket, struct message *message);
 long endpoint_again(struct socket *socket, const struct address *address); /* how it stands */
 
-extern const struct transport outside_stream;
+/* names.c: datagram sockets, which lead to the broker's name server alone */
+long names_connect(struct socket *socket, const struct endpoint *to);
+long names_send(struct socket *socket, struct message *message);
+
+extern const struct transport outside_stream, outside_names;
 
 #endif

@@ -20,6 +20,20 @@ struct slots {
 extern const struct slots outside_slots;
 
 struct network;
+struct socket;
+struct message;
+struct standard;
+struct endpoint;
+
+/* Where names and networks are allowed; NULL in other plans, so that nothing of it is linked. */
+struct outside_broker {
+    long (*connect)(struct socket *socket, const struct endpoint *to);   /* TCP */
+    long (*associate)(struct socket *socket, const struct endpoint *to); /* UDP */
+    long (*send)(struct socket *socket, struct message *message);        /* UDP, not connected */
+    const struct standard *etc;                                          /* its files of /etc */
+};
+extern const struct outside_broker *const outside_broker, outside_by_broker;
+
 extern const struct network outside;
 extern const struct host_time outside_time;
 

@@ -1,4 +1,5 @@
 /* From the tables to nodes, a folder at a time, when the program first looks into it. */
+#include "parts/outside/plan.h"
 #include "parts/world/world.h"
 
 static const struct standard tmp_names[] = {{0}};
@@ -58,13 +59,19 @@ void standard_root(struct node *root) {
     root->standard = root_names;
 }
 
+static void add_all(struct node *directory, const struct standard *from) {
+    for (; from && from->name; from++)
+        standard_add(directory, from, directory->number);
+}
+
 void standard_load(struct node *directory) {
     const struct standard *from = directory->standard;
     enum device device = directory->device;
     directory->standard = NULL;
     directory->device = NOT_A_DEVICE; /* while names are added */
-    for (; from && from->name; from++)
-        standard_add(directory, from, directory->number);
+    if (from == etc_names && outside_broker)
+        add_all(directory, outside_broker->etc);
+    add_all(directory, from);
     switch (device) {
     case DEVICE_NODES:
         dev_load(directory);

@@ -19,7 +19,8 @@ static bool take_volume_option(const char *option) {
     return true;
 }
 
-/* Below each folder, what its volume allows of the rights that are kept from everything else. */
+/* Below each folder, what its volume allows of the rights that are kept from everything else.  A
+ * process beside the guest's has no folder. */
 static void allow_volumes(long rules, u64 files, u64 names) {
     for (u64 i = 1; i < MANIFEST->count; i++) {
         const struct mft_entry *device = &MANIFEST->entries[i];
@@ -32,7 +33,7 @@ static void allow_volumes(long rules, u64 files, u64 names) {
             u64 rights;
             s32 folder;
         } rule = {rights & files, (s32)device->handle};
-        if (rule.rights)
+        if (rule.rights && host3(NR_FCNTL, rule.folder, F_GETFD, 0) >= 0)
             must(host4(NR_LANDLOCK_ADD_RULE, rules, BENEATH, (long)&rule, 0));
     }
 }
