@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
 from threading import Lock
@@ -132,7 +133,7 @@ def compile_both(tmp_path_factory: pytest.TempPathFactory, make: Maker) -> Compi
         )
         features = choose(plan.options, known)
         name = "-".join(call.name for call in chosen)
-        inner = where / plan.digest() / name
+        inner = where / plan.digest() / sha256(name.encode()).hexdigest()
         inner.mkdir(parents=True)
         (inner / "plan.h").write_text(plan.sources["plan.h"])
         (inner / "host_numbers.h").write_text(host_numbers(features, chosen))

@@ -26,6 +26,8 @@
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 /* For large arrays: they lie behind all small data, so that a start touches few pages. */
 #define LARGE __attribute__((section(".bss..large")))
+/* What runs once, if at all, and is in every guest: small rather than fast. */
+#define RARE __attribute__((cold, noinline))
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The two structures every bundle has, at addresses fixed when it was planned. */

@@ -6,9 +6,6 @@
 static char line[512];
 static size_t used;
 
-/* These lines are rare, and in every guest: small rather than fast. */
-#define RARE __attribute__((cold, noinline))
-
 RARE void say(const char *text) {
     while (*text && used < sizeof line - 1)
         line[used++] = *text++;

@@ -78,7 +78,7 @@ static void push_auxv(u64 *to, u64 execfn) {
 /* Below the strings that the monitor has put there: the baked environment, which a program
  * may write as it may on Linux, then the words. */
 _Noreturn void start_program(void);
-_Noreturn void start_program(void) {
+_Noreturn RARE void start_program(void) {
     const char *baked = (const char *)guest_info.environment;
     u64 size = size_of_strings(baked, guest_info.environment_count);
     u64 words = 1 + boot_info.argc + 1 + guest_info.environment_count + boot_info.envc + 1;

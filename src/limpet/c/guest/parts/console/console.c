@@ -92,7 +92,7 @@ static long console_write(struct file *file, const void *from, u64 size) {
     return (long)total;
 }
 
-static long console_stat(struct file *file, struct linux_stat *to) {
+static RARE long console_stat(struct file *file, struct linux_stat *to) {
     const struct stdio_info *info = info_of(file);
     bool device = (info->mode & S_IFMT) == S_IFCHR;
     *to = (struct linux_stat){.dev = info->is_tty ? PTS_DEVICE : 1,
