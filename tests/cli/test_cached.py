@@ -274,7 +274,7 @@ def test_refused_before_anything_is_made(fresh: Cli) -> None:
         (["--net", "x=nothing"], "limpet: --net x=nothing: not NAME=tap:INTERFACE"),
         (["--block", "x"], "limpet: --block x: not NAME=PATH"),
         (["-p", "80"], "limpet: -p 80: not [ADDRESS:]HOST:GUEST"),
-        (["-p", "80:80"], "limpet: -p needs one --net NAME=user"),
+        (["--connect", "name"], "limpet: --connect name: "),
     ):
         done = fresh("run", *words, busybox, "true")
         assert done.returncode == 2

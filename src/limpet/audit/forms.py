@@ -18,7 +18,7 @@ _FORMS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("movzx", "movsx", "movsxd"), ("rr", "rm")),
     **dict.fromkeys(("inc", "dec", "not"), ("r", "m")),
     **dict.fromkeys(("shl", "shr", "sar", "rol"), ("ri", "rr")),
-    **dict.fromkeys(("bt", "bts"), ("rr",)),
+    **dict.fromkeys(("bt", "bts", "sbb"), ("rr",)),
     **{f"cmov{condition}": ("rr", "rm") for condition in _CONDITIONS},
     **{f"set{condition}": ("r",) for condition in _CONDITIONS},
     **{f"j{condition}": ("i",) for condition in _CONDITIONS},

@@ -37,6 +37,7 @@ from limpet.guests.linux.rights import with_rights
 from limpet.guests.linux.signals import with_signals
 from limpet.guests.linux.terminal import guest_facts, with_terminal
 from limpet.guests.linux.ticks import with_ticks
+from limpet.guests.linux.unserved import SOCKETS
 from limpet.guests.linux.verdict import verdict
 from limpet.guests.linux.volumes import check_volumes, with_volumes
 from limpet.guests.linux.ways import calls_of
@@ -109,7 +110,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     regions = with_memory(_regions(place, rewriting, own, table, packed), guest.memory, fresh)
     pages = _supervisor(place, regions, hypercalls) if "kvm" in options.backends else None
     asks_cpuid = may_ask_cpuid(image)
-    asked = _verdict(guest, own_calls)
+    asked = _verdict(guest, own_calls, leads_out=bool(leads))
     kvm = blobs(
         pages,
         level,
@@ -201,11 +202,12 @@ def _object_warnings(guest: Guest) -> Iterator[str]:
         yield f"{quoted(path)} cannot be loaded: {why}"
 
 
-def _verdict(guest: Guest, calls: Calls) -> tuple[Asked, ...]:
+def _verdict(guest: Guest, calls: Calls, *, leads_out: bool) -> tuple[Asked, ...]:
     image, dead = guest.image, dead_sites(guest.scan, guest.image)
     sites = [site for site in guest.scan.sites if site.address not in dead]
     objects = [(each.path, each.image) for each in guest.objects]
-    return verdict(calls, sites, 0 if image.fixed else STATIC_PIE_BASE, objects)
+    asked = verdict(calls, sites, 0 if image.fixed else STATIC_PIE_BASE, objects)
+    return tuple(each for each in asked if not (leads_out and each.what == SOCKETS.what))
 
 
 def _check_environment(image: Image, fixed: Constants, place: Layout) -> None:

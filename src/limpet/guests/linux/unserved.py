@@ -30,8 +30,7 @@ PROCESSES = _want(
 SOCKETS = _want(
     "opens network sockets",
     "socket",
-    "they lead nowhere but to itself; a program with its own protocols can have an interface: see "
-    "--net",
+    "they lead nowhere but to itself: -p and --connect are its ways out",
 )
 EXECUTABLE = _want(
     "makes memory executable",

@@ -99,6 +99,8 @@ static void wait(struct wait *block) {
     latest = MAX(latest, block->monotonic);
 }
 
+u64 snapshot_host_ahead;
+
 /* The host's clock, and its processor, may be others.  The guest's go on from where they were. */
 void clock_renew(void) {
     struct wait block = {.deadline = 0};

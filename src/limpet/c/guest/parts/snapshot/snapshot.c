@@ -47,8 +47,6 @@ void snapshot_input(void) {
         take();
 }
 
-u64 snapshot_host_ahead;
-
 void snapshot_wait(struct wait *block, void (*ask)(struct wait *block)) {
     s64 deadline = block->deadline;
     if (deadline > 0)
