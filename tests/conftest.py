@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,11 @@ WHY = {"slow": "slow", "kvm": "in need of KVM"}
 
 # Hundreds of commands are started here, and each would compile all of Limpet's Python.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# A shell starts what runs beside it without SIGINT, and a monitor leaves it so (nohup).
+for number in (signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 # A run finds what the last one found: others are for who looks for them.
 settings.register_profile("same", derandomize="LIMPET_EXAMPLES" not in os.environ)

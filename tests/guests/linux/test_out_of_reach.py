@@ -162,7 +162,7 @@ def test_what_is_rewritten(build: Few) -> None:
     }
 
 
-@pytest.mark.parametrize(("program", "most"), [("/usr/bin/true", 64), ("/usr/bin/ls", 84)])
+@pytest.mark.parametrize(("program", "most"), [("/usr/bin/true", 76), ("/usr/bin/ls", 94)])
 def test_real(program: str, most: int) -> None:
     """Programs of Debian are served a third of what their C library can ask for."""
     plan = limpet.plan(limpet.load(program), limpet.Options(backends=("process",)))
