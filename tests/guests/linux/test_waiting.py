@@ -58,7 +58,7 @@ int main(int argc, char **argv) {
 DEADLOCKS = {
     0: "input of a pipe that nobody else can write",
     1: "room in a pipe that nobody else can read",
-    2: "input of a pipe that nobody else can write",
+    2: "what nobody else can send to its socket",
     3: "an event counter that nobody else can raise",
     4: "an event counter that nobody else can lower",
     5: "descriptors of which none can ever become ready",
