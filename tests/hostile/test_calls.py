@@ -112,9 +112,7 @@ def test_other_processes(hostile: Hostile, name: str) -> None:
         sibling.kill()
 
 
-@pytest.mark.parametrize(
-    "name", ["fork", "vfork", "clone", "clone3", "execve", "seccomp"]
-)
+@pytest.mark.parametrize("name", ["fork", "vfork", "clone", "clone3", "execve", "seccomp"])
 def test_what_a_unikernel_has_not(hostile: Hostile, name: str) -> None:
     """No processes: by any path of the guest's own."""
     hostile.ends(End(0, "", "-38\nsurvived\n"), "call", NUMBERS[name])
