@@ -12,6 +12,9 @@
 #include "linux.h"
 #include "parts/memory/maps.h"
 #include "parts/memory/placed.h"
+#include "parts/snapshot/snapshot.h"
+#include "parts/sockets/abi.h"
+#include "parts/volumes/reach.h"
 #include "parts/sockets/outside.h"
 #include "tree_size.h"
 
@@ -45,6 +48,9 @@ struct boot_info boot_info;
 const struct host_time *const guest_time = &host_time;
 const struct placed_ops *const guest_placed;
 const struct network *const outside_network;
+const struct outside_broker *const outside_broker;
+const struct volumes *const guest_volumes;
+const struct snapshot_ops *const guest_snapshot;
 void (*const host_terminal)(struct terminal *block);
 void (*const tick_for_timers)(void);
 struct alarms alarms;
@@ -204,6 +210,11 @@ void hypercall_attend(struct attend *block) {
     block->ready = same.ready;
     block->monotonic = same.monotonic, block->realtime = same.realtime;
     block->signal = 0;
+}
+
+long outside_refused(const struct endpoint *to) {
+    (void)to;
+    return -ENETUNREACH;
 }
 
 void hypercall_tick(struct tick *block) {
