@@ -38,6 +38,10 @@ def bundle(make: Maker, program: Path, backend: Backend) -> Path:
     return make(program, backend, features=(TERMINAL,)).path
 
 
+TRIES = 60
+"""Reads, or keys that were not heard, after which it hangs."""
+
+
 def told(on: Terminal) -> bytes:
     """What it says while somebody types ^C and makes the window smaller."""
     said = b""
@@ -47,11 +51,15 @@ def told(on: Terminal) -> bytes:
         on.type(INTERRUPT)
         if way == "again":
             on.type(b"x\n")
-        while f"\n{then}?\r\n".encode() not in said:
+        for _ in range(TRIES):
+            if f"\n{then}?\r\n".encode() in said:
+                break
             if on.says(LATE):
                 said += on.reads()
             else:  # it came before the wait began
                 on.type(INTERRUPT)
+        else:
+            pytest.fail(f"^C was not heard: {said!r}")
     termios.tcsetwinsize(on.side, (12, 34))
     return said.replace(b"^C", b"") + on.until(b"size 12 0 heard 28 code 128\r\n")
 
