@@ -53,9 +53,13 @@ static void in_each_way(void) {
 
 static void of_the_terminal(void) {
     struct winsize size;
+    sigset_t before, window; /* it comes once: never before the wait */
+    sigemptyset(&window);
+    sigaddset(&window, SIGWINCH);
+    sigprocmask(SIG_BLOCK, &window, &before);
     handle(SIGWINCH, 0);
     ready("size");
-    pause();
+    sigsuspend(&before);
     ioctl(0, TIOCGWINSZ, &size);
     tell("size", size.ws_row);
 }
