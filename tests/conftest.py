@@ -24,7 +24,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # A shell starts what runs beside it without SIGINT, and a monitor leaves it so (nohup).
 for number in (signal.SIGINT, signal.SIGQUIT):
     if signal.getsignal(number) == signal.SIG_IGN:
-        signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, signal.default_int_handler)
 
 # A run finds what the last one found: others are for who looks for them.
 settings.register_profile("same", derandomize="LIMPET_EXAMPLES" not in os.environ)
