@@ -248,6 +248,8 @@ def _loaded(before: list[Instruction], register: Register) -> tuple[Memory, int]
         each = before[at]
         if register.name not in each.writes or each.mnemonic == "pop":
             continue  # a pop is on another way out of the function
+        if each.mnemonic == "xor":
+            continue  # as is a zero, which nobody calls
         source = each.operands[1] if len(each.operands) == 2 else None
         if each.mnemonic in ("add", "lea"):
             return None
