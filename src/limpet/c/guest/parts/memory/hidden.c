@@ -6,9 +6,6 @@
 
 enum { BITS = 64 };
 
-#define EDGE                                                                                       \
-    (16 * PAGE) /* of a long run in a virtual machine, where each page costs microseconds */
-
 static u64 *hidden; /* a bit for each page of the arena; NULL until one is given back */
 
 static u64 number_of(u64 at) {
@@ -34,45 +31,16 @@ void pages_hide(u64 low, u64 high) {
         hidden[page / BITS] |= 1UL << page % BITS;
 }
 
-/* What the program unmaps.  Of a long run the ends are enough to find who still uses it. */
-void pages_unmapped(u64 low, u64 high) {
-    if (boot_info.backend != BACKEND_KVM || high - low <= 2 * EDGE) {
-        pages_hide(low, high);
-        return;
-    }
-    pages_hide(low, low + EDGE);
-    pages_hide(high - EDGE, high);
-}
-
-/* The first run of hidden pages of [at, end), or an empty one there. */
-static u64 run_of(u64 *at, u64 end) {
-    while (*at < end && !get(number_of(*at)))
-        *at += !hidden[number_of(*at) / BITS] && number_of(*at) % BITS == 0 ? BITS * PAGE : PAGE;
-    u64 high = MIN(*at, end);
-    while (high < end && get(number_of(high)))
-        high += PAGE;
-    return high;
-}
-
-/* All of these pages are taken. */
+/* From the first of them that is hidden to the last: all of these pages are taken. */
 void pages_show(u64 at, u64 size) {
-    for (u64 low = at, high; hidden && low < at + size; low = high) {
-        high = run_of(&low, at + size);
-        if (high <= low)
-            return;
-        for (u64 page = number_of(low); page < number_of(high); page++)
-            hidden[page / BITS] &= ~(1UL << page % BITS);
+    u64 low = 0, high = 0;
+    for (u64 each = at; hidden && each < at + size; each += PAGE) {
+        u64 page = number_of(each);
+        if (!get(page))
+            continue;
+        hidden[page / BITS] &= ~(1UL << page % BITS);
+        low = low ? low : each, high = each + PAGE;
+    }
+    if (high)
         host_protect(low, high, PROT_READ | PROT_WRITE);
-    }
-}
-
-/* A guest that goes on from a snapshot finds all pages in reach. */
-void pages_hide_again(void) {
-    u64 end = guest_info.arena_hi;
-    for (u64 low = guest_info.arena_lo, high; hidden && low < end; low = high) {
-        high = run_of(&low, end);
-        if (high <= low)
-            return;
-        host_protect(low, high, 0);
-    }
 }

@@ -138,10 +138,10 @@ bool mapping_add_lent(const struct mapping *new) {
 static void drop(struct mapping *each) {
     u64 size = each->high - each->low;
     bool owned = !each->reserved && !each->lent && !each->given; /* pages of the arena */
-    if (!each->reserved && each->rights != (PROT_READ | PROT_WRITE))
-        set_rights(each, PROT_READ | PROT_WRITE); /* for whoever gets the pages next */
     if (owned && guest_memory)
         guest_memory->hide(each->low, each->high);
+    else if (!each->reserved && each->rights != (PROT_READ | PROT_WRITE))
+        set_rights(each, PROT_READ | PROT_WRITE); /* for whoever gets the pages next */
     if (each->lent)
         each->file->ops->unmap(each->file, each->offset, size);
     else if (each->reserved)

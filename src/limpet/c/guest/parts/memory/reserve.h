@@ -23,12 +23,9 @@ const struct run *reserve_runs(void);
 /* stopped.c */
 void reserve_gather(void);
 void reserve_scatter(void);
-
 /* hidden.c: the same way */
 bool is_hidden(u64 at);
 void pages_hide(u64 low, u64 high);
-void pages_unmapped(u64 low, u64 high);
-void pages_hide_again(void);
 void pages_show(u64 at, u64 size);
 
 /* ends.c: the same way */
