@@ -88,12 +88,6 @@ struct guest_memory {
     int (*in_reserve)(u64 at, u64 size);
     u64 (*find)(u64 wanted, u64 size); /* reserved addresses that nothing has; 0: none */
     void (*protect)(const struct mapping *mapping, u64 rights);
-    void (*hide)(u64 low, u64 high);          /* pages of the arena that the program gave back */
-    void (*show)(u64 at, u64 size);           /* pages that are taken, which may have been hidden */
-    void (*bound)(u64 low, u64 high);         /* mappings of files there end with them */
-    void (*cut)(const void *node, u64 size);  /* a file will be shorter */
-    void (*lend)(u64 at, u64 size, bool all); /* shared pages of files to the library OS */
-    u64 (*end)(const struct mapping *mapping);          /* of what its file has */
     long (*change)(struct mapping *mapping, u8 rights); /* of what is there from the start */
     void (*reset)(u64 low, u64 high);                   /* the same, as it was then */
     void (*release)(u64 low, u64 high);

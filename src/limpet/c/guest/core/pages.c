@@ -58,8 +58,6 @@ u64 pages_first(void) {
 }
 
 static __attribute__((noinline)) void take(u64 first, u64 count, enum pages_owner owner) {
-    if (guest_memory)
-        guest_memory->show(guest_info.arena_lo + first * PAGE, count * PAGE);
     for (u64 page = first; page < first + count; page++) {
         put(taken, page, true);
         put(programs, page, owner == PAGES_PROGRAM);

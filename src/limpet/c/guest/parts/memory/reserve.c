@@ -134,11 +134,6 @@ static bool reserve_fault(const struct regs *regs, struct fault *fault) {
         fault->code = in ? SEGV_ACCERR : SEGV_MAPERR;
     if (!in || !may(in, fault->access))
         return false;
-    if (in->file && (in->reserved || is_hidden(fault->address))) {
-        bool mended = ends_fault(in, fault);
-        if (mended || fault->signal == SIGBUS)
-            return mended;
-    }
     const struct run *there = *run_from(fault->address);
     if (!in->reserved || (there && there->low <= fault->address))
         return flip(in, fault, regs);
@@ -178,12 +173,14 @@ static u64 reserve_find(u64 wanted, u64 size) {
 }
 
 static void reserve_protect(const struct mapping *each, u64 rights) {
+    if (each->lent)
+        return;
     if (each->given) {
         given_protect(each->low, each->high, rights);
         return;
     }
     if (!each->reserved) {
-        host_protect(each->low, mapping_end(each), rights);
+        host_protect(each->low, each->high, rights);
         return;
     }
     for (struct run *run = *run_from(each->low); run && run->low < each->high; run = run->next) {
@@ -215,12 +212,10 @@ static void reserve_release(u64 low, u64 high) {
 static u64 view(u64 at, u64 *size, bool fills) {
     const struct mapping *in = mapping_at(at);
     if (!in)
-        return is_hidden(at) ? 0 : at;
+        return at;
     if (!may(in, fills ? ACCESS_WRITE : ACCESS_READ))
         return 0;
-    if (at >= mapping_end(in) && in->file)
-        return 0;
-    *size = MIN(*size, mapping_end(in) - at);
+    *size = MIN(*size, in->high - at);
     if (!in->reserved)
         return at;
     const struct run *run = *run_from(at);
@@ -279,12 +274,6 @@ const struct guest_memory own_memory = {
     .in_reserve = in_reserve,
     .find = reserve_find,
     .protect = reserve_protect,
-    .hide = pages_hide,
-    .show = pages_show,
-    .bound = ends_hide,
-    .cut = ends_cut,
-    .end = mapping_end,
-    .lend = ends_lend,
     .change = given_change,
     .reset = given_reset,
     .release = reserve_release,
