@@ -173,7 +173,6 @@ print(frame.merge(frame, on="k").shape, frame.describe().round(5).to_string())
 """
 
 
-@pytest.mark.xfail(reason="its loader writes to a page of an object that was sealed before")
 @pytest.mark.slow
 def test_science(tmp_path: Path, cli: InFolder, backend: Backend) -> None:
     """NumPy and pandas as PyPI has them, with threads of their own and much arithmetic."""

@@ -66,3 +66,19 @@ def test_rights(rights: Rights, tmp_path: Path, backend: Backend) -> None:
     assert (ran.status, ran.stderr) == (0, b"")
     assert ran.stdout.decode().splitlines() == native.stdout.decode().splitlines()
     assert native.stdout.count(b"write: signal 11, code 2, there") > 8
+
+
+@pytest.mark.parametrize("libc", ["glibc", "musl"])
+def test_zeros_between(make: Maker, tmp_path: Path, backend: Backend, libc: str) -> None:
+    """An object with zeros before more data: its loader puts all behind them out of reach first."""
+    command = compiler(libc)
+    loaded, program = tmp_path / "between.so", tmp_path / "between"
+    script = f"-Wl,-T,{SOURCES}/between.ld,--build-id=none,-z,noseparate-code"
+    flags = ["-O1", "-fPIC", "-nostdlib", "-shared", script, "-o", str(loaded)]
+    subprocess.run([command, *flags, f"{SOURCES}/between.c"], check=True)
+    source = SUPPORT / "programs" / "between.c"
+    subprocess.run([command, "-O1", "-o", str(program), str(source), "-ldl"], check=True)
+    native = execute([str(program), str(loaded)], program)
+    assert native.stdout.split()[:2] == [b"10", b"118"]
+    ran = Rights(program, (str(loaded),)).bundle(tmp_path, backend).run(str(loaded))
+    assert (ran.status, ran.stderr, ran.stdout) == (0, b"", native.stdout)

@@ -39,12 +39,17 @@ long given_change(struct mapping *each, u8 rights) {
     return 0;
 }
 
-/* Before an object's data is as in its file again: its loader has sealed some of it. */
+/* A part of an object is mapped: whatever its loader has sealed or put out of reach there before,
+ * the part has the rights of its file again. */
 void given_reset(u64 low, u64 high) {
+    low = ALIGN_DOWN(low, PAGE), high = ALIGN_UP(high, PAGE);
+    bool ready = mappings_ready(low, high); /* without memory for that, all of what overlaps */
     for (struct mapping *each = mapping_from(low); each && each->low < high; each = each->next) {
         if (!each->given || each->rights & PROT_WRITE)
             continue;
         each->rights = GIVEN_RIGHTS;
         given_protect(each->low, each->high, PROT_READ | PROT_WRITE);
     }
+    if (ready)
+        mappings_join(low, high);
 }

@@ -90,6 +90,8 @@ static long map_over(const struct placed_object *of, u64 at, u64 length, u64 off
         const struct placed_segment *each = segment(of, i);
         if (at != each->address || offset != each->offset || length > each->size)
             continue;
+        if (guest_memory)
+            guest_memory->reset(at, at + length);
         if (each->writable && (i >= 64 || !(state->given >> i & 1)))
             refill(each, node);
         if (i < 64)
