@@ -498,24 +498,9 @@ static void waits(void) {
 }
 
 static void edges(void) {
-    int pair[2], epoll = epoll_create1(0);
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET}, got;
+    int pair[2];
     socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
-    epoll_ctl(epoll, EPOLL_CTL_ADD, pair[0], &event);
-    for (int step = 0; step < 6; step++) {
-        got.events = 0;
-        int count = epoll_wait(epoll, &got, 1, 0);
-        printf("edge %d %x\n", count, got.events);
-        if (step == 0 || step == 1)
-            send(pair[1], "x", 1, 0);
-        if (step == 2)
-            recv(pair[0], bytes, 1, 0);
-        if (step == 3)
-            shutdown(pair[1], SHUT_WR);
-        if (step == 4)
-            close(pair[1]);
-    }
-    close(pair[0]), close(epoll);
+    show_edges(pair, EPOLLIN | EPOLLOUT, 6, 1);
 }
 
 static void options(void) {

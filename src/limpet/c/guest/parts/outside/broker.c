@@ -11,15 +11,7 @@ static long connect(struct socket *socket, const struct endpoint *to) {
     struct socket_broker block = {.what = BROKER_TCP, .port = to->port};
     memcpy(block.address, to->host, sizeof block.address);
     hypercall_socket_broker(&block);
-    if (block.result < 0)
-        return block.result == -EMFILE ? -EADDRNOTAVAIL : block.result;
-    port_leave(socket);
-    if (!link_give(socket, (u32)block.result))
-        return -ENOMEM;
-    link_keep_all(socket);
-    socket->own = endpoint_from_host(block.local), socket->remote = *to;
-    socket->state = CONNECTING;
-    return -EINPROGRESS;
+    return link_begin(socket, block.result, block.local, to);
 }
 
 const struct outside_broker outside_by_broker = {connect, names_connect, names_send, etc_of_broker};

@@ -28,15 +28,7 @@ long endpoint_connect(struct socket *socket, const struct endpoint *to) {
     if (block.endpoint == ways_out_count)
         return connect_elsewhere(socket, to);
     hypercall_socket_connect(&block);
-    if (block.result < 0)
-        return block.result == -EMFILE ? -EADDRNOTAVAIL : block.result;
-    port_leave(socket);
-    if (!link_give(socket, (u32)block.result))
-        return -ENOMEM;
-    link_keep_all(socket);
-    socket->own = endpoint_from_host(block.local), socket->remote = *to;
-    socket->state = CONNECTING;
-    return -EINPROGRESS;
+    return link_begin(socket, block.result, block.local, to);
 }
 
 /* As it was before it was connected. */

@@ -41,6 +41,18 @@ struct socket *link_new(u32 slot, u16 family, u16 protocol) {
     return socket;
 }
 
+long link_begin(struct socket *socket, s64 slot, const void *local, const struct endpoint *to) {
+    if (slot < 0)
+        return slot == -EMFILE ? -EADDRNOTAVAIL : slot;
+    port_leave(socket);
+    if (!link_give(socket, (u32)slot))
+        return -ENOMEM;
+    link_keep_all(socket);
+    socket->own = endpoint_from_host(local), socket->remote = *to;
+    socket->state = CONNECTING;
+    return -EINPROGRESS;
+}
+
 void link_close(struct socket *socket) {
     struct link *link = link_of(socket);
     sockets[link->slot - outside_slots.first] = NULL;

@@ -30,6 +30,8 @@ static inline struct link *link_of(const struct socket *socket) {
 struct socket *link_new(u32 slot, u16 family, u16 protocol);
 /* The slot becomes that socket's; false: no memory, and the slot is free again. */
 bool link_give(struct socket *socket, u32 slot);
+/* A connection of the program's is under way at that slot, which may be an error. */
+long link_begin(struct socket *socket, s64 slot, const void *local, const struct endpoint *to);
 void link_close(struct socket *socket);
 void link_keep(struct socket *socket, s32 level, s32 name,
                s32 value);                 /* an option, on the host too */

@@ -63,6 +63,15 @@ void socket_changed(struct socket *socket, u32 events) {
         file_changed(socket->file, events);
 }
 
+void socket_enqueue(struct socket *listener, struct socket *made) {
+    struct socket **last = &listener->pending;
+    while (*last)
+        last = &(*last)->next_pending;
+    *last = made;
+    listener->pending_count++;
+    socket_changed(listener, POLL_READABLE);
+}
+
 long socket_error(struct socket *socket) {
     s32 error = socket->error;
     socket->error = 0;

@@ -164,6 +164,7 @@ void socket_close(struct socket *socket);
 long socket_install(struct socket *socket, long flags); /* a descriptor; the socket goes if none */
 struct socket *socket_of(struct file *file, long *error); /* NULL: EBADF, ENOTSOCK */
 void socket_changed(struct socket *socket, u32 events);
+void socket_enqueue(struct socket *listener, struct socket *made); /* for who accepts */
 long socket_error(struct socket *socket); /* tells it once: 0 or negative */
 
 /* Until it has changed; -EAGAIN where it must not wait, or has waited long enough. */

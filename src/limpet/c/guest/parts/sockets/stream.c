@@ -30,15 +30,6 @@ long unix_accept(struct socket *socket, struct socket **made) {
     return 0;
 }
 
-static void enqueue(struct socket *listener, struct socket *made) {
-    struct socket **last = &listener->pending;
-    while (*last)
-        last = &(*last)->next_pending;
-    *last = made;
-    listener->pending_count++;
-    socket_changed(listener, POLL_READABLE);
-}
-
 static long may_connect(const struct socket *socket, const struct socket *listener) {
     if (listener->state != LISTENING || listener->shut & SHUT_RECEIVE)
         return -ECONNREFUSED;
@@ -72,7 +63,7 @@ long unix_connect_stream(struct socket *socket, const struct address *address) {
     made->options = listener->options & 1U << SO_PASSCRED;
     unix_pair(socket, made);
     socket_changed(socket, ANYTHING);
-    enqueue(listener, made);
+    socket_enqueue(listener, made);
     return 0;
 }
 

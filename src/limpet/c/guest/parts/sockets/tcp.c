@@ -23,15 +23,6 @@ void tcp_stop_waiting(struct socket *socket) {
     socket_put(listener);
 }
 
-static void enqueue(struct socket *listener, struct socket *made) {
-    struct socket **last = &listener->pending;
-    while (*last)
-        last = &(*last)->next_pending;
-    *last = made;
-    listener->pending_count++;
-    socket_changed(listener, POLL_READABLE);
-}
-
 /* The other side of a connection, with what it has of the listening socket. */
 static struct socket *child_of(const struct socket *listener, struct socket *from) {
     struct socket *made = socket_new(&tcp, listener->family, SOCK_STREAM, listener->protocol);
@@ -69,7 +60,7 @@ static void attempt(struct socket *socket) {
     socket->peer = made;
     made->references++;
     socket_changed(socket, ANYTHING);
-    enqueue(listener, made);
+    socket_enqueue(listener, made);
 }
 
 /* There may be room for those that wait, or nobody listens any more. */
