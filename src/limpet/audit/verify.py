@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from limpet.building.bundle import Bundle, build
-from limpet.errors import PlanError, VersionError
+from limpet.errors import BundleError, PlanError, VersionError
 from limpet.formats.bundle import packed_guest
 from limpet.formats.bundle import read as bundle_file
 from limpet.formats.bundle.read import BundleFile, read_bundle
@@ -141,9 +141,11 @@ def taken_out(bundle: BundleFile) -> Guest:
 def _memory(bundle: BundleFile) -> Memory:
     """What the guest goes on with: all that it can write, and only the guest is harmed by it."""
     parts = sorted(bundle.parts, key=lambda part: part.address)
-    return Memory.of_pages(
-        (part.address, bundle.content(part)) for part in parts if "w" in part.rights
-    )
+    runs = ((part.address, bundle.content(part)) for part in parts if "w" in part.rights)
+    try:
+        return Memory.of_pages(runs, bundle.largest)
+    except ValueError as error:
+        raise BundleError(f"{bundle.name}: a snapshot with {error}", hint="do not run it") from None
 
 
 def options(bundle: BundleFile) -> Options:

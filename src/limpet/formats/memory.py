@@ -21,8 +21,12 @@ class Memory:
     runs: tuple[Run, ...]
 
     @classmethod
-    def of_pages(cls, pages: Iterable[Run]) -> Memory:
-        """From single pages, or pieces of them, ascending; those that are zero are left out."""
+    def of_pages(cls, pages: Iterable[Run], most: int = 1 << 62) -> Memory:
+        """From single pages, or pieces of them, ascending; those that are zero are left out.
+
+        Raises:
+            ValueError: with the zeros between them they are more than ``most`` bytes.
+        """
         joined: list[tuple[int, bytearray]] = []
         for address, content in pages:
             for at in range(0, len(content), PAGE):
@@ -31,6 +35,9 @@ class Memory:
                     continue
                 here = address + at
                 end = joined[-1][0] + len(joined[-1][1]) if joined else -JOINED - 1
+                most -= len(page) + (here - end if here - end <= JOINED else 0)
+                if most < 0:
+                    raise ValueError("more memory than expected")
                 if here - end > JOINED:
                     joined.append((here, bytearray(page)))
                 else:
@@ -49,8 +56,8 @@ class Memory:
         return Memory.of_pages(self.within(low, high))
 
     def content(self, low: int, high: int) -> bytes:
-        """All bytes from ``low`` to ``high``."""
-        found = bytearray(high - low)
+        """The bytes from ``low``, up to the last run that starts before ``high``."""
+        found = bytearray()
         for address, content in self.within(low, high):
-            found[address - low : address - low + len(content)] = content
+            found.extend(bytes(address - low - len(found)) + content)
         return bytes(found)

@@ -32,7 +32,7 @@ def _pieces(region: Region, memory: Memory, fresh: tuple[int, int]) -> Iterator[
         yield from _split(region, memory.part(region.address, region.end))
     else:
         content = bytearray(memory.content(region.address, region.end))
-        low, high = (min(max(at, region.address), region.end) - region.address for at in fresh)
+        low, high = (min(max(at - region.address, 0), len(content)) for at in fresh)
         content[low:high] = bytes(high - low)
         yield replace(region, content=bytes(content))
 

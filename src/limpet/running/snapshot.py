@@ -52,7 +52,7 @@ def snapshot(plan: Plan, arguments: Sequence[str] = (), *, name: str = "") -> Sn
     """Run the guest of ``plan`` until it stops, and make the bundle that goes on from there.
 
     Args:
-        plan: one with :attr:`Options.snapshot`.
+        plan: of a Linux program, for one backend.
         arguments: what the guest finds behind its own name.
         name: what it finds as its own name; by default the program's.
 
@@ -61,8 +61,8 @@ def snapshot(plan: Plan, arguments: Sequence[str] = (), *, name: str = "") -> Sn
         PlanError: what it had in memory does not fit.
         ToolchainError: the pinned toolchain is missing or broken.
     """
-    unlimited = replace(plan.options, timeout=0, max_output=0)
-    first = build(registry.plan(plan.guest, unlimited))
+    options = replace(plan.options, snapshot=True)
+    first = build(registry.plan(plan.guest, replace(options, timeout=0, max_output=0)))
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         memory = _stopped(first, [name or plan.image.name, *arguments], out, err)
         written = _whole(out), _whole(err)
@@ -73,7 +73,7 @@ def snapshot(plan: Plan, arguments: Sequence[str] = (), *, name: str = "") -> Sn
             f"input{': ' if said else ''}{said:.400}",
             hint="give it arguments with which it reads standard input",
         )
-    made = build(registry.plan(replace(plan.guest, memory=memory), plan.options))
+    made = build(registry.plan(replace(plan.guest, memory=memory), options))
     return Snapshot(made, *written)
 
 

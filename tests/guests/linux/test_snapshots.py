@@ -15,11 +15,13 @@ import limpet
 from limpet.audit.verify import rebuild, verify
 from limpet.cli import cli
 from limpet.contract import Backend
-from limpet.errors import PlanError, RunError
+from limpet.errors import BundleError, PlanError, RunError
+from limpet.formats.bundle.read import parse
+from limpet.formats.bundle.write import RECORD_SECTION, Load, arranged, write
 from limpet.formats.memory import Memory
 from limpet.guests.linux.layout import BOOT_SIZE
 from limpet.running.snapshot import MOMENT, Snapshot, snapshot
-from tests.support import SUPPORT
+from tests.support import SUPPORT, unikernels
 from tests.support.bundles import BUSYBOX, Maker, execute, need
 
 PROGRAM = SUPPORT / "programs" / "moment.c"
@@ -45,6 +47,7 @@ def test_goes_on(moment: Path, backend: Backend, tmp_path: Path) -> None:
     assert found.stdout == b"at the moment\n"
     found.bundle.write(tmp_path / "again")
     later = native.stdout.removeprefix(found.stdout)
+    time.sleep(2.5)  # which the guest's clock does not count
     for _ in range(2):
         ran = execute(["again", "other", "words"], tmp_path / "again", b"some\n")
         assert (ran.status, ran.stdout.decode()) == (5, later.decode())
@@ -110,6 +113,21 @@ def test_another_processor(moment: Path, tmp_path: Path) -> None:
     assert b"was stopped on a processor that can more than this one" in ran.stderr
 
 
+def test_made_up_memory(moment: Path, tmp_path: Path) -> None:
+    """Pages far apart in a small file do not become all the memory that is between them."""
+    read = parse(taken(moment, "process", "x").bundle.data, "made up")
+    loads = [
+        Load(each.name, each.address, each.memory_size, read.content(each), each.flags)
+        for each in read.parts
+    ]
+    loads += [Load(f"far{at}", (4096 + at) << 20, 4096, b"x" * 4096, 6) for at in range(900)]
+    record = read.section(RECORD_SECTION) or b""
+    made = write(read.entry, arranged(loads), record, read.packed_guest or b"")
+    (tmp_path / "made-up").write_bytes(made)
+    with pytest.raises(BundleError, match="a snapshot with more memory than expected"):
+        verify(tmp_path / "made-up")
+
+
 def test_a_shell(backend: Backend, tmp_path: Path) -> None:
     """A real one: its variables are there, and its words are those of the start."""
     script = (
@@ -122,7 +140,7 @@ def test_a_shell(backend: Backend, tmp_path: Path) -> None:
     assert (ran.status, ran.stdout) == (0, b"42 in\nshnew\n")
 
 
-def test_what_cannot_be(make: Maker) -> None:
+def test_what_cannot_be(make: Maker, tmp_path: Path) -> None:
     """Each has its reason, before anything is written."""
     ends = limpet.load(make.compile("int main(void) { return 3; }", "ends"))
     shell = limpet.load(need(BUSYBOX, "busybox-static"))
@@ -135,7 +153,15 @@ def test_what_cannot_be(make: Maker) -> None:
         plan(ends, "process")
     with pytest.raises(PlanError, match="a snapshot is of one backend"):
         plan(shell, "kvm", "process")
-    with pytest.raises(PlanError, match="a snapshot cannot have devices"):
-        plan(shell, "process", devices=("block:a",))
+    for given, why in (
+        ({"devices": ("block:a",)}, "a snapshot cannot have devices and folders"),
+        ({"connect": ("192.0.2.1:80",)}, "a snapshot has no connections"),
+        ({"publish": ("80:80",)}, "a snapshot has no connections"),
+    ):
+        with pytest.raises(PlanError, match=why):
+            plan(shell, "process", **given)
+    unikernel = limpet.load(unikernels.build(tmp_path, "spt"))
+    with pytest.raises(PlanError, match="a unikernel cannot be a snapshot"):
+        plan(unikernel, "process")
     with pytest.raises(RunError, match="it ended with status 7 before it waited"):
         snapshot(plan(shell, "process"), ["sh", "-c", "exit 7"])

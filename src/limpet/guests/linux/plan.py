@@ -242,8 +242,9 @@ def _check_snapshot(image: Image, options: Options, hypercalls: Collection[Hyper
         )
     if options.devices:
         raise PlanError(
-            f"{image.name}: a snapshot cannot have devices: what they were is not in its memory",
-            hint="leave out --block and --net",
+            f"{image.name}: a snapshot cannot have devices and folders of the host's: what "
+            "they were is not in its memory",
+            hint="leave out --block, --net and --volume",
         )
     if not any(call.name == "console_in" for call in hypercalls):
         raise PlanError(

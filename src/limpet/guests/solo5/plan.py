@@ -160,6 +160,11 @@ def _check(guest: Guest, options: Options) -> None:
             f"{name}: a Solo5 unikernel has the devices of its manifest, and no others",
             hint="give --block and --net to limpet run, or to the bundle when it starts",
         )
+    if options.snapshot:
+        raise PlanError(
+            f"{name}: a unikernel cannot be a snapshot: its devices are not in its memory",
+            hint="take one of a Linux program",
+        )
     if options.publish or options.connect or options.sockets:
         raise PlanError(
             f"{name}: a Solo5 unikernel has no sockets but those of its own protocols",
