@@ -25,8 +25,9 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 def command(app: Path, arguments: tuple[str, ...], output: Path, **given: Any) -> None:
     """Run APP until it waits for its standard input, and write a bundle that goes on from there.
 
-    What it has written until then is shown now.  Each start of the bundle has its own input, time
-    and random numbers; its memory, files and threads are as they were.
+    A program that knows better writes to /dev/limpet/snapshot, which is there meanwhile. What it
+    has written until then is shown now. Each start of the bundle has its own input, time and random
+    numbers; its memory, files and threads are as they were.
     """
     from limpet.running.snapshot import snapshot
 

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Literal
 
 from limpet.building.bundle import Bundle, build
 from limpet.contract.limits import SIGNAL_STATUS
@@ -30,7 +30,14 @@ from limpet.planning.plan import Plan
 from limpet.planning.regions import Region
 
 MOMENT = "snapshot_moment"
-"""The library OS's symbol whose first word says that it has stopped (parts/snapshot)."""
+"""The library OS's symbol whose first word says that it has stopped, and why (parts/snapshot)."""
+
+MARKER = "/dev/limpet/snapshot"
+"""What a guest writes to when it is at its moment; the file is there while a snapshot is taken."""
+
+Why = Literal["input", "marker"]
+_WHY: Final[dict[int, Why]] = {1: "input", 2: "marker"}
+"""By the number that the guest has for it: ``enum moment``."""
 
 _CONT, _SETOPTIONS = 7, 0x4200
 _TRACEEXIT, _EXITKILL = 0x40, 0x100000
@@ -41,11 +48,16 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A bundle whose guest goes on, and what it had written when it stopped."""
+    """A bundle whose guest goes on, what it had written when it stopped, and why it did.
+
+    ``why`` is ``"input"`` where it waited for its standard input and ``"marker"`` where it wrote
+    to :data:`MARKER`.
+    """
 
     bundle: Bundle
     stdout: bytes
     stderr: bytes
+    why: Why
 
 
 def snapshot(plan: Plan, arguments: Sequence[str] = (), *, name: str = "") -> Snapshot:
@@ -64,17 +76,25 @@ def snapshot(plan: Plan, arguments: Sequence[str] = (), *, name: str = "") -> Sn
     options = replace(plan.options, snapshot=True)
     first = build(registry.plan(plan.guest, replace(options, timeout=0, max_output=0)))
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        memory = _stopped(first, [name or plan.image.name, *arguments], out, err)
+        found = _stopped(first, [name or plan.image.name, *arguments], out, err)
         written = _whole(out), _whole(err)
-    if isinstance(memory, int):
+    if isinstance(found, int):
         said = "; ".join(written[1].decode(errors="replace").splitlines())
         raise RunError(
-            f"{plan.image.name}: it ended with status {memory} before it waited for its standard "
-            f"input{': ' if said else ''}{said:.400}",
-            hint="give it arguments with which it reads standard input",
+            f"{plan.image.name}: it ended with status {found} before it waited for its standard "
+            f"input or wrote to {MARKER}{': ' if said else ''}{said:.400}",
+            hint="give it arguments with which it does",
         )
-    made = build(registry.plan(replace(plan.guest, memory=memory), options))
-    return Snapshot(made, *written)
+    made = build(registry.plan(replace(plan.guest, memory=found.memory), options))
+    return Snapshot(made, *written, found.why)
+
+
+@dataclass(frozen=True)
+class _Stopped:
+    """A guest that has stopped: its memory, and why it did."""
+
+    memory: Memory
+    why: Why
 
 
 def _whole(file: BinaryIO) -> bytes:
@@ -82,8 +102,8 @@ def _whole(file: BinaryIO) -> bytes:
     return file.read()
 
 
-def _stopped(bundle: Bundle, argv: Sequence[str], out: BinaryIO, err: BinaryIO) -> Memory | int:
-    """The memory of a guest that has stopped, or the status of one that only ended."""
+def _stopped(bundle: Bundle, argv: Sequence[str], out: BinaryIO, err: BinaryIO) -> _Stopped | int:
+    """A guest that has stopped, or the status of one that only ended."""
     with tempfile.TemporaryDirectory(prefix="limpet-") as folder:
         path = Path(folder) / "bundle"
         bundle.write(path)
@@ -110,8 +130,8 @@ def _start(
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
 
 
-def _memory_at_end(pid: int, bundle: Bundle) -> Memory | int:
-    """The memory of a guest that has stopped, or the status of one that only ended."""
+def _memory_at_end(pid: int, bundle: Bundle) -> _Stopped | int:
+    """A guest that has stopped, or the status of one that only ended."""
     ptrace = ctypes.CDLL(None, use_errno=True).ptrace
     ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
     _, status = os.waitpid(pid, 0)
@@ -131,17 +151,19 @@ def _memory_at_end(pid: int, bundle: Bundle) -> Memory | int:
             if not os.WIFSTOPPED(status):
                 code = os.waitstatus_to_exitcode(status)
                 return code if code >= 0 else SIGNAL_STATUS - code
-            if status >> 16 == _EVENT_EXIT and _has_stopped(memory, bundle):
+            why = _why(memory, bundle) if status >> 16 == _EVENT_EXIT else None
+            if why:
                 found = _read(memory, map_, bundle)
                 ptrace(_CONT, pid, None, 0)  # it is ending: no signal would let it go on
-                return found
+                return _Stopped(found, why)
             passed = 0 if status >> 16 else os.WSTOPSIG(status)
             passed = 0 if passed == signal.SIGTRAP else passed
 
 
-def _has_stopped(memory: BinaryIO, bundle: Bundle) -> bool:
+def _why(memory: BinaryIO, bundle: Bundle) -> Why | None:
+    """Why the guest has stopped; nothing for one that only ends."""
     memory.seek(bundle.symbols[MOMENT])
-    return bool(int.from_bytes(memory.read(8), "little"))
+    return _WHY.get(int.from_bytes(memory.read(8), "little"))
 
 
 def _read(memory: BinaryIO, map_: BinaryIO, bundle: Bundle) -> Memory:

@@ -134,10 +134,38 @@ def test_a_shell(backend: Backend, tmp_path: Path) -> None:
         "x=41; echo before; read line; echo $((x+1)) $line; read c < /proc/self/cmdline; echo $c"
     )
     found = taken(need(BUSYBOX, "busybox-static"), backend, "sh", "-c", script)
-    assert found.stdout == b"before\n"
+    assert (found.stdout, found.why) == (b"before\n", "input")
     found.bundle.write(tmp_path / "sh")
     ran = execute(["sh", "new"], tmp_path / "sh", b"in\n")
     assert (ran.status, ran.stdout) == (0, b"42 in\nshnew\n")
+
+
+MARKED = """
+f=/dev/limpet/snapshot; x=41; read a < $f; : > $f; echo before $a; echo > $f
+read a < $f; echo > $f; echo behind $a $((x+1)); read a < /proc/sys/kernel/random/boot_id; echo $a
+read a; echo $a; exit 3
+"""
+
+
+def test_a_guests_own_moment(backend: Backend, tmp_path: Path) -> None:
+    """It writes to a file, once; nothing is there in a guest of which no snapshot is taken."""
+    shell = need(BUSYBOX, "busybox-static")
+    found = taken(shell, backend, "sh", "-c", MARKED)
+    assert (found.stdout, found.why) == (b"before 0\n", "marker")
+    found.bundle.write(tmp_path / "sh")
+    ran = [execute(["sh"], tmp_path / "sh", b"in\n") for _ in range(2)]
+    boots = {each.stdout.split()[3] for each in ran}
+    assert len(boots) == 2, "it is the same start"
+    assert all(each.stdout.startswith(b"behind 1 42\n") for each in ran)
+    assert all(each.stdout.endswith(b"\nin\n") and each.status == 3 for each in ran)
+
+
+def test_no_moment(make: Maker, backend: Backend) -> None:
+    """As on Linux, the marker's folder does not exist."""
+    made = make(need(BUSYBOX, "busybox-static"), backend)
+    ran = made.run("sh", "-c", "[ -e /dev/limpet ] || echo none; echo > /dev/limpet/snapshot")
+    assert (ran.status, ran.stdout) == (1, b"none\n")
+    assert b"nonexistent directory" in ran.stderr
 
 
 def test_what_cannot_be(make: Maker, tmp_path: Path) -> None:
@@ -149,7 +177,7 @@ def test_what_cannot_be(make: Maker, tmp_path: Path) -> None:
         given = replace(limpet.Options(backends=backends, snapshot=True), **others)  # type: ignore[arg-type]
         return limpet.plan(guest, given)
 
-    with pytest.raises(PlanError, match="ends never reads its standard input"):
+    with pytest.raises(PlanError, match="ends never reads its standard input and opens no file"):
         plan(ends, "process")
     with pytest.raises(PlanError, match="a snapshot is of one backend"):
         plan(shell, "kvm", "process")

@@ -113,6 +113,7 @@ extern void (*const host_terminal)(struct terminal *block);
 
 /* Entropy (parts/entropy): from a generator seeded by the host. */
 void entropy_fill(void *to, u64 n);
+extern u64 entropy_renewed; /* how often a start went on from a moment: who it is changes then */
 
 /* Devices (parts/devices): what opens them; generated, NULL where the plan has none. */
 extern const struct file_ops block_ops, net_ops;

@@ -134,7 +134,8 @@ def _snapshot(chosen: Collection[str]) -> str:
         '#include "parts/snapshot/snapshot.h"\n'
         f"static void renew(void) {{\n{renewed}}}\n"
         "static const struct snapshot_ops stops = {\n"
-        "    .start = snapshot_start, .input = snapshot_input, .renew = renew};\n"
+        "    .start = snapshot_start, .input = snapshot_input, .renew = renew,\n"
+        "    .folder = &snapshot_folder};\n"
         "const struct snapshot_ops *const guest_snapshot = &stops;\n"
     )
 

@@ -101,7 +101,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     users = with_jit(users, options, served)
     users = with_outside(users, leads, image, served)
     hypercalls = _hypercalls(users)
-    _check_snapshot(image, options, hypercalls)
+    _check_snapshot(image, options, calls, hypercalls)
     level = machine.CPU_LEVELS[options.cpu]
     reserves = any(call.name == "place" for call in hypercalls)
     own = fixed.pack(image, place, guest.tree, level, reserves=reserves)
@@ -232,7 +232,12 @@ def _check_devices(
         )
 
 
-def _check_snapshot(image: Image, options: Options, hypercalls: Collection[Hypercall]) -> None:
+def _check_snapshot(
+    image: Image,
+    options: Options,
+    calls: Collection[SystemCall],
+    hypercalls: Collection[Hypercall],
+) -> None:
     if not options.snapshot:
         return
     if len(options.backends) > 1:
@@ -246,9 +251,10 @@ def _check_snapshot(image: Image, options: Options, hypercalls: Collection[Hyper
             "they were is not in its memory",
             hint="leave out --block, --net and --volume",
         )
-    if not any(call.name == "console_in" for call in hypercalls):
+    reads = any(call.name == "console_in" for call in hypercalls)
+    if not reads and not any(call.name in OPENING_CALLS for call in calls):
         raise PlanError(
-            f"{image.name} never reads its standard input, where it would stop",
+            f"{image.name} never reads its standard input and opens no file: it would not stop",
             hint="take a snapshot of a program that does",
         )
 

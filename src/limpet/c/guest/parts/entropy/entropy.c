@@ -58,7 +58,10 @@ static void seed(void) {
     since_seed = 0;
 }
 
+u64 entropy_renewed;
+
 void entropy_renew(void) {
+    entropy_renewed++;
     seeded = false;
     left = 0;
 }

@@ -15,7 +15,7 @@
 
 /* The first is read by who takes the snapshot. */
 struct {
-    u64 taken;
+    u64 taken;              /* enum moment */
     u64 stack;              /* of the thread that came to the moment */
     struct thread *current; /* and itself */
     struct processor on;    /* which the program may have asked what it can */
@@ -31,8 +31,8 @@ static void stop(void) {
     guest_exit(0);
 }
 
-static void take(void) {
-    snapshot_moment.taken = 1;
+static void take(enum moment why) {
+    snapshot_moment.taken = why;
     if (guest_memory)
         guest_memory->gather();
     snapshot_moment.current = current;
@@ -42,9 +42,17 @@ static void take(void) {
     thread_switch(&snapshot_moment.stack, to, thread_vectors_size());
 }
 
-void snapshot_input(void) {
+enum moment snapshot_taken(void) {
+    return (enum moment)snapshot_moment.taken;
+}
+
+void snapshot_take(enum moment why) {
     if (!snapshot_moment.taken)
-        take();
+        take(why);
+}
+
+void snapshot_input(void) {
+    snapshot_take(MOMENT_INPUT);
 }
 
 void snapshot_wait(struct wait *block, void (*ask)(struct wait *block)) {

@@ -5,9 +5,10 @@
 #include "libos.h"
 
 struct snapshot_ops {
-    void (*start)(void); /* first of all: returns in a guest that has no past */
-    void (*input)(void); /* the program waits for its standard input */
-    void (*renew)(void); /* generated: what must not be as it was, part by part */
+    void (*start)(void);           /* first of all: returns in a guest that has no past */
+    void (*input)(void);           /* the program waits for its standard input */
+    void (*renew)(void);           /* generated: what must not be as it was, part by part */
+    const struct standard *folder; /* of /dev: where the program itself says that it is time */
 };
 
 extern const struct snapshot_ops *const guest_snapshot; /* generated; NULL: it only ever starts */
@@ -15,6 +16,13 @@ extern const struct snapshot_ops *const guest_snapshot; /* generated; NULL: it o
 /* snapshot.c: what a plan's own table is made of. */
 void snapshot_start(void);
 void snapshot_input(void);
+
+/* What brought the guest to its moment, as who takes the snapshot reads it. */
+enum moment { NO_MOMENT, MOMENT_INPUT, MOMENT_MARKER };
+enum moment snapshot_taken(void);
+void snapshot_take(enum moment why); /* nothing, where one was taken already */
+
+extern const struct standard snapshot_folder; /* device.c */
 
 /* The guest's clock stands still between its moment and a start: the host's is so many nanoseconds
  * ahead, which its gate for `wait`, `ask`, is told and told off. */

@@ -1,4 +1,5 @@
 /* /dev: what every Linux program counts on, and the plan's devices. */
+#include "parts/snapshot/snapshot.h"
 #include "parts/world/world.h"
 
 static const struct standard none[] = {{0}};
@@ -27,7 +28,8 @@ static void add_disk(struct node *dev, const char *name, u64 number) {
         node->capacity = number;
 }
 
-/* Block devices by their names, networks behind one file. */
+/* Block devices by their names, networks behind one file, and where a program says that its
+ * moment has come. */
 void dev_load(struct node *dev) {
     static const struct standard tun[] = {SPECIAL("tun", S_IFCHR | 0666, DEVICE_TUN), {0}};
     static const struct standard net = FOLDER("net", 0755, tun);
@@ -37,6 +39,8 @@ void dev_load(struct node *dev) {
             add_disk(dev, devices->entries[i].name, i);
     if (net_device_ops)
         standard_add(dev, &net, 0);
+    if (guest_snapshot)
+        standard_add(dev, guest_snapshot->folder, 0);
 }
 
 /* /dev/pts/0 is the host's terminal, where a standard descriptor is one. */

@@ -22,12 +22,12 @@ static void put_uuid(struct text *to, const u8 *random) {
 
 static void make_random(struct text *to, bool once) {
     static u8 first[16];
-    static bool known;
+    static u64 start = ~0UL; /* of which it is */
     u8 random[16];
     entropy_fill(random, sizeof random);
-    if (!known)
+    if (start != entropy_renewed)
         memcpy(first, random, sizeof first);
-    known = true;
+    start = entropy_renewed;
     put_uuid(to, once ? first : random);
 }
 
