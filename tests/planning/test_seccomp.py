@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from itertools import product
 
+import pytest
+
 import limpet
-from limpet.contract import Backend
+from limpet.contract import Backend, Pin
 from limpet.planning import bpf
 from limpet.planning.bpf import Assembler
+from limpet.planning.seccomp import TRAP, Filter, Rule
 from tests.support import bpf as kernel
+from tests.support import filter_rules
 from tests.support.bundles import Maker
 from tests.support.sources import HELLO
 
@@ -46,3 +50,40 @@ def test_jumps_of_any_distance() -> None:
         program = kernel.decode(text)
         verdicts = [kernel.run(program, kernel.words(n, 0, 0, [0] * 6)) for n in (7, 8)]
         assert verdicts == [kernel.ALLOW, kernel.TRAP], (yes, no)
+
+
+_STUB = 1 << 24
+_GIB4 = 1 << 32
+_APART = [(at << 16, (at << 16) + 4096 * (at % 5 + 1)) for at in range(400, 16, -7)]
+
+
+@pytest.mark.parametrize(
+    ("ranges", "most"),
+    [
+        (_APART, 2 * len(_APART) + 30),  # two instructions for each
+        ([(4096, 8192), (8192, 12288)], 36),  # neighbours
+        ([(0, 4096), (_GIB4 - 4096, _GIB4)], 36),
+        ([(4096, 12288), (8192, 16384)], 40),  # one over the other
+        ([(4096, 8192), (4 * _GIB4, 5 * _GIB4), (8 * _GIB4 + 1, 9 * _GIB4)], 60),
+        ([(_GIB4 - 4096, _GIB4 + 4096), (2 * _GIB4, 2 * _GIB4 + 1)], 60),
+    ],
+)
+def test_runs(ranges: list[tuple[int, int]], most: int) -> None:
+    """Rules that differ in one range say what each says, wherever the ranges lie."""
+    for pins in ((Pin(1, max=4096), Pin(2, (3,))), (Pin(2, (0, 1)),)):
+        rules = [
+            Rule("mprotect", "", (*pins, Pin(0, range=each)), "stub", _STUB) for each in ranges
+        ]
+        other = Rule("exit_group", "", (), "other", _STUB)
+        made = Filter((*rules, other), TRAP, (0, 1))
+        labels = {"stub": _STUB + 2, "other": _STUB + 4}
+        program = kernel.decode(made.assemble(labels))
+        assert len(program) <= most
+        policy = filter_rules.policy(made, labels, {})
+        filter_rules.prove(program, policy)
+        for rule in policy.rules[:3]:
+            for arguments in filter_rules.boundaries(rule):
+                ran = kernel.run(
+                    program, kernel.words(rule.number, 0xC000003E, _STUB + 2, arguments)
+                )
+                assert ran == policy.verdict(rule.number, 0xC000003E, _STUB + 2, arguments)

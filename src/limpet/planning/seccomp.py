@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import Pin
@@ -142,6 +142,12 @@ class Filter:
             code.jump(bpf.JEQ, NUMBERS[rules[0].call], no=others)
         for pin in rules[0].pins[:shared]:
             _pin(code, pin, self.guest, others)
+        runs = _runs([rule.pins[shared:] for rule in rules])
+        if len(runs) > 1:
+            _pin_runs(code, rules[0].pins[shared].index, runs, others)
+            code.end(ALLOW)
+            code.label(others)
+            return
         for rule in rules:
             mismatch = code.new_label()
             for pin in rule.pins[shared:]:
@@ -158,6 +164,34 @@ def _common(rules: list[Rule]) -> tuple[Pin, ...]:
         if any(rule.pins[index] != pin for rule in rules):
             return first[:index]
     return first
+
+
+def _runs(rest: list[tuple[Pin, ...]]) -> list[tuple[int, int]]:
+    """The ranges [low, high) of one argument that are all that differs, ascending; else none.
+
+    None of them reaches from one 4 GiB into the next, and all lie in the same.
+    """
+    found = sorted(pin.range for pins in rest for pin in pins if pin.range is not None)
+    one = {(len(pins), pins[0].index if pins else 0) for pins in rest}
+    tops = {end >> 32 for low, high in found for end in (low, high - 1)}
+    apart = all(lower[1] <= upper[0] for lower, upper in pairwise(found))
+    fits = len(found) == len(rest) and len(one) == len(tops) == 1 and max(one)[0] == 1
+    return found if fits and apart else []
+
+
+def _pin_runs(code: Assembler, index: int, runs: list[tuple[int, int]], mismatch: str) -> None:
+    """In one of ``runs``, as :func:`_runs` gives them: what is the same for all is asked once."""
+    fits = code.new_label()
+    code.load(_ARGUMENTS + 8 * index + 4)
+    code.jump(bpf.JEQ, runs[0][0] >> 32, no=mismatch)
+    code.load(_ARGUMENTS + 8 * index)
+    for low, high in runs[:-1]:
+        code.jump(bpf.JGE, low & _MASK, no=mismatch)
+        code.jump(bpf.JGT, (high - 1) & _MASK, no=fits)
+    low, high = runs[-1]
+    code.jump(bpf.JGE, low & _MASK, no=mismatch)
+    code.jump(bpf.JGT, (high - 1) & _MASK, yes=mismatch)
+    code.label(fits)
 
 
 def _pin(code: Assembler, pin: Pin, guest: tuple[int, int], mismatch: str) -> None:
