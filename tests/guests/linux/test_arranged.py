@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 import limpet
+from limpet.arch.x86_64.paging import LARGE, LARGE_PAGE, Tables
 from limpet.contract import BACKENDS, Backend
 from tests.support import SUPPORT, programs
 from tests.support.bundles import Maker, execute
+from tests.support.sources import HELLO
 
 LINKS = {"musl": ("zig", ()), "glibc": ("gcc", ("-static", "-w"))}
 
@@ -97,3 +101,26 @@ def test_where_it_is(make: Maker, backends: tuple[Backend, ...]) -> None:
     for backend, each in plan.filters.items():
         assert ({"mprotect", "mremap"} <= set(each.calls)) == (backend == "process")
         assert ({"mprotect", "mremap"} & set(each.calls) == set()) == (backend == "kvm")
+
+
+def _is_large(plan: limpet.Plan, address: int) -> bool:
+    """Whether a page directory maps it."""
+    pages = plan.supervisor
+    assert pages
+    tables = Tables(pages.cr3, [list(each) for each in struct.iter_unpack("<512Q", pages.tables)])
+    table = tables.descend(tables.descend(0, address >> 39 & 511), address >> 30 & 511)
+    return bool(tables.pages[table][address >> 21 & 511] & LARGE)
+
+
+@pytest.mark.parametrize(("name", "small"), [("arranging", True), ("hello", False)])
+@pytest.mark.parametrize("memory", [32 << 20, 127 << 20])
+def test_what_is_mapped_first(make: Maker, name: str, small: bool, memory: int) -> None:
+    """The end of the arena has small pages from the start, where rights can change at all."""
+    source = HELLO if name == "hello" else (SUPPORT / "programs" / f"{name}.c").read_text()
+    guest = limpet.load(make.compile(source, name, "-O1"))
+    plan = limpet.plan(guest, limpet.Options(backends=("kvm",), memory=memory))
+    arena = next(region for region in plan.regions if region.name == "arena")
+    low, high = arena.address, arena.end
+    last = (high - 1) // LARGE_PAGE * LARGE_PAGE
+    assert _is_large(plan, last) == (not small and high % LARGE_PAGE == 0)
+    assert all(_is_large(plan, at) for at in range(low, last, LARGE_PAGE))

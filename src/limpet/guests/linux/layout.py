@@ -129,7 +129,16 @@ class Layout:
         largest = max(large, key=lambda each: each.size, default=None)
         if largest is None or largest.size > LARGE_DATA_MOST:
             return 0, 0
-        return largest.address, largest.address + largest.size
+        return largest.address, largest.address + align_up(len(largest.content or b""), PAGE)
+
+    @property
+    def arena_top(self) -> int:
+        """Where the last large page of the arena starts: what a program maps first lies there.
+
+        Files that it only reads are among that, and no rights change within a large page before
+        ring 0 has made small ones of it: 2,000 instructions, which some hypervisors emulate.
+        """
+        return max(self.arena[0], (self.arena[1] - 1) // LARGE_PAGE * LARGE_PAGE)
 
     @property
     def boot_info(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from limpet import contract
-from limpet.arch.x86_64 import machine, paging
+from limpet.arch.x86_64 import machine
 from limpet.arch.x86_64.calls import Calls
 from limpet.arch.x86_64.rewrite import Rewriting, rewrite
 from limpet.contract import Backend, Filtered, Hypercall
@@ -19,11 +19,9 @@ from limpet.guests.linux.calls import dead_sites, system_calls
 from limpet.guests.linux.constants import Constants, constants
 from limpet.guests.linux.dispatch import dispatch_c
 from limpet.guests.linux.generate import CORE, gates_c, plan_h
-from limpet.guests.linux.jit import EXECUTE, with_jit
-from limpet.guests.linux.layout import (
-    Layout,
-    lay_out,
-)
+from limpet.guests.linux.jit import with_jit
+from limpet.guests.linux.layout import Layout, lay_out
+from limpet.guests.linux.mapped import supervisor
 from limpet.guests.linux.outside import outside_decisions, with_outside
 from limpet.guests.linux.parts import (
     CORE_HYPERCALLS,
@@ -63,9 +61,6 @@ WORD = 8
 
 OPENING_CALLS = ("open", "openat")
 """One of these a program needs to use a device."""
-
-LINKED = ("libos_text", "libos_data", "constants")
-"""Regions that the linker fills; the pages of a rest that it leaves empty are unmapped."""
 
 
 def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
@@ -108,7 +103,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     packed = _packed(place, guest)
     fresh = place.boot_info, place.data
     regions = with_memory(_regions(place, rewriting, own, table, packed), guest.memory, fresh)
-    pages = _supervisor(place, regions, hypercalls) if "kvm" in options.backends else None
+    pages = supervisor(place, regions, hypercalls) if "kvm" in options.backends else None
     asks_cpuid = may_ask_cpuid(image)
     asked = _verdict(guest, own_calls, leads_out=bool(leads))
     kvm = blobs(
@@ -341,31 +336,6 @@ def _regions(
     ):
         regions.append(Region(name, low, high - low, read | write, b"", why, at_start=True))
     return tuple(regions)
-
-
-def _changes(region: Region, place: Layout) -> bool:
-    """Whether its pages have the rights that the program gives them."""
-    return Access.WRITE in region.access and place.is_programs(region)
-
-
-def _supervisor(
-    place: Layout, regions: tuple[Region, ...], hypercalls: tuple[Hypercall, ...]
-) -> machine.Supervisor:
-    jit = any(call.name == EXECUTE for call in hypercalls)
-    arranged = place.arranging(jit=jit) if any(call.ring0 for call in hypercalls) else None
-    mappings = [
-        paging.Mapping(
-            region.address,
-            region.size,
-            Access.WRITE in region.access,
-            Access.EXECUTE in region.access,
-            large=region.name not in LINKED,
-            marked=arranged is not None and _changes(region, place),
-        )
-        for region in regions
-    ]
-    ports = [call.port for call in contract.on_kvm(hypercalls)]
-    return machine.supervisor(place.supervisor, mappings, ports, arranged=arranged)
 
 
 _DEFAULT = {"kvm": KILL_PROCESS, "process": TRAP}

@@ -1,0 +1,52 @@
+"""What a virtual machine's page tables say of each region of a Linux program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from limpet import contract
+from limpet.arch.x86_64 import machine, paging
+from limpet.contract import Hypercall
+from limpet.formats.image import Access
+from limpet.guests.linux.jit import EXECUTE
+from limpet.guests.linux.layout import Layout
+from limpet.planning.regions import Region
+
+LINKED = ("libos_text", "libos_data", "constants")
+"""Regions that the linker fills; the pages of a rest that it leaves empty are unmapped."""
+
+
+def _changes(region: Region, place: Layout) -> bool:
+    """Whether its pages have the rights that the program gives them."""
+    return Access.WRITE in region.access and place.is_programs(region)
+
+
+def _cut(region: Region, at: int) -> Iterator[tuple[int, int]]:
+    """``region`` in two where ``at`` is inside it."""
+    return pairwise(
+        (region.address, *([at] if region.address < at < region.end else []), region.end)
+    )
+
+
+def supervisor(
+    place: Layout, regions: tuple[Region, ...], hypercalls: tuple[Hypercall, ...]
+) -> machine.Supervisor:
+    """The supervisor pages of a guest that has ``regions`` and makes ``hypercalls``."""
+    jit = any(call.name == EXECUTE for call in hypercalls)
+    arranged = place.arranging(jit=jit) if any(call.ring0 for call in hypercalls) else None
+    small = place.arena_top if arranged else place.arena[1]
+    mappings = [
+        paging.Mapping(
+            low,
+            high - low,
+            Access.WRITE in region.access,
+            Access.EXECUTE in region.access,
+            large=region.name not in LINKED and not small <= low < place.arena[1],
+            marked=arranged is not None and _changes(region, place),
+        )
+        for region in regions
+        for low, high in _cut(region, small)
+    ]
+    ports = [call.port for call in contract.on_kvm(hypercalls)]
+    return machine.supervisor(place.supervisor, mappings, ports, arranged=arranged)
