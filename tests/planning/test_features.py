@@ -37,6 +37,7 @@ OPENS = """
 #include <sys/ioctl.h>
 int main(int n, char **a) { return open(a[0], n) + ioctl(0, n, a); }
 """
+REMOVES = "#include <unistd.h>\nint main(int n, char **a) { return unlink(a[n]); }\n"
 DATA = "int data[100000] = {1}; int main(int n, char **a) { (void)a; return data[n]; }\n"
 NOTHING = "int main(void) { return 0; }\n"
 FLAGS = ["-Os", "-DLIMPET_MONITOR=1", *MONITOR_INCLUDES]
@@ -65,6 +66,7 @@ def linux(make: Maker, backends: tuple[Backend, ...]) -> Iterator[limpet.Plan]:
     )
     volume = limpet.Options(devices=("volume:/v",), backends=backends)
     yield limpet.plan(guest, volume)
+    yield limpet.plan(limpet.load(make.compile(REMOVES, "removes")), volume)
     sockets = limpet.load(make.compile(SOCKETS, "sockets"))
     for strict in (False, True):
         options = limpet.Options(strict=strict, backends=backends)
@@ -109,10 +111,12 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
         assert named(plan, True) | named(plan, False) == {each.name for each in OPTIONAL}
     inside = set().union(*(named(plan, True) for plan in plans))
     unikernel = {"attend", "broker", "closed_descriptors", "jit", "rights", "signals", "slots"}
-    unikernel |= {"sockets", "tables", "tick", "timers", "volumes"}
+    unikernel |= {"namer", "sockets", "tables", "tick", "timers", "volumes"}
     never = {"hvt": unikernel, "spt": unikernel}.get(kind, set())
     if kind not in ("kvm", "hvt"):
         never = never | {"kvm_required"}
+    if kind == "kvm":
+        never = never | {"namer"}
     if kind in ("process", "spt"):
         never = never | {"extended_state", "tables", "large_data"}
     never = never | ({"terminal", "large_data"} if kind in ("hvt", "spt") else {"tender"})

@@ -13,7 +13,7 @@ import pytest
 
 from limpet.formats.image import Access
 from limpet.planning.broker import broker_filter
-from tests.support import bpf, filter_rules, may_pass
+from tests.support import bpf, filter_rules, may_pass, may_pass_volumes
 from tests.support.filter_rules import Policy
 from tests.support.may_pass import Call
 from tests.support.proved import LINUX, SOLO5, Proved
@@ -72,13 +72,20 @@ def _ways(found: Proved, *, kvm: bool) -> Iterable[Call]:
     yield from may_pass.sockets(len(options.publish), ends, options.sockets or 1024, kvm=kvm)
 
 
+def folders_of(name: str) -> tuple[list[int], list[int]]:
+    """Which devices of a case are volumes, and which of them can be written."""
+    words = LINUX[name].get("devices", ())
+    assert isinstance(words, tuple)
+    folders = [at for at, word in enumerate(words, 1) if word.startswith("volume:")]
+    return folders, [each for each in folders if not words[each - 1].endswith(":ro")]
+
+
 def of_linux(found: Proved, name: str, backend: str) -> list[Call]:
     """The list for a program with these options."""
     words = LINUX[name].get("devices", ())
     assert isinstance(words, tuple)
     networks = [at for at, word in enumerate(words, 1) if word.startswith("net:")]
-    folders = [at for at, word in enumerate(words, 1) if word.startswith("volume:")]
-    writable = [each for each in folders if not words[each - 1].endswith(":ro")]
+    folders, writable = folders_of(name)
     if name in ("arranging", "jit", *SOCKETS):
         words = ("more",)
     ways = list(_ways(found, kvm=backend == "kvm")) if name in SOCKETS else []
@@ -92,14 +99,14 @@ def of_linux(found: Proved, name: str, backend: str) -> list[Call]:
             *may_pass.HELLO_KVM,
             *more,
             *devices,
-            *may_pass.volumes(folders, writable, kvm=True),
+            *may_pass_volumes.volumes(folders, writable, kvm=True),
         ]
     more = may_pass.more_process(len(networks), hears=terminal) if words or ticks else ()
     more = (*more, *may_pass.TERMINAL_PROCESS) if terminal else more
     more += may_pass.TICK_PROCESS if ticks or terminal else ()
     alarm = may_pass.TIMEOUT_PROCESS if "timeout" in LINUX[name] else ()
     devices = [*may_pass.devices_process(found.disks, networks)]
-    devices += may_pass.volumes(folders, writable, kvm=False)
+    devices += may_pass_volumes.volumes(folders, writable, kvm=False)
     own = (*may_pass.arranging(_arena(found), _program(found)),) if ticks else ()
     own += (*may_pass.executing(_arena(found)),) if name == "jit" else ()
     return [*may_pass.HELLO_PROCESS, *more, *alarm, *devices, *own, *ways]
@@ -133,6 +140,21 @@ def test_solo5(solo5: Callable[..., Proved], target: str, name: str, timeout: in
         calls += may_pass.TIMEOUT_PROCESS if timeout else ()
         place = {"half": 0, "guest": None}
     check(found, calls, may_pass.KILL_PROCESS, **place)
+
+
+def test_namer(linux: Callable[[str, str], Proved]) -> None:
+    """The filter of the process that changes names below the volumes of a process."""
+    plan = linux("process", "volumes").plan
+    folders, writable = folders_of("volumes")
+    policy = Policy(
+        tuple(
+            each.allowed({}, half=0x20, guest=None)
+            for each in may_pass_volumes.namer(folders, writable)
+        ),
+        (),
+        may_pass.KILL_PROCESS,
+    )
+    filter_rules.prove(bpf.decode(plan.filters["namer"].assemble({})), policy)
 
 
 def test_broker() -> None:

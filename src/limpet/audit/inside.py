@@ -17,7 +17,7 @@ from limpet.formats.bundle.read import BundleFile
 from limpet.formats.bundle.record import Record
 from limpet.formats.tree.layout import Entry
 
-_IOCTL, _SOCKETPAIR = NUMBERS["ioctl"], NUMBERS["socketpair"]
+_IOCTL, _SOCKETPAIR, _MKDIR = NUMBERS["ioctl"], NUMBERS["socketpair"], NUMBERS["mkdirat"]
 _MOST_TRIED = 12_000_000
 """Instructions of filters that are run to try them, five times what 63 devices need."""
 
@@ -56,13 +56,16 @@ class Inside:
             self.findings.append(finding)
 
     def backend(self, filter_: Decoded) -> str:
-        """Whom a filter is for: only a kvm monitor runs a vCPU, only a broker makes pairs."""
+        """Whom a filter is for: only a kvm monitor runs a vCPU, of the others only a broker makes
+        pairs and only a namer folders."""
         run = REQUESTS["KVM_RUN"]
         runs = any(
             each.number == _IOCTL and (run, run) in each.arguments[1] for each in filter_.allowed
         )
-        pairs = any(each.number == _SOCKETPAIR for each in filter_.allowed)
-        return "kvm" if runs else "broker" if pairs else "process"
+        made = {each.number for each in filter_.allowed}
+        if runs:
+            return "kvm"
+        return "broker" if _SOCKETPAIR in made else "namer" if _MKDIR in made else "process"
 
 
 def is_request(call: Call, name: str) -> bool:

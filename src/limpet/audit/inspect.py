@@ -20,6 +20,7 @@ from limpet.audit.inside import Inside, is_request
 from limpet.audit.model import Audit
 from limpet.audit.monitor_code import read_code
 from limpet.audit.protections import protections
+from limpet.contract import BESIDE
 from limpet.contract.slots import SLOTS
 from limpet.errors import BundleError, LimpetError
 from limpet.formats.bundle import packed_guest
@@ -54,7 +55,7 @@ def audit_bundle(bundle: BundleFile) -> Audit:
         guest=record.guest.name,
         guest_sha256=record.guest.sha256,
         backends=tuple(
-            sorted({inside.backend(each) for each in inside.filters.values()} - {"broker"})
+            sorted({inside.backend(each) for each in inside.filters.values()} - set(BESIDE))
         ),
         parts=tuple(audit_facts.parts(bundle)),
         monitor_bytes=len(bundle.content(bundle.monitor).rstrip(b"\0")),

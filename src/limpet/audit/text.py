@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from limpet.audit.model import Audit, FilterRule
 from limpet.audit.seccomp_decode import Range
+from limpet.contract import whose
 from limpet.plain import plain
 
 _ARGUMENT_LIMIT = 1 << 32
@@ -68,8 +69,7 @@ def _calls(audit: Audit) -> Iterator[str]:
 def _filters(audit: Audit) -> Iterator[str]:
     for each in audit.filters:
         yield ""
-        whom = "broker" if each.backend == "broker" else f"{each.backend} monitor"
-        yield f"left to the {whom} by {each.instructions} BPF instructions"
+        yield f"left to the {whose(each.backend)} by {each.instructions} BPF instructions"
         for rule in each.rules:
             yield f"  {rule_words(rule, audit.guest_memory)}"
             yield f"    from {_pointer(rule)}{f': {rule.why}' if rule.why else ''}"

@@ -8,6 +8,7 @@ of the interface stands anywhere else.  A bundle's record names the contract's v
 from limpet.contract.header import c_header
 from limpet.contract.hypercall import (
     BACKENDS,
+    BESIDE,
     Backend,
     Filtered,
     HostCall,
@@ -17,6 +18,7 @@ from limpet.contract.hypercall import (
     hypercalls,
     least,
     on_kvm,
+    whose,
 )
 from limpet.contract.limits import CONTRACT_VERSION, DEVICE_FD, FRAME_MOST, PORT_BASE
 from limpet.contract.reference import markdown
@@ -33,6 +35,7 @@ from limpet.contract.structures import (
 
 __all__ = [
     "BACKENDS",
+    "BESIDE",
     "CONTRACT_VERSION",
     "DEVICE_FD",
     "FRAME_MOST",
@@ -56,4 +59,5 @@ __all__ = [
     "least",
     "markdown",
     "on_kvm",
+    "whose",
 ]

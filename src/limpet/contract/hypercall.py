@@ -18,10 +18,18 @@ from limpet.contract.structures import Field, Struct
 from limpet.sources import C_ROOT
 
 Backend = Literal["kvm", "process"]
-Filtered = Literal["kvm", "process", "broker"]
-"""Whoever is behind a filter: a guest, or the broker beside it."""
+Filtered = Literal["kvm", "process", "broker", "namer"]
+"""Whoever is behind a filter: a guest, or a process beside it."""
 
 BACKENDS: tuple[Backend, ...] = ("kvm", "process")
+BESIDE: tuple[Filtered, ...] = ("broker", "namer")
+"""Processes beside a guest, each with a filter of its own."""
+
+
+def whose(filtered: str) -> str:
+    """Whom a filter is for, in words."""
+    return filtered if filtered in BESIDE else f"{filtered} monitor"
+
 
 BACKEND_NUMBERS: dict[Backend, int] = {"kvm": BACKEND_KVM, "process": BACKEND_PROCESS}
 """How ``boot_info.backend`` names the backend that was started."""

@@ -36,7 +36,7 @@ class Number(int):
         return str(int(self))
 
 
-CONTRACT_VERSION = Number(8, "of this contract: one more whenever guest or monitor sees another")
+CONTRACT_VERSION = Number(9, "of this contract: one more whenever guest or monitor sees another")
 
 PORT_BASE = Number(
     0x500,
@@ -79,6 +79,7 @@ EPOLL_FD = Number(3, "descriptor of what an spt guest waits for")
 TIMER_FD = Number(4, "descriptor of an spt guest's timer")
 DEVICE_FD = Number(16, "device N has the descriptor N behind this one, from 1 on")
 PARKED_FD = Number(128, "from here on devices wait until all of them are attached")
+NAMER_FD = Number(127, "descriptor of the pair with the process that changes names below volumes")
 SLOT_FD = Number(128, "what a guest opens on the host has the descriptors from here on")
 SLOT_COUNT = Number(1024, "how many of those there are at most")
 

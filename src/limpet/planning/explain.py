@@ -9,6 +9,7 @@ import shlex
 from dataclasses import asdict
 from typing import Any
 
+from limpet.contract import whose
 from limpet.contract.slots import HELD
 from limpet.formats.image import Access
 from limpet.loading.files import TIME
@@ -90,7 +91,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
     }
 
 
-_ANYWHERE = {"broker": "anywhere in the broker"}
+_ANYWHERE = {"broker": "anywhere in the broker", "namer": "anywhere in the namer"}
 
 
 def _asked(each: Asked) -> dict[str, Any]:
@@ -141,8 +142,7 @@ def as_text(plan: Plan) -> str:
         lines += ["", "limits of what is served"]
         lines += [f"  {name:<18} {note}" for name, note in data["notes"].items()]
     for backend, rules in data["filters"].items():
-        whom = "broker" if backend == "broker" else f"{backend} monitor"
-        lines += ["", f"host system calls left to the {whom}"]
+        lines += ["", f"host system calls left to the {whose(backend)}"]
         for rule in rules:
             pins = "; ".join(rule["arguments"]) or "any arguments"
             lines.append(f"  {rule['call']:<18} {rule['why']} ({pins})")

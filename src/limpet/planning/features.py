@@ -27,7 +27,7 @@ system calls it makes of the host, with the reason for each.  Nothing else names
     [[host]]                           # a system call that the C makes
     call = "write"
     why = "the line of a timeout"
-    phase = "behind"                   # "before" the filter or "behind" it
+    phase = "behind"                   # "before" the filter, "behind" it, or by a process "beside"
     arguments = [{ index = 0, values = ["STDERR"] }]   # behind it: as in hypercall.toml
 
 ``file``, ``hook`` and ``host`` can have ``when`` and ``unless`` of their own.  What every monitor
@@ -111,6 +111,7 @@ class Made:
 
     host: HostCall
     behind: bool
+    beside: bool
     first: bool
     requests: tuple[str, ...]
     condition: Condition
@@ -314,10 +315,11 @@ def _condition(table: Mapping[str, Any]) -> Condition:
 
 
 def _made(table: dict[str, Any]) -> Made:
-    assert table["phase"] in ("before", "behind"), table
+    assert table["phase"] in ("before", "behind", "beside"), table
     return Made(
         host_call(table, _number),
         table["phase"] == "behind",
+        table["phase"] == "beside",
         table.get("first", False),
         tuple(table.get("requests", ())),
         _condition(table),

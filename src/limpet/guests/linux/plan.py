@@ -47,6 +47,7 @@ from limpet.planning.broker import broker_filter
 from limpet.planning.features import choose, facts, with_parts
 from limpet.planning.filters import WayOut, resolved
 from limpet.planning.monitor import host_numbers, monitor_c
+from limpet.planning.namer import changes, namer_filter
 from limpet.planning.options import Options
 from limpet.planning.outside import outside
 from limpet.planning.plan import Plan
@@ -136,6 +137,9 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     }
     if leads and leads.destinations:
         filters["broker"] = broker_filter()
+    beside = changes(hypercalls)
+    if beside:
+        filters["namer"] = namer_filter(chosen, devices)
     return Plan(
         guest=guest,
         image=image,
@@ -170,7 +174,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
                 way_out=way_out,
             ),
             "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen, regions, leads),
-            "host_numbers.h": host_numbers(chosen, hypercalls),
+            "host_numbers.h": host_numbers(chosen, (*hypercalls, *beside)),
             "monitor.c": monitor_c(
                 CORE, chosen, hypercalls, options.backends, gaps(regions, pages)
             ),

@@ -19,6 +19,28 @@ _LEADS: Mapping[str, tuple[str, ...]] = {
 }
 """Others, by the system calls that lead to them."""
 
+_CHANGE_NAMES = (
+    "chmod",
+    "fchmod",
+    "fchmodat",
+    "link",
+    "linkat",
+    "mkdir",
+    "mkdirat",
+    "rename",
+    "renameat",
+    "renameat2",
+    "rmdir",
+    "symlink",
+    "symlinkat",
+    "unlink",
+    "unlinkat",
+    "utime",
+    "utimensat",
+    "utimes",
+)
+"""Those that make, remove or move names, or change modes and times."""
+
 _WRITES: Mapping[str, tuple[str, ...]] = {
     "volume_write": (
         "write",
@@ -30,26 +52,8 @@ _WRITES: Mapping[str, tuple[str, ...]] = {
         "copy_file_range",
         "splice",
     ),
-    "volume_name": (
-        "chmod",
-        "fchmod",
-        "fchmodat",
-        "link",
-        "linkat",
-        "mkdir",
-        "mkdirat",
-        "rename",
-        "renameat",
-        "renameat2",
-        "rmdir",
-        "symlink",
-        "symlinkat",
-        "unlink",
-        "unlinkat",
-        "utime",
-        "utimensat",
-        "utimes",
-    ),
+    "volume_name": _CHANGE_NAMES,
+    "volume_ask": _CHANGE_NAMES,
     "volume_set": (
         "ftruncate",
         "truncate",
@@ -62,8 +66,8 @@ _WRITES: Mapping[str, tuple[str, ...]] = {
 }
 """And those that a volume only needs when it can be written."""
 
-_ON_KVM = ("volume_name",)
-"""Those that only a monitor beside the guest can serve, which looks at what it is told."""
+_NAMES = {"volume_name": "kvm", "volume_ask": "process"}
+"""Who looks at names: the kvm monitor, or a process beside the guest's."""
 
 
 def with_volumes(
@@ -84,7 +88,7 @@ def with_volumes(
     writable = any(each.kind == VOLUME and not each.read_only for each in devices)
     for name, leads in ({**_LEADS, **_WRITES} if writable else _LEADS).items():
         own = tuple(each for each in leads if each in calls)
-        if own and (name not in _ON_KVM or "kvm" in backends):
+        if own and (name not in _NAMES or _NAMES[name] in backends):
             found[name] = own
     return {**users, **found}
 

@@ -31,7 +31,7 @@ static long refuse(const struct walked *place, const struct naming *what) {
         error = there(place->volume, path, HOW_PATH | HOW_FOLDER);
     if (!error && makes && !place_path(place, path))
         error = there(place->volume, path, HOW_PATH | HOW_NO_FOLLOW) ? 0 : -EEXIST;
-    return error ? error : volume_entry(place->volume)->read_only ? -EROFS : -EPERM;
+    return error ? error : -EROFS;
 }
 
 /* mknod of a regular file. */
@@ -75,16 +75,30 @@ static long cut_slashes(u64 volume, char *path, const struct naming *what) {
     return there(volume, path, HOW_PATH | HOW_NO_FOLLOW | HOW_FOLDER);
 }
 
-static long ask(u64 volume, const struct naming *what, const char *names, u64 size) {
+/* What the host's side is asked, with the names behind it. */
+struct naming_words {
+    struct volume_ask ask;
+    char names[VOLUME_NAMES_MOST];
+};
+
+static long ask_host(u64 volume, const struct naming *what, struct naming_words *words, u64 size) {
     struct volume_name block = {.what = what->what,
                                 .argument = what->argument,
                                 .volume = volume,
-                                .address = (u64)names,
+                                .address = (u64)words->names,
                                 .length = size};
+    struct volume_ask *ask = &words->ask;
     if (what->times)
         memcpy(block.times, what->times, sizeof block.times);
-    volume_host.name(&block);
-    return block.result;
+    if (boot_info.backend == BACKEND_KVM) {
+        volume_host.name(&block);
+        return block.result;
+    }
+    ask->what = block.what, ask->argument = block.argument, ask->volume = volume;
+    ask->length = size;
+    memcpy(ask->times, block.times, sizeof ask->times);
+    volume_host.ask(ask);
+    return ask->result;
 }
 
 /* Both paths behind one another, as the monitor takes them. */
@@ -109,14 +123,15 @@ static long put_names(const struct walked *place, const struct naming *what, cha
     return error ? error : check_last(other, what);
 }
 
-/* Only a monitor beside the guest can look at names: a filter cannot. */
+/* A filter cannot look at names: a kvm monitor does, or a process beside the guest's. */
 long volumes_name(const struct walked *place, const struct naming *what) {
-    char names[VOLUME_NAMES_MOST];
-    if (volume_entry(place->volume)->read_only || boot_info.backend != BACKEND_KVM)
+    struct naming_words words;
+    char *names = words.names;
+    if (volume_entry(place->volume)->read_only)
         return refuse(place, what);
     if (what->what == NAME_FILE)
         return what->argument >> 12 == S_IFREG >> 12 ? make_file(place, what->argument) : -EPERM;
     long error = put_names(place, what, names);
     u64 first = strlen(names) + 1;
-    return error ? error : ask(place->volume, what, names, first + strlen(names + first) + 1);
+    return error ? error : ask_host(place->volume, what, &words, first + strlen(names + first) + 1);
 }

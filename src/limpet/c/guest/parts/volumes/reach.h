@@ -14,7 +14,8 @@ struct volume_host {
     void (*tell)(struct volume_tell *block);
     void (*write)(struct volume_write *block);
     void (*set)(struct volume_set *block);
-    void (*name)(struct volume_name *block);
+    void (*name)(struct volume_name *block); /* on kvm */
+    void (*ask)(struct volume_ask *block);   /* in a process */
 };
 extern const struct volume_host volume_host;
 extern const u16 volume_modes[HOW_MODES]; /* that a new file can have at once */
