@@ -29,10 +29,11 @@ void attend(struct wait *block) {
     hear(block, block->deadline != 0);
 }
 
+/* By the guest's own clock: a snapshot's is not that of the host which answers. */
 static void look(struct timer *timer) {
     struct wait block = {.deadline = 0};
     hear(&block, true);
-    timer_arm(timer, busy_time(block.monotonic) + EACH);
+    timer_arm(timer, busy_time(guest_time->monotonic()) + EACH);
 }
 
 static void never(struct timer *timer) {
