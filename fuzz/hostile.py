@@ -10,7 +10,7 @@ import re
 import resource
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 
 import limpet
@@ -22,11 +22,12 @@ from limpet.audit.inspect import audit_bundle
 from limpet.audit.model import Audit
 from limpet.audit.recorded import recorded_rule
 from limpet.audit.text import as_text
-from limpet.errors import LimpetError
+from limpet.errors import BadAnswer, LimpetError
 from limpet.formats.bundle import read as bundle_file
 from limpet.formats.bundle.read import BundleFile
 from limpet.formats.bundle.record import read_record
 from limpet.loading.settings import read_settings
+from limpet.sandbox import answers as sandbox_answers
 
 SECONDS, MEMORY = 15, 1 << 30
 """Of the processor, and bytes, that one input may cost."""
@@ -133,4 +134,19 @@ def _planned(found: BundleFile, data: bytes) -> None:
         limpet.build(plan)
 
 
-RUNS: dict[str, Callable[[bytes], None]] = {"record": record, "project": project, "bundle": bundle}
+def answers(data: bytes) -> None:
+    """What a sandbox sends: frames, and what is read of each."""
+    with _budget():
+        for frame in sandbox_answers.Reader().feed(data):
+            if isinstance(frame, sandbox_answers.Answer):
+                with suppress(BadAnswer):
+                    sandbox_answers.value_of(frame.value)
+                sandbox_answers.plain_of(frame.value)
+
+
+RUNS: dict[str, Callable[[bytes], None]] = {
+    "record": record,
+    "project": project,
+    "bundle": bundle,
+    "answers": answers,
+}

@@ -213,8 +213,25 @@ def seeds() -> dict[str, list[bytes]]:
     found["record"] = [b"\0" + each.pack() for each in records()]
     found["record"] += [bytes([0x80 + each]) for each in range(4)]
     found["project"] = list(PROJECTS)
+    found["answers"] = [_frames(*each) for each in ANSWERS]
     found["bundle"] = [bytes([kind, last]) for kind in range(6) for last in (0, 3)]
     return found
+
+
+ANSWERS = (
+    (b"o", "text"),
+    (b"a", '{"id":1,"ok":{"text":"1","data":{"$":["tuple",[1,{"a":null}]]},"mime":{}}}'),
+    (b"a", '{"id":1,"ok":{"text":"x","mime":{"image/png":"cG5n"}}}'),
+    (b"a", '{"id":1,"ok":{"$":["dict",[[1,{"$":["int","0x1f"]}],[{"$":["float","nan"]},1.5]]]}}'),
+    (b"a", '{"id":1,"ok":{"$":["set",[{"$":["bytes","AA=="]},{"$":["complex",[1.0,2.0]]}]]}}'),
+    (b"a", '{"id":2,"exit":3}'),
+    (b"a", '{"id":2,"raised":{"type":"ValueError","message":"no","traceback":"..."}}'),
+    (b"c", '{"id":2,"tool":"search","arguments":[["a"],{"most":3}]}'),
+)
+
+
+def _frames(kind: bytes, text: str) -> bytes:
+    return kind + len(text).to_bytes(4, "little") + text.encode()
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from limpet.planning.plan import Plan
     from limpet.running.result import Result, run
     from limpet.running.snapshot import Snapshot, snapshot
+    from limpet.sandbox.sandbox import Sandbox
 
 __all__ = [
     "Bundle",
@@ -35,6 +36,7 @@ __all__ = [
     "Options",
     "Plan",
     "Result",
+    "Sandbox",
     "Snapshot",
     "__version__",
     "build",
@@ -57,6 +59,7 @@ _HOMES = {
     "Image": "formats.image",
     "Result": "running.result",
     "run": "running.result",
+    "Sandbox": "sandbox.sandbox",
     "Snapshot": "running.snapshot",
     "snapshot": "running.snapshot",
 }

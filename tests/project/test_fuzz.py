@@ -18,7 +18,7 @@ from tests.support.bundles import Maker
 pytestmark = pytest.mark.slow
 
 CORPUS = ROOT / "fuzz" / "corpus"
-READERS = ("elf", "dynamic", "notes", "tree", "record", "project", "bundle")
+READERS = ("elf", "dynamic", "notes", "tree", "record", "project", "bundle", "answers")
 NATIVE = ("hypercalls", "libos", "broker")
 
 

@@ -24,6 +24,7 @@ ROOMS = (
     "guests",
     "building",
     "running",
+    "sandbox",
     "audit",
     "cli",
 )

@@ -54,7 +54,7 @@ def keys_of(
     words = (program, name, options, keep_times, pinned.version())
     state = hashlib.sha256(repr(words).encode())
     state.update(signature(str(pinned.zig()), ""))
-    for line in _own_files():
+    for line in own_files():
         state.update(line)
     for line in signatures(root) if root else ():
         state.update(b"root" + line)
@@ -65,7 +65,7 @@ def keys_of(
     return Keys(f"bundle-{state.hexdigest()}", f"last-{outline.hexdigest()}")
 
 
-def _own_files() -> Iterator[bytes]:
+def own_files() -> Iterator[bytes]:
     """Limpet's files; its folders change whenever Python puts a ``__pycache__`` there."""
     for path, folders, files in os.walk(_PACKAGE):
         folders[:] = sorted(name for name in folders if name != "__pycache__")

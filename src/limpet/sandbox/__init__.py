@@ -1,0 +1,1 @@
+"""Python code that nobody trusts, run from Python by an interpreter in a guest."""

@@ -1,0 +1,231 @@
+"""What a guest sends, read strictly: any byte of it may be forged.
+
+A frame is a byte of its kind, four of its length, and its contents: output, an answer, or a call
+of a function of the host's.  A length is believed only up to a bound, JSON is read without the
+numbers and names that JSON does not have, and its fields are exactly those that are known.  Nothing
+here is looked up, imported or called by a name that a guest sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from limpet.errors import BadAnswer
+from limpet.plain import plain
+from limpet.sandbox.guest.values import decode
+
+MOST_ANSWER = 16 << 20
+"""Bytes of an answer or a call: what JSON makes of it can be twenty times that."""
+
+MOST_OUTPUT = 1 << 16
+"""Bytes of one frame of output."""
+
+_HEAD = 5
+_MOST_DIGITS = 400
+_MOST_WHY = 200
+_MIME = re.compile(r"[a-z]{1,16}/[a-z0-9.+-]{1,64}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the code wrote to its standard output."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Raised:
+    """An exception of the guest's, in its own words."""
+
+    type: str
+    message: str
+    traceback: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The end of a request: ``value`` as JSON, an exception, or the status of an exit."""
+
+    number: int
+    value: Any = None
+    raised: Raised | None = None
+    exit: int | None = None
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A function of the host's is called, with these arguments."""
+
+    number: int
+    tool: str
+    arguments: list[Any]
+    named: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value that stays in the guest: its text, its data if it is plain, and its pictures.
+
+    ``mime`` has bytes by kind, ``image/png`` for example.
+    """
+
+    text: str
+    data: Any
+    is_data: bool
+    mime: dict[str, bytes]
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+Frame = Output | Answer | ToolCall
+
+
+class Reader:
+    """Makes frames of bytes as they come; :attr:`rest` is what is no whole frame yet."""
+
+    def __init__(self) -> None:
+        self.rest = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """The frames that are whole now.
+
+        Raises:
+            BadAnswer: what comes next is none.
+        """
+        self.rest += data
+        while len(self.rest) >= _HEAD:
+            kind, length = self.rest[0], int.from_bytes(self.rest[1:_HEAD], "little")
+            most = {ord("o"): MOST_OUTPUT, ord("a"): MOST_ANSWER, ord("c"): MOST_ANSWER}.get(kind)
+            if most is None:
+                raise BadAnswer("the guest's answer is of a kind that is not known")
+            if length > most:
+                raise BadAnswer(f"the guest's answer is longer than {most} bytes")
+            if len(self.rest) < _HEAD + length:
+                return
+            contents = bytes(self.rest[_HEAD : _HEAD + length])
+            del self.rest[: _HEAD + length]
+            yield _frame(kind, contents)
+
+
+def _frame(kind: int, contents: bytes) -> Frame:
+    if kind == ord("o"):
+        return Output(contents)
+    try:
+        fields = json.loads(
+            contents.decode(), parse_constant=_no_constant, parse_int=_int, parse_float=_float
+        )
+        return _answer(fields) if kind == ord("a") else _call(fields)
+    except (ValueError, RecursionError) as error:
+        raise BadAnswer(
+            f"the guest's answer cannot be read: {plain(str(error))[:_MOST_WHY]}"
+        ) from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _int(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError("a number has too many digits")
+    return int(digits)
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if abs(number) == float("inf"):
+        raise ValueError("a number is too large")
+    return number
+
+
+def _answer(fields: Any) -> Answer:
+    number = _number(fields)
+    match fields:
+        case {"ok": value} if len(fields) == 2:
+            return Answer(number, value)
+        case {"exit": int(status)} if len(fields) == 2 and type(status) is int:
+            if 0 <= status <= 255:
+                return Answer(number, exit=status)
+        case {"raised": {"type": str(kind), "message": str(text), "traceback": str(told)} as all_}:
+            if len(fields) == 2 and len(all_) == 3:
+                return Answer(number, raised=Raised(kind, text, told))
+    raise ValueError("it has not the fields of an answer")
+
+
+def _call(fields: Any) -> ToolCall:
+    number = _number(fields)
+    match fields:
+        case {"tool": str(name), "arguments": given} if len(fields) == 3:
+            if not _NAME.fullmatch(name):
+                raise ValueError("a function's name is none")
+            match decode(given):
+                case [list(arguments), dict(named)] if all(map(_is_name, named)):
+                    return ToolCall(number, name, arguments, named)
+    raise ValueError("it has not the fields of a call")
+
+
+def _is_name(key: Any) -> bool:
+    return isinstance(key, str) and bool(_NAME.fullmatch(key))
+
+
+def _number(fields: Any) -> int:
+    if not isinstance(fields, dict) or type(fields.get("id")) is not int:
+        raise ValueError("it has no number")
+    number: int = fields["id"]
+    return number
+
+
+def value_of(sent: Any) -> Value | None:
+    """The value of code that ran.
+
+    Raises:
+        BadAnswer: it is none.
+    """
+    if sent is None:
+        return None
+    try:
+        return _value(sent)
+    except (ValueError, RecursionError) as error:
+        raise BadAnswer(
+            f"the guest's value cannot be read: {plain(str(error))[:_MOST_WHY]}"
+        ) from None
+
+
+def _value(sent: Any) -> Value:
+    match sent:
+        case {"text": str(text), "mime": dict(mime)} if set(sent) <= {"text", "mime", "data"}:
+            data = decode(sent["data"]) if "data" in sent else None
+            pictures = {kind: _picture(kind, each) for kind, each in mime.items()}
+            return Value(text, data, "data" in sent, pictures)
+    raise ValueError("it has not the fields of a value")
+
+
+def _picture(kind: str, sent: Any) -> bytes:
+    if not _MIME.fullmatch(kind) or not isinstance(sent, str):
+        raise ValueError("a picture is of no kind")
+    try:
+        return base64.b64decode(sent, validate=True)
+    except (binascii.Error, UnicodeError) as error:
+        raise ValueError("a picture is not base64") from error
+
+
+def plain_of(sent: Any) -> Any:
+    """The plain data that a call returned.
+
+    Raises:
+        BadAnswer: it is none.
+    """
+    try:
+        return decode(sent)
+    except (ValueError, RecursionError) as error:
+        raise BadAnswer(
+            f"the guest's value cannot be read: {plain(str(error))[:_MOST_WHY]}"
+        ) from None

@@ -1,0 +1,172 @@
+"""The loop: a request, its answer, and the next; before the first the guest is ready.
+
+Its first wait for the host is the moment that a snapshot is taken of.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import stat
+import sys
+from typing import Any
+
+from .channel import ANSWER, CALL, Channel, standard_streams
+from .interpreter import Interpreter, raised, shown
+from .values import decode, encode
+
+
+class Agent:
+    """Answers requests."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._interpreter = Interpreter()
+        self._interpreter.enter()
+        self._number = 0
+
+    def warm(self) -> None:
+        """Run what is to be done before the moment."""
+        path = os.path.join(os.path.dirname(__file__), "warm.py")
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as stream:
+                self._interpreter.run(stream.read())
+        sys.stdout.flush()
+
+    def serve(self) -> None:
+        """Answer until the host ends it."""
+        request = self._channel.receive()
+        renew()
+        while True:
+            self._number = request["id"]
+            sys.stdout.reconfigure(line_buffering=request.get("stream", False))  # type: ignore
+            self._answer(self._done(request))
+            request = self._channel.receive()
+
+    def _answer(self, answer: dict[str, Any]) -> None:
+        answer["id"] = self._number
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except Exception:  # the code may have closed or replaced it
+                continue
+        self._channel.send(ANSWER, answer)
+
+    def _done(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Do what is asked; everything that can go wrong is the answer."""
+        try:
+            self._channel.running = True
+            try:
+                return {"ok": getattr(self, f"do_{request['do']}")(request)}
+            finally:
+                self._channel.running = False
+        except SystemExit as error:
+            return {"exit": _status(error)}
+        except BaseException as error:
+            return {"raised": raised(error)}
+
+    def do_run(self, request: dict[str, Any]) -> Any:
+        """Run code: its value."""
+        return shown(self._interpreter.run(request["code"]))
+
+    def do_call(self, request: dict[str, Any]) -> Any:
+        """Call a function: what it returns, which has to be plain data."""
+        function = self._interpreter.function(request["function"])
+        arguments, named = decode(request["arguments"])
+        return encode(function(*arguments, **named))
+
+    def do_tools(self, request: dict[str, Any]) -> None:
+        """Give the code functions of the host's."""
+        for name in request["names"]:
+            self._interpreter.names[name] = self._tool(name)
+
+    def _tool(self, name: str) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
+            asked = {
+                "id": self._number,
+                "tool": name,
+                "arguments": encode([list(arguments), named]),
+            }
+            self._channel.send(CALL, asked)
+            reply = self._channel.receive()
+            if "raised" in reply:
+                raise _error(*reply["raised"])
+            return decode(reply["ok"])
+
+        call.__name__ = call.__qualname__ = name
+        return call
+
+    def do_put(self, request: dict[str, Any]) -> None:
+        """Write a file, with the folders above it."""
+        path = request["path"]
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        with open(path, "wb") as stream:
+            stream.write(decode(request["data"]))
+
+    def do_get(self, request: dict[str, Any]) -> Any:
+        """Read a file, up to so many bytes."""
+        with open(request["path"], "rb") as stream:
+            data = stream.read(request["most"] + 1)
+        if len(data) > request["most"]:
+            raise ValueError(f"{request['path']}: more than {request['most']} bytes")
+        return encode(data)
+
+    def do_listdir(self, request: dict[str, Any]) -> Any:
+        """Names in a folder, those of folders with a slash behind them."""
+        path = request["path"]
+        names = sorted(os.listdir(path))
+        return [f"{name}/" if _is_folder(os.path.join(path, name)) else name for name in names]
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _status(error: SystemExit) -> int:
+    """The exit status that Python would end with."""
+    if error.code is None:
+        return 0
+    if isinstance(error.code, int):
+        return error.code & 255
+    print(error.code, file=sys.stderr)
+    return 1
+
+
+def _error(name: str, message: str) -> Exception:
+    """An exception of the host's: the same built-in one, or one that names it."""
+    import builtins
+
+    kind = getattr(builtins, name, None)
+    if isinstance(kind, type) and issubclass(kind, Exception):
+        try:
+            return kind(message)
+        except TypeError:  # one that takes more than a message
+            pass
+    return RuntimeError(f"{name}: {message}")
+
+
+def renew() -> None:
+    """Make anew what each start has to have for itself."""
+    random.seed()
+    numpy = sys.modules.get("numpy.random")
+    if numpy is not None:
+        numpy.seed()
+    tempfile = sys.modules.get("tempfile")
+    if tempfile is not None:
+        tempfile._name_sequence = None  # type: ignore[attr-defined]
+
+
+def main() -> None:
+    """Get ready, and serve."""
+    sys.path[:] = [each for each in sys.path if each != ""]
+    channel = Channel()
+    standard_streams(channel)
+    agent = Agent(channel)
+    agent.warm()
+    agent.serve()
+
+
+main()

@@ -1,0 +1,125 @@
+"""The guest's end of the line to the host: frames, and standard streams that do not mix with them.
+
+What the guest was started with as standard input and output becomes the line, on descriptors of its
+own.  Descriptor 0 is empty from then on, 1 is a file in memory: what C code writes there is sent
+as output in the order in which it was written, and never stands between frames.  Descriptor 2
+stays the host's.
+
+A frame to the host is one byte of its kind, four of its length (little-endian), and its contents;
+one from the host has no kind.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+OUTPUT, ANSWER, CALL = b"o", b"a", b"c"
+MOST_OUTPUT = 1 << 16
+"""Bytes of one frame of output."""
+
+_DESCRIPTOR = 900
+"""From here on are the line's own, where programs do not look."""
+
+
+class Channel:
+    """The line; ``running`` says whether code runs that an interrupt may stop."""
+
+    def __init__(self) -> None:
+        self._in, self._out = os.dup2(0, _DESCRIPTOR), os.dup2(1, _DESCRIPTOR + 1)
+        empty = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(empty, 0)
+        os.close(empty)
+        self._written = os.memfd_create("stdout")
+        os.dup2(self._written, 1)
+        self._lock = threading.RLock()
+        self._busy = False
+        self._late = False
+        self.running = False
+        signal.signal(signal.SIGUSR1, self._interrupted)
+
+    def receive(self) -> Any:
+        """The next request of the host's, or the end of this process where there is none."""
+        length = int.from_bytes(self._exactly(4), "little")
+        return json.loads(self._exactly(length))
+
+    def _exactly(self, count: int) -> bytes:
+        parts = []
+        while count:
+            part = os.read(self._in, min(count, 1 << 20))
+            if not part:
+                os._exit(0)
+            parts.append(part)
+            count -= len(part)
+        return b"".join(parts)
+
+    def send(self, kind: bytes, data: Any) -> None:
+        """Send ``data`` as JSON, behind everything that was written before."""
+        self.output(b"")
+        self._frame(kind, json.dumps(data, separators=(",", ":"), allow_nan=False).encode())
+
+    def output(self, data: bytes) -> None:
+        """Send what C code wrote, and then ``data``."""
+        with self._lock:
+            length = os.lseek(self._written, 0, os.SEEK_END)
+            for at in range(0, length, MOST_OUTPUT):
+                self._frame(OUTPUT, os.pread(self._written, MOST_OUTPUT, at))
+            if length:
+                os.ftruncate(self._written, 0)
+                os.lseek(self._written, 0, os.SEEK_SET)
+            for at in range(0, len(data), MOST_OUTPUT):
+                self._frame(OUTPUT, data[at : at + MOST_OUTPUT])
+
+    def _frame(self, kind: bytes, contents: bytes) -> None:
+        """Send all of a frame: an interrupt meanwhile waits."""
+        rest = memoryview(kind + len(contents).to_bytes(4, "little") + contents)
+        with self._lock:
+            self._busy = True
+            try:
+                while rest:
+                    rest = rest[os.write(self._out, rest) :]
+            finally:
+                self._busy = False
+        if self._late and self.running:
+            self._late = False
+            raise KeyboardInterrupt
+
+    def _interrupted(self, *_: object) -> None:
+        if self._busy:
+            self._late = True
+        elif self.running:
+            raise KeyboardInterrupt
+
+
+class Output(io.RawIOBase):
+    """What Python code writes to ``sys.stdout``."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def fileno(self) -> int:
+        """That of the file which C code writes to."""
+        return 1
+
+    def write(self, data: Any) -> int:
+        """Send all of it."""
+        sent = bytes(data)
+        self._channel.output(sent)
+        return len(sent)
+
+
+def standard_streams(channel: Channel) -> None:
+    """Give the interpreter its streams."""
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  as long as the process
+    raw = io.BufferedWriter(Output(channel), MOST_OUTPUT)
+    sys.stdout = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace")
+    sys.__stdin__, sys.__stdout__ = sys.stdin, sys.stdout  # type: ignore[misc]

@@ -1,0 +1,139 @@
+"""An interpreter that remembers: code runs in one namespace; its last expression is its value."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import builtins
+import importlib
+import linecache
+import sys
+import traceback
+import types
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from .values import decode, encode
+
+MOST_TEXT = 1 << 20
+"""Characters of a value's text."""
+
+_IMAGES = {
+    "image/png": "_repr_png_",
+    "image/jpeg": "_repr_jpeg_",
+    "image/svg+xml": "_repr_svg_",
+    "text/html": "_repr_html_",
+    "text/markdown": "_repr_markdown_",
+    "text/latex": "_repr_latex_",
+}
+
+
+class Interpreter:
+    """One namespace, that of ``__main__``."""
+
+    def __init__(self) -> None:
+        self._main = types.ModuleType("__main__")
+        self.names = self._main.__dict__
+        self._count = 0
+
+    def enter(self) -> None:
+        """Become the program's main module, in place of what started it."""
+        sys.modules["__main__"] = self._main
+
+    def run(self, code: str) -> Any:
+        """Run ``code``; the value of its last expression, or ``None``."""
+        self._count += 1
+        name = f"<input {self._count}>"
+        linecache.cache[name] = (len(code), None, code.splitlines(True), name)
+        tree = ast.parse(code, name)
+        last = tree.body[-1] if tree.body else None
+        if isinstance(last, ast.Expr):
+            tree.body.pop()
+        exec(compile(tree, name, "exec"), self.names)
+        if not isinstance(last, ast.Expr):
+            return None
+        return eval(compile(ast.Expression(last.value), name, "eval"), self.names)
+
+    def function(self, given: dict[str, Any]) -> Callable[..., Any]:
+        """What the host means: a name here, one of a module, a text, or what a pickle holds."""
+        if "pickle" in given:
+            pickle = importlib.import_module("pickle")
+            loaded: Callable[..., Any] = pickle.loads(decode(given["pickle"]))
+            return loaded
+        names = self.names
+        if "module" in given:
+            found: Any = importlib.import_module(given["module"])
+        elif "source" in given:
+            names = {"__name__": "__main__", **{k: decode(v) for k, v in given["values"].items()}}
+            for name, module in given["modules"].items():
+                names[name] = importlib.import_module(module)
+            label = f"<function {given['name']}>"
+            linecache.cache[label] = (0, None, given["source"].splitlines(True), label)
+            exec(compile(given["source"], label, "exec"), names)
+            found = types.SimpleNamespace(**names)
+        else:
+            found = types.SimpleNamespace(**{**vars(builtins), **names})
+        for part in given["name"].split("."):
+            found = getattr(found, part)
+        function: Callable[..., Any] = found
+        return function
+
+
+def shown(value: Any) -> dict[str, Any] | None:
+    """A value as the host gets it: its text, its data where it is plain, and its pictures."""
+    if value is None:
+        return None
+    text = repr(value)
+    found: dict[str, Any] = {"text": text[:MOST_TEXT], "mime": _pictures(value)}
+    with suppress(TypeError, ValueError, RecursionError):
+        found["data"] = encode(value)
+    return found
+
+
+def _pictures(value: Any) -> dict[str, str]:
+    found = {}
+    for kind, method in _IMAGES.items():
+        try:
+            made = getattr(value, method, None)
+            picture = made() if callable(made) and not isinstance(value, type) else None
+        except Exception:  # a broken picture is none
+            continue
+        if isinstance(picture, (str, bytes)):
+            data = picture.encode() if isinstance(picture, str) else picture
+            found[kind] = base64.b64encode(data).decode("ascii")
+    if not found and type(value).__name__ == "Figure" and hasattr(value, "savefig"):
+        found["image/png"] = base64.b64encode(_drawn(value)).decode("ascii")
+    return found
+
+
+def _drawn(figure: Any) -> bytes:
+    """A figure of matplotlib's, which has no picture of itself."""
+    import io
+
+    made = io.BytesIO()
+    figure.savefig(made, format="png")
+    return made.getvalue()
+
+
+def raised(error: BaseException) -> dict[str, str]:
+    """An exception as the host gets it; the frames of this package are left out."""
+    kind = type(error)
+    name = kind.__qualname__
+    if kind.__module__ not in ("builtins", "__main__"):
+        name = f"{kind.__module__}.{name}"
+    own = __file__.rpartition("/")[0]
+    told = traceback.TracebackException(kind, error, error.__traceback__)
+    each: Any = told
+    while each is not None:
+        each.stack[:] = [frame for frame in each.stack if not frame.filename.startswith(own)]
+        each = each.__cause__ or each.__context__
+    text = "".join(told.format())
+    return {"type": name, "message": _text(error)[:MOST_TEXT], "traceback": text[-MOST_TEXT:]}
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "<its text cannot be made>"

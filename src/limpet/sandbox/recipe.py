@@ -1,0 +1,177 @@
+"""What a sandbox starts from: a bundle of an interpreter that waits, made once and kept.
+
+A start must not read megabytes to know that nothing has changed.  So each start looks at the
+folders that the interpreter's files lie in, at the interpreter and at this package; every single
+file is looked at again when that was last done more than a minute ago.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from limpet.errors import PlanError
+from limpet.planning.options import Options
+from limpet.tools.cache import Cache
+from limpet.version import __version__
+
+if TYPE_CHECKING:
+    from limpet.loading.guest import Guest
+    from limpet.tools.entries import Entry
+
+_AGENT = Path(__file__).parent / "guest"
+_THERE = "/.limpet/limpet_guest"
+"""Where the agent is in a guest."""
+
+_START = "import sys; sys.path.append('/.limpet'); import limpet_guest.__main__"
+_FRESH = 60
+"""Seconds for which a look at every file holds."""
+
+_BUNDLE = "bundle"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An interpreter, what it has imported, and what it may do.
+
+    ``python`` is an interpreter of this host, ``packages`` names modules that are packed for it,
+    ``warm`` is code that has run before anything else does.
+    """
+
+    python: str = ""
+    packages: tuple[str, ...] = ()
+    warm: str = ""
+    options: Options = field(default_factory=Options)
+
+    @property
+    def interpreter(self) -> Path:
+        """By default the one that runs this, without its environment."""
+        return Path(self.python or os.path.realpath(sys.executable))
+
+    def bundle(self, cache: Cache) -> Entry:
+        """The folder with the bundle, which stays while it is held.
+
+        Raises:
+            LimpetError: it cannot be made.
+        """
+        name = f"sandbox-{self._key()}"
+        kept = cache.text(name)
+        found = _read(kept) if kept else None
+        if found and found["folders"] == _states(found["folders"]):
+            fresh = 0 <= time.time() - found["looked"] < _FRESH
+            if fresh or self._all_the_same(cache, name, found):
+                entry = cache.held(found["bundle"])
+                if entry:
+                    return entry
+        return self._made(cache, name)
+
+    def _key(self) -> str:
+        words = (__version__, str(self.interpreter.absolute()), self.packages, self.warm)
+        return hashlib.sha256(repr((*words, self.options, _own())).encode()).hexdigest()
+
+    def _all_the_same(self, cache: Cache, name: str, found: Mapping[str, Any]) -> bool:
+        """Look at every file; note that it was done."""
+        from limpet.loading import seen
+
+        text = cache.text(f"seen-{found['seen']}")
+        if text is None or not seen.same(text) or found["own"] != _own_files():
+            return False
+        cache.put_text(name, json.dumps({**found, "looked": time.time()}))
+        return True
+
+    def _made(self, cache: Cache, name: str) -> Entry:
+        from limpet.loading import seen
+
+        with tempfile.TemporaryDirectory(prefix="limpet-") as folder:
+            own = _own_files()
+            guest = self._guest(Path(folder))
+            text = seen.written(
+                {path: state for path, state in guest.seen.items() if folder not in path}
+            )
+            digest = hashlib.sha256(f"{name}\0{own}\0{text}".encode(errors="surrogateescape"))
+            key = digest.hexdigest()
+            entry = cache.folder(f"warm-{key}", lambda to: self._make(guest, to))
+        cache.put_text(f"seen-{key}", text)
+        kept = {"bundle": f"warm-{key}", "seen": key, "own": own, "looked": time.time()}
+        cache.put_text(name, json.dumps({**kept, "folders": _states(_folders(text))}))
+        return entry
+
+    def _guest(self, folder: Path) -> Guest:
+        from limpet.guests.registry import load
+        from limpet.loading.interpreters import known
+
+        path = self.interpreter
+        which = known(path)
+        if which is None or not which.name.startswith("CPython") or not path.exists():
+            raise PlanError(
+                f"{path}: not a Python that Limpet knows",
+                hint='give one, for example python="/usr/bin/python3"',
+            )
+        warm, packages = folder / "warm.py", folder / "packages.py"
+        warm.write_text(self.warm, "utf-8")
+        packages.write_text("".join(f"import {each}\n" for each in self.packages), "utf-8")
+        files = {f"{_THERE}/{each.name}": each for each in (*_AGENT.glob("*.py"), warm, packages)}
+        return load(path, files=files, environment=self.options.environment)
+
+    def _make(self, guest: Guest, folder: Path) -> None:
+        from limpet.guests.registry import plan
+
+        planned = plan(guest, self.options)
+        words = ["-I", "-c", _START]
+        name = str(self.interpreter.absolute())
+        if self.options.snapshot:
+            from limpet.running.snapshot import snapshot
+
+            snapshot(planned, words, name=name).bundle.write(folder / _BUNDLE)
+        else:
+            from limpet.building.bundle import build
+
+            build(planned).write(folder / _BUNDLE)
+
+
+def _own() -> str:
+    """This package as ``lstat`` has it."""
+    from limpet.tools.inputs import signature
+
+    return repr([signature(str(each), each.name) for each in sorted(_AGENT.glob("*.py"))])
+
+
+def _own_files() -> str:
+    """All of Limpet."""
+    from limpet.building.cache_key import own_files
+
+    return hashlib.sha256(b"\0".join(own_files())).hexdigest()
+
+
+def _folders(seen: str) -> list[str]:
+    """Those that what was looked at lies in, and programs and objects themselves."""
+    paths = [each for each in seen.split("\0")[::2] if not each.startswith("*")]
+    objects = [each for each in paths if ".so" in os.path.basename(each)]
+    return sorted({os.path.dirname(each) for each in paths} | set(objects) | set(paths[:1]))
+
+
+def _states(paths: Any) -> dict[str, list[int]]:
+    found = {}
+    for path in paths:
+        try:
+            status = os.stat(path)
+            found[path] = [status.st_ino, status.st_ctime_ns]
+        except OSError:
+            found[path] = []
+    return found
+
+
+def _read(kept: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = json.loads(kept)
+    except ValueError:
+        return None
+    return found

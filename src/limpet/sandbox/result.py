@@ -1,0 +1,37 @@
+"""How code in a sandbox ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from limpet.sandbox.answers import Raised, Value
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds: from asking to the answer, of computing on a processor, and of starting before."""
+
+    wall: float
+    cpu: float
+    start: float = 0.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What code wrote, the value of its last expression, and how it ended.
+
+    ``error`` is the exception that it ended with, ``exit`` the status that it gave to ``sys.exit``;
+    both are ``None`` for code that came to its end.
+    """
+
+    stdout: str
+    stderr: str
+    value: Value | None
+    error: Raised | None
+    exit: int | None
+    timings: Timings
+
+    @property
+    def ok(self) -> bool:
+        """Whether it came to its end, or exited with 0."""
+        return self.error is None and not self.exit

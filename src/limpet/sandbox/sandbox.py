@@ -1,0 +1,343 @@
+"""``Sandbox``: an interpreter in a guest, which is asked one thing after the other."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from limpet.errors import BadAnswer, CodeRaised, MemoryLimit, NeverRan, PlanError
+from limpet.plain import plain
+from limpet.planning.options import Options
+from limpet.sandbox.answers import MOST_ANSWER, Answer, Raised, plain_of, value_of
+from limpet.sandbox.functions import described
+from limpet.sandbox.guest.values import encode
+from limpet.sandbox.instance import Heard, Instance, Limits
+from limpet.sandbox.recipe import Recipe
+from limpet.sandbox.result import Result, Timings
+from limpet.sandbox.tools import Tool, Tools
+from limpet.tools.cache import Cache
+
+if TYPE_CHECKING:
+    from limpet.contract import Backend
+    from limpet.tools.entries import Entry
+
+Told = Callable[[str], None]
+File = bytes | str | os.PathLike[str]
+
+_MEMORY = 256 << 20
+_OUTPUT = 16 << 20
+_FILE = MOST_ANSWER // 4 * 3 - 4096
+"""Bytes of the largest file that :meth:`Sandbox.get` brings."""
+
+
+class Sandbox:
+    """A Python interpreter of its own machine, for code that nobody trusts.
+
+    It has no network, none of the host's files and none of its environment.  It remembers what code
+    defines, from one :meth:`run` to the next, and ends with the ``with`` block.
+
+    Args:
+        backend: ``kvm`` or ``process``; by default ``kvm`` where it works.
+        python: the interpreter of this host that is packed; by default the one that runs this,
+            without its environment.  One of a virtual environment brings its packages.
+        packages: modules of the interpreter's that code may import, beside the standard library.
+        warm: code that has run already whenever a sandbox starts, ``"import json"`` for example.
+        memory: bytes that it has.
+        timeout: seconds that one request may take, 0 for any time.
+        cpu: seconds that one request may compute, 0 for any time.
+        output: bytes that one request may write.
+        files: contents, or files of this host, by the path that they get in the guest.
+        tools: functions of this program's that the code may call by these names.
+        connect: where the code may connect to, as ``limpet run --connect`` takes it.
+
+    Raises:
+        PlanError: an argument cannot be honoured.
+        NeverRan: the guest cannot be started.
+        LimpetError: its bundle cannot be made.
+    """
+
+    def __init__(
+        self,
+        *,
+        backend: Backend | None = None,
+        python: str | os.PathLike[str] = "",
+        packages: Sequence[str] = (),
+        warm: str = "",
+        memory: int = _MEMORY,
+        timeout: float = 0,
+        cpu: float = 0,
+        output: int = _OUTPUT,
+        files: Mapping[str, File] | None = None,
+        tools: Mapping[str, Tool] | None = None,
+        connect: Sequence[str] = (),
+    ) -> None:
+        options = Options(
+            backends=(backend or _usual(),),
+            memory=memory,
+            snapshot=True,
+            features=("signals",),
+            connect=tuple(connect),
+        )
+        self._recipe = Recipe(os.fspath(python), _modules(packages), warm, options)
+        self._limits = Limits(timeout, cpu, output)
+        self._files = dict(files or {})
+        self._tools = Tools(tools or {})
+        self._held: Entry | None = self._recipe.bundle(Cache.default())
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self) -> None:
+        """Start the guest, and give it what it gets."""
+        if self._held is None:
+            raise NeverRan("the sandbox was closed", hint="make another")
+        began = time.monotonic()
+        path = self._held.path / "bundle"
+        self._instance = Instance(path, [str(self._recipe.interpreter)])
+        self._starting = time.monotonic() - began
+        if self._tools.names:
+            self._done({"do": "tools", "names": self._tools.names})
+        for name, given in self._files.items():
+            data = given.encode() if isinstance(given, str) else given
+            self.put(name, data if isinstance(data, bytes) else Path(data))
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the guest; nothing of it is left."""
+        held, self._held = self._held, None
+        if hasattr(self, "_instance"):
+            self._instance.close()
+        if held is not None:
+            held.__exit__()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked more; a guest that was ended can be :meth:`reset`."""
+        return self._held is not None and self._instance.alive
+
+    def run(
+        self,
+        code: str,
+        *,
+        on_stdout: Told | None = None,
+        on_stderr: Told | None = None,
+        timeout: float | None = None,
+    ) -> Result:
+        """Run code, and say how it ended; an exception of the code's is part of that.
+
+        Args:
+            code: of any length; what it defines stays.
+            on_stdout: told what it writes, while it runs.
+            on_stderr: the same for its standard error.
+            timeout: seconds, in place of the sandbox's own.
+
+        Raises:
+            LimitReached: it took more of something than it may.
+            NeverRan: nothing of it was run.
+            OutcomeUnknown: the guest ended, or broke its word.
+        """
+        heard = Heard(_decoded(on_stdout), _decoded(on_stderr))
+        request = {"do": "run", "code": code, "stream": on_stdout is not None}
+        answer, timings = self._asked(request, heard, timeout)
+        return Result(
+            heard.stdout.decode(errors="replace"),
+            heard.stderr.decode(errors="replace"),
+            self._of(value_of, answer),
+            answer.raised,
+            answer.exit,
+            timings,
+        )
+
+    def call(self, function: Callable[..., Any] | str, /, *arguments: Any, **named: Any) -> Any:
+        """Call a function in the guest, and return what it returns.
+
+        Arguments and result are plain data: numbers, text, bytes, lists, tuples, sets and
+        dictionaries.
+
+        Args:
+            function: the name of one that code defined, or a function of this program's, which is
+                sent as its text.
+
+        Raises:
+            CodeRaised: it raised an exception, or returned what is not plain data.
+            PlanError: the function or an argument cannot be sent.
+            LimpetError: as :meth:`run`.
+        """
+        request = {
+            "do": "call",
+            "function": described(function),
+            "arguments": sent([list(arguments), named]),
+        }
+        return self._done(request)
+
+    def put(self, path: str, data: bytes | Path) -> None:
+        """Write a file in the guest, with the folders above it.
+
+        Args:
+            path: where, in the guest.
+            data: its contents, or a file of this host that has them.
+
+        Raises:
+            CodeRaised: it cannot be written there.
+            LimpetError: as :meth:`run`.
+        """
+        if isinstance(data, Path):
+            from limpet.formats.files import read_file
+
+            data = read_file(data)
+        self._done({"do": "put", "path": path, "data": encode(data)})
+
+    def get(self, path: str) -> bytes:
+        """The contents of a file in the guest.
+
+        Raises:
+            CodeRaised: there is none, or it is larger than an answer may be.
+            LimpetError: as :meth:`run`.
+        """
+        data = self._done({"do": "get", "path": path, "most": _FILE})
+        if not isinstance(data, bytes):
+            raise self._broken("the guest sent something else than a file")
+        return data
+
+    def listdir(self, path: str = ".") -> list[str]:
+        """The names in a folder of the guest, those of folders with a slash behind them.
+
+        Raises:
+            CodeRaised: there is none.
+            LimpetError: as :meth:`run`.
+        """
+        names = self._done({"do": "listdir", "path": path})
+        if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+            raise self._broken("the guest sent something else than names")
+        return names
+
+    def interrupt(self) -> None:
+        """Raise ``KeyboardInterrupt`` in the code that runs, from another thread.
+
+        Code can catch it; what really ends it is :meth:`kill`.
+        """
+        self._instance.interrupt()
+
+    def kill(self) -> None:
+        """End the guest at once, from any thread: whoever waits for it gets ``Killed``."""
+        self._instance.kill()
+
+    def reset(self) -> None:
+        """Forget everything: the sandbox is as it was when it was made.
+
+        Raises:
+            NeverRan: it was closed, or cannot be started again.
+        """
+        self._instance.close()
+        self._begin()
+
+    def _asked(
+        self, request: Mapping[str, Any], heard: Heard, timeout: float | None = None
+    ) -> tuple[Answer, Timings]:
+        if self._held is None:
+            raise NeverRan("the sandbox was closed", hint="make another")
+        limits = self._limits
+        if timeout is not None:
+            limits = Limits(timeout, limits.cpu, limits.output)
+        instance = self._instance
+        began, computed = time.monotonic(), instance.cpu()
+        answer = instance.ask(request, limits, heard, self._tools.serve)
+        wall, cpu = time.monotonic() - began, instance.cpu() - computed
+        starting, self._starting = self._starting, 0.0
+        if answer.raised and answer.raised.type == "MemoryError":
+            reached = MemoryLimit(f"it wanted more than {self._recipe.options.memory} bytes")
+            reached.stdout = heard.stdout.decode(errors="replace")
+            reached.stderr = heard.stderr.decode(errors="replace")
+            raise reached
+        return answer, Timings(wall, max(cpu, 0.0), starting)
+
+    def _done(self, request: Mapping[str, Any]) -> Any:
+        """What a request other than code gives.
+
+        Raises:
+            CodeRaised: it did not go well in the guest.
+        """
+        answer, _ = self._asked(request, Heard())
+        if answer.raised:
+            raise _raised(answer.raised)
+        if answer.exit is not None:
+            raise _raised(Raised("SystemExit", str(answer.exit), ""))
+        return self._of(plain_of, answer)
+
+    def _of(self, read: Callable[[Any], Any], answer: Answer) -> Any:
+        try:
+            return read(answer.value)
+        except BadAnswer:
+            self._instance.kill()
+            raise
+
+    def _broken(self, what: str) -> BadAnswer:
+        self._instance.kill()
+        return BadAnswer(what)
+
+
+def _raised(by: Raised) -> CodeRaised:
+    short = plain(f"{by.type:.200}: {by.message:.400}")
+    return CodeRaised(short, by.type, by.message, by.traceback)
+
+
+def sent(value: Any) -> Any:
+    """Arguments as they are sent.
+
+    Raises:
+        PlanError: they are no plain data.
+    """
+    try:
+        return encode(value)
+    except (TypeError, ValueError) as error:
+        raise PlanError(
+            f"an argument cannot be sent to a sandbox: {error}",
+            hint="send numbers, text, bytes, lists, tuples, sets and dictionaries",
+        ) from None
+
+
+def _decoded(told: Told | None) -> Callable[[bytes], None] | None:
+    """Tell text of bytes that may be cut within a character."""
+    if told is None:
+        return None
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def take(data: bytes) -> None:
+        text = decoder.decode(data)
+        if text:
+            told(text)
+
+    return take
+
+
+def _modules(packages: Sequence[str]) -> tuple[str, ...]:
+    for each in packages:
+        if isinstance(packages, str) or not all(map(str.isidentifier, each.split("."))):
+            raise PlanError(
+                f"packages: {packages!r} is not a list of modules' names",
+                hint='for example packages=["numpy"]',
+            )
+    return tuple(packages)
+
+
+def _usual() -> Backend:
+    from limpet.running.host import kvm_problem
+
+    return "process" if kvm_problem() else "kvm"

@@ -1,0 +1,74 @@
+"""A guest that forges its answers, as code in it can: the host gets one error, and ends it."""
+
+from __future__ import annotations
+
+import pytest
+
+from limpet import Sandbox
+from limpet.errors import BadAnswer, CodeRaised, LimpetError
+
+LINE = """\
+import os, json
+line = 901
+def send(kind, data):
+    data = data if isinstance(data, bytes) else json.dumps(data).encode()
+    os.write(line, kind + len(data).to_bytes(4, 'little') + data)
+"""
+"""What the agent has, the code has too: its descriptor, for one."""
+
+FORGED = {
+    "kind": "os.write(line, b'pickle')",
+    "length": "os.write(line, b'a' + b'\\xff' * 4)",
+    "pickle": "import pickle; send(b'a', pickle.dumps(print))",
+    "another answer": "send(b'a', {'id': 99, 'ok': None})",
+    "no answer": "send(b'a', {'id': 1, 'ok': 1, 'exit': 0})",
+    "value": "send(b'a', {'id': 1, 'ok': {'text': 1, 'mime': {}}})",
+    "data": "send(b'a', {'id': 1, 'ok': {'text': '', 'mime': {}, 'data': {'$': ['eval', '1']}}})",
+    "depth": "send(b'a', b'[' * 1000000)",
+    "tool": "send(b'c', {'id': 1, 'tool': '__import__', 'arguments': 1})",
+    "noise": "while True: os.write(line, os.urandom(4096))",
+}
+
+
+@pytest.mark.parametrize("code", FORGED.values(), ids=FORGED)
+def test_forged(sandbox: Sandbox, code: str) -> None:
+    """One error for every kind of forgery."""
+    sandbox.reset()
+    sandbox._tools._known.clear()
+    number = sandbox._instance._number + 1
+    with pytest.raises(BadAnswer):
+        sandbox.run(LINE + code.replace("'id': 1,", f"'id': {number},"))
+    assert not sandbox.alive
+
+
+def test_what_a_call_gives(sandbox: Sandbox) -> None:
+    """Files and names are what they are said to be."""
+    number = sandbox._instance._number + 2
+    sandbox.run(
+        f"{LINE}import builtins\nreal = open\n"
+        "def forged(*arguments):\n"
+        f"    send(b'a', {{'id': {number}, 'ok': [1]}})\n"
+        "    return real(*arguments)\n"
+        "builtins.open = forged"
+    )
+    with pytest.raises(BadAnswer):
+        sandbox.get("/dev/null")
+
+
+def test_a_tool_that_is_none(sandbox: Sandbox) -> None:
+    """It can ask for the functions that it was given alone."""
+    number = sandbox._instance._number + 1
+    code = LINE + f"send(b'c', {{'id': {number}, 'tool': 'eval', 'arguments': [['1'], {{}}]}})\n"
+    answer = sandbox.run(code + "os.read(900, 4), json.loads(os.read(900, 1000))").value
+    assert answer and answer.data[1] == {"raised": ["NameError", "there is no tool eval"]}
+
+
+def test_an_exception_of_its_own(sandbox: Sandbox) -> None:
+    """What it raises is text here, whatever it is called."""
+    sandbox.run(
+        "class KeyboardInterrupt(BaseException): pass\n"
+        "def f(): raise KeyboardInterrupt('x' * 10_000_000)"
+    )
+    with pytest.raises(CodeRaised) as caught:
+        sandbox.call("f")
+    assert isinstance(caught.value, LimpetError) and len(caught.value.text) <= 1 << 20
