@@ -232,6 +232,21 @@ def test_no_room(arrange: ctypes._NamedFuncPointer) -> None:
     machine.check()
 
 
+def test_large_pages(arrange: ctypes._NamedFuncPointer) -> None:
+    """A whole one changes without a table; a part of one leaves the rest out of reach."""
+    machine = Machine(jit=True)
+    before = machine.next.value
+    for rights in (1, 0, 5, 3, 0):
+        assert arrange(ARENA, 0, LARGE_PAGE // PAGE, rights, machine.plan) == 0
+        machine.give(ARENA, LARGE_PAGE // PAGE, rights)
+        machine.check()
+    assert machine.next.value == before
+    assert arrange(ARENA + 3 * PAGE, 0, 2, 3, machine.plan) == 0
+    machine.give(ARENA + 3 * PAGE, 2, 3)
+    assert arrange(TEXT, 0, LARGE_PAGE // PAGE, 3, machine.plan) == 0  # no page of the arena
+    machine.check()
+
+
 def test_wrapping(arrange: ctypes._NamedFuncPointer) -> None:
     """A range that ends behind the last address."""
     machine = Machine()
@@ -250,6 +265,7 @@ def test_unmarked(arrange: ctypes._NamedFuncPointer) -> None:
         for rights in (0, 1, 3):
             assert arrange(at, 0, 1, rights, machine.plan) == 0
             assert arrange(TEXT, 0, 1, rights, machine.plan) == ENOMEM  # it stays large
+            assert arrange(TEXT, 0, LARGE_PAGE // PAGE, rights, machine.plan) == 0
     machine.check()
 
 

@@ -19,6 +19,7 @@ from elftools.elf.sections import SymbolTableSection
 
 from limpet.arch.x86_64.decode import Instruction, Memory, Register, decode
 from limpet.sources import GUEST_ROOT
+from tests.support.loads import Loads
 
 EXECUTABLE, WORD = 4, 8
 _MEMBER = re.compile(r"\(\*(\w+)\)\(struct file|\(\*(\w+)\)\(const struct file")
@@ -156,25 +157,20 @@ class Objects:
         """The operations of files that a function calls through a table."""
         if section.name == ".text.entry":  # assembly: to the program, or to start_program
             return set()
-        before = instructions(section.code)
+        code = Loads(instructions(section.code))
         found = set()
-        for index, each in enumerate(before):
+        for index, each in enumerate(code.instructions):
             target = each.operands[0] if each.operands else 0
             if each.mnemonic not in ("call", "jmp") or isinstance(target, int):
                 continue
-            if isinstance(target, Memory):
-                member, at = target, index
-            else:
-                loaded = _loaded(before[:index], target)
-                if loaded is None:
-                    continue
-                member, at = loaded
-            if self._is_operation(section, before[:at], member):
-                found.add(self._operations[member.offset // WORD])
+            known = {(target, index)} if isinstance(target, Memory) else code.of(target, index)
+            for member, at in known:
+                if self._is_operation(section, code, member, at):
+                    found.add(self._operations[member.offset // WORD])
         return found
 
     @staticmethod
-    def _is_operation(section: Section, before: list[Instruction], member: Memory) -> bool:
+    def _is_operation(section: Section, code: Loads, member: Memory, index: int) -> bool:
         """Whether a pointer is called out of a file's table, not out of another structure.
 
         The table's address is the first member of ``struct file``, or is generated for a kind of
@@ -184,15 +180,16 @@ class Objects:
         if member.base in ("", "rsp"):
             return False
         assert not member.index and not member.offset % WORD, f"{section.name}: {member}"
-        loaded = _loaded(before, Register(member.base, WORD))
-        if loaded is None:
-            return False
-        table, at = loaded
-        if table.base:
-            assert table.base != "rsp" and not table.index, f"{section.name}: {table}"
-            return table.offset == 0
-        named = section.targets[before[at].end - 4]
-        return isinstance(named, str) and named.endswith("_device_ops")
+        for table, at in code.of(Register(member.base, WORD), index):
+            if table.base:
+                assert table.base != "rsp" and not table.index, f"{section.name}: {table}"
+                if table.offset == 0:
+                    return True
+                continue
+            named = section.targets[code.instructions[at].end - 4]
+            if isinstance(named, str) and named.endswith("_device_ops"):
+                return True
+        return False
 
 
 def instructions(code: bytes) -> list[Instruction]:
@@ -237,25 +234,3 @@ def system_calls(code: bytes) -> dict[int, int]:
         if each.mnemonic in _UNCERTAIN:
             constants.pop("rax", None)
     return found
-
-
-def _loaded(before: list[Instruction], register: Register) -> tuple[Memory, int] | None:
-    """The memory that a register's value comes from, and the place of the load among ``before``.
-
-    ``None`` for a jump table's sum, an address of the function's own, and what its caller gave.
-    """
-    for at in reversed(range(len(before))):
-        each = before[at]
-        if register.name not in each.writes or each.mnemonic == "pop":
-            continue  # a pop is on another way out of the function
-        if each.mnemonic == "xor":
-            continue  # as is a zero, which nobody calls
-        source = each.operands[1] if len(each.operands) == 2 else None
-        if each.mnemonic in ("add", "lea"):
-            return None
-        assert each.mnemonic == "mov", f"{each} cannot be followed"
-        if isinstance(source, Memory):
-            return source, at
-        assert isinstance(source, Register), f"{each} cannot be followed"
-        register = source
-    return None

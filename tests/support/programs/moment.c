@@ -75,6 +75,8 @@ int main(int count, char **words) {
     memset(block, 7, 3000000);
     strcpy(fixed, "fixed");
     mprotect(fixed, 4096, PROT_READ);
+    volatile char *gone = fixed + 4096;
+    munmap(fixed + 4096, 4096);
     if (write(file, "0123456789", 10) != 10 || lseek(file, 4, SEEK_SET) != 4)
         return 1;
     pthread_mutex_lock(&lock);
@@ -113,6 +115,10 @@ int main(int count, char **words) {
     if (!number)
         *(volatile char *)fixed = 0;
     printf("%s, signal %d\n", fixed, number);
+    number = sigsetjmp(back, 1);
+    if (!number)
+        *gone = 0;
+    printf("unmapped, signal %d\n", number);
     of_main++;
     pthread_mutex_lock(&lock);
     turn = 2;

@@ -20,6 +20,7 @@
 #include "contract.h" /* generated: structures and hypercalls shared with the monitor */
 
 #define PAGE 4096UL
+#define LARGE_PAGE (2UL << 20)
 #define ALIGN_UP(x, to) (((x) + (to) - 1) & ~((u64)(to) - 1))
 #define ALIGN_DOWN(x, to) ((x) & ~((u64)(to) - 1))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
@@ -47,6 +48,7 @@ int strcmp(const char *a, const char *b);
  * the program's munmap and MAP_FIXED never touch the latter. */
 enum pages_owner { PAGES_FREE = 0, PAGES_LIBOS = 1, PAGES_PROGRAM = 2 };
 u64 pages_take(u64 count, enum pages_owner owner);             /* zeroed; 0 when none */
+u64 pages_take_large(u64 count, enum pages_owner owner);       /* the same, in large pages */
 bool pages_take_at(u64 at, u64 count, enum pages_owner owner); /* exactly there, all free */
 void pages_give(u64 at, u64 count, enum pages_owner owner);    /* frees those with that owner */
 bool pages_are(u64 at, u64 count, enum pages_owner owner);     /* all of them */
@@ -88,8 +90,14 @@ struct guest_memory {
     int (*in_reserve)(u64 at, u64 size);
     u64 (*find)(u64 wanted, u64 size); /* reserved addresses that nothing has; 0: none */
     void (*protect)(const struct mapping *mapping, u64 rights);
-    long (*change)(struct mapping *mapping, u8 rights); /* of what is there from the start */
-    void (*reset)(u64 low, u64 high);                   /* the same, as it was then */
+    void (*hide)(u64 low, u64 high);         /* pages of the arena that the program gave back */
+    void (*show)(u64 at, u64 size);          /* pages that are taken, which may have been hidden */
+    void (*bound)(u64 low, u64 high);        /* mappings of files there end with them */
+    void (*cut)(const void *node, u64 size); /* a file will be shorter */
+    void (*lend)(u64 at, u64 size, u64 rights, bool begins); /* pages of files to the library OS */
+    u64 (*end)(const struct mapping *mapping);               /* of what its file has */
+    long (*change)(struct mapping *mapping, u8 rights);      /* of what is there from the start */
+    void (*reset)(u64 low, u64 high);                        /* the same, as it was then */
     void (*release)(u64 low, u64 high);
     bool (*move)(u64 from, u64 size, u64 to);
     void (*gather)(void);  /* all pages are where they are in the arena, for a snapshot */

@@ -58,6 +58,8 @@ u64 pages_first(void) {
 }
 
 static __attribute__((noinline)) void take(u64 first, u64 count, enum pages_owner owner) {
+    if (guest_memory)
+        guest_memory->show(guest_info.arena_lo + first * PAGE, count * PAGE);
     for (u64 page = first; page < first + count; page++) {
         put(taken, page, true);
         put(programs, page, owner == PAGES_PROGRAM);
@@ -99,6 +101,17 @@ u64 pages_take(u64 count, enum pages_owner owner) {
     top_hint = first + count;
     take(first, count, owner);
     return guest_info.arena_lo + first * PAGE;
+}
+
+/* A run that starts where a large page does: a virtual machine changes such pages as a whole. */
+u64 pages_take_large(u64 count, enum pages_owner owner) {
+    ready();
+    u64 first, more = LARGE_PAGE / PAGE - 1;
+    if (count > free_pages || !find(count + more, total, &first))
+        return pages_take(count, owner);
+    u64 at = ALIGN_UP(guest_info.arena_lo + first * PAGE, LARGE_PAGE);
+    take(number_of(at), count, owner);
+    return at;
 }
 
 static bool inside(u64 at, u64 count) {

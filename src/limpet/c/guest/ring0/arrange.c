@@ -46,22 +46,33 @@ static u64 *split(const struct arrange_plan *plan, u64 *entry) {
     return table;
 }
 
+/* What says where 2 MiB around `at` are: nothing, a table, or a large page, which may be out of
+ * reach as a whole.  NULL: no table leads there, and none can be `made`. */
+static u64 *large_entry(const struct arrange_plan *plan, u64 at, int made) {
+    u64 *table = (u64 *)plan->root;
+    for (unsigned shift = TOP_SHIFT; shift > LARGE_SHIFT; shift -= 9) {
+        u64 *entry = &table[at >> shift & (ENTRIES - 1)];
+        u64 *new = *entry & PRESENT || !made ? (u64 *)0 : new_table(plan);
+        if (new)
+            *entry = to_table(new);
+        if (!(*entry & PRESENT))
+            return (u64 *)0;
+        table = (u64 *)(*entry & ADDRESS);
+    }
+    return &table[at >> LARGE_SHIFT & (ENTRIES - 1)];
+}
+
 /* The table of small pages that `at` is in; NULL: there is none, and none can be `made`. */
 static u64 *table_of(const struct arrange_plan *plan, u64 at, int made) {
-    u64 *table = (u64 *)plan->root;
-    for (unsigned shift = TOP_SHIFT; shift > PAGE_SHIFT; shift -= 9) {
-        u64 *entry = &table[at >> shift & (ENTRIES - 1)];
-        if (*entry & PRESENT && !(shift == LARGE_SHIFT && *entry & LARGE)) {
-            table = (u64 *)(*entry & ADDRESS);
-            continue;
-        }
-        if (*entry & PRESENT)
-            table = split(plan, entry);
-        else if (made && (table = new_table(plan)))
-            *entry = to_table(table);
-        if (!(*entry & PRESENT) || !table)
-            return (u64 *)0;
-    }
+    u64 *entry = large_entry(plan, at, made), *table = (u64 *)0;
+    if (!entry)
+        return table;
+    if (*entry & LARGE)
+        return split(plan, entry);
+    if (*entry & PRESENT)
+        return (u64 *)(*entry & ADDRESS);
+    if (made && (table = new_table(plan)))
+        *entry = to_table(table);
     return table;
 }
 
@@ -116,6 +127,21 @@ static long move(const struct arrange_plan *plan, u64 from, u64 to, u64 pages) {
 
 enum { READ = 1, READ_WRITE = 3, READ_EXECUTE = 5 };
 
+/* Few instructions, and one write each: a host that emulates ring 0 takes a microsecond for one. */
+static void change(u64 *entry, u64 count, u64 bits) {
+    u64 *to = entry, keep = ~(NO_EXECUTE | PRESENT | WRITABLE), changed;
+    __asm__ volatile("1: lodsq\n\t"
+                     "test %[mark], %%eax\n\t"
+                     "jz 2f\n\t"
+                     "and %[keep], %%rax\n\t"
+                     "or %[bits], %%rax\n"
+                     "2: stosq\n\t"
+                     "loop 1b"
+                     : "+S"(entry), "+D"(to), "+c"(count), "=&a"(changed)
+                     : [mark] "i"(MARK), [bits] "r"(bits), [keep] "r"(keep)
+                     : "cc", "memory");
+}
+
 /* No rights: the entry stays, and is not present. */
 static long give_rights(const struct arrange_plan *plan, u64 at, u64 pages, u64 rights) {
     u64 bits = (rights & (PRESENT | WRITABLE)) | (rights == READ_EXECUTE ? 0 : NO_EXECUTE);
@@ -124,13 +150,16 @@ static long give_rights(const struct arrange_plan *plan, u64 at, u64 pages, u64 
     if (!within(at, pages * PAGE, PAGE, plan->reserve_hi))
         return EINVAL;
     for (u64 count; pages; pages -= count, at += count * PAGE) {
+        count = piece(at, pages);
+        u64 *large = count == ENTRIES ? large_entry(plan, at, 0) : (u64 *)0;
+        if (large && *large & LARGE) { /* as a whole */
+            change(large, 1, bits);
+            continue;
+        }
         u64 *table = table_of(plan, at, 0), index = at >> PAGE_SHIFT & (ENTRIES - 1);
         if (!table)
             return ENOMEM;
-        count = piece(at, pages);
-        for (u64 i = index; i < index + count; i++)
-            if (table[i] & MARK)
-                table[i] = (table[i] & ~(NO_EXECUTE | PRESENT | WRITABLE)) | bits;
+        change(table + index, count, bits);
     }
     return 0;
 }

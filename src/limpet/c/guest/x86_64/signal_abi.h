@@ -48,6 +48,7 @@ enum {
     SEGV_MAPERR = 1,
     SEGV_ACCERR = 2,
     BUS_ADRALN = 1,
+    BUS_ADRERR = 2,
     TRAP_BRKPT = 1,
     SI_KERNEL = 0x80,
     SI_USER = 0,

@@ -4,6 +4,7 @@
  * missing one reads as zeros.  What is mapped shared lies in extents (extents.c) instead.
  */
 #include "parts/files/node.h"
+#include "parts/memory/maps.h"
 
 #define CHUNK (64UL << 10)
 #define CHUNK_PAGES (CHUNK / PAGE)
@@ -45,10 +46,13 @@ long content_read(struct node *node, void *to, u64 size, u64 at) {
     for (u64 done = 0, piece; done < size; done += piece) {
         piece = size - done;
         const u8 *there = extent_bytes(node, at + done, &piece);
-        if (there)
-            memcpy((u8 *)to + done, there, piece);
-        else
+        if (!there) {
             read_held(node, (u8 *)to + done, piece, at + done);
+            continue;
+        }
+        extent_use(there, piece, PROT_READ, true);
+        memcpy((u8 *)to + done, there, piece);
+        extent_use(there, piece, PROT_READ, false);
     }
     return (long)size;
 }
@@ -154,17 +158,24 @@ static long write_own(struct node *node, const u8 *from, u64 size, u64 at) {
     if (error)
         return error;
     if (at + size > node->size) /* what a mapping left behind the end is no part of it */
-        extents_clear(node, node->size, ALIGN_UP(node->size, PAGE));
+        extents_longer(node, at + size);
     for (u64 piece; done < size; done += piece) {
         piece = size - done;
         u8 *to = bytes_at(node, at + done, &piece);
         if (!to)
             break;
+        if (node->extents)
+            extent_use(to, piece, PROT_WRITE, true);
         memcpy(to, from + done, piece);
+        if (node->extents)
+            extent_use(to, piece, PROT_WRITE, false);
         pages_hold(node, at + done, piece);
     }
-    if (done)
-        node->size = MAX(node->size, at + done);
+    bool grew = done && at + done > node->size;
+    if (grew)
+        node->size = at + done;
+    if (grew && guest_memory && node->extents)
+        guest_memory->bound(0, ~0UL);
     return done ? (long)done : -ENOSPC;
 }
 
@@ -206,6 +217,8 @@ long content_write(struct node *node, const void *from, u64 size, u64 at) {
 }
 
 long content_resize(struct node *node, u64 size) {
+    if (guest_memory && size < node->size)
+        guest_memory->cut(node, size);
     long error = own(node, size);
     if (error)
         return error;
@@ -213,7 +226,7 @@ long content_resize(struct node *node, u64 size) {
         error = make_room(node, size);
         if (error)
             return error;
-        extents_clear(node, node->size, ALIGN_UP(node->size, PAGE));
+        extents_longer(node, size);
     } else {
         extents_clear(node, size, ALIGN_UP(node->size, PAGE));
         if (node->chunks)
@@ -223,6 +236,8 @@ long content_resize(struct node *node, u64 size) {
         pages_drop(node, (size + PAGE - 1) / PAGE, ~0UL);
     }
     node->size = size;
+    if (guest_memory)
+        guest_memory->bound(0, ~0UL);
     return 0;
 }
 

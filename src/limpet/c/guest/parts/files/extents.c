@@ -4,6 +4,7 @@
  * A row that is wanted elsewhere meanwhile cannot be had.
  */
 #include "parts/files/node.h"
+#include "parts/memory/maps.h"
 
 #define SMALL_FILE (1UL << 20)
 
@@ -29,16 +30,39 @@ u8 *extent_bytes(const struct node *node, u64 at, u64 *size) {
     return NULL;
 }
 
+/* Around an access: a program's mapping may be one to read, or out of reach. */
+void extent_use(const u8 *at, u64 size, u64 rights, bool begins) {
+    if (guest_memory)
+        guest_memory->lend((u64)at, size, rights, begins);
+}
+
 /* Zeros in [from, to), where pages are mapped. */
 void extents_clear(struct node *node, u64 from, u64 to) {
     for (const struct extent *each = node->extents; each; each = each->next) {
         u64 low = MAX(from, low_of(each)), high = MIN(to, high_of(each));
+        if (low >= high)
+            continue;
+        u8 *at = (u8 *)each->at + (low - low_of(each));
+        extent_use(at, high - low, PROT_WRITE, true);
+        memset(at, 0, high - low);
+        extent_use(at, high - low, PROT_WRITE, false);
+    }
+}
+
+/* What a mapping left behind the end is no part of the file, and what lies there can be touched. */
+void extents_longer(struct node *node, u64 size) {
+    u64 end = ALIGN_UP(node->size, PAGE);
+    extents_clear(node, node->size, end);
+    for (const struct extent *each = node->extents; guest_memory && each; each = each->next) {
+        u64 low = MAX(end, low_of(each)), high = MIN(ALIGN_UP(size, PAGE), high_of(each));
         if (low < high)
-            memset((u8 *)each->at + (low - low_of(each)), 0, high - low);
+            guest_memory->show(each->at + (low - low_of(each)), high - low);
     }
 }
 
 static void forget(struct extent *extent) {
+    if (guest_memory)
+        guest_memory->hide(extent->at, extent->at + extent->count * PAGE);
     pages_give(extent->at, extent->count, PAGES_LIBOS);
     heap_free(extent);
 }
@@ -107,7 +131,7 @@ static long address(const struct extent *extent, const struct mapping_wish *wish
 /* A small file lies in a row as a whole, so that all of it can be mapped whenever some is. */
 static void widen(const struct node *node, u64 *first, u64 *end) {
     u64 low = 0, high = (node->size + PAGE - 1) / PAGE;
-    if (node->size > SMALL_FILE)
+    if (node->size > SMALL_FILE || *first > SMALL_FILE / PAGE)
         return;
     for (const struct extent *each = node->extents; each; each = each->next) {
         if (each->first < *first)

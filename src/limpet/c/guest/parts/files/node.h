@@ -143,7 +143,9 @@ s64 content_blocks(const struct node *node);
 
 /* extents.c */
 u8 *extent_bytes(const struct node *node, u64 at, u64 *size); /* NULL: none for `size` bytes */
+void extent_use(const u8 *at, u64 size, u64 rights, bool begins);
 void extents_clear(struct node *node, u64 from, u64 to);
+void extents_longer(struct node *node, u64 size); /* before the file is */
 void extents_free(struct node *node);
 long extent_map(struct node *node, const struct mapping_wish *wish);
 void extents_unmap(struct node *node, u64 first, u64 count);

@@ -15,6 +15,11 @@ static bool valid(long advice) {
     return advice >= 0 && advice <= MADV_LAST && (advice < 5 || advice > 7);
 }
 
+/* What lies behind the end of its file is not there. */
+static u64 end_of(const struct mapping *each, u64 high) {
+    return guest_memory ? MIN(high, guest_memory->end(each)) : high;
+}
+
 /* Zeros where it has no file, and its file's bytes where it has one. */
 static long forget(const struct mapping *each, u64 low, u64 high) {
     if (each->shared || each->given)
@@ -23,6 +28,9 @@ static long forget(const struct mapping *each, u64 low, u64 high) {
         guest_memory->release(low, high);
         return 0;
     }
+    high = end_of(each, high);
+    if (low >= high)
+        return 0;
     set_rights(each, PROT_READ | PROT_WRITE);
     memset((void *)low, 0, high - low);
     long error = 0;
@@ -33,11 +41,16 @@ static long forget(const struct mapping *each, u64 low, u64 high) {
 }
 
 static long punch(const struct mapping *each, u64 low, u64 high) {
-    if (!each->shared)
+    if (!each->shared && !each->file)
         return -EINVAL;
-    if (each->file && !writable(each->file))
+    if (!each->shared || (each->file && !writable(each->file)))
         return -EACCES;
+    high = end_of(each, high);
+    if (low >= high)
+        return 0;
+    set_rights(each, PROT_READ | PROT_WRITE);
     memset((void *)low, 0, high - low);
+    set_rights(each, each->rights);
     return 0;
 }
 

@@ -102,6 +102,15 @@ static long map_reserved(const struct request *want, struct mapping *made) {
     return (long)made->low;
 }
 
+/* Pages of the arena; many of them in large pages, if their rights can change. */
+static long take_pages(const struct request *want) {
+    u64 count = want->size / PAGE;
+    if (!guest_memory || want->at || is_fixed(want) || want->size < LARGE_PAGE)
+        return place(want->at, count, is_fixed(want));
+    u64 at = pages_take_large(count, PAGES_PROGRAM);
+    return at ? (long)at : -ENOMEM;
+}
+
 /* What is there is gone, and the arguments are right. */
 static long map_anew(const struct request *want) {
     long at = want->file ? map_lent(want) : 0;
@@ -114,7 +123,7 @@ static long map_anew(const struct request *want) {
     if (made.reserved)
         return map_reserved(want, &made);
     if (at == 0)
-        at = place(want->at, want->size / PAGE, is_fixed(want));
+        at = take_pages(want);
     if (at < 0)
         return at;
     made.low = (u64)at, made.high = made.low + want->size;

@@ -84,6 +84,8 @@ bool mapping_add(const struct mapping *new) {
     *link = made;
     if (made->file)
         made->file->references++;
+    if (made->file && guest_memory)
+        guest_memory->bound(made->low, made->high);
     join_next(made);
     if (before)
         join_next(before);
@@ -119,6 +121,7 @@ bool mapping_add_lent(const struct mapping *new) {
         if (there && there->low <= at) {
             there->layers++;
             there->rights |= new->rights;
+            set_rights(there, there->rights);
             at = there->high;
             continue;
         }
@@ -126,14 +129,19 @@ bool mapping_add_lent(const struct mapping *new) {
         at = gap.high = there ? MIN(there->low, new->high) : new->high;
         if (!mapping_add(&gap))
             return false;
+        if (gap.rights != (PROT_READ | PROT_WRITE))
+            set_rights(&gap, gap.rights);
     }
     return true;
 }
 
 static void drop(struct mapping *each) {
     u64 size = each->high - each->low;
+    bool owned = !each->reserved && !each->lent && !each->given; /* pages of the arena */
     if (!each->reserved && each->rights != (PROT_READ | PROT_WRITE))
         set_rights(each, PROT_READ | PROT_WRITE); /* for whoever gets the pages next */
+    if (owned && guest_memory)
+        guest_memory->hide(each->low, each->high);
     if (each->lent)
         each->file->ops->unmap(each->file, each->offset, size);
     else if (each->reserved)

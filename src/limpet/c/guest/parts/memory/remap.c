@@ -96,8 +96,9 @@ static long move(const struct remap *remap) {
     if (!made.low)
         return -ENOMEM;
     made.high = made.low + remap->want;
+    u64 there = guest_memory ? MAX(guest_memory->end(old), remap->at) - remap->at : kept;
     set_rights(old, PROT_READ | PROT_WRITE);
-    memcpy((void *)made.low, (void *)remap->at, kept);
+    memcpy((void *)made.low, (void *)remap->at, MIN(kept, there));
     set_rights(old, old->rights);
     long error = fill_more(&made, made.low + kept);
     if (!error && !mappings_ready(remap->at, end))

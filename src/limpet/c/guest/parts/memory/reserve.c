@@ -9,7 +9,6 @@
 
 #define LEAST_PLACED (64UL << 10)
 #define MOST_PLACED (1UL << 20)
-#define LARGE_PAGE (2UL << 20)
 
 static struct run *runs;
 static u64 hint;
@@ -134,6 +133,11 @@ static bool reserve_fault(const struct regs *regs, struct fault *fault) {
         fault->code = in ? SEGV_ACCERR : SEGV_MAPERR;
     if (!in || !may(in, fault->access))
         return false;
+    if (in->file && (in->reserved || is_hidden(fault->address))) {
+        bool mended = ends_fault(in, fault);
+        if (mended || fault->signal == SIGBUS)
+            return mended;
+    }
     const struct run *there = *run_from(fault->address);
     if (!in->reserved || (there && there->low <= fault->address))
         return flip(in, fault, regs);
@@ -173,14 +177,12 @@ static u64 reserve_find(u64 wanted, u64 size) {
 }
 
 static void reserve_protect(const struct mapping *each, u64 rights) {
-    if (each->lent)
-        return;
     if (each->given) {
         given_protect(each->low, each->high, rights);
         return;
     }
     if (!each->reserved) {
-        host_protect(each->low, each->high, rights);
+        host_protect(each->low, mapping_end(each), rights);
         return;
     }
     for (struct run *run = *run_from(each->low); run && run->low < each->high; run = run->next) {
@@ -212,10 +214,12 @@ static void reserve_release(u64 low, u64 high) {
 static u64 view(u64 at, u64 *size, bool fills) {
     const struct mapping *in = mapping_at(at);
     if (!in)
-        return at;
+        return is_hidden(at) ? 0 : at;
     if (!may(in, fills ? ACCESS_WRITE : ACCESS_READ))
         return 0;
-    *size = MIN(*size, in->high - at);
+    if (at >= mapping_end(in) && in->file)
+        return 0;
+    *size = MIN(*size, mapping_end(in) - at);
     if (!in->reserved)
         return at;
     const struct run *run = *run_from(at);
@@ -274,6 +278,12 @@ const struct guest_memory own_memory = {
     .in_reserve = in_reserve,
     .find = reserve_find,
     .protect = reserve_protect,
+    .hide = pages_hide,
+    .show = pages_show,
+    .bound = ends_hide,
+    .cut = ends_cut,
+    .end = mapping_end,
+    .lend = ends_lend,
     .change = given_change,
     .reset = given_reset,
     .release = reserve_release,

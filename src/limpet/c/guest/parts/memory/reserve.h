@@ -4,6 +4,8 @@
 
 #include "parts/memory/maps.h"
 
+struct fault;
+
 long sys_mmap(long address, long length, long protection, long flags, long fd, long offset);
 
 /* host.c */
@@ -21,6 +23,19 @@ const struct run *reserve_runs(void);
 /* stopped.c */
 void reserve_gather(void);
 void reserve_scatter(void);
+
+/* hidden.c: the same way */
+bool is_hidden(u64 at);
+void pages_hide(u64 low, u64 high);
+void pages_hide_again(void);
+void pages_show(u64 at, u64 size);
+
+/* ends.c: the same way */
+u64 mapping_end(const struct mapping *each);
+void ends_hide(u64 low, u64 high);         /* of mappings there */
+void ends_cut(const void *node, u64 size); /* a file will be shorter */
+void ends_lend(u64 at, u64 size, u64 rights, bool begins);
+bool ends_fault(const struct mapping *in, struct fault *fault); /* of a file; mended */
 
 /* given.c: through `guest_memory`, which only some programs have */
 long given_change(struct mapping *each, u8 rights); /* 0, or why they cannot be that */

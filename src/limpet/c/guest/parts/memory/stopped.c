@@ -18,4 +18,5 @@ void reserve_scatter(void) {
     for (const struct mapping *each = mapping_from(0); each; each = each->next)
         if (each->rights != (PROT_READ | PROT_WRITE) && each->rights != GIVEN_RIGHTS)
             guest_memory->protect(each, each->rights);
+    pages_hide_again();
 }
