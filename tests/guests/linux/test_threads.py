@@ -25,6 +25,7 @@ CASES = (
     "robust",
     "inherit",
     "inherit-signal",
+    "requeue-inherit",
     "timed",
     "late",
     "endings",

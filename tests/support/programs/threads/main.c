@@ -55,6 +55,7 @@ static const struct {
              {"robust", robust, NULL},
              {"inherit", inheriting, NULL},
              {"inherit-signal", inheriting_signal, NULL},
+             {"requeue-inherit", requeue_inherit, NULL},
              {"timed", timed, NULL},
              {"late", late, NULL},
              {"endings", endings, NULL},

@@ -55,6 +55,9 @@ void robust(void);
 void inheriting(void);
 void inheriting_signal(void);
 
+/* requeue.c */
+void requeue_inherit(void);
+
 /* endings.c */
 void timed(void);
 void late(void);

@@ -3,7 +3,7 @@
 
 static bool has_time(u32 command) {
     return command == FUTEX_WAIT || command == FUTEX_WAIT_BITSET || command == FUTEX_LOCK_PI ||
-           command == FUTEX_LOCK_PI2;
+           command == FUTEX_LOCK_PI2 || command == FUTEX_WAIT_REQUEUE_PI;
 }
 
 static bool by_realtime(long operation) {
@@ -40,7 +40,8 @@ static long in_one_thread(const struct futex_call *call) {
 
 static long serve(const struct futex_call *call, long operation) {
     u32 command = call->command;
-    if (operation & FUTEX_REALTIME && command != FUTEX_WAIT_BITSET && command != FUTEX_LOCK_PI2)
+    if (operation & FUTEX_REALTIME && command != FUTEX_WAIT_BITSET && command != FUTEX_LOCK_PI2 &&
+        command != FUTEX_WAIT_REQUEUE_PI)
         return -ENOSYS;
     if (command <= FUTEX_LOCK_PI2 && call->address % sizeof(u32))
         return -EINVAL;

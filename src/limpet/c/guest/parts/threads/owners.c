@@ -4,8 +4,12 @@
 
 static u64 waiting_to_own;
 
+void futex_owned_waiters(s64 more) {
+    waiting_to_own += (u64)more;
+}
+
 /* Whatever the handler's flags are: the call is made again when it returns. */
-static long again(void) {
+long futex_call_again(void) {
     struct regs *regs = current->call;
     long number = regs_call(regs);
     regs_call_again(regs, number);
@@ -37,7 +41,7 @@ long futex_lock_owned(const struct futex_call *call) {
     waiting_to_own--;
     if (woken)
         futex_leave(&own);
-    return woken == -EINTR ? again() : woken;
+    return woken == -EINTR ? futex_call_again() : woken;
 }
 
 static void hand_on(u64 key, u32 with) {
@@ -48,8 +52,8 @@ static void hand_on(u64 key, u32 with) {
         return;
     }
     futex_leave(next);
-    bool more = futex_new_owner(key, next->thread->id);
-    *word = (u32)next->thread->id | with | (more ? FUTEX_WAITERS : 0);
+    futex_new_owner(key, next->thread->id);
+    *word = (u32)next->thread->id | with | FUTEX_WAITERS; /* there are or not, as on Linux */
     thread_wake(next->thread, 0);
 }
 

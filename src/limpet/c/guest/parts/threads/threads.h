@@ -16,6 +16,8 @@ enum {
     FUTEX_TRYLOCK_PI = 8,
     FUTEX_WAIT_BITSET = 9,
     FUTEX_WAKE_BITSET = 10,
+    FUTEX_WAIT_REQUEUE_PI = 11,
+    FUTEX_CMP_REQUEUE_PI = 12,
     FUTEX_LOCK_PI2 = 13,
     FUTEX_COMMAND = 0x7f,
     FUTEX_PRIVATE = 0x80,
@@ -42,7 +44,8 @@ struct futex_waiter {
     struct thread *thread;
     u64 key;
     u32 bits;
-    s32 owner; /* whom it waits for, to be the owner itself: FUTEX_LOCK_PI */
+    s32 owner;  /* whom it waits for, to be the owner itself: FUTEX_LOCK_PI */
+    u64 target; /* the key of the lock that it wants behind this word: FUTEX_WAIT_REQUEUE_PI */
 };
 
 #define FUTEX_SHARED 1UL
@@ -52,10 +55,11 @@ static inline u64 futex_word(u64 key) {
 
 /* waiters.c */
 void futex_enter(struct futex_waiter *waiter);
-void futex_leave(struct futex_waiter *waiter); /* if it is still there */
-struct futex_waiter *futex_first_to_own(u64 key);
-bool futex_new_owner(u64 key, s32 owner); /* to those that wait for it; whether there are any */
-struct futex_waiter *futex_waits_for(s32 owner); /* for a lock that it owns */
+void futex_leave(struct futex_waiter *waiter);    /* if it is still there */
+struct futex_waiter *futex_first(u64 key);        /* of those that want no lock there */
+struct futex_waiter *futex_first_to_own(u64 key); /* of those that do */
+void futex_new_owner(u64 key, s32 owner);         /* to those that wait for it */
+struct futex_waiter *futex_waits_for(s32 owner);  /* for a lock that it owns */
 long futex_wake(u64 key, long most, u32 bits);
 long futex_among_threads(const struct futex_call *call);
 
@@ -64,6 +68,12 @@ long futex_lock_owned(const struct futex_call *call);
 long futex_unlock_owned(const struct futex_call *call);
 void futex_owner_died(u64 word);
 void futex_owner_ends(void);
+void futex_owned_waiters(s64 more);
+long futex_call_again(void);
+
+/* requeue.c */
+long futex_wait_to_own(const struct futex_call *call);
+long futex_requeue_to_own(const struct futex_call *call);
 
 /* schedule.c */
 bool run_another(void);

@@ -47,15 +47,18 @@ static struct futex_waiter *first_of(u64 key, u32 bits) {
     return next_of(queues[queue_of(key)].first, key, false, bits);
 }
 
+struct futex_waiter *futex_first(u64 key) {
+    return first_of(key, FUTEX_ANY);
+}
+
 struct futex_waiter *futex_first_to_own(u64 key) {
     return next_of(queues[queue_of(key)].first, key, true, FUTEX_ANY);
 }
 
-bool futex_new_owner(u64 key, s32 owner) {
-    struct futex_waiter *first = futex_first_to_own(key), *each = first;
+void futex_new_owner(u64 key, s32 owner) {
+    struct futex_waiter *each = futex_first_to_own(key);
     for (; each; each = next_of(each->next, key, true, FUTEX_ANY))
         each->owner = owner;
-    return first;
 }
 
 struct futex_waiter *futex_waits_for(s32 owner) {
@@ -76,6 +79,8 @@ long futex_wake(u64 key, long most, u32 bits) {
     long woken = 0;
     struct futex_waiter *first;
     while ((first = first_of(key, bits))) {
+        if (first->target)
+            return -EINVAL;
         wake_first(first);
         if (++woken >= most)
             break;
@@ -107,6 +112,8 @@ static long requeue(const struct futex_call *call, bool compare) {
     if (compare && *(volatile u32 *)call->address != call->third)
         return -EAGAIN;
     while (done - (s32)call->value < call->count && (first = first_of(call->key, FUTEX_ANY))) {
+        if (first->target)
+            return -EINVAL;
         if (++done <= (s32)call->value) {
             wake_first(first);
         } else if (call->address != call->other) {
@@ -194,6 +201,10 @@ long futex_among_threads(const struct futex_call *call) {
     case FUTEX_LOCK_PI2:
     case FUTEX_TRYLOCK_PI:
         return futex_lock_owned(call);
+    case FUTEX_WAIT_REQUEUE_PI:
+        return futex_wait_to_own(call);
+    case FUTEX_CMP_REQUEUE_PI:
+        return futex_requeue_to_own(call);
     case FUTEX_UNLOCK_PI:
         return futex_unlock_owned(call);
     default:
