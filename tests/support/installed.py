@@ -35,6 +35,7 @@ class Row:
     files: Mapping[str, bytes] = field(default_factory=dict)
     include: Sequence[str] = ()
     environment: Sequence[str] = ()
+    features: Sequence[str] = ()
     status: int = 0
     large: bool = False
     prepare: Callable[[Path], None] | None = None
@@ -86,6 +87,7 @@ def same_as_on_linux(row: Row, folder: Path) -> None:
             backends=(backend,),
             environment=tuple(environment),
             memory=MEMORY,
+            features=tuple(row.features),
             rewrite="LIMPET_NO_REWRITE" not in os.environ,
         )
         bundle = folder / backend

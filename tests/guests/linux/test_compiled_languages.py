@@ -1,4 +1,4 @@
-"""Programs compiled by the host's own compilers: C++, Rust and OCaml, with threads."""
+"""Programs compiled by the host's own compilers: C++, Rust, OCaml and Haskell, with threads."""
 
 from __future__ import annotations
 
@@ -43,6 +43,12 @@ def _ocaml(here: Path) -> None:
     _run("ocamlopt", *libraries, "main.ml", "-o", "program", cwd=here)
 
 
+def _haskell(here: Path) -> None:
+    """Its run-time system reserves a TiB of addresses."""
+    shutil.copy(SOURCES / "main.hs", here)
+    _run("ghc", "-v0", "-O1", "-threaded", "main.hs", "-o", "program", cwd=here)
+
+
 def _tokio(here: Path) -> None:
     """With the crates that Debian has."""
     need(CRATES / "tokio-1.24.2", "cargo librust-tokio-dev")
@@ -61,6 +67,7 @@ LANGUAGES: dict[str, tuple[str, str, Callable[[Path], None], int]] = {
     "C++": ("g++", "g++", _cpp, 3),
     "Rust": ("rustc", "rustc", _rust, 4),
     "tokio": ("cargo", "cargo librust-tokio-dev", _tokio, 0),
+    "Haskell": ("ghc", "ghc", _haskell, 6),
     "OCaml": ("ocamlopt", "ocaml-nox", _ocaml, 5),
 }
 """The compiler, its package, what compiles, and how the program ends."""
@@ -77,6 +84,6 @@ def test_as_on_linux(language: str, tmp_path: Path) -> None:
         environment=["WORD=said"],
         status=status,
         prepare=compile_,
-        large=language == "tokio",
+        large=language in ("Haskell", "tokio"),
     )
     same_as_on_linux(row, tmp_path)

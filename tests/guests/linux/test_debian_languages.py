@@ -53,6 +53,16 @@ PHP = """echo json_encode(['a' => array_map(fn($x) => $x ** 2, [1, 2, 3])]), PHP
 echo hash('sha256', 'x'), PHP_EOL, preg_replace('/(a)(b)/', '$2$1', 'abab'), PHP_EOL;
 function g() { for ($i = 0; $i < 3; $i++) yield $i; } foreach (g() as $x) echo $x;
 """
+OPCACHE = "/usr/lib/php/20220829/opcache.so"
+COMPILED = """function f($n) { $s = 0; for ($i = 0; $i < $n; $i++) $s += $i % 7; return $s; }
+echo f(2000000), " ", opcache_get_status()['jit']['on'] ? "compiled" : "interpreted", PHP_EOL;
+echo preg_replace('/(a)(b)/', '$2$1', str_repeat('ab', 3)), PHP_EOL;
+"""
+TRACED = """local s = 0; for i = 1, 5e6 do s = s + i % 7 end print(s, (jit.status()))
+local ffi = require('ffi'); ffi.cdef'void qsort(void *, size_t, size_t, int (*)(int *, int *));'
+local n = ffi.new('int[4]', 3, 1, 4, 1); ffi.C.qsort(n, 4, 4, function(a, b) return a[0] - b[0] end)
+print(n[0], n[1], n[2], n[3])
+"""
 GUILE = """(use-modules (srfi srfi-1) (ice-9 format) (ice-9 threads))
 (format #t "~a ~,3f ~a~%" (expt 2 100) 3.14159 (fold + 0 (iota 10)))
 (display (call/cc (lambda (k) (+ 1 (k 42)))))
@@ -82,6 +92,18 @@ ROWS = {
         ["php", "-n", "-d", "pcre.jit=0", "-r", PHP],
         include=["/usr/share/zoneinfo/UTC", "/usr/share/zoneinfo/*.tab"],
     ),
+    "php with jit": Row(
+        "php-cli",
+        [
+            *("php", "-n", "-d", f"zend_extension={OPCACHE}", "-d", "opcache.enable_cli=1"),
+            *("-d", "opcache.jit_buffer_size=16M", "-d", "opcache.jit=tracing", "{here}/x.php"),
+        ],
+        include=[OPCACHE, "/usr/share/zoneinfo/UTC", "/usr/share/zoneinfo/*.tab"],
+        files={"x.php": b"<?php\n" + COMPILED.encode()},
+        features=("jit",),
+        large=True,
+    ),
+    "luajit with jit": Row("luajit", ["luajit", "-e", TRACED], features=("jit",)),
     "guile without jit": Row(
         "guile-3.0",
         ["guile", "--no-auto-compile", "-c", GUILE],

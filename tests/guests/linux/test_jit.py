@@ -101,6 +101,27 @@ def test_java(tmp_path: Path, backend: Backend) -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("from a thread\n59999997\n", "", 0)
 
 
+CALLED_BACK = """
+import ctypes
+libc = ctypes.CDLL("libc.so.6")
+numbers, pair = (ctypes.c_int * 6)(5, 1, 4, 2, 6, 3), [ctypes.POINTER(ctypes.c_int)] * 2
+compare = ctypes.CFUNCTYPE(ctypes.c_int, *pair)(lambda a, b: a[0] - b[0])
+libc.qsort(numbers, 6, ctypes.sizeof(ctypes.c_int), compare)
+print(list(numbers), libc.strlen(b"four"))
+"""
+
+
+@large
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_callbacks(tmp_path: Path, backend: Backend) -> None:
+    """A C library calls functions of Python, through code that is made for each."""
+    script = tmp_path / "callbacks.py"
+    script.write_text(CALLED_BACK)
+    given = ["--jit", "--backend", backend, "--memory", "256M"]
+    done = ran("run", *given, "/usr/bin/python3", str(script))
+    assert (done.stdout, done.stderr, done.returncode) == ("[1, 2, 3, 4, 5, 6] 4\n", "", 0)
+
+
 @large
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_node(backend: Backend) -> None:
