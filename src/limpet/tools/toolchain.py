@@ -23,18 +23,18 @@ __all__ += ["zig"]
 
 FREESTANDING = (
     "-target",
-    "x86_64-freestanding",
+    "x86_64-unknown-none-elf",
+    "-nostdinc",
     "-std=c11",
     "-ffreestanding",
     "-fPIE",
-    "-mcpu=x86_64-mmx-sse-sse2-x87+soft_float",  # zig ignores -mgeneral-regs-only
+    "-mgeneral-regs-only",
     "-ffunction-sections",
     "-fdata-sections",
     "-fno-stack-protector",
     "-fno-asynchronous-unwind-tables",
     "-fomit-frame-pointer",
     "-fno-strict-aliasing",
-    "-fno-sanitize=all",
     "-g0",
     "-Wall",
     "-Wextra",
@@ -99,9 +99,9 @@ def compile_object(source: Path, output: Path, *, flags: Sequence[str], include:
         ToolchainError: it does not compile, which is a fault of Limpet.
     """
     read = (include, source.parent)
-    made = _zig(
-        output, read, "cc", *FREESTANDING, *flags, "-I", include, "-c", source, "-o", output
-    )
+    own = zig().parent / "lib" / "include"
+    words: list[str | Path] = [*FREESTANDING, *flags, "-isystem", own, "-I", include]
+    made = _zig(output, read, "clang", *words, "-c", source, "-o", output)
     _expect(made, f"cannot compile {source.name}")
 
 
