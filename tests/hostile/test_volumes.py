@@ -54,15 +54,27 @@ def test_opening(hostile: Hostile) -> None:
         hostile.ends(KILLED, "jump_call", stub, NUMBERS[other], VOLUME_FD, here, 0, 0)
 
 
-@pytest.mark.parametrize("call", ["close", "pread64", "fstat", "lseek", "readlinkat"])
+@pytest.mark.parametrize(
+    "call", ["close", "pread64", "fstat", "lseek", "readlinkat", "flock", "fcntl"]
+)
 def test_descriptors(hostile: Hostile, call: str) -> None:
     """Nothing but what the guest opened itself."""
     here = hostile.place.arena[0]
-    words = {"pread64": (here, 1, 0), "lseek": (0, 0), "readlinkat": (NO_NAME, here, 8)}
+    words = {
+        "flock": (5,),
+        "fcntl": (37, here),
+        "pread64": (here, 1, 0),
+        "lseek": (0, 0),
+        "readlinkat": (NO_NAME, here, 8),
+    }
     more = words.get(call, (here,))
     stub = passing(hostile, call, SLOT_FD, *more)
     for fd in (0, 2, 16, VOLUME_FD, SLOT_FD - 1, SLOT_FD + SLOT_COUNT, 1 << 32 | SLOT_FD):
         hostile.ends(KILLED, "jump_call", stub, NUMBERS[call], fd, *more)
+    for command in {"fcntl": (0, 1, 2, 4, 6, 7, 38, 1024, 1030), "flock": (1, 2, 4, 32)}.get(
+        call, ()
+    ):
+        hostile.ends(KILLED, "jump_call", stub, NUMBERS[call], SLOT_FD, command, here)
     if call == "readlinkat":
         hostile.ends(KILLED, "jump_call", stub, NUMBERS[call], VOLUME_FD, here, here, 8)
         hostile.ends(KILLED, "jump_call", stub, NUMBERS[call], SLOT_FD, here, here, 8)

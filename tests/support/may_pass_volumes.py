@@ -21,7 +21,7 @@ from tests.support.may_pass import (
 CLOSE, FSTAT, LSEEK, FSTATFS, GETDENTS64, READLINKAT, OPENAT2 = 3, 5, 8, 138, 217, 267, 437
 FSYNC, FTRUNCATE, FALLOCATE, PWRITEV2 = 74, 77, 285, 328
 FCHMOD, MKDIRAT, UNLINKAT, LINKAT, SYMLINKAT, UTIMENSAT = 91, 258, 263, 265, 266, 280
-RENAMEAT2 = 316
+RENAMEAT2, FCNTL, FLOCK = 316, 72, 73
 
 SLOTS: Spans = ((128, 1151),)
 """Descriptors of what a guest opened: 1024 from 128 on."""
@@ -54,6 +54,8 @@ def volumes(folders: Sequence[int], writable: Sequence[int], *, kvm: bool) -> It
     yield call(GETDENTS64, "list_getdents64", {**slot, 2: most(1 << 20)}, a1=GUEST)
     link = {**slot, 1: one(NO_NAME), 3: most(4096)}
     yield call(READLINKAT, "link_readlinkat", link, a2=GUEST)
+    yield call(FLOCK, "lock_flock", {**slot, 1: one(5, 6, 8, 12)})
+    yield call(FCNTL, "lock_fcntl", {**slot, 1: one(36, 37)}, a2=MONITOR)
     yield call(FSTATFS, "tell_fstatfs", slot, a1=MONITOR)
     yield call(LSEEK, "tell_lseek", {**slot, 2: most(4)})
     if not writable:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from limpet.contract import Backend
 from limpet.errors import PlanError
 from limpet.formats.manifest import VOLUME, Device
+from limpet.guests.linux.signals import ATTEND
 from limpet.loading.guest import Guest
 from limpet.plain import quoted
 
@@ -16,6 +17,7 @@ _ALWAYS = ("volume_open", "volume_close", "volume_read", "volume_link", "volume_
 
 _LEADS: Mapping[str, tuple[str, ...]] = {
     "volume_list": ("getdents", "getdents64"),
+    "volume_lock": ("fcntl", "flock"),
 }
 """Others, by the system calls that lead to them."""
 
@@ -90,6 +92,9 @@ def with_volumes(
         own = tuple(each for each in leads if each in calls)
         if own and (name not in _NAMES or _NAMES[name] in backends):
             found[name] = own
+    if "volume_lock" in found:
+        wait = ATTEND if ATTEND in users else "wait"
+        found[wait] = (*users.get(wait, ()), "locks of files below a volume")
     return {**users, **found}
 
 

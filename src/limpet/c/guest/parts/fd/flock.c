@@ -1,5 +1,6 @@
 /* Locks of whole files, by open file (flock(2)). */
 #include "parts/fd/locks.h"
+#include "parts/files/node.h"
 
 enum { LOCK_SH = 1, LOCK_EX = 2, LOCK_NB = 4, LOCK_UN = 8, LOCK_MAND = 32 };
 
@@ -51,6 +52,19 @@ static long add(const struct lock *asked) {
     return 0;
 }
 
+/* The host knows each open file, so it alone decides. */
+static long lock_outside(const struct file *file, u32 operation) {
+    struct linux_flock whole = {.kind = (u16)(operation | LOCK_NB)};
+    for (u64 looks = 0;; looks++) {
+        long error = guest_volumes->lock(file, LOCK_WHOLE, &whole);
+        if (error != -EAGAIN || operation & LOCK_NB)
+            return error;
+        error = guest_volumes->pause(looks);
+        if (error)
+            return error;
+    }
+}
+
 long sys_flock(long fd, long operation) {
     struct lock asked = {0};
     if (operation & LOCK_MAND)
@@ -61,6 +75,8 @@ long sys_flock(long fd, long operation) {
     struct file *file = fd_use(fd);
     if (!file || (asked.kind != F_UNLCK && !readable(file) && !writable(file)))
         return -EBADF;
+    if (of_volume(file))
+        return lock_outside(file, (u32)operation);
     asked.file = locks_of(file), asked.owner = file;
     if (give_up(&asked) || asked.kind == F_UNLCK)
         return 0;

@@ -1,6 +1,7 @@
 /* What the two kinds of lock share: where they are kept, and when they go. */
 #include "parts/fd/locks.h"
 #include "core/park.h"
+#include "parts/files/node.h"
 
 struct lock *range_locks, *file_locks;
 
@@ -33,9 +34,22 @@ static void drop_owned(struct lock **link, const struct file *owner, const struc
     }
 }
 
+/* Those of the process in a file of a volume, on the host: while the open file that has them lives.
+ */
+static void drop_outside(const struct locked *file) {
+    struct linux_flock all = {.kind = F_UNLCK};
+    for (const struct lock *each = range_locks; each; each = each->next)
+        if (!each->owner && each->by && locks_same_file(&each->file, file)) {
+            guest_volumes->lock(each->by, LOCK_SET, &all);
+            return;
+        }
+}
+
 /* Its last descriptor: the open file's own locks.  Any of them: those of the process. */
 static void drop(struct file *file, bool last) {
     const struct locked of = locks_of(file);
+    if (!last && guest_volumes)
+        drop_outside(&of);
     drop_owned(&range_locks, last ? file : NULL, &of);
     if (last)
         drop_owned(&file_locks, file, &of);

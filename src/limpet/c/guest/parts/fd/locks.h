@@ -14,9 +14,17 @@ struct lock {
     struct lock *next;
     struct locked file;
     const struct file *owner;
-    s64 start, end; /* both inside */
-    u16 kind;       /* F_RDLCK or F_WRLCK */
+    const struct file *by; /* of a volume: through which the host has it */
+    s64 start, end;        /* both inside */
+    u16 kind;              /* F_RDLCK or F_WRLCK */
 };
+
+struct linux_flock {
+    u16 kind, whence;
+    s64 start, length;
+    s32 pid;
+};
+_Static_assert(sizeof(struct linux_flock) == 32, "struct flock");
 
 enum { F_RDLCK = 0, F_WRLCK = 1, F_UNLCK = 2 };
 

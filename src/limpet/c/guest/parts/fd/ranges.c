@@ -3,9 +3,14 @@
  *
  * One list, where the locks of one owner in one file stand together, by their start, and do
  * not overlap: what F_GETLK finds first is what Linux finds first.
+ *
+ * A file of a volume is locked on the host as well, where other programs see it: an open file's
+ * locks through itself, all of the process's in one file through the one that took the first.  When
+ * that is closed they go, and Linux drops them whichever of the file's descriptors is closed.
  */
 #include "core/park.h"
 #include "parts/fd/locks.h"
+#include "parts/files/node.h"
 
 enum {
     F_GETLK = 5,
@@ -18,13 +23,6 @@ enum {
 enum { OWN_ID = 1, OF_A_FILE = -1 };
 
 #define LAST_BYTE ((s64)(~0UL >> 1))
-
-struct linux_flock {
-    u16 kind, whence;
-    s64 start, length;
-    s32 pid;
-};
-_Static_assert(sizeof(struct linux_flock) == 32, "struct flock");
 
 bool locks_command(u32 command) {
     return (command >= F_GETLK && command <= F_SETLKW) ||
@@ -153,6 +151,35 @@ static long apply(const struct lock *asked) {
     return 0;
 }
 
+/* Through which open file the host has a lock. */
+static const struct file *locked_by(const struct file *file, const struct lock *asked) {
+    for (const struct lock *each = range_locks; each && !asked->owner; each = each->next)
+        if (same_owner(each, asked))
+            return each->by;
+    return file;
+}
+
+/* The same on the host; another program may be in the way: -EAGAIN. */
+static long lock_outside(const struct file *file, struct lock *lock) {
+    if (!of_volume(file))
+        return 0;
+    struct linux_flock range = {.kind = lock->kind, .start = lock->start};
+    range.length = lock->end == LAST_BYTE ? 0 : lock->end - lock->start + 1;
+    lock->by = locked_by(file, lock);
+    long error = guest_volumes->lock(lock->by, LOCK_SET, &range);
+    return error == -EBADF ? -ENOLCK : error; /* one that is open to read only takes no other */
+}
+
+/* Whoever else is in the way, as the host tells it. */
+static long tell_outside(const struct file *file, const struct lock *lock, struct linux_flock *to) {
+    struct linux_flock range = {.kind = lock->kind, .start = lock->start};
+    range.length = lock->end == LAST_BYTE ? 0 : lock->end - lock->start + 1;
+    long error = guest_volumes->lock(locked_by(file, lock), LOCK_TELL, &range);
+    if (!error && range.kind != F_UNLCK)
+        *to = range;
+    return error;
+}
+
 static bool of_file(u32 command) {
     return command >= F_OFD_GETLK;
 }
@@ -175,8 +202,11 @@ static long find_lock(struct file *file, bool owned, struct linux_flock *to) {
         asked.length = held->end == LAST_BYTE ? 0 : held->end - held->start + 1;
         asked.pid = held->owner ? OF_A_FILE : OWN_ID;
     }
-    *to = asked;
-    return 0;
+    if (!held && of_volume(file) && lock.kind != F_UNLCK)
+        error = tell_outside(file, &lock, &asked);
+    if (!error)
+        *to = asked;
+    return error;
 }
 
 static long set_lock(struct file *file, bool owned, bool waits, const struct linux_flock *from) {
@@ -189,12 +219,16 @@ static long set_lock(struct file *file, bool owned, bool waits, const struct lin
         return -EBADF;
     if (owned && asked.pid)
         return -EINVAL;
-    while (lock.kind != F_UNLCK && find_conflict(&lock)) {
-        error = waits ? locks_wait("a lock of a file that nobody else can release") : -EAGAIN;
+    for (u64 looks = 0;; looks++) {
+        bool here = lock.kind != F_UNLCK && find_conflict(&lock);
+        error = here ? -EAGAIN : lock_outside(file, &lock);
+        if (error != -EAGAIN || !waits)
+            return error ? error : apply(&lock);
+        error = here ? locks_wait("a lock of a file that nobody else can release")
+                     : guest_volumes->pause(looks);
         if (error)
             return error;
     }
-    return apply(&lock);
 }
 
 long locks_control(struct file *file, u32 command, long argument) {

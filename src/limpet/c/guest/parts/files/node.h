@@ -214,6 +214,7 @@ struct naming {
 };
 
 /* parts/volumes: folders of the host's; generated: NULL where the plan has none */
+struct linux_flock;
 struct volumes {
     void (*mount)(struct node *root);
     bool (*start)(const struct file *file, struct walked *place); /* NULL: working directory */
@@ -227,8 +228,10 @@ struct volumes {
     long (*change)(const struct file *file, const struct naming *what); /* NULL: its owner */
     long (*resize)(const struct file *file, u64 size);                  /* by a name */
     long (*set)(struct file *file, u64 what, u64 mode, s64 offset, s64 length);
-    long (*link)(const struct file *file, void *to, u64 size, bool itself); /* readlink */
-    long (*room)(const struct file *file, void *to, u64 size);              /* struct statfs */
+    long (*link)(const struct file *file, void *to, u64 size, bool itself);     /* readlink */
+    long (*room)(const struct file *file, void *to, u64 size);                  /* struct statfs */
+    long (*lock)(const struct file *file, u64 what, struct linux_flock *range); /* LOCK_* */
+    long (*pause)(u64 looks); /* before the next look whether another program has unlocked */
 };
 extern const struct volumes *const guest_volumes;
 

@@ -148,4 +148,6 @@ const struct volumes own_volumes = {
     .set = volume_write_set,
     .link = volumes_link,
     .room = volumes_room,
+    .lock = volumes_lock,
+    .pause = volumes_pause,
 };

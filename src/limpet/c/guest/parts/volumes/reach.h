@@ -16,6 +16,7 @@ struct volume_host {
     void (*set)(struct volume_set *block);
     void (*name)(struct volume_name *block); /* on kvm */
     void (*ask)(struct volume_ask *block);   /* in a process */
+    void (*lock)(struct volume_lock *block);
 };
 extern const struct volume_host volume_host;
 extern const u16 volume_modes[HOW_MODES]; /* that a new file can have at once */

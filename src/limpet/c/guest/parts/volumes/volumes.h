@@ -55,6 +55,10 @@ long volumes_find(struct walked *place, enum last last);
 /* names.c */
 long volumes_name(const struct walked *place, const struct naming *what);
 
+/* lock.c */
+long volumes_lock(const struct file *file, u64 what, struct linux_flock *range);
+long volumes_pause(u64 looks);
+
 /* mount.c */
 struct node *volume_node(u64 volume);
 void volumes_mount(struct node *root);
