@@ -25,9 +25,14 @@ if TYPE_CHECKING:
     from limpet.planning.plan import Plan
     from limpet.running.result import Result, run
     from limpet.running.snapshot import Snapshot, snapshot
-    from limpet.sandbox.sandbox import Sandbox
+    from limpet.sandbox.asynchronous import AsyncSandbox
+    from limpet.sandbox.decorator import sandboxed
+    from limpet.sandbox.executor import SandboxExecutor
+    from limpet.sandbox.pool import Pool
+    from limpet.sandbox.sandbox import Sandbox, SandboxSnapshot
 
 __all__ = [
+    "AsyncSandbox",
     "Bundle",
     "Guest",
     "Image",
@@ -35,14 +40,18 @@ __all__ = [
     "Monitor",
     "Options",
     "Plan",
+    "Pool",
     "Result",
     "Sandbox",
+    "SandboxExecutor",
+    "SandboxSnapshot",
     "Snapshot",
     "__version__",
     "build",
     "load",
     "plan",
     "run",
+    "sandboxed",
     "snapshot",
 ]
 
@@ -59,7 +68,12 @@ _HOMES = {
     "Image": "formats.image",
     "Result": "running.result",
     "run": "running.result",
+    "AsyncSandbox": "sandbox.asynchronous",
+    "Pool": "sandbox.pool",
     "Sandbox": "sandbox.sandbox",
+    "SandboxExecutor": "sandbox.executor",
+    "SandboxSnapshot": "sandbox.sandbox",
+    "sandboxed": "sandbox.decorator",
     "Snapshot": "running.snapshot",
     "snapshot": "running.snapshot",
 }

@@ -6,8 +6,10 @@ data.
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
+import importlib
 import inspect
 import sys
 import textwrap
@@ -37,7 +39,7 @@ def described(function: Callable[..., Any] | str) -> dict[str, Any]:
     texts.add(function)
     return {
         "name": function.__name__,
-        "source": "\n".join(texts.sources),
+        "source": "\n".join(["from __future__ import annotations", *texts.sources]),
         "modules": texts.modules,
         "values": texts.values,
     }
@@ -79,8 +81,10 @@ class _Texts:
         if function.__code__.co_freevars:
             used = ", ".join(function.__code__.co_freevars)
             raise _refused(function, f"it uses {used} of the function around it")
-        self.sources.append(_text(function))
-        for used in sorted(_names(function.__code__)):
+        text = _text(function)
+        self.sources.append(text)
+        code = compile(text, name, "exec", __future__.annotations.compiler_flag)
+        for used in sorted(_names(code)):
             if used in function.__globals__:
                 self._use(function, used, function.__globals__[used])
 
@@ -120,3 +124,38 @@ def _text(function: types.FunctionType) -> str:
             found.decorator_list.clear()
             return ast.unparse(found)
     raise _refused(function, "it is a lambda, a method or asynchronous")
+
+
+def sent(value: Any) -> Any:
+    """Arguments as they are sent.
+
+    Raises:
+        PlanError: they are no plain data.
+    """
+    try:
+        return encode(value)
+    except (TypeError, ValueError) as error:
+        raise PlanError(
+            f"an argument cannot be sent to a sandbox: {error}",
+            hint="send numbers, text, bytes, lists, tuples, sets and dictionaries",
+        ) from None
+
+
+def pickled(function: Callable[..., Any], arguments: Any) -> dict[str, Any]:
+    """A request to call what has no text of its own, with arguments that are no plain data.
+
+    Only the guest reads the pickle, where the modules that it names have to be packed.
+
+    Raises:
+        PlanError: it cannot be pickled either.
+    """
+    pickle: Any
+    try:
+        pickle = importlib.import_module("cloudpickle")
+    except ImportError:
+        pickle = importlib.import_module("pickle")
+    try:
+        data = pickle.dumps((function, *arguments))
+    except Exception as error:  # of whatever the objects do
+        raise _refused(function, f"it cannot be pickled: {error}") from None
+    return {"do": "unpickled", "data": encode(data)}

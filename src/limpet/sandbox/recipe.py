@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from limpet.tools.cache import Cache
 from limpet.version import __version__
 
 if TYPE_CHECKING:
+    from limpet.contract import Backend
     from limpet.loading.guest import Guest
     from limpet.tools.entries import Entry
 
@@ -50,6 +51,31 @@ class Recipe:
     packages: tuple[str, ...] = ()
     warm: str = ""
     options: Options = field(default_factory=Options)
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        backend: Backend | None,
+        python: str,
+        packages: Sequence[str],
+        warm: str,
+        memory: int,
+        connect: Sequence[str],
+    ) -> Recipe:
+        """As a user gives it.
+
+        Raises:
+            PlanError: something is not what it should be.
+        """
+        options = Options(
+            backends=(backend or _usual(),),
+            memory=memory,
+            snapshot=True,
+            features=("signals",),
+            connect=tuple(connect),
+        )
+        return cls(python, _modules(packages), warm, options)
 
     @property
     def interpreter(self) -> Path:
@@ -175,3 +201,19 @@ def _read(kept: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return found
+
+
+def _modules(packages: Sequence[str]) -> tuple[str, ...]:
+    for each in packages:
+        if isinstance(packages, str) or not all(map(str.isidentifier, each.split("."))):
+            raise PlanError(
+                f"packages: {packages!r} is not a list of modules' names",
+                hint='for example packages=["numpy"]',
+            )
+    return tuple(packages)
+
+
+def _usual() -> Backend:
+    from limpet.running.host import kvm_problem
+
+    return "process" if kvm_problem() else "kvm"

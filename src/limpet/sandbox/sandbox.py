@@ -10,24 +10,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from limpet.errors import BadAnswer, CodeRaised, MemoryLimit, NeverRan, PlanError
+from limpet.errors import BadAnswer, CodeRaised, MemoryLimit, NeverRan
 from limpet.plain import plain
-from limpet.planning.options import Options
 from limpet.sandbox.answers import MOST_ANSWER, Answer, Raised, plain_of, value_of
-from limpet.sandbox.functions import described
+from limpet.sandbox.functions import described, pickled, sent
 from limpet.sandbox.guest.values import encode
-from limpet.sandbox.instance import Heard, Instance, Limits
+from limpet.sandbox.instance import Heard, Limits
+from limpet.sandbox.prepared import File, Prepared
 from limpet.sandbox.recipe import Recipe
 from limpet.sandbox.result import Result, Timings
-from limpet.sandbox.tools import Tool, Tools
-from limpet.tools.cache import Cache
+from limpet.sandbox.tools import Tool
 
 if TYPE_CHECKING:
     from limpet.contract import Backend
-    from limpet.tools.entries import Entry
 
 Told = Callable[[str], None]
-File = bytes | str | os.PathLike[str]
 
 _MEMORY = 256 << 20
 _OUTPUT = 16 << 20
@@ -76,18 +73,19 @@ class Sandbox:
         tools: Mapping[str, Tool] | None = None,
         connect: Sequence[str] = (),
     ) -> None:
-        options = Options(
-            backends=(backend or _usual(),),
+        recipe = Recipe.of(
+            backend=backend,
+            python=os.fspath(python),
+            packages=packages,
+            warm=warm,
             memory=memory,
-            snapshot=True,
-            features=("signals",),
-            connect=tuple(connect),
+            connect=connect,
         )
-        self._recipe = Recipe(os.fspath(python), _modules(packages), warm, options)
-        self._limits = Limits(timeout, cpu, output)
-        self._files = dict(files or {})
-        self._tools = Tools(tools or {})
-        self._held: Entry | None = self._recipe.bundle(Cache.default())
+        self._start(Prepared(recipe, Limits(timeout, cpu, output), files or {}, tools or {}))
+
+    def _start(self, prepared: Prepared) -> None:
+        self._prepared: Prepared | None = prepared
+        self._limits, self._tools = prepared.limits, prepared.tools
         try:
             self._begin()
         except BaseException:
@@ -96,17 +94,19 @@ class Sandbox:
 
     def _begin(self) -> None:
         """Start the guest, and give it what it gets."""
-        if self._held is None:
-            raise NeverRan("the sandbox was closed", hint="make another")
+        prepared = self._there()
         began = time.monotonic()
-        path = self._held.path / "bundle"
-        self._instance = Instance(path, [str(self._recipe.interpreter)])
+        self._instance = prepared.start()
         self._starting = time.monotonic() - began
         if self._tools.names:
             self._done({"do": "tools", "names": self._tools.names})
-        for name, given in self._files.items():
-            data = given.encode() if isinstance(given, str) else given
-            self.put(name, data if isinstance(data, bytes) else Path(data))
+        for name, data in prepared.files.items():
+            self.put(name, data)
+
+    def _there(self) -> Prepared:
+        if self._prepared is None:
+            raise NeverRan("the sandbox was closed", hint="make another")
+        return self._prepared
 
     def __enter__(self) -> Sandbox:
         return self
@@ -121,16 +121,14 @@ class Sandbox:
 
     def close(self) -> None:
         """End the guest; nothing of it is left."""
-        held, self._held = self._held, None
+        self._prepared = None
         if hasattr(self, "_instance"):
             self._instance.close()
-        if held is not None:
-            held.__exit__()
 
     @property
     def alive(self) -> bool:
         """Whether it can be asked more; a guest that was ended can be :meth:`reset`."""
-        return self._held is not None and self._instance.alive
+        return self._prepared is not None and self._instance.alive
 
     def run(
         self,
@@ -187,6 +185,19 @@ class Sandbox:
         }
         return self._done(request)
 
+    def call_pickled(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
+        """As :meth:`call`, of anything that can be pickled, with any arguments.
+
+        Only the guest reads the pickle: the modules that it names have to be there.  The result is
+        plain data, as ever.
+
+        Raises:
+            CodeRaised: it cannot be made there of the pickle, or as :meth:`call`.
+            PlanError: it cannot be pickled.
+            LimpetError: as :meth:`run`.
+        """
+        return self._done(pickled(function, (arguments, named)))
+
     def put(self, path: str, data: bytes | Path) -> None:
         """Write a file in the guest, with the folders above it.
 
@@ -239,6 +250,16 @@ class Sandbox:
         """End the guest at once, from any thread: whoever waits for it gets ``Killed``."""
         self._instance.kill()
 
+    @classmethod
+    def prepare(cls, **given: Any) -> SandboxSnapshot:
+        """A snapshot of what ``Sandbox(**given)`` starts from, for many starts.
+
+        Raises:
+            LimpetError: as making a sandbox.
+        """
+        with cls(**given) as first:
+            return SandboxSnapshot(first._there())
+
     def reset(self) -> None:
         """Forget everything: the sandbox is as it was when it was made.
 
@@ -251,9 +272,7 @@ class Sandbox:
     def _asked(
         self, request: Mapping[str, Any], heard: Heard, timeout: float | None = None
     ) -> tuple[Answer, Timings]:
-        if self._held is None:
-            raise NeverRan("the sandbox was closed", hint="make another")
-        limits = self._limits
+        prepared, limits = self._there(), self._limits
         if timeout is not None:
             limits = Limits(timeout, limits.cpu, limits.output)
         instance = self._instance
@@ -262,7 +281,7 @@ class Sandbox:
         wall, cpu = time.monotonic() - began, instance.cpu() - computed
         starting, self._starting = self._starting, 0.0
         if answer.raised and answer.raised.type == "MemoryError":
-            reached = MemoryLimit(f"it wanted more than {self._recipe.options.memory} bytes")
+            reached = MemoryLimit(f"it wanted more than {prepared.recipe.options.memory} bytes")
             reached.stdout = heard.stdout.decode(errors="replace")
             reached.stderr = heard.stderr.decode(errors="replace")
             raise reached
@@ -298,21 +317,6 @@ def _raised(by: Raised) -> CodeRaised:
     return CodeRaised(short, by.type, by.message, by.traceback)
 
 
-def sent(value: Any) -> Any:
-    """Arguments as they are sent.
-
-    Raises:
-        PlanError: they are no plain data.
-    """
-    try:
-        return encode(value)
-    except (TypeError, ValueError) as error:
-        raise PlanError(
-            f"an argument cannot be sent to a sandbox: {error}",
-            hint="send numbers, text, bytes, lists, tuples, sets and dictionaries",
-        ) from None
-
-
 def _decoded(told: Told | None) -> Callable[[bytes], None] | None:
     """Tell text of bytes that may be cut within a character."""
     if told is None:
@@ -327,17 +331,18 @@ def _decoded(told: Told | None) -> Callable[[bytes], None] | None:
     return take
 
 
-def _modules(packages: Sequence[str]) -> tuple[str, ...]:
-    for each in packages:
-        if isinstance(packages, str) or not all(map(str.isidentifier, each.split("."))):
-            raise PlanError(
-                f"packages: {packages!r} is not a list of modules' names",
-                hint='for example packages=["numpy"]',
-            )
-    return tuple(packages)
+class SandboxSnapshot:
+    """A warm interpreter that is kept: whatever is started from it goes on from the same state."""
 
+    def __init__(self, prepared: Prepared) -> None:
+        self._prepared = prepared
 
-def _usual() -> Backend:
-    from limpet.running.host import kvm_problem
+    def start(self) -> Sandbox:
+        """A sandbox of its own, with random numbers and time of its own.
 
-    return "process" if kvm_problem() else "kvm"
+        Raises:
+            NeverRan: it cannot be started.
+        """
+        made = Sandbox.__new__(Sandbox)
+        made._start(self._prepared)
+        return made

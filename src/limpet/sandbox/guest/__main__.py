@@ -75,6 +75,13 @@ class Agent:
         arguments, named = decode(request["arguments"])
         return encode(function(*arguments, **named))
 
+    def do_unpickled(self, request: dict[str, Any]) -> Any:
+        """Call what a pickle of the host's holds."""
+        import pickle
+
+        function, arguments, named = pickle.loads(decode(request["data"]))
+        return encode(function(*arguments, **named))
+
     def do_tools(self, request: dict[str, Any]) -> None:
         """Give the code functions of the host's."""
         for name in request["names"]:

@@ -56,11 +56,7 @@ class Interpreter:
         return eval(compile(ast.Expression(last.value), name, "eval"), self.names)
 
     def function(self, given: dict[str, Any]) -> Callable[..., Any]:
-        """What the host means: a name here, one of a module, a text, or what a pickle holds."""
-        if "pickle" in given:
-            pickle = importlib.import_module("pickle")
-            loaded: Callable[..., Any] = pickle.loads(decode(given["pickle"]))
-            return loaded
+        """What the host means: a name here, one of a module, or a text."""
         names = self.names
         if "module" in given:
             found: Any = importlib.import_module(given["module"])

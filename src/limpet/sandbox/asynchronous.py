@@ -1,0 +1,106 @@
+"""``AsyncSandbox``: a sandbox for asyncio.  What is cancelled is ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from limpet.sandbox.result import Result
+from limpet.sandbox.sandbox import Sandbox, SandboxSnapshot, Told
+
+T = TypeVar("T")
+
+
+class AsyncSandbox:
+    """As :class:`Sandbox`, with the same arguments, in ``async with``.
+
+    Each request waits in a thread.  Where the task that waits is cancelled, the guest is ended.
+    """
+
+    def __init__(self, snapshot: SandboxSnapshot | None = None, /, **given: Any) -> None:
+        self._make: Callable[[], Sandbox] = snapshot.start if snapshot else lambda: Sandbox(**given)
+        self._sandbox: Sandbox | None = None
+
+    async def __aenter__(self) -> AsyncSandbox:
+        self._sandbox = await asyncio.to_thread(self._make)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._of.close()
+
+    @property
+    def _of(self) -> Sandbox:
+        if self._sandbox is None:
+            raise RuntimeError("use it with: async with AsyncSandbox() as sandbox")
+        return self._sandbox
+
+    async def run(
+        self,
+        code: str,
+        *,
+        on_stdout: Told | None = None,
+        on_stderr: Told | None = None,
+        timeout: float | None = None,
+    ) -> Result:
+        """As :meth:`Sandbox.run`; the callbacks are called in the loop's thread."""
+        out, err = _in_loop(on_stdout), _in_loop(on_stderr)
+        work = self._of.run
+        return await self._done(lambda: work(code, on_stdout=out, on_stderr=err, timeout=timeout))
+
+    async def call(self, function: Callable[..., Any] | str, /, *given: Any, **named: Any) -> Any:
+        """As :meth:`Sandbox.call`."""
+        return await self._done(lambda: self._of.call(function, *given, **named))
+
+    async def put(self, path: str, data: bytes | Path) -> None:
+        """As :meth:`Sandbox.put`."""
+        await self._done(lambda: self._of.put(path, data))
+
+    async def get(self, path: str) -> bytes:
+        """As :meth:`Sandbox.get`."""
+        return await self._done(lambda: self._of.get(path))
+
+    async def listdir(self, path: str = ".") -> list[str]:
+        """As :meth:`Sandbox.listdir`."""
+        return await self._done(lambda: self._of.listdir(path))
+
+    async def reset(self) -> None:
+        """As :meth:`Sandbox.reset`."""
+        await self._done(self._of.reset)
+
+    def interrupt(self) -> None:
+        """As :meth:`Sandbox.interrupt`."""
+        self._of.interrupt()
+
+    def kill(self) -> None:
+        """As :meth:`Sandbox.kill`."""
+        self._of.kill()
+
+    async def _done(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns; a thread cannot be cancelled, so the guest is ended, and it is."""
+        waiting = asyncio.ensure_future(asyncio.to_thread(work))
+        try:
+            return await asyncio.shield(waiting)
+        except asyncio.CancelledError:
+            self._of.kill()
+            await asyncio.wait([waiting])
+            waiting.exception()
+            raise
+
+
+def _in_loop(told: Told | None) -> Told | None:
+    if told is None:
+        return None
+    loop, call = asyncio.get_running_loop(), told
+
+    def tell(text: str) -> None:
+        loop.call_soon_threadsafe(call, text)
+
+    return tell
