@@ -16,6 +16,7 @@
 #include "parts/sockets/abi.h"
 #include "parts/volumes/reach.h"
 #include "parts/sockets/outside.h"
+#include "parts/terminals/reach.h"
 #include "tree_size.h"
 
 #pragma GCC visibility push(default)
@@ -51,6 +52,7 @@ const struct network *const outside_network;
 const struct outside_broker *const outside_broker;
 const struct volumes *const guest_volumes;
 const struct snapshot_ops *const guest_snapshot;
+const struct terminals *const guest_terminals = &own_terminals;
 void (*const host_terminal)(struct terminal *block);
 void (*const tick_for_timers)(void);
 struct alarms alarms;
@@ -331,9 +333,9 @@ static void start_over(void) {
     thread_start();
 }
 
-static const char *const names[] = {"/a",       "d/b",  "/d",       "..",        "l",
-                                    "new",      "/d/n", "/",        "/dev/disk", "/dev/net/tun",
-                                    "/dev/tty", "d/l",  "/dev/zero"};
+static const char *const names[] = {"/a",       "d/b",  "/d",        "..",        "l",
+                                    "new",      "/d/n", "/",         "/dev/disk", "/dev/net/tun",
+                                    "/dev/tty", "d/l",  "/dev/zero", "/dev/ptmx", "/dev/pts/0"};
 
 static void call(void) {
     u64 number = take(1) | (take(1) & 1) << 8, arguments[6];

@@ -44,6 +44,7 @@ def gates_c(
     placed: bool,
     timer: int = 0,
     snapshot: bool = False,
+    terminals: bool = False,
     way_out: WayOut | None = None,
 ) -> str:
     """``gates.c``: how the library OS reaches its monitor, for each hypercall in the plan.
@@ -98,6 +99,9 @@ def gates_c(
     text += _device_files(devices) + _volumes(devices)
     text += '#include "parts/memory/placed.h"\nconst struct placed_ops *const guest_placed = '
     text += "&placed_ops;\n" if placed else "NULL;\n"
+    text += '#include "parts/terminals/reach.h"\n'
+    text += "const struct terminals *const guest_terminals = "
+    text += "&own_terminals;\n" if terminals else "NULL;\n"
     text += _snapshot({call.name for call in chosen}) if snapshot else _NO_SNAPSHOT
     arranged = "kvm" in backends and any(call.ring0 for call in chosen)
     gates = "".join(

@@ -33,7 +33,7 @@ from limpet.guests.linux.place import place as place_program
 from limpet.guests.linux.reasons import device_decisions, hypercall_decisions
 from limpet.guests.linux.rights import with_rights
 from limpet.guests.linux.signals import with_signals
-from limpet.guests.linux.terminal import guest_facts, with_terminal
+from limpet.guests.linux.terminal import guest_facts, makes_terminals, with_terminal
 from limpet.guests.linux.ticks import with_ticks
 from limpet.guests.linux.unserved import SOCKETS
 from limpet.guests.linux.verdict import verdict
@@ -171,6 +171,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
                 placed=bool(program.objects),
                 timer=kvm.addresses().get("TICK_TIMER", 0),
                 snapshot=options.snapshot,
+                terminals=makes_terminals(guest, calls),
                 way_out=way_out,
             ),
             "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen, regions, leads),

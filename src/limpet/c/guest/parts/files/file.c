@@ -37,7 +37,9 @@ long node_stat(struct node *node, struct linux_stat *to) {
     static const u16 numbers[DEVICE_MOUNT + 1] = {
         [DEVICE_NULL] = NULL_NUMBER, [DEVICE_ZERO] = 0x105,    [DEVICE_FULL] = 0x107,
         [DEVICE_RANDOM] = 0x109,     [DEVICE_TTY] = 0x500,     [DEVICE_DISK] = 0xfe00,
-        [DEVICE_TUN] = 0xac8,        [DEVICE_CONSOLE] = 0x501, [DEVICE_PTS] = PTS_NUMBER};
+        [DEVICE_TUN] = 0xac8,        [DEVICE_CONSOLE] = 0x501, [DEVICE_PTS] = PTS_NUMBER,
+        [DEVICE_PTMX] = 0x502,       [DEVICE_PTY] = PTS_NUMBER};
+    bool numbered = node->device == DEVICE_DISK || node->device == DEVICE_PTY;
     *to = (struct linux_stat){
         .dev = node->device == DEVICE_PTS ? PTS_DEVICE : TREE_DEVICE,
         .ino = node->device == DEVICE_PTS ? PTS_INODE : node->ino,
@@ -45,7 +47,7 @@ long node_stat(struct node *node, struct linux_stat *to) {
         .mode = node->mode,
         .uid = node->uid,
         .gid = node->gid,
-        .rdev = numbers[node->device] + (node->device == DEVICE_DISK ? node->capacity : 0),
+        .rdev = numbers[node->device] + (numbered ? node->capacity : 0),
         .size = size,
         .blksize = PAGE,
         .blocks = blocks,

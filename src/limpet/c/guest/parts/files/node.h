@@ -31,6 +31,8 @@ enum device {
     DEVICE_TUN,
     DEVICE_CONSOLE,
     DEVICE_PTS,
+    DEVICE_PTMX,
+    DEVICE_PTY, /* its number is the node's capacity */
     /* what parts/world adds: files that are made when they are read, links that lead to what is
      * open or to the program, folders whose standard names are added when they are looked into */
     DEVICE_SYNTHETIC,

@@ -1,5 +1,6 @@
 /* Opening: open(2) and its relatives. */
 #include "parts/files/node.h"
+#include "parts/terminals/reach.h"
 
 static u32 file_mask = 022;
 
@@ -93,6 +94,8 @@ long open_node(struct node *node, const struct file_ops *ops, long flags) {
         node->device == DEVICE_TTY || node->device == DEVICE_CONSOLE || node->device == DEVICE_PTS;
     if (terminal && !(flags & O_PATH))
         return open_terminal(flags);
+    if ((node->device == DEVICE_PTMX || node->device == DEVICE_PTY) && !(flags & O_PATH))
+        return guest_terminals->open(node, flags);
     if ((node->mode & S_IFMT) == S_IFSOCK && !(flags & O_PATH))
         return -ENXIO;
     if ((node->mode & S_IFMT) == S_IFIFO && !(flags & O_PATH))

@@ -1,5 +1,6 @@
 /* /dev: what every Linux program counts on, and the plan's devices. */
 #include "parts/snapshot/snapshot.h"
+#include "parts/terminals/reach.h"
 #include "parts/world/world.h"
 
 static const struct standard none[] = {{0}};
@@ -28,6 +29,8 @@ static void add_disk(struct node *dev, const char *name, u64 number) {
         node->capacity = number;
 }
 
+static const struct standard ptmx = SPECIAL("ptmx", S_IFCHR | 0666, DEVICE_PTMX);
+
 /* Block devices by their names, networks behind one file, and where a program says that its
  * moment has come. */
 void dev_load(struct node *dev) {
@@ -39,6 +42,8 @@ void dev_load(struct node *dev) {
             add_disk(dev, devices->entries[i].name, i);
     if (net_device_ops)
         standard_add(dev, &net, 0);
+    if (guest_terminals)
+        standard_add(dev, &ptmx, 0);
     if (guest_snapshot)
         standard_add(dev, guest_snapshot->folder, 0);
 }
@@ -47,6 +52,8 @@ void dev_load(struct node *dev) {
 void pts_load(struct node *pts) {
     static const struct standard terminal = SPECIAL("0", S_IFCHR | 0620, DEVICE_PTS);
     bool any = false;
+    if (guest_terminals)
+        standard_add(pts, &ptmx, 0);
     for (u64 fd = 0; fd < 3; fd++)
         any |= boot_info.stdio[fd].is_tty;
     if (any)
