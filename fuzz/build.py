@@ -341,8 +341,8 @@ def _compile_libos(folder: Path, output: Path) -> None:
     clang("-fsanitize=undefined,fuzzer", *objects, "-o", output)
 
 
-ABSENT = ("outside", "snapshot", "volumes")
-"""Parts that are reached through a table of the plan's, which is NULL here."""
+ABSENT = ("outside", "snapshot", "trace", "volumes")
+"""Parts that only generated C of other plans reaches."""
 
 RENAMED = {
     ".data": "osdata,alloc,load,data,contents",

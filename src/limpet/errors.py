@@ -7,7 +7,8 @@
     │   ├── CompileError    the user's C does not compile; carries the compiler's words
     │   ├── ManifestError   limpet.toml is wrong
     │   ├── BundleError     not a bundle, or damaged
-    │   └── PolicyError     the policy file is wrong
+    │   ├── PolicyError     the policy file is wrong
+    │   └── TraceError      what should be the records of a trace are none
     ├── PlanError           the options or the guest cannot be honoured (2)
     ├── BuildError          the bundle cannot be made or written (1)
     │   ├── ToolchainError  the pinned C toolchain is missing or broken
@@ -79,6 +80,10 @@ class BundleError(InputError):
 
 class PolicyError(InputError):
     """The policy file is wrong."""
+
+
+class TraceError(InputError):
+    """What should be the records of a trace are none."""
 
 
 class PlanError(LimpetError):

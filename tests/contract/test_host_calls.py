@@ -104,7 +104,7 @@ def handlers(
     )
     kvm = limpet.plan(everything, replace(options, backends=("kvm",)))
     process = limpet.plan(everything, replace(options, backends=("process",)))
-    plain = limpet.Options(features=("jit",))
+    plain = limpet.Options(features=("jit", "trace"))
     kvm_plain = limpet.plan(everything, replace(plain, backends=("kvm",)))
     process_plain = limpet.plan(everything, replace(plain, backends=("process",)))
     unikernel = unikernels.build(folder("unikernel"), "hvt", devices=True)

@@ -62,7 +62,8 @@ def linux(make: Maker, backends: tuple[Backend, ...]) -> Iterator[limpet.Plan]:
             yield limpet.plan(guest, replace(options, devices=devices, backends=backends))
         yield limpet.plan(threads, replace(options, backends=backends))
     yield limpet.plan(
-        threads, limpet.Options(features=("timers", "signals", "jit", "rights"), backends=backends)
+        threads,
+        limpet.Options(features=("timers", "signals", "jit", "rights", "trace"), backends=backends),
     )
     volume = limpet.Options(devices=("volume:/v",), backends=backends)
     yield limpet.plan(guest, volume)
@@ -111,7 +112,7 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
         assert named(plan, True) | named(plan, False) == {each.name for each in OPTIONAL}
     inside = set().union(*(named(plan, True) for plan in plans))
     unikernel = {"attend", "broker", "closed_descriptors", "jit", "rights", "signals", "slots"}
-    unikernel |= {"namer", "sockets", "tables", "tick", "timers", "volumes"}
+    unikernel |= {"namer", "sockets", "tables", "tick", "timers", "trace", "volumes"}
     never = {"hvt": unikernel, "spt": unikernel}.get(kind, set())
     if kind not in ("kvm", "hvt"):
         never = never | {"kvm_required"}

@@ -93,6 +93,7 @@ def of_linux(found: Proved, name: str, backend: str) -> list[Call]:
     if backend == "kvm":
         more = may_pass.more_kvm(len(networks), hears=terminal) if words or ticks else ()
         more = (*more, *may_pass.TERMINAL_KVM) if terminal else more
+        more = (*more, *may_pass.TRACE_KVM) if name == "trace" else more
         more += may_pass.TICK_KVM if ticks or terminal else ()
         devices = [*may_pass.devices_kvm(found.disks, networks), *ways]
         return [
@@ -103,6 +104,7 @@ def of_linux(found: Proved, name: str, backend: str) -> list[Call]:
         ]
     more = may_pass.more_process(len(networks), hears=terminal) if words or ticks else ()
     more = (*more, *may_pass.TERMINAL_PROCESS) if terminal else more
+    more = (*more, *may_pass.TRACE_PROCESS) if name == "trace" else more
     more += may_pass.TICK_PROCESS if ticks or terminal else ()
     alarm = may_pass.TIMEOUT_PROCESS if "timeout" in LINUX[name] else ()
     devices = [*may_pass.devices_process(found.disks, networks)]

@@ -91,6 +91,18 @@ TIMEOUT_PROCESS = (
 """The alarm's handler, which on kvm needs nothing more than there is."""
 
 
+TRACE_KVM = (
+    Call(WRITE, {0: one(4), 1: GUEST, 2: most(1 << 20)}),
+    Call(PPOLL, {0: MONITOR, 1: most(1), 2: MONITOR, 3: one(0), 4: one(0)}),
+    Call(CLOCK_GETTIME, {0: one(0, 1), 1: MONITOR}),
+)
+TRACE_PROCESS = (
+    Call(WRITE, {0: one(4), 2: most(1 << 20)}, "host_trace_write"),
+    Call(PPOLL, {1: most(1), 3: one(0), 4: one(0)}, "host_wait_ppoll"),
+    Call(CLOCK_GETTIME, {0: one(0, 1)}, "host_wait_clock_gettime"),
+)
+"""Records of what a program asks for, and the time that stands in them."""
+
 TERMINAL_KVM = (Call(IOCTL, {0: one(0, 1, 2), 1: one(0x5402, 0x5403, 0x5404, 0x5413), 2: MONITOR}),)
 TERMINAL_PROCESS = (
     Call(IOCTL, {0: one(0, 1, 2), 1: one(0x5402, 0x5403, 0x5404, 0x5413)}, "host_terminal_ioctl"),

@@ -58,6 +58,7 @@ LINUX: dict[str, dict[str, object]] = {
     "terminal": {"devices": ("net:wire",), "features": ("terminal",)},
     "threads": {},
     "jit": {"memory": 64 << 20, "features": ("jit",)},
+    "trace": {"features": ("trace",)},
     "published": {"publish": PUBLISHED, "sockets": 10},
     "endpoints": {"connect": ENDPOINTS},
     "names": {"connect": NAMES},

@@ -19,6 +19,7 @@ from limpet.version import __version__
 
 COMMANDS = (
     "run",
+    "trace",
     "build",
     "snapshot",
     "explain",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from limpet.cli.job import Job
+from limpet.cli.job import Job, Made
 from limpet.cli.options import FILE, about_guest, attached, chosen, packing
 from limpet.errors import PlanError
 from limpet.guests.usual import usual
@@ -51,6 +52,27 @@ def command(
     """
     from limpet.running.exec import replace
 
+    given["features"] += ("report",) if report else ()
+    words = [f"--report={report}"] if report else []
+    with ready(app, arguments, (block, net, publish, volume), given) as (made, argv):
+        replace(made.path, [argv[0], *words, *argv[1:]])
+
+
+Attached = tuple[
+    tuple["Block", ...], tuple["Network", ...], tuple["Port", ...], tuple["Volume", ...]
+]
+
+
+@contextmanager
+def ready(
+    app: Path, arguments: Sequence[str], given_devices: Attached, given: dict[str, Any]
+) -> Iterator[tuple[Made, list[str]]]:
+    """The bundle of a guest, made or found, and the command line to start it with.
+
+    Raises:
+        LimpetError: it cannot be made, or not be started as it is given.
+    """
+    block, net, publish, volume = given_devices
     _check_word(str(app))
     attached: list[Block | Network | Volume] = [*block, *net, *volume]
     start = start_of(app, given["root"], arguments)
@@ -63,7 +85,6 @@ def command(
     if given["tty"] is None:
         given["tty"] = any(map(os.isatty, range(3)))
     ports = () if forward else tuple(map(str, publish))
-    given["features"] += ("report",) if report else ()
     options = chosen(given, _declared(block, net, volume), ports)
     files = packing(given).with_scripts(start.files)
     job = Job.given(start.program, options, files, strict=options.strict)
@@ -72,7 +93,7 @@ def command(
             from limpet.running.strict import refuse_if_missing
 
             refuse_if_missing(app.name, made.path, made.warnings)
-        words = [f"--report={report}"] if report else []
+        words: list[str] = []
         if attached or made.devices:
             from limpet.running import devices
 
@@ -81,7 +102,7 @@ def command(
             words += devices.words(block, net, forward, volume)
         if attached or own:
             words.append("--")
-        replace(made.path, [start.words[0], *words, *start.words[1:], *arguments])
+        yield made, [start.words[0], *words, *start.words[1:], *arguments]
 
 
 def _check_word(app: str) -> None:

@@ -36,7 +36,7 @@ class Number(int):
         return str(int(self))
 
 
-CONTRACT_VERSION = Number(10, "of this contract: one more whenever guest or monitor sees another")
+CONTRACT_VERSION = Number(11, "of this contract: one more whenever guest or monitor sees another")
 
 PORT_BASE = Number(
     0x500,
@@ -57,6 +57,15 @@ LINE_MOST = Number(256, "the most bytes of a line that a monitor writes behind i
 EXIT_MOST = Number(255, "the highest exit status")
 SIGNAL_STATUS = Number(128, "exit status of a guest that signal 0 would end; signal N is N more")
 
+TRACE_TIME = Number(1, "kind of a record: the time; its arguments are ticks, both clocks, kHz")
+TRACE_BEGUN = Number(2, "kind of a record: a system call that may not return soon, or at all")
+TRACE_CALL = Number(3, "kind of a record: a system call, and pieces of memory that it is about")
+TRACE_HYPERCALL = Number(4, "kind of a record: a hypercall, and its argument block")
+TRACE_STRING = Number(1, "a piece of memory: up to a zero byte")
+TRACE_BYTES = Number(2, "a piece of memory: as long as another argument, or the result, says")
+TRACE_TEXT_MOST = Number(256, "bytes of a string that a record has at most")
+TRACE_BYTES_MOST = Number(128, "bytes of another piece that a record has at most")
+
 TICK_MS = Number(10, "milliseconds of processor time after which a tick comes")
 TICK_CLOCK = Number(2, "the clock of ticks: ITIMER_PROF, the processor time of the process")
 TICK_SIGNAL = Number(27, "the signal of a tick: SIGPROF, which nothing else is used for")
@@ -75,6 +84,7 @@ FIRST_FD = Number(3, "the first descriptor that is not a standard one")
 KVM_FD = Number(3, "descriptor of /dev/kvm while the virtual machine is set up")
 VCPU_FD = Number(5, "descriptor of the one vCPU")
 SIGNAL_FD = Number(3, "descriptor of signals from outside, of a Linux program")
+TRACE_FD = Number(4, "descriptor of the records of what a Linux program asks for")
 EPOLL_FD = Number(3, "descriptor of what an spt guest waits for")
 TIMER_FD = Number(4, "descriptor of an spt guest's timer")
 DEVICE_FD = Number(16, "device N has the descriptor N behind this one, from 1 on")

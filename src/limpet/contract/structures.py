@@ -206,6 +206,30 @@ TRAP_FRAME = Struct(
     ),
 )
 
+TRACE_RECORD = Struct(
+    "trace_record",
+    "What the library OS tells of one call; behind it pieces, or an argument block.",
+    (
+        Field("size", "u32", "bytes, with what stands behind it", origin="guest"),
+        Field("kind", "u32", "{TRACE_TIME} to {TRACE_HYPERCALL}", origin="guest"),
+        Field("thread", "s32", "whose call it is", origin="guest"),
+        Field("number", "s32", "of the call", origin="guest"),
+        Field("ticks", "u64", "the TSC when it began", origin="guest"),
+        Field("took", "u64", "ticks until it was done", origin="guest"),
+        Field("result", "s64", "what it gave", origin="guest"),
+        Field("arguments", "u64", "of a system call", count=6, origin="guest"),
+    ),
+)
+
+TRACE_PIECE = Struct(
+    "trace_piece",
+    "Memory of the program's that an argument names, as it was behind the call.",
+    (
+        Field("argument", "u32", "which one, from 0 on", origin="guest"),
+        Field("length", "u32", "bytes, which stand behind this", origin="guest"),
+    ),
+)
+
 MFT_ENTRY = Struct(
     "mft_entry",
     "A device of a Solo5 manifest (Solo5's include/mft_abi.h).",
@@ -259,6 +283,8 @@ SHARED: tuple[Struct, ...] = (
     PLACED_OBJECT,
     PLACED_SEGMENT,
     TRAP_FRAME,
+    TRACE_RECORD,
+    TRACE_PIECE,
     MFT_ENTRY,
     HVT_BOOT_INFO,
     SPT_BOOT_INFO,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from limpet.arch.x86_64.call_arguments import shapes_of
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.guests.linux.parts import SystemCall
 from limpet.guests.linux.threads import CALLS
@@ -71,6 +72,37 @@ void say_missed(bool crashed) {{
 """
 
 
+_ARGUMENTS = "(long number, long a, long b, long c, long d, long e, long f)"
+
+_TRACED = """\
+
+#include "parts/trace/trace.h"
+
+{tables}
+const struct trace_shape *trace_shapes(long number) {{
+    switch (number) {{
+{cases}    default:
+        return NULL;
+    }}
+}}
+
+long dispatch{arguments} {{
+    const u64 arguments[6] = {{(u64)a, (u64)b, (u64)c, (u64)d, (u64)e, (u64)f}};
+    return trace_call(serve, number, arguments);
+}}
+
+void call_faults(const struct regs *call, long result) {{
+    trace_faults(call, result);
+}}
+"""
+
+_UNTRACED = """\
+
+void call_faults(const struct regs *call, long result) {
+    (void)call, (void)result;
+}
+"""
+
 _UNREACHED = """\
 static long not_reached(long number) {{
     switch (number) {{
@@ -89,6 +121,7 @@ def dispatch_c(
     *,
     any_number: bool = False,
     runs: bool = False,
+    traced: bool = False,
 ) -> str:
     """The text of ``dispatch.c`` for one guest.
 
@@ -98,6 +131,7 @@ def dispatch_c(
         unreached: names of those that only code makes which nothing was found to lead to.
         any_number: it has sites whose number only shows at run time.
         runs: it may ask for executable memory.
+        traced: each call leaves a record.
     """
     probed = {NUMBERS[name] for name in PROBED}
     missing = {number: name for number, name in (unserved or {}).items() if number not in probed}
@@ -111,7 +145,7 @@ def dispatch_c(
         + "\n"
         + (_missed(missing | partly) if remembers else _NOTHING_MISSED)
         + (_unreached(unreached) if unreached else "")
-        + "long dispatch(long number, long a, long b, long c, long d, long e, long f) {\n"
+        + f"{'static long serve' if traced else 'long dispatch'}{_ARGUMENTS} {{\n"
         + "    (void)a, (void)b, (void)c, (void)d, (void)e, (void)f;\n"
         + ("    calls++;\n" if remembers else "")
         + "    switch (number) {\n"
@@ -119,7 +153,21 @@ def dispatch_c(
         + ("".join(f"    case {number}:\n" for number in sorted(probed)) if remembers else "")
         + ("        return -ENOSYS;\n" if remembers else "")
         + _rest(missing.keys() - {call.number for call in ordered}, remembers, bool(unreached))
+        + (_traced(call.name for call in ordered) if traced else _UNTRACED)
     )
+
+
+def _traced(names: Iterable[str]) -> str:
+    """What stands between a call and what serves it: its record, and what is told in one."""
+    shapes = {name: found for name in names if (found := shapes_of(name))}
+    tables = "".join(
+        f"static const struct trace_shape shapes_{name}[] = {{{', '.join(each)}}};\n"
+        for name, each in shapes.items()
+    )
+    cases = "".join(
+        f"    case {NUMBERS[name]}:\n        return shapes_{name};\n" for name in shapes
+    )
+    return _TRACED.format(tables=tables, cases=cases, arguments=_ARGUMENTS)
 
 
 def _rest(missing: Iterable[int], remembers: bool, unreached: bool) -> str:

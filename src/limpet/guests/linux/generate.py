@@ -12,6 +12,7 @@ from limpet.guests.linux import layout
 from limpet.guests.linux.layout import Layout
 from limpet.guests.linux.outside import outside_c
 from limpet.guests.linux.signals import ATTEND
+from limpet.guests.linux.traced import TRACE
 from limpet.planning import sealed
 from limpet.planning.blobs import Blobs
 from limpet.planning.features import Chosen
@@ -46,6 +47,7 @@ def gates_c(
     snapshot: bool = False,
     terminals: bool = False,
     way_out: WayOut | None = None,
+    traced: bool = False,
 ) -> str:
     """``gates.c``: how the library OS reaches its monitor, for each hypercall in the plan.
 
@@ -111,7 +113,8 @@ def gates_c(
     )
     if hears:
         gates += "\nvoid hypercall_wait(struct wait *block) {\n    attend(block);\n}\n"
-    return text + (_by_the_guests_clock(gates) if snapshot and tells_time else gates)
+    gates = _by_the_guests_clock(gates) if snapshot and tells_time else gates
+    return text + (_traced(gates, there) if traced else gates)
 
 
 def _arranging(chosen: Sequence[Hypercall]) -> str:
@@ -149,6 +152,26 @@ def _by_the_guests_clock(gates: str) -> str:
     there = gates.replace("void hypercall_wait(", "static void host_wait(")
     passed = "    snapshot_wait(block, host_wait);\n"
     return f"{there}\nvoid hypercall_wait(struct wait *block) {{\n{passed}}}\n"
+
+
+def _traced(gates: str, there: Sequence[Hypercall]) -> str:
+    """``gates`` that leave a record of each hypercall, those that nobody else serves too."""
+    told = [call for call in there if call.name != TRACE]
+    for call in told:
+        gates = gates.replace(f"void hypercall_{call.name}(", f"static void made_{call.name}(")
+    text = '#include "parts/trace/trace.h"\n#include "x86_64/machine.h"\n'
+    for call in told:
+        assert call.block
+        block, which = call.block.name, f"{call.number}, block, sizeof *block"
+        body = f"    trace_ends({which});\n    made_{call.name}(block);\n"
+        if call.name != "exit":
+            leaves = "" if call.ring0 else "    trace_leaves();\n"
+            body = (
+                f"{leaves}    u64 since = ticks();\n    made_{call.name}(block);\n"
+                f"    trace_left({call.number}, since, block, sizeof *block);\n"
+            )
+        text += f"\nvoid hypercall_{call.name}(struct {block} *block) {{\n{body}}}\n"
+    return gates + text
 
 
 def _is_there(call: Hypercall, backends: Sequence[Backend]) -> bool:

@@ -80,7 +80,7 @@ def _extremes() -> Mapping[str, str]:
     volume = Device("/v", "volume", 3)
     few, most = (disk, network, volume), (disk, *(network,) * (MAX_DEVICES - 1))
     made = {
-        "dispatch.c": dispatch_c(served().values(), NAMES, NAMES, any_number=True),
+        "dispatch.c": dispatch_c(served().values(), NAMES, NAMES, any_number=True, traced=True),
         "nothing.c": gates_c((), ("process",), (), threads=False, placed=False),
         "host_numbers.h": host_numbers(Chosen((), frozenset()), everything),
     }
@@ -105,6 +105,7 @@ def _gates(calls: Sequence[Hypercall], devices: Sequence[Device]) -> str:
         timer=1 << 46,
         snapshot=True,
         way_out=WayOut(every, 1 << 37),
+        traced=True,
     )
 
 

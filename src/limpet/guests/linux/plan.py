@@ -35,6 +35,7 @@ from limpet.guests.linux.rights import with_rights
 from limpet.guests.linux.signals import with_signals
 from limpet.guests.linux.terminal import guest_facts, makes_terminals, with_terminal
 from limpet.guests.linux.ticks import with_ticks
+from limpet.guests.linux.traced import TRACE, with_trace
 from limpet.guests.linux.unserved import SOCKETS
 from limpet.guests.linux.verdict import verdict
 from limpet.guests.linux.volumes import check_volumes, with_volumes
@@ -90,6 +91,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     check_volumes(guest, devices)
     served = {call.name for call in calls}
     users = dict(with_terminal(_users(calls, devices), options, program.reached))
+    users = with_trace(users, options)
     users = with_ticks(users, options, own_calls, guest)
     users = with_signals(users, options, served)
     users = with_rights(users, options, served, guest.loader is not None)
@@ -162,6 +164,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
                 asks.unreached,
                 any_number=asks.any_number,
                 runs=asks.runs,
+                traced=TRACE in users,
             ),
             "gates.c": gates_c(
                 hypercalls,
@@ -173,6 +176,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
                 snapshot=options.snapshot,
                 terminals=makes_terminals(guest, calls),
                 way_out=way_out,
+                traced=TRACE in users,
             ),
             "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen, regions, leads),
             "host_numbers.h": host_numbers(chosen, (*hypercalls, *beside)),

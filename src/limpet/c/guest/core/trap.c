@@ -52,7 +52,9 @@ _Noreturn void fault_taken(struct regs *regs, struct fault *fault) {
         current->call = NULL;
         if (!in_libos(regs_pc(regs)))
             panic("the library OS left its own code");
-        regs_set_result(call, current->settled ? *current->settled : -EFAULT);
+        long result = current->settled ? *current->settled : -EFAULT;
+        call_faults(call, result);
+        regs_set_result(call, result);
         current->settled = NULL;
         if (current->kept[0])
             scheduler->call_ends();

@@ -1,0 +1,120 @@
+"""What a trace is shown as: lines as strace has them, JSON for programs, or a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from limpet.running.tracing import names, values
+from limpet.running.tracing.events import Event
+from limpet.running.tracing.records import Record, hypercall
+
+_FIRST_THREAD = 1
+_ENDS = ("exit", "exit_group")
+_NAMES_MOST = 1024
+"""Different calls that a table has; a guest that makes up more finds them under one name."""
+
+
+def lines(event: Event, most: int) -> Iterator[str]:
+    """A call, and below it each hypercall that it came to."""
+    call = event.call
+    thread = f"[{call.thread}] " if call.thread != _FIRST_THREAD else ""
+    text = f"{values.call_name(call.number)}({', '.join(values.arguments_of(call, most))})"
+    if event.done:
+        end = f" = {values.result_of(call)} <{event.took:.6f}>"
+    else:
+        end = " = ?" if values.call_name(call.number) in _ENDS else " <unfinished ...>"
+    yield f"{event.at:11.6f} {thread}{text}{end}"
+    for record, took in event.hypercalls:
+        name, numbers = hypercall(record)
+        result = numbers.pop("result", None)
+        given = ", ".join(f"{key}={_number(key, value)}" for key, value in numbers.items())
+        gave = "" if result is None else f" = {_result(result)}"
+        yield f"            -> {name}({given}){gave} <{took:.6f}>"
+
+
+def _number(name: str, value: int) -> str:
+    return hex(value) if name in ("address", "want", "ready") and value else str(value)
+
+
+def _result(value: int) -> str:
+    return names.error(value) if names.is_error(value) else str(value)
+
+
+def as_json(event: Event, most: int) -> str:
+    """The same on one line, for programs."""
+    call = event.call
+    failed = event.done and names.is_error(call.result)
+    found = {
+        "at": round(event.at, 9),
+        "thread": call.thread,
+        "call": values.call_name(call.number),
+        "arguments": values.arguments_of(call, most),
+        "result": call.result if event.done else None,
+        "error": names.error(call.result).split()[1] if failed else None,
+        "seconds": round(event.took, 9) if event.done else None,
+        "inside": event.inside,
+        "hypercalls": [_hypercall(record, took) for record, took in event.hypercalls],
+    }
+    return json.dumps(found)
+
+
+def _hypercall(record: Record, took: float) -> Mapping[str, object]:
+    name, numbers = hypercall(record)
+    return {"name": name, "seconds": round(took, 9), **{"fields": numbers}}
+
+
+@dataclass
+class _Row:
+    calls: int = 0
+    errors: int = 0
+    inside: int = 0
+    seconds: float = 0.0
+
+
+class Table:
+    """How often each call was made, and what it took."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, _Row] = {}
+
+    def add(self, event: Event) -> None:
+        """Count a call."""
+        name = values.call_name(event.call.number)
+        if len(self._rows) >= _NAMES_MOST and name not in self._rows:
+            name = "others"
+        row = self._rows.setdefault(name, _Row())
+        row.calls += 1
+        row.inside += event.inside
+        row.seconds += event.took
+        row.errors += event.done and names.is_error(event.call.result)
+
+    def lines(self) -> Iterator[str]:
+        """Most time first."""
+        total = _Row()
+        for row in self._rows.values():
+            total.calls += row.calls
+            total.errors += row.errors
+            total.inside += row.inside
+            total.seconds += row.seconds
+        yield "% time     seconds  usecs/call     calls    errors    inside  syscall"
+        yield _RULE
+        ordered = sorted(self._rows.items(), key=lambda each: (-each[1].seconds, each[0]))
+        for name, row in [*ordered, ("", total)]:
+            if not name:
+                yield _RULE
+            yield _line(row, total.seconds, name or "total")
+
+
+_RULE = "------ ----------- ----------- --------- --------- ---------  ----------------"
+
+
+def _line(row: _Row, whole: float, name: str) -> str:
+    share = 100 * row.seconds / whole if whole else 0.0
+    each = 1e6 * row.seconds / row.calls if row.calls else 0.0
+    errors = str(row.errors) if row.errors else ""
+    return (
+        f"{share:6.2f} {row.seconds:11.6f} {each:11.2f} {row.calls:9} {errors:>9} {row.inside:9}"
+        f"  {name}"
+    )
