@@ -15,14 +15,14 @@ from rich.table import Table
 
 from bench.rows import Row
 
-KINDS = ("start", "calls", "dynamic", "work", "memory", "tool", "devices", "solo5")
+KINDS = ("start", "snapshots", "calls", "dynamic", "work", "memory", "tool", "devices", "solo5")
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     baseline = f"{row.baseline:.1f} {row.unit}" if row.baseline else ""
     quotient = f"{row.value:.2f}" if row.baseline else ""
     met = "met" if row.met else "MISSED"
-    return row.name, f"{row.ours:.1f} {row.unit}", baseline, quotient, f"{row.most:g}", met
+    return row.name, f"{row.ours:.1f} {row.unit}", baseline, quotient, f"{row.most:.3g}", met
 
 
 def main(kinds: list[str]) -> None:

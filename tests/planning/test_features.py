@@ -20,6 +20,7 @@ from limpet.arch.x86_64.host import REQUESTS
 from limpet.contract import BACKENDS, Backend
 from limpet.contract.limits import EXIT_MOST, LINE_MOST, STDERR
 from limpet.errors import PlanError, ToolchainError
+from limpet.formats.memory import Memory
 from limpet.guests.linux.terminal import TERMINAL
 from limpet.planning.explain import as_text
 from limpet.planning.features import Feature, features
@@ -77,6 +78,9 @@ def linux(make: Maker, backends: tuple[Backend, ...]) -> Iterator[limpet.Plan]:
         yield limpet.plan(sockets, replace(options, connect=NAMES, log="log"))
     data = limpet.load(make.compile(DATA, "data"))
     yield limpet.plan(data, limpet.Options(timeout=1500, backends=backends))
+    if len(backends) == 1:  # as every snapshot
+        stopped = replace(guest, memory=Memory((), hot=((4096, 8192), (16384, 20480))))
+        yield limpet.plan(stopped, limpet.Options(snapshot=True, backends=backends))
 
 
 def solo5(folder: Path, target: str) -> Iterator[limpet.Plan]:
@@ -118,6 +122,8 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
         never = never | {"kvm_required"}
     if kind == "kvm":
         never = never | {"namer"}
+    if kind not in ("kvm", "process"):
+        never = never | {"hot_pages"}
     if kind in ("process", "spt"):
         never = never | {"extended_state", "tables", "large_data"}
     never = never | ({"terminal", "large_data"} if kind in ("hvt", "spt") else {"tender"})

@@ -38,6 +38,7 @@ def record_of(plan: Plan, segments: Sequence[Load], toolchain: str, version: str
         machine=_machine(plan),
         ports=tuple(call.port for call in on_kvm(plan.hypercalls)) if plan.supervisor else (),
         tree=_tree(plan),
+        hot=plan.guest.memory.hot if plan.guest.memory else (),
     )
 
 

@@ -10,15 +10,22 @@ from limpet.contract.pages import PAGE
 JOINED = 256 * PAGE
 """Bytes of zeros that still are no end of a run: each one is mapped apart when a bundle starts."""
 
+MAX_HOT = 256
+"""Runs of hot pages."""
+
 Run = tuple[int, bytes]
 """Address and content."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Runs of whole pages, ascending; what lies between them is zero."""
+    """Runs of whole pages, ascending; what lies between them is zero.
+
+    ``hot`` are the pages that a start writes, [low, high), ascending.
+    """
 
     runs: tuple[Run, ...]
+    hot: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def of_pages(cls, pages: Iterable[Run], most: int = 1 << 62) -> Memory:

@@ -14,17 +14,18 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import BinaryIO, Final, Literal, TypeVar
 
 from limpet.building.bundle import Bundle, build
 from limpet.contract.limits import SIGNAL_STATUS
 from limpet.contract.pages import PAGE
 from limpet.errors import RunError
 from limpet.formats.image import Access
-from limpet.formats.memory import Memory
+from limpet.formats.memory import MAX_HOT, Memory
 from limpet.guests import registry
 from limpet.planning.plan import Plan
 from limpet.planning.regions import Region
@@ -42,8 +43,11 @@ _WHY: Final[dict[int, Why]] = {1: "input", 2: "marker"}
 _CONT, _SETOPTIONS = 7, 0x4200
 _TRACEEXIT, _EXITKILL = 0x40, 0x100000
 _EVENT_EXIT: Final = 6
-_SWAPPED_OR_PRESENT = 3 << 62
+_PRESENT, _SWAPPED_OR_PRESENT, _OF_FILE = 1 << 63, 3 << 62, 1 << 61
 _PIECE = 1 << 20
+
+_LEARNING = 10.0
+"""Seconds after which a start from which hot pages are learned is ended."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,17 @@ def snapshot(plan: Plan, arguments: Sequence[str] = (), *, name: str = "") -> Sn
             hint="give it arguments with which it does",
         )
     made = build(registry.plan(replace(plan.guest, memory=found.memory), options))
+    memory = replace(found.memory, hot=_hot(made, name or plan.image.name))
+    if memory.hot:
+        made = build(registry.plan(replace(plan.guest, memory=memory), options))
     return Snapshot(made, *written, found.why)
+
+
+def _hot(bundle: Bundle, name: str) -> tuple[tuple[int, int], ...]:
+    """What a start of a snapshot writes that has nothing to read, until it ends or is late."""
+    with tempfile.TemporaryFile() as nowhere:
+        found = _run(bundle, [name], nowhere, nowhere, _written, _LEARNING)
+    return () if isinstance(found, int) else found[:MAX_HOT]
 
 
 @dataclass(frozen=True)
@@ -104,13 +118,34 @@ def _whole(file: BinaryIO) -> bytes:
 
 def _stopped(bundle: Bundle, argv: Sequence[str], out: BinaryIO, err: BinaryIO) -> _Stopped | int:
     """A guest that has stopped, or the status of one that only ended."""
+    return _run(bundle, argv, out, err, _at_moment)
+
+
+Seen = TypeVar("Seen")
+
+_Look = Callable[[BinaryIO, BinaryIO, Bundle], Seen | None]
+"""What an end shows: memory and ``pagemap`` of the process, and its bundle."""
+
+
+def _run(
+    bundle: Bundle,
+    argv: Sequence[str],
+    out: BinaryIO,
+    err: BinaryIO,
+    look: _Look[Seen],
+    seconds: float = threading.TIMEOUT_MAX,
+) -> Seen | int:
+    """What the end of a start shows, or its status where that is nothing."""
     with tempfile.TemporaryDirectory(prefix="limpet-") as folder:
         path = Path(folder) / "bundle"
         bundle.write(path)
         process = _start(path, argv, out, err)
+        late = threading.Timer(seconds, process.kill)
+        late.start()
         try:
-            return _memory_at_end(process.pid, bundle)
+            return _at_end(process.pid, bundle, look)
         finally:
+            late.cancel()
             process.kill()
             process.wait()
 
@@ -130,8 +165,8 @@ def _start(
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
 
 
-def _memory_at_end(pid: int, bundle: Bundle) -> _Stopped | int:
-    """A guest that has stopped, or the status of one that only ended."""
+def _at_end(pid: int, bundle: Bundle, look: _Look[Seen]) -> Seen | int:
+    """What it shows of a process that is traced."""
     ptrace = ctypes.CDLL(None, use_errno=True).ptrace
     ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
     _, status = os.waitpid(pid, 0)
@@ -151,13 +186,17 @@ def _memory_at_end(pid: int, bundle: Bundle) -> _Stopped | int:
             if not os.WIFSTOPPED(status):
                 code = os.waitstatus_to_exitcode(status)
                 return code if code >= 0 else SIGNAL_STATUS - code
-            why = _why(memory, bundle) if status >> 16 == _EVENT_EXIT else None
-            if why:
-                found = _read(memory, map_, bundle)
+            found = look(memory, map_, bundle) if status >> 16 == _EVENT_EXIT else None
+            if found is not None:
                 ptrace(_CONT, pid, None, 0)  # it is ending: no signal would let it go on
-                return _Stopped(found, why)
+                return found
             passed = 0 if status >> 16 else os.WSTOPSIG(status)
             passed = 0 if passed == signal.SIGTRAP else passed
+
+
+def _at_moment(memory: BinaryIO, map_: BinaryIO, bundle: Bundle) -> _Stopped | None:
+    why = _why(memory, bundle)
+    return _Stopped(_read(memory, map_, bundle), why) if why else None
 
 
 def _why(memory: BinaryIO, bundle: Bundle) -> Why | None:
@@ -174,13 +213,32 @@ def _read(memory: BinaryIO, map_: BinaryIO, bundle: Bundle) -> Memory:
     return Memory.of_pages(pages)
 
 
+def _written(memory: BinaryIO, map_: BinaryIO, bundle: Bundle) -> tuple[tuple[int, int], ...]:
+    """Runs of pages that the file has and that are the process's own now."""
+    found: list[tuple[int, int]] = []
+    for region in sorted(bundle.plan.regions, key=lambda region: region.address):
+        if Access.WRITE not in region.access or region.at_start:
+            continue
+        for at, entry in _entries(map_, region.address, region.end):
+            if not entry & _PRESENT or entry & _OF_FILE:
+                continue
+            low = found.pop()[0] if found and found[-1][1] == at else at
+            found.append((low, at + PAGE))
+    return tuple(found)
+
+
+def _entries(map_: BinaryIO, low: int, high: int) -> Iterator[tuple[int, int]]:
+    """Address and entry of each page."""
+    for at in range(low, high, _PIECE):
+        count = (min(at + _PIECE, high) - at) // PAGE
+        map_.seek(at // PAGE * 8)
+        entries = struct.unpack(f"<{count}Q", map_.read(8 * count))
+        yield from ((at + index * PAGE, entry) for index, entry in enumerate(entries))
+
+
 def _present(memory: BinaryIO, map_: BinaryIO, region: Region) -> Iterator[tuple[int, bytes]]:
     """What of ``region`` is there; of what the file has, all."""
-    for low in range(region.address, region.end, _PIECE):
-        count = (min(low + _PIECE, region.end) - low) // PAGE
-        map_.seek(low // PAGE * 8)
-        entries = struct.unpack(f"<{count}Q", map_.read(8 * count))
-        for index, entry in enumerate(entries):
-            if entry & _SWAPPED_OR_PRESENT or not region.at_start:
-                memory.seek(low + index * PAGE)
-                yield low + index * PAGE, memory.read(PAGE)
+    for at, entry in _entries(map_, region.address, region.end):
+        if entry & _SWAPPED_OR_PRESENT or not region.at_start:
+            memory.seek(at)
+            yield at, memory.read(PAGE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import struct
 import subprocess
 import time
 from dataclasses import replace
@@ -15,9 +17,12 @@ import limpet
 from limpet.audit.verify import rebuild, verify
 from limpet.cli import cli
 from limpet.contract import Backend
+from limpet.contract.pages import PAGE
 from limpet.errors import BundleError, PlanError, RunError
 from limpet.formats.bundle.read import parse
+from limpet.formats.bundle.record import read_record
 from limpet.formats.bundle.write import RECORD_SECTION, Load, arranged, write
+from limpet.formats.image import Access
 from limpet.formats.memory import Memory
 from limpet.guests.linux.layout import BOOT_SIZE
 from limpet.running.snapshot import MOMENT, Snapshot, snapshot
@@ -88,6 +93,80 @@ def test_what_the_monitor_fills(moment: Path, backend: Backend) -> None:
     data = next(region for region in plan.regions if region.name == "libos_data")
     assert data.content and not any(data.content[:BOOT_SIZE])
     assert any(data.content[BOOT_SIZE:])
+
+
+def _own(pid: int, low: int, high: int) -> set[int]:
+    """Pages there that a process has copied."""
+    with open(f"/proc/{pid}/pagemap", "rb", 0) as map_:
+        map_.seek(low // PAGE * 8)
+        entries = struct.unpack(f"<{(high - low) // PAGE}Q", map_.read((high - low) // PAGE * 8))
+    return {low + i * PAGE for i, each in enumerate(entries) if each >> 63 and not each >> 61 & 1}
+
+
+HOT = """
+#include <stdio.h>
+static volatile char data[64][4096] __attribute__((aligned(4096)));
+int main(void) {
+    for (int i = 0; i < 64; i++)
+        data[i][7] = 1;
+    getchar();
+    for (int i = 0; i < 64; i += 5)
+        data[i][7] = 2;
+    return data[5][7] + data[6][7];
+}
+"""
+
+
+def test_hot_pages(make: Maker, backend: Backend, tmp_path: Path) -> None:
+    """What a start writes is copied before it goes on, and little more than that."""
+    bundle = taken(make.compile(HOT, "hot"), backend).bundle
+    memory, plan = bundle.plan.guest.memory, bundle.plan
+    assert memory and memory.hot
+    files = [each for each in plan.regions if Access.WRITE in each.access and not each.at_start]
+    assert all(any(r.address <= low < high <= r.end for r in files) for low, high in memory.hot)
+    assert {d.name: d.included for d in plan.decisions}["hot_pages"]
+    data = max((each for each in files if each.name.startswith("image")), key=lambda r: r.size)
+    runs = [run for run in memory.hot if data.address <= run[0] < data.end]
+    hot = {page for low, high in runs for page in range(low, high, PAGE)}
+    assert 13 <= len(hot) < 30
+    bundle.write(tmp_path / "again")
+    with subprocess.Popen([tmp_path / "again"], stdin=subprocess.PIPE) as running:
+        until = time.monotonic() + 60
+        found: set[int] = set()
+        while not hot <= found and time.monotonic() < until:
+            found = _own(running.pid, data.address, data.end)
+        assert hot <= found
+        assert len(found) < 45
+        running.communicate(b"\n")
+    assert running.returncode == 3
+    assert verify(tmp_path / "again").same
+
+
+def test_hot_pages_of_a_record(moment: Path) -> None:
+    """A record has whole pages, of a program."""
+    data = taken(moment, "process", "x").bundle.data
+    record = parse(data, "of a snapshot").section(RECORD_SECTION) or b""
+    for said in (b"[[4096,4097]]", b"[[8192,4096]]", b"[[4096,4096]]", b"[[0,140737488355328]]"):
+        text = re.sub(rb'"hot":[][0-9,]*', b'"hot":' + said, record)
+        with pytest.raises(BundleError, match="its record is damaged"):
+            read_record(text, "of a snapshot", limpet.__version__)
+
+
+ENDLESS = """
+#include <stdio.h>
+int main(void) {
+    getchar();
+    for (;;)
+        ;
+}
+"""
+
+
+def test_no_end(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start that does not end by itself is ended, and shows what it has written."""
+    monkeypatch.setattr("limpet.running.snapshot._LEARNING", 0.2)
+    memory = taken(make.compile(ENDLESS, "endless"), "process").bundle.plan.guest.memory
+    assert memory and memory.hot
 
 
 def test_another_processor(moment: Path, tmp_path: Path) -> None:

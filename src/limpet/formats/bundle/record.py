@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from limpet.contract.limits import CONTRACT_VERSION, MAX_DEVICES
+from limpet.contract.pages import PAGE
 from limpet.contract.slots import HELD, SLOTS, Slot
 from limpet.errors import BundleError
+from limpet.formats.memory import MAX_HOT
 
 LOCATE = 8
 """Hex digits for each packed file: to say which one differs; the tree's own SHA-256 decides."""
@@ -130,7 +132,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Record:
-    """What a bundle says of itself."""
+    """What a bundle says of itself; ``hot`` is what :class:`Memory` has under this name."""
 
     limpet: str
     toolchain: str
@@ -145,6 +147,7 @@ class Record:
     machine: Machine | None
     ports: tuple[int, ...]
     tree: Tree | None
+    hot: tuple[tuple[int, int], ...] = ()
 
     def pack(self) -> bytes:
         """The one form in which a bundle has it."""
@@ -166,6 +169,8 @@ class Record:
         }
         if self.tree:
             known["tree"] = vars(self.tree)
+        if self.hot:
+            known["hot"] = self.hot
         return json.dumps(known, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -261,7 +266,15 @@ def _record(known: _Table) -> Record:
         machine=None if known.known["machine"] is None else _machine(known.table("machine")),
         ports=tuple(_number(each, 0xFFFF) for each in known.list("ports")),
         tree=_tree(known.table("tree")) if "tree" in known.known else None,
+        hot=tuple(map(_hot, known.list("hot", MAX_HOT))) if "hot" in known.known else (),
     )
+
+
+def _hot(given: object) -> tuple[int, int]:
+    low, high = _range(*_list(given))
+    if low % PAGE or high % PAGE or low == high or high >= 1 << 47:
+        raise ValueError(f"pages from {low:#x} to {high:#x}")
+    return low, high
 
 
 def _contract(known: _Table) -> int:

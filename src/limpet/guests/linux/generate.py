@@ -8,6 +8,7 @@ from limpet.arch.x86_64.machine import Supervisor
 from limpet.contract import Backend, Filtered, Hypercall, hypercalls, opening
 from limpet.contract.limits import PROGRAM_STATUSES
 from limpet.formats.manifest import KINDS, VOLUME, Device
+from limpet.formats.memory import Memory
 from limpet.guests.linux import layout
 from limpet.guests.linux.layout import Layout
 from limpet.guests.linux.outside import outside_c
@@ -301,6 +302,12 @@ def plan_h(
     for backend, filter_ in filters.items():
         text += filter_values(backend, filter_, place.filter_copy(backend))
     return text + _at_start(regions) + _passed_environment(options)
+
+
+def hot_pages(memory: Memory | None) -> str:
+    """The runs of pages that a snapshot's monitor copies at once."""
+    runs = "".join(f"{{{low:#x}UL, {high:#x}UL}}, " for low, high in memory.hot) if memory else ""
+    return f"#define HOT_PAGES {runs}\n" if runs else ""
 
 
 def _at_start(regions: Iterable[Region]) -> str:

@@ -18,7 +18,7 @@ from limpet.guests.linux import threads
 from limpet.guests.linux.calls import dead_sites, system_calls
 from limpet.guests.linux.constants import Constants, constants
 from limpet.guests.linux.dispatch import dispatch_c
-from limpet.guests.linux.generate import CORE, gates_c, plan_h
+from limpet.guests.linux.generate import CORE, gates_c, hot_pages, plan_h
 from limpet.guests.linux.jit import with_jit
 from limpet.guests.linux.layout import Layout, lay_out
 from limpet.guests.linux.mapped import supervisor
@@ -125,7 +125,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     rules = {each: _rules(each, hypercalls, place, devices, way_out) for each in options.backends}
     every = [rule for each in rules.values() for rule in each]
     given = facts(
-        [*guest_facts(users), *(["large_data"] if place.large_data[1] else [])],
+        [*guest_facts(users), *_data_facts(guest, place)],
         devices,
         every,
         kvm.fixed,
@@ -178,7 +178,8 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
                 way_out=way_out,
                 traced=TRACE in users,
             ),
-            "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen, regions, leads),
+            "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen, regions, leads)
+            + hot_pages(guest.memory),
             "host_numbers.h": host_numbers(chosen, (*hypercalls, *beside)),
             "monitor.c": monitor_c(
                 CORE, chosen, hypercalls, options.backends, gaps(regions, pages)
@@ -204,6 +205,14 @@ def _object_warnings(guest: Guest) -> Iterator[str]:
     yield from guest.warnings
     for path, why in guest.left:
         yield f"{quoted(path)} cannot be loaded: {why}"
+
+
+def _data_facts(guest: Guest, place: Layout) -> Iterator[str]:
+    """What is said of the data that the program will write."""
+    if guest.memory is None and place.large_data[1]:
+        yield "large_data"
+    if guest.memory and guest.memory.hot:
+        yield "hot"
 
 
 def _verdict(guest: Guest, calls: Calls, *, leads_out: bool) -> tuple[Asked, ...]:

@@ -1,0 +1,59 @@
+"""Python that goes on from a moment, beside Python's own start and the least of a process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import limpet
+from bench.rows import HELLO, Row, backends, bundle, program
+from bench.start import PRINTS, PYTHON, times_of
+from limpet.contract import Backend
+
+MODULES = "import json, re, decimal, datetime, dataclasses, asyncio"
+GOES_ON = """
+import os, sys
+with open("/dev/limpet/snapshot", "w") as moment:
+    moment.write("now")
+exec("print(1)")
+sys.stdout.flush()
+os._exit(0)
+"""
+OPTIONS = PRINTS[:-2]
+
+
+def _warm(backend: Backend, folder: Path, imports: str) -> Path:
+    """Python that has imported that, and prints when it goes on."""
+    options = limpet.Options(backends=(backend,), snapshot=True)
+    planned = limpet.plan(limpet.load(PYTHON), options)
+    taken = limpet.snapshot(planned, [*OPTIONS, "-c", imports + GOES_ON], name=str(PYTHON))
+    path = folder / f"warm{len(imports)}.{backend}"
+    taken.bundle.write(path)
+    return path
+
+
+def _rows(backend: Backend, folder: Path) -> Iterator[Row]:
+    commands: dict[str, list[str | Path]] = {
+        "plain": [_warm(backend, folder, "")],
+        "modules": [_warm(backend, folder, MODULES)],
+        "native": [PYTHON, *PRINTS],
+        "native modules": [PYTHON, *OPTIONS, "-c", f"{MODULES}\nprint(1)"],
+        "least": [program("nothing", folder, ["-nostdlib"])],
+        "hello": [bundle(HELLO, backend, folder)],
+    }
+    times = times_of(folder, commands)
+    faster, beside, most = (12, "least", 3) if backend == "process" else (4, "hello", 2)
+    name = f"warm python3, {backend}"
+    yield Row(name, times["plain"], times["native"], 1 / faster, "us")
+    yield Row(f"{name}, beside {beside}", times["plain"], times[beside], most, "us")
+    if backend == "process":
+        modules = times["modules"], times["native modules"]
+        yield Row(f"{name}, with modules", *modules, 1 / 25, "us")
+
+
+def rows(folder: Path) -> list[Row]:
+    """Each backend."""
+    if not PYTHON.exists():
+        print(f"*** {PYTHON} is not installed: no rows ***")
+        return []
+    return [row for backend in backends() for row in _rows(backend, folder)]
