@@ -149,7 +149,48 @@ static void memory(void) {
     SHOW("gone, too", shmctl(segment, IPC_STAT, &status));
 }
 
+/* Times, and numbers of processes, which stand in two columns, are others on each run. */
+static void show_file(const char *path, int first, int last) {
+    char line[512];
+    FILE *file = fopen(path, "r");
+    while (file && fgets(line, sizeof line, file)) {
+        char *end = line;
+        for (int column = 0; *end; column++) {
+            char *blank = end, *at = end + strspn(end, " ");
+            end = at + strcspn(at, " ");
+            if (column >= first && column <= last)
+                printf(" %s", *at == '0' ? "nobody" : "own");
+            else if (strspn(at, "0123456789") == 10)
+                printf(" time%s", *end ? "" : "\n");
+            else
+                printf("%.*s", (int)(end - blank), blank);
+        }
+    }
+    if (file)
+        fclose(file);
+}
+
+static void listed(void) {
+    for (int round = 0; round < 2; round++) {
+        show_file("/proc/sysvipc/msg", 5, 6);
+        show_file("/proc/sysvipc/sem", 99, 99);
+        show_file("/proc/sysvipc/shm", 4, 5);
+        if (round)
+            break;
+        int key = 0x12345, queue = msgget(key, IPC_CREAT | 0640);
+        msgsnd(queue, &(struct {
+                   long type;
+                   char text[5];
+               }){1, "word"},
+               5, 0);
+        msgget(-7, IPC_CREAT | 7);
+        semget(key, 3, IPC_CREAT | 0600), semget(IPC_PRIVATE, 1, 0);
+        shmget(key, 5000, IPC_CREAT | 0666), shmget(-2000000000, 1, IPC_CREAT | 0400);
+    }
+}
+
 int main(void) {
+    listed();
     messages();
     semaphores();
     memory();

@@ -2,7 +2,7 @@
  * a name, mapped; a second mapping of it lies where the first does. */
 #include "parts/files/node.h"
 #include "parts/memory/maps.h"
-#include "parts/sysv/sysv.h"
+#include "parts/sysv/rows.h"
 
 enum { SHM_LOCK = 11, SHM_UNLOCK = 12, SHM_STAT = 13, SHM_INFO = 14, SHM_STAT_ANY = 15 };
 enum { SHM_DEST = 01000, SHM_LOCKED = 02000 };
@@ -90,6 +90,27 @@ static bool huge_size_known(long flags) {
     return !bits || bits == 21 || bits == 30;
 }
 
+static void put_rest(struct text *to, const struct ipc *ipc) {
+    const struct segment *segment = (const struct segment *)ipc;
+    u64 attaches = attaches_of(segment);
+    const struct ipc_column first[] = {{segment->size, 21}, {OWN_ID, 5}, {(u64)segment->last, 5}};
+    const struct ipc_column rest[] = {{attaches, 5},
+                                      IPC_OWNERS(ipc->permissions),
+                                      {(u64)segment->attached, 10},
+                                      {(u64)segment->detached, 10},
+                                      {(u64)segment->changed, 10},
+                                      {attaches ? ALIGN_UP(segment->size, PAGE) : 0, 21},
+                                      {0, 21}};
+    ipc_columns(to, first, COUNT(first));
+    text_put(to, " ");
+    ipc_columns(to, rest, COUNT(rest));
+}
+
+static void put_rows(struct text *to) {
+    drop_unused();
+    ipc_rows(&table, to, put_rest);
+}
+
 long sys_shmget(long key, long size, long flags) {
     struct ipc *found;
     drop_unused();
@@ -105,6 +126,7 @@ long sys_shmget(long key, long size, long flags) {
     if (flags & SHM_HUGETLB)
         return huge_size_known(flags) ? -ENOMEM : -EINVAL;
     bool too_much = (u64)size > guest_info.arena_hi - guest_info.arena_lo;
+    sysv_rows[ROWS_OF_SEGMENTS] = put_rows;
     struct segment *made = too_much ? NULL : make((u64)size);
     return made ? ipc_add(&table, &made->ipc, key, flags) : -ENOMEM;
 }

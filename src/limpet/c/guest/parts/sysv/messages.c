@@ -1,5 +1,5 @@
 /* Message queues: msgget(2) and its relatives, as ipc/msg.c has them. */
-#include "parts/sysv/sysv.h"
+#include "parts/sysv/rows.h"
 
 enum { MSG_STAT = 11, MSG_INFO = 12, MSG_STAT_ANY = 13 };
 enum { MSG_NOERROR = 010000, MSG_EXCEPT = 020000, MSG_COPY = 040000 };
@@ -38,6 +38,20 @@ struct queue_limits {
 
 static struct ipc_table table = {.most = QUEUES};
 
+static void put_rest(struct text *to, const struct ipc *ipc) {
+    const struct queue *queue = (const struct queue *)ipc;
+    text_put(to, " ");
+    const struct ipc_column columns[] = {{queue->bytes, 10},           {queue->count, 10},
+                                         {(u64)queue->sender, 5},      {(u64)queue->receiver, 5},
+                                         IPC_OWNERS(ipc->permissions), {(u64)queue->sent, 10},
+                                         {(u64)queue->received, 10},   {(u64)queue->changed, 10}};
+    ipc_columns(to, columns, COUNT(columns));
+}
+
+static void put_rows(struct text *to) {
+    ipc_rows(&table, to, put_rest);
+}
+
 long sys_msgget(long key, long flags) {
     struct ipc *found;
     long id = ipc_look(&table, key, flags, &found);
@@ -48,6 +62,7 @@ long sys_msgget(long key, long flags) {
     struct queue *made = heap_alloc(sizeof *made);
     if (!made)
         return -ENOMEM;
+    sysv_rows[ROWS_OF_QUEUES] = put_rows;
     made->most = QUEUE_BYTES, made->changed = ipc_time();
     return ipc_add(&table, &made->ipc, key, flags);
 }

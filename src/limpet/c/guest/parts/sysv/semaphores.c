@@ -1,4 +1,5 @@
 /* Sets of semaphores: semget(2) and semop(2), as ipc/sem.c has them. */
+#include "parts/sysv/rows.h"
 #include "parts/sysv/semaphores.h"
 
 enum { SEM_UNDO = 010000 };
@@ -9,6 +10,19 @@ struct operation {
 };
 
 struct ipc_table sets = {.most = SETS};
+
+static void put_rest(struct text *to, const struct ipc *ipc) {
+    const struct set *set = (const struct set *)ipc;
+    const struct ipc_column columns[] = {{set->count, 10},
+                                         IPC_OWNERS(ipc->permissions),
+                                         {(u64)set->used, 10},
+                                         {(u64)set->changed, 10}};
+    ipc_columns(to, columns, COUNT(columns));
+}
+
+static void put_rows(struct text *to) {
+    ipc_rows(&sets, to, put_rest);
+}
 
 long sys_semget(long key, long count, long flags) {
     struct ipc *found;
@@ -26,6 +40,7 @@ long sys_semget(long key, long count, long flags) {
     struct set *made = heap_alloc(sizeof *made + (u64)(s32)count * sizeof made->semaphores[0]);
     if (!made)
         return -ENOMEM;
+    sysv_rows[ROWS_OF_SETS] = put_rows;
     made->count = (u64)(s32)count, made->changed = ipc_time();
     return ipc_add(&sets, &made->ipc, key, flags);
 }

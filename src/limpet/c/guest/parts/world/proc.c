@@ -140,6 +140,7 @@ const struct standard proc_names[] = {
     MADE("stat", make_stat),
     FIXED("swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
     FOLDER("sys", 0555, proc_sys),
+    FOLDER("sysvipc", 0555, sysvipc_names),
     {.name = "thread-self", .mode = S_IFLNK | 0777, .device = DEVICE_THREAD_SELF},
     MADE("uptime", make_uptime),
     FIXED("version", SYSTEM_NAME " version " RELEASE " (limpet@limpet) " VERSION "\n"),

@@ -44,7 +44,7 @@ struct standard {
 #define SPECIAL(name_, mode_, device_) {.name = name_, .mode = mode_, .device = device_}
 
 extern const struct standard dev_names[], etc_names[], proc_names[], process_names[], sys_names[],
-    thread_names[];
+    sysvipc_names[], thread_names[];
 struct node *standard_add(struct node *parent, const struct standard *from, u64 number);
 
 /* dev.c, descriptors.c, threads.c: names that are not known beforehand */
