@@ -1,4 +1,4 @@
-"""The programs of the page about Python do what it says."""
+"""The programs of the pages about Python and agents do what they say."""
 
 from __future__ import annotations
 
@@ -10,17 +10,23 @@ import pytest
 
 from tests.support import ROOT, documents
 
-SAID = {"sandboxed.py": "2\n 'limpets 0'\n", "pooled.py": "285\nTrue\n{'a': '1'}\n"}
+SAID = {
+    ("api.md", "sandboxed.py"): "2\n 'limpets 0'\n",
+    ("api.md", "pooled.py"): "285\nTrue\n{'a': '1'}\n",
+    ("agents.md", "first.py"): "3\n\n",
+    ("agents.md", "tools.py"): "no price for 'gold'\n8\n",
+    ("agents.md", "limits.py"): "TimeLimit\nOutputLimit\nwell\n",
+}
 
 
-@pytest.mark.parametrize("name", SAID)
-def test_documented(name: str, tmp_path: Path, alone: Path) -> None:
+@pytest.mark.parametrize(("page", "name"), SAID)
+def test_documented(page: str, name: str, tmp_path: Path) -> None:
     """Each is run as it stands there."""
-    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     program = next(block.text for block in documents.blocks(text) if block.title == name)
     path = tmp_path / name
     path.write_text(program, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, path], capture_output=True, text=True, timeout=300, check=False
     )
-    assert (done.stdout, done.stderr) == (SAID[name], "")
+    assert (done.stdout, done.stderr) == (SAID[page, name], "")

@@ -27,6 +27,7 @@ COMMANDS = (
     "audit",
     "verify",
     "rebuild",
+    "mcp",
     "ps",
     "top",
 )

@@ -98,8 +98,7 @@ class Sandbox:
         began = time.monotonic()
         self._instance = prepared.start()
         self._starting = time.monotonic() - began
-        if self._tools.names:
-            self._done({"do": "tools", "names": self._tools.names})
+        self._tell_tools()
         for name, data in prepared.files.items():
             self.put(name, data)
 
@@ -238,6 +237,20 @@ class Sandbox:
         if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
             raise self._broken("the guest sent something else than names")
         return names
+
+    def add_tools(self, tools: Mapping[str, Tool]) -> None:
+        """Let the code call more functions of this program's, or others by the same names.
+
+        Raises:
+            PlanError: a name or a function is none.
+            LimpetError: as :meth:`run`.
+        """
+        self._tools = self._tools.with_more(tools)
+        self._tell_tools()
+
+    def _tell_tools(self) -> None:
+        if self._tools.names:
+            self._done({"do": "tools", "names": self._tools.names})
 
     def interrupt(self) -> None:
         """Raise ``KeyboardInterrupt`` in the code that runs, from another thread.

@@ -41,6 +41,14 @@ class Tools:
         """What the guest gets."""
         return sorted(self._given)
 
+    def with_more(self, given: Mapping[str, Tool]) -> Tools:
+        """These and others.
+
+        Raises:
+            PlanError: as making them.
+        """
+        return Tools({**self._given, **given})
+
     def serve(self, asked: ToolCall) -> dict[str, Any]:
         """Call what the guest asks for: the reply for it, an exception too."""
         tool = self._known.get(asked.tool)
@@ -54,7 +62,9 @@ class Tools:
 
 def _raised(error: Exception) -> dict[str, Any]:
     """The type and text of an exception: where it happened is the host's own."""
-    return {"raised": [type(error).__name__, str(error)[:_MOST_TEXT]]}
+    alone = len(error.args) == 1 and isinstance(error.args[0], str)
+    text = error.args[0] if alone else str(error)  # a KeyError would quote it twice
+    return {"raised": [type(error).__name__, text[:_MOST_TEXT]]}
 
 
 class _Checked:
