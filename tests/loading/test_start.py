@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -69,6 +70,65 @@ def test_env(show: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         native = subprocess.run([script, "x"], capture_output=True, text=True, check=True).stdout
         assert "".join(f"<{word}>" for word in (*start.words, "x")) == native
         assert start.program == show
+
+
+SHIM = """#!/usr/bin/env bash
+set -e
+[ -n "$PYENV_DEBUG" ] && set -x
+
+program="${{0##*/}}"
+
+export PYENV_ROOT="{root}"
+exec "{root}/libexec/pyenv" exec "$program" "$@"
+"""
+
+
+@pytest.fixture
+def shim(show: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The root of a pyenv with two versions, whose shim is first in PATH."""
+    root = tmp_path / "pyenv"
+    for version in ("1.2", "3.4-dev"):
+        (root / "versions" / version / "bin").mkdir(parents=True)
+        shutil.copy(show, root / "versions" / version / "bin" / "show")
+    (root / "shims").mkdir()
+    (root / "shims" / "show").write_text(SHIM.format(root=root))
+    (root / "shims" / "show").chmod(0o755)
+    (tmp_path / "work" / "deep").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "work" / "deep")
+    monkeypatch.setenv("PATH", f"{root / 'shims'}:{show.parent}")
+    monkeypatch.delenv("PYENV_VERSION", raising=False)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("files", "environment", "version"),
+    [
+        ({"pyenv/version": "1.2\n"}, None, "1.2"),
+        ({"pyenv/version": "1.2\n", "work/.python-version": "3.4-dev\n"}, None, "3.4-dev"),
+        ({"work/.python-version": "9.9 3.4-dev\n"}, None, "3.4-dev"),
+        ({"pyenv/version": "1.2\n"}, "3.4-dev:1.2", "3.4-dev"),
+        ({"pyenv/version": "system\n"}, None, None),
+        ({"pyenv/version": "../versions/1.2\n"}, None, None),
+        ({}, None, None),
+    ],
+)
+def test_shim(
+    shim: Path,
+    show: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: dict[str, str],
+    environment: str | None,
+    version: str | None,
+) -> None:
+    """What pyenv would choose is started; where it has chosen nothing, what is next in PATH."""
+    for name, text in files.items():
+        (shim.parent / name).write_text(text)
+    if environment:
+        monkeypatch.setenv("PYENV_VERSION", environment)
+    found = start_of(Path("show"))
+    expected = shim / "versions" / version / "bin" / "show" if version else show
+    assert found.program == expected
+    assert found.why == (f"show is {expected}, found in PATH",)
 
 
 def test_name_in_path(show: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,6 +106,7 @@ class Libraries:
         self.loaded: list[Loaded] = []
         self.missing: list[str] = []
         self._known: dict[str, Loaded] = {}
+        self._paths: set[str] = set()
         self._places_left = MOST_PLACES
 
     def find(self) -> None:
@@ -172,7 +173,7 @@ class Libraries:
         waiting = deque([first] if first else [])
         while waiting:
             by = waiting.popleft()
-            if any(each.path == by.path for each in self.loaded):
+            if by.path in self._paths:
                 continue
             self._know(by)
             self._add_unwinder((by,))
@@ -192,7 +193,8 @@ class Libraries:
         self._known[found.name] = found
         if found.said.soname:
             self._known.setdefault(found.said.soname, found)
-        if all(each.path != found.path for each in self.loaded):
+        if found.path not in self._paths:
+            self._paths.add(found.path)
             self.loaded.append(found)
 
     def _found(self, name: str, by: Loaded) -> Loaded:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from limpet.errors import ImageError
 from limpet.loading.interpreters import Interpreter, known, texts_of
+from limpet.loading.shims import chosen, is_shim
 from limpet.plain import plain, quoted
 
 LOOKED_AT = 256
@@ -171,10 +172,15 @@ def _by_env(script: Path, argument: str) -> tuple[tuple[str, ...], Path, str]:
 
 
 def _in_path(name: str) -> str | None:
-    """The program of that name in PATH."""
+    """The program of that name in PATH; of a shim of pyenv's, what it would run."""
     import shutil  # which takes long, and most programs are named by their path
 
-    return shutil.which(name)
+    found = shutil.which(name)
+    if found is None or not is_shim(found):
+        return found
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    others = [each for each in folders if not is_shim(os.path.join(each, name))]
+    return chosen(found) or shutil.which(name, path=os.pathsep.join(others))
 
 
 def _in_root(path: str, root: Path | None) -> Path | None:
