@@ -245,6 +245,12 @@ static void *type_later(void *text) {
     return NULL;
 }
 
+static void *close_later(void *none) {
+    usleep(20000);
+    close(master);
+    return none;
+}
+
 static void waiting(void) {
     pthread_t thread;
     char bytes[64] = "";
@@ -260,6 +266,16 @@ static void waiting(void) {
     printf(" %d\n", epoll_wait(set, &event, 1, 5000));
     pthread_join(thread, NULL);
     close(set);
+    show("edge", slave, 64);
+    pthread_create(&thread, NULL, close_later, NULL);
+    printf(" closed %s\n", said(read(slave, bytes, 1)));
+    pthread_join(thread, NULL);
+    open_pair("characters that nobody types");
+    change(ICANON, 0, 0, 3, 0);
+    put("x");
+    pthread_create(&thread, NULL, close_later, NULL);
+    printf("closed %s\n", said(read(slave, bytes, 9)));
+    pthread_join(thread, NULL);
 }
 
 static const struct {

@@ -86,6 +86,12 @@ static u64 take_characters(struct terminal_pair *pair, u8 *to, u64 size) {
     return have;
 }
 
+/* Who waits when it goes is told so; who comes later finds an end. */
+static long wait_for_master(const struct file *file, s64 deadline) {
+    long error = wait_until(file, deadline);
+    return pair_of(file)->hung_up ? -EIO : error;
+}
+
 static s64 deadline_in(u64 tenths) {
     return tenths && guest_time ? deadline_after(guest_time->monotonic(), (s64)(tenths * TENTH))
                                 : FOREVER;
@@ -97,14 +103,14 @@ static long read_characters(struct file *file, u8 *to, u64 size) {
     u64 least = MIN(pair->modes.keys[VMIN], size), time = pair->modes.keys[VTIME], done = 0;
     s64 deadline = least ? FOREVER : deadline_in(time);
     long error = 0;
-    while (!error && !pair->hung_up && !mode(pair, ICANON)) {
+    while (!error && !mode(pair, ICANON)) {
         u64 more = take_characters(pair, to + done, size - done);
         done += more;
         if (done >= MAX(least, 1UL) || (!least && !time))
             break;
         if (more && least)
             deadline = deadline_in(time);
-        error = wait_until(file, deadline);
+        error = wait_for_master(file, deadline);
     }
     terminal_changed(pair);
     return done || error == -ETIMEDOUT ? (long)done : error;
@@ -117,9 +123,9 @@ static long slave_read(struct file *file, void *to, u64 size) {
         return 0;
     if (!mode(pair, ICANON))
         return read_characters(file, to, size);
-    while (!input_ready(pair) && !pair->hung_up && !error)
-        error = wait_until(file, FOREVER);
-    if (error || pair->hung_up)
+    while (!input_ready(pair) && !error)
+        error = wait_for_master(file, FOREVER);
+    if (error)
         return error;
     long done = (long)(mode(pair, ICANON) ? take_line : take_characters)(pair, to, size);
     terminal_changed(pair);
