@@ -20,6 +20,7 @@ from limpet.version import __version__
 COMMANDS = (
     "run",
     "trace",
+    "python",
     "build",
     "snapshot",
     "explain",

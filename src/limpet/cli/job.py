@@ -42,7 +42,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class _Found:
+class Found:
     """The key of a bundle, that of what is kept for the next, and what is known already of it."""
 
     key: str
@@ -144,7 +144,7 @@ class Job:
             return ()
         return tuple((folder / _DEVICES).read_text("utf-8").split())
 
-    def _found(self, cache: Cache, progress: Progress) -> _Found:
+    def _found(self, cache: Cache, progress: Progress) -> Found:
         """What is known of the bundle before it is looked for; C is compiled when it has changed.
 
         Of a dynamic program the shared objects count as well, and what is included: where they are
@@ -153,7 +153,7 @@ class Job:
         keys = self._keys(cache, progress)
         include = [os.path.abspath(each) for each in self.packing.include]
         if not include and not seen.is_dynamic(self.app):
-            return _Found(keys.bundle)
+            return Found(keys.bundle)
         more = f"\0{os.path.realpath(self.app)}\0{include}".encode(errors="surrogateescape")
         digest = hashlib.sha256(keys.bundle.encode() + more)
         last = f"last-{hashlib.sha256(keys.outline.encode() + more).hexdigest()}"
@@ -168,7 +168,7 @@ class Job:
                 known = seen.written(planned.guest.seen)
             cache.put_text(name, known)
         digest.update(known.encode(errors="surrogateescape"))
-        return _Found(f"bundle-{digest.hexdigest()}", last, planned, changed)
+        return Found(f"bundle-{digest.hexdigest()}", last, planned, changed)
 
     def _changed(self, cache: Cache, last: str) -> Changed | None:
         """What is to be exchanged in the last bundle of the kind."""
@@ -211,7 +211,7 @@ class Job:
             raise PlanError(f"{self.app}: changed while it was read", hint="try again")
         return found.made, self.packing.root or (Path(found.root) if found.root else None)
 
-    def _make(self, folder: Path, progress: Progress, found: _Found, cache: Cache) -> None:
+    def _make(self, folder: Path, progress: Progress, found: Found, cache: Cache) -> None:
         started = time.monotonic()
         if found.changed and _exchanged(folder, found.changed, cache):
             say.detail(f"only texts have changed: built in {time.monotonic() - started:.2f} s")

@@ -13,6 +13,7 @@ import click
 
 from limpet.cli.job import Job, Made
 from limpet.cli.options import FILE, about_guest, attached, chosen, packing
+from limpet.cli.pythons import by_python, for_python, is_python
 from limpet.errors import PlanError
 from limpet.guests.usual import usual
 from limpet.loading.start import start_of
@@ -31,6 +32,7 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 @about_guest
 @attached
 @click.option("--report", type=FILE, help="Write how the guest ended to this file, as JSON.")
+@for_python
 @click.argument("app", type=click.Path(path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
@@ -54,6 +56,9 @@ def command(
 
     given["features"] += ("report",) if report else ()
     words = [f"--report={report}"] if report else []
+    if is_python(app):
+        devices = bool(block or net or publish or volume)
+        app, arguments = _as_python(app, arguments, words, given, devices=devices)
     with ready(app, arguments, (block, net, publish, volume), given) as (made, argv):
         replace(made.path, [argv[0], *words, *argv[1:]])
 
@@ -82,8 +87,7 @@ def ready(
         from limpet.running.devices import check_ports
 
         check_ports(net, forward)
-    if given["tty"] is None:
-        given["tty"] = any(map(os.isatty, range(3)))
+    _settle_terminal(given)
     ports = () if forward else tuple(map(str, publish))
     options = chosen(given, _declared(block, net, volume), ports)
     files = packing(given).with_scripts(start.files)
@@ -103,6 +107,35 @@ def ready(
         if attached or own:
             words.append("--")
         yield made, [start.words[0], *words, *start.words[1:], *arguments]
+
+
+def _as_python(
+    app: Path, arguments: tuple[str, ...], words: list[str], given: dict[str, Any], *, devices: bool
+) -> tuple[Path, tuple[str, ...]]:
+    """Start a script of Python warm; where that cannot be, its interpreter and what it is given.
+
+    Args:
+        words: what the monitor is given.
+    """
+    from limpet.cli.warm import DEVICES, run_warm, wanted_of
+    from limpet.running.warm.guest import hooks_of
+
+    app, arguments = by_python(app, arguments, given["python"])
+    start = start_of(app, given["root"], arguments)
+    behind = [*start.words[1:], *arguments]
+    if not given["cold"]:
+        _settle_terminal(given)
+        wanted = (
+            DEVICES if devices else wanted_of(start, behind, chosen(given), packing(given), given)
+        )
+        run_warm(wanted, [start.words[0], *words, *behind], Cache.default())
+    given["files"] += tuple(f"{host}:{guest}" for guest, host in hooks_of(start.program).items())
+    return app, arguments
+
+
+def _settle_terminal(given: dict[str, Any]) -> None:
+    if given["tty"] is None:
+        given["tty"] = any(map(os.isatty, range(3)))
 
 
 def _check_word(app: str) -> None:

@@ -21,6 +21,11 @@ def choose(_: click.Context, parameter: click.Parameter, value: bool) -> None:
     _CHOSEN[str(parameter.name)] |= value
 
 
+def be_quiet() -> None:
+    """As with ``--quiet``."""
+    _CHOSEN["quiet"] = True
+
+
 def note(text: str) -> None:
     """What the user ought to know."""
     if not _CHOSEN["quiet"]:

@@ -158,6 +158,16 @@ def known(program: Path | str) -> Interpreter | None:
     return next((each for each in found if each), None)
 
 
+def home_of(program: Path | str, which: Interpreter) -> str | None:
+    """The folder that the library of ``program`` is below, links followed; see ``landmark``."""
+    folder = os.path.dirname(os.path.realpath(program))
+    while not os.path.isfile(os.path.join(folder, which.landmark)):
+        if folder == "/":
+            return None
+        folder = os.path.dirname(folder)
+    return folder
+
+
 def imported(text: bytes, imports: str) -> set[str]:
     """The first words of the names of modules that a text uses, where ``imports`` matches."""
     found = re.findall(imports, text[:MOST_TEXT].decode(errors="replace"))

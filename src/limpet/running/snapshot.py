@@ -64,6 +64,15 @@ class Snapshot:
     why: Why
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A guest that ended before it stopped, and what it had written."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
 def snapshot(plan: Plan, arguments: Sequence[str] = (), *, name: str = "") -> Snapshot:
     """Run the guest of ``plan`` until it stops, and make the bundle that goes on from there.
 
@@ -77,18 +86,33 @@ def snapshot(plan: Plan, arguments: Sequence[str] = (), *, name: str = "") -> Sn
         PlanError: what it had in memory does not fit.
         ToolchainError: the pinned toolchain is missing or broken.
     """
+    found = attempt(plan, arguments, name=name)
+    if isinstance(found, Snapshot):
+        return found
+    said = "; ".join(found.stderr.decode(errors="replace").splitlines())
+    raise RunError(
+        f"{plan.image.name}: it ended with status {found.status} before it waited for its standard "
+        f"input or wrote to {MARKER}{': ' if said else ''}{said:.400}",
+        hint="give it arguments with which it does",
+    )
+
+
+def attempt(plan: Plan, arguments: Sequence[str] = (), *, name: str = "") -> Snapshot | Ended:
+    """The same where it is no error that it ends before.
+
+    Raises:
+        RunError: it cannot be started.
+        PlanError: what it had in memory does not fit.
+        ToolchainError: the pinned toolchain is missing or broken.
+    """
     options = replace(plan.options, snapshot=True)
-    first = build(registry.plan(plan.guest, replace(options, timeout=0, max_output=0)))
+    unlimited = replace(options, timeout=0, max_output=0)
+    first = build(plan if plan.options == unlimited else registry.plan(plan.guest, unlimited))
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         found = _stopped(first, [name or plan.image.name, *arguments], out, err)
         written = _whole(out), _whole(err)
     if isinstance(found, int):
-        said = "; ".join(written[1].decode(errors="replace").splitlines())
-        raise RunError(
-            f"{plan.image.name}: it ended with status {found} before it waited for its standard "
-            f"input or wrote to {MARKER}{': ' if said else ''}{said:.400}",
-            hint="give it arguments with which it does",
-        )
+        return Ended(found, *written)
     made = build(registry.plan(replace(plan.guest, memory=found.memory), options))
     memory = replace(found.memory, hot=_hot(made, name or plan.image.name))
     if memory.hot:

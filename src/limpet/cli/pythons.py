@@ -1,0 +1,88 @@
+"""What ``run`` has for scripts of Python: which one runs them, and from where."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from limpet.errors import PlanError
+from limpet.plain import quoted
+
+_OPTIONS = (
+    click.option(
+        "--python",
+        metavar="PATH",
+        help="Interpreter or environment of a script; else that of $VIRTUAL_ENV or PATH.",
+    ),
+    click.option(
+        "--warm",
+        metavar="IMPORTS",
+        help='Import this before the start ("import json, re"); else what it imports first.',
+    ),
+    click.option("--cold", is_flag=True, help="Start the interpreter each time."),
+    click.option(
+        "--teardown", is_flag=True, help="Let the interpreter take itself apart at its end."
+    ),
+)
+
+
+WORDS = ("-c", "-m", "-")
+"""In the place of a program: what stands behind is for Python."""
+
+
+def for_python(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--python``, ``--warm``, ``--cold`` and ``--teardown``."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def is_python(app: Path) -> bool:
+    """Whether ``app`` is a script of Python by its name, or a word that only Python knows."""
+    return str(app) in WORDS or (app.suffix == ".py" and app.is_file())
+
+
+def by_python(
+    app: Path, arguments: tuple[str, ...], python: str | None
+) -> tuple[Path, tuple[str, ...]]:
+    """What to start for a script: an interpreter, with the script in front of its arguments.
+
+    A script with a ``#!`` line says itself which one, unless the user does.
+
+    Raises:
+        PlanError: there is no interpreter.
+    """
+    if not is_python(app) or (python is None and _says_itself(app)):
+        return app, arguments
+    return interpreter(python), (str(app), *arguments)
+
+
+def interpreter(python: str | None) -> Path:
+    """The interpreter that the user names, of the virtual environment, or in PATH.
+
+    Raises:
+        PlanError: there is none.
+    """
+    import shutil
+
+    environment = os.environ.get("VIRTUAL_ENV")
+    named = python or environment
+    if named and os.path.isdir(named):
+        named = os.path.join(named, "bin", "python")
+    found = shutil.which(named or "python3")
+    if found is None:
+        what = f"{quoted(named)}: no such interpreter" if named else "there is no python3 in PATH"
+        raise PlanError(what, hint="name one: --python /usr/bin/python3")
+    return Path(found)
+
+
+def _says_itself(app: Path) -> bool:
+    try:
+        with app.open("rb") as stream:
+            return stream.read(2) == b"#!"
+    except OSError:
+        return False

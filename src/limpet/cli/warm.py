@@ -1,0 +1,203 @@
+"""``limpet run app.py``: from a bundle in which the interpreter has started and imported already.
+
+One bundle is made for an interpreter with its modules, with room for texts; the bundle of a script
+is a copy of it with the script's texts in that room.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from limpet.cli import say
+from limpet.cli.job import Found, Job, Packing
+from limpet.running.warm.guest import STUB, TEXTS, guest_files, hooks_of, laid
+
+if TYPE_CHECKING:
+    from limpet.loading.start import Start
+    from limpet.planning.options import Options
+    from limpet.planning.plan import Plan
+    from limpet.running.snapshot import Ended, Snapshot
+    from limpet.running.warm.script import Script
+    from limpet.tools.cache import Cache
+    from limpet.tools.progress import Progress
+
+_BUNDLE, _WARNINGS, _DEVICES, _ABOUT = "bundle", "warnings", "devices", "about"
+
+
+DEVICES = "what goes on from a moment has no ports, devices and folders of the host's"
+"""Why a script with these starts cold."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A script to be run by ``program``, which is called ``name``, with what else is packed."""
+
+    program: Path
+    name: str
+    script: Script
+    options: Options
+    packing: Packing
+    teardown: bool = False
+
+
+@dataclass(frozen=True)
+class _Base(Job):
+    """Makes the bundle for an interpreter with its modules, or finds out why there is none."""
+
+    words: tuple[str, ...] = ()
+    """What it is started with until its moment."""
+
+    def _make(self, folder: Path, progress: Progress, found: Found, cache: Cache) -> None:
+        from limpet.running.snapshot import Snapshot, attempt
+
+        plan = found.planned or self.plan(progress)
+        progress("importing its modules once, for all starts")
+        stopped = attempt(plan, self.words[1:], name=self.words[0])
+        about = _about(plan, stopped)
+        if isinstance(stopped, Snapshot):
+            stopped.bundle.write(folder / _BUNDLE)
+        (folder / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
+        (folder / _WARNINGS).write_text("".join(f"{each}\n" for each in plan.warnings))
+        (folder / _DEVICES).write_text("", encoding="utf-8")
+
+
+def _about(plan: Plan, stopped: Snapshot | Ended) -> dict[str, Any]:
+    """What there is to know of a bundle whose guest stopped, or why it did not."""
+    from limpet.formats.tree.paths import Paths
+    from limpet.running.snapshot import Snapshot
+    from limpet.running.warm.environment import seen_early
+    from limpet.running.warm.report import reason_of, report_of
+
+    if not isinstance(stopped, Snapshot):
+        return {"cold": reason_of(stopped.stderr) or f"Python ends with status {stopped.status}"}
+    if stopped.why != "marker":
+        return {"cold": "what is imported reads standard input"}
+    report = report_of(stopped.stdout, stopped.stderr)
+    if report is None:
+        return {"cold": "what is imported ends the report of it"}
+    if report.printed:
+        return {"cold": "what is imported prints something"}
+    variable = seen_early(plan.options.environment, report.variables, plan.guest)
+    if variable:
+        return {"cold": f"{variable} is looked for before the script starts"}
+    return {
+        "cold": "",
+        "texts": Paths(plan.guest.tree).index(TEXTS),
+        "outline": stopped.bundle.plan.outline,
+        "modules": sorted({each.partition(".")[0] for each in report.modules}),
+    }
+
+
+def wanted_of(
+    start: Start, words: Sequence[str], options: Options, packing: Packing, given: dict[str, Any]
+) -> Wanted | str:
+    """What is to be run warm, or why that cannot be.
+
+    Args:
+        words: what is behind the interpreter's own name.
+        packing: what the user packs; the script's texts are in ``start``.
+        given: ``warm`` and ``teardown`` as the command line has them.
+
+    Raises:
+        LimpetError: something of it cannot be read.
+    """
+    from limpet.loading.interpreters import home_of, known
+    from limpet.running.warm.script import script_of
+    from limpet.running.warm.words import words_of
+
+    which = known(start.program)
+    home = home_of(start.program, which) if which else None
+    if which is None or home is None or not which.name.startswith("CPython"):
+        return f"{start.program} is no CPython that is known"
+    if packing.root:
+        return "with --root, what is imported may be there"
+    if options.devices or options.publish or options.connect:
+        return DEVICES
+    parts = words_of(words)
+    if parts is None:
+        return "the interpreter is asked for more than to run a script"
+    library = f"{home}/{which.library}"
+    others = dict(packing.files)
+    script = script_of(parts, start.files, which, given["warm"], library, os.isatty(0), others)
+    if isinstance(script, str):
+        return script
+    name = start.words[0]
+    return Wanted(start.program, name, script, options, packing, given["teardown"])
+
+
+@contextmanager
+def warm_bundle(wanted: Wanted, cache: Cache) -> Iterator[Path | str]:
+    """The bundle of a script, which stays there meanwhile; or why it has to start cold.
+
+    Raises:
+        LimpetError: it cannot be made.
+    """
+    options = replace(wanted.options, snapshot=True)
+    with guest_files(wanted.script, teardown=wanted.teardown, cache=cache) as folder:
+        files = {**hooks_of(wanted.program), **laid(folder), **wanted.packing.files}
+        job = _Base.given(wanted.program, options, replace(wanted.packing, files=files))
+        base = _Base(**vars(job) | {"words": (wanted.name, *wanted.script.options, STUB)})
+        with base.bundle(cache) as made:
+            about = json.loads((made.path.parent / _ABOUT).read_text(encoding="utf-8"))
+            reason = about["cold"] or _shadowed(about["modules"], wanted.script)
+            entry = None if reason else _with_texts(made.path, about, wanted.script, cache)
+    if entry is None:
+        yield reason
+        return
+    with entry as own:
+        yield own / _BUNDLE
+
+
+def _shadowed(modules: list[str], script: Script) -> str:
+    both = sorted(script.texts.tops.intersection(modules))
+    return f"{both[0]} beside the script has the name of a module" if both else ""
+
+
+def _with_texts(base: Path, about: dict[str, Any], script: Script, cache: Cache) -> Any:
+    """The entry of the bundle with the script's texts."""
+    from limpet.building.exchange import exchanged
+    from limpet.errors import BuildError
+    from limpet.formats.tree.exchange import Content
+    from limpet.loading.files import TIME
+
+    data = script.texts.filled()
+    key = sha256(f"{base.parent.name} ".encode() + data).hexdigest()
+
+    def make(folder: Path) -> None:
+        content = Content(0o100600, TIME, data)
+        files = {about["texts"]: content}
+        if not exchanged(base, folder / _BUNDLE, files, about["outline"]):
+            raise BuildError("the texts of a script do not fit into its bundle", hint="--cold")
+
+    return cache.folder(f"warm-{key}", make)
+
+
+def run_warm(wanted: Wanted | str, argv: Sequence[str], cache: Cache) -> None:
+    """Replace this process by the bundle of ``wanted``; returns where it has to start cold.
+
+    Args:
+        argv: what the bundle is started with.
+
+    Raises:
+        LimpetError: it cannot be made, or not be started.
+    """
+    from limpet.running.exec import replace as become
+
+    if isinstance(wanted, str):
+        say.note(f"started cold: {wanted}")
+        return
+    with warm_bundle(wanted, cache) as found:
+        if isinstance(found, Path):
+            if wanted.options.strict:
+                from limpet.running.strict import refuse_if_missing
+
+                refuse_if_missing(wanted.name, found, ())
+            become(found, argv)
+        say.note(f"started cold: {found}")

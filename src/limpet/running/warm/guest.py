@@ -1,0 +1,78 @@
+"""The files that a warm guest starts with: what runs until its moment, and room for texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from limpet.loading.interpreters import home_of, known
+from limpet.running.warm.script import Script
+from limpet.running.warm.texts import filler
+from limpet.tools.cache import Cache
+from limpet.tools.entries import Entry
+
+FOLDER = "/.limpet"
+"""In the guest; it is gone when a script runs."""
+
+STUB = f"{FOLDER}/importlib_bootstrap.py"
+"""Called so that ``warnings`` takes its frames for those of an import (``_warnings.c``)."""
+
+TEXTS = f"{FOLDER}/run/files"
+"""Nobody looks into its folder before the moment: what is known of it would be kept."""
+
+HOOKS = "snapshot_restore_py"
+"""The module of the hooks."""
+
+_HERE = Path(__file__).parent
+
+
+def guest_files(script: Script, *, teardown: bool, cache: Cache) -> Entry:
+    """An entry of the cache with the files, as :func:`laid` finds them."""
+    contents = {
+        "stub": _stub(script, teardown=teardown).encode(errors="surrogateescape"),
+        "texts": filler(script.texts.room),
+    }
+    state = sha256()
+    for name, content in contents.items():
+        state.update(f"{name} {len(content)} ".encode() + content)
+
+    def make(folder: Path) -> None:
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+
+    return cache.folder(f"boot-{state.hexdigest()}", make)
+
+
+def laid(folder: Path) -> Mapping[str, Path]:
+    """Where the files of ``folder`` are in the guest, and what they run."""
+    return {
+        STUB: folder / "stub",
+        f"{FOLDER}/boot": _HERE / "boot.py",
+        f"{FOLDER}/program": _HERE / "program.py",
+        TEXTS: folder / "texts",
+    }
+
+
+def hooks_of(program: Path) -> Mapping[str, Path]:
+    """The module of the hooks, which is there whether a script starts warm or not."""
+    which = known(program)
+    home = home_of(program, which) if which else None
+    if which is None or home is None:
+        return {}
+    return {f"{home}/{which.library}/{HOOKS}.py": _HERE / f"{HOOKS}.py"}
+
+
+def _stub(script: Script, *, teardown: bool) -> str:
+    """Runs ``boot`` apart from ``__main__``; its first lines name what is to be packed."""
+    lines = "".join(f"import {name}\n" for name in script.packed)
+    names = tuple((each.name, each.members) for each in script.imports)
+    boot = f'own["boot"]({names!r}, {len(script.options)}, {FOLDER!r})'
+    read = f'(lambda file: (file.read(), file.close()))(open(f"{FOLDER}/{{each}}", "rb"))[0]'
+    return (
+        f'()\n"""\n{lines}"""\n'
+        "(lambda own, fresh: (\n"
+        f'    [exec(compile({read}, __file__, "exec"), own) for each in ("boot", "program")],\n'
+        f'    own["run"](fresh, {boot}, {teardown}),\n'
+        '))({"__name__": "limpet"}, dict(globals()))\n'
+    )

@@ -1,0 +1,242 @@
+"""Scripts of Python from a bundle that has started already: as Python runs them, and not before."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from limpet.cli.job import Packing
+from limpet.cli.warm import Wanted, wanted_of, warm_bundle
+from limpet.contract import Backend
+from limpet.loading.start import start_of
+from limpet.planning.options import Options
+from limpet.running.warm import guest
+from limpet.running.warm.report import reason_of, report_of
+from limpet.tools.cache import Cache
+from tests.support import SUPPORT
+from tests.support.bundles import Ran, execute
+
+PYTHON = "/usr/bin/python3"
+ENDS = SUPPORT / "programs" / "ends.py"
+
+pytestmark = pytest.mark.skipif(not os.path.exists(PYTHON), reason="apt-get install python3")
+
+
+def wanted(words: Sequence[str], backend: Backend, **given: object) -> Wanted | str:
+    """What ``limpet run`` would want for these words in the working folder."""
+    options = Options(backends=(backend,), environment=given.pop("environment", ()))  # type: ignore[arg-type]
+    packing = Packing(files=given.pop("files", {}))  # type: ignore[arg-type]
+    start = start_of(Path(PYTHON), None, words)
+    more = {"warm": None, "teardown": False, **given}
+    return wanted_of(start, words, options, packing, more)
+
+
+@contextmanager
+def bundle(words: Sequence[str], backend: Backend, **given: object) -> Iterator[Path]:
+    """The warm bundle of these words."""
+    found = wanted(words, backend, **given)
+    assert isinstance(found, Wanted), found
+    with warm_bundle(found, Cache.default()) as path:
+        assert isinstance(path, Path), path
+        yield path
+
+
+def reason(words: Sequence[str], backend: Backend = "process", **given: object) -> str:
+    """Why these words start cold."""
+    found = wanted(words, backend, **given)
+    if isinstance(found, str):
+        return found
+    with warm_bundle(found, Cache.default()) as why:
+        assert isinstance(why, str)
+        return why
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder without a terminal."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("os.isatty", lambda handle: False)
+    return tmp_path
+
+
+def natively(words: Sequence[str], here: Path, stdin: bytes = b"") -> Ran:
+    """The same natively; what it says of its folder is as it would be in a guest."""
+    environment = {"LC_CTYPE": "C.UTF-8", "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": ""}
+    done = subprocess.run(
+        [PYTHON, *words],
+        input=stdin,
+        capture_output=True,
+        env=environment,
+        cwd=here,
+        timeout=60,
+        check=False,
+    )
+    status = done.returncode if done.returncode >= 0 else 128 - done.returncode
+    return alike(Ran(status, done.stdout, done.stderr), here)
+
+
+def alike(ran: Ran, here: Path) -> Ran:
+    """Without what is another in every run, or in the working folder of a guest."""
+
+    def plain(text: bytes) -> bytes:
+        text = text.replace(os.fsencode(here) + b"/", b"/").replace(b"//", b"/")
+        return re.sub(rb" at 0x[0-9a-f]+>", b">", text)
+
+    return Ran(ran.status, plain(ran.stdout), plain(ran.stderr))
+
+
+CASES = (
+    ["plain", "own", "chain", "group", "interrupt", "atexit", "threads", "finalizers", "generator"]
+    + ["files", "hook", "bad hook", "hook exits", "warnings", "unraisable", "closed", "input"]
+    + ["source", "asyncio", "recursion"]
+    + [f"exit:{each}" for each in ("", "0", "None", "3", "-1", "259", "True", "'why'", "(1, 2)")]
+    + [f"exit:{each}" for each in ("10**30", "'\\udcff'", "2.5")]
+)
+
+
+def test_as_python_does(here: Path, backend: Backend) -> None:
+    """Every way to end: what is written, in its order, and the status."""
+    (here / "ends.py").write_bytes(ENDS.read_bytes())
+    with bundle(["ends.py"], backend) as path:
+        for case in CASES:
+            words = ["ends.py", case, "b c"]
+            found = alike(execute([PYTHON, *words], path, b"in\nput"), here)
+            assert found == natively(words, here, b"in\nput"), case
+
+
+def test_what_a_script_finds(here: Path, backend: Backend) -> None:
+    """Its namespace, words and modules are those of a cold start, natively made."""
+    (here / "ends.py").write_bytes(ENDS.read_bytes())
+    with bundle(["ends.py"], backend) as path:
+        found = alike(execute([PYTHON, "ends.py", "names"], path), here)
+        assert found == natively(["ends.py", "names"], here)
+
+
+def test_other_ways_to_name_a_program(here: Path) -> None:
+    """``-c``, ``-m``, standard input, options; of one bundle where the modules are the same."""
+    (here / "own.py").write_text("import sys\nprint(__name__, sys.argv)\n1/0\n")
+    (here / "wrong.py").write_text("import sys\nif:\n")
+    for words, stdin in (
+        (["-c", "import sys; print(sys.argv, sys.path[0] == ''); 1/0", "a"], b""),
+        (["-", "a"], b"import sys\nprint(sys.argv, __name__)\nx ="),
+        (["-m", "own", "a"], b""),
+        (["-m", "nothing", "a"], b""),
+        (["wrong.py"], b""),
+        (["-O", "-W", "error", "own.py"], b""),
+    ):
+        with bundle(words, "process") as path:
+            found = alike(execute([PYTHON, *words], path, stdin), here)
+        assert found == natively(words, here, stdin), words
+
+
+WARMED = """import asyncio, datetime, json, logging, random, secrets, ssl, tempfile, uuid
+import multiprocessing.process, snapshot_restore_py, sys
+
+process = multiprocessing.process.current_process()
+print(os := __import__("os").urandom(8).hex())
+print(uuid.uuid4(), uuid.getnode() if False else "", secrets.token_hex(8), random.random())
+print(tempfile.mktemp(), ssl.RAND_bytes(8).hex(), bytes(process.authkey).hex())
+print(datetime.datetime.now().timestamp(), logging._startTime)
+"""
+
+
+def test_nothing_is_the_same_twice(here: Path) -> None:
+    """Many starts at once: everything that has to be random is, and it is now."""
+    (here / "warmed.py").write_text(WARMED)
+    count = 1000 if "LIMPET_LARGE" in os.environ else 20
+    with bundle(["warmed.py"], "process") as path:
+        before = time.time()
+        started = [
+            subprocess.Popen([PYTHON, "warmed.py"], executable=path, stdout=subprocess.PIPE, env={})
+            for _ in range(count)
+        ]
+        lines = [each.communicate()[0].decode().split("\n")[:-1] for each in started]
+        after = time.time()
+    words = [" ".join(each[:3]).split() for each in lines]
+    assert {len(each) for each in words} == {len(words[0])}
+    for column in zip(*words, strict=True):
+        assert len(set(column)) == count, column
+    times = [float(each) for line in lines for each in line[3].split()]
+    assert all(before - 1 < each < after + 1 for each in times)
+
+
+COLD = (
+    ("print('imported')", "what is imported prints something"),
+    ("1/0", "importing cold raises ZeroDivisionError: division by zero"),
+    ("import nothing", "importing cold raises ModuleNotFoundError: No module named 'nothing'"),
+    ("import sys; sys.argv[0]", "what is imported looks at sys.argv"),
+    ("import os; os.environ['A'] = 'b'", "what is imported sets an environment variable"),
+    ("raise SystemExit(3)", "importing cold raises SystemExit: 3"),
+    ("import os; os._exit(3)", "Python ends with status 3"),
+    ("f = open('/dev/null')", "what is imported leaves a file open"),
+    ("import threading as t; t.Thread(target=t.Event().wait, daemon=True).start()", "a thread"),
+)
+
+
+@pytest.mark.parametrize(("text", "why"), COLD)
+def test_what_an_import_may_not_do(here: Path, text: str, why: str) -> None:
+    """What runs before the moment finds it out: the same natively, where no moment comes."""
+    (here / "cold.py").write_text(text)
+    folder = here / "box"
+    folder.mkdir()
+    boot = Path(guest.__file__).with_name("boot.py").read_text()
+    (folder / "stub.py").write_text(f"{boot}\nboot((('cold', ()),), 0, {str(folder)!r})\n")
+    ran = subprocess.run(
+        [PYTHON, folder / "stub.py"],
+        env={"PYTHONPATH": str(here)},
+        stdout=-1,
+        stderr=-1,
+        check=False,
+    )
+    report = report_of(ran.stdout, b"")
+    if report:
+        assert b"/dev/limpet/snapshot" in ran.stderr
+        assert report.printed == (why == "what is imported prints something")
+    else:
+        assert why in (reason_of(ran.stderr) or f"Python ends with status {ran.returncode}")
+
+
+def test_what_starts_cold(here: Path) -> None:
+    """An import that reads is left to the start, and so is one that prints."""
+    for text, why in (("input()", "reads standard input"), ("print()", "prints something")):
+        (here / "cold").write_text(text)
+        (here / "app.py").write_text("import cold")
+        files = {"/usr/lib/python3/dist-packages/cold.py": here / "cold"}
+        assert reason(["app.py"], files=files) == f"what is imported {why}"
+        if "LIMPET_LARGE" not in os.environ:
+            break
+
+
+def test_what_cannot_be_warm(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the words or the host already say."""
+    (here / "app.py").write_text("print(1)")
+    (here / "json.py").write_text("print(2)")
+    assert "no file" in reason(["other.py"])
+    assert "more than to run a script" in reason(["-i", "app.py"])
+    assert "no file with a script" in reason(["."])
+    assert "PYTHONHASHSEED is looked for" in reason(["app.py"], environment=("PYTHONHASHSEED=0",))
+    assert "json beside the script" in reason(["json.py"], warm="import json")
+    monkeypatch.setattr("os.isatty", lambda handle: True)
+    assert "interactive" in reason([])
+
+
+def test_its_environment(here: Path) -> None:
+    """The variables of a start are there; nothing before it has seen one."""
+    text = "import os\nprint(sorted(os.environ.items()), os.getenv('OWN'), os.environb[b'OWN'])\n"
+    (here / "app.py").write_text(text)
+    with bundle(["app.py"], "process", environment=("OWN=b", "PASSED")) as path:
+        ran = subprocess.run(
+            [PYTHON, "app.py"],
+            executable=path,
+            env={"PASSED": "/x"},
+            capture_output=True,
+            check=False,
+        )
+    assert (ran.stdout, ran.stderr) == (b"[('OWN', 'b'), ('PASSED', '/x')] b b'b'\n", b"")
