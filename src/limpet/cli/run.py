@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from limpet.cli import say
 from limpet.cli.job import Job, Made
 from limpet.cli.options import FILE, about_guest, attached, chosen, packing
 from limpet.cli.pythons import by_python, for_python, is_python
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from limpet.formats.ports import Port
     from limpet.running.devices import Block, Network, Volume
 
+_NAME_MOST = 100
+"""Characters of a program's name that a core file has in its own."""
+
 _TENDERS = {"--mem": "--memory SIZE", "--net": "--net NAME=tap:INTERFACE"}
 _TENDERS |= {"--block": "--block NAME=PATH[:ro][,sector=SIZE]"}
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -31,6 +36,9 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 @click.command("run", context_settings=_PASS_ON)
 @about_guest
 @attached
+@click.option(
+    "--dumpcore", type=FILE, metavar="DIR", help="Where a guest that crashes leaves a core file."
+)
 @click.option("--report", type=FILE, help="Write how the guest ended to this file, as JSON.")
 @for_python
 @click.argument("app", type=click.Path(path_type=Path))
@@ -43,6 +51,7 @@ def command(
     publish: tuple[Port, ...],
     volume: tuple[Volume, ...],
     report: Path | None,
+    dumpcore: Path | None,
     **given: Any,
 ) -> None:
     """Run APP (a program, a script, a .c file, a folder with limpet.toml or a unikernel).
@@ -60,7 +69,13 @@ def command(
         devices = bool(block or net or publish or volume)
         app, arguments = _as_python(app, arguments, words, given, devices=devices)
     with ready(app, arguments, (block, net, publish, volume), given) as (made, argv):
-        replace(made.path, [argv[0], *words, *argv[1:]])
+        line = [argv[0], *words, *argv[1:]]
+        if dumpcore:
+            from limpet.running.cores.dump import run
+
+            name = f"core.{app.name[:_NAME_MOST]}"
+            sys.exit(run(made.path, line, dumpcore, name, say.note))
+        replace(made.path, line)
 
 
 Attached = tuple[

@@ -30,7 +30,6 @@ _DEVICE_OPTIONS = (
 _NOT_HERE = {
     "--x-exec-heap": "memory is never both writable and executable",
     "--gdb": "there is no debugger stub",
-    "--dumpcore": "there is no core dump",
 }
 
 _USAGE = """\
@@ -45,6 +44,7 @@ Options:
   --block:NAME=PATH                attach a file or device as block device NAME
   --block-readonly:NAME=PATH       the same, never written
   --block-sector-size:NAME=SIZE    its sector size, a power of two from 512 on
+  --dumpcore=DIR                   a unikernel that aborts or traps leaves a core file in DIR
   --version                        say which version this is
   --help                           this
 """
@@ -58,6 +58,9 @@ ABI version 1"""
 
 class UsageError(LimpetError):
     """The command line is not a tender's."""
+
+
+_DUMPCORE = "--dumpcore="
 
 
 def _split(target: str, words: list[str]) -> tuple[list[str], Path, list[str]]:
@@ -76,7 +79,7 @@ def _split(target: str, words: list[str]) -> tuple[list[str], Path, list[str]]:
         for name, why in _NOT_HERE.items():
             if word.startswith(name):
                 raise PlanError(f"{word}: {why}", hint="leave it out")
-        if not word.startswith(_DEVICE_OPTIONS):
+        if not word.startswith((*_DEVICE_OPTIONS, _DUMPCORE)):
             raise UsageError(f"Invalid option: `{word}'")
         options.append(word)
     if not rest:
@@ -104,6 +107,16 @@ def job_of(kernel: Path, target: str) -> Job:
     return Job.given(kernel, Options())
 
 
+def _watched(target: str, path: Path, argv: list[str], folder: str) -> int:
+    """The exit status of a unikernel that leaves a core file, named as Solo5's tenders name it."""
+    from limpet.running.cores.dump import run
+
+    def said(line: str) -> None:
+        print(f"limpet-{target}: {line}", file=sys.stderr, flush=True)
+
+    return run(path, argv, Path(folder), f"core.solo5-{target}", said)
+
+
 def main(target: str) -> NoReturn:
     """The entry point of both commands."""
     from limpet.running.exec import replace
@@ -113,7 +126,12 @@ def main(target: str) -> NoReturn:
         if not kernel.exists():
             raise ImageError(f"{kernel}: Could not open: no such file", hint="check the path")
         with job_of(kernel, target).bundle(Cache.default()) as made:
-            replace(made.path, [str(kernel), *options, "--", *arguments])
+            folders = [each for each in options if each.startswith(_DUMPCORE)]
+            own = [each for each in options if each not in folders]
+            argv = [str(kernel), *own, "--", *arguments]
+            if not folders:
+                replace(made.path, argv)
+            sys.exit(_watched(target, made.path, argv, folders[-1].removeprefix(_DUMPCORE)))
     except UsageError as error:
         message = f"limpet-{target}: {error.message}\n" if error.message else ""
         print(message + _USAGE.format(target=target), end="", file=sys.stderr)

@@ -230,5 +230,5 @@ void run(void) {
         say_number(memory_size >> 20), say("\n");
     else
         say("hello "), say(command_line), say("\n");
-    leave(after(command_line, "exit7") ? 7 : 0);
+    leave(after(command_line, "exit7") ? 7 : after(command_line, "abort") ? 255 : 0);
 }

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import selectors
-import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from limpet.contract.limits import SIGNAL_STATUS
 from limpet.errors import BundleError, RunError
 from limpet.formats.bundle.read import BundleFile, parse
+from limpet.running.passing import passing
 
 TRACE = "trace"
 """The feature that a bundle has which tells."""
@@ -22,10 +21,6 @@ TRACE = "trace"
 _PIECE = 1 << 16
 _LOOK = 0.25
 """Seconds after which a call that has not returned is shown as going on."""
-
-_PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-_THE_TERMINALS = (signal.SIGINT, signal.SIGQUIT)
-"""Those that are sent on, and those that a terminal sends to the bundle as well."""
 
 
 def traced_bundle(path: Path) -> bool:
@@ -83,28 +78,25 @@ def _started(path: Path, argv: Sequence[str]) -> Iterator[subprocess.Popen[bytes
     waiting: list[int] = []
     child: subprocess.Popen[bytes] | None = None
 
-    def send_on(number: int, _: FrameType | None) -> None:
+    def send(number: int) -> None:
         if child:
             child.send_signal(number)
         else:
             waiting.append(number)
 
-    before = {each: signal.signal(each, send_on) for each in _PASSED_ON}
-    before |= {each: signal.signal(each, lambda *_: None) for each in _THE_TERMINALS}
-    try:
+    with passing(send):
         try:
             child = subprocess.Popen(list(argv), executable=path)
         except (OSError, ValueError) as error:
             raise RunError(f"{path}: cannot be started: {error}", hint="try again") from error
-        for number in waiting:
-            child.send_signal(number)
-        yield child
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-        if child and child.poll() is None:
-            child.kill()
-            child.wait()
+        try:
+            for number in waiting:
+                child.send_signal(number)
+            yield child
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
 
 
 def _pass_on(

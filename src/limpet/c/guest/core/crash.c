@@ -126,6 +126,14 @@ static RARE void say_lacked(bool crashed) {
     say_missed(crashed);
 }
 
+static struct regs crashed; /* where a core file's writer finds them */
+
+static _Noreturn RARE void end(u32 code, const struct regs *regs) {
+    struct guest_exit block = {.code = code, .registers = (u32)(u64)regs};
+    for (;;)
+        hypercall_exit(&block);
+}
+
 _Noreturn RARE void crash(int signal, const struct regs *regs, const char *what,
                           const u64 *address) {
     say("limpet: the guest ");
@@ -142,7 +150,8 @@ _Noreturn RARE void crash(int signal, const struct regs *regs, const char *what,
     say(signal_name(signal));
     say_backend();
     say_lacked(true);
-    guest_exit(SIGNAL_STATUS + (u32)signal);
+    crashed = *regs;
+    end((u32)SIGNAL_STATUS + (u32)signal, &crashed);
 }
 
 _Noreturn RARE void end_deadlocked(const char *what) {
@@ -174,9 +183,7 @@ _Noreturn RARE void panic(const char *what) {
 }
 
 _Noreturn void guest_exit(u32 code) {
-    struct guest_exit block = {.code = code};
-    for (;;)
-        hypercall_exit(&block);
+    end(code, NULL);
 }
 
 _Noreturn void program_exit(u32 code) {

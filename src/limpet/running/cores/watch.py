@@ -1,0 +1,163 @@
+"""A bundle watched by this process, which keeps a crashed guest's memory and registers.
+
+The bundle has nothing of this in it: the host's kernel lets a parent look into its child.  What the
+guest's memory holds is believed in nothing: all of it is only copied.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.contract.limits import SIGNAL_STATUS
+from limpet.errors import RunError
+from limpet.planning.regions import KVM_RUN_AT
+from limpet.running.cores import ptrace
+from limpet.running.cores.machine import VALID_AT, WANTED
+from limpet.running.passing import passing
+
+_OPTIONS = ptrace.SYSGOOD | ptrace.FORK | ptrace.EXIT | ptrace.EXITKILL
+_KVM_RUN = 0xAE80
+_FAULTS = frozenset(
+    int(each)
+    for each in (signal.SIGILL, signal.SIGTRAP, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV)
+)
+_VECTOR_SIZE = 512
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A signal that the guest's own doing raised, and the registers then."""
+
+    number: int
+    registers: dict[str, int]
+    vectors: bytes
+
+
+@dataclass
+class Watched:
+    """A process of the bundle, while it is there; its files were opened while that was allowed."""
+
+    pid: int
+    memory: int
+    maps: int
+    pages: int
+    fault: Fault | None = None
+    kvm: bool = False
+    starting: bool = True  # its system calls are looked at until the guest runs
+
+    def close(self) -> None:
+        """Close its files."""
+        for each in (self.memory, self.maps, self.pages):
+            os.close(each)
+
+
+Ended = Callable[[Watched, int, dict[str, int]], None]
+"""What is done at the end of a process: its wait status, and its registers then."""
+
+
+def run(path: Path, argv: Sequence[str], ended: Ended) -> int:
+    """Start the bundle at ``path`` and watch it to its end.
+
+    Returns:
+        Its exit status, 128 + N for signal N.
+
+    Raises:
+        RunError: it cannot be started.
+        HostError: this host does not let a process look into its child.
+    """
+    pid = os.fork()
+    if not pid:
+        _become(path, argv)
+    with passing(lambda number: os.kill(pid, number)):
+        status = _Watch(pid, ended).to_the_end()
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else SIGNAL_STATUS - code
+
+
+def _become(path: Path, argv: Sequence[str]) -> None:
+    """The child: it stops at its first instruction."""
+    try:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        ptrace.request(ptrace.TRACEME, 0)
+        os.execv(path, list(argv))
+    finally:
+        os._exit(RunError.exit_status)
+
+
+def _opened(pid: int) -> Watched:
+    folder = f"/proc/{pid}"
+    memory = os.open(f"{folder}/mem", os.O_RDWR | os.O_CLOEXEC)
+    maps = os.open(f"{folder}/maps", os.O_RDONLY | os.O_CLOEXEC)
+    return Watched(pid, memory, maps, os.open(f"{folder}/pagemap", os.O_RDONLY | os.O_CLOEXEC))
+
+
+@dataclass
+class _Watch:
+    first: int
+    ended: Ended
+    known: dict[int, Watched] = field(default_factory=dict)
+
+    def to_the_end(self) -> int:
+        """Until the first process has ended; its wait status."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, _ALL)
+            except InterruptedError:
+                continue
+            if not os.WIFSTOPPED(status):
+                gone = self.known.pop(pid, None)
+                if gone:
+                    gone.close()
+                if pid == self.first:
+                    return status
+                continue
+            with suppress(ProcessLookupError):
+                self._stopped(pid, os.WSTOPSIG(status), status >> 16)
+
+    def _stopped(self, pid: int, number: int, event: int) -> None:
+        one = self.known.get(pid)
+        if one is None:  # its first instruction, or that of a child that it has forked
+            ptrace.request(ptrace.SETOPTIONS, pid, 0, _OPTIONS)
+            self.known[pid] = _opened(pid)
+            ptrace.request(ptrace.SYSCALL, pid)
+            return
+        deliver = 0
+        if event == ptrace.EVENT_EXIT:
+            self.ended(one, ptrace.message(pid), ptrace.registers(pid))
+        elif number == signal.SIGTRAP | ptrace.SYSCALL_STOP:
+            self._calls(one)
+        elif not event:
+            deliver = number
+            if number in _FAULTS:
+                vectors = ptrace.registers_set(pid, ptrace.VECTOR, _VECTOR_SIZE)
+                one.fault = Fault(number, ptrace.registers(pid), vectors)
+        ptrace.request(ptrace.SYSCALL if one.starting else ptrace.CONT, pid, 0, deliver)
+
+    def _calls(self, one: Watched) -> None:
+        """A system call of the start: the guest runs when the virtual processor does, or behind the
+        filter of a process."""
+        found = ptrace.registers(one.pid)
+        if found["orig_rax"] == NUMBERS["ioctl"] and found["rsi"] == _KVM_RUN:
+            one.starting, one.kvm = False, True
+            os.pwrite(one.memory, WANTED, KVM_RUN_AT + VALID_AT)
+        elif found["orig_rax"] == NUMBERS["seccomp"] and not found["rax"]:
+            one.starting = one.kvm = self._has_processor(one)
+
+    @staticmethod
+    def _has_processor(one: Watched) -> bool:
+        """Whether it is a monitor with a virtual processor, which comes behind the filter."""
+        try:
+            return any(
+                "kvm-vcpu" in os.readlink(each) for each in Path(f"/proc/{one.pid}/fd").iterdir()
+            )
+        except OSError:
+            return b"kvm-vcpu" in os.pread(one.maps, 1 << 20, 0)
+
+
+_ALL = 0x40000000  # __WALL
