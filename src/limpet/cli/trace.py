@@ -13,12 +13,12 @@ import click
 from limpet.cli import say
 from limpet.cli.options import FILE, about_guest, attached
 from limpet.cli.run import ready
-from limpet.errors import PlanError, RunError, TraceError
+from limpet.errors import RunError, TraceError
 from limpet.guests.usual import usual
-from limpet.running.tracing import show
+from limpet.running.tracing import outside, show
 from limpet.running.tracing.events import Event, Events
 from limpet.running.tracing.records import Reader
-from limpet.running.tracing.start import TRACE, trace, traced_bundle
+from limpet.running.tracing.start import TRACE, trace, traced_bundle, unikernel_bundle
 
 if TYPE_CHECKING:
     from limpet.formats.ports import Port
@@ -68,16 +68,18 @@ def command(
             return
         if traced_bundle(app):
             status = trace(app.absolute(), [str(app), *arguments], shown.taken, shown.idle)
+        elif unikernel_bundle(app):
+            words = [str(app), *arguments]
+            status = outside.trace(app.absolute(), words, shown.show, size)
         else:
-            given["features"] += (TRACE,)
+            given["features"] += () if usual(app).devices else (TRACE,)
             devices = block, net, publish, volume
-            if usual(app).devices:
-                raise PlanError(
-                    f"{app}: a unikernel makes no system calls",
-                    hint="strace -f limpet run shows what its monitor asks of the host",
-                )
+            own = usual(app).devices
             with ready(app, arguments, devices, given) as (made, argv):
-                status = trace(made.path, argv, shown.taken, shown.idle)
+                if own:
+                    status = outside.trace(made.path, argv, shown.show, size)
+                else:
+                    status = trace(made.path, argv, shown.taken, shown.idle)
         shown.end(status)
     sys.exit(status)
 
@@ -124,7 +126,7 @@ class _Shown:
         try:
             for record in self._reader.feed(data):
                 for event in self._events.taken(record):
-                    self._show(event)
+                    self.show(event)
         except TraceError as error:
             self._damaged = error
 
@@ -132,7 +134,7 @@ class _Shown:
         """Nothing came for a moment: what was shown is there to be read."""
         if not self._table and not self._json:
             for event in self._events.left():
-                self._show(event)
+                self.show(event)
         self._stream.flush()
 
     def end(self, status: int | None) -> None:
@@ -142,7 +144,7 @@ class _Shown:
             TraceError: not all of it could be read.
         """
         for event in self._events.left():
-            self._show(event)
+            self.show(event)
         if self._table:
             for line in self._table.lines():
                 print(line, file=self._stream)
@@ -156,7 +158,8 @@ class _Shown:
         elif self._reader.rest:
             say.note("the trace ends within a record: the guest was ended from outside")
 
-    def _show(self, event: Event) -> None:
+    def show(self, event: Event) -> None:
+        """Show a call."""
         if self._table:
             self._table.add(event)
         elif self._json:

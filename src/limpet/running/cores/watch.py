@@ -61,8 +61,12 @@ Ended = Callable[[Watched, int, dict[str, int]], None]
 """What is done at the end of a process: its wait status, and its registers then."""
 
 
-def run(path: Path, argv: Sequence[str], ended: Ended) -> int:
-    """Start the bundle at ``path`` and watch it to its end.
+Called = Callable[[Watched, dict[str, int]], None]
+"""What is done where a system call begins or ends once the guest runs, with the registers then."""
+
+
+def run(path: Path, argv: Sequence[str], ended: Ended, called: Called | None = None) -> int:
+    """Start the bundle at ``path`` and watch it to its end; its system calls only for ``called``.
 
     Returns:
         Its exit status, 128 + N for signal N.
@@ -75,7 +79,7 @@ def run(path: Path, argv: Sequence[str], ended: Ended) -> int:
     if not pid:
         _become(path, argv)
     with passing(lambda number: os.kill(pid, number)):
-        status = _Watch(pid, ended).to_the_end()
+        status = _Watch(pid, ended, called).to_the_end()
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else SIGNAL_STATUS - code
 
@@ -101,6 +105,7 @@ def _opened(pid: int) -> Watched:
 class _Watch:
     first: int
     ended: Ended
+    called: Called | None = None
     known: dict[int, Watched] = field(default_factory=dict)
 
     def to_the_end(self) -> int:
@@ -131,19 +136,23 @@ class _Watch:
         if event == ptrace.EVENT_EXIT:
             self.ended(one, ptrace.message(pid), ptrace.registers(pid))
         elif number == signal.SIGTRAP | ptrace.SYSCALL_STOP:
-            self._calls(one)
+            self._calls(one, ptrace.registers(pid))
         elif not event:
             deliver = number
             if number in _FAULTS:
                 vectors = ptrace.registers_set(pid, ptrace.VECTOR, _VECTOR_SIZE)
                 one.fault = Fault(number, ptrace.registers(pid), vectors)
-        ptrace.request(ptrace.SYSCALL if one.starting else ptrace.CONT, pid, 0, deliver)
+        ptrace.request(
+            ptrace.SYSCALL if one.starting or self.called else ptrace.CONT, pid, 0, deliver
+        )
 
-    def _calls(self, one: Watched) -> None:
+    def _calls(self, one: Watched, found: dict[str, int]) -> None:
         """A system call of the start: the guest runs when the virtual processor does, or behind the
         filter of a process."""
-        found = ptrace.registers(one.pid)
-        if found["orig_rax"] == NUMBERS["ioctl"] and found["rsi"] == _KVM_RUN:
+        if not one.starting:
+            if self.called:
+                self.called(one, found)
+        elif found["orig_rax"] == NUMBERS["ioctl"] and found["rsi"] == _KVM_RUN:
             one.starting, one.kvm = False, True
             os.pwrite(one.memory, WANTED, KVM_RUN_AT + VALID_AT)
         elif found["orig_rax"] == NUMBERS["seccomp"] and not found["rax"]:

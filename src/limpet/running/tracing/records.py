@@ -33,6 +33,8 @@ class Record:
     arguments: tuple[int, ...]
     pieces: Mapping[int, bytes] = field(default_factory=dict)  # by the argument that names it
     block: bytes = b""  # a hypercall's
+    name: str = ""  # of one that is no system call
+    shown: tuple[str, ...] = ()  # its arguments, where they are text already
 
 
 class Reader:

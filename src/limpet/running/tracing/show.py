@@ -11,7 +11,7 @@ from limpet.running.tracing.events import Event
 from limpet.running.tracing.records import Record, hypercall
 
 _FIRST_THREAD = 1
-_ENDS = ("exit", "exit_group")
+_ENDS = ("exit", "exit_group", "hvt_halt")
 _NAMES_MOST = 1024
 """Different calls that a table has; a guest that makes up more finds them under one name."""
 
@@ -20,11 +20,11 @@ def lines(event: Event, most: int) -> Iterator[str]:
     """A call, and below it each hypercall that it came to."""
     call = event.call
     thread = f"[{call.thread}] " if call.thread != _FIRST_THREAD else ""
-    text = f"{values.call_name(call.number)}({', '.join(values.arguments_of(call, most))})"
+    text = f"{values.name_of(call)}({', '.join(values.arguments_of(call, most))})"
     if event.done:
         end = f" = {values.result_of(call)} <{event.took:.6f}>"
     else:
-        end = " = ?" if values.call_name(call.number) in _ENDS else " <unfinished ...>"
+        end = " = ?" if values.name_of(call) in _ENDS else " <unfinished ...>"
     yield f"{event.at:11.6f} {thread}{text}{end}"
     for record, took in event.hypercalls:
         name, numbers = hypercall(record)
@@ -49,7 +49,7 @@ def as_json(event: Event, most: int) -> str:
     found = {
         "at": round(event.at, 9),
         "thread": call.thread,
-        "call": values.call_name(call.number),
+        "call": values.name_of(call),
         "arguments": values.arguments_of(call, most),
         "result": call.result if event.done else None,
         "error": names.error(call.result).split()[1] if failed else None,
@@ -81,7 +81,7 @@ class Table:
 
     def add(self, event: Event) -> None:
         """Count a call."""
-        name = values.call_name(event.call.number)
+        name = values.name_of(event.call)
         if len(self._rows) >= _NAMES_MOST and name not in self._rows:
             name = "others"
         row = self._rows.setdefault(name, _Row())

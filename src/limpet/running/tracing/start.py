@@ -23,6 +23,19 @@ _LOOK = 0.25
 """Seconds after which a call that has not returned is shown as going on."""
 
 
+def is_unikernel(bundle: BundleFile) -> bool:
+    """Whether its guest has no library OS, which could tell."""
+    return not any("constants" in each.name.split("+") for each in bundle.record.parts)
+
+
+def unikernel_bundle(path: Path) -> bool:
+    """Whether a file is the bundle of a unikernel, which is traced from outside."""
+    try:
+        return is_unikernel(parse(path.read_bytes(), path.name))
+    except (OSError, BundleError):
+        return False
+
+
 def traced_bundle(path: Path) -> bool:
     """Whether a file is a bundle, which then tells of each call.
 
@@ -32,6 +45,8 @@ def traced_bundle(path: Path) -> bool:
     try:
         bundle: BundleFile = parse(path.read_bytes(), path.name)
     except (OSError, BundleError):
+        return False
+    if is_unikernel(bundle):
         return False
     asked = bundle.record.options.get("features", ())
     if not isinstance(asked, tuple) or TRACE not in asked:

@@ -38,9 +38,9 @@ _VARIADIC: Mapping[str, Callable[[Record], int]] = {
 """How many arguments a call has that may have fewer."""
 
 
-def call_name(number: int) -> str:
-    """The name of a system call, or its number as one."""
-    return NAMES.get(number) or f"syscall_{number:#x}"
+def name_of(record: Record) -> str:
+    """The name of a call, or its number as one."""
+    return record.name or NAMES.get(record.number) or f"syscall_{record.number:#x}"
 
 
 def shown(data: bytes, most: int = SHOWN, *, cut: bool = False) -> str:
@@ -55,7 +55,9 @@ def _visible(byte: int) -> str:
 
 def arguments_of(record: Record, most: int = SHOWN) -> list[str]:
     """The arguments of a call, each as text."""
-    name = call_name(record.number)
+    name = name_of(record)
+    if record.name:
+        return list(record.shown)
     known = arguments().get(name)
     if known is None:
         return [_hexadecimal(each) for each in record.arguments]
@@ -65,9 +67,11 @@ def arguments_of(record: Record, most: int = SHOWN) -> list[str]:
 
 def result_of(record: Record) -> str:
     """What a call gave, errors by their names."""
-    name = call_name(record.number)
+    name = name_of(record)
     if name == "rt_sigreturn":
         return "?"
+    if record.name:
+        return str(record.result)
     if names.is_error(record.result):
         return names.error(record.result)
     return hex(record.result) if name in _HEXADECIMAL else str(record.result)
