@@ -65,18 +65,23 @@ def interpreter(python: str | None) -> Path:
     """The interpreter that the user names, of the virtual environment, or in PATH.
 
     Raises:
-        PlanError: there is none.
+        PlanError: there is none, or a script in its place.
     """
-    import shutil
+    from limpet.loading.start import in_path
 
     environment = os.environ.get("VIRTUAL_ENV")
     named = python or environment
     if named and os.path.isdir(named):
         named = os.path.join(named, "bin", "python")
-    found = shutil.which(named or "python3")
+    found = in_path(named or "python3")
     if found is None:
         what = f"{quoted(named)}: no such interpreter" if named else "there is no python3 in PATH"
         raise PlanError(what, hint="name one: --python /usr/bin/python3")
+    if _says_itself(Path(found)):
+        raise PlanError(
+            f"{quoted(found)}: a script that starts an interpreter, and no interpreter",
+            hint="name one: --python /usr/bin/python3",
+        )
     return Path(found)
 
 

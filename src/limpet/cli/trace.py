@@ -12,6 +12,7 @@ import click
 
 from limpet.cli import say
 from limpet.cli.options import FILE, about_guest, attached
+from limpet.cli.pythons import by_python
 from limpet.cli.run import ready
 from limpet.errors import RunError, TraceError
 from limpet.guests.usual import usual
@@ -74,6 +75,7 @@ def command(
         else:
             given["features"] += () if usual(app).devices else (TRACE,)
             devices = block, net, publish, volume
+            app, arguments = by_python(app, arguments, None)
             own = usual(app).devices
             with ready(app, arguments, devices, given) as (made, argv):
                 if own:

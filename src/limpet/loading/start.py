@@ -57,7 +57,7 @@ def start_of(app: Path, root: Path | None = None, words: Sequence[str] = ()) -> 
     """
     program, why = app, tuple[str, ...]()
     if os.sep not in str(app) and not app.exists():
-        found = _in_path(str(app))
+        found = in_path(str(app))
         if found:
             program, why = Path(found), (f"{app} is {found}, found in PATH",)
     given = str(app)
@@ -151,7 +151,7 @@ def _by_env(script: Path, argument: str) -> tuple[tuple[str, ...], Path, str]:
     """What ``env`` would start: a guest has no ``exec``."""
     split = argument.startswith("-S")
     words = argument[2:].split() if split else [argument]
-    found = _in_path(words[0]) if words and words[0] else None
+    found = in_path(words[0]) if words and words[0] else None
     if (
         not words
         or not words[0]
@@ -171,7 +171,7 @@ def _by_env(script: Path, argument: str) -> tuple[tuple[str, ...], Path, str]:
     return tuple(words), Path(found), f"{script} is a script of {found}, found in PATH"
 
 
-def _in_path(name: str) -> str | None:
+def in_path(name: str) -> str | None:
     """The program of that name in PATH; of a shim of pyenv's, what it would run."""
     import shutil  # which takes long, and most programs are named by their path
 

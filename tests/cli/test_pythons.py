@@ -1,0 +1,63 @@
+"""Which Python runs a script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from limpet.cli.pythons import by_python, interpreter
+from limpet.errors import PlanError
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a python3 of its own, the only one in PATH."""
+    path = tmp_path / "bin" / "python3"
+    path.parent.mkdir()
+    path.write_bytes(b"\x7fELF")
+    path.chmod(0o755)
+    (tmp_path / "app.py").write_text("1\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(path.parent))
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    return tmp_path
+
+
+def test_in_path(folder: Path) -> None:
+    """The one in PATH; the script is its first argument."""
+    found = by_python(Path("app.py"), ("1",), None)
+    assert found == (folder / "bin" / "python3", ("app.py", "1"))
+
+
+def test_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A virtual environment's goes before PATH, and what the user names before both."""
+    for name in ("mine", "other"):
+        (folder / name / "bin").mkdir(parents=True)
+        (folder / name / "bin" / "python").hardlink_to(folder / "bin" / "python3")
+    monkeypatch.setenv("VIRTUAL_ENV", str(folder / "mine"))
+    assert interpreter(None) == folder / "mine" / "bin" / "python"
+    assert interpreter(str(folder / "other")) == folder / "other" / "bin" / "python"
+
+
+def test_behind_a_shim(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shim of pyenv's stands for what it would run."""
+    shim = folder / "shims" / "python3"
+    shim.parent.mkdir()
+    text = f'#!/bin/sh\nexport PYENV_ROOT="{folder}"\nexec "{folder}/pyenv" exec "$program" "$@"\n'
+    shim.write_text(text)
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{shim.parent}:{folder / 'bin'}")
+    assert interpreter(None) == folder / "bin" / "python3"
+
+
+def test_no_interpreter(folder: Path) -> None:
+    """Nothing there, and a script in its place, are errors: a shell would run Python's text."""
+    (folder / "bin" / "python3").write_text('#!/bin/sh\nexec python3.12 "$@"\n')
+    with pytest.raises(PlanError, match="a script that starts an interpreter"):
+        interpreter(None)
+    (folder / "bin" / "python3").unlink()
+    with pytest.raises(PlanError, match="there is no python3 in PATH"):
+        interpreter(None)
+    with pytest.raises(PlanError, match="nowhere: no such interpreter"):
+        interpreter("nowhere")
