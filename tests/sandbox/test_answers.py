@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 
 from limpet.errors import BadAnswer
 from limpet.sandbox.answers import (
-    MOST_ANSWER,
-    MOST_OUTPUT,
     Answer,
     Output,
     Raised,
@@ -21,6 +19,7 @@ from limpet.sandbox.answers import (
     plain_of,
     value_of,
 )
+from limpet.sandbox.guest.channel import MOST_ANSWER, MOST_OUTPUT
 
 
 def framed(kind: bytes, data: Any) -> bytes:
@@ -59,6 +58,7 @@ BAD = {
     "kind": b"x\0\0\0\0",
     "length of output": b"o" + (MOST_OUTPUT + 1).to_bytes(4, "little"),
     "length of an answer": b"a" + (MOST_ANSWER + 1).to_bytes(4, "little"),
+    "output of nothing": framed(b"o", b""),
     "no JSON": framed(b"a", b"{"),
     "no text": framed(b"a", b"\xff"),
     "no object": framed(b"a", [1]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from limpet import Sandbox
-from limpet.errors import BadAnswer, CodeRaised, LimpetError
+from limpet.errors import BadAnswer, CodeRaised, LimpetError, TimeLimit
 
 LINE = """\
 import os, json
@@ -61,6 +61,21 @@ def test_a_tool_that_is_none(sandbox: Sandbox) -> None:
     code = LINE + f"send(b'c', {{'id': {number}, 'tool': 'eval', 'arguments': [['1'], {{}}]}})\n"
     answer = sandbox.run(code + "os.read(900, 4), json.loads(os.read(900, 1000))").value
     assert answer and answer.data[1] == {"raised": ["NameError", "there is no tool eval"]}
+
+
+def test_answers_that_nobody_reads(sandbox: Sandbox) -> None:
+    """A guest that calls and never reads what it gets does not fill the host's memory."""
+    number = sandbox._instance._number + 1
+    call = f"send(b'c', {{'id': {number}, 'tool': 'add', 'arguments': [[1], {{}}]}})"
+    with pytest.raises(BadAnswer, match="before it has read"):
+        sandbox.run(f"{LINE}while True: {call}", timeout=30)
+
+
+def test_errors_for_ever(sandbox: Sandbox) -> None:
+    """Time is looked at, however fast a guest writes what nobody has to count."""
+    sandbox._limits = type(sandbox._limits)(1, 0, 0)
+    with pytest.raises(TimeLimit):
+        sandbox.run("import os\nwhile True: os.write(2, b'x' * 65536)")
 
 
 def test_an_exception_of_its_own(sandbox: Sandbox) -> None:

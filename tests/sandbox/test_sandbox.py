@@ -110,6 +110,16 @@ def test_calls(sandbox: Sandbox) -> None:
         sandbox.call("f", object())
 
 
+def test_too_large(sandbox: Sandbox) -> None:
+    """What is too long for an answer is said so, and the guest lives on."""
+    value = sandbox.run("b'x' * 20_000_000").value
+    assert value and not value.is_data and len(value.text) == 1 << 20
+    for function in ("bytes", "add"):
+        with pytest.raises(CodeRaised, match="too large"):
+            sandbox.call(function, 20_000_000 if function == "bytes" else "x" * 20_000_000)
+    assert sandbox.run("1").ok
+
+
 def test_tools(sandbox: Sandbox) -> None:
     """The code calls the host, whose errors are raised there."""
     code = "try:\n    add(-1)\nexcept ValueError as error:\n    caught = str(error)\n"

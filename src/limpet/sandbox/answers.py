@@ -18,13 +18,8 @@ from typing import Any, NoReturn
 
 from limpet.errors import BadAnswer
 from limpet.plain import plain
+from limpet.sandbox.guest.channel import MOST_ANSWER, MOST_OUTPUT
 from limpet.sandbox.guest.values import decode
-
-MOST_ANSWER = 16 << 20
-"""Bytes of an answer or a call: what JSON makes of it can be twenty times that."""
-
-MOST_OUTPUT = 1 << 16
-"""Bytes of one frame of output."""
 
 _HEAD = 5
 _MOST_DIGITS = 400
@@ -106,6 +101,8 @@ class Reader:
             most = {ord("o"): MOST_OUTPUT, ord("a"): MOST_ANSWER, ord("c"): MOST_ANSWER}.get(kind)
             if most is None:
                 raise BadAnswer("the guest's answer is of a kind that is not known")
+            if kind == ord("o") and not length:
+                raise BadAnswer("the guest's answer is output of nothing")  # and costs us time
             if length > most:
                 raise BadAnswer(f"the guest's answer is longer than {most} bytes")
             if len(self.rest) < _HEAD + length:

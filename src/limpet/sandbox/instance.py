@@ -32,7 +32,7 @@ from limpet.errors import (
 from limpet.plain import plain
 from limpet.sandbox.answers import Answer, Output, Reader, ToolCall
 
-_PIECE = 1 << 16
+_PIECE, _PIPE = 1 << 16, 1 << 18
 _MOST_WORDS = 300
 """Characters of what a guest said last that an error repeats."""
 
@@ -161,7 +161,12 @@ class Instance:
         try:
             self._number += 1
             exchange = _Exchange(self, {**request, "id": self._number}, limits, heard, serve)
-            return exchange.answer()
+            try:
+                return exchange.answer()
+            except ValueError:
+                if not self._in.closed:  # by another thread
+                    raise
+                raise Killed("the sandbox was closed meanwhile") from None
         except LimitReached as error:
             error.stdout = heard.stdout.decode(errors="replace")
             error.stderr = heard.stderr.decode(errors="replace")
@@ -248,8 +253,8 @@ class _Exchange:
             self._poll.unregister(pipe)
 
     def _hear(self) -> None:
-        """All of its standard error that is there."""
-        while True:
+        """What is there of its standard error: no more than a pipe holds, it may write for ever."""
+        for _ in range(_PIPE // _PIECE):
             try:
                 data = os.read(self._of._err.fileno(), _PIECE)
             except BlockingIOError:
@@ -275,8 +280,10 @@ class _Exchange:
             elif frame.number != self._number:
                 raise BadAnswer("the guest answers what it was not asked")
             elif isinstance(frame, ToolCall):
+                if self._unsent:  # it would fill our memory with what it does not read
+                    raise BadAnswer("the guest asks more before it has read what it was told")
                 self._begun = True
-                self._unsent = memoryview(bytes(self._unsent) + _framed(self._serve(frame)))
+                self._unsent = memoryview(_framed(self._serve(frame)))
                 self._send()
             else:
                 return frame

@@ -37,6 +37,7 @@ _FRESH = 60
 """Seconds for which a look at every file holds."""
 
 _BUNDLE = "bundle"
+_KEPT = {"bundle", "seen", "own", "looked", "folders"}
 
 
 @dataclass(frozen=True)
@@ -197,10 +198,11 @@ def _states(paths: Any) -> dict[str, list[int]]:
 
 def _read(kept: str) -> dict[str, Any] | None:
     try:
-        found: dict[str, Any] = json.loads(kept)
+        found = json.loads(kept)
     except ValueError:
         return None
-    return found
+    whole = isinstance(found, dict) and found.keys() >= _KEPT
+    return found if whole and isinstance(found["folders"], dict) else None
 
 
 def _modules(packages: Sequence[str]) -> tuple[str, ...]:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from limpet.errors import BadAnswer, CodeRaised, MemoryLimit, NeverRan
 from limpet.plain import plain
-from limpet.sandbox.answers import MOST_ANSWER, Answer, Raised, plain_of, value_of
+from limpet.sandbox.answers import Answer, Raised, plain_of, value_of
 from limpet.sandbox.functions import described, pickled, sent
+from limpet.sandbox.guest.channel import MOST_ANSWER
 from limpet.sandbox.guest.values import encode
 from limpet.sandbox.instance import Heard, Limits
 from limpet.sandbox.prepared import File, Prepared

@@ -50,7 +50,16 @@ class Agent:
                 stream.flush()
             except Exception:  # the code may have closed or replaced it
                 continue
-        self._channel.send(ANSWER, answer)
+        if not self._channel.send(ANSWER, answer):
+            self._channel.send(ANSWER, self._shortened(answer))
+
+    def _shortened(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """An answer that is too long for the line: a value without its data, or an exception."""
+        value = answer.get("ok")
+        if isinstance(value, dict) and isinstance(value.get("text"), str) and "mime" in value:
+            return {"id": self._number, "ok": {"text": value["text"], "mime": {}}}
+        error = ValueError("what it gave is too large for an answer")
+        return {"id": self._number, "raised": raised(error)}
 
     def _done(self, request: dict[str, Any]) -> dict[str, Any]:
         """Do what is asked; everything that can go wrong is the answer."""
@@ -94,8 +103,7 @@ class Agent:
                 "tool": name,
                 "arguments": encode([list(arguments), named]),
             }
-            self._channel.send(CALL, asked)
-            reply = self._channel.receive()
+            reply = self._channel.ask(CALL, asked)
             if "raised" in reply:
                 raise _error(*reply["raised"])
             return decode(reply["ok"])

@@ -20,8 +20,8 @@ import threading
 from typing import Any
 
 OUTPUT, ANSWER, CALL = b"o", b"a", b"c"
-MOST_OUTPUT = 1 << 16
-"""Bytes of one frame of output."""
+MOST_OUTPUT, MOST_ANSWER = 1 << 16, 16 << 20
+"""Bytes of one frame of output, and of any other: the host reads no longer ones."""
 
 _DESCRIPTOR = 900
 """From here on are the line's own, where programs do not look."""
@@ -37,7 +37,7 @@ class Channel:
         os.close(empty)
         self._written = os.memfd_create("stdout")
         os.dup2(self._written, 1)
-        self._lock = threading.RLock()
+        self._lock, self._asks = threading.RLock(), threading.Lock()
         self._busy = False
         self._late = False
         self.running = False
@@ -58,10 +58,32 @@ class Channel:
             count -= len(part)
         return b"".join(parts)
 
-    def send(self, kind: bytes, data: Any) -> None:
-        """Send ``data`` as JSON, behind everything that was written before."""
+    def send(self, kind: bytes, data: Any) -> bool:
+        """Send ``data`` as JSON behind all that was written before, if it is not too long."""
+        contents = json.dumps(data, separators=(",", ":"), allow_nan=False).encode()
+        if len(contents) > MOST_ANSWER:
+            return False
         self.output(b"")
-        self._frame(kind, json.dumps(data, separators=(",", ":"), allow_nan=False).encode())
+        self._frame(kind, contents)
+        return True
+
+    def ask(self, kind: bytes, data: Any) -> Any:
+        """Ask the host for something, one thread after the other; an interrupt meanwhile waits."""
+        with self._asks:
+            if not self.send(kind, data):
+                raise ValueError("the arguments are too large for a call")
+            self._busy = True
+            try:
+                reply = self.receive()
+            finally:
+                self._busy = False
+        self._raise_late()
+        return reply
+
+    def _raise_late(self) -> None:
+        if self._late and self.running:
+            self._late = False
+            raise KeyboardInterrupt
 
     def output(self, data: bytes) -> None:
         """Send what C code wrote, and then ``data``."""
@@ -85,9 +107,7 @@ class Channel:
                     rest = rest[os.write(self._out, rest) :]
             finally:
                 self._busy = False
-        if self._late and self.running:
-            self._late = False
-            raise KeyboardInterrupt
+        self._raise_late()
 
     def _interrupted(self, *_: object) -> None:
         if self._busy:
