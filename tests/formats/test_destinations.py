@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from limpet.errors import PlanError
-from limpet.formats.destinations import destination
-from limpet.planning.broker import packed_name, policy
+from limpet.formats.destinations import ANYTHING, destination, destinations, in_words
+from limpet.planning.broker import packed_name, policy, read_policy
 
 GOOD = {
     "api.example.com:443": "api.example.com:443/tcp",
@@ -68,6 +68,16 @@ def test_bad(given: str) -> None:
     assert caught.value.message.startswith("--connect ")
     assert caught.value.hint
     assert "\x1b" not in caught.value.message
+
+
+def test_any() -> None:
+    """One word for every name and address; in a bundle's bytes, it is that word again."""
+    more = destination("10.0.0.0/8:5432")
+    given = [more, *destinations("any")]
+    assert given[1:] == list(ANYTHING)
+    assert in_words(read_policy(policy(given))) == ("any", "10.0.0.0/8:5432/tcp")
+    assert in_words(given[:3]) == ("10.0.0.0/8:5432/tcp", "*:1-65535/tcp", "0.0.0.0/0:1-65535/tcp")
+    assert destinations("10.0.0.0/8:5432") == (more,)
 
 
 def test_packed() -> None:

@@ -235,11 +235,16 @@ def test_addresses_in_every_spelling(ours: Broker, address: str) -> None:
 
 def test_everything_is_not_everything(program: Path, world: Internet) -> None:
     """A network that holds such addresses allows none of them; one that lies within them does."""
-    with broker(program, world, ["0.0.0.0/0:443", "[::/0]:443"]) as made:
-        for address in (*BAD, *BAD_6):
-            refused(made, address)
-        assert made.hears(GOOD, 443)
-        assert made.hears(GOOD_6, 443)
+    world.names.tell("metadata.test", "169.254.169.254")
+    nets = ["0.0.0.0/0:443", "[::/0]:443"]
+    for given, answers in ((nets, []), (["any"], [GOOD])):
+        with broker(program, world, given) as made:
+            for address in (*BAD, *BAD_6):
+                refused(made, address)
+            assert made.names("metadata.test")[1] == []
+            assert made.names("api.test")[1] == answers
+            assert made.hears(GOOD, 443)
+            assert made.hears(GOOD_6, 443)
     with broker(program, world, ["10.0.0.0/7:443"]) as made:
         refused(made, "10.0.0.5")
     with broker(program, world, ["10.0.0.0/8:80-443", "169.254.169.254:80-81"]) as made:

@@ -19,7 +19,7 @@ import pytest
 from limpet import contract
 from limpet.arch.x86_64.host import host_numbers_h
 from limpet.contract.limits import BROKER_RESOLVER, BROKER_TCP, BROKER_UDP
-from limpet.formats.destinations import destination
+from limpet.formats.destinations import destinations
 from limpet.planning.broker import packed_address, policy
 from limpet.sources import MONITOR_INCLUDES
 from tests.support import ROOT
@@ -139,7 +139,7 @@ def broker(
         speed: how many seconds pass for it in one.
     """
     given = program.parent / "policy"
-    given.write_bytes(policy([destination(each) for each in connect]))
+    given.write_bytes(policy([found for each in connect for found in destinations(each)]))
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.settimeout(10)
     argv = world.inside(str(program), str(given), str(theirs.fileno()), str(speed))

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.inside import Inside
 from limpet.contract.limits import SOCKET_ADDRESS_SIZE
+from limpet.formats.destinations import in_words
 from limpet.planning.broker import read_policy
 
 _BIND, _CONNECT, _SECCOMP = NUMBERS["bind"], NUMBERS["connect"], NUMBERS["seccomp"]
@@ -76,7 +77,7 @@ def _policy(inside: Inside, at: int | None) -> Iterator[str]:
     except ValueError:
         yield ANYWHERE
     else:
-        yield from (str(each).removesuffix("/tcp") for each in found)
+        yield from (each.removesuffix("/tcp") for each in in_words(found))
 
 
 def address(inside: Inside, at: int) -> str:

@@ -78,10 +78,10 @@ def _port(text: str) -> Port:
     return ports.port(text)
 
 
-def _destination(text: str) -> Destination:
+def _destination(text: str) -> Destination | str:
     from limpet.formats import destinations
 
-    return destinations.destination(text)
+    return text if text == destinations.ANY else destinations.destination(text)
 
 
 def _volume(text: str) -> Volume:
@@ -174,7 +174,7 @@ _GUEST = (
         multiple=True,
         type=Parsed("destination", _destination),
         metavar="WHERE:PORTS",
-        help="Where it may connect: a name, *.name, an address or a network; nowhere else.",
+        help="Where it may connect: a name, *.name, an address, a network or any; nowhere else.",
     ),
     click.option(
         "--log",

@@ -7,6 +7,7 @@ Each has one spelling, which a bundle's record keeps: ``api.example.com:443/tcp`
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from limpet.errors import PlanError
@@ -21,7 +22,7 @@ NAME_MOST = 253
 
 _EXAMPLES = (
     "for example api.example.com:443, *.example.com:443, 10.0.0.0/8:5432, 192.0.2.1:8000-8010 or "
-    "[2001:db8::/32]:443/udp"
+    "[2001:db8::/32]:443/udp; any"
 )
 
 
@@ -47,7 +48,7 @@ class Name:
     ports: Ports
 
     def __str__(self) -> str:
-        return f"{'*.' if self.below else ''}{self.name}:{self.ports}"
+        return f"{'*.' if self.below and self.name else '*' * self.below}{self.name}:{self.ports}"
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,34 @@ class Net:
 
 
 Destination = Name | Net
+
+
+ANY = "any"
+"""All of :data:`ANYTHING` in one word."""
+
+ANYTHING: tuple[Destination, ...] = (
+    Name("", True, Ports(1, _PORTS - 1)),
+    Net("0.0.0.0", 0, Ports(1, _PORTS - 1)),
+    Net("::", 0, Ports(1, _PORTS - 1)),
+)
+"""Every name, and every address that no broker refuses."""
+
+
+def destinations(given: str) -> tuple[Destination, ...]:
+    """What stands behind ``--connect``; ``any`` is more than one.
+
+    Raises:
+        PlanError: as :func:`destination`.
+    """
+    return ANYTHING if given == ANY else (destination(given),)
+
+
+def in_words(given: Iterable[Destination]) -> tuple[str, ...]:
+    """Each in its spelling, and what is anything in one word, first."""
+    found = tuple(given)
+    if not set(ANYTHING) <= set(found):
+        return tuple(map(str, found))
+    return (ANY, *(str(each) for each in found if each not in ANYTHING))
 
 
 def destination(given: str) -> Destination:

@@ -118,7 +118,7 @@ def _dotted(packed: bytes) -> str:
 
 def packed_name(name: str) -> bytes:
     """A name as DNS packets have it (RFC 1035)."""
-    labels = (label.encode("ascii") for label in name.split("."))
+    labels = (label.encode("ascii") for label in name.split(".") if name)
     return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
 
 

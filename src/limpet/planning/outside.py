@@ -26,7 +26,8 @@ from limpet.contract.limits import (
     VCPU_FD,
 )
 from limpet.errors import PlanError
-from limpet.formats.destinations import Destination, Net, destination
+from limpet.formats.destinations import Destination, Net
+from limpet.formats.destinations import destinations as wanted
 from limpet.formats.manifest import VOLUME, Device
 from limpet.formats.ports import Endpoint, Port, endpoint, port
 from limpet.plain import quoted
@@ -145,8 +146,7 @@ def _split(connect: Sequence[str]) -> tuple[tuple[Endpoint, ...], tuple[Destinat
     """Single addresses and ports, which a filter knows, and what only a broker can decide."""
     endpoints: list[Endpoint] = []
     destinations: list[Destination] = []
-    for each in connect:
-        found = destination(each)
+    for each, found in ((word, found) for word in connect for found in wanted(word)):
         if isinstance(found, Net) and found.whole and found.ports.low == found.ports.high:
             endpoints.append(endpoint(each))
         else:

@@ -187,6 +187,16 @@ def test_audit(make: Maker, backend: Backend) -> None:
     assert not output.present
 
 
+def test_any_is_shown(make: Maker, backend: Backend) -> None:
+    """``--connect any`` is that word in explain and audit, and for a policy."""
+    options = limpet.Options(connect=("any",), backends=(backend,))
+    text = as_text(limpet.plan(limpet.load(CLIENT), options))
+    assert "--connect any      the guest may look up every name and connect to" in text
+    assert "*:1-65535" not in text
+    found = audit(make(CLIENT, backend, connect=("any",)).path)
+    assert (found.findings, found.endpoints) == ((), ("any",))
+
+
 def test_explain() -> None:
     """Each destination, and the host calls of the broker with their reasons."""
     text = as_text(limpet.plan(limpet.load(CLIENT), limpet.Options(connect=CONNECT)))

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from ipaddress import ip_address
 
 from limpet.errors import PlanError
-from limpet.formats.destinations import Destination, Name
+from limpet.formats.destinations import ANY, Destination, Name, in_words
 from limpet.formats.image import Image
 from limpet.formats.ports import LOOPBACK
 from limpet.guests.linux.signals import ATTEND
@@ -35,7 +35,7 @@ def with_outside(
         return found
     ports = ", ".join(f"-p {each}" for each in given.ports)
     ends = ", ".join(f"--connect {each}" for each in given.endpoints)
-    broad = ", ".join(f"--connect {each}" for each in given.destinations)
+    broad = ", ".join(f"--connect {each}" for each in in_words(given.destinations))
     if given.ports and not _can(calls, _LISTENING, _ACCEPTING):
         raise PlanError(
             f"{image.name} never accepts a connection: it cannot use {ports}", hint="leave out -p"
@@ -73,8 +73,16 @@ def outside_decisions(given: Outside | None) -> Iterator[Decision]:
     for end in given.endpoints if given else ():
         why = "the guest may connect there, and to no other address or port"
         yield Decision("way out", f"--connect {end}", True, why)
-    for each in given.destinations if given else ():
-        yield Decision("way out", f"--connect {each}", True, _why(each))
+    broad = given.destinations if given else ()
+    why_of = {str(each): _why(each) for each in broad} | {ANY: _ANYWHERE}
+    for words in in_words(broad):
+        yield Decision("way out", f"--connect {words}", True, why_of[words])
+
+
+_ANYWHERE = (
+    "the guest may look up every name and connect to every public address: what it knows, it can "
+    "tell anybody"
+)
 
 
 def _why(given: Destination) -> str:
