@@ -268,6 +268,15 @@ def test_names(make: Maker, backend: Backend, tmp_path: Path) -> None:
     assert names == {each.relative_to(here) for each in here.rglob("*")}
 
 
+def test_bounded_output(make: Maker, backend: Backend, folder: Path) -> None:
+    """The parent that counts output has no folder: what it has open instead is none."""
+    program = need(BUSYBOX, "busybox-static")
+    made = make(program, backend, devices=("volume:/data:ro",), max_output=100)
+    assert at(made, folder, "cat", "/data/a") == Ran(0, b"hello\n", b"")
+    ran = at(made, folder, "cat", "/data/large")
+    assert (ran.status, len(ran.stdout)) == (123, 100)
+
+
 def test_help(make: Maker, backend: Backend) -> None:
     """A bundle says which folder it wants."""
     program = need(BUSYBOX, "busybox-static")

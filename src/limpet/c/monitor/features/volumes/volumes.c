@@ -25,7 +25,7 @@ static inline u64 rights_to_names(void) {
 }
 
 /* Below each folder, what its volume allows of the rights that are kept from everything else.  A
- * process beside the guest's has no folder. */
+ * parent beside the guest's process has no folder, whatever else it has open. */
 static void allow_volumes(long rules, u64 files, u64 names) {
     for (u64 i = 1; i < MANIFEST->count; i++) {
         const struct mft_entry *device = &MANIFEST->entries[i];
@@ -38,7 +38,7 @@ static void allow_volumes(long rules, u64 files, u64 names) {
             u64 rights;
             s32 folder;
         } rule = {rights & files, (s32)device->handle};
-        if (rule.rights && host3(NR_FCNTL, rule.folder, F_GETFD, 0) >= 0)
+        if (rule.rights && device->attached && host3(NR_FCNTL, rule.folder, F_GETFD, 0) >= 0)
             must(host4(NR_LANDLOCK_ADD_RULE, rules, BENEATH, (long)&rule, 0));
     }
 }
