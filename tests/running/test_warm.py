@@ -218,6 +218,8 @@ def test_what_cannot_be_warm(here: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     """What the words or the host already say."""
     (here / "app.py").write_text("print(1)")
     (here / "json.py").write_text("print(2)")
+    (here / "zero.py").write_bytes(b"print(1)\0")
+    assert "zero byte" in reason(["zero.py"])
     assert "no file" in reason(["other.py"])
     assert "more than to run a script" in reason(["-i", "app.py"])
     assert "no file with a script" in reason(["."])

@@ -62,6 +62,8 @@ def script_of(
     if reason:
         return reason
     text = _text(words, files)
+    if b"\0" in text:
+        return "its text has a zero byte"
     found = beside(files, which)
     imports = leading(text, found.own) if warm is None else _wanted(warm)
     imports = tuple(each for each in imports if _top(each.name) not in {*found.own, *_ALWAYS})
