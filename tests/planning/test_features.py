@@ -38,7 +38,11 @@ OPENS = """
 #include <sys/ioctl.h>
 int main(int n, char **a) { return open(a[0], n) + ioctl(0, n, a); }
 """
-REMOVES = "#include <unistd.h>\nint main(int n, char **a) { return unlink(a[n]); }\n"
+REMOVES = """
+#include <fcntl.h>
+#include <unistd.h>
+int main(int n, char **a) { return open(a[0], n) + unlink(a[n]); }
+"""
 DATA = "int data[100000] = {1}; int main(int n, char **a) { (void)a; return data[n]; }\n"
 NOTHING = "int main(void) { return 0; }\n"
 FLAGS = ["-Os", "-DLIMPET_MONITOR=1", *MONITOR_INCLUDES]
