@@ -122,7 +122,7 @@ def attempt(plan: Plan, arguments: Sequence[str] = (), *, name: str = "") -> Sna
 
 def _hot(bundle: Bundle, name: str) -> tuple[tuple[int, int], ...]:
     """What a start of a snapshot writes that has nothing to read, until it ends or is late."""
-    with tempfile.TemporaryFile() as nowhere:
+    with open(os.devnull, "r+b", buffering=0) as nowhere:
         found = _run(bundle, [name], nowhere, nowhere, _written, _LEARNING)
     return () if isinstance(found, int) else found[:MAX_HOT]
 
