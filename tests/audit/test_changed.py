@@ -54,8 +54,9 @@ def test_stub_moved(make: Maker) -> None:
 def test_other_contract(make: Maker) -> None:
     """A bundle of another contract is refused, and the message says of which."""
     edited = Edited(small(make, "kvm"))
-    edited.in_record(b'"contract":%d,' % CONTRACT_VERSION, b'"contract":7,')
-    with pytest.raises(BundleError, match=f"contract 7, here is {CONTRACT_VERSION}"):
+    other = CONTRACT_VERSION ^ 1  # as many digits
+    edited.in_record(b'"contract":%d,' % CONTRACT_VERSION, b'"contract":%d,' % other)
+    with pytest.raises(BundleError, match=f"contract {other}, here is {CONTRACT_VERSION}"):
         edited.audit()
 
 
