@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 from limpet.contract.hypercall import hvt_hypercalls, hypercalls
 from limpet.contract.limits import numbers
@@ -56,6 +57,7 @@ def _numbers() -> Iterator[str]:
         yield f'#define {name}_TEXT "{int(each)}"\n'
 
 
+@cache
 def c_header() -> str:
     """The text of ``contract.h``, which every C file of both sides includes."""
     parts = [_HEADER, *_numbers(), "\n"]

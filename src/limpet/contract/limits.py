@@ -207,4 +207,9 @@ def text(given: str) -> str:
     Raises:
         KeyError: there is no such name.
     """
-    return given.format_map({name: each.words for name, each in numbers().items()})
+    return given.format_map(_words())
+
+
+@cache
+def _words() -> Mapping[str, str]:
+    return {name: each.words for name, each in numbers().items()}
