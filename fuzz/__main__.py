@@ -1,7 +1,8 @@
 """``python -m fuzz TARGET [--seconds N]`` looks for crashes; with a FILE it runs that input.
 
-``all`` is every target in turn.  ``--seconds 0`` looks for nothing new: it runs what is saved, the
-same each time.  ``--keep`` adds to the saved corpus what a run found, minimised.
+``all`` is every target in turn, ``readers`` those that are Python.  ``--seconds 0`` looks for
+nothing new: it runs what is saved, the same each time.  ``--keep`` adds to the saved
+corpus what a run found, minimised.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def replay(target: str, files: Sequence[str]) -> int:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
-    parser.add_argument("target", choices=(*TARGETS, "all"))
+    parser.add_argument("target", choices=(*TARGETS, "readers", "all"))
     parser.add_argument("file", nargs="*", help="inputs to run, instead of looking for new ones")
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--keep", action="store_true", help="add what is found to the corpus")
@@ -127,7 +128,7 @@ def main() -> int:
     try:
         if given.file:
             return replay(given.target, given.file)
-        targets = TARGETS if given.target == "all" else (given.target,)
+        targets = {"all": TARGETS, "readers": READERS}.get(given.target, (given.target,))
         statuses = [fuzz(each, given.seconds, keep=given.keep) for each in targets]
     except LimpetError as error:
         sys.stderr.write(f"{error.message}\n{error.hint}\n")

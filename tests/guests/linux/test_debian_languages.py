@@ -91,6 +91,7 @@ ROWS = {
         "php-cli",
         ["php", "-n", "-d", "pcre.jit=0", "-r", PHP],
         include=["/usr/share/zoneinfo/UTC", "/usr/share/zoneinfo/*.tab"],
+        large=True,
     ),
     "php with jit": Row(
         "php-cli",
@@ -119,11 +120,12 @@ ROWS = {
     "luajit without jit": Row(
         "luajit",
         ["luajit", "-joff", "-e", "print(string.rep('x', 3), 2^53, require('ffi').sizeof('long'))"],
+        large=True,
     ),
     "gawk": Row("gawk", ["gawk", AWK], b"a 1\nb 2\na 3.5\n"),
     "bc": Row("bc", ["bc", "-lq"], b"scale=50; 4*a(1); 2^200; e(1)\n"),
-    "dc": Row("dc", ["dc", "-e", "2 200 ^ p 10 k 2 v p"]),
-    "m4": Row("m4", ["m4"], b"define(`f',`$1$1')f(`ab') eval(2**10)\n"),
+    "dc": Row("dc", ["dc", "-e", "2 200 ^ p 10 k 2 v p"], large=True),
+    "m4": Row("m4", ["m4"], b"define(`f',`$1$1')f(`ab') eval(2**10)\n", large=True),
     "bash": Row("bash", ["bash", "-c", BASH]),
     "swipl": Row(
         "swi-prolog-nox",

@@ -50,7 +50,9 @@ ROWS = {
         ],
         large=True,
     ),
-    "pdftotext": Row("poppler-utils", ["pdftotext", "{here}/page", "-"], files={"page": PDF}),
+    "pdftotext": Row(
+        "poppler-utils", ["pdftotext", "{here}/page", "-"], files={"page": PDF}, large=True
+    ),
     "rsvg-convert": Row("librsvg2-bin", ["rsvg-convert"], SVG, large=True),
     "cwebp": Row("webp", ["cwebp", "-quiet", "-o", "-", "--", "-"], PICTURE),
     "convert": Row(
@@ -76,10 +78,12 @@ ROWS = {
         ["troff", "-a"],
         b".sp\nhello \\fBworld\\fP\n",
         include=["/usr/share/groff"],
+        large=True,
     ),
     "sox": Row(
         "sox",
         ["sox", "-R", "-n", "-t", "wav", "-", "synth", "0.05", "sine", "440", "reverb"],
+        large=True,
     ),
     "ffmpeg": Row("ffmpeg", f"{FFMPEG} {SOURCES} {EXACT} {TO}".split(), large=True),
     "file": Row(
@@ -89,13 +93,15 @@ ROWS = {
         include=["/usr/bin/true", "/usr/lib/file/magic.mgc", "/usr/share/misc/magic.mgc"],
     ),
     "figlet": Row("figlet", ["figlet", "limpet"], include=["/usr/share/figlet"]),
-    "units": Row("units", ["units", "-t", "3 miles", "km"], include=["/usr/share/units"]),
-    "glpsol": Row(
-        "glpk-utils",
-        ["glpsol", "--math", "{here}/model"],
-        files={"model": MODEL},
+    "units": Row(
+        "units", ["units", "-t", "3 miles", "km"], include=["/usr/share/units"], large=True
     ),
-    "minisat": Row("minisat", ["minisat", "-verb=0"], b"p cnf 2 2\n1 -2 0\n-1 2 0\n", status=10),
+    "glpsol": Row(
+        "glpk-utils", ["glpsol", "--math", "{here}/model"], files={"model": MODEL}, large=True
+    ),
+    "minisat": Row(
+        "minisat", ["minisat", "-verb=0"], b"p cnf 2 2\n1 -2 0\n-1 2 0\n", status=10, large=True
+    ),
     "gp": Row("pari-gp", ["gp", "-q", "-f"], b"factor(2^67-1)\nprint(zeta(3))\n", large=True),
 }
 

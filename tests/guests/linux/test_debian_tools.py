@@ -93,18 +93,20 @@ EDITS = ("%s/o/0/g", "g/^f/d", "sort", "%p", "q!")
 ROWS = {
     "sqlite3 in WAL mode": Row("sqlite3", ["sqlite3", "-batch", "{here}/base"], WAL),
     "git log": Row("git", [*GIT, "log", "--stat", "-p"], prepare=_repository),
-    "git diff": Row("git", [*GIT, "diff", "--word-diff"], prepare=_repository),
-    "gpg --version": Row("gpg", [*GPG, "--version"]),
+    "git diff": Row("git", [*GIT, "diff", "--word-diff"], prepare=_repository, large=True),
+    "gpg --version": Row("gpg", [*GPG, "--version"], large=True),
     "gpg --list-packets": Row("gpg", [*GPG, "--list-packets", "{here}/k"], files={"k": KEY}),
     "gpg --decrypt": Row(
         "gpg",
         [*GPG, "--pinentry-mode", "loopback", "--passphrase", "word", "--decrypt", "{here}/e"],
         files={"e": ENCRYPTED},
+        large=True,
     ),
     "gpgv": Row(
         "gpgv",
         ["gpgv", "--status-fd", "1", "--keyring", "{here}/k", "{here}/s", "{here}/m"],
         files={"k": KEY, "s": SIGNATURE, "m": MESSAGE},
+        large=True,
     ),
     "zstd -T4": Row("zstd", ["zstd", "-T4", "-c", "-3", "-B65536"], LINES),
     "vim -es": Row(
@@ -114,11 +116,14 @@ ROWS = {
         + ["{here}/text"],
         files={"text": b"hello world\nfoo\nabc o\n"},
     ),
-    "make -n": Row("make", ["make", "-n", "-f", "{here}/Makefile"], files={"Makefile": MAKEFILE}),
+    "make -n": Row(
+        "make", ["make", "-n", "-f", "{here}/Makefile"], files={"Makefile": MAKEFILE}, large=True
+    ),
     "ninja -n": Row(
         "ninja-build",
         ["ninja", "-n", "-v", "-C", "{here}"],
         files={"build.ninja": NINJA, "c": b""},
+        large=True,
     ),
     "xmllint": Row(
         "libxml2-utils",
@@ -129,14 +134,18 @@ ROWS = {
         "xsltproc",
         ["xsltproc", "{here}/style", "{here}/data"],
         files={"style": STYLE, "data": b"<a><n>1</n><n>2.5</n></a>"},
+        large=True,
     ),
     "protoc": Row(
         "protobuf-compiler",
         ["protoc", "--proto_path={here}", "--encode=M", "{here}/m.proto"],
         b'a: 7 b: "x" c { key: "k" value { a: -1 } }',
         files={"m.proto": PROTO},
+        large=True,
     ),
-    "objdump": Row("binutils", ["objdump", "-d", "/usr/bin/true"], include=["/usr/bin/true"]),
+    "objdump": Row(
+        "binutils", ["objdump", "-d", "/usr/bin/true"], include=["/usr/bin/true"], large=True
+    ),
     "iconv": Row(
         "libc-bin",
         ["iconv", "-f", "UTF-8", "-t", "ISO-8859-15"],
