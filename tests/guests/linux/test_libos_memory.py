@@ -281,7 +281,7 @@ def test_absurd_ranges(memory: Library, at: int, length: int, where: bool) -> No
 def test_pages_of_the_library_os(memory: Library) -> None:
     """What the library OS took, the program can neither unmap nor map over."""
     program = Memory(memory)
-    at = memory("take_pages", U64, U64)(2)
+    at = memory("take_some_pages", U64, U64)(2)
     first = (at - program.low) // PAGE
     assert program._unmap(program.low, program.count * PAGE) == 0
     assert program._free() == program.count - 2

@@ -85,7 +85,7 @@ EXPORT(u64, list_ready, void) {
     return at;
 }
 
-EXPORT(u64, take_pages, u64 count) {
+EXPORT(u64, take_some_pages, u64 count) {
     return pages_take(count, PAGES_LIBOS);
 }
 
