@@ -195,6 +195,10 @@ def _script(cwd: Path) -> None:
     (cwd / "script").write_text("#!/nowhere/sh\n")
 
 
+def _python(cwd: Path) -> None:
+    (cwd / "app.py").write_text("print(1)\n")
+
+
 def _stray(cwd: Path) -> None:
     name = b"libc.so.6\0"
     program = Path("/bin/true").read_bytes()
@@ -219,6 +223,7 @@ BAD = [
     (["run", "."], 2, "a folder without limpet.toml", _nothing),
     (["run", "script"], 2, "script: its interpreter /nowhere/sh does not exist", _script),
     (["build", "script"], 2, "script: not an ELF file but a script", _script),
+    (["build", "app.py"], 2, "build its interpreter with --file app.py:/app.py", _python),
     (["run", "--root", ".", "stray"], 2, "libx.so.6 that stray needs is not found", _stray),
     (["run", "--memory", "10K", str(HELLO)], 2, "cannot be given to", _nothing),
     (["run", "--memory", "lots", str(HELLO)], 2, "'lots' is not a size", _nothing),

@@ -240,10 +240,10 @@ def _identify(data: bytes, name: str) -> None:
         if data.startswith(magic):
             raise ImageError(f"{name}: not an ELF file but {what}", hint=hint)
     if not data.startswith(b"\x7fELF"):
-        raise ImageError(
-            f"{name}: not an ELF file",
-            hint="give a Linux program, a script with a #! line, or a .c file",
-        )
+        hint = "give a Linux program, a script with a #! line, or a .c file"
+        if name.endswith(".py"):
+            hint = f"limpet run {name}, or build its interpreter with --file {name}:/{name}"
+        raise ImageError(f"{name}: not an ELF file", hint=hint)
     if len(data) < 20 or (data[4] == 2 and len(data) < elf.HEADER_SIZE):
         raise ImageError(f"{name}: truncated in the ELF header", hint="copy or build it again")
     if data[5] != 1:
