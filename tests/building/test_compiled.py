@@ -32,6 +32,7 @@ from limpet.sources import GUEST_INCLUDES, MONITOR_INCLUDES
 from limpet.tools.cache import Cache
 from limpet.tools.toolchain import compile_object
 from tests.support.bundles import Maker
+from tests.support.large import large
 from tests.support.proved import ENDPOINTS, NAMES, PUBLISHED
 
 pytestmark = pytest.mark.slow
@@ -50,6 +51,7 @@ int main(int n, char **a) {
 """
 
 CHOICES: list[tuple[Backend, ...]] = [*((each,) for each in BACKENDS), BACKENDS]
+MOST = [*CHOICES[:-1], pytest.param(BACKENDS, marks=large)]
 
 
 def vector_instructions(path: Path) -> tuple[list[str], list[str]]:
@@ -176,7 +178,7 @@ def _subsets() -> Iterable[Chosen]:
     yield contract.least(contract.hypercalls())
 
 
-@pytest.mark.parametrize("backends", CHOICES, ids="-".join)
+@pytest.mark.parametrize("backends", MOST, ids="-".join)
 def test_every_choice_of_hypercalls_builds(
     compile_both: Compile, backends: tuple[Backend, ...]
 ) -> None:

@@ -29,6 +29,7 @@ from limpet.tools.toolchain import compile_object
 from tests.support import unikernels
 from tests.support.bundles import Maker
 from tests.support.caches import seeded
+from tests.support.large import large
 from tests.support.proved import ENDPOINTS, NAMES, PUBLISHED, THREADS
 from tests.support.sources import SOCKETS
 
@@ -107,7 +108,9 @@ def named(plan: limpet.Plan, included: bool) -> set[str]:
     return {d.name for d in plan.decisions if d.subject == "feature" and d.included == included}
 
 
-@pytest.mark.parametrize("kind", ["kvm", "process", "both", "hvt", "spt"])
+@pytest.mark.parametrize(
+    "kind", ["kvm", "process", pytest.param("both", marks=large), "hvt", "spt"]
+)
 def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str) -> None:
     """For every kind of guest, each choice of two features beside each other, where it can be."""
     backends: dict[str, tuple[Backend, ...]] = {"kvm": ("kvm",), "process": ("process",)}

@@ -11,6 +11,7 @@ import pytest
 from limpet.contract import BACKENDS, Backend
 from tests.support import SUPPORT
 from tests.support.bundles import Maker, execute, need
+from tests.support.large import large
 
 GO = Path("/usr/lib/go-1.19/bin/go")
 
@@ -42,9 +43,7 @@ def test_hello(make: Maker, hello: Path, backend: Backend) -> None:
     assert (ran.stdout, ran.stderr, ran.status) == (native.stdout, b"", 0)
 
 
-@pytest.mark.skipif(
-    "LIMPET_LARGE" not in os.environ, reason="takes long to build: LIMPET_LARGE=1 runs it"
-)
+@large
 def test_web(make: Maker, tmp_path: Path) -> None:
     """An HTTP server and its clients in one program, datagrams, and nobody outside."""
     program = built(tmp_path, "web")
@@ -52,4 +51,8 @@ def test_web(make: Maker, tmp_path: Path) -> None:
     lines += ["datagram true", "dial tcp 192.0.2.1:80: connect: network is unreachable"]
     for backend in BACKENDS:
         ran = make(program, backend, memory=128 << 20).run(timeout=60)
-        assert (ran.stdout.decode().splitlines(), ran.stderr) == ([*lines, "true <nil>"], b"")
+        assert ran.stdout.decode().splitlines() == [*lines, "true <nil>"]
+        assert ran.stderr.decode() == (
+            "limpet: web wanted to connect to 192.0.2.1:80, which it was not given: "
+            f"--connect 192.0.2.1:80, backend {backend}\n"
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from limpet.audit import audit
 from limpet.contract import BACKENDS, Backend
 from tests.support import SUPPORT
 from tests.support.bundles import Maker, execute, need
+from tests.support.large import large
 
 SOURCE = (SUPPORT / "programs" / "jit.c").read_text()
 
@@ -80,11 +80,6 @@ public class Hello {
     }
 }
 """
-
-
-large = pytest.mark.skipif(
-    "LIMPET_LARGE" not in os.environ, reason="takes long to build: LIMPET_LARGE=1 runs it"
-)
 
 
 @large

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from limpet.formats.image import Access
 from limpet.planning.explain import as_text
 from tests.support import SUPPORT
 from tests.support.bundles import execute
+from tests.support.large import large
 from tests.support.shared import compiler
 
 SOURCES = SUPPORT / "programs" / "shared"
@@ -108,7 +108,7 @@ def _many(folder: Path, count: int) -> Path:
     return _linked(folder / "many", "int used(void); int main(void) { return used(); }", *flags)
 
 
-@pytest.mark.skipif("LIMPET_LARGE" not in os.environ, reason="LIMPET_LARGE=1 runs it")
+@large
 def test_a_thousand(tmp_path: Path) -> None:
     """Linux starts no program with the pieces of a thousand: said when the bundle is made."""
     plan = limpet.plan(limpet.load(_many(tmp_path, 1000)), limpet.Options(backends=("process",)))

@@ -24,6 +24,7 @@ from limpet.planning.explain import as_text
 from tests.support import SUPPORT
 from tests.support.bundles import Made, Maker
 from tests.support.internet import Internet, internet
+from tests.support.large import large
 from tests.support.names import AAAA
 
 CLIENT = SUPPORT / "programs" / "byname.c"
@@ -222,7 +223,7 @@ PYTHON = (
 )
 
 
-@pytest.mark.skipif("LIMPET_LARGE" not in os.environ, reason="LIMPET_LARGE=1 runs it")
+@large
 @pytest.mark.parametrize("words", [CURL, ["python3", "-c", PYTHON]], ids=["curl", "python3"])
 def test_tls_by_name(far: Internet, backend: Backend, tmp_path: Path, words: list[str]) -> None:
     """Debian's curl, and Python's urllib, to a server that has a certificate for that name."""

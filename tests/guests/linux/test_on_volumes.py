@@ -19,9 +19,9 @@ from limpet.contract import Backend
 from tests.guests.linux.test_ways_out import free_port
 from tests.running.test_volumes import fill_rights
 from tests.support.bundles import Made, Maker, need
+from tests.support.large import large
 
 ROWS = 25
-LARGE = pytest.mark.skipif("LIMPET_LARGE" not in os.environ, reason="LIMPET_LARGE=1 runs it")
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def redis(made: Made, folder: Path, port: int) -> Iterator[tuple[subprocess.Pope
             running.kill()
 
 
-@LARGE
+@large
 def test_redis_killed(make: Maker, backend: Backend, folder: Path) -> None:
     """What a Redis on a volume acknowledged with ``appendfsync always`` is there after SIGKILL."""
     server = need(Path("/usr/bin/redis-server"), "redis-server")
@@ -117,7 +117,7 @@ def test_redis_killed(make: Maker, backend: Backend, folder: Path) -> None:
             running.send_signal(signal.SIGKILL)
 
 
-@LARGE
+@large
 def test_redis_benchmark(make: Maker, backend: Backend, folder: Path) -> None:
     """Its own benchmark, pipelined and not, goes through all of its commands."""
     server = need(Path("/usr/bin/redis-server"), "redis-server")

@@ -22,8 +22,9 @@ import pytest
 from limpet.contract import Backend
 from tests.guests.linux.test_ways_out import free_port
 from tests.running.test_volumes import fill_rights
+from tests.support.large import large
 
-pytestmark = pytest.mark.skipif("LIMPET_LARGE" not in os.environ, reason="LIMPET_LARGE=1 runs it")
+pytestmark = large
 
 NGINX = """\
 daemon off; master_process off; error_log stderr; pid /tmp/nginx.pid;
