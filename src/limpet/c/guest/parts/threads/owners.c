@@ -35,12 +35,9 @@ long futex_lock_owned(const struct futex_call *call) {
     *word = old | FUTEX_WAITERS;
     struct futex_waiter own = {
         .thread = current, .key = call->key, .bits = FUTEX_ANY, .owner = (s32)owner};
-    futex_enter(&own);
     waiting_to_own++;
-    long woken = park(&waits); /* 0: the word names this thread */
+    long woken = futex_park(&own, &waits); /* 0: the word names this thread */
     waiting_to_own--;
-    if (woken)
-        futex_leave(&own);
     return woken == -EINTR ? futex_call_again() : woken;
 }
 

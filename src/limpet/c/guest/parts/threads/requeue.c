@@ -12,10 +12,7 @@ long futex_wait_to_own(const struct futex_call *call) {
     (void)*(volatile u32 *)call->other;
     if (*(volatile u32 *)call->address != call->value)
         return -EAGAIN;
-    futex_enter(&own);
-    long woken = park(&waits);
-    if (woken)
-        futex_leave(&own);
+    long woken = futex_park(&own, &waits);
     if (own.owner)
         futex_owned_waiters(-1);
     if (woken != -EINTR)

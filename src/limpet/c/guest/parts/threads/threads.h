@@ -55,7 +55,8 @@ static inline u64 futex_word(u64 key) {
 
 /* waiters.c */
 void futex_enter(struct futex_waiter *waiter);
-void futex_leave(struct futex_waiter *waiter);    /* if it is still there */
+void futex_leave(struct futex_waiter *waiter); /* if it is still there */
+long futex_park(struct futex_waiter *waiter, const struct waiting *waits); /* until it is woken */
 struct futex_waiter *futex_first(u64 key);        /* of those that want no lock there */
 struct futex_waiter *futex_first_to_own(u64 key); /* of those that do */
 void futex_new_owner(u64 key, s32 owner);         /* to those that wait for it */

@@ -37,6 +37,14 @@ void futex_leave(struct futex_waiter *waiter) {
         queues[queue].last = before;
 }
 
+long futex_park(struct futex_waiter *waiter, const struct waiting *waits) {
+    futex_enter(waiter);
+    long woken = park(waits);
+    if (woken)
+        futex_leave(waiter);
+    return woken;
+}
+
 static struct futex_waiter *next_of(struct futex_waiter *each, u64 key, bool owns, u32 bits) {
     while (each && (each->key != key || !each->owner == owns || !(each->bits & bits)))
         each = each->next;
@@ -95,11 +103,7 @@ static long wait(const struct futex_call *call, u32 bits) {
     struct futex_waiter own = {.thread = current, .key = call->key, .bits = bits};
     if (*(volatile u32 *)call->address != call->value)
         return -EAGAIN;
-    futex_enter(&own);
-    long woken = park(&waits);
-    if (woken)
-        futex_leave(&own);
-    return woken;
+    return futex_park(&own, &waits);
 }
 
 /* `value` of them are woken, `count` of the others wait for another word from now on. */
