@@ -38,22 +38,33 @@ static long master_read(struct file *file, void *to, u64 size) {
     return (long)have;
 }
 
-static long master_write(struct file *file, const void *from, u64 size) {
+/* Bytes until they are all taken; `take` says 0 where there is no room, or why there never is. */
+static long write_bytes(struct file *file, const void *from, u64 size,
+                        long (*take)(struct terminal_pair *pair, u8 byte)) {
     struct terminal_pair *pair = pair_of(file);
     const volatile u8 *bytes = from;
     long error = 0;
     u64 done = 0;
     while (done < size && !error) {
-        u8 byte = bytes[done];
-        if (input_take(pair, byte)) {
-            done++;
+        long taken = take(pair, bytes[done]);
+        if (taken < 0)
+            return taken;
+        done += (u64)taken;
+        if (taken)
             continue;
-        }
         terminal_changed(pair);
         error = wait_until(file, FOREVER);
     }
     terminal_changed(pair);
     return done ? (long)done : error;
+}
+
+static long take_key(struct terminal_pair *pair, u8 byte) {
+    return input_take(pair, byte);
+}
+
+static long master_write(struct file *file, const void *from, u64 size) {
+    return write_bytes(file, from, size, take_key);
 }
 
 static u32 master_poll(struct file *file) {
@@ -132,25 +143,17 @@ static long slave_read(struct file *file, void *to, u64 size) {
     return done;
 }
 
+static long take_output(struct terminal_pair *pair, u8 byte) {
+    if (pair->hung_up)
+        return -EIO;
+    if (pair->stopped || output_room(pair) < WRITES_MOST)
+        return 0;
+    output_processed(pair, byte);
+    return 1;
+}
+
 static long slave_write(struct file *file, const void *from, u64 size) {
-    struct terminal_pair *pair = pair_of(file);
-    const volatile u8 *bytes = from;
-    long error = 0;
-    u64 done = 0;
-    while (done < size && !error) {
-        u8 byte = bytes[done];
-        if (pair->hung_up)
-            return -EIO;
-        if (!pair->stopped && output_room(pair) >= WRITES_MOST) {
-            output_processed(pair, byte);
-            done++;
-            continue;
-        }
-        terminal_changed(pair);
-        error = wait_until(file, FOREVER);
-    }
-    terminal_changed(pair);
-    return done ? (long)done : error;
+    return write_bytes(file, from, size, take_output);
 }
 
 static u32 slave_poll(struct file *file) {
