@@ -68,4 +68,5 @@ def age(seconds: float) -> str:
 def warn_of_hidden(found: Found) -> None:
     """Say that there may be more."""
     if found.hidden:
-        say.note(f"{found.hidden} processes can only be looked at by root, monitors among them")
+        what = "1 process" if found.hidden == 1 else f"{found.hidden} processes"
+        say.note(f"{what} cannot be looked at by this user: monitors may be among them")
