@@ -54,12 +54,11 @@ static bool can_tell(struct file *file) {
 }
 
 static void leave(struct file *file) {
-    struct watcher **each = &file->watchers;
-    while ((*each)->told != told)
-        each = &(*each)->next;
-    struct watcher *gone = *each;
-    *each = gone->next;
-    heap_free(gone);
+    struct watcher *each = file->watchers;
+    while (each->told != told)
+        each = each->next;
+    watcher_leave(each);
+    heap_free(each);
     file->flags &= ~(u32)O_ASYNC;
 }
 
@@ -73,9 +72,9 @@ long file_tell_by_signals(struct file *file, long fd, bool wanted) {
     struct async *made = heap_alloc(sizeof *made);
     if (!made)
         return -ENOMEM;
-    made->watcher = (struct watcher){.file = file, .next = file->watchers, .told = told};
+    made->watcher = (struct watcher){.file = file, .told = told};
     made->fd = (s32)fd;
-    file->watchers = &made->watcher;
+    watcher_join(&made->watcher);
     file->flags |= O_ASYNC;
     return 0;
 }

@@ -39,6 +39,7 @@ struct file_ops {
     /* Of a vector at once, `size` bytes in all; otherwise one element after the other. */
     long (*readv)(struct file *file, const struct linux_iovec *vector, u64 count, u64 size);
     long (*writev)(struct file *file, const struct linux_iovec *vector, u64 count, u64 size);
+    bool told; /* what the host makes ready is told (file_changed): nobody has to look at it */
 };
 
 struct file {
@@ -58,9 +59,11 @@ struct file {
 /* Who is told when a file may have become ready, until it is gone (parts/poll). */
 struct watcher {
     struct file *file;
-    struct watcher *next;
+    struct watcher *next, **at;                        /* of the file; what leads to this one */
     void (*told)(struct watcher *watcher, u32 events); /* 0: it is gone */
 };
+void watcher_join(struct watcher *watcher);
+void watcher_leave(struct watcher *watcher);
 
 /* It may be ready for these, ANYTHING where nobody knows: who waits for it looks again. */
 void file_changed(struct file *file, u32 events);
@@ -96,13 +99,23 @@ long anonymous_seek(struct file *file, long offset, int whence);
 /* parts/console; the second is for a console with O_NONBLOCK, which asks before it reads. */
 extern const struct file_ops console_ops, console_nonblocking_ops;
 
-#define FD_MAX 1024
+#define FD_USUAL 1024 /* descriptors that are below the limit, until the program raises it */
+#define FD_MAX 65536  /* to at most this, as Linux has a soft and a hard one */
 #define MOST_BYTES 0x7ffff000UL /* that one call reads or writes */
 
-/* What limits leave out, so that zero is no limit: RLIMIT_NOFILE lets FD_MAX less `fd_cut` be
- * open, RLIMIT_FSIZE is ~`file_size_cut`. */
-extern u32 fd_cut;
+/* What limits leave out, so that zero is what is usual: RLIMIT_NOFILE lets FD_USUAL less `fd_cut`
+ * be open, RLIMIT_FSIZE is ~`file_size_cut`. */
+extern s32 fd_cut;
 extern u64 file_size_cut;
+long fd_limit(void); /* descriptors are below it */
+
+/* Set by whoever raises the limit (more.c): a table of that many at least.  0, or -ENOMEM. */
+extern long (*fd_grow)(struct file ***table, u8 **close_on_exec, u32 wanted);
+long fd_larger_table(struct file ***table, u8 **close_on_exec, u32 wanted);
+extern u32 fd_more; /* descriptors that the table has room for beyond FD_USUAL */
+static inline long fd_end(void) {
+    return FD_USUAL + (long)fd_more;
+}
 
 /* Set by whoever takes the first lock: a descriptor of `file` is closed, or its last one. */
 extern void (*locks_drop)(struct file *file, bool last);

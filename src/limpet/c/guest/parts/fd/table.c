@@ -6,13 +6,15 @@
 static struct file consoles[3];
 /* Behind all small data and before what is large: its first entries are in a page that every
  * guest touches. */
-static __attribute__((section(".bss..table"))) struct file *table[FD_MAX];
-static u8 close_on_exec[FD_MAX];
-static bool started;
+static __attribute__((section(".bss..table"))) struct file *first_table[FD_USUAL];
+static u8 first_on_exec[FD_USUAL];
+static struct file **table; /* the first one, or a larger one (more.c) */
+static u8 *close_on_exec;
+static u32 taken_below; /* no lower descriptor is free */
 
 /* Once: a copy in each of its callers would cost a small program a page. */
 static __attribute__((noinline)) void start(void) {
-    started = true;
+    table = first_table, close_on_exec = first_on_exec;
     for (u64 fd = 0; fd < 3; fd++) {
         if (!boot_info.stdio[fd].mode)
             continue; /* closed on the host too */
@@ -22,18 +24,25 @@ static __attribute__((noinline)) void start(void) {
     }
 }
 
-u32 fd_cut;
+s32 fd_cut;
+u32 fd_more;
+long (*fd_grow)(struct file ***table, u8 **close_on_exec, u32 wanted);
 void (*locks_drop)(struct file *file, bool last);
 
-static long limit(void) {
-    return FD_MAX - (long)fd_cut;
+long fd_limit(void) {
+    return FD_USUAL - (long)fd_cut;
+}
+
+/* There is room for that descriptor, which is within the limit. */
+static long make_room(long fd) {
+    return fd < fd_end() ? 0 : fd_grow(&table, &close_on_exec, (u32)fd + 1);
 }
 
 /* Descriptors are 32 bits: what stands above them does not count. */
 struct file *fd_get(long fd) {
-    if (!started)
+    if (!table)
         start();
-    struct file *file = (u32)fd < FD_MAX ? table[(u32)fd] : NULL;
+    struct file *file = (u32)fd < fd_end() ? table[(u32)fd] : NULL;
     if (scheduler && file)
         current->used[current->uses++ % COUNT(current->used)] = file;
     return file;
@@ -59,6 +68,20 @@ struct file *file_new(const struct file_ops *ops, u32 flags, void *object) {
     if (file)
         *file = (struct file){.ops = ops, .references = 1, .flags = flags, .object = object};
     return file;
+}
+
+void watcher_join(struct watcher *watcher) {
+    struct watcher **first = &watcher->file->watchers;
+    watcher->next = *first, watcher->at = first;
+    if (*first)
+        (*first)->at = &watcher->next;
+    *first = watcher;
+}
+
+void watcher_leave(struct watcher *watcher) {
+    *watcher->at = watcher->next;
+    if (watcher->next)
+        watcher->next->at = watcher->at;
 }
 
 /* Who is told that it is gone takes itself out of the list. */
@@ -88,17 +111,23 @@ __attribute__((noinline)) void file_release(struct file *file) {
 
 long fd_lowest(long lowest) {
     fd_get(0);
-    for (long fd = lowest; fd < limit(); fd++)
-        if (!table[fd])
-            return fd;
+    bool any = lowest <= (long)taken_below;
+    for (long fd = MAX(lowest, (long)taken_below); fd < fd_limit(); fd++) {
+        if (fd < fd_end() && table[fd])
+            continue;
+        if (any)
+            taken_below = (u32)fd;
+        return fd;
+    }
     return -EMFILE;
 }
 
 long fd_install(struct file *file, long lowest, bool on_exec) {
     long fd = fd_lowest(lowest);
-    if (fd < 0) {
+    long error = fd < 0 ? fd : make_room(fd);
+    if (error) {
         file_release(file);
-        return fd;
+        return error;
     }
     table[fd] = file;
     close_on_exec[fd] = on_exec;
@@ -111,6 +140,7 @@ long sys_close(long fd) {
     if (!file)
         return -EBADF;
     table[(u32)fd] = NULL;
+    taken_below = MIN(taken_below, (u32)fd);
     if (locks_drop && !(file->flags & O_PATH))
         locks_drop(file, false);
     file_release(file);
@@ -124,11 +154,11 @@ long sys_close_range(long first, long last, long flags) {
         return -EINVAL;
     if ((u32)first > (u32)last)
         return -EINVAL;
-    for (long fd = (u32)first; fd <= MIN((long)(u32)last, FD_MAX - 1); fd++) {
-        if (flags & CLOSE_RANGE_CLOEXEC)
-            close_on_exec[fd] = 1;
-        else
+    for (long fd = (u32)first; fd <= MIN((long)(u32)last, fd_end() - 1); fd++) {
+        if (!(flags & CLOSE_RANGE_CLOEXEC))
             sys_close(fd);
+        else if (fd_get(fd))
+            close_on_exec[fd] = 1;
     }
     return 0;
 }
@@ -145,7 +175,7 @@ long fd_duplicate(long fd, long lowest, bool on_exec) {
     struct file *file = fd_get(fd);
     if (!file)
         return -EBADF;
-    if ((u32)lowest >= limit())
+    if ((u32)lowest >= fd_limit())
         return -EINVAL;
     file->references++;
     return fd_install(file, (u32)lowest, on_exec);
@@ -161,8 +191,11 @@ long sys_dup(long fd) {
 
 static long duplicate_to(long fd, u32 to, bool on_exec) {
     struct file *file = fd_get(fd);
-    if (to >= limit() || !file)
+    if (to >= fd_limit() || !file)
         return -EBADF;
+    long error = make_room(to);
+    if (error)
+        return error;
     file->references++;
     sys_close(to);
     table[to] = file;

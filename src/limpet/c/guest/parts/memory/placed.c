@@ -131,7 +131,7 @@ static bool ready(void) {
 /* glibc reserves room for an object that asks for more than pages (dl-map-segments.h), maps it
  * over the aligned part and gives the rest back: the plan keeps that much free behind it. */
 static long reserve(u64 length) {
-    for (long fd = 0; fd < FD_MAX; fd++) {
+    for (long fd = 0; fd < fd_end(); fd++) {
         const struct placed_object *of = of_file(fd_get(fd));
         if (!of || of->alignment <= PAGE || state_of(of)->mapped)
             continue;

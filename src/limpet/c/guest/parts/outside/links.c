@@ -25,6 +25,7 @@ bool link_give(struct socket *socket, u32 slot) {
     socket->outside = link;
     socket->transport = &outside_stream;
     sockets[slot - outside_slots.first] = socket;
+    socket_changed(socket, ANYTHING); /* who waits for it waits for the host now */
     return true;
 }
 
@@ -59,6 +60,7 @@ void link_close(struct socket *socket) {
     give_back(link->slot);
     socket->outside = NULL;
     heap_free(link);
+    socket_changed(socket, ANYTHING);
 }
 
 /* How a connection that the program began has ended: it is there, or an error is. */

@@ -5,7 +5,7 @@ void epoll_list(struct item *item) {
     if (item->listed)
         return;
     item->listed = true;
-    item->next_ready = NULL;
+    item->next_ready = NULL, item->previous_ready = epoll->last;
     if (epoll->last)
         epoll->last->next_ready = item;
     else
@@ -15,16 +15,16 @@ void epoll_list(struct item *item) {
 
 static void unlist(struct item *item) {
     struct epoll *epoll = item->epoll;
-    struct item *before = NULL, *at = epoll->first;
-    while (at && at != item)
-        before = at, at = at->next_ready;
-    if (!at)
+    struct item *before = item->previous_ready, *behind = item->next_ready;
+    if (!item->listed)
         return;
     if (before)
-        before->next_ready = item->next_ready;
+        before->next_ready = behind;
     else
-        epoll->first = item->next_ready;
-    if (epoll->last == item)
+        epoll->first = behind;
+    if (behind)
+        behind->previous_ready = before;
+    else
         epoll->last = before;
     item->listed = false;
 }
@@ -36,16 +36,32 @@ struct item *epoll_unlist_first(struct epoll *epoll) {
     return item;
 }
 
+void epoll_weigh(struct item *item) {
+    const struct file *file = item->watcher.file;
+    bool of_host = file->ops->told && file->ops->awaited && file->ops->awaited(file);
+    item->epoll->of_host += (u64)of_host - (u64)item->of_host;
+    item->of_host = of_host;
+}
+
+void epoll_add(struct item *item) {
+    const struct file_ops *ops = item->watcher.file->ops;
+    struct epoll *epoll = item->epoll;
+    struct item **first = ops->awaited && !ops->told ? &epoll->looked_at : &epoll->items;
+    item->next = *first, item->at = first;
+    if (*first)
+        (*first)->at = &item->next;
+    *first = item;
+    watcher_join(&item->watcher);
+    epoll_weigh(item);
+}
+
 /* From its file, its epoll and the list of the ready. */
 void epoll_remove(struct item *item) {
-    struct watcher **watcher = &item->watcher.file->watchers;
-    struct item **each = &item->epoll->items;
-    while (*watcher != &item->watcher)
-        watcher = &(*watcher)->next;
-    *watcher = item->watcher.next;
-    while (*each != item)
-        each = &(*each)->next;
-    *each = item->next;
+    *item->at = item->next;
+    if (item->next)
+        item->next->at = item->at;
+    watcher_leave(&item->watcher);
+    item->epoll->of_host -= item->of_host;
     unlist(item);
     heap_free(item);
 }
@@ -57,6 +73,7 @@ void epoll_told(struct watcher *watcher, u32 events) {
         epoll_remove(item);
         return;
     }
+    epoll_weigh(item);
     if (!(item->events & ~EPOLL_PRIVATE) || !(events & item->events))
         return;
     epoll_list(item);
@@ -73,7 +90,7 @@ static bool outside(const struct item *item) {
 
 /* An edge of such a file: it is ready, and was read since it was reported, or was unready. */
 void epoll_look_outside(struct epoll *epoll) {
-    for (struct item *each = epoll->items; each; each = each->next) {
+    for (struct item *each = epoll->looked_at; each; each = each->next) {
         if (!outside(each) || each->listed || !(each->events & ~EPOLL_PRIVATE))
             continue;
         bool ready = epoll_item_ready(each);
@@ -104,8 +121,8 @@ static u32 poll_file(struct file *file) {
 
 static u64 await(const struct file *file) {
     const struct epoll *epoll = file->object;
-    u64 want = 0;
-    for (const struct item *each = epoll->items; each; each = each->next)
+    u64 want = epoll->of_host ? WANT_SOCKETS : 0;
+    for (const struct item *each = epoll->looked_at; each; each = each->next)
         want |= awaited(each->watcher.file, each->events);
     return want;
 }
@@ -119,6 +136,8 @@ static void release(struct file *file) {
     struct epoll *epoll = file->object;
     while (epoll->items)
         epoll_remove(epoll->items);
+    while (epoll->looked_at)
+        epoll_remove(epoll->looked_at);
     heap_free(epoll);
 }
 

@@ -14,7 +14,8 @@ static struct epoll *epoll_of(const struct file *file) {
  * many.  `level` bounds the search as well. */
 static int depth_below(const struct epoll *epoll, const struct epoll *above, int level) {
     int most = 0;
-    for (const struct item *each = epoll->items; each && most <= NESTED_MOST; each = each->next) {
+    for (const struct item *each = epoll->looked_at; each && most <= NESTED_MOST;
+         each = each->next) {
         const struct epoll *inner = epoll_of(each->watcher.file);
         if (!inner)
             continue;
@@ -41,10 +42,12 @@ static long may_nest(const struct epoll *into, const struct epoll *inner) {
 
 /* The same descriptor of another file, after a close, is another item. */
 static struct item *find(const struct epoll *epoll, const struct file *file, s32 fd) {
-    struct item *each = epoll->items;
-    while (each && (each->fd != fd || each->watcher.file != file))
-        each = each->next;
-    return each;
+    for (struct watcher *each = file->watchers; each; each = each->next) {
+        struct item *item = (struct item *)each;
+        if (each->told == epoll_told && item->epoll == epoll && item->fd == fd)
+            return item;
+    }
+    return NULL;
 }
 
 static void look(struct item *item) {
@@ -59,14 +62,12 @@ static long add(struct epoll *epoll, struct file *file, s32 fd, const struct epo
     struct item *item = heap_alloc(sizeof *item);
     if (!item)
         return -ENOMEM;
-    *item = (struct item){.watcher = {.file = file, .next = file->watchers, .told = epoll_told},
+    *item = (struct item){.watcher = {.file = file, .told = epoll_told},
                           .epoll = epoll,
-                          .next = epoll->items,
                           .fd = fd,
                           .events = event->events | POLLERR | POLLHUP,
                           .data = event->data};
-    file->watchers = &item->watcher;
-    epoll->items = item;
+    epoll_add(item);
     look(item);
     return 0;
 }

@@ -46,6 +46,7 @@ static long wait_on(long on, long events, long most, s64 timeout) {
                           .list = file->object,
                           .count = (u64)(s32)most,
                           .events = (struct epoll_event *)events,
+                          .on = file,
                           .unhurried = true};
     return watch_for(&watch, timeout);
 }

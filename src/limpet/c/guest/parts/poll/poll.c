@@ -24,7 +24,7 @@ long poll_all(struct pollfd *fds, u64 count, s64 timeout) {
 }
 
 long sys_poll(long fds, long count, long milliseconds) {
-    if ((u32)count > FD_MAX)
+    if ((u32)count > fd_limit())
         return -EINVAL;
     return poll_all((struct pollfd *)fds, (u32)count, timeout_in(milliseconds));
 }
@@ -38,6 +38,6 @@ long sys_ppoll(long fds, long count, long time, long mask, long size) {
         return error;
     struct rest rest = rest_of(timeout, (u64)time, false);
     long result =
-        (u32)count > FD_MAX ? -EINVAL : poll_all((struct pollfd *)fds, (u32)count, timeout);
+        (u32)count > fd_limit() ? -EINVAL : poll_all((struct pollfd *)fds, (u32)count, timeout);
     return watch_result(result, &rest);
 }

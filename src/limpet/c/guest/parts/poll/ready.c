@@ -4,7 +4,7 @@
 
 long watch_for(struct watch *watch, s64 timeout) {
     struct waiting waits = {.deadline = FOREVER,
-                            .on = EVERYTHING,
+                            .on = watch->on ? watch->on : EVERYTHING,
                             .what = "descriptors of which none can ever become ready"};
     if (timeout > 0)
         waits.deadline = deadline_after(clock_monotonic(), timeout);

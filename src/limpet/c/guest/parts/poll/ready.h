@@ -22,6 +22,7 @@ struct watch {
     void *list;
     u64 count;
     struct epoll_event *events;
+    const void *on; /* what has to change; NULL: anything */
     bool unhurried; /* without time to wait, signals do not count either: epoll */
 };
 

@@ -69,9 +69,9 @@ struct selection {
 };
 
 static long selected(const struct selection *select) {
-    long result = (s32)select->count < 0
-                      ? -EINVAL
-                      : select_all(MIN((s32)select->count, FD_MAX), select->sets, select->timeout);
+    long result = (s32)select->count < 0 ? -EINVAL
+                                         : select_all(MIN((s32)select->count, fd_end()),
+                                                      select->sets, select->timeout);
     return watch_result(result, &select->rest);
 }
 

@@ -175,4 +175,5 @@ const struct file_ops socket_ops = {.read = read,
                                     .awaited = awaited,
                                     .release = release,
                                     .readv = read_all,
-                                    .writev = write_all};
+                                    .writev = write_all,
+                                    .told = true};

@@ -89,6 +89,8 @@ long tcp_listen(struct socket *socket, u32 backlog) {
     socket->state = LISTENING;
     if (outside_network)
         socket->published = outside_network->listen(socket);
+    if (socket->published)
+        socket_changed(socket, ANYTHING); /* who waits for it waits for the host now */
     return 0;
 }
 

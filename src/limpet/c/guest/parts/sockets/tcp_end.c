@@ -55,6 +55,7 @@ static void stop_listening(struct socket *socket) {
     }
     socket->pending_count = 0;
     tcp_try_waiting(socket);
+    socket_changed(socket, ANYTHING);
 }
 
 static void part(struct socket *socket, bool resets) {

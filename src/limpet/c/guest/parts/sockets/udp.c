@@ -12,8 +12,11 @@ static void open(struct socket *socket) {
 
 /* What comes from outside needs a port that was given. */
 static void publish(struct socket *socket) {
-    if (outside_network && !socket->published)
+    if (outside_network && !socket->published) {
         socket->published = outside_network->bound(socket);
+        if (socket->published)
+            socket_changed(socket, ANYTHING); /* who waits for it waits for the host now */
+    }
 }
 
 static long bind(struct socket *socket, const struct address *address) {

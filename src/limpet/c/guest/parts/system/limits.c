@@ -42,8 +42,8 @@ static u64 planned(u32 resource) {
 }
 
 static struct limit limit_of(u32 resource) {
-    u64 most = planned(resource);
-    return changed[resource] ? limits[resource] : (struct limit){most, most};
+    u64 most = planned(resource), now = resource == RLIMIT_NOFILE ? FD_USUAL : most;
+    return changed[resource] ? limits[resource] : (struct limit){now, most};
 }
 
 static long set_limit(u32 resource, struct limit wanted) {
@@ -53,7 +53,7 @@ static long set_limit(u32 resource, struct limit wanted) {
         return -EPERM; /* that takes a capability, and the program has none */
     limits[resource] = wanted, changed[resource] = true;
     if (resource == RLIMIT_NOFILE)
-        fd_cut = FD_MAX - (u32)wanted.now;
+        fd_cut = FD_USUAL - (s32)wanted.now, fd_grow = fd_larger_table;
     if (resource == RLIMIT_FSIZE)
         file_size_cut = ~wanted.now;
     return 0;

@@ -32,20 +32,23 @@ static void add(struct node *directory, u64 number, const struct file *file, boo
 
 /* As the descriptor table is now. */
 void descriptors_load(struct node *directory, bool info) {
-    u64 there[FD_MAX / 64] = {0};
+    u64 *there = heap_alloc((u64)fd_end() / 8);
+    if (!there)
+        return;
     for (struct entry *each = directory->first, *next; each; each = next) {
         u64 number = number_of(each);
         next = each->next;
-        if (number < FD_MAX && fd_get((long)number))
+        if (number < (u64)fd_end() && fd_get((long)number))
             there[number / 64] |= 1UL << number % 64;
         else
             directory_remove(directory, each);
     }
-    for (u64 number = 0; number < FD_MAX; number++) {
+    for (u64 number = 0; number < (u64)fd_end(); number++) {
         const struct file *file = fd_get((long)number);
         if (file && !(there[number / 64] >> number % 64 & 1))
             add(directory, number, file, info);
     }
+    heap_free(there);
 }
 
 /* What a link of /proc leads to: a node, or an open file that has none. */
