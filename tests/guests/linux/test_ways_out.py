@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,6 +161,22 @@ def test_servers(ways: Ways, mode: str) -> None:
     assert (running.returncode, error) == (0, "")
     last = {"serve": f"from {LOCAL} to {LOCAL} port 80\n", "threads": ""}.get(mode, "done\n")
     assert out == last
+
+
+def test_who_never_waits(ways: Ways) -> None:
+    """Connections and bytes are seen by a program that only asks, with no time to wait."""
+    running = ways.start("busy", "0.0.0.0")
+    time.sleep(0.2)
+    with socket.create_connection((LOCAL, ways.ports[LOCAL]), timeout=20) as peer:
+        for said in (b"0", b"1"):
+            time.sleep(0.05)
+            peer.sendall(said)
+        for answer in (b"2", b"3"):
+            assert peer.recv(1) == answer
+            time.sleep(0.05)
+            peer.sendall(b"x")
+        out, _ = running.communicate(timeout=20)
+    assert (out, running.returncode) == ("heard\n", 0)
 
 
 def test_version_6(ways: Ways) -> None:

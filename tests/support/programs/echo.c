@@ -157,6 +157,35 @@ static int look(const char *at, int port) {
     return 0;
 }
 
+/* Who never waits, but asks again and again, hears of everything all the same. */
+static int busy(const char *at, int port) {
+    int fd = listening(at, port, SOCK_NONBLOCK), got, set = epoll_create1(0);
+    char bytes[100];
+    while ((got = accept4(fd, NULL, NULL, SOCK_NONBLOCK)) < 0)
+        continue;
+    while (recv(got, bytes, 1, MSG_DONTWAIT) != 1)
+        continue;
+    struct pollfd one = {got, POLLIN, 0};
+    while (!poll(&one, 1, 0) || recv(got, bytes, 1, 0) != 1)
+        continue;
+    struct epoll_event event = {EPOLLIN | EPOLLET, {.fd = got}};
+    epoll_ctl(set, EPOLL_CTL_ADD, got, &event);
+    send(got, "2", 1, 0);
+    while (!epoll_wait(set, &event, 1, 0) || recv(got, bytes, 1, 0) != 1)
+        continue;
+    /* An epoll with something that is always ready tells of what is not as well. */
+    event = (struct epoll_event){EPOLLOUT, {.fd = got}};
+    epoll_ctl(set, EPOLL_CTL_MOD, got, &event);
+    send(got, "3", 1, 0);
+    while (recv(got, bytes, 1, MSG_PEEK) != 1)
+        continue;
+    do
+        event.events = EPOLLOUT | EPOLLIN, epoll_ctl(set, EPOLL_CTL_MOD, got, &event);
+    while (epoll_wait(set, &event, 1, 0) != 1 || !(event.events & EPOLLIN));
+    printf("heard\n");
+    return 0;
+}
+
 static int client(const char *to, int port, const char *text, int flags) {
     struct sockaddr_storage at;
     socklen_t size = address(to, port, &at);
@@ -199,5 +228,7 @@ int main(int argc, char **argv) {
         return events(at, port, count, EPOLLET);
     if (!strcmp(mode, "look"))
         return look(at, port);
+    if (!strcmp(mode, "busy"))
+        return busy(at, port);
     return client(at, port, argv[4], strcmp(mode, "later") ? 0 : SOCK_NONBLOCK);
 }

@@ -74,6 +74,9 @@ u64 file_time(void);         /* for time stamps: the start, where the guest cann
 struct host_time {
     void (*wait)(struct wait *block);
     u64 (*monotonic)(void), (*realtime)(void), (*coarse)(void);
+    /* What has happened to sockets outside, unless that was asked in the last `age` nanoseconds:
+     * whether it was asked now.  NULL: nothing leads outside. */
+    bool (*glance)(u64 age);
 };
 extern const struct host_time host_time;
 extern const struct host_time *const guest_time; /* generated; NULL: the plan has no `wait` */

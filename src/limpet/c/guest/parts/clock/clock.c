@@ -115,7 +115,7 @@ u64 cpu_time(u64 monotonic) {
     return since_start - MIN(since_start, scaled(idle_ticks));
 }
 
-const struct host_time host_time = {wait, clock_monotonic, clock_realtime, clock_coarse};
+const struct host_time host_time = {wait, clock_monotonic, clock_realtime, clock_coarse, NULL};
 
 u64 file_time(void) {
     return guest_time ? guest_time->coarse() : boot_info.realtime;

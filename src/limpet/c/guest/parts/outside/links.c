@@ -6,6 +6,7 @@
 
 static struct socket **sockets; /* by slot, from outside_slots.first on */
 static struct epoll_event events[SOCKET_EVENTS_MOST];
+static u64 asked; /* when the host was asked last what has happened */
 
 static void give_back(u32 slot) {
     struct socket_close block = {.slot = slot, .how = SOCKET_CLOSE};
@@ -108,29 +109,49 @@ static s64 left_until(s64 deadline) {
     return MAX(deadline - now, 0);
 }
 
+/* Whether a signal was among what has happened. */
+static bool ask(struct socket_wait *block) {
+    bool signal = false;
+    block->events = (u64)events;
+    u64 before = clock_waits();
+    hypercall_socket_wait(block);
+    clock_waited(before);
+    asked = clock_monotonic();
+    for (long i = 0; i < block->result; i++) {
+        signal |= is_signal(&events[i]);
+        tell(&events[i]);
+    }
+    return signal;
+}
+
+static bool ask_again(u64 age) {
+    struct socket_wait block = {.timeout = 0};
+    if (clock_monotonic() - asked < age)
+        return false;
+    ask(&block);
+    return true;
+}
+
+bool links_glance(void) {
+    return ask_again(1000000);
+}
+
 /* The host is not asked for the time: who slept until the deadline knows that it has passed. */
 static void wait(struct wait *block) {
     if (!(block->want & WANT_SOCKETS)) {
         host_time.wait(block);
         return;
     }
-    struct socket_wait sockets_too = {
-        .timeout = left_until(block->deadline), .want = block->want & 1, .events = (u64)events};
-    u64 before = clock_waits();
-    hypercall_socket_wait(&sockets_too);
-    clock_waited(before);
-    bool signal = false;
-    for (long i = 0; i < sockets_too.result; i++) {
-        signal |= is_signal(&events[i]);
-        tell(&events[i]);
-    }
+    struct socket_wait sockets_too = {.timeout = left_until(block->deadline),
+                                      .want = block->want & 1};
+    bool signal = ask(&sockets_too);
     if (signal && block->deadline) {
         block->want &= ~WANT_SOCKETS;
         host_time.wait(block);
         return;
     }
     block->ready = sockets_too.ready;
-    block->monotonic = clock_monotonic();
+    block->monotonic = asked;
     if (!sockets_too.result && !sockets_too.ready && block->deadline > 0)
         block->monotonic = MAX(block->monotonic, (u64)block->deadline);
 }
@@ -139,4 +160,4 @@ static u64 coarse(void) {
     return host_time.coarse();
 }
 
-const struct host_time outside_time = {wait, clock_monotonic, clock_realtime, coarse};
+const struct host_time outside_time = {wait, clock_monotonic, clock_realtime, coarse, ask_again};

@@ -37,6 +37,7 @@ void link_keep(struct socket *socket, s32 level, s32 name,
                s32 value);                 /* an option, on the host too */
 void link_keep_all(struct socket *socket); /* those set before there was a link */
 void link_told(u32 slot, u32 events);
+bool links_glance(void); /* who must not wait asks again and again: whether the host was asked */
 
 /* published.c: the sockets that listen at published ports. */
 void published_told(u32 listener);

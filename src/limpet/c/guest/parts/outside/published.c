@@ -109,7 +109,8 @@ long published_accept(struct socket *socket, struct socket **made) {
             *made = listener->held, listener->held = NULL;
             return 0;
         }
-        long error = listener->maybe ? take(listener, i, made) : -EAGAIN;
+        bool may = listener->maybe || (links_glance() && listener->maybe);
+        long error = may ? take(listener, i, made) : -EAGAIN;
         if (error != -EAGAIN)
             return error;
     }

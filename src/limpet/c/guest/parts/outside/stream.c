@@ -81,7 +81,7 @@ static long receive(struct socket *socket, struct message *message) {
         return socket->state == CONNECTING ? -EAGAIN : -ENOTCONN;
     if (socket->shut & SHUT_RECEIVE && !link->readable)
         return 0;
-    if (!link->readable && !link->fresh)
+    if (!link->readable && !link->fresh && !(links_glance() && link->readable))
         return -EAGAIN;
     u64 before = message->done;
     long error = receive_some(link, message, message->flags & MSG_PEEK);
@@ -112,7 +112,8 @@ static long send(struct socket *socket, struct message *message) {
     if (socket->shut & SHUT_SEND)
         return -EPIPE;
     while (message->done < message->size) {
-        long sent = link->writable ? send_next(link, message) : -EAGAIN;
+        bool may = link->writable || (links_glance() && link->writable);
+        long sent = may ? send_next(link, message) : -EAGAIN;
         if (sent == -EAGAIN)
             link->writable = false;
         if (sent < 0)

@@ -1,7 +1,7 @@
 /* poll: a list of descriptors, each with what is asked of it. */
 #include "parts/poll/ready.h"
 
-static long look_at_all(struct watch *watch, u64 *want) {
+static long look_once(const struct watch *watch, u64 *want) {
     struct pollfd *fds = watch->list;
     long ready = 0;
     for (u64 i = 0; i < watch->count; i++) {
@@ -16,6 +16,12 @@ static long look_at_all(struct watch *watch, u64 *want) {
         *want |= file ? awaited(file, events) : 0;
     }
     return ready;
+}
+
+static long look_at_all(struct watch *watch, u64 *want) {
+    long ready = look_once(watch, want);
+    bool again = ready && *want & WANT_SOCKETS && glance(STALE_SOME);
+    return again ? look_once(watch, want) : ready;
 }
 
 long poll_all(struct pollfd *fds, u64 count, s64 timeout) {

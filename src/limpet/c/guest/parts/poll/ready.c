@@ -9,11 +9,15 @@ long watch_for(struct watch *watch, s64 timeout) {
     if (timeout > 0)
         waits.deadline = deadline_after(clock_monotonic(), timeout);
     alarms_look();
-    for (bool last = !timeout;;) {
+    for (bool last = !timeout, asked = false;;) {
         waits.want = 0;
         long ready = watch->look(watch, &waits.want);
         if (!ready && last && !watch->unhurried && signal_pending())
             return -EINTR;
+        if (!ready && last && !asked && waits.want & WANT_SOCKETS && glance(STALE_NONE)) {
+            asked = true;
+            continue;
+        }
         if (ready || last)
             return ready;
         long woken = park(&waits);

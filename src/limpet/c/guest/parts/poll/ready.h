@@ -33,6 +33,13 @@ static inline u64 awaited(const struct file *file, u32 events) {
     return events & POLL_READABLE ? bits : bits & WANT_SOCKETS;
 }
 
+/* Who asks without waiting, again and again, has to hear of what happens outside all the same:
+ * where nothing is ready now, and, more seldom, where something is. */
+enum { STALE_NONE = 20000, STALE_SOME = 1000000 }; /* nanoseconds */
+static inline bool glance(u64 age) {
+    return guest_time && guest_time->glance && guest_time->glance(age);
+}
+
 /* Look until something is ready, the time is over, or a signal comes: -EINTR.
  * `timeout`: nanoseconds, 0 to look once, FOREVER. */
 long watch_for(struct watch *watch, s64 timeout);
