@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from limpet.formats.tree.write import Node
 from limpet.loading import seen
-from limpet.loading.files import TIME, Finder, folder
+from limpet.loading.asked import NOTHING, Wants, asked_of
+from limpet.loading.files import TIME, Finder, folder, put_content
 from limpet.loading.interpreted import Interpreted
-from limpet.loading.interpreters import known, texts_of
+from limpet.loading.interpreters import known
 from limpet.loading.layers import Layers
 from limpet.loading.start import start_of
 
@@ -40,14 +43,16 @@ def python(tmp_path: Path) -> Path:
     return home / "bin/python3"
 
 
-def _packed(python: Path, texts: Mapping[str, Path] = {}) -> tuple[Node, Interpreted, Layers]:
+def _packed(
+    python: Path, texts: Mapping[str, Path] = {}, wants: Wants = NOTHING
+) -> tuple[Node, Interpreted, Layers]:
     which = known(python)
     assert which is not None
     top = folder(b"")
     layers = Layers(top, Finder(False), host=True)
     found = Interpreted(which, layers, str(python), os.path.realpath(python))
     with layers.keeping(which.times):
-        found.pack(texts)
+        found.pack(texts, wants)
     return top, found, layers
 
 
@@ -164,7 +169,7 @@ def test_texts(
     monkeypatch.chdir(tmp_path)
     which = known(_write(tmp_path / "python3.9"))
     assert which is not None
-    assert sorted(texts_of(which, words)) == packed
+    assert sorted(asked_of(which, words).texts) == packed
 
 
 def test_start(python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,8 +200,8 @@ def test_others(name: str, called: str, tmp_path: Path) -> None:
     assert which.landmark in _below(top, tmp_path)
     assert found.why == [line for line in found.why if line.startswith(f"{called}: its library")]
     for words in ([str(text), "x"], ["-w", str(text)]):
-        assert list(texts_of(which, words).values()) == [text]
-    assert not texts_of(which, ["-e", str(text)])
+        assert list(asked_of(which, words).texts.values()) == [text]
+    assert not asked_of(which, ["-e", str(text)]).texts
 
 
 def test_links_out_of_the_scripts_folder(python: Path, tmp_path: Path) -> None:
@@ -214,3 +219,78 @@ def test_links_out_of_the_scripts_folder(python: Path, tmp_path: Path) -> None:
         "/app/inner.py",
         "/app/near.py",
     }
+
+
+@pytest.mark.parametrize(
+    ("program", "words", "modules"),
+    [
+        ("python3.9", ["-c", "import yaml.x as y, a; from b.c import d"], ("a", "b", "yaml")),
+        ("python3.9", ["-IBc", "import yaml", "import no"], ("yaml",)),
+        ("python3.9", ["-Ximporttime", "-cimport yaml"], ("yaml",)),
+        ("python3.9", ["-c", "try: import a\nexcept: b = __import__('c')"], ("a", "c")),
+        ("python3.9", ["-mpytest", "-c", "import no"], ("pytest",)),
+        ("python3.9", ["x.py", "-c", "import no"], ()),
+        ("perl", ["-we", "use A::B qw(c); require D;", "-MF=g,h", "-M-i"], ("A::B", "D", "F", "i")),
+        ("perl", ["-lane", "use parent -norequire, qw(X Y::Z); use 5.1", "-I", "x"], ("X", "Y::Z")),
+        ("perl", ["-pi.e", "use.pl", "-e", "use A"], ()),
+        ("ruby3.1", ["-e", "require 'json'"], ()),
+    ],
+)
+def test_modules_of_words(
+    tmp_path: Path, program: str, words: list[str], modules: tuple[str, ...]
+) -> None:
+    """What is to be run may be a word itself, which names modules as a text does."""
+    which = known(_write(tmp_path / program))
+    assert which is not None
+    assert asked_of(which, words).wants == Wants(modules)
+
+
+@pytest.mark.parametrize(("word", "alone"), [("-S", True), ("-IS", True), ("-s", False)])
+def test_alone(tmp_path: Path, word: str, alone: bool) -> None:
+    """With -S, wherever it stands, a Python looks at nothing that is installed."""
+    which = known(_write(tmp_path / "python3.9"))
+    assert which is not None
+    assert asked_of(which, [word, "-c", "import x"]).wants == Wants(("x",), alone=alone)
+    assert not asked_of(which, ["x.py", word]).wants.alone
+
+
+def test_words_are_followed(python: Path, tmp_path: Path) -> None:
+    """A module that a word names is packed, and what that names."""
+    top, found, _ = _packed(python, {}, Wants(("yaml", "json", "absent")))
+    installed = _below(top, tmp_path / "home/lib/python3/dist-packages")
+    assert installed == {"yaml/__init__.py", "yaml_more.abi3.so"}
+    assert any("yaml, which what is run names" in each for each in found.why)
+
+
+def test_modules_of_perl(tmp_path: Path) -> None:
+    """By all of their name, with what is compiled of them, beside the script and installed."""
+    home = tmp_path / "home"
+    which = known(tmp_path / "perl")
+    assert which is not None
+    _write(home / which.landmark)
+    program, library = _write(home / "bin/perl"), home / "lib/x86_64-linux-gnu/perl/5.36"
+    _write(library / "A/B.pm", "use A::More;\n=pod\n\nuse A::Prose;\n\n=cut\n__END__\nuse A::Data;")
+    for each in ("A/B/Inner.pm", "A/B/readme", "auto/A/B/B.so", "A/More.pm", "A.pm", "auto/A/A.so"):
+        _write(library / each)
+    for each in ("A/Prose.pm", "A/Data.pm"):
+        _write(library / each)
+    text = _write(tmp_path / "d/x.pl", "use strict; use Own;\n{ require A::B }\n")
+    _write(tmp_path / "d/lib/Own.pm", "use parent 'Own::Base';")
+    _write(tmp_path / "d/lib/Own/Base.pm")
+    top, found, _ = _packed(program, {"/x.pl": text})
+    packed = {"A/B.pm", "A/B/Inner.pm", "auto/A/B/B.so", "A/More.pm"}
+    assert _below(top, library) == packed
+    assert _below(top, Path("/lib")) == {"Own.pm", "Own/Base.pm"}
+    assert [each.rpartition("/")[2] for each in found.objects] == ["B.so"]
+
+
+def test_beside_under_a_link(tmp_path: Path) -> None:
+    """What lies beside a script is laid where its folder leads, as /lib does."""
+    top = folder(b"")
+    layers = Layers(top, Finder(False), host=False)
+    link = Node(b"lib", stat.S_IFLNK | 0o777, TIME, 7, partial(put_content, b"usr/lib"))
+    top.children[b"lib"] = link
+    top.children[b"usr"] = folder(b"usr")
+    top.children[b"usr"].children[b"lib"] = folder(b"lib")
+    assert layers.lay("/lib/a/x.py", str(_write(tmp_path / "x.py")))
+    assert list(top.files()) == ["/usr/lib/a/x.py"]

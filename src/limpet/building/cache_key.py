@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from limpet.loading.asked import NOTHING, Wants
 from limpet.planning.options import Options
 from limpet.tools import pinned
 from limpet.tools.inputs import signature, signatures
@@ -33,6 +34,7 @@ def keys_of(
     root: Path | None,
     files: Mapping[str, Path],
     keep_times: bool,
+    wants: Wants = NOTHING,
 ) -> Keys:
     """Keys for the bundle of a program.
 
@@ -46,12 +48,13 @@ def keys_of(
         root: a folder to pack.
         files: single files over it, by their path in the guest.
         keep_times: whether they keep their times.
+        wants: what an interpreter is to have beside.
 
     Raises:
         OSError: something of the tree is missing or unreadable.
         ToolchainError: there is no toolchain.
     """
-    words = (program, name, options, keep_times, pinned.version())
+    words = (program, name, options, keep_times, pinned.version(), wants)
     state = hashlib.sha256(repr(words).encode())
     state.update(signature(str(pinned.zig()), ""))
     for line in own_files():

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from limpet.formats import elf
 from limpet.loading import seen
-from limpet.loading.interpreters import imported, known
+from limpet.loading.interpreters import Interpreter, imported, known
 
 if TYPE_CHECKING:
     from limpet.formats.tree.exchange import Content
@@ -94,14 +94,14 @@ class Last:
         if now is None:
             return None
         files: dict[int, Content] = {}
-        pattern = _pattern(app)
+        which = known(app)
         for each in self.texts:
             if os.path.realpath(each.named) != each.host:
                 return None
             if seen.state_of(each.host) == each.state:
                 continue
             content = _content(each.host, each.kept)
-            if content.data.startswith(_MAGIC) or each.modules != _modules(content.data, pattern):
+            if content.data.startswith(_MAGIC) or each.modules != _modules(content.data, which):
                 return None
             files[each.record] = content
         return Changed(self.bundle, self.outline, now, files)
@@ -134,7 +134,7 @@ def _texts(plan: Plan, app: Path) -> Iterator[Text]:
     from limpet.loading.libraries import TELLING
 
     tree = plan.guest.tree
-    paths, pattern = Paths(tree), _pattern(app)
+    paths, which = Paths(tree), known(app)
     telling = {paths.index(each) for each in TELLING}
     for guest, text in sorted(plan.guest.texts.items()):
         index = paths.index(guest)
@@ -144,17 +144,12 @@ def _texts(plan: Plan, app: Path) -> Iterator[Text]:
         data = tree.data[each["data"] : each["data"] + each["size"]]
         kept = each["modified"] != TIME
         if stat.S_ISREG(each["mode"]) and not data.startswith(_MAGIC) and text.time != TIME:
-            modules = _modules(data, pattern)
+            modules = _modules(data, which)
             yield Text(index, text.named, text.host, text.state, kept, modules)
 
 
-def _pattern(app: Path) -> str:
-    which = known(app)
-    return which.imports if which else ""
-
-
-def _modules(data: bytes, pattern: str) -> tuple[str, ...]:
-    return tuple(sorted(imported(data, pattern))) if pattern else ()
+def _modules(data: bytes, which: Interpreter | None) -> tuple[str, ...]:
+    return tuple(sorted(imported(data, which))) if which else ()
 
 
 def _content(path: str, kept: bool) -> Content:

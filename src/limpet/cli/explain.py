@@ -42,7 +42,7 @@ def command(
     options = chosen(given, (*block, *net, *volume), tuple(map(str, publish)))
     with say.Progress() as progress:
         start = start_of(app, given["root"], arguments)
-        job = Job.given(start.program, options, packing(given).with_scripts(start.files))
+        job = Job.given(start.program, options, packing(given).for_start(start))
         made = job.plan(progress)
     if as_json:
         import json

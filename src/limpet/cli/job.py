@@ -16,11 +16,13 @@ from limpet.cli import say
 from limpet.errors import PlanError
 from limpet.guests.usual import usual
 from limpet.loading import seen, sources
+from limpet.loading.asked import NOTHING, Wants
 from limpet.tools.inputs import digest_of
 
 if TYPE_CHECKING:
     from limpet.building.last import Changed
     from limpet.contract import Backend
+    from limpet.loading.start import Start
     from limpet.planning.options import Options
     from limpet.planning.plan import Plan
     from limpet.tools.cache import Cache
@@ -56,17 +58,18 @@ class Packing:
     """The files that a guest gets: a folder, and single files over it by their path in the guest.
 
     ``keep_times`` says whether they keep their times of change, ``include`` has patterns of files
-    of this host that are packed where they are.
+    of this host that are packed where they are, ``wants`` what an interpreter is to have beside.
     """
 
     root: Path | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
     keep_times: bool = False
     include: tuple[str, ...] = ()
+    wants: Wants = NOTHING
 
-    def with_scripts(self, scripts: Mapping[str, Path]) -> Packing:
-        """With ``scripts`` as well, where nothing else was given for their paths."""
-        return replace(self, files={**scripts, **self.files}) if scripts else self
+    def for_start(self, start: Start) -> Packing:
+        """With what starts as well: its scripts, where nothing else was given for their paths."""
+        return replace(self, files={**start.files, **self.files}, wants=start.wants)
 
 
 @dataclass(frozen=True)
@@ -112,8 +115,11 @@ class Job:
             keep_times=self.packing.keep_times,
             environment=self.options.environment,
             include=self.packing.include,
+            wants=self.packing.wants,
             progress=progress,
         )
+        for each in guest.notes:
+            say.note(each)
         return plan(guest, self.options)
 
     @contextmanager
@@ -192,6 +198,7 @@ class Job:
                 root=root,
                 files=packing.files,
                 keep_times=packing.keep_times and bool(packs),
+                wants=packing.wants,
             )
         except OSError:
             self.plan(progress)  # says what is wrong with the input

@@ -35,6 +35,6 @@ def command(words: tuple[str, ...]) -> None:
     argv = [start.words[0], *words]
     given = {"warm": None, "teardown": False}
     run_warm(wanted_of(start, words, options, Packing(), given), argv, Cache.default())
-    packing = Packing(files={**hooks_of(start.program), **start.files})
+    packing = Packing(files=hooks_of(start.program)).for_start(start)
     with Job.given(start.program, options, packing).bundle(Cache.default()) as made:
         replace(made.path, argv)

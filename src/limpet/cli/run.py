@@ -105,7 +105,7 @@ def ready(
     _settle_terminal(given)
     ports = () if forward else tuple(map(str, publish))
     options = chosen(given, _declared(block, net, volume), ports)
-    files = packing(given).with_scripts(start.files)
+    files = packing(given).for_start(start)
     job = Job.given(start.program, options, files, strict=options.strict)
     with job.bundle(Cache.default()) as made:
         if options.strict:

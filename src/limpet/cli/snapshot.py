@@ -33,7 +33,7 @@ def command(app: Path, arguments: tuple[str, ...], output: Path, **given: Any) -
 
     options = replace(chosen(given), snapshot=True)
     start = start_of(app, given["root"], arguments)
-    files = packing(given).with_scripts(start.files)
+    files = packing(given).for_start(start)
     job = Job.given(start.program, options, files)
     with say.Progress() as progress:
         planned = job.plan(progress)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from limpet.cli import say
 from limpet.cli.job import Found, Job, Packing
+from limpet.loading.asked import Wants
 from limpet.running.warm.guest import STUB, TEXTS, guest_files, hooks_of, laid
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def wanted_of(
     if isinstance(script, str):
         return script
     name = start.words[0]
+    packing = replace(packing, wants=Wants(alone=start.wants.alone))  # its modules are named there
     return Wanted(start.program, name, script, options, packing, given["teardown"])
 
 
@@ -142,7 +144,8 @@ def warm_bundle(wanted: Wanted, cache: Cache) -> Iterator[Path | str]:
     options = replace(wanted.options, snapshot=True)
     with guest_files(wanted.script, teardown=wanted.teardown, cache=cache) as folder:
         files = {**hooks_of(wanted.program), **laid(folder), **wanted.packing.files}
-        job = _Base.given(wanted.program, options, replace(wanted.packing, files=files))
+        packing = replace(wanted.packing, files=files)
+        job = _Base.given(wanted.program, options, packing)
         base = _Base(**vars(job) | {"words": (wanted.name, *wanted.script.options, STUB)})
         with base.bundle(cache) as made:
             about = json.loads((made.path.parent / _ABOUT).read_text(encoding="utf-8"))

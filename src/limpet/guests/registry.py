@@ -18,6 +18,7 @@ from limpet.contract.pages import PAGE
 from limpet.errors import PlanError
 from limpet.formats.image import Image, read_program
 from limpet.guests.kind import Kind
+from limpet.loading.asked import NOTHING, Wants
 from limpet.loading.dynamic import tree_of
 from limpet.loading.guest import Guest
 from limpet.loading.objects import with_objects
@@ -62,6 +63,7 @@ def load(
     keep_times: bool = False,
     environment: Sequence[str] = (),
     include: Sequence[str] = (),
+    wants: Wants = NOTHING,
     progress: Progress = silent,
     cache: Cache | None = None,
 ) -> Guest:
@@ -74,6 +76,7 @@ def load(
         keep_times: whether packed files keep their times, instead of one time for all.
         environment: its ``NAME=VALUE`` strings: a loader looks for shared objects as they say.
         include: files and folders of this host to pack where they are, by pattern.
+        wants: what an interpreter that is known is to have, beside what its texts name.
         progress: told what takes a moment.
         cache: what was compiled, and what was found out about shared objects, before.
 
@@ -92,6 +95,7 @@ def load(
         keep_times=keep_times,
         environment=environment,
         include=include,
+        wants=wants,
     )
     guest = with_objects(image, packed.tree, packed.path, progress, cache)
     return replace(
@@ -99,6 +103,7 @@ def load(
         seen=packed.seen,
         texts=packed.texts,
         why=tuple(packed.why),
+        notes=tuple(packed.notes),
         warnings=tuple(packed.warnings),
         offers=offers(guest, packed.find) if packed.find else (),
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from limpet.formats.image import Image
 from limpet.formats.tree.layout import Tree
 from limpet.formats.tree.write import pack_nodes
+from limpet.loading.asked import NOTHING, Wants
 from limpet.loading.exchangeable import warnings
 from limpet.loading.files import Finder, collect, pack
 from limpet.loading.guest import Single
@@ -27,8 +28,8 @@ class Packed:
     """A tree, where in it the program is, and what of the host was looked at.
 
     ``texts`` are single files of the host by their path in the guest, ``why`` says what is packed
-    that nobody named, ``warnings`` what may be wrong with it; ``find`` says where the host has a
-    shared object, where that may be looked at.
+    that nobody named, ``notes`` what of it is not, ``warnings`` what may be wrong with it; ``find``
+    says where the host has a shared object, where that may be looked at.
     """
 
     tree: Tree
@@ -38,6 +39,7 @@ class Packed:
     why: Sequence[str] = ()
     warnings: Sequence[str] = ()
     find: Find | None = None
+    notes: Sequence[str] = ()
 
 
 def tree_of(
@@ -49,6 +51,7 @@ def tree_of(
     keep_times: bool = False,
     environment: Sequence[str] = (),
     include: Sequence[str] = (),
+    wants: Wants = NOTHING,
 ) -> Packed:
     """The packed tree of ``image``.
 
@@ -73,7 +76,7 @@ def tree_of(
     libraries = Libraries(image, where, layers, library_path=folders, preload=preload)
     libraries.find()
     which = known(where) if layers.host else None
-    more = _interpreted(which, layers, str(app), where, files or {}) if which else None
+    more = _interpreted(which, layers, (str(app), where), files or {}, wants) if which else None
     for path in (*included, *(given if layers.host else ()), *(more.objects if more else ())):
         libraries.follow(path)
     singles = _singles({**(files or {}), **(more.laid if more else {})})
@@ -81,16 +84,21 @@ def tree_of(
     taken = [each.path for each in libraries.loaded if each.path in layers.seen]
     find = libraries.on_host if layers.host else None
     why = more.why if more else ()
-    return Packed(tree, where, layers.seen, singles, why, tuple(warnings(taken)), find)
+    notes = (more.left_out,) if more and more.left_out else ()
+    return Packed(tree, where, layers.seen, singles, why, tuple(warnings(taken)), find, notes)
 
 
 def _interpreted(
-    which: Interpreter, layers: Layers, app: str, where: str, files: Mapping[str, Path]
+    which: Interpreter,
+    layers: Layers,
+    paths: tuple[str, str],
+    files: Mapping[str, Path],
+    wants: Wants,
 ) -> Interpreted:
-    """What an interpreter gets by itself."""
-    found = Interpreted(which, layers, os.path.abspath(app), where)
+    """What an interpreter, by the paths as named and as found, gets by itself."""
+    found = Interpreted(which, layers, os.path.abspath(paths[0]), paths[1])
     with layers.keeping(which.times):
-        found.pack(files)
+        found.pack(files, wants)
     return found
 
 

@@ -49,7 +49,7 @@ class Guest:
     why they are none, ``links`` are those of a dynamic program itself; ``path`` is where the
     program is in its tree, nothing where that does not matter.  ``seen`` has what the host's files
     were by which the objects were found, ``texts`` single files of the host by their path in the
-    tree, ``why`` what was packed that nobody named, ``warnings``
+    tree, ``why`` what was packed that nobody named, ``notes`` what of it was not, ``warnings``
     what may be wrong with it, ``offers`` what it may load and has not; ``memory`` is what a
     guest has that goes on instead of starting.
     """
@@ -65,6 +65,7 @@ class Guest:
     seen: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     texts: Mapping[str, Single] = field(default_factory=dict, repr=False, compare=False)
     why: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    notes: tuple[str, ...] = field(default=(), repr=False, compare=False)
     warnings: tuple[str, ...] = field(default=(), repr=False, compare=False)
     offers: tuple[Offer, ...] = field(default=(), repr=False, compare=False)
     memory: Memory | None = field(default=None, repr=False)

@@ -10,12 +10,17 @@ from __future__ import annotations
 import glob
 import os
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from limpet.loading.asked import NOTHING, Wants
 from limpet.loading.interpreters import MOST_TEXT, Interpreter, imported
 from limpet.loading.layers import Layers
+from limpet.loading.packages import Packages
 from limpet.plain import quoted
+
+_NOWHERE = ("", "")
+"""Beside a text that lies in no folder of the user's."""
 
 
 class Interpreted:
@@ -34,14 +39,16 @@ class Interpreted:
         self._home = self._found_home(real)
         self._library = posixpath.join(self._home or "/", which.library)
         self._environment = self._found_environment()
-        there = self._environment is not None
-        self._packages = [f"{self._environment}/{which.environment}"] if there else []
+        self._system = True
+        self._packages: Packages | None = None
+        self._told: dict[str, Packages] = {}
+        self._whole = [self._library]
         self._known: set[str] = set()
         self.added: list[str] = []
         self.laid: dict[str, Path] = {}
         self.why: list[str] = []
 
-    def pack(self, texts: Mapping[str, Path]) -> None:
+    def pack(self, texts: Mapping[str, Path], wants: Wants = NOTHING) -> None:
         """Put all of it into the tree; ``texts`` are what was given, by their path in the guest."""
         which, layers = self._which, self._layers
         if self._home is None:
@@ -51,12 +58,25 @@ class Interpreted:
         self._say(f"its library {self._library}{without}")
         for each in filter(layers.there, which.also):
             self.added += layers.include_folder(each)
-        for packages in filter(layers.there, self._packages):
+        if self._environment is not None:
             layers.add(self._named)
-            layers.add(f"{self._environment}/{which.mark}")
-            self.added += layers.include_folder(packages, which.unneeded)
-            self._say(f"{quoted(packages)}, without {', '.join(which.unneeded)}")
-        self._follow(texts)
+            self._system = _has_system(layers.add(f"{self._environment}/{which.mark}"))
+            folder = f"{self._environment}/{which.environment}"
+            if not wants.alone and layers.there(folder):
+                self._pack_packages(Packages(which, layers, folder))
+        self._follow(texts, wants)
+
+    def _pack_packages(self, packages: Packages) -> None:
+        self.added += packages.pack()
+        self._say(packages.why)
+        self._packages = packages
+        if packages.whole:
+            self._whole.append(packages.folder)
+
+    @property
+    def left_out(self) -> str:
+        """What was not packed, and would have been of less; or nothing."""
+        return self._packages.why if self._packages and not self._packages.whole else ""
 
     @property
     def objects(self) -> list[str]:
@@ -81,20 +101,31 @@ class Interpreted:
                 return each
         return None
 
-    def _follow(self, texts: Mapping[str, Path]) -> None:
+    def _follow(self, texts: Mapping[str, Path], wants: Wants) -> None:
         """Add the modules that ``texts`` use, and those that these use."""
         waiting = [
             (str(host), (posixpath.dirname(guest), os.path.dirname(os.path.abspath(host))))
             for guest, host in texts.items()
         ]
+        for name in wants.modules:
+            waiting += self._taken(name, "what is run names", _NOWHERE, wants)
         while waiting:
             text, beside = waiting.pop()
-            for name in sorted(_imported(text, self._which.imports) - self._known):
-                found = self._beside(name, *beside) or self._installed(name)
-                if found:
-                    self._known.add(name)
-                    self._say(f"{quoted(name)}, which {quoted(text)} uses")
-                waiting += [(each, beside) for each in found if each.endswith(self._which.suffix)]
+            for name in sorted(_names_in(text, self._which) - self._known):
+                waiting += self._taken(name, f"{quoted(text)} uses", beside, wants)
+
+    def _taken(
+        self, name: str, why: str, beside: tuple[str, str], wants: Wants
+    ) -> list[tuple[str, tuple[str, str]]]:
+        """Add the module ``name``; the texts of it whose modules are not known."""
+        found = self._beside(name, *beside) if beside[1] else []
+        followed = found
+        if not found and not wants.alone:
+            found, followed = self._installed(name)
+        if found:
+            self._known.add(name)
+            self._say(f"{quoted(name)}, which {why}")
+        return [(each, beside) for each in followed if each.endswith(self._which.suffix)]
 
     def _beside(self, name: str, guest: str, host: str) -> list[str]:
         """The files of a module that lies in ``host``, laid where that is in the guest.
@@ -104,7 +135,9 @@ class Interpreted:
         """
         if not _inside(f"{host}/{name}", host):
             return []
-        found = [each for each in self._module(host, name) if _inside(each, host)]
+        folders = [os.path.join(host, each) for each in self._which.beside]
+        modules = (each for folder in folders for each in self._module(folder, name))
+        found = [each for each in modules if _inside(each, host)]
         for each in found:
             path = posixpath.join(guest, os.path.relpath(each, host))
             if self._layers.lay(path, each):
@@ -112,29 +145,51 @@ class Interpreted:
             self.added.append(path)
         return found
 
-    def _installed(self, name: str) -> list[str]:
-        """The files of a module of the interpreter's home that is not in its library."""
-        assert self._home is not None
-        packed = (self._library, *self._packages)
-        if any(self._module(each, name) for each in packed):
-            return []
-        for folder in self._which.modules:
-            found = self._module(posixpath.join(self._home, folder), name)
+    def _installed(self, name: str) -> tuple[list[str], list[str]]:
+        """The files of a module that is not in the library, and those whose modules are not known.
+
+        Whoever installed a package often tells what it requires.
+        """
+        if any(self._module(each, name) for each in self._whole):
+            return [], []
+        for folder in self._places():
+            told = self._told.setdefault(folder, Packages(self._which, self._layers, folder))
+            found = told.take([name])
+            if found:
+                self.added += found
+                return found, []
+            found = self._module(folder, name)
             for each in found:
                 self._layers.add(each)
             self.added += found
             if found:
-                return found
-        return []
+                return found, found
+        return [], []
+
+    def _places(self) -> Iterator[str]:
+        """The folders in which modules are installed."""
+        assert self._home is not None
+        if self._packages:
+            yield from self._packages.places
+        for each in self._which.modules if self._system else ():
+            folder = posixpath.normpath(posixpath.join(self._home, each))
+            yield from self._layers.matching(folder) if "*" in each else (folder,)
 
     def _module(self, folder: str, name: str) -> list[str]:
         """The files in ``folder`` that are the module ``name``."""
-        files = self._layers.matching(f"{folder}/{glob.escape(name)}.*")
-        files = [each for each in files if each.endswith(self._which.suffixes)]
-        below = f"{folder}/{name}"
-        if files or not self._layers.there(below) or not os.path.isdir(below):
-            return files
-        return list(self._layers.below(below, self._which.unneeded))
+        which = self._which
+        if which.deep:
+            name = name.replace(which.deep, "/")
+        files = self._layers.matching(f"{glob.escape(folder)}/{glob.escape(name)}.*")
+        files = [each for each in files if each.endswith(which.suffixes)]
+        below = [f"{folder}/{name}"] if which.deep or not files else []
+        if files and which.parts:
+            below.append(f"{folder}/{which.parts}/{name}")
+        for each in below:
+            if self._layers.there(each) and os.path.isdir(each):
+                more = self._layers.below(each, which.unneeded)
+                files += [one for one in more if not which.deep or one.endswith(which.suffixes)]
+        return files
 
 
 def _inside(path: str, folder: str) -> bool:
@@ -142,10 +197,16 @@ def _inside(path: str, folder: str) -> bool:
     return os.path.realpath(path).startswith(os.path.join(os.path.realpath(folder), ""))
 
 
-def _imported(text: str, imports: str) -> set[str]:
-    """The first words of the names of modules that the text of a file uses."""
+def _names_in(path: str, which: Interpreter) -> set[str]:
+    """The modules that a text names."""
     try:
-        with open(text, "rb") as stream:
-            return imported(stream.read(MOST_TEXT), imports)
+        with open(path, "rb") as stream:
+            return imported(stream.read(MOST_TEXT), which)
     except OSError:
         return set()
+
+
+def _has_system(mark: bytes | None) -> bool:
+    """Whether an environment says that what is installed outside of it counts as well."""
+    lines = (mark or b"").lower().replace(b" ", b"").splitlines()
+    return b"include-system-site-packages=true" in lines

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,10 +29,18 @@ class Interpreter:
     has ``mark``; ``environment`` is the folder of it that is packed, without ``unneeded``.  Without
     a ``mark`` there are none.
 
-    ``valued`` are options with a word behind them, ``module`` the one whose word is a module, and
-    ``ends`` the one behind which no file is named.  Modules are texts with ``suffix``, files with
-    one of ``suffixes``, or folders; their names stand in a text where ``imports`` matches, and they
-    are looked for beside the text and then in the folders ``modules``, which start at the home.
+    Of its options, each a letter, ``valued`` have a value in the rest of their word or in the next
+    one, ``glued`` in the rest alone; ``long`` are words with a word behind them.  The value of
+    ``text`` is a program, that of ``module`` is a module that is one, and that of ``uses`` names
+    a module; no other follows on ``ends``.  With ``alone`` it looks for its own library alone.
+
+    Modules are texts with ``suffix``, files with one of ``suffixes``, or folders; with ``deep``
+    between the parts of their names each is a file of its own, else they are packed by the first
+    part.  Their names stand in a text where ``imports`` matches, but not in what ``prose``
+    matches.  They are looked for in the folders ``beside`` the text and then in the folders
+    ``modules``, which are patterns and start at the home; what belongs to one is in the folder of
+    its name below ``parts``.  ``telling`` are files of an environment that say what is in it, and
+    those that match ``startup`` are texts that are run at each start.
     """
 
     name: str
@@ -45,13 +53,24 @@ class Interpreter:
     mark: str
     environment: str
     unneeded: Sequence[str]
-    valued: Sequence[str]
+    valued: str
+    glued: str
+    long: Sequence[str]
+    text: str
     module: str
     ends: str
+    uses: str
+    alone: str
     suffix: str
     suffixes: tuple[str, ...]
     imports: str
     modules: Sequence[str]
+    prose: str = r"(?!)"
+    deep: str = ""
+    beside: Sequence[str] = ("",)
+    parts: str = ""
+    telling: Sequence[str] = ()
+    startup: str = ""
 
     def known_as(self, name: str) -> Interpreter | None:
         """It as the program whose file has that name, with the paths filled in."""
@@ -73,7 +92,7 @@ class Interpreter:
 MOST_TEXT = 1 << 20
 """Bytes of a text whose lines are looked at."""
 
-_NONE = r"(?!)()()"
+_NONE = r"(?!)"
 """For :attr:`Interpreter.imports`: what a text uses is not read from it."""
 
 KNOWN = (
@@ -98,17 +117,28 @@ KNOWN = (
         mark="pyvenv.cfg",
         environment="lib/python{1}/site-packages",
         unneeded=("pip", "pip-*"),  # which wants sockets and other programs
-        valued=("-W", "-X", "--check-hash-based-pycs"),
-        module="-m",
-        ends="-c",
+        valued="cmWX",
+        glued="",
+        long=("--check-hash-based-pycs",),
+        text="c",
+        module="m",
+        ends="cm",
+        uses="",
+        alone="S",
         suffix=".py",
         suffixes=(".py", ".so"),
-        imports=r"(?m)(?:^|;)[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import\b|import[ \t]+([\w., \t]+))",
+        imports=(
+            r"(?m)(?:^|;|\b(?:try|else|finally):)[ \t]*"
+            r"(?:from[ \t]+([\w.]+)[ \t]+import\b|import[ \t]+([\w., \t]+))"
+            r"|\b(?:import_module|__import__)\([ \t]*['\"]([\w.]+)"
+        ),
         modules=(
             "lib/python{1}/site-packages",
             "local/lib/python{1}/dist-packages",
             "lib/python3/dist-packages",
         ),
+        telling=tuple(f"*.dist-info/{each}" for each in ("METADATA", "*.txt")),
+        startup="*.pth",
     ),
     Interpreter(
         name="Perl",
@@ -121,13 +151,34 @@ KNOWN = (
         mark="",
         environment="",
         unneeded=(),
-        valued=("-I",),
-        module="-\0",  # modules are no programs
-        ends="-e",
+        valued="eEI",
+        glued="CDdFiMmVx",
+        long=(),
+        text="eE",
+        module="",
+        ends="",
+        uses="Mm",
+        alone="",
         suffix=".pm",
-        suffixes=(".pm",),
-        imports=_NONE,
-        modules=(),
+        suffixes=(".pm", ".pl", ".ix", ".al", ".so"),
+        imports=(
+            r"(?m)(?:^|[;{])[ \t]*(?:(?:use|require|no)[ \t]+(?!parent\b|base\b)([A-Za-z_][\w:]*)"
+            r"|use[ \t]+(?:parent|base)[ \t]+[^\w;]*(?:norequire\W+)?(?:qw\W+)?"
+            r"([\w:]+)(?:[ \t'\",]+([\w:]+))?)"
+        ),
+        modules=(
+            "../etc/perl",
+            "local/lib/x86_64-linux-gnu/perl/5.*",
+            "local/share/perl/5.*",
+            "lib/x86_64-linux-gnu/perl5/5.*",
+            "share/perl5",
+            "lib/x86_64-linux-gnu/perl/5.*",
+            "share/perl/5.*",
+        ),
+        prose=r"(?ms)^=[a-z]\w*.*?(?:^=cut\b|\Z)|^__END__$.*",
+        deep="::",
+        beside=("", "lib"),
+        parts="auto",
     ),
     Interpreter(
         name="Ruby",
@@ -140,9 +191,14 @@ KNOWN = (
         mark="",
         environment="",
         unneeded=(),
-        valued=("-I", "-r", "-C", "-E"),
-        module="-\0",
-        ends="-e",
+        valued="eEIrC",
+        glued="0FiKTWx",
+        long=("--encoding", "--external-encoding", "--internal-encoding"),
+        text="e",
+        module="",
+        ends="",
+        uses="",  # its library is packed whole
+        alone="",
         suffix=".rb",
         suffixes=(".rb",),
         imports=_NONE,
@@ -168,53 +224,25 @@ def home_of(program: Path | str, which: Interpreter) -> str | None:
     return folder
 
 
-def imported(text: bytes, imports: str) -> set[str]:
-    """The first words of the names of modules that a text uses, where ``imports`` matches."""
-    found = re.findall(imports, text[:MOST_TEXT].decode(errors="replace"))
-    names = [one for one, _ in found] + [each for _, many in found for each in many.split(",")]
-    words = [each.split() for each in names]
-    return {each[0].partition(".")[0] for each in words if each} - {""}
+def imported(text: bytes, which: Interpreter) -> set[str]:
+    """The names of modules that a text uses, as far as they say what is packed."""
+    told = re.sub(which.prose, "", text[:MOST_TEXT].decode(errors="replace"))
+    found = [each for groups in _matches(which.imports, told) for each in groups]
+    names = {module_of(each, which) for many in found for each in many.split(",")}
+    return names - {""}
+
+
+def _matches(pattern: str, text: str) -> list[tuple[str, ...]]:
+    return [match.groups(default="") for match in re.finditer(pattern, text)]
+
+
+def module_of(words: str, which: Interpreter) -> str:
+    """The module that ``words`` begin with: as much of its name as says what is packed."""
+    match = re.match(r"[\s'\"-]*([\w.:]*)", words)
+    name = match[1] if match else ""
+    return name.strip(":") if which.deep else name.partition(".")[0]
 
 
 def in_guest(path: Path | str) -> str:
     """Where a path that a user named leads to in a guest, whose working folder is /."""
     return posixpath.normpath(posixpath.join("/", str(path)))
-
-
-def texts_of(which: Interpreter, words: Sequence[str]) -> Mapping[str, Path]:
-    """The program's text among the ``words`` behind it: files of this host by path in the guest.
-
-    What is not there is left to the program, which says so.
-    """
-    waiting = list(words)
-    while waiting:
-        word = waiting.pop(0)
-        if word in which.valued:
-            del waiting[:1]
-        elif word.startswith(which.ends):
-            return {}
-        elif word.startswith(which.module):
-            name = word.removeprefix(which.module) or next(iter(waiting), "")
-            return _module(which, name.partition(".")[0])
-        elif word in ("-", "--") or not word.startswith("-"):
-            name = word if word != "--" else next(iter(waiting), "")
-            path = Path(name)
-            return {in_guest(path): path} if path.is_file() else _folder(path)
-    return {}
-
-
-def _module(which: Interpreter, name: str) -> Mapping[str, Path]:
-    """A module of the working folder, with all that is below it."""
-    path = Path(f"{name}{which.suffix}")
-    if name and path.is_file():
-        return {in_guest(path): path}
-    return _folder(Path(name)) if name else {}
-
-
-def _folder(path: Path) -> Mapping[str, Path]:
-    """The files in a folder that a user named: a program may be one."""
-    found: dict[str, Path] = {}
-    for at, folders, names in os.walk(path):
-        folders[:] = [each for each in folders if not each.startswith((".", "__pycache__"))]
-        found |= {in_guest(f"{at}/{each}"): Path(at, each) for each in names}
-    return found

@@ -83,10 +83,12 @@ class Layers:
 
     def _made_folder(self, path: str) -> tuple[Node, bytes]:
         """The folder that ``path`` is to be in, made where it is missing, and the last name."""
-        at = self.top
+        at, way = self.top, b""
         *folders, name = (part for part in os.fsencode(path).split(b"/") if part)
         for part in folders:
-            at = at.children.setdefault(part, folder(part))
+            at, way = at.children.setdefault(part, folder(part)), way + b"/" + part
+            if stat.S_ISLNK(at.mode):
+                at = self._follow(os.fsdecode(way), grow=self.host) or at
             if not at.is_directory:
                 raise TreeError(
                     f"{path}: {os.fsdecode(part)} is a file in the tree",

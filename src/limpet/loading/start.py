@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from limpet.errors import ImageError
-from limpet.loading.interpreters import Interpreter, known, texts_of
+from limpet.loading.asked import NOTHING, Wants, asked_of
+from limpet.loading.interpreters import Interpreter, known
 from limpet.loading.shims import chosen, is_shim
 from limpet.plain import plain, quoted
 
@@ -35,13 +36,14 @@ class Start:
 
     ``words`` begin with its ``argv[0]`` and end before the user's arguments; ``files`` are scripts
     and texts of this host by their path in the guest; ``why`` says how the program was found, if it
-    was not simply named, and what is packed for it.
+    was not simply named, and what is packed for it; ``wants`` is what else its words ask for.
     """
 
     program: Path
     words: tuple[str, ...]
     files: Mapping[str, Path] = field(default_factory=dict)
     why: tuple[str, ...] = ()
+    wants: Wants = NOTHING
 
 
 def start_of(app: Path, root: Path | None = None, words: Sequence[str] = ()) -> Start:
@@ -74,9 +76,11 @@ def _interpreted(
 
     It finds its library by that; else it looks for itself in PATH, which a guest does not have.
     """
-    texts = texts_of(which, (*start.words[1:], *words))
+    asked = asked_of(which, (*start.words[1:], *words))
     given = {
-        each: path for each, path in texts.items() if not (root and os.path.exists(f"{root}{each}"))
+        each: path
+        for each, path in asked.texts.items()
+        if not (root and os.path.exists(f"{root}{each}"))
     }
     why = [
         f"{path} is packed for {which.name}"
@@ -90,6 +94,7 @@ def _interpreted(
         words=(os.path.abspath(start.program), *start.words[1:]),
         files={**given, **start.files},
         why=(*start.why, *why),
+        wants=asked.wants,
     )
 
 

@@ -33,7 +33,7 @@ def beside(texts: Mapping[str, Path], which: Interpreter) -> Beside:
     ]
     while waiting:
         text, guest, host = waiting.pop()
-        for name in sorted(imported(_read(text), which.imports) - elsewhere - set(own)):
+        for name in sorted(imported(_read(text), which) - elsewhere - set(own)):
             found = list(_module(host, name, which))
             if not found:
                 elsewhere.add(name)

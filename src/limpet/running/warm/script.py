@@ -69,7 +69,7 @@ def script_of(
     imports = tuple(each for each in imports if _top(each.name) not in {*found.own, *_ALWAYS})
     elsewhere = {*found.elsewhere, *(_top(each.name) for each in imports)}
     if words.kind == "-c":
-        elsewhere |= imported(text, which.imports)
+        elsewhere |= imported(text, which)
     if words.kind == "-m" and not files:
         elsewhere.add(_top(words.rest[1]))
     texts = texts_of(found.files, _first_folder(words), given)

@@ -1,0 +1,104 @@
+"""The packages of an environment: all of them, or of many those that are named.
+
+Whoever works in an environment often has compilers, checkers and gigabytes of it there.  What a
+package needs it says itself, in its metadata; what it could use if it were there, it does not.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Sequence
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from functools import cached_property
+
+from limpet.loading.distributions import Distributions
+from limpet.loading.interpreters import Interpreter, imported
+from limpet.loading.layers import Layers
+from limpet.plain import quoted
+
+MOST_BYTES, MOST_OBJECTS = 96 << 20, 150
+"""Of an environment that is packed whole: more takes seconds, and Linux maps no end of objects."""
+
+
+class Packages:
+    """Those in ``folder``."""
+
+    def __init__(self, which: Interpreter, layers: Layers, folder: str) -> None:
+        self._which, self._layers = which, layers
+        self.folder = folder
+        self._more: list[str] = []
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether all of them are packed."""
+        return not too_much(self.folder, self._which.unneeded)
+
+    @property
+    def why(self) -> str:
+        """What is packed of them."""
+        if self.whole:
+            return f"{quoted(self.folder)}, without {', '.join(self._which.unneeded)}"
+        return (
+            f"{quoted(self.folder)} is too much to be packed whole: of it there is what the "
+            "program names, and what that requires; --include packs more"
+        )
+
+    @property
+    def places(self) -> list[str]:
+        """Where modules are looked for: here, if not all is packed, and where startup files say."""
+        return [*([] if self.whole else [self.folder]), *self._more]
+
+    def pack(self) -> list[str]:
+        """Pack all of it, or what says what there is; the paths that may be objects."""
+        which, layers = self._which, self._layers
+        if self.whole:
+            return layers.include_folder(self.folder, which.unneeded)
+        layers.matching(f"{self.folder}/*")  # what is installed later counts
+        for pattern in which.telling:
+            for each in layers.matching(f"{self.folder}/{pattern}"):
+                layers.add(each)
+        startup = layers.matching(f"{self.folder}/{which.startup}") if which.startup else []
+        return [path for each in startup for path in self._started(each)]
+
+    def _started(self, path: str) -> list[str]:
+        """What a file that is run at each start names: folders, and modules, which are packed."""
+        text = self._layers.add(path) or b""
+        self._more += filter(os.path.isabs, text.decode(errors="surrogateescape").splitlines())
+        found: list[str] = []
+        for name in sorted(imported(text, self._which)):
+            for each in (f"{self.folder}/{name}", f"{self.folder}/{name}{self._which.suffix}"):
+                found += self._take(each)
+        return found
+
+    def take(self, modules: Sequence[str]) -> list[str]:
+        """Pack these modules with all that they require, as far as that is told; the paths."""
+        tops = self._told.tops_for(modules)
+        return [path for each in sorted(tops) for path in self._take(f"{self.folder}/{each}")]
+
+    @cached_property
+    def _told(self) -> Distributions:
+        return Distributions(self.folder, self._layers)
+
+    def _take(self, path: str) -> list[str]:
+        if not self._layers.there(path):
+            return []
+        if os.path.isdir(path):
+            return self._layers.include_folder(path, self._which.unneeded)
+        self._layers.add(path)
+        return [path]
+
+
+def too_much(folder: str, leave: Sequence[str]) -> bool:
+    """Whether there is more below a folder than is packed without knowing what is used."""
+    size = objects = 0
+    for at, folders, names in os.walk(folder):
+        folders[:] = [each for each in folders if not any(fnmatchcase(each, one) for one in leave)]
+        for name in names:
+            with suppress(OSError):
+                size += os.lstat(posixpath.join(at, name)).st_size
+            objects += ".so" in name
+        if size > MOST_BYTES or objects > MOST_OBJECTS:
+            return True
+    return False
