@@ -28,6 +28,7 @@ from limpet.formats.bundle.read import BundleFile
 from limpet.formats.bundle.record import read_record
 from limpet.loading.settings import read_settings
 from limpet.sandbox import answers as sandbox_answers
+from limpet.sandbox.memory import Memory
 
 SECONDS, MEMORY = 15, 1 << 30
 """Of the processor, and bytes, that one input may cost."""
@@ -135,10 +136,13 @@ def _planned(found: BundleFile, data: bytes) -> None:
 
 
 def answers(data: bytes) -> None:
-    """What a sandbox sends: frames, and what is read of each."""
+    """What a sandbox sends: frames, what is read of each, and memory."""
     with _budget():
-        for frame in sandbox_answers.Reader().feed(data):
-            if isinstance(frame, sandbox_answers.Answer):
+        reader = sandbox_answers.Reader()
+        for frame in reader.feed(data):
+            if isinstance(frame, sandbox_answers.MemoryFollows):
+                Memory(1 << 16).take(bytes(reader.rest))
+            elif isinstance(frame, sandbox_answers.Answer):
                 with suppress(BadAnswer):
                     sandbox_answers.value_of(frame.value)
                 sandbox_answers.plain_of(frame.value)

@@ -214,6 +214,8 @@ def seeds() -> dict[str, list[bytes]]:
     found["record"] += [bytes([0x80 + each]) for each in range(4)]
     found["project"] = list(PROJECTS)
     found["answers"] = [_frames(*each) for each in ANSWERS]
+    pieces = struct.pack("<QQ2sQQQQ", 4096, 2, b"ab", 8192, 1 << 63 | 4096, 0, 0)
+    found["answers"].append(_frames(b"m", "") + pieces + _frames(b"o", "behind"))
     found["bundle"] = [bytes([kind, last]) for kind in range(6) for last in (0, 3)]
     return found
 

@@ -15,6 +15,7 @@ SAID = {
     ("api.md", "pooled.py"): "285\nTrue\n{'a': '1'}\n",
     ("agents.md", "first.py"): "3\n\n",
     ("agents.md", "tools.py"): "no price for 'gold'\n8\n",
+    ("agents.md", "branches.py"): "{'tea': 3}\n{}\n",
     ("agents.md", "limits.py"): "TimeLimit\nOutputLimit\nwell\n",
 }
 

@@ -26,6 +26,8 @@ FORGED = {
     "data": "send(b'a', {'id': 1, 'ok': {'text': '', 'mime': {}, 'data': {'$': ['eval', '1']}}})",
     "depth": "send(b'a', b'[' * 1000000)",
     "tool": "send(b'c', {'id': 1, 'tool': '__import__', 'arguments': 1})",
+    "memory": "send(b'm', b'')",
+    "memory of a length": "send(b'm', b'1')",
     "noise": "while True: os.write(line, os.urandom(4096))",
 }
 
@@ -69,6 +71,36 @@ def test_answers_that_nobody_reads(sandbox: Sandbox) -> None:
     call = f"send(b'c', {{'id': {number}, 'tool': 'add', 'arguments': [[1], {{}}]}})"
     with pytest.raises(BadAnswer, match="before it has read"):
         sandbox.run(f"{LINE}while True: {call}", timeout=30)
+
+
+TOLD = {
+    "more than there is": "while True: os.write(line, b'\\1' * 16 + b'\\0' * 65536)",
+    "a piece that is too long": "os.write(line, b'\\0' * 15 + b'\\x7f')",
+    "zeros for ever": "while True: os.write(line, (b'\\0' * 15 + b'\\x80') * 4096)",
+    "twice": "os.write(line, b'\\0' * 16); send(b'm', b'')",
+    "never": "",
+}
+
+
+@pytest.mark.parametrize("code", TOLD.values(), ids=TOLD)
+def test_memory_that_is_none(sandbox: Sandbox, code: str) -> None:
+    """What a guest tells of its memory is counted, and comes once, where it was asked for."""
+    prepared = sandbox._prepared
+    assert prepared
+    number = sandbox._instance._number + 2
+    begun = "send(b'm', b'')\n    " if code else ""
+    sandbox.run(
+        f"{LINE}import gc\n"
+        "def told(*of):\n"
+        f"    {begun}{code}\n"
+        f"    send(b'a', {{'id': {number}, 'ok': None}})\n"
+        "channel, = [each for each in gc.get_objects() if type(each).__name__ == 'Channel']\n"
+        "channel.tell_memory = told"
+    )
+    sandbox._most_memory = 1 << 20
+    with pytest.raises(BadAnswer):
+        sandbox.snapshot()
+    assert not sandbox.alive
 
 
 def test_errors_for_ever(sandbox: Sandbox) -> None:

@@ -16,12 +16,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from limpet.errors import BadAnswer
+from limpet.errors import BadAnswer, CodeRaised
 from limpet.plain import plain
 from limpet.sandbox.guest.channel import MOST_ANSWER, MOST_OUTPUT
 from limpet.sandbox.guest.values import decode
 
 _HEAD = 5
+_MOST = {ord("o"): MOST_OUTPUT, ord("a"): MOST_ANSWER, ord("c"): MOST_ANSWER, ord("m"): 0}
 _MOST_DIGITS = 400
 _MOST_WHY = 200
 _MIME = re.compile(r"[a-z]{1,16}/[a-z0-9.+-]{1,64}")
@@ -80,7 +81,12 @@ class Value:
         return self.text
 
 
-Frame = Output | Answer | ToolCall
+@dataclass(frozen=True)
+class MemoryFollows:
+    """What comes next is no frame, but the guest's memory."""
+
+
+Frame = Output | Answer | ToolCall | MemoryFollows
 
 
 class Reader:
@@ -98,7 +104,7 @@ class Reader:
         self.rest += data
         while len(self.rest) >= _HEAD:
             kind, length = self.rest[0], int.from_bytes(self.rest[1:_HEAD], "little")
-            most = {ord("o"): MOST_OUTPUT, ord("a"): MOST_ANSWER, ord("c"): MOST_ANSWER}.get(kind)
+            most = _MOST.get(kind)
             if most is None:
                 raise BadAnswer("the guest's answer is of a kind that is not known")
             if kind == ord("o") and not length:
@@ -109,6 +115,9 @@ class Reader:
                 return
             contents = bytes(self.rest[_HEAD : _HEAD + length])
             del self.rest[: _HEAD + length]
+            if kind == ord("m"):
+                yield MemoryFollows()
+                return  # what is there already is for whoever takes it
             yield _frame(kind, contents)
 
 
@@ -226,3 +235,9 @@ def plain_of(sent: Any) -> Any:
         raise BadAnswer(
             f"the guest's value cannot be read: {plain(str(error))[:_MOST_WHY]}"
         ) from None
+
+
+def error_of(by: Raised) -> CodeRaised:
+    """An exception of the guest's, for who asked for something else than to run code."""
+    short = plain(f"{by.type:.200}: {by.message:.400}")
+    return CodeRaised(short, by.type, by.message, by.traceback)

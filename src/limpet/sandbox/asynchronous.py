@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from limpet.sandbox.result import Result
-from limpet.sandbox.sandbox import Sandbox, SandboxSnapshot, Told
+from limpet.sandbox.sandbox import Sandbox, SandboxSnapshot
+from limpet.sandbox.told import Told
 
 T = TypeVar("T")
 
@@ -71,6 +72,14 @@ class AsyncSandbox:
         """As :meth:`Sandbox.listdir`."""
         return await self._done(lambda: self._of.listdir(path))
 
+    async def snapshot(self) -> SandboxSnapshot:
+        """As :meth:`Sandbox.snapshot`; ``AsyncSandbox(snapshot)`` goes on from it."""
+        return await self._done(self._of.snapshot)
+
+    async def fork(self, count: int = 1) -> list[AsyncSandbox]:
+        """As :meth:`Sandbox.fork`: each is there already, and is closed by ``async with``."""
+        return [_begun(each) for each in await self._done(lambda: self._of.fork(count))]
+
     async def reset(self) -> None:
         """As :meth:`Sandbox.reset`."""
         await self._done(self._of.reset)
@@ -93,6 +102,12 @@ class AsyncSandbox:
             await asyncio.wait([waiting])
             waiting.exception()
             raise
+
+
+def _begun(sandbox: Sandbox) -> AsyncSandbox:
+    made = AsyncSandbox()
+    made._make, made._sandbox = lambda: sandbox, sandbox
+    return made
 
 
 def _in_loop(told: Told | None) -> Told | None:

@@ -30,7 +30,8 @@ from limpet.errors import (
     TimeLimit,
 )
 from limpet.plain import plain
-from limpet.sandbox.answers import Answer, Output, Reader, ToolCall
+from limpet.sandbox.answers import Answer, MemoryFollows, Output, Reader, ToolCall
+from limpet.sandbox.memory import Memory
 
 _PIECE, _PIPE = 1 << 16, 1 << 18
 _MOST_WORDS = 300
@@ -82,12 +83,15 @@ class Instance:
     Args:
         path: the bundle.
         words: its ``argv``.
+        environment: what its start has.
 
     Raises:
         NeverRan: it cannot be started.
     """
 
-    def __init__(self, path: Path, words: Sequence[str]) -> None:
+    def __init__(
+        self, path: Path, words: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> None:
         try:
             self._process = subprocess.Popen(
                 words,
@@ -96,7 +100,7 @@ class Instance:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
-                env={},
+                env=environment or {},
                 start_new_session=True,  # a ^C is for who asks, who may then interrupt
             )
         except OSError as error:
@@ -114,6 +118,11 @@ class Instance:
     def pid(self) -> int:
         """Of the bundle's process."""
         return self._process.pid
+
+    @property
+    def input(self) -> int:
+        """The descriptor of its standard input."""
+        return self._in.fileno()
 
     @property
     def alive(self) -> bool:
@@ -143,7 +152,14 @@ class Instance:
         for each in (self._in, self._out, self._err):
             each.close()
 
-    def ask(self, request: Mapping[str, Any], limits: Limits, heard: Heard, serve: Serve) -> Answer:
+    def ask(
+        self,
+        request: Mapping[str, Any],
+        limits: Limits,
+        heard: Heard,
+        serve: Serve,
+        memory: Memory | None = None,
+    ) -> Answer:
         """Ask one thing, and wait for the answer.
 
         Args:
@@ -151,6 +167,7 @@ class Instance:
             limits: beyond which it is ended.
             heard: takes what it writes.
             serve: does what it asks of the host.
+            memory: takes that of the guest, if it tells it; else it must not.
 
         Raises:
             NeverRan: it had ended before it read what it was asked.
@@ -160,7 +177,8 @@ class Instance:
             raise NeverRan("a sandbox does one thing at a time", hint="start another")
         try:
             self._number += 1
-            exchange = _Exchange(self, {**request, "id": self._number}, limits, heard, serve)
+            numbered = {**request, "id": self._number}
+            exchange = _Exchange(self, numbered, limits, heard, serve, memory)
             try:
                 return exchange.answer()
             except ValueError:
@@ -193,7 +211,9 @@ class _Exchange:
         limits: Limits,
         heard: Heard,
         serve: Serve,
+        memory: Memory | None,
     ) -> None:
+        self._memory, self._telling = memory, False
         self._of, self._limits, self._heard, self._serve = instance, limits, heard, serve
         self._number = request["id"]
         self._unsent = memoryview(_framed(request))
@@ -273,10 +293,28 @@ class _Exchange:
             return None
         if not data:
             self._gone()
-        for frame in self._of._reader.feed(data):
+        return self._take_memory(data) if self._telling else self._taken(data)
+
+    def _take_memory(self, data: bytes) -> Answer | None:
+        assert self._memory
+        rest = self._memory.take(data)
+        if rest is None:
+            return None
+        self._telling = False
+        return self._taken(rest)
+
+    def _taken(self, data: bytes) -> Answer | None:
+        reader = self._of._reader
+        for frame in reader.feed(data):
             if isinstance(frame, Output):
                 self._count(frame.data)
                 self._heard.out(frame.data)
+            elif isinstance(frame, MemoryFollows):
+                if self._memory is None or self._memory.is_whole:
+                    raise BadAnswer("the guest tells what it was not asked")
+                self._telling = True
+                data, reader.rest = bytes(reader.rest), bytearray()
+                return self._take_memory(data)
             elif frame.number != self._number:
                 raise BadAnswer("the guest answers what it was not asked")
             elif isinstance(frame, ToolCall):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from limpet.sandbox.instance import Instance, Limits
+from limpet.sandbox.memory import Memory, given_memory
 from limpet.sandbox.recipe import Recipe
 from limpet.sandbox.tools import Tool, Tools
 from limpet.tools.cache import Cache
+from limpet.tools.entries import Entry
 
 File = bytes | str | os.PathLike[str]
 
@@ -36,11 +39,14 @@ class Prepared:
     ) -> None:
         self.recipe, self.limits, self.tools = recipe, limits, Tools(tools)
         self.files = {path: _contents(given) for path, given in files.items()}
-        self._held = recipe.bundle(Cache.default())
+        self._held = _Held(recipe.bundle(Cache.default()))
+        self.memory: Memory | None = None
 
-    def __del__(self) -> None:
-        if hasattr(self, "_held"):
-            self._held.__exit__()
+    def with_memory(self, memory: Memory, tools: Tools) -> Prepared:
+        """The same, where a guest goes on with ``memory``, and knows ``tools``."""
+        made = copy.copy(self)
+        made.memory, made.tools = memory, tools
+        return made
 
     def start(self) -> Instance:
         """A guest that waits.
@@ -48,7 +54,25 @@ class Prepared:
         Raises:
             NeverRan: it cannot be started.
         """
-        return Instance(self._held.path / "bundle", [str(self.recipe.interpreter)])
+        path, words = self._held.entry.path / "bundle", [str(self.recipe.interpreter)]
+        made = Instance(path, words, given_memory() if self.memory else {})
+        if self.memory:
+            try:
+                self.memory.give(made.input, self.limits.wall)
+            except BaseException:
+                made.close()
+                raise
+        return made
+
+
+class _Held:
+    """An entry of the cache, which stays there as long as this is used."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+
+    def __del__(self) -> None:
+        self.entry.__exit__()
 
 
 def _contents(given: File) -> bytes | Path:

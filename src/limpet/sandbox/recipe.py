@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from limpet.errors import PlanError
 from limpet.planning.options import Options
+from limpet.sandbox.memory import VARIABLE
 from limpet.tools.cache import Cache
 from limpet.version import __version__
 
@@ -74,6 +75,7 @@ class Recipe:
             memory=memory,
             snapshot=True,
             features=("signals",),
+            environment=(VARIABLE,),
             connect=tuple(connect),
         )
         return cls(python, _modules(packages), warm, options)
@@ -134,6 +136,7 @@ class Recipe:
     def _guest(self, folder: Path) -> Guest:
         from limpet.guests.registry import load
         from limpet.loading.interpreters import known
+        from limpet.running.warm.guest import hooks_of
 
         path = self.interpreter
         which = known(path)
@@ -146,6 +149,7 @@ class Recipe:
         warm.write_text(self.warm, "utf-8")
         packages.write_text("".join(f"import {each}\n" for each in self.packages), "utf-8")
         files = {f"{_THERE}/{each.name}": each for each in (*_AGENT.glob("*.py"), warm, packages)}
+        files |= hooks_of(path)
         return load(path, files=files, environment=self.options.environment)
 
     def _make(self, guest: Guest, folder: Path) -> None:

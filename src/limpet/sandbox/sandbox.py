@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,25 +9,27 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from limpet.errors import BadAnswer, CodeRaised, MemoryLimit, NeverRan
-from limpet.plain import plain
-from limpet.sandbox.answers import Answer, Raised, plain_of, value_of
+from limpet.errors import BadAnswer, MemoryLimit, NeverRan, SandboxError
+from limpet.sandbox.answers import Answer, Raised, error_of, plain_of, value_of
 from limpet.sandbox.functions import described, pickled, sent
 from limpet.sandbox.guest.channel import MOST_ANSWER
 from limpet.sandbox.guest.values import encode
 from limpet.sandbox.instance import Heard, Limits
+from limpet.sandbox.memory import Memory
 from limpet.sandbox.prepared import File, Prepared
 from limpet.sandbox.recipe import Recipe
 from limpet.sandbox.result import Result, Timings
+from limpet.sandbox.told import Told, decoded
 from limpet.sandbox.tools import Tool
 
 if TYPE_CHECKING:
     from limpet.contract import Backend
 
-Told = Callable[[str], None]
-
 _MEMORY = 256 << 20
 _OUTPUT = 16 << 20
+_DATA = 256 << 20
+"""Bytes that the data of an interpreter with its modules have beside its memory, at most."""
+
 _FILE = MOST_ANSWER // 4 * 3 - 4096
 """Bytes of the largest file that :meth:`Sandbox.get` brings."""
 
@@ -87,6 +88,7 @@ class Sandbox:
     def _start(self, prepared: Prepared) -> None:
         self._prepared: Prepared | None = prepared
         self._limits, self._tools = prepared.limits, prepared.tools
+        self._most_memory = prepared.recipe.options.memory + _DATA
         try:
             self._begin()
         except BaseException:
@@ -99,9 +101,23 @@ class Sandbox:
         began = time.monotonic()
         self._instance = prepared.start()
         self._starting = time.monotonic() - began
+        if prepared.memory:
+            self._look()
+            return
         self._tell_tools()
         for name, data in prepared.files.items():
             self.put(name, data)
+
+    def _look(self) -> None:
+        """See whether a guest that was given memory goes on.
+
+        Raises:
+            NeverRan: it does not.
+        """
+        try:
+            self._done({"do": "tools", "names": self._tools.names})
+        except SandboxError as error:
+            raise NeverRan(f"a sandbox does not go on from a snapshot: {error.message}") from error
 
     def _there(self) -> Prepared:
         if self._prepared is None:
@@ -151,7 +167,7 @@ class Sandbox:
             NeverRan: nothing of it was run.
             OutcomeUnknown: the guest ended, or broke its word.
         """
-        heard = Heard(_decoded(on_stdout), _decoded(on_stderr))
+        heard = Heard(decoded(on_stdout), decoded(on_stderr))
         request = {"do": "run", "code": code, "stream": on_stdout is not None}
         answer, timings = self._asked(request, heard, timeout)
         return Result(
@@ -274,6 +290,42 @@ class Sandbox:
         with cls(**given) as first:
             return SandboxSnapshot(first._there())
 
+    def snapshot(self) -> SandboxSnapshot:
+        """All that the sandbox has now: what code defined and imported, its files, its threads.
+
+        The sandbox goes on; whatever is started from the snapshot goes on from the same state, with
+        random numbers and time of its own.  ``snapshot_restore_py`` has hooks for code that holds
+        what must not be there twice.
+
+        Raises:
+            CodeRaised: a hook did.
+            LimpetError: as :meth:`run`.
+        """
+        prepared = self._there()
+        memory = Memory(self._most_memory)
+        answer, _ = self._asked({"do": "memory"}, Heard(), memory=memory)
+        if answer.raised:
+            raise error_of(answer.raised)
+        if not memory.is_whole:
+            raise self._broken("the guest sent something else than its memory")
+        return SandboxSnapshot(prepared.with_memory(memory, self._tools))
+
+    def fork(self, count: int = 1) -> list[Sandbox]:
+        """So many others that go on from where this one is.
+
+        Raises:
+            LimpetError: as :meth:`snapshot`, and as :meth:`SandboxSnapshot.start`.
+        """
+        snapshot, made = self.snapshot(), list[Sandbox]()
+        try:
+            while len(made) < count:
+                made.append(snapshot.start())
+        except BaseException:
+            for each in made:
+                each.close()
+            raise
+        return made
+
     def reset(self) -> None:
         """Forget everything: the sandbox is as it was when it was made.
 
@@ -284,14 +336,18 @@ class Sandbox:
         self._begin()
 
     def _asked(
-        self, request: Mapping[str, Any], heard: Heard, timeout: float | None = None
+        self,
+        request: Mapping[str, Any],
+        heard: Heard,
+        timeout: float | None = None,
+        memory: Memory | None = None,
     ) -> tuple[Answer, Timings]:
         prepared, limits = self._there(), self._limits
         if timeout is not None:
             limits = Limits(timeout, limits.cpu, limits.output)
         instance = self._instance
         began, computed = time.monotonic(), instance.cpu()
-        answer = instance.ask(request, limits, heard, self._tools.serve)
+        answer = instance.ask(request, limits, heard, self._tools.serve, memory)
         wall, cpu = time.monotonic() - began, instance.cpu() - computed
         starting, self._starting = self._starting, 0.0
         if answer.raised and answer.raised.type == "MemoryError":
@@ -309,9 +365,9 @@ class Sandbox:
         """
         answer, _ = self._asked(request, Heard())
         if answer.raised:
-            raise _raised(answer.raised)
+            raise error_of(answer.raised)
         if answer.exit is not None:
-            raise _raised(Raised("SystemExit", str(answer.exit), ""))
+            raise error_of(Raised("SystemExit", str(answer.exit), ""))
         return self._of(plain_of, answer)
 
     def _of(self, read: Callable[[Any], Any], answer: Answer) -> Any:
@@ -324,25 +380,6 @@ class Sandbox:
     def _broken(self, what: str) -> BadAnswer:
         self._instance.kill()
         return BadAnswer(what)
-
-
-def _raised(by: Raised) -> CodeRaised:
-    short = plain(f"{by.type:.200}: {by.message:.400}")
-    return CodeRaised(short, by.type, by.message, by.traceback)
-
-
-def _decoded(told: Told | None) -> Callable[[bytes], None] | None:
-    """Tell text of bytes that may be cut within a character."""
-    if told is None:
-        return None
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-
-    def take(data: bytes) -> None:
-        text = decoder.decode(data)
-        if text:
-            told(text)
-
-    return take
 
 
 class SandboxSnapshot:

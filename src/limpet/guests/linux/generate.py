@@ -105,7 +105,7 @@ def gates_c(
     text += '#include "parts/terminals/reach.h"\n'
     text += "const struct terminals *const guest_terminals = "
     text += "&own_terminals;\n" if terminals else "NULL;\n"
-    text += _snapshot({call.name for call in chosen}) if snapshot else _NO_SNAPSHOT
+    text += _snapshot({call.name for call in chosen}, backends) if snapshot else _NO_SNAPSHOT
     arranged = "kvm" in backends and any(call.ring0 for call in chosen)
     gates = "".join(
         _gate(call, call in there, backends, threads, arranged)
@@ -134,15 +134,26 @@ _RENEWED = {"wait": "clock", "attend": "clock", "entropy": "entropy", "tick": "t
 """What a guest renews when it goes on, if it has the hypercall."""
 
 
-def _snapshot(chosen: Collection[str]) -> str:
+_STREAMS = ("console_in", "console_out")
+"""What memory is taken and told through: there is no other gate while it is not as it was."""
+
+
+def _snapshot(chosen: Collection[str], backends: Sequence[Backend]) -> str:
     """What makes a guest stop, and go on."""
     parts = dict.fromkeys(_RENEWED[name] for name in _RENEWED if name in chosen)
     renewed = "".join(f"    {each}_renew();\n" for each in parts)
+    streams, given = "", ""
+    for each in (each for each in _STREAMS if each in chosen):
+        asks = f"out(PORT_{each.upper()}, block)" if "kvm" in backends else f"process_{each}(block)"
+        streams += f"static void direct_{each}(struct {each} *block) {{\n    {asks};\n}}\n"
+        given += f"    .{each} = direct_{each},\n"
     return (
         '#include "parts/snapshot/snapshot.h"\n'
+        f"{streams}"
         f"static void renew(void) {{\n{renewed}}}\n"
         "static const struct snapshot_ops stops = {\n"
         "    .start = snapshot_start, .input = snapshot_input, .renew = renew,\n"
+        f"{given}"
         "    .folder = &snapshot_folder};\n"
         "const struct snapshot_ops *const guest_snapshot = &stops;\n"
     )

@@ -70,6 +70,7 @@ def _script(place: Layout) -> str:
     given = {
         "guest_info": place.constants,
         "boot_info": place.boot_info,
+        "boot_end": place.data,
         "trap_frame": place.trap_frame,
     }
     return _SCRIPT.format(

@@ -31,6 +31,7 @@ class Agent:
         if os.path.exists(path):
             with open(path, encoding="utf-8") as stream:
                 self._interpreter.run(stream.read())
+        before_snapshot()
         sys.stdout.flush()
 
     def serve(self) -> None:
@@ -40,8 +41,27 @@ class Agent:
         while True:
             self._number = request["id"]
             sys.stdout.reconfigure(line_buffering=request.get("stream", False))  # type: ignore
-            self._answer(self._done(request))
+            if request["do"] == "memory":
+                self._tell_memory()
+            else:
+                self._answer(self._done(request))
             request = self._channel.receive()
+
+    def _tell_memory(self) -> None:
+        """Let the host have all memory: whoever is started with it goes on here, and as a new one.
+
+        Only the one that was asked answers.
+        """
+        try:
+            before_snapshot()
+            new = self._channel.tell_memory()
+        except Exception as error:
+            self._answer({"raised": raised(error)})
+            return
+        if new:
+            renew()
+        else:
+            self._answer({"ok": None})
 
     def _answer(self, answer: dict[str, Any]) -> None:
         answer["id"] = self._number
@@ -172,6 +192,19 @@ def renew() -> None:
     tempfile = sys.modules.get("tempfile")
     if tempfile is not None:
         tempfile._name_sequence = None  # type: ignore[attr-defined]
+    for function, given, named in _hooks("get_after_restore"):
+        function(*given, **named)
+
+
+def before_snapshot() -> None:
+    """Run what modules want to be done before a moment."""
+    for function, given, named in reversed(_hooks("get_before_snapshot")):
+        function(*given, **named)
+
+
+def _hooks(which: str) -> Any:
+    module = sys.modules.get("snapshot_restore_py")
+    return list(getattr(module, which)()) if module is not None else []
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ as output in the order in which it was written, and never stands between frames.
 stays the host's.
 
 A frame to the host is one byte of its kind, four of its length (little-endian), and its contents;
-one from the host has no kind.
+one from the host has no kind.  Behind a frame of memory, which is empty, the library OS itself
+tells all of the guest's memory (``c/guest/parts/snapshot/live.c``).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import threading
 from typing import Any
 
-OUTPUT, ANSWER, CALL = b"o", b"a", b"c"
+OUTPUT, ANSWER, CALL, MEMORY = b"o", b"a", b"c", b"m"
 MOST_OUTPUT, MOST_ANSWER = 1 << 16, 16 << 20
 """Bytes of one frame of output, and of any other: the host reads no longer ones."""
 
@@ -84,6 +85,19 @@ class Channel:
         if self._late and self.running:
             self._late = False
             raise KeyboardInterrupt
+
+    def tell_memory(self) -> bool:
+        """Have all memory told; whether this is a guest that was started with it."""
+        self.output(b"")
+        handle = os.open("/dev/limpet/memory", os.O_RDWR)
+        try:
+            before = os.pread(handle, 32, 0)
+            with self._lock:
+                self._frame(MEMORY, b"")
+                os.write(handle, b"1")
+            return os.pread(handle, 32, 0) != before
+        finally:
+            os.close(handle)
 
     def output(self, data: bytes) -> None:
         """Send what C code wrote, and then ``data``."""

@@ -4,6 +4,9 @@
  * The folder is only there in a guest of which a snapshot is taken, and in what goes on from one.
  * The write ends as any other does, in each start of the bundle; a second one does nothing.  What
  * is read there is 1 behind the moment and 0 before.
+ *
+ * Behind the moment, what is written to /dev/limpet/memory lets the guest tell all of its memory
+ * (live.c), and go on; what is read there is how often something went on from a moment until now.
  */
 #include "parts/snapshot/snapshot.h"
 #include "parts/world/world.h"
@@ -21,6 +24,21 @@ static long come_to_moment(const char *bytes, u64 size, u64 number) {
     return 0;
 }
 
-static const struct standard names[] = {SET("snapshot", make_moment, come_to_moment), {0}};
+static void make_count(struct text *to, u64 number) {
+    (void)number;
+    text_number(to, entropy_renewed);
+    text_put(to, "\n");
+}
+
+static long tell_memory(const char *bytes, u64 size, u64 number) {
+    (void)bytes, (void)size, (void)number;
+    if (snapshot_taken() == NO_MOMENT)
+        return -EBUSY;
+    snapshot_tell();
+    return memory_told();
+}
+
+static const struct standard names[] = {
+    SET("snapshot", make_moment, come_to_moment), SET("memory", make_count, tell_memory), {0}};
 
 const struct standard snapshot_folder = FOLDER("limpet", 0755, names);

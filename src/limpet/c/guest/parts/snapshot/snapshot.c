@@ -11,8 +11,6 @@
 #include "x86_64/processor.h"
 #include "x86_64/switch.h"
 
-#define STRINGS_PART 4 /* of the stack: what the monitor takes for arguments at most */
-
 /* The first is read by who takes the snapshot. */
 struct {
     u64 taken;              /* enum moment */
@@ -31,15 +29,23 @@ static void stop(void) {
     guest_exit(0);
 }
 
-static void take(enum moment why) {
-    snapshot_moment.taken = why;
+/* Off the stack of the thread that runs, so that memory has all that is to be gone on from. */
+static void leave(void (*to)(void)) {
     if (guest_memory)
         guest_memory->gather();
     snapshot_moment.current = current;
     snapshot_moment.on = processor_now();
     current = &between.thread;
-    u64 to = thread_stack_for((u64)&between.thread, stop);
-    thread_switch(&snapshot_moment.stack, to, thread_vectors_size());
+    u64 stack = thread_stack_for((u64)&between.thread, to);
+    thread_switch(&snapshot_moment.stack, stack, thread_vectors_size());
+}
+
+static void come_back(void) {
+    u64 left;
+    current = snapshot_moment.current;
+    if (guest_memory)
+        guest_memory->scatter();
+    thread_switch(&left, snapshot_moment.stack, thread_vectors_size());
 }
 
 enum moment snapshot_taken(void) {
@@ -47,8 +53,10 @@ enum moment snapshot_taken(void) {
 }
 
 void snapshot_take(enum moment why) {
-    if (!snapshot_moment.taken)
-        take(why);
+    if (snapshot_moment.taken)
+        return;
+    snapshot_moment.taken = why;
+    leave(stop);
 }
 
 void snapshot_input(void) {
@@ -64,23 +72,27 @@ void snapshot_wait(struct wait *block, void (*ask)(struct wait *block)) {
     block->monotonic -= snapshot_host_ahead;
 }
 
+static void tell(void) {
+    memory_tell((struct span){(u64)&between, (u64)(&between + 1)});
+    come_back();
+}
+
+void snapshot_tell(void) {
+    leave(tell);
+}
+
 static void go_on(void) {
-    u64 left;
+    memory_take();
     if (!processor_has(&snapshot_moment.on))
         end_unstarted("was stopped on a processor that can more than this one: take the snapshot "
                       "again on this host");
-    current = snapshot_moment.current;
     guest_snapshot->renew();
-    if (guest_memory)
-        guest_memory->scatter();
-    thread_switch(&left, snapshot_moment.stack, thread_vectors_size());
+    come_back();
 }
 
 /* The words of a later start must not lie over those that the program has. */
 static void keep_strings_apart(void) {
-    u64 high = boot_info.strings + boot_info.strings_length;
-    u64 limit = high - (high - guest_info.stack_lo) / STRINGS_PART;
-    u64 to = ALIGN_DOWN(limit - boot_info.strings_length, 64);
+    u64 to = ALIGN_DOWN(strings_low() - boot_info.strings_length, 64);
     memcpy((void *)to, (const void *)boot_info.strings, boot_info.strings_length);
     boot_info.strings = to;
 }

@@ -8,6 +8,9 @@ struct snapshot_ops {
     void (*start)(void);           /* first of all: returns in a guest that has no past */
     void (*input)(void);           /* the program waits for its standard input */
     void (*renew)(void);           /* generated: what must not be as it was, part by part */
+    /* generated: the standard streams, while nothing but this knows where memory is; NULL: none */
+    void (*console_in)(struct console_in *block);
+    void (*console_out)(struct console_out *block);
     const struct standard *folder; /* of /dev: where the program itself says that it is time */
 };
 
@@ -21,6 +24,20 @@ void snapshot_input(void);
 enum moment { NO_MOMENT, MOMENT_INPUT, MOMENT_MARKER };
 enum moment snapshot_taken(void);
 void snapshot_take(enum moment why); /* nothing, where one was taken already */
+
+/* A guest that is at its moment already tells what its memory is now, and goes on. */
+void snapshot_tell(void);
+
+/* live.c: memory through the standard streams, [left.low, left.high) left out. */
+void memory_tell(struct span left);
+void memory_take(void); /* in place of the bundle's, where the start brings some */
+long memory_told(void); /* 0, or why it could not be told */
+
+/* The monitor puts the words of a start above this, and nothing else lies there. */
+static inline u64 strings_low(void) {
+    u64 high = boot_info.strings + boot_info.strings_length;
+    return high - (high - guest_info.stack_lo) / 4;
+}
 
 extern const struct standard snapshot_folder; /* device.c */
 
