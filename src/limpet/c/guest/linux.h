@@ -88,6 +88,9 @@ enum {
 
 enum {
     S_IFMT = 0170000,
+    S_ISUID = 04000,
+    S_ISGID = 02000,
+    S_ISVTX = 01000,
     S_IFSOCK = 0140000,
     S_IFLNK = 0120000,
     S_IFREG = 0100000,

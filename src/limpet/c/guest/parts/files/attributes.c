@@ -103,17 +103,32 @@ long sys_statx(long directory, long path, long flags, long mask, long to) {
     return 0;
 }
 
-/* The program is root in its own world: everything that exists is accessible, but
- * only what some execute bit marks is executable (access(2)). */
-long sys_faccessat2(long directory, long path, long mode, long flags) {
+/* Root is allowed everything that exists, but only what some execute bit marks is executable. */
+static long allowed(long directory, long path, long mode, long flags) {
     struct linux_stat stat;
-    if ((u32)mode & ~7U || (u32)flags & ~(u32)(AT_FLAGS | AT_EACCESS))
-        return -EINVAL;
-    long error = stat_at(directory, path, flags & AT_FLAGS, &stat);
+    struct node *node;
+    struct file *file;
+    long error = node_at(directory, path, flags & AT_FLAGS, &node, &file);
     if (error)
         return error;
+    if (users && node)
+        return users->may(node, (u32)mode);
+    error = node ? node_stat(node, &stat) : file->ops->stat(file, &stat);
     bool refuses = mode & 1 && (stat.mode & S_IFMT) == S_IFREG && !(stat.mode & 0111);
-    return refuses ? -EACCES : 0;
+    return refuses ? -EACCES : error;
+}
+
+long sys_faccessat2(long directory, long path, long mode, long flags) {
+    if ((u32)mode & ~7U || (u32)flags & ~(u32)(AT_FLAGS | AT_EACCESS))
+        return -EINVAL;
+    if (!users || flags & AT_EACCESS)
+        return allowed(directory, path, mode, flags);
+    if (path || !(flags & AT_EMPTY_PATH))
+        (void)*(volatile const char *)path, (void)strlen((const char *)path); /* or it ends here */
+    users->asks(true);
+    long error = allowed(directory, path, mode, flags);
+    users->asks(false);
+    return error;
 }
 
 long sys_faccessat(long directory, long path, long mode) {
@@ -148,6 +163,11 @@ long sys_readlink(long path, long to, long size) {
 }
 
 static long change_mode(struct node *node, long mode) {
+    long error = users ? users->owns(node) : 0;
+    if (error)
+        return error;
+    if (users)
+        mode = users->mode((u32)mode, node->gid);
     if (node->seals & F_SEAL_EXEC && (node->mode ^ (u32)mode) & 0111)
         return -EPERM;
     node->mode = (node->mode & S_IFMT) | ((u32)mode & 07777);
@@ -201,6 +221,9 @@ long sys_fchmod(long fd, long mode) {
 }
 
 static long change_owner(struct node *node, long user, long group) {
+    long error = users ? users->gives(node, (u32)user, (u32)group) : 0;
+    if (error)
+        return error;
     if ((u32)user != ~0U)
         node->uid = (u32)user;
     if ((u32)group != ~0U)
@@ -248,7 +271,9 @@ long sys_truncate(long path, long size) {
     if (is_directory(node))
         return -EISDIR;
     bool resized = (u64)size != node->size;
-    error = is_regular(node) ? node_resize(node, (u64)size) : -EINVAL;
+    error = is_regular(node) ? may(node, MAY_WRITE) : -EINVAL;
+    if (!error)
+        error = node_resize(node, (u64)size);
     if (!error && resized)
         touch_modified(node);
     if (!error)

@@ -22,6 +22,8 @@ static long enter(struct node *node, struct file *file) {
     long error = node && !is_directory(node) ? -ENOTDIR : 0;
     if (!node && !guest_volumes)
         return -ENOTDIR;
+    if (node && !error)
+        error = may(node, MAY_EXECUTE);
     if (guest_volumes && !error)
         error = guest_volumes->enter(node ? NULL : file, &node);
     if (!error)

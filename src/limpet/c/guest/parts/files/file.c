@@ -8,6 +8,8 @@
 u64 file_size_cut;
 
 void touch_modified(struct node *node) {
+    if (users && is_regular(node))
+        users->written(node);
     node->modified = node->changed = (s64)file_time();
 }
 

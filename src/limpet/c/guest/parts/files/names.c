@@ -39,6 +39,8 @@ long name_missing(const struct walked *walked) {
 }
 
 static long add_new(struct walked *walked, struct node *node) {
+    if (node)
+        made_in(node, walked->parent);
     long error = node ? directory_add(walked->parent, walked->name, walked->length, node) : -ENOSPC;
     if (error && node)
         node_release(node);
@@ -54,7 +56,7 @@ static long check_new(const struct walked *walked, bool as_directory) {
         return -EEXIST;
     if (walked->length > NAME_MAX || (walked->directory_only && !as_directory))
         return name_missing(walked);
-    return walked->parent->links ? 0 : -ENOENT;
+    return walked->parent->links ? may(walked->parent, MAY_WRITE | MAY_EXECUTE) : -ENOENT;
 }
 
 long sys_mkdirat(long directory, long path, long mode) {
@@ -247,6 +249,8 @@ static long remove_directory(long directory, long path) {
         return name_missing(&walked);
     if (is_dot(&walked))
         return walked.length == 2 ? -ENOTEMPTY : walked.node == tree_root() ? -EBUSY : -EINVAL;
+    if ((error = may_remove(&walked)))
+        return error;
     if (!is_directory(walked.node))
         return -ENOTDIR;
     if (walked.node->device == DEVICE_MOUNT)
@@ -266,6 +270,8 @@ long sys_unlinkat(long directory, long path, long flags) {
         return error;
     if (!walked.node)
         return name_missing(&walked);
+    if ((error = may_remove(&walked)))
+        return error;
     if (is_directory(walked.node))
         return -EISDIR;
     return walked.directory_only ? -ENOTDIR : remove_name(&walked);

@@ -18,4 +18,9 @@ bool directory_empty(struct node *directory);
 struct node *take_name(struct walked *walked); /* it goes, and what it named after give_up */
 void give_up(struct node *node);
 
+/* Whether the program may take a name from its folder: 0, -EACCES or -EPERM. */
+static inline long may_remove(const struct walked *walked) {
+    return users ? users->removes(walked->parent, walked->node) : 0;
+}
+
 #endif

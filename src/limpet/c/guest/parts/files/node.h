@@ -5,6 +5,7 @@
 #include "libos.h"
 #include "linux.h"
 #include "parts/files/changes.h"
+#include "parts/files/users.h"
 #include "parts/fd/fd.h"
 #include "tree_format.h" /* generated: what limpet.tree packs */
 

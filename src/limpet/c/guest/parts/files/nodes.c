@@ -7,6 +7,7 @@ static struct node *root;
 static u64 next_cookie = 3; /* 1 and 2 are "." and ".." */
 static u32 next_ino;
 void (*node_watched)(const struct change *change);
+const struct users *users;
 static struct node **linked; /* packed nodes with several names, by record */
 
 static const struct tree_head *head(void) {
@@ -29,6 +30,18 @@ struct node *node_new(u32 mode) {
     node->ino = ++next_ino;
     node->accessed = node->modified = node->changed = (s64)file_time();
     return node;
+}
+
+void made_in(struct node *node, const struct node *directory) {
+    if (users)
+        users->made(node);
+    if (!(directory->mode & S_ISGID))
+        return;
+    node->gid = directory->gid;
+    if (is_directory(node))
+        node->mode |= S_ISGID;
+    else if (users && node->mode & 010)
+        node->mode = users->mode(node->mode, node->gid);
 }
 
 struct extras *node_extras(struct node *node) {

@@ -19,10 +19,14 @@ u32 masked(long mode) {
 static long create(struct walked *walked, long mode) {
     if (!walked->parent->links)
         return -ENOENT;
+    long error = may(walked->parent, MAY_WRITE | MAY_EXECUTE);
+    if (error)
+        return error;
     struct node *node = node_new(S_IFREG | masked(mode));
     if (!node)
         return -ENOSPC;
-    long error = directory_add(walked->parent, walked->name, walked->length, node);
+    made_in(node, walked->parent);
+    error = directory_add(walked->parent, walked->name, walked->length, node);
     if (error) {
         node_release(node);
         return error;
@@ -64,6 +68,13 @@ static long check(const struct node *node, long flags) {
     if (is_directory(node) && (writes || flags & O_CREAT) && !(flags & O_PATH))
         return -EISDIR;
     return 0;
+}
+
+/* What who is not root may open. */
+static long refused(const struct node *node, long flags) {
+    static const u8 wants[] = {MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE};
+    long error = users->may(node, wants[flags & O_ACCMODE] | (flags & O_TRUNC ? MAY_WRITE : 0));
+    return error || !(flags & O_NOATIME) ? error : users->owns(node);
 }
 
 static const struct file_ops *ops_of(const struct node *node) {
@@ -123,8 +134,14 @@ static long open_unnamed(long directory, const char *path, long flags, long mode
         return error;
     if (!is_directory(parent))
         return -ENOTDIR;
+    error = may(parent, MAY_WRITE | MAY_EXECUTE);
+    if (error)
+        return error;
     struct node *node = node_new(S_IFREG | masked(mode));
-    return node ? open_node(node, &regular_ops, flags) : -ENOSPC;
+    if (!node)
+        return -ENOSPC;
+    made_in(node, parent);
+    return open_node(node, &regular_ops, flags);
 }
 
 static bool ends_in_slash(const char *path) {
@@ -174,6 +191,8 @@ long sys_openat(long directory, long path, long flags, long mode) {
     if (!walked.node)
         return -ENOENT;
     error = made ? 0 : check(walked.node, flags);
+    if (!error && users && !made && !(flags & O_PATH))
+        error = refused(walked.node, flags);
     return error ? error : open_node(walked.node, ops_of(walked.node), flags);
 }
 

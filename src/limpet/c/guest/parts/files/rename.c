@@ -8,11 +8,16 @@ static bool within(struct node *directory, const struct node *ancestor) {
     return directory == ancestor;
 }
 
-static long may_replace(struct node *old, struct node *target) {
+static long may_replace_kind(const struct node *old, const struct node *target) {
     if (is_directory(target) && !is_directory(old))
         return -EISDIR;
-    if (!is_directory(target) && is_directory(old))
-        return -ENOTDIR;
+    return !is_directory(target) && is_directory(old) ? -ENOTDIR : 0;
+}
+
+static long may_replace(struct node *old, struct node *target) {
+    long error = may_replace_kind(old, target);
+    if (error)
+        return error;
     return is_directory(target) && !directory_empty(target) ? -ENOTEMPTY : 0;
 }
 
@@ -79,6 +84,24 @@ static long move_over(struct walked *from, struct walked *to) {
     return error;
 }
 
+/* A folder that gets another parent is written to: its "..". */
+static long may_get(const struct walked *to, const struct node *node, const struct node *from) {
+    return is_directory(node) && from != to->parent ? may(node, MAY_WRITE) : 0;
+}
+
+static long may_move(const struct walked *from, const struct walked *to, long flags) {
+    long error = may_remove(from);
+    if (!error)
+        error = to->node ? may_remove(to) : may(to->parent, MAY_WRITE | MAY_EXECUTE);
+    if (!error && to->node && !(flags & RENAME_EXCHANGE))
+        error = may_replace_kind(from->node, to->node);
+    if (!error)
+        error = may_get(to, from->node, from->parent);
+    if (!error && flags & RENAME_EXCHANGE)
+        error = may_get(from, to->node, to->parent);
+    return error;
+}
+
 long sys_renameat2(long from_directory, long old, long to_directory, long path, long flags) {
     struct walked from, to;
     flags = (u32)flags;
@@ -120,6 +143,9 @@ long sys_renameat2(long from_directory, long old, long to_directory, long path, 
         return -ENOENT;
     if (to.node == from.node)
         return 0;
+    error = users ? may_move(&from, &to, flags) : 0;
+    if (error)
+        return error;
     if (flags & RENAME_EXCHANGE)
         return exchange(&from, &to);
     return move_over(&from, &to);

@@ -138,6 +138,8 @@ long walk_on(struct node *at, const char *path, enum last last, struct walked *o
             return 0;
         if (!is_directory(at))
             return -ENOTDIR;
+        if ((error = may(at, MAY_EXECUTE)))
+            return error;
         const char *rest = path + length, *more = rest;
         while (*more == '/')
             more++;

@@ -54,6 +54,19 @@ static bool starts(const char *name, const char *prefix) {
     return !memcmp(name, prefix, strlen(prefix));
 }
 
+/* Of users' attributes as of the content; the others are root's alone (xattr(7)). */
+static long refused(const struct request *request, enum action action) {
+    bool changes = action == CHANGE;
+    if (!starts(request->name, "user.")) {
+        bool hidden = starts(request->name, "trusted.") && !changes;
+        return changes || hidden ? (users->owns(tree_root()) ? (hidden ? -ENODATA : -EPERM) : 0)
+                                 : 0;
+    }
+    long error = users->may(request->node, changes ? MAY_WRITE : MAY_READ);
+    bool sticky = request->kind == S_IFDIR && request->node->mode & S_ISVTX;
+    return error || !changes || !sticky ? error : users->owns(request->node);
+}
+
 /* Which files may have it, then whether there is such a kind of attribute. */
 static long check_name(const struct request *request, enum action action) {
     static const char *const prefixes[] = {"user.", "trusted.", "security."};
@@ -61,6 +74,9 @@ static long check_name(const struct request *request, enum action action) {
     bool own = request->kind == S_IFREG || request->kind == S_IFDIR;
     if (starts(name, prefixes[0]) && !own)
         return action == CHANGE ? -EPERM : -ENODATA;
+    long error = users && request->node ? refused(request, action) : 0;
+    if (error)
+        return error;
     for (u64 i = 0; request->node && i < COUNT(prefixes); i++)
         if (starts(name, prefixes[i]))
             return name[strlen(prefixes[i])] ? 0 : -EINVAL;

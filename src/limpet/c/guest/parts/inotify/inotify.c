@@ -138,6 +138,8 @@ long sys_inotify_add_watch(long fd, long path, long mask) {
         error = walk_to(AT_FDCWD, (const char *)path, !(mask & IN_DONT_FOLLOW), &node);
     if (!error && mask & IN_ONLYDIR && !is_directory(node))
         error = -ENOTDIR;
+    if (!error)
+        error = may(node, MAY_READ);
     if (error)
         return error;
     if (is_directory(node))

@@ -28,6 +28,10 @@ static long add_rights(struct message *message, const s32 *fds, u64 count) {
     return 0;
 }
 
+static bool is_own_id(const u32 *ids, u32 id) {
+    return id == ids[REAL] || id == ids[EFFECTIVE] || id == ids[SAVED];
+}
+
 static long take_credentials(struct message *message, const u8 *data, u64 size) {
     if (size != sizeof message->by)
         return -EINVAL;
@@ -35,7 +39,11 @@ static long take_credentials(struct message *message, const u8 *data, u64 size) 
     message->whom = true;
     if (message->by.uid == ~0U || message->by.gid == ~0U)
         return -EINVAL;
-    return message->by.pid == OWN_ID ? 0 : -ESRCH;
+    if (message->by.pid != OWN_ID)
+        return -ESRCH;
+    bool user = is_own_id(identity.users, message->by.uid) || capable(CAP_SETUID);
+    return user && (is_own_id(identity.groups, message->by.gid) || capable(CAP_SETGID)) ? 0
+                                                                                        : -EPERM;
 }
 
 static long take_one(struct message *message, const struct linux_control *each) {

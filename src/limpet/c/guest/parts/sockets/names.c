@@ -129,6 +129,8 @@ static long find_path(const struct address *address, struct socket **found) {
     struct node *node;
     ended.bytes[MIN(address->length, UNIX_MOST)] = 0;
     long error = walk_to(AT_FDCWD, (const char *)ended.bytes + UNIX_PATH, true, &node);
+    if (!error)
+        error = may(node, MAY_WRITE);
     if (error)
         return error;
     *found = (node->mode & S_IFMT) == S_IFSOCK && node->extras ? node->extras->socket : NULL;

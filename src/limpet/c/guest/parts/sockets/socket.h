@@ -30,6 +30,7 @@
 #define LIMPET_SOCKET_H
 
 #include "core/park.h"
+#include "parts/system/identity.h"
 #include "parts/fd/fd.h"
 #include "parts/sockets/abi.h"
 #include "parts/sockets/outside.h"
@@ -201,6 +202,10 @@ static inline bool option(const struct socket *socket, u32 name) {
 
 static inline bool is_stream(const struct socket *socket) {
     return socket->type == SOCK_STREAM;
+}
+
+static inline struct credentials own_credentials(void) {
+    return (struct credentials){1, identity.users[EFFECTIVE], identity.groups[EFFECTIVE]};
 }
 
 #endif

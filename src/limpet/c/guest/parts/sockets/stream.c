@@ -12,7 +12,7 @@ long unix_listen(struct socket *socket, u32 backlog) {
     bool more = backlog > socket->backlog;
     socket->state = LISTENING;
     socket->backlog = backlog;
-    socket->by = (struct credentials){1, 0, 0};
+    socket->by = own_credentials();
     if (more)
         unix_queue_has_room(socket);
     return 0;

@@ -39,7 +39,7 @@ u32 unix_charge(u64 size) {
 static void join(struct socket *from, struct socket *to) {
     from->peer = to;
     from->state = CONNECTED;
-    from->by = (struct credentials){1, 0, 0};
+    from->by = own_credentials();
     to->references++;
 }
 
@@ -133,7 +133,7 @@ struct packet *unix_packet(struct socket *from, struct socket *to, struct messag
     message_get(message, packet->bytes, size);
     packet->size = (u32)size;
     packet->whom = message->whom || option(from, SO_PASSCRED) || option(to, SO_PASSCRED);
-    packet->by = message->whom ? message->by : (struct credentials){1, 0, 0};
+    packet->by = message->whom ? message->by : own_credentials();
     packet->from = from->own_name;
     if (packet->from)
         packet->from->references++;

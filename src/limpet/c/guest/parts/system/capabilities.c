@@ -1,9 +1,15 @@
-/* Capabilities: the program has none. */
+/* Capabilities (capabilities(7)): those that mean something here. */
+#include "parts/system/identity.h"
 #include "parts/system/own.h"
 
 struct header {
     u32 version;
     s32 pid;
+};
+
+/* Of 32 capabilities each; the newer versions have two. */
+struct word {
+    u32 effective, permitted, inheritable;
 };
 
 #define FIRST_VERSION 0x19980330U
@@ -33,8 +39,18 @@ long sys_capget(long at, long data) {
         return -EINVAL;
     if (own_thread(header->pid))
         return -ESRCH;
-    memset((void *)data, 0, (u64)words * 3 * sizeof(u32));
+    memset((void *)data, 0, (u64)words * sizeof(struct word));
+    *(struct word *)data =
+        (struct word){(u32)identity.effective, (u32)identity.permitted, (u32)identity.inheritable};
     return 0;
+}
+
+static u64 both(u32 low, u32 high) {
+    return (low | (u64)high << 32) & ((2ULL << LAST_CAPABILITY) - 1);
+}
+
+static bool within(u64 set, u64 of) {
+    return !(set & ~of);
 }
 
 long sys_capset(long at, long data) {
@@ -44,9 +60,21 @@ long sys_capset(long at, long data) {
         return -EINVAL;
     if (header->pid && header->pid != current->id)
         return -EPERM;
-    const u32 *wanted = (const u32 *)data;
-    for (long i = 0; i < words * 3; i++)
-        if (wanted[i])
-            return -EPERM;
+    const struct word *given = (const struct word *)data;
+    struct word high = {0};
+    if (words == 2)
+        high = given[1];
+    u64 effective = both(given->effective, high.effective);
+    u64 permitted = both(given->permitted, high.permitted);
+    u64 inheritable = both(given->inheritable, high.inheritable);
+    if (!capable(CAP_SETPCAP) && !within(inheritable, identity.inheritable | identity.permitted))
+        return -EPERM;
+    if (!within(inheritable, identity.inheritable | identity.bounding) ||
+        !within(permitted, identity.permitted) || !within(effective, permitted))
+        return -EPERM;
+    identity.effective = effective, identity.permitted = permitted;
+    identity.inheritable = inheritable;
+    identity.ambient &= permitted & inheritable;
+    identity_changed();
     return 0;
 }

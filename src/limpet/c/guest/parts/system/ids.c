@@ -1,8 +1,12 @@
-/* Who the program is: process 1, thread 1, user 0, alone in its world. */
+/* Who the program is: process 1, thread 1, and user 0 until it says otherwise. */
 #include "libos.h"
 #include "linux.h"
+#include "parts/system/identity.h"
 
 #define OWN 1
+
+struct identity identity = {
+    .permitted = CAPABILITIES, .effective = CAPABILITIES, .bounding = CAPABILITIES};
 
 long sys_getpid(void) {
     return OWN;
@@ -13,81 +17,42 @@ long sys_getppid(void) {
 }
 
 long sys_getuid(void) {
-    return 0;
+    return identity.users[REAL];
 }
 
 long sys_geteuid(void) {
-    return 0;
+    return identity.users[EFFECTIVE];
 }
 
 long sys_getgid(void) {
-    return 0;
+    return identity.groups[REAL];
 }
 
 long sys_getegid(void) {
-    return 0;
+    return identity.groups[EFFECTIVE];
 }
 
-static long three_zeros(long a, long b, long c) {
-    *(u32 *)a = *(u32 *)b = *(u32 *)c = 0;
+static long tell_three(const u32 *ids, long real, long effective, long saved) {
+    *(u32 *)real = ids[REAL];
+    *(u32 *)effective = ids[EFFECTIVE];
+    *(u32 *)saved = ids[SAVED];
     return 0;
 }
 
 long sys_getresuid(long real, long effective, long saved) {
-    return three_zeros(real, effective, saved);
+    return tell_three(identity.users, real, effective, saved);
 }
 
 long sys_getresgid(long real, long effective, long saved) {
-    return three_zeros(real, effective, saved);
+    return tell_three(identity.groups, real, effective, saved);
 }
 
 long sys_getgroups(long size, long to) {
-    (void)to;
-    return (s32)size < 0 ? -EINVAL : 0;
-}
-
-/* There is one user: changing to another is refused, staying is fine. */
-static long stay(long id) {
-    return (u32)id == 0 || (u32)id == ~0U ? 0 : -EPERM;
-}
-
-long sys_setuid(long id) {
-    return (u32)id == ~0U ? -EINVAL : stay(id);
-}
-
-long sys_setgid(long id) {
-    return sys_setuid(id);
-}
-
-long sys_setreuid(long real, long effective) {
-    return stay(real) ? -EPERM : stay(effective);
-}
-
-long sys_setregid(long real, long effective) {
-    return sys_setreuid(real, effective);
-}
-
-long sys_setresuid(long real, long effective, long saved) {
-    return stay(real) || stay(effective) ? -EPERM : stay(saved);
-}
-
-long sys_setresgid(long real, long effective, long saved) {
-    return sys_setresuid(real, effective, saved);
-}
-
-long sys_setgroups(long size, long from) {
-    (void)from;
-    return size == 0 ? 0 : -EPERM;
-}
-
-long sys_setfsuid(long id) {
-    (void)id;
-    return 0;
-}
-
-long sys_setfsgid(long id) {
-    (void)id;
-    return 0;
+    if ((s32)size < 0 || (size && (u32)size < identity.other_count))
+        return -EINVAL;
+    if (size)
+        memcpy((void *)to, identity.others, identity.other_count * sizeof(u32));
+    return identity.other_count;
 }
 
 static long own_process(long pid) {

@@ -1,6 +1,7 @@
 /* prctl(2): what a process says of itself. */
 #include "core/thread.h"
 #include "linux.h"
+#include "parts/system/identity.h"
 #include "parts/system/name.h"
 #include "x86_64/signal_abi.h"
 
@@ -34,14 +35,13 @@ enum {
 
 enum { AMBIENT_IS_SET = 1, AMBIENT_RAISE, AMBIENT_LOWER, AMBIENT_CLEAR_ALL };
 
-#define LAST_CAPABILITY 40
 #define KEEP_CAPABILITIES 16 /* SECBIT_KEEP_CAPS */
 #define USUAL_SLACK 50000UL  /* nanoseconds */
 
 static struct {
     u64 slack;
     s32 death_signal, reaps;
-    bool not_dumpable, keeps, no_new_privileges, no_huge_pages;
+    bool not_dumpable, no_new_privileges, no_huge_pages;
 } said = {.slack = USUAL_SLACK};
 
 static long name_prctl(long option, long argument) {
@@ -57,24 +57,37 @@ static long name_prctl(long option, long argument) {
     return 0;
 }
 
-/* Capabilities: the program has none, and can get none. */
+static long ambient_prctl(long what, long which) {
+    u64 bit = 1ULL << which;
+    if (what == AMBIENT_IS_SET)
+        return identity.ambient & bit ? 1 : 0;
+    if (what == AMBIENT_RAISE && !(identity.permitted & identity.inheritable & bit))
+        return -EPERM;
+    identity.ambient = what == AMBIENT_RAISE ? identity.ambient | bit : identity.ambient & ~bit;
+    return 0;
+}
+
 static long capability_prctl(long option, long a, long b, long c, long d) {
     bool exists = (u64)(option == PR_CAP_AMBIENT ? b : a) <= LAST_CAPABILITY;
     switch (option) {
     case PR_CAPBSET_READ:
-        return exists ? 0 : -EINVAL;
+        return exists ? (long)(identity.bounding >> a & 1) : -EINVAL;
     case PR_CAPBSET_DROP:
-        return -EPERM;
+        if (!capable(CAP_SETPCAP))
+            return -EPERM;
+        if (exists)
+            identity.bounding &= ~(1ULL << a);
+        return exists ? 0 : -EINVAL;
     case PR_GET_SECUREBITS:
-        return said.keeps ? KEEP_CAPABILITIES : 0;
+        return identity.keeps ? KEEP_CAPABILITIES : 0;
     case PR_SET_SECUREBITS:
         return -EPERM;
     default:
-        if (a == AMBIENT_CLEAR_ALL)
-            return b || c || d ? -EINVAL : 0;
+        if (a == AMBIENT_CLEAR_ALL && !b && !c && !d)
+            return (long)(identity.ambient = 0);
         if (c || d || !exists || a < AMBIENT_IS_SET || a > AMBIENT_LOWER)
             return -EINVAL;
-        return a == AMBIENT_RAISE ? -EPERM : 0;
+        return ambient_prctl(a, b);
     }
 }
 
@@ -92,7 +105,7 @@ static long told(long option, long a, long b, long c, long d) {
     case PR_GET_DUMPABLE:
         return !said.not_dumpable;
     case PR_GET_KEEPCAPS:
-        return said.keeps;
+        return identity.keeps;
     case PR_GET_TIMERSLACK:
         return (long)said.slack;
     case PR_GET_NO_NEW_PRIVS:
@@ -119,7 +132,7 @@ static long set(long option, long a, long b, long c, long d) {
     case PR_SET_KEEPCAPS:
         if ((u64)a > 1)
             return -EINVAL;
-        said.keeps = a;
+        identity.keeps = a;
         return 0;
     case PR_SET_TIMERSLACK:
         said.slack = a ? (u64)a : USUAL_SLACK;

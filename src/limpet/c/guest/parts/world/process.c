@@ -1,6 +1,7 @@
 /* /proc/PID: what the program is. */
 #include "core/signals.h"
 #include "core/start.h"
+#include "parts/system/identity.h"
 #include "parts/world/world.h"
 
 u64 memory_pages(void) {
@@ -147,6 +148,13 @@ static void put_signals(struct text *to) {
     put_set(to, "SigCgt:\t", signal_set(false));
 }
 
+static void put_four(struct text *to, const u32 *ids) {
+    for (int i = 0; i < IDS; i++) {
+        text_put(to, "\t");
+        text_number(to, ids[i]);
+    }
+}
+
 void make_status(struct text *to, u64 number) {
     text_put(to, "Name:\t");
     put_name(to, number);
@@ -155,15 +163,27 @@ void make_status(struct text *to, u64 number) {
     text_put(to, "\nState:\tR (running)\nTgid:\t1\nNgid:\t0\nPid:\t");
     text_number(to, MAX(number, 1));
     text_put(to, "\nPPid:\t0\nTracerPid:\t0\n"
-                 "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t64\nGroups:\t \n"
-                 "NStgid:\t1\nNSpid:\t1\nNSpgid:\t1\nNSsid:\t1\n");
+                 "Uid:");
+    put_four(to, identity.users);
+    text_put(to, "\nGid:");
+    put_four(to, identity.groups);
+    text_put(to, "\nFDSize:\t64\nGroups:\t");
+    for (u32 i = 0; i < identity.other_count; i++) {
+        text_put(to, i ? " " : "");
+        text_number(to, identity.others[i]);
+    }
+    text_put(to, " \nNStgid:\t1\nNSpid:\t1\nNSpgid:\t1\nNSsid:\t1\n");
     put_memory(to);
     text_put(to, "CoreDumping:\t0\nTHP_enabled:\t0\nThreads:\t");
     text_number(to, thread_count());
     text_put(to, "\nSigQ:\t0/0\n");
     put_signals(to);
-    text_put(to, "CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n"
-                 "CapBnd:\t0000000000000000\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\n"
+    put_set(to, "CapInh:\t", identity.inheritable);
+    put_set(to, "CapPrm:\t", identity.permitted);
+    put_set(to, "CapEff:\t", identity.effective);
+    put_set(to, "CapBnd:\t", identity.bounding);
+    put_set(to, "CapAmb:\t", identity.ambient);
+    text_put(to, "NoNewPrivs:\t1\n"
                  "Seccomp:\t0\nSeccomp_filters:\t0\nSpeculation_Store_Bypass:\tvulnerable\n"
                  "Cpus_allowed:\t1\nCpus_allowed_list:\t0\nMems_allowed:\t1\n"
                  "Mems_allowed_list:\t0\nvoluntary_ctxt_switches:\t0\n"
