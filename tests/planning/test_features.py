@@ -82,7 +82,7 @@ def linux(make: Maker, backends: tuple[Backend, ...]) -> Iterator[limpet.Plan]:
         yield limpet.plan(sockets, replace(options, connect=(*ENDPOINTS, *NAMES)))
         yield limpet.plan(sockets, replace(options, connect=NAMES, log="log"))
     data = limpet.load(make.compile(DATA, "data"))
-    yield limpet.plan(data, limpet.Options(timeout=1500, backends=backends))
+    yield limpet.plan(data, limpet.Options(timeout=1500, words=("a", "b"), backends=backends))
     if len(backends) == 1:  # as every snapshot
         stopped = replace(guest, memory=Memory((), hot=((4096, 8192), (16384, 20480))))
         yield limpet.plan(stopped, limpet.Options(snapshot=True, backends=backends))
@@ -123,7 +123,7 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
         assert named(plan, True) | named(plan, False) == {each.name for each in OPTIONAL}
     inside = set().union(*(named(plan, True) for plan in plans))
     unikernel = {"attend", "broker", "closed_descriptors", "jit", "rights", "signals", "slots"}
-    unikernel |= {"namer", "sockets", "tables", "tick", "timers", "trace", "volumes"}
+    unikernel |= {"namer", "sockets", "tables", "tick", "timers", "trace", "volumes", "words"}
     never = {"hvt": unikernel, "spt": unikernel}.get(kind, set())
     if kind not in ("kvm", "hvt"):
         never = never | {"kvm_required"}

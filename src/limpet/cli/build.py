@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,17 @@ import click
 from limpet.cli import say
 from limpet.cli.job import Job
 from limpet.cli.options import FILE, about_guest, chosen, declared, packing
+from limpet.cli.pythons import by_python, for_python, is_python
 from limpet.guests.usual import usual
+from limpet.loading.start import Start, is_script, start_of
+from limpet.running.warm.guest import hooks_of
 from limpet.tools import executables
 from limpet.tools.cache import Cache
 from limpet.tools.units import kilobytes
 
 if TYPE_CHECKING:
     from limpet.formats.ports import Port
+    from limpet.planning.options import Options
 
 _DEPLOYED = ("help", "tender")
 """Features of a bundle with devices, whose operator may have nothing but the file."""
@@ -31,6 +36,7 @@ def _with_help(features: tuple[str, ...]) -> tuple[str, ...]:
 @click.command("build")
 @about_guest
 @declared
+@for_python
 @click.option("-o", "--output", type=FILE, help="Where to put the bundle.")
 @click.argument("app", type=FILE)
 def command(
@@ -42,13 +48,50 @@ def command(
     publish: tuple[Port, ...],
     **given: Any,
 ) -> None:
-    """Write the bundle of APP: one executable that needs nothing else."""
+    """Write the bundle of APP: one executable that needs nothing else.
+
+    The bundle of a script is started with the script's arguments.
+    """
     target = output or Path(f"{app.resolve().name.removesuffix('.c')}.limpet")
     options = chosen(given, (*block, *net, *volume), tuple(map(str, publish)))
     if options.devices or usual(app).devices:
         options = replace(options, features=_with_help(options.features))
-    job = Job.given(app, options, packing(given))
-    with job.bundle(Cache.default()) as made:
-        executables.copy(made.path, target)
-        size = made.path.stat().st_size
+    start, options = _started(app, options, given)
+    if is_python(app):
+        given["files"] += tuple(f"{host}:{path}" for path, host in hooks_of(start.program).items())
+    with ExitStack() as kept:
+        path = _warm(kept, start, options, given) if is_python(app) else None
+        if path is None:
+            files = packing(given).for_start(start) if start.words else packing(given)
+            job = Job.given(start.program, options, files)
+            path = kept.enter_context(job.bundle(Cache.default())).path
+        executables.copy(path, target)
+        size = path.stat().st_size
     say.note(f"{target}: {kilobytes(size)}")
+
+
+def _started(app: Path, options: Options, given: dict[str, Any]) -> tuple[Start, Options]:
+    """What starts for ``app``, and with which words: a script is its interpreter's."""
+    program, words = by_python(app, (), given["python"])
+    if program == app and not is_script(app):
+        return Start(app, ()), options
+    start = start_of(program, given["root"], words)
+    return start, replace(options, words=(*start.words, *words))
+
+
+def _warm(kept: ExitStack, start: Start, options: Options, given: dict[str, Any]) -> Path | None:
+    """The bundle in which Python has started already, where that can be and is wanted."""
+    from limpet.cli.warm import wanted_of, warm_bundle
+
+    if given["cold"]:
+        return None
+    wanted = wanted_of(start, options.words[1:], options, packing(given), given)
+    found = (
+        wanted
+        if isinstance(wanted, str)
+        else kept.enter_context(warm_bundle(wanted, Cache.default()))
+    )
+    if isinstance(found, str):
+        say.note(f"starts cold: {found}")
+        return None
+    return found

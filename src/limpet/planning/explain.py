@@ -128,6 +128,8 @@ def as_text(plan: Plan) -> str:
         f"backends  {', '.join(plan.options.backends)}",
         f"memory    {plan.options.memory >> 20} MiB",
     ]
+    if plan.options.words:
+        lines.append(f"started   as {shlex.join(map(quoted, plan.options.words))}")
     said = [each.sentence(plan.image.name) for each in plan.verdict or ()]
     lines += [f"warning   {warning}" for warning in plan.warnings if warning not in said]
     lines += _object_lines(plan)

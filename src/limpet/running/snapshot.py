@@ -106,7 +106,7 @@ def attempt(plan: Plan, arguments: Sequence[str] = (), *, name: str = "") -> Sna
         ToolchainError: the pinned toolchain is missing or broken.
     """
     options = replace(plan.options, snapshot=True)
-    unlimited = replace(options, timeout=0, max_output=0)
+    unlimited = replace(options, timeout=0, max_output=0, words=())
     first = build(plan if plan.options == unlimited else registry.plan(plan.guest, unlimited))
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         found = _stopped(first, [name or plan.image.name, *arguments], out, err)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from limpet.arch.x86_64.machine import Supervisor
@@ -312,7 +313,7 @@ def plan_h(
     text = defines(values) + monitor_values(options, filters, blobs, PROGRAM_STATUSES, chosen)
     for backend, filter_ in filters.items():
         text += filter_values(backend, filter_, place.filter_copy(backend))
-    return text + _at_start(regions) + _passed_environment(options)
+    return text + _at_start(regions) + _passed_environment(options) + _own_words(options)
 
 
 def hot_pages(memory: Memory | None) -> str:
@@ -328,7 +329,20 @@ def _at_start(regions: Iterable[Region]) -> str:
 
 
 def _passed_environment(options: Options) -> str:
-    """The variables that pass by name, as bytes: no text of a user's gets into C."""
-    names = (each for each in options.environment if "=" not in each)
-    passed = b"".join(each.encode(errors="surrogateescape") + b"=\0" for each in names)
-    return f"#define PASSED_ENVIRONMENT {{{', '.join(str(byte) for byte in passed + bytes(1))}}}\n"
+    """The variables that pass by name."""
+    names = (f"{each}=" for each in options.environment if "=" not in each)
+    return f"#define PASSED_ENVIRONMENT {_bytes(names)}\n"
+
+
+def _own_words(options: Options) -> str:
+    """What the command line begins with, where that is not the bundle's name."""
+    if not options.words:
+        return ""
+    counted = defines({"OWN_WORDS_COUNT": len(options.words)})
+    return f"{counted}#define OWN_WORDS {_bytes(options.words)}\n"
+
+
+def _bytes(words: Iterable[str]) -> str:
+    """Each with its zero, and one more: no text of a user's gets into C."""
+    whole = b"".join(os.fsencode(each) + b"\0" for each in words) + b"\0"
+    return f"{{{', '.join(map(str, whole))}}}"

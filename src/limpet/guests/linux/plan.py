@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Mapping
 
 from limpet import contract
@@ -83,6 +84,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     sizes = {"constants": fixed.size, "devices": len(table), "tree": guest.tree.room}
     place, rewriting = _settled(program, options, library, sizes)
     _check_environment(image, fixed, place)
+    _check_words(image, options, place)
     own_calls = calls_of(guest.image, guest.scan)
     known = threads.serves(own_calls, guest)
     asks = system_calls(program.reached, scan, image, known, options.serve)
@@ -233,6 +235,15 @@ def _check_environment(image: Image, fixed: Constants, place: Layout) -> None:
             f"{most}",
             hint="bake in less, or give more --memory",
         )
+
+
+def _check_words(image: Image, options: Options, place: Layout) -> None:
+    """The monitor puts them where a start's own words go as well."""
+    size = sum(len(os.fsencode(each)) + 1 for each in options.words)
+    most = (place.stack[1] - place.stack[0]) // 8
+    if size > most or any("\0" in each for each in options.words):
+        what = "have a zero byte" if size <= most else f"are more than {most} bytes"
+        raise PlanError(f"{image.name}: the words that it starts with {what}", hint="give others")
 
 
 def _check_devices(

@@ -170,6 +170,10 @@ def _check(guest: Guest, options: Options) -> None:
             f"{name}: a Solo5 unikernel has no sockets but those of its own protocols",
             hint="leave out -p and --connect, or give it a network: --net NAME=user",
         )
+    if options.words:
+        raise PlanError(
+            f"{name}: a Solo5 unikernel is started with its own words alone", hint="leave out words"
+        )
     if guest.tree.data or options.environment:
         raise PlanError(
             f"{name}: a Solo5 unikernel has neither files nor an environment",

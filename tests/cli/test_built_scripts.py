@@ -1,0 +1,72 @@
+"""The bundle of a script is one file, and is started with the script's arguments alone."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import limpet as library
+from limpet.contract import Backend
+from limpet.errors import PlanError
+from tests.support.bundles import BUSYBOX, execute, need
+from tests.support.command import Cli
+from tests.support.large import large
+
+SHOWN = 'printf "%s|" "$0" "$@"; read line; printf "%s" "$line"'
+GIVEN = ["a b", "", "c\nd", "\udcff"]
+
+
+def test_words(backend: Backend, tmp_path: Path) -> None:
+    """They stand in the place of the bundle's name, whatever that is; no words go on from them."""
+    words = ("busybox", "sh", "-c", SHOWN, "zero é")
+    options = library.Options(backends=(backend,), words=words, memory=8 << 20)
+    bundle = library.build(library.plan(library.load(need(BUSYBOX, "busybox-static")), options))
+    bundle.write(tmp_path / "b")
+    for name in ("b", "", "/x/y"):
+        ran = execute([name, *GIVEN], tmp_path / "b", b"in\n")
+        natively = subprocess.run(
+            [BUSYBOX, *words[1:], *GIVEN], input=b"in\n", capture_output=True, check=False
+        )
+        assert (ran.status, ran.stdout, ran.stderr) == (0, natively.stdout, b"")
+    assert execute(["b"], tmp_path / "b").stdout == "zero é|".encode()
+    late = execute(["b", *["x" * 10_000] * 40], tmp_path / "b")
+    assert late.status == 125 and b"pass fewer" in late.stderr
+
+
+def test_bad_words() -> None:
+    """What cannot be a word, and what leaves no room for others."""
+    guest = library.load(need(BUSYBOX, "busybox-static"))
+    for word in ("a\0b", "x" * 2_000_000):
+        with pytest.raises(PlanError, match="the words that it starts with"):
+            library.plan(guest, library.Options(backends=("process",), words=(word,)))
+
+
+def test_a_script(limpet: Cli) -> None:
+    """Its interpreter is found as a start finds it."""
+    script = limpet.cwd / "script"
+    script.write_text(f"#!{need(BUSYBOX, 'busybox-static')} sh\n{SHOWN}\n")
+    assert limpet("build", "--backend", "process", "script", "-o", "b").returncode == 0
+    script.unlink()
+    assert execute(["b", "1"], limpet.cwd / "b", b"in\n").stdout == b"script|1|in"
+    assert limpet("verify", "b").returncode == 0
+
+
+@large
+def test_a_script_of_python(limpet: Cli) -> None:
+    """It starts warm, with its own words, as python itself runs it."""
+    python = shutil.which("python3", path="/usr/bin")
+    if python is None:
+        pytest.skip("/usr/bin/python3 is missing: apt-get install python3")
+    text = "import sys\nprint(sys.argv, sys.stdin.read(), 'limpet' in sys.modules)\nsys.exit(3)\n"
+    (limpet.cwd / "app.py").write_text(text)
+    made = limpet("build", "--backend", "process", "--python", python, "app.py", "-o", "b")
+    assert made.returncode == 0 and "cold" not in made.stderr
+    ran = execute(["other", *GIVEN], limpet.cwd / "b", b"in")
+    natively = subprocess.run(
+        [python, "app.py", *GIVEN], input=b"in", capture_output=True, cwd=limpet.cwd, check=False
+    )
+    assert (ran.status, ran.stdout, ran.stderr) == (3, natively.stdout, natively.stderr)
+    assert "snapshot  it goes on" in limpet("audit", "--read-only", "b").stdout
