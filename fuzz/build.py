@@ -150,7 +150,6 @@ def _linux_c(plan: Plan) -> str:
 
 _SOLO5_START = """\
     HVT_BOOT->mem_size = MEMORY_DEFAULT;
-    offer_ring(HVT_BOOT);
 """
 _SOLO5_STUBS = """\
 static u64 take_arguments(u64 *stack) { return *stack; }
@@ -162,7 +161,7 @@ static void map_memory(u64 low, u64 high) { (void)low, (void)high; }
 
 def _hvt_c(plan: Plan) -> str:
     calls = [f"hypercalls/{call.name}/kvm.c" for call in plan.hypercalls]
-    includes = _SOLO5_STUBS + monitor.includes("solo5/ring.h", "solo5/hvt.c", *calls)
+    includes = _SOLO5_STUBS + monitor.includes("solo5/frames.h", "solo5/hvt.c", *calls)
     return _monitor(plan, includes, "hvt", _SOLO5_START)
 
 

@@ -37,9 +37,6 @@ DEVICES = ("block:data", "net:wire", "volume:/v")
 ENDS = (".text.die", ".text.refuse")
 """The line that says why a monitor ends, and the end: of every monitor, not of a hypercall."""
 
-RING = {"hvt_net_read", "hvt_net_write"}
-"""What hvt_net_kick serves the ring's entries by."""
-
 ENDS_BY_ITSELF = {"hvt_fault": {"write", "exit_group"}}
 """A handler that is such an end."""
 
@@ -134,9 +131,6 @@ def test_host_calls(handlers: dict[str, Compiled], where: str, call: Hypercall) 
     there = call.name in handlers[where].handlers
     made = handlers[where if there else f"{where} plain"].host_calls(call)
     declared = {host.call for host in call.host} | ENDS_BY_ITSELF.get(call.name, set())
-    if call.name == "hvt_net_kick":
-        both = (c for c in contract.hvt_hypercalls() if c.name in RING)
-        declared |= {host.call for each in both for host in each.host}
     assert made == {NUMBERS[name] for name in declared}
 
 

@@ -135,7 +135,7 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
         never = never | {"extended_state", "tables", "large_data"}
     never = never | ({"terminal", "large_data"} if kind in ("hvt", "spt") else {"tender"})
     if kind != "hvt":
-        never = never | {"protection_keys"}
+        never = never | {"protection_keys", "frames"}
     assert inside == {each.name for each in OPTIONAL} - never
 
 
@@ -148,6 +148,8 @@ def _files(feature: Feature) -> list[Path]:
 def test_a_feature_declares_what_it_calls(feature: Feature) -> None:
     """Its C makes the declared system calls and requests, and its TOML declares no other."""
     text = "".join(path.read_text() for path in _files(feature))
+    for shared in re.findall(r'#include "(core/(?!monitor\.h)\w+\.h)"', text):
+        text += (MONITOR_ROOT / shared).read_text()
     assert {each.host.call for each in feature.hosts} == {
         name.lower() for name in re.findall(r"\bNR_(\w+)", text)
     }

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import limpet
-from tests.support import unikernels
+from tests.support import network, unikernels
+from tests.support.solo5 import with_devices
 
 TARGETS = [pytest.param("hvt", marks=pytest.mark.kvm), "spt"]
 
@@ -60,3 +61,21 @@ def test_its_bundle(kernel: Path, tmp_path: Path) -> None:
     name = "hvt_puts" if kernel.suffix == ".hvt" else "write"
     (row,) = (each.split() for each in done.stderr.splitlines() if each.endswith(f" {name}"))
     assert row[3:] == ["3", "0", name]
+
+
+@pytest.mark.kvm
+def test_frames(tmp_path: Path, tap: network.Tap) -> None:
+    """Frames that the shim gathers are told too; one exit is enough for many."""
+    guest = unikernels.build(tmp_path, "hvt", devices=True)
+    bundle, disk = tmp_path / "bundle", tmp_path / "disk"
+    limpet.build(limpet.plan(limpet.load(guest))).write(bundle)
+    disk.write_bytes(bytes(4096))
+    for _ in range(20):  # the time that frames may wait can be over before the guest goes on
+        done = _traced("--json", *with_devices(bundle, disk, tap), "send 30")
+        found = [json.loads(each) for each in done.stderr.splitlines()]
+        sent = [each for each in found if each["call"] == "hvt_net_write"]
+        assert len(sent) == 30
+        assert "len=60" in str(sent[-1])
+        if any(each["inside"] for each in sent):
+            return
+    raise AssertionError("no frame was gathered")

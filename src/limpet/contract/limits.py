@@ -36,7 +36,7 @@ class Number(int):
         return str(int(self))
 
 
-CONTRACT_VERSION = Number(12, "of this contract: one more whenever guest or monitor sees another")
+CONTRACT_VERSION = Number(13, "of this contract: one more whenever guest or monitor sees another")
 
 PORT_BASE = Number(
     0x500,
@@ -153,7 +153,9 @@ MTU_USUAL = Number(1500, "bytes of the MTU where nothing is said")
 FRAME_MOST = Number(64 << 10, "the most bytes of an Ethernet frame in a hypercall")
 
 COMMAND_LINE_MOST = Number(8191, "the most characters of a unikernel's command line")
-RING_LENGTH = Number(1024, "entries each way in the network ring of an hvt guest")
+FRAMES_ROOM = Number(64 << 10, "bytes of frames each way that an hvt guest moves without an exit")
+FRAMES_US = Number(500, "microseconds that a frame waits at most while its guest computes")
+FRAMES_SIGNAL = Number(26, "the signal that ends this time: SIGVTALRM, used for nothing else")
 SPT_TIMER_DATA = Number(0xFFFFFFFE, "what epoll says of an spt guest's timer")
 
 SOLO5_OK = Number(0, "solo5_result_t: done")

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from limpet.contract.limits import DEVICE_NAME_SIZE, text
+from limpet.contract.limits import DEVICE_NAME_SIZE, FRAMES_ROOM, text
 
 _FORMATS = {
     "u8": "B",
@@ -255,9 +255,35 @@ HVT_BOOT_INFO = Struct(
         Field("cpu_cycle_freq", "u64", "ticks of the TSC in a second"),
         Field("cmdline", "u64", "address of a C string"),
         Field("mft", "u64", "address of the manifest"),
-        Field("host_features", "u32", "bit 0: there is a network ring"),
+        Field("host_features", "u32", "zero: there is no network ring, and none is needed"),
         Field("guest_features", "u32", "zero"),
-        Field("net_ring", "u64", "address of the network ring, or 0"),
+        Field("net_ring", "u64", "0"),
+    ),
+)
+
+FRAME_HEAD = Struct(
+    "frame_head",
+    "What stands before a frame in struct frames; the next begins at a multiple of 8 behind it.",
+    (
+        Field("handle", "u32", "of its network", origin="guest"),
+        Field("size", "u32", "bytes", origin="guest"),
+    ),
+)
+
+FRAMES = Struct(
+    "frames",
+    "Frames between an hvt guest's shim and its monitor; the guest can write all of it.",
+    (
+        Field("open", "u32", "1 while the shim may gather frames: the end of that time is set"),
+        Field("gathered", "u32", "bytes of frames to send", origin="guest"),
+        Field("moved", "u32", "the network that the last hypercall was about, for the monitor"),
+        Field("failed", "u32", "1 when the host did not take a frame: the next is not gathered"),
+        Field("handle", "u32", "the network of the frames that were brought"),
+        Field("brought", "u32", "bytes of them"),
+        Field("taken", "u32", "of these, how many the guest has", origin="guest"),
+        Field("dry", "u32", "1 when there were no more frames, since the guest went on"),
+        Field("sent", "u8", "to send", count=FRAMES_ROOM, origin="guest"),
+        Field("ahead", "u8", "brought", count=FRAMES_ROOM),
     ),
 )
 
@@ -287,5 +313,7 @@ SHARED: tuple[Struct, ...] = (
     TRACE_PIECE,
     MFT_ENTRY,
     HVT_BOOT_INFO,
+    FRAME_HEAD,
+    FRAMES,
     SPT_BOOT_INFO,
 )

@@ -76,6 +76,8 @@ HOOK void options_taken(void);
 HOOK void help_options(void);
 HOOK void vcpu_made(int vcpu);
 HOOK void run_interrupted(void);
+HOOK void run_ended(void);
+HOOK void exit_served(void);
 HOOK void raise_walls(u64 scopes);
 HOOK void fence_made(long rules, u64 files);
 """
@@ -92,6 +94,8 @@ def _hooks(chosen: Chosen) -> str:
         "static inline void vcpu_made(int vcpu) {\n    (void)vcpu;\n"
         f"{_calls(chosen, 'vcpu')}}}\n"
         f"static inline void run_interrupted(void) {{\n{_calls(chosen, 'interrupted')}}}\n"
+        f"static inline void run_ended(void) {{\n{_calls(chosen, 'ended')}}}\n"
+        f"static inline void exit_served(void) {{\n{_calls(chosen, 'served')}}}\n"
         "static inline void fence_made(long rules, u64 files) {\n    (void)rules, (void)files;\n"
         f"{_calls(chosen, 'fenced')}}}\n"
         "static inline void raise_walls(u64 scopes) {\n    (void)scopes;\n"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+import limpet
+from limpet.contract.limits import FRAMES_ROOM
+from limpet.contract.structures import FRAMES
+from limpet.guests.solo5.layout import Solo5Layout
 from tests.support import network
 from tests.support.solo5 import Bundled, run, with_devices
 
@@ -91,34 +96,77 @@ def test_hvt_device_attacks(bundled: Bundled, tap: network.Tap, disk: Path, atta
         assert (done.stderr, done.returncode) == ("", 77)
 
 
-BAD_INDEX = "limpet: the guest's network ring has an index out of range, backend kvm\n"
+CHANGED = "limpet: the guest changed the frames that it is to send, backend kvm\n"
+SENT = FRAMES.size - 2 * FRAMES_ROOM
+AHEAD = SENT + FRAMES_ROOM
+_FIELDS = {each.name: 4 * at for at, each in enumerate(FRAMES.fields)}
 
-RING_ATTACKS = {
-    "tail far ahead": ((1025, 0, 1, 2, 0x200000, 64), BAD_INDEX),
-    "tail behind": ((0xFFFFFFFF, 0, 1, 2, 0x200000, 64), BAD_INDEX),
-    "more answers than there is room": ((2, 1, 2, 2, 0x200000, 64), BAD_INDEX),
-    "one answer more than there is room": ((1, 2**32 - 1024, 2, 2, 0x200000, 64), BAD_INDEX),
-    "read into the monitor": ((1, 0, 2, 2, 0x7FFF00000000, 64), OUTSIDE),
-    "read into its own code": ((1, 0, 2, 2, 0x100000, 64), OUTSIDE),
-    "read that wraps": ((1, 0, 2, 2, (1 << 64) - 32, 64), OUTSIDE),
-    "write from the monitor": ((1, 0, 1, 2, 0x7FFF00000000, 64), OUTSIDE),
-    "write of too much": ((1, 0, 1, 2, 0x200000, 0xFFFFFFFF), "result 0 survived\n"),
-    "unknown operation": ((1024, 0, 9, 2, 0, 64), "result 0 survived\n"),
-    "another device": ((1, 0, 2, 1, 0x200000, 64), "result 2 survived\n"),
-    "no device": ((1, 0, 2, 64, 0x200000, 64), "result 2 survived\n"),
+FRAMES_ATTACKS: Mapping[str, tuple[Mapping[str | int, int], str]] = {
+    "more than there is room": ({"gathered": FRAMES_ROOM + 1}, CHANGED),
+    "as much as there is": ({"gathered": 2**32 - 1}, CHANGED),
+    "less than a head": ({"gathered": 4}, CHANGED),
+    "no network": ({"gathered": 16, SENT: 0, SENT + 4: 8}, CHANGED),
+    "a disk": ({"gathered": 16, SENT: 1, SENT + 4: 8}, CHANGED),
+    "no device": ({"gathered": 16, SENT: 2**32 - 1, SENT + 4: 8}, CHANGED),
+    "longer than all": ({"gathered": 16, SENT: 2, SENT + 4: 9}, CHANGED),
+    "longer than a frame": ({"gathered": FRAMES_ROOM, SENT: 2, SENT + 4: 1519}, CHANGED),
+    "longer than memory": ({"gathered": FRAMES_ROOM, SENT: 2, SENT + 4: 2**32 - 1}, CHANGED),
+    "one that the host refuses": ({"gathered": 16, SENT: 2, SENT + 4: 8}, ""),
+    "frames of no device": ({"moved": 99}, ""),
+    "frames of a disk": ({"moved": 1}, ""),
+    "brought for no device": ({"handle": 63, "brought": 2**32 - 1}, ""),
+    "a time that is not set": ({"open": 2**32 - 1}, ""),
 }
 
 
+READ_ATTACKS = {
+    "one that is there": (8, 5, "taken"),
+    "a head behind the end": (FRAMES_ROOM - 4, 8, "nothing"),
+    "places behind all": (2**32 - 8, 8, "nothing"),
+    "longer than the rest": (8, FRAMES_ROOM - 15, "nothing"),
+    "longer than memory": (8, 2**32 - 1, "nothing"),
+}
+
+
+@pytest.fixture(scope="module")
+def frames_at(unikernel: Bundled) -> int:
+    """Where the guest with devices has the frames that it moves."""
+    layout = limpet.plan(limpet.load(unikernel("hvt", devices=True))).layout
+    assert isinstance(layout, Solo5Layout)
+    return layout.frames
+
+
+def _poked(changes: Mapping[str | int, int], frames_at: int) -> str:
+    places = {
+        frames_at + (key if isinstance(key, int) else _FIELDS[key]): changes[key] for key in changes
+    }
+    return "call poke " + " ".join(f"{place} {value}" for place, value in places.items())
+
+
 @pytest.mark.kvm
-@pytest.mark.parametrize("attack", RING_ATTACKS)
-def test_ring_attacks(bundled: Bundled, tap: network.Tap, disk: Path, attack: str) -> None:
-    """Neither an index nor an entry of the ring is believed."""
-    words, said = RING_ATTACKS[attack]
-    bundle = bundled("hvt", devices=True)
-    done = run([*with_devices(bundle, disk, tap), " ".join(map(str, ("call ring", *words)))])
-    refused = said.startswith("limpet:")
-    assert (done.stderr if refused else done.stdout) == said
-    assert done.returncode == (1 if refused else 77)
+@pytest.mark.parametrize("attack", FRAMES_ATTACKS)
+def test_frames_attacks(
+    bundled: Bundled, tap: network.Tap, disk: Path, frames_at: int, attack: str
+) -> None:
+    """No number of what the shim and its monitor share is believed."""
+    changes, said = FRAMES_ATTACKS[attack]
+    words = _poked(changes, frames_at)
+    done = run([*with_devices(bundled("hvt", devices=True), disk, tap), words])
+    assert (done.stderr, done.returncode) == (said, 1 if said else 77)
+
+
+@pytest.mark.kvm
+@pytest.mark.parametrize("attack", READ_ATTACKS)
+def test_frames_ahead(
+    bundled: Bundled, tap: network.Tap, disk: Path, frames_at: int, attack: str
+) -> None:
+    """A read gives nothing from behind the frames that were brought."""
+    taken, size, said = READ_ATTACKS[attack]
+    place = AHEAD + taken if taken < FRAMES_ROOM else AHEAD
+    fields: Mapping[str | int, int] = {"handle": 2, "brought": 2**32 - 1, "taken": taken}
+    changes = {**fields, place: 2, place + 4: size}
+    done = run([*with_devices(bundled("hvt", devices=True), disk, tap), _poked(changes, frames_at)])
+    assert (done.stdout, done.returncode) == (f"{said} survived\n", 77)
 
 
 SPT_ATTACKS = {

@@ -69,13 +69,13 @@ def test_block_misuse(start: Start, target: str, tap: network.Tap, disk: Path) -
         assert done.returncode == -31
 
 
-def _frames(bundle: Path, tap: network.Tap, disk: Path, *options: str, how: str) -> Iterator[str]:
+def _frames(bundle: Path, tap: network.Tap, disk: Path, *options: str) -> Iterator[str]:
     argv: list[str | Path] = [
         bundle,
         f"--block:storage={disk}",
         f"--net:service={tap.name}",
         *options,
-        f"echo {how}",
+        "echo",
     ]
     guest = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -91,16 +91,11 @@ MAC = "02:11:22:33:44:55"
 
 
 @pytest.mark.parametrize("mac", ["", MAC])
-@pytest.mark.parametrize("how", ["hypercalls", "ring"])
-def test_network(
-    bundled: Bundled, target: str, tap: network.Tap, disk: Path, mac: str, how: str
-) -> None:
+def test_network(bundled: Bundled, target: str, tap: network.Tap, disk: Path, mac: str) -> None:
     """Frames of every size go to the guest and come back from its address."""
-    if how == "ring" and target == "spt":
-        pytest.skip("only hvt has a ring")
     path = bundled(target, devices=True)
     options = [f"--net-mac:service={mac}"] if mac else []
-    said = _frames(path, tap, disk, *options, how=how)
+    said = _frames(path, tap, disk, *options)
     assert next(said) == "mtu 1500\n"
     for size in (60, 61, 1000, 1514):
         answer = tap.exchange(size.to_bytes(2, "big") + bytes(size - 16))
@@ -108,6 +103,64 @@ def test_network(
         assert answer[14:16] == size.to_bytes(2, "big")
         assert not mac or answer[6:12] == bytes.fromhex(mac.replace(":", ""))
         assert answer[6] & 3 == 2
+    tap.send(b"stop" + bytes(60))
+    assert next(said) == "stopped\n"
+
+
+@pytest.mark.parametrize("end", ["", "abort", "ud2", "loop", "wait"])
+def test_frames_in_order(
+    bundled: Bundled, target: str, tap: network.Tap, disk: Path, end: str
+) -> None:
+    """What a guest sends at once arrives whole and in order, whatever it does then."""
+    argv = with_devices(bundled(target, devices=True), disk, tap)
+    with subprocess.Popen(
+        [*argv, f"send {SENT_AT_ONCE} {end}"], stdout=subprocess.DEVNULL
+    ) as guest:
+        try:
+            tap.packets.settimeout(20)
+            frames = [_next_frame(tap) for _ in range(SENT_AT_ONCE)]
+            assert frames == [number.to_bytes(2, "big") for number in range(SENT_AT_ONCE)]
+            ends = end not in ("loop", "wait")
+            assert (guest.wait(20) if ends else guest.poll()) == _ENDS[end].get(target)
+        finally:
+            guest.kill()
+
+
+SENT_AT_ONCE = 100
+_ENDS: dict[str, dict[str, int]] = {
+    "": {"hvt": 0, "spt": 0},
+    "abort": {"hvt": 255, "spt": 255},
+    "ud2": {"hvt": 200, "spt": -4},
+    "loop": {},
+    "wait": {},
+}
+
+
+def _next_frame(tap: network.Tap) -> bytes:
+    while True:
+        frame, (_, _, kind, *_) = tap.packets.recvfrom(65536)
+        if kind != socket.PACKET_OUTGOING and frame[12:14] == b"\x88\xb5":
+            return frame[14:16]
+
+
+def test_burst(bundled: Bundled, target: str, tap: network.Tap, disk: Path) -> None:
+    """Frames that arrive together are told in their order, and the answers are."""
+    said = _frames(bundled(target, devices=True), tap, disk)
+    next(said)
+    tap.exchange(bytes(60))
+    payloads = [number.to_bytes(2, "big") + bytes(number * 7 + 60) for number in range(1, 60)]
+    for each in payloads:
+        tap.send(each)
+    got: list[bytes] = []
+    while len(got) < len(payloads):
+        frame, (_, _, kind, *_) = tap.packets.recvfrom(65536)
+        if (
+            kind != socket.PACKET_OUTGOING
+            and frame[12:14] == b"\x88\xb5"
+            and frame[14:16] != bytes(2)
+        ):
+            got.append(frame[14:])
+    assert got == payloads
     tap.send(b"stop" + bytes(60))
     assert next(said) == "stopped\n"
 

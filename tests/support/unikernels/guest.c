@@ -115,6 +115,21 @@ static void echo(void) {
     }
 }
 
+/* "send COUNT HOW": that many numbered frames at once, and no word of it to the host. */
+static const char *send_frames(const char *how) {
+    static const u8 head[16] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x88, 0xb5};
+    u64 count = 0;
+    for (; *how >= '0' && *how <= '9'; how++)
+        count = count * 10 + (u64)(*how - '0');
+    memcpy(frame, head, sizeof head);
+    for (u64 i = 0; i < count; i++) {
+        frame[14] = (u8)(i >> 8), frame[15] = (u8)i;
+        if (net_write(frame, 60))
+            return "refused";
+    }
+    return how + 1;
+}
+
 static void exchange(u8 *a, u8 *b, u64 size) {
     while (size--) {
         u8 other = *a;
@@ -197,6 +212,10 @@ static void misbehave(const char *how) {
     else if (after(how, "loop"))
         for (;;)
             __asm__ volatile("");
+    else if (after(how, "wait"))
+        wait_until(clock() + 60000000000UL);
+    else if (after(how, "abort"))
+        leave(255);
     say("nothing happened\n");
 }
 
@@ -206,6 +225,8 @@ void run(void) {
         attack(rest);
     else if ((rest = after(command_line, "bad ")))
         misbehave(rest);
+    else if ((rest = after(command_line, "send ")))
+        misbehave(send_frames(rest));
     else if (after(command_line, "block"))
         use_block();
     else if (after(command_line, "random"))

@@ -31,7 +31,7 @@ EMULATED_SIZE = 16
 CORES = {
     "hvt": Core(
         start=("solo5/arguments.c",),
-        handlers=("core/guest_range.h", "solo5/ring.h", "solo5/hvt.c"),
+        handlers=("core/guest_range.h", "solo5/frames.h", "solo5/hvt.c"),
         backends={"kvm": ("core/kvm.c",)},
     ),
     "spt": Core(start=("solo5/arguments.c",), backends={"process": ("solo5/spt.c",)}),
@@ -87,7 +87,8 @@ def _hvt_h(place: Solo5Layout, pages: Supervisor, filter_: Filter) -> str:
         "BOOT_END": place.boot_info + solo5_layout.BOOT_SIZE,
         "SHIM_DATA_LO": place.shim_data,
         "SHIM_DATA_HI": place.shim_data_end,
-        "NET_RING": place.ring,
+        "FRAMES_AT": place.frames,
+        "GATHERS": int(place.gathers),
         "GUEST_LO": place.readable_lo,
         "KEY_RIGHTS": place.boot_info + solo5_layout.KEY_RIGHTS_AT,
         "DENY_EXECUTE_ONLY": 1 << 2 * EXECUTE_ONLY_KEY,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from limpet.contract.limits import SPT_MEMORY_MOST, UNIKERNEL_MEMORY_MOST
 from limpet.contract.pages import LARGE_PAGE, PAGE, align_up
+from limpet.contract.structures import FRAMES
 from limpet.errors import PlanError
 from limpet.formats.image import Access, Image
 from limpet.planning.regions import Region, image_regions
@@ -33,15 +34,24 @@ SHIM_ENTRIES = {"shim_start": 0x0, "shim_syscall": 0x40, "shim_trap": 0x80}
 TRAP_FRAME_SIZE = 64
 """Bytes at the start of the shim's data, kept for ``trap_frame``."""
 
-RING_SIZE = 0xD000
-"""The network ring of an hvt guest that has networks."""
+GATES = 0x17000
+GATES_SIZE = SHIM - GATES
+"""Where an hvt guest's hypercalls about frames are led to, if they are."""
+
+FRAMES_SIZE = align_up(FRAMES.size, PAGE)
+"""The frames on their way between such a guest's shim and its monitor."""
+
+
+_GATES = "where its hypercalls about frames are led to"
+_FRAMES = "frames that it sends, and that were brought for it"
 
 
 @dataclass(frozen=True)
 class Solo5Layout:
     """Addresses of everything in one Solo5 guest; ``memory`` is its end unless told otherwise.
 
-    ``shim_size`` is what the shim takes at most, with its table of the guest's instructions.
+    ``shim_size`` is what the shim takes at most, with its table of the guest's instructions;
+    ``gathers`` says that it moves frames.
     """
 
     target: str
@@ -50,6 +60,7 @@ class Solo5Layout:
     memory: int
     networks: int
     shim_size: Sizes
+    gathers: bool = False
 
     @property
     def boot_info(self) -> int:
@@ -72,14 +83,14 @@ class Solo5Layout:
         return align_up(self.shim_data + TRAP_FRAME_SIZE + self.shim_size.data, PAGE)
 
     @property
-    def ring(self) -> int:
-        """Where the network ring is, if there is one."""
+    def frames(self) -> int:
+        """Where its frames are, if it moves them."""
         return self.shim_data_end
 
     def filter_copy(self, _: str) -> int:
         """Where the start completes the filter; of an hvt guest not in its page tables."""
         if self.target == "hvt":
-            return self.ring + RING_SIZE * bool(self.networks)
+            return self.frames + FRAMES_SIZE * self.gathers
         return self.boot_info + BOOT_SIZE
 
     @property
@@ -162,9 +173,11 @@ class Solo5Layout:
             regions.append(Region("shim", SHIM, size, read | execute, None, why))
             why, size = "the shim's data, stacks", self.shim_data_end - self.shim_data
             regions.append(Region("shim_data", self.shim_data, size, read | write, b"", why))
-            if self.networks:
-                why = "the ring of frames that the guest sends and asks for"
-                regions.append(Region("ring", self.ring, RING_SIZE, read | write, b"", why))
+            if self.gathers:
+                regions.insert(1, Region("gates", GATES, GATES_SIZE, read | execute, None, _GATES))
+                regions.append(
+                    Region("frames", self.frames, FRAMES_SIZE, read | write, b"", _FRAMES)
+                )
         why, at = "where the monitor completes the filter", self.filter_copy("")
         rights = read | write
         regions.append(Region("filter", at, FILTER_COPY_SIZE, rights, b"", why, mapped=False))
@@ -180,14 +193,18 @@ class Solo5Layout:
         return (*regions, *self.image, heap)
 
 
-def lay_out(image: Image, memory: int, shim: Sizes) -> Solo5Layout:
+def lay_out(image: Image, memory: int, shim: Sizes, *, gathers: bool = False) -> Solo5Layout:
     """Place a Solo5 guest with ``memory`` bytes, counted from address 0, and the ``shim`` of hvt.
+
+    Args:
+        gathers: whether the shim moves frames.
 
     Raises:
         PlanError: it does not fit, or lies where the ABI does not allow.
     """
     networks = sum(device.kind == "net" for device in image.devices)
-    place = Solo5Layout(image.kind, image.entry, image_regions(image), memory, networks, shim)
+    regions = image_regions(image)
+    place = Solo5Layout(image.kind, image.entry, regions, memory, networks, shim, gathers)
     if place.image_lo < GUEST_BASE:
         raise PlanError(
             f"{image.name}: the program at {place.image_lo:#x} lies below {GUEST_BASE:#x}",

@@ -21,6 +21,9 @@ _FLAGS = ("-O2", *GUEST_INCLUDES)
 _SCRIPT = """\
 ENTRY(shim_start)
 SECTIONS {{
+  . = {gates:#x};
+  .gates : {{ KEEP(*(.text.gates)) }}
+  ASSERT(. <= {text:#x}, "the gates do not fit")
   . = {text:#x};
   .text : {{ KEEP(*(.text.entry)) *(.text .text.* .rodata .rodata.*) }}
   ASSERT(. <= {text_end:#x}, "the shim is larger than it was measured")
@@ -31,6 +34,8 @@ SECTIONS {{
   ASSERT(. <= {data_end:#x}, "the shim's data is larger than it was measured")
   /DISCARD/ : {{ *(.comment .note.* .eh_frame*) }}
   boot_info = {boot:#x};
+  manifest = {manifest:#x};
+  frames = {frames:#x};
   key_rights = {key_rights:#x};
   guest_entry = {entry:#x};
 }}
@@ -49,7 +54,10 @@ def link(plan: Plan, folder: Path, cache: Cache) -> tuple[Mapping[str, bytes], M
     if place.target != "hvt":
         return {"boot": boot}, {}
     linked = _linked(place, folder, cache)
-    return {"shim": linked.sections[".text"], "boot": boot}, linked.symbols
+    parts = {"shim": linked.sections[".text"], "boot": boot}
+    if place.gathers:
+        parts["gates"] = linked.sections[".gates"]
+    return parts, linked.symbols
 
 
 def measure(image: Image, cache: Cache) -> Sizes:
@@ -73,9 +81,10 @@ def _shim(cache: Cache) -> Entry:
 
 
 def _linked(place: Solo5Layout, folder: Path, cache: Cache) -> freestanding.Linked:
-    table = folder / "shim_table.o"
-    source = table.with_suffix(".c")
-    toolchain.compile_object(source, table, flags=_FLAGS, include=folder)
+    own = [folder / "shim_table.o", *([folder / "gates.o"] if place.gathers else [])]
+    for each in own:
+        source = each.with_suffix(".c")
+        toolchain.compile_object(source, each, flags=_FLAGS, include=folder)
     script, output = folder / "shim.ld", folder / "shim.elf"
     text = _SCRIPT.format(
         text=solo5_layout.SHIM,
@@ -83,13 +92,16 @@ def _linked(place: Solo5Layout, folder: Path, cache: Cache) -> freestanding.Link
         data=place.shim_data,
         trap_frame=solo5_layout.TRAP_FRAME_SIZE,
         data_end=place.shim_data_end,
+        gates=solo5_layout.GATES,
         boot=place.boot_info,
+        manifest=place.boot_info + solo5_layout.MANIFEST_AT,
+        frames=place.frames,
         key_rights=place.boot_info + solo5_layout.KEY_RIGHTS_AT,
         entry=place.entry,
     )
     script.write_text(text, encoding="utf-8")
     with _shim(cache) as shim:
-        toolchain.link([*sorted(shim.glob("*.o")), table], output, script)
+        toolchain.link([*sorted(shim.glob("*.o")), *own], output, script)
     linked = freestanding.read_linked(output)
     for name in ("shim_start", "shim_trap"):
         linked.expect(name, place.shim_entry(name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,12 +13,13 @@ from limpet.arch.x86_64.rewrite import Patch, Rewriting
 from limpet.arch.x86_64.sites import Scan, Site
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import DEVICE_FD, Filtered, Hypercall, Pin
-from limpet.contract.limits import EPOLL_FD, STDOUT, TIMER_FD
+from limpet.contract.limits import EPOLL_FD, FRAMES_US, STDOUT, TIMER_FD
 from limpet.errors import PlanError
 from limpet.formats.image import Access, Image
 from limpet.formats.manifest import Device
 from limpet.formats.symbols import code_sections
 from limpet.guests.solo5 import layout as solo5_layout
+from limpet.guests.solo5.frames import GATE_SIZE, Gathered, gates_c, gathered
 from limpet.guests.solo5.generate import CORES, plan_h, shim_table_c, shim_table_size
 from limpet.guests.solo5.layout import Solo5Layout
 from limpet.guests.solo5.peek import USUAL
@@ -121,11 +123,21 @@ def plan(guest: Guest, options: Options, shim: Sizes) -> Plan:
     privilege = privileged(image) if image.kind == "hvt" else None
     if privilege:
         shim = replace(shim, rodata=shim.rodata + shim_table_size(privilege.emulated))
-    place = solo5_layout.lay_out(image, options.memory, shim)
+    frames = _frames(image, privilege)
+    place = solo5_layout.lay_out(image, options.memory, shim, gathers=bool(frames))
     fs_base = fs_base_patches(image, guest.scan) if image.kind == "spt" else None
     patches = privilege.patches if privilege else fs_base or ()
-    made = _Parts(guest, options, place, privilege, fs_base is not None)
+    gates = range(solo5_layout.GATES, solo5_layout.SHIM, GATE_SIZE)
+    patches += tuple(each.patch(gate) for each, gate in zip(frames, gates, strict=False))
+    made = _Parts(guest, options, place, privilege, fs_base is not None, frames)
     return made.plan(Rewriting(patches, b"", (), direct=_left(made.shown, patches)))
+
+
+def _frames(image: Image, privilege: Privileged | None) -> tuple[Gathered, ...]:
+    """The hypercalls about frames that the shim of an hvt guest in ring 3 serves."""
+    if not privilege or privilege.obstacle or not any(d.kind == "net" for d in image.devices):
+        return ()
+    return gathered(image)[: solo5_layout.GATES_SIZE // GATE_SIZE]
 
 
 def _left(scan: Scan, patches: Sequence[Patch]) -> tuple[Site, ...]:
@@ -188,6 +200,7 @@ class _Parts:
     place: Solo5Layout
     privilege: Privileged | None
     fs_base: bool
+    frames: tuple[Gathered, ...]
 
     @property
     def shown(self) -> Scan:
@@ -218,7 +231,10 @@ class _Parts:
         )
         rules, (backend,) = self._rules(hypercalls), options.backends
         kind = image.kind
-        known = facts(["solo5", kind], image.devices, rules, kvm.fixed, table=True)
+        gathers = ["gathers"] if self.frames else []
+        if gathers:
+            kvm = kvm.with_tables({"FRAMES_TIME": struct.pack("<4q", 0, 0, 0, FRAMES_US * 1000)})
+        known = facts(["solo5", kind, *gathers], image.devices, rules, kvm.fixed, table=True)
         chosen = choose(options, known)
         allowed = with_parts(chosen, backend, rules)
         filters: dict[Filtered, Filter] = {backend: Filter(allowed, KILL_PROCESS, place.guest)}
@@ -231,6 +247,8 @@ class _Parts:
         }
         if self.privilege:
             sources["shim_table.c"] = shim_table_c(self.privilege.emulated)
+        if self.frames:
+            sources["gates.c"] = gates_c(self.frames)
         decisions = (
             *self._decisions(hypercalls),
             *chosen.decisions(),
@@ -301,6 +319,7 @@ class _Parts:
         if self.privilege:
             found.append(self._ring_decision(self.privilege))
             found += self._keys_decision()
+            found += self._frames_decision()
             for call in contract.hvt_hypercalls():
                 included = call in hypercalls
                 why = "the ABI has it" if included else "the manifest has no device for it"
@@ -326,6 +345,13 @@ class _Parts:
         if not self._ring_3:
             why = "in ring 0 they do not protect"
         return [Decision("processor feature", "protection keys", self._ring_3, why)]
+
+    def _frames_decision(self) -> list[Decision]:
+        if not self.frames:
+            return []
+        places = ", ".join(f"{each.address:#x}" for each in self.frames)
+        why = f"its hypercalls for frames at {places} go through its shim"
+        return [Decision("processor feature", "several frames an exit", True, why)]
 
     def _warnings(self) -> list[str]:
         if self.privilege and self.privilege.obstacle:

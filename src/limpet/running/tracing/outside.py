@@ -17,7 +17,13 @@ from pathlib import Path
 from limpet.arch.x86_64.call_arguments import SIZES, Argument, arguments
 from limpet.arch.x86_64.syscalls import NAMES, NUMBERS
 from limpet.contract import Hypercall, hvt_hypercalls
-from limpet.contract.limits import TRACE_BYTES_MOST, TRACE_CALL, TRACE_TEXT_MOST
+from limpet.contract.limits import (
+    DEVICE_FD,
+    MAX_DEVICES,
+    TRACE_BYTES_MOST,
+    TRACE_CALL,
+    TRACE_TEXT_MOST,
+)
 from limpet.planning.regions import KVM_RUN_AT, KVM_RUN_SIZE
 from limpet.running.cores import watch
 from limpet.running.tracing.events import Event
@@ -29,6 +35,7 @@ _ENTERING = -38 & (1 << 64) - 1
 """What RAX is before a system call is made: -ENOSYS."""
 
 _GIVEN = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
+_FRAMES = {NUMBERS["read"]: "hvt_net_read", NUMBERS["write"]: "hvt_net_write"}
 _POINTERS, _LENGTHS = ("data", "address"), ("len", "length")
 _LEFT_OUT = ("pad", "ret", "result")
 
@@ -72,6 +79,8 @@ class _Calls:
         """A system call of the monitor's process begins or ends."""
         entering = registers["rax"] == _ENTERING
         if one.kvm and registers["orig_rax"] != NUMBERS["ioctl"]:
+            if not entering:
+                self._frame(one, registers)
             return  # what the monitor does to serve a hypercall
         if entering:
             self._finish(one, 0)
@@ -103,6 +112,28 @@ class _Calls:
         record = replace(_record(port, ()), name=call.name if call else f"port_{port:#x}")
         record = self._with_fields(one, record, call, block)
         self._going = _Going(record, time.monotonic(), call, block)
+
+    def _frame(self, one: watch.Watched, registers: Mapping[str, int]) -> None:
+        """One that the shim gathered, or that is brought ahead: without a hypercall of its own."""
+        name = _FRAMES.get(registers["orig_rax"])
+        handle, data, size = registers["rdi"] - DEVICE_FD, registers["rsi"], registers["rax"]
+        if name is None or not 0 < handle <= MAX_DEVICES or size >> 63:
+            return
+        going = self._going
+        if going and going.call and going.call.name == name and data == self._data(one, going):
+            return
+        values = {"handle": handle, "data": data, "len": size}
+        texts = tuple(f"{each}={self._value(one, each, values)}" for each in values)
+        record = replace(_record(0, ()), name=name, shown=texts)
+        since = going.since if going else time.monotonic()
+        self._taken(Event(record, True, since - self._started, 0.0, (), inside=True))
+
+    @staticmethod
+    def _data(one: watch.Watched, going: _Going) -> int:
+        """The memory that a hypercall about a frame names."""
+        assert going.call and going.call.block
+        names = [each.name for each in going.call.block.fields]
+        return int.from_bytes(_read(one, going.block + 8 * names.index("data"), 8), "little")
 
     def _finish(self, one: watch.Watched, result: int) -> None:
         going, self._going = self._going, None

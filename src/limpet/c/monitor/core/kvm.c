@@ -76,6 +76,7 @@ static void serve_exit_of_vcpu(void) {
             head->data_offset > KVM_RUN_SIZE - 4)
             refuse("limpet: the guest used a hypercall port with the wrong width\n");
         serve(head->port, *(const u32 *)(RUN + head->data_offset));
+        exit_served();
         return;
     case KVM_EXIT_SHUTDOWN:
         refuse("limpet: the guest destroyed its own processor state (triple fault), "
@@ -92,6 +93,7 @@ static _Noreturn void run_kvm(void) {
     lock_up();
     for (;;) {
         long result = host3(NR_IOCTL, VCPU_FD, KVM_RUN, 0);
+        run_ended();
         if (result == 0)
             serve_exit_of_vcpu();
         else if (result == -HOST_EINTR)

@@ -76,6 +76,4 @@ static void prepare(u64 *stack) {
     HVT_BOOT->kernel_end = KERNEL_END;
     HVT_BOOT->cmdline = CMDLINE_AT;
     HVT_BOOT->mft = MANIFEST_AT;
-    if (NETWORKS)
-        offer_ring(HVT_BOOT);
 }

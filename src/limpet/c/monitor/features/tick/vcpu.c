@@ -4,7 +4,7 @@
  * on where faults lead to.  Only ring 3 is led there: code of ring 0 lies behind GUEST_HI, and what
  * the library OS does is not interrupted.
  */
-#include "kvm_abi.h"
+#include "core/run_signal.h"
 
 /* The registers that are shared while KVM_SYNC_REGISTERS is valid: those of struct kvm_regs. */
 enum { KVM_RUN_REGISTERS = 288, KVM_SYNC_REGISTERS = 1 };
@@ -12,29 +12,17 @@ struct kvm_run_registers {
     u64 valid, dirty, general[16], rip, rflags;
 };
 
-/* For KVM_SET_SIGNAL_MASK: what is blocked while the vCPU runs. */
-struct kvm_signal_mask {
-    u32 length, set[2];
-};
-
-#define TICK_BIT (1UL << (TICK_SIGNAL - 1))
+static const u64 tick_signal = 1UL << (TICK_SIGNAL - 1);
 
 static void ticks_end_runs(int vcpu) {
-    static const u64 tick = TICK_BIT;
-    u64 before = 0;
-    host4(NR_RT_SIGPROCMASK, SIG_BLOCK, (long)&tick, (long)&before, 8);
-    const struct kvm_signal_mask mask = {8, {(u32)(before & ~TICK_BIT), (u32)(before >> 32)}};
-    if (host3(NR_IOCTL, vcpu, KVM_SET_SIGNAL_MASK, (long)&mask) < 0)
-        die(EXIT_CANNOT_START, "limpet: KVM refuses a mask of signals for its vCPU\n");
+    end_runs_by(&tick_signal, vcpu);
     ((struct kvm_run_registers *)(KVM_RUN_AT + KVM_RUN_REGISTERS))->valid = KVM_SYNC_REGISTERS;
 }
 
 static void take_tick(void) {
-    static const u64 tick = TICK_BIT;
-    static const struct timespec at_once = {0, 0};
     struct kvm_run_registers *shared = (struct kvm_run_registers *)(KVM_RUN_AT + KVM_RUN_REGISTERS);
     struct trap_frame *frame = (struct trap_frame *)TRAP_FRAME;
-    if (host4(NR_RT_SIGTIMEDWAIT, (long)&tick, 0, (long)&at_once, 8) < 0)
+    if (!take_signal(&tick_signal))
         return;
     u64 rip = shared->rip;
     if (rip < GUEST_LO || rip >= GUEST_HI || (rip >= TEXT_LO && rip < TEXT_HI)) {
