@@ -55,14 +55,33 @@ long copy_put(const struct side *out, const void *buffer, u64 size) {
     return done;
 }
 
-/* Up to `size` bytes, through a buffer; both positions move by what got there. */
+/* What is next, in place where that is possible; how much in *size.  `buffer` is made once. */
+static const void *copy_next(const struct side *in, void **buffer, u64 *size) {
+    const struct file_ops *ops = in->file->ops;
+    const void *there = ops->view ? ops->view(in->file, (u64)copy_position(in), size) : NULL;
+    if (there)
+        return there;
+    *size = MIN(*size, COPY_PIECE);
+    if (!*buffer)
+        *buffer = heap_alloc(*size);
+    if (!*buffer) {
+        *size = (u64)-ENOMEM;
+        return NULL;
+    }
+    *size = (u64)copy_take(in, *buffer, *size);
+    return *buffer;
+}
+
+/* Up to `size` bytes; both positions move by what got there. */
 static long copy_between(const struct side *in, const struct side *out, u64 size) {
-    void *buffer = heap_alloc(COPY_PIECE);
-    long total = 0, got = buffer ? 0 : -ENOMEM;
-    while (buffer && size) {
-        got = copy_take(in, buffer, MIN(size, COPY_PIECE));
+    void *buffer = NULL;
+    long total = 0, got = 0;
+    while (size) {
+        u64 piece = size;
+        const void *next = copy_next(in, &buffer, &piece);
+        got = (long)piece;
         if (got > 0)
-            got = copy_put(out, buffer, (u64)got);
+            got = copy_put(out, next, piece);
         if (got <= 0)
             break;
         if (in->file->ops->pread)

@@ -36,6 +36,8 @@ struct file_ops {
     long (*fill)(struct file *file, void *to, u64 size, u64 at); /* that copy */
     void (*unmap)(struct file *file, u64 offset, u64 length);    /* no more in use */
     void (*release)(struct file *file);
+    /* Bytes from there on that never change, at most *size; NULL: they have to be read. */
+    const u8 *(*view)(struct file *file, u64 at, u64 *size);
     /* Of a vector at once, `size` bytes in all; otherwise one element after the other. */
     long (*readv)(struct file *file, const struct linux_iovec *vector, u64 count, u64 size);
     long (*writev)(struct file *file, const struct linux_iovec *vector, u64 count, u64 size);

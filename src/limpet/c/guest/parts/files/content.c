@@ -39,6 +39,13 @@ static void read_held(const struct node *node, u8 *to, u64 size, u64 at) {
     }
 }
 
+const u8 *content_packed(const struct node *node, u64 at, u64 *size) {
+    if (!is_packed(node) || node->extents || at >= node->size)
+        return NULL;
+    *size = MIN(*size, node->size - at);
+    return packed_bytes(node) + at;
+}
+
 long content_read(struct node *node, void *to, u64 size, u64 at) {
     if (at >= node->size)
         return 0;

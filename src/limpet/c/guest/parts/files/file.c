@@ -80,6 +80,15 @@ static long regular_pread(struct file *file, void *to, u64 size, u64 at) {
     return done;
 }
 
+static const u8 *regular_view(struct file *file, u64 at, u64 *size) {
+    const u8 *there = content_packed(file->object, at, size);
+    if (there) {
+        accessed(file);
+        node_changed(file->object, CHANGED_READ);
+    }
+    return there;
+}
+
 static long regular_read(struct file *file, void *to, u64 size) {
     long done = regular_pread(file, to, size, file->position);
     if (done > 0)
@@ -204,6 +213,7 @@ const struct file_ops regular_ops = {
     .fill = regular_pread,
     .unmap = regular_unmap,
     .release = file_close,
+    .view = regular_view,
 };
 
 static enum device device_of(const struct file *file) {

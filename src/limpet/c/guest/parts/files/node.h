@@ -128,6 +128,7 @@ u32 node_links(struct node *node); /* as stat tells it */
 
 /* content.c */
 long content_read(struct node *node, void *to, u64 size, u64 at);
+const u8 *content_packed(const struct node *node, u64 at, u64 *size); /* NULL: not in one piece */
 long content_write(struct node *node, const void *from, u64 size, u64 at);
 long content_resize(struct node *node, u64 size);
 void content_free(struct node *node);
