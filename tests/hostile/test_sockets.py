@@ -13,7 +13,7 @@ import limpet
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.inspect import audit
 from limpet.contract import Backend
-from limpet.contract.limits import SOCKET_FLAGS, SOCKET_SEND
+from limpet.contract.limits import MAX_TRANSFER, SOCKET_FLAGS, SOCKET_SEND, SOCKET_SENDS_MOST
 from limpet.planning.outside import ENDPOINT_SIZE, Outside, outside
 from tests.hostile.guest import Hostile
 from tests.support.bundles import Made, Maker
@@ -203,6 +203,47 @@ def test_blocks_of_a_machine(linked: Linked) -> None:
     for index in (2, 2**31, 2**32 - 1):
         assert device("socket_accept", [0, 0, 0, index << 32, 0]) == EBADF
         assert device("socket_connect", [0, 0, 0, index << 32, 0]) == EACCES
-    for memory in (0, place.supervisor, MONITOR, place.stack[1] - 4):
-        assert device("socket_wait", [0, 0, memory, 0, 0]) == 2**64 - 14
+    assert not linked.reached()
+
+
+def test_batches_of_a_machine(linked: Linked) -> None:
+    """Each send of a batch is checked as one alone; what it fills lies in the guest."""
+    if linked.hostile.backend != "kvm":
+        pytest.skip("no argument blocks")
+    given, place, own = linked.given, linked.hostile.place, linked.own
+    slot, untried, most = given.connections.start, -99, SOCKET_SENDS_MOST
+    (port,) = (each.port for each in limpet.contract.hypercalls() if each.name == "socket_batch")
+
+    def tried(
+        fd: int = slot,
+        flags: int = SOCKET_SEND,
+        address: int = own,
+        *,
+        events: int = 0,
+        rooms: int = 0,
+        sends: int = own,
+        count: int = 1,
+        length: int = 1,
+    ) -> list[int]:
+        words = [0, 0, events, sends, count, rooms, 0, 1, own]
+        one = [*packed(fd, flags), address, length, untried % 2**64]
+        ran = linked.made.run("batch", *map(str, (port, place.state_end - 4096, *words, *one)))
+        assert ran.status == 0, ran
+        return list(map(int, ran.stdout.split()[:2]))
+
+    for fd in (0, 1, given.events, given.listeners.start, given.connections.stop, 2**32 - 1):
+        assert tried(fd) == [0, -9]
+    for flags in (0, 1, SOCKET_SEND | 1, 0x8000, SOCKET_SEND | 0x20000000):
+        assert tried(flags=flags) == [0, -9]
+    for address in (0, place.supervisor, MONITOR, place.stack[1]):
+        assert tried(address=address) == [0, -14]
+        assert tried(events=address or 1) == [-14, untried]
+        assert tried(rooms=address or 8, events=own) == [-14, untried]
+        assert tried(sends=address) == [-14, untried]
+    assert tried(length=MAX_TRANSFER + 1) == [0, -14]
+    for count in (most + 1, 2**32 + 1, 2**64 - 1):
+        assert tried(count=count) == [-14, untried]
+    assert tried(sends=own + 4) == tried(rooms=own + 4, events=own) == [-14, untried]
+    assert tried() == [0, -9]  # the slot is empty
+    assert tried(events=own + 64, rooms=own) == [0, -9]  # what comes lies over what is told
     assert not linked.reached()

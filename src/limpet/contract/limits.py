@@ -36,7 +36,7 @@ class Number(int):
         return str(int(self))
 
 
-CONTRACT_VERSION = Number(13, "of this contract: one more whenever guest or monitor sees another")
+CONTRACT_VERSION = Number(14, "of this contract: one more whenever guest or monitor sees another")
 
 PORT_BASE = Number(
     0x500,
@@ -138,6 +138,10 @@ ENDPOINTS_MOST = Number(64, "the most endpoints that a guest may connect to")
 SOCKET_ADDRESS_SIZE = Number(28, "bytes of the largest address of a socket: struct sockaddr_in6")
 SOCKET_VALUE_SIZE = Number(8, "bytes of the largest value of a socket's option")
 SOCKET_EVENTS_MOST = Number(64, "the most events of sockets that one hypercall tells")
+SOCKET_SENDS_MOST = Number(64, "the most connections that one hypercall sends over")
+SOCKET_ROOM = Number(4096, "bytes of a room for what comes with an event, with their number")
+SOCKET_NOT_TAKEN = Number(1 << 32, "in a room: nothing was taken from that connection")
+SOCKET_IS_STREAM = Number(1, "with a slot in an event: it is a stream, which can be taken from")
 EPOLL_EVENT_SIZE = Number(12, "bytes of struct epoll_event on x86-64")
 PUBLISHED_TEXT_SIZE = Number(64, "bytes of a published port in words, with a zero byte")
 SOCKET_FLAGS = Number(0x80800, "SOCK_NONBLOCK and SOCK_CLOEXEC, which every connection has")

@@ -62,6 +62,14 @@ static void device_block(const u64 *n) {
     printf("%ld\n", ((const volatile long *)n[1])[4]);
 }
 
+/* A block of eight words at n[1], and a send of four at n[10]: the results of both. */
+static void batch(const u64 *n) {
+    memcpy((void *)n[1], n + 2, 64);
+    memcpy((void *)n[10], n + 11, 32);
+    __asm__ volatile("outl %0, %1" ::"a"((uint32_t)n[1]), "Nd"((uint16_t)n[0]) : "memory");
+    printf("%ld %ld\n", ((const volatile long *)n[1])[7], ((const volatile long *)n[10])[3]);
+}
+
 /* As device_block(), and at n[0] is a page that could be an entry of the table of devices. */
 static void forged_device(const u64 *n) {
     for (size_t i = 0; i < 1024; i++)

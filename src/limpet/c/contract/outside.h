@@ -19,6 +19,11 @@ struct epoll_event {
 
 /* EPOLLIN, EPOLLOUT, EPOLLRDHUP, and EPOLLET: each change of a connection is told once. */
 #define WATCHED_EVENTS (0x1U | 0x4U | 0x2000U | 1U << 31)
+#define EPOLL_IN 0x1U
+#define EPOLL_ENDS (0x8U | 0x10U) /* EPOLLERR, EPOLLHUP */
+
+/* What an event of a stream has: its slot, and that it is one. */
+#define STREAM_AT(slot) ((u64)(slot) | (u64)SOCKET_IS_STREAM << 32)
 
 /* Where a connection goes, or a port is. */
 struct outside_address {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from ipaddress import ip_address
 
+from limpet.contract import Backend
 from limpet.errors import PlanError
 from limpet.formats.destinations import ANY, Destination, Name, in_words
 from limpet.formats.image import Image
@@ -12,6 +13,9 @@ from limpet.formats.ports import LOOPBACK
 from limpet.guests.linux.signals import ATTEND
 from limpet.planning.outside import Outside
 from limpet.planning.plan import Decision
+
+_WAITS = {"socket_wait": "process", "socket_batch": "kvm"}
+"""What waits for sockets: where an exit is dear, it does more."""
 
 _LISTENING, _ACCEPTING, _CONNECTING = ("listen",), ("accept", "accept4"), ("connect",)
 
@@ -21,6 +25,7 @@ def with_outside(
     given: Outside | None,
     image: Image,
     calls: Collection[str],
+    backends: Collection[Backend],
 ) -> dict[str, tuple[str, ...]]:
     """What needs each hypercall, and those of sockets where something leads out.
 
@@ -47,7 +52,8 @@ def with_outside(
         )
     why = " and ".join(each for each in (ports, ends, broad) if each)
     wait = ATTEND if ATTEND in found else "wait"
-    for name in (wait, "socket_wait", "socket_receive", "socket_send", "socket_close"):
+    waits = [name for name, backend in _WAITS.items() if backend in backends]
+    for name in (wait, *waits, "socket_receive", "socket_send", "socket_close"):
         found[name] = (*found.get(name, ()), why)
     if ends or broad or {"setsockopt", "getsockopt"} & set(calls):
         found["socket_option"] = (why,)

@@ -99,7 +99,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     users = with_rights(users, options, served, guest.loader is not None)
     users = with_volumes(users, devices, served, options.backends)
     users = with_jit(users, options, served)
-    users = with_outside(users, leads, image, served)
+    users = with_outside(users, leads, image, served, options.backends)
     hypercalls = _hypercalls(users)
     _check_snapshot(image, options, calls, hypercalls)
     level = machine.CPU_LEVELS[options.cpu]

@@ -41,6 +41,7 @@ void signals_deliver(struct regs *regs);
 _Noreturn void signal_fault(struct regs *regs, const struct fault *fault);
 
 /* crash.c */
+extern void (*before_end)(void); /* what is still to be done then; NULL: nothing */
 _Noreturn void crash(int signal, const struct regs *regs, const char *what, const u64 *address);
 void say_unserved(const char *name, long number); /* name is NULL where only this is known */
 long say_unreached(const char *name, long number);

@@ -128,7 +128,11 @@ static RARE void say_lacked(bool crashed) {
 
 static struct regs crashed; /* where a core file's writer finds them */
 
+void (*before_end)(void);
+
 static _Noreturn RARE void end(u32 code, const struct regs *regs) {
+    if (before_end)
+        before_end();
     struct guest_exit block = {.code = code, .registers = (u32)(u64)regs};
     for (;;)
         hypercall_exit(&block);

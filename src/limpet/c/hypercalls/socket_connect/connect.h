@@ -9,7 +9,7 @@ static void connect_to_endpoint(struct socket_connect *block) {
     block->result = slot;
     if (slot < 0)
         return;
-    const struct epoll_event event = {WATCHED_EVENTS, (u64)slot};
+    const struct epoll_event event = {WATCHED_EVENTS, STREAM_AT(slot)};
     long begun = SOCKET_CONNECT(slot, (long)to, (long)to->size);
     if (begun < 0 && begun != -HOST_EINPROGRESS) {
         SOCKET_CONNECT_CLOSE(slot);

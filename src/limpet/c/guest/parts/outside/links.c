@@ -1,7 +1,7 @@
 /* What the host tells of links, for all of them together. */
 #include "core/alarm.h"
 #include "parts/clock/clock.h"
-#include "parts/outside/links.h"
+#include "parts/outside/batch.h"
 #include "parts/poll/ready.h"
 
 static struct socket **sockets; /* by slot, from outside_slots.first on */
@@ -57,6 +57,7 @@ long link_begin(struct socket *socket, s64 slot, const void *local, const struct
 
 void link_close(struct socket *socket) {
     struct link *link = link_of(socket);
+    batch_forget(link);
     sockets[link->slot - outside_slots.first] = NULL;
     give_back(link->slot);
     socket->outside = NULL;
@@ -85,14 +86,23 @@ void link_told(u32 slot, u32 told) {
     link->writable = told & (POLLOUT | POLLHUP | POLLERR);
     if (socket->state == CONNECTING && link->writable)
         settle(socket, link);
+    if (link->unsent && link->writable && !batch_told(socket, link))
+        return;
     socket_changed(socket, told);
 }
 
-static void tell(const struct epoll_event *event) {
+static void tell(const struct epoll_event *event, u64 index, bool taken) {
     u32 descriptor = (u32)event->data;
-    if (descriptor >= outside_slots.first)
+    struct socket *socket = NULL;
+    if (descriptor >= outside_slots.first) {
         link_told(descriptor, event->events);
-    else if (descriptor >= outside_slots.listeners)
+        socket = sockets ? sockets[descriptor - outside_slots.first] : NULL;
+    }
+    if (socket && taken)
+        held_take(socket, link_of(socket), index);
+    if (descriptor >= outside_slots.first)
+        return;
+    if (descriptor >= outside_slots.listeners)
         published_told(descriptor - outside_slots.listeners);
 }
 
@@ -109,26 +119,45 @@ static s64 left_until(s64 deadline) {
     return MAX(deadline - now, 0);
 }
 
+/* Where an exit is dear, what is gathered goes with it, and what has come is taken. */
+static void wait_in_host(struct socket_batch *block) {
+    if (boot_info.backend == BACKEND_KVM) {
+        batch_fill(block);
+        held_rooms(block);
+        hypercall_socket_batch(block);
+        batch_done();
+        return;
+    }
+    struct socket_wait plain = {
+        .timeout = block->timeout, .want = block->want, .events = block->events};
+    hypercall_socket_wait(&plain);
+    block->ready = plain.ready, block->result = plain.result;
+}
+
 /* Whether a signal was among what has happened. */
-static bool ask(struct socket_wait *block) {
+static bool ask(struct socket_batch *block) {
     bool signal = false;
     block->events = (u64)events;
     u64 before = clock_waits();
-    hypercall_socket_wait(block);
+    wait_in_host(block);
     clock_waited(before);
     asked = clock_monotonic();
     for (long i = 0; i < block->result; i++) {
         signal |= is_signal(&events[i]);
-        tell(&events[i]);
+        tell(&events[i], (u64)i, block->rooms);
     }
     return signal;
 }
 
+void links_wait(s64 time) {
+    struct socket_batch block = {.timeout = time};
+    ask(&block);
+}
+
 static bool ask_again(u64 age) {
-    struct socket_wait block = {.timeout = 0};
     if (clock_monotonic() - asked < age)
         return false;
-    ask(&block);
+    links_wait(0);
     return true;
 }
 
@@ -138,12 +167,16 @@ bool links_glance(void) {
 
 /* The host is not asked for the time: who slept until the deadline knows that it has passed. */
 static void wait(struct wait *block) {
-    if (!(block->want & WANT_SOCKETS)) {
+    batch_waits();
+    bool sockets_count = block->want & WANT_SOCKETS;
+    if (!sockets_count || boot_info.backend != BACKEND_KVM)
+        batch_flush();
+    if (!sockets_count && !batch_owed()) {
         host_time.wait(block);
         return;
     }
-    struct socket_wait sockets_too = {.timeout = left_until(block->deadline),
-                                      .want = block->want & 1};
+    struct socket_batch sockets_too = {.timeout = left_until(block->deadline),
+                                       .want = block->want & 1};
     bool signal = ask(&sockets_too);
     if (signal && block->deadline) {
         block->want &= ~WANT_SOCKETS;

@@ -12,6 +12,11 @@
 #include "parts/sockets/internet.h"
 #include "parts/sockets/outside.h"
 
+struct held {
+    const u8 *at; /* NULL: nothing */
+    u64 size;
+};
+
 struct link {
     u32 slot;
     bool readable;  /* there are bytes, or the end of them */
@@ -20,6 +25,16 @@ struct link {
     bool fresh;   /* nothing was told yet, and will be: a read need not wait for that */
     bool arrived; /* a connection of the program's is there, and it was told so */
     u32 told;     /* POLLRDHUP, POLLHUP, POLLERR as the host told last */
+
+    /* batch.c, held.c */
+    bool corked;               /* TCP_CORK: what is sent waits for more */
+    bool owes;                 /* the host was told that more comes, and none came yet */
+    bool ended;                /* the end of what comes was taken */
+    bool left;                 /* its socket is closed, and what it sent is not all sent */
+    u8 shut_next;              /* SHUT_*: when all is sent */
+    struct gathered *gathered; /* what is sent when the program waits */
+    struct unsent *unsent;     /* what the host had no room for then */
+    struct held held[2];       /* what came with events and was not read yet, in this order */
 };
 
 static inline struct link *link_of(const struct socket *socket) {
@@ -37,6 +52,12 @@ void link_keep(struct socket *socket, s32 level, s32 name,
                s32 value);                 /* an option, on the host too */
 void link_keep_all(struct socket *socket); /* those set before there was a link */
 void link_told(u32 slot, u32 events);
+void links_wait(s64 time); /* for what happens in so many nanoseconds */
+/* What a read of `asked` bytes says of the next one. */
+void link_was_read(struct link *link, long got, u64 asked);
+enum { TCP_CORK = 3 };
+void link_set_linger(const struct link *link, s32 seconds); /* on the host; -1: not */
+void link_set_option(const struct link *link, s32 level, s32 name, s32 value); /* on the host */
 bool links_glance(void); /* who must not wait asks again and again: whether the host was asked */
 
 /* published.c: the sockets that listen at published ports. */

@@ -1,5 +1,5 @@
 /* TCP connections that the host has. */
-#include "parts/outside/links.h"
+#include "parts/outside/batch.h"
 
 #define TOGETHER (16UL << 10) /* bytes of several pieces that are sent as one */
 
@@ -28,7 +28,7 @@ static long send_piece(struct link *link, u64 from, u64 size, bool more) {
 
 /* What a read of `asked` bytes says of the next one.  Where the other side has ended, that is still
  * to be read. */
-static void was_read(struct link *link, long got, u64 asked) {
+void link_was_read(struct link *link, long got, u64 asked) {
     bool rest = link->told & (POLLRDHUP | POLLHUP | POLLERR);
     link->uncertain = got > 0 && (u64)got == asked;
     link->fresh = false;
@@ -38,8 +38,8 @@ static void was_read(struct link *link, long got, u64 asked) {
 /* Whether there is something to read, asked of the host where that is not known. */
 static bool is_readable(struct socket *socket, struct link *link) {
     u8 byte;
-    if (!link->uncertain)
-        return link->readable;
+    if (!link->uncertain || link->held[0].at)
+        return link->readable || link->held[0].at;
     long got = receive_piece(link, (u64)&byte, 1, SOCKET_PEEK);
     link->uncertain = false;
     link->readable = got != -EAGAIN;
@@ -63,7 +63,7 @@ static long receive_some(struct link *link, struct message *message, u32 flags) 
         u64 size, to = piece_of(message, &size);
         long got = receive_piece(link, to, size, flags);
         if (!flags || got == -EAGAIN)
-            was_read(link, got, MIN(size, MAX_TRANSFER));
+            link_was_read(link, got, MIN(size, MAX_TRANSFER));
         if (got <= 0)
             return message->done && got != -EAGAIN ? 0 : got;
         message->done += (u64)got;
@@ -73,17 +73,27 @@ static long receive_some(struct link *link, struct message *message, u32 flags) 
     return 0;
 }
 
+/* Bytes, the end of them, or nobody knows yet. */
+static bool has_come(const struct link *link) {
+    return link->held[0].at || link->readable || link->fresh;
+}
+
 static long receive(struct socket *socket, struct message *message) {
     struct link *link = link_of(socket);
-    if (socket->error)
+    if (socket->error && !(link && link->held[0].at))
         return socket_error(socket);
     if (socket->state == CONNECTING || !link)
         return socket->state == CONNECTING ? -EAGAIN : -ENOTCONN;
-    if (socket->shut & SHUT_RECEIVE && !link->readable)
-        return 0;
-    if (!link->readable && !link->fresh && !(links_glance() && link->readable))
-        return -EAGAIN;
     u64 before = message->done;
+    if (!has_come(link) && !(socket->shut & SHUT_RECEIVE) && !(links_glance() && has_come(link)))
+        return -EAGAIN;
+    if (link->held[0].at)
+        held_give(link, message);
+    else if (link->ended || !has_come(link))
+        return 0;
+    bool whole = message->done == message->size;
+    if (message->done > before && (whole || !link->uncertain))
+        return message->flags & MSG_WAITALL && !whole ? -EAGAIN : 0;
     long error = receive_some(link, message, message->flags & MSG_PEEK);
     if (error == -EAGAIN && message->done > before)
         return message->flags & MSG_WAITALL ? -EAGAIN : 0;
@@ -111,6 +121,11 @@ static long send(struct socket *socket, struct message *message) {
         return -ENOTCONN;
     if (socket->shut & SHUT_SEND)
         return -EPIPE;
+    if (batch_takes(socket, message))
+        return 0;
+    batch_flush_of(link);
+    if (link->unsent)
+        return socket->error ? socket_error(socket) : -EAGAIN;
     while (message->done < message->size) {
         bool may = link->writable || (links_glance() && link->writable);
         long sent = may ? send_next(link, message) : -EAGAIN;
@@ -126,8 +141,13 @@ static long send(struct socket *socket, struct message *message) {
 static long shut(struct socket *socket, u32 how) {
     if (socket->state != CONNECTED)
         return -ENOTCONN;
-    struct socket_close block = {.slot = link_of(socket)->slot, .how = how - 1};
-    hypercall_socket_close(&block);
+    struct link *link = link_of(socket);
+    struct socket_close block = {.slot = link->slot, .how = how - 1};
+    batch_flush_of(link);
+    if (link->unsent)
+        link->shut_next |= (u8)how; /* when all is sent */
+    else
+        hypercall_socket_close(&block);
     if (block.result)
         return block.result;
     socket->shut |= (u8)how;
@@ -155,7 +175,7 @@ static u64 awaited(const struct socket *socket) {
 }
 
 static void closed(struct socket *socket) {
-    if (link_of(socket))
+    if (link_of(socket) && !batch_leaves(socket))
         link_close(socket);
 }
 
@@ -163,7 +183,7 @@ static void closed(struct socket *socket) {
 static long unread(struct socket *socket) {
     struct link *link = link_of(socket);
     long got = link ? receive_piece(link, (u64)together, TOGETHER, SOCKET_PEEK) : 0;
-    return MAX(got, 0);
+    return MAX(got, 0) + (link ? (long)(link->held[0].size + link->held[1].size) : 0);
 }
 
 /* Kept in the guest, as of any socket, and told to the host where it counts there. */
