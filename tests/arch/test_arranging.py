@@ -64,7 +64,7 @@ def arrange(tmp_path_factory: pytest.TempPathFactory) -> ctypes._NamedFuncPointe
 class Machine:
     """Tables of a small guest in a buffer, at whose address they are."""
 
-    def __init__(self, room: int = ROOM, jit: bool = False) -> None:
+    def __init__(self, room: int = ROOM, jit: bool = False, gigabytes: int = 0) -> None:
         self.buffer = mmap.mmap(-1, 64 * PAGE + room)
         self.keep = (ctypes.c_char * len(self.buffer)).from_buffer(self.buffer)
         self.base = ctypes.addressof(self.keep)
@@ -77,12 +77,14 @@ class Machine:
                 Mapping(ARENA, ARENA_END - ARENA, True, False, marked=True),
                 Mapping(1 << 30, PAGE, writable=True, executable=False, user=False),
             ),
+            gigabytes,
         )
         self.buffer[: len(tables)] = tables
-        self.next = ctypes.c_uint64(self.base + len(tables))
+        self.now = (ctypes.c_uint64 * 2)(self.base + len(tables), 0)
         self.end = self.base + len(tables) + room
-        words = self.base, ctypes.addressof(self.next), self.end, ARENA, ARENA_END, *RESERVE
-        self.plan = ctypes.create_string_buffer(struct.pack("<8Q", *words, jit))
+        row = self.base + 2 * PAGE, gigabytes << 30
+        words = self.base, *row, ctypes.addressof(self.now), self.end, ARENA, ARENA_END, *RESERVE
+        self.plan = ctypes.create_string_buffer(struct.pack("<10Q", *words, jit))
         self.first = dict(self.leaves())
         self.pages: Pages = {at: (at, 3) for at in range(ARENA, ARENA_END, PAGE)}
 
@@ -171,12 +173,12 @@ CALL = st.tuples(
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
-@given(st.lists(CALL, max_size=12), st.booleans())
+@given(st.lists(CALL, max_size=12), st.booleans(), st.integers(0, 3))
 def test_any_numbers(
-    arrange: ctypes._NamedFuncPointer, calls: list[tuple[int, ...]], jit: bool
+    arrange: ctypes._NamedFuncPointer, calls: list[tuple[int, ...]], jit: bool, gigabytes: int
 ) -> None:
-    """Each call does what the model does, or nothing."""
-    machine = Machine(jit=jit)
+    """Each call does what the model does, or nothing, whatever page directories are in a row."""
+    machine = Machine(jit=jit, gigabytes=gigabytes)
     may = (0, 1, 3, 5) if jit else (0, 1, 3)
     for start, to, pages, rights in calls:
         result = arrange(start, to, pages, rights, machine.plan)
@@ -235,16 +237,39 @@ def test_no_room(arrange: ctypes._NamedFuncPointer) -> None:
 def test_large_pages(arrange: ctypes._NamedFuncPointer) -> None:
     """A whole one changes without a table; a part of one leaves the rest out of reach."""
     machine = Machine(jit=True)
-    before = machine.next.value
+    before = machine.now[0]
     for rights in (1, 0, 5, 3, 0):
         assert arrange(ARENA, 0, LARGE_PAGE // PAGE, rights, machine.plan) == 0
         machine.give(ARENA, LARGE_PAGE // PAGE, rights)
         machine.check()
-    assert machine.next.value == before
+    assert machine.now[0] == before
     assert arrange(ARENA + 3 * PAGE, 0, 2, 3, machine.plan) == 0
     machine.give(ARENA + 3 * PAGE, 2, 3)
     assert arrange(TEXT, 0, LARGE_PAGE // PAGE, 3, machine.plan) == 0  # no page of the arena
     machine.check()
+
+
+@pytest.mark.parametrize("gigabytes", [0, 1])
+def test_ends(arrange: ctypes._NamedFuncPointer, gigabytes: int) -> None:
+    """Rights of small pages end with their table, with the arena, and at what was moved away."""
+    machine = Machine(gigabytes=gigabytes)
+    last, second = ARENA + 2 * LARGE_PAGE, ARENA + LARGE_PAGE
+    for start, pages, rights in (
+        (last + 3 * PAGE, 4, 1),  # two of them are none of the arena's
+        (ARENA + PAGE, 1, 0),
+        (second - 3 * PAGE, 7, 1),
+        (second + PAGE, 30, 3),
+    ):
+        assert arrange(start, 0, pages, rights, machine.plan) == 0
+        machine.give(start, pages, rights)
+        machine.check()
+    assert arrange(second - 2 * PAGE, RESERVE[0], 4, 0, machine.plan) == 0
+    machine.move(second - 2 * PAGE, RESERVE[0], 4)
+    for start, pages in ((second, 9), (second - 9 * PAGE, 18), (RESERVE[0], 9)):
+        for rights in (0, 3, 1):
+            assert arrange(start, 0, pages, rights, machine.plan) == 0
+            machine.give(start, pages, rights)
+            machine.check()
 
 
 def test_wrapping(arrange: ctypes._NamedFuncPointer) -> None:

@@ -14,12 +14,13 @@ INT3_SIZE = 1
 GATE_AT = 0x400
 """Where that code starts in the page of the fault stubs, which it fills."""
 
-TABLES_AT = 0
-"""Offset, in the page of ring 0's stack, of the word that says where the next table comes from."""
+NOW_AT = 0
+"""Offset, in the page of ring 0's stack, of what has become of it; its first word says where the
+next table comes from."""
 
 CODE_SIZE = PAGE - GATE_AT
 
-_PLAN = struct.Struct("<9Q")
+_PLAN = struct.Struct("<11Q")
 PLAN_AT = CODE_SIZE - _PLAN.size
 """Offset of the plan's addresses in the code: at its end."""
 
@@ -52,14 +53,15 @@ class Arranging:
     room: int  # bytes for page tables beyond those that are there at the start
     jit: bool = False  # whether pages can become executable
 
-    def code(self, linked: bytes, root: int, stack: int, end: int) -> bytes:
+    def code(self, linked: bytes, root: int, row: tuple[int, int], stack: int, end: int) -> bytes:
         """``linked`` with the plan's addresses in the place that it keeps for them.
 
         Args:
             root: the root of the page tables.
+            row: page directories in a row, and the first address that has none of these.
             stack: the page of ring 0's stack.
             end: of the room for tables.
         """
-        addresses = self.gate, root, stack + TABLES_AT, end, *self.arena, *self.reserve, self.jit
+        addresses = self.gate, root, *row, stack + NOW_AT, end, *self.arena, *self.reserve, self.jit
         assert len(linked) == CODE_SIZE and not any(linked[PLAN_AT:])
         return linked[:PLAN_AT] + _PLAN.pack(*addresses)

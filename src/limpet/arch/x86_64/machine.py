@@ -19,6 +19,8 @@ from limpet.contract import PORT_BASE
 
 KERNEL_CODE, KERNEL_DATA, USER_DATA, USER_CODE, TASK = 0x08, 0x10, 0x1B, 0x23, 0x28
 
+GIGABYTE = 1 << 30
+
 VECTORS = 32
 STUB_SPACING = 16
 
@@ -99,6 +101,7 @@ class Supervisor:
     user: bool  # whether the guest runs in ring 3
     execute_only: bool  # whether it has code that it may not read
     arranging: Arranging | None = None
+    gigabytes: int = 0  # whose page directories are in a row, from address 0 on
 
     GDT_AT, IDT_AT, TSS_AT = 0, 0x100, 0x400
 
@@ -143,7 +146,8 @@ class Supervisor:
         if self.arranging:
             low, high = self.room
             arrange = arrange or bytes(arranging.CODE_SIZE)
-            own = self.arranging.code(arrange, self.cr3, self.base + 2 * PAGE, high)
+            row = self.directories, self.gigabytes * GIGABYTE
+            own = self.arranging.code(arrange, self.cr3, row, self.base + 2 * PAGE, high)
             code, stack = stubs.ljust(arranging.GATE_AT, b"\0") + own, low.to_bytes(8, "little")
         assert len(code) <= PAGE, "the code of ring 0 is a page"
         pages = (self.descriptors, code, stack)
@@ -173,16 +177,22 @@ def supervisor(
         Mapping(base + 2 * PAGE, PAGE, writable=True, executable=False, user=False),
     )
     mappings = (*mappings, *own)
+    if arranged:
+        gigabytes = min(-(-arranged.arena[1] // GIGABYTE), 512)
     tables = page_tables(base + 3 * PAGE, mappings, gigabytes)
     if arranged:
-        tables = _reachable(base + 3 * PAGE, mappings, len(tables), arranged.room)
+        room = arranged.room
+        tables = _reachable(base + 3 * PAGE, mappings, gigabytes, len(tables), room)
     user = any(mapping.user for mapping in mappings)
     execute_only = any(mapping.execute_only for mapping in mappings)
     limits = len(gdt) - 1, len(tss) - 1
-    return Supervisor(base, bytes(page), *limits, tables, user, execute_only, arranged)
+    own_bytes = bytes(page)
+    return Supervisor(base, own_bytes, *limits, tables, user, execute_only, arranged, gigabytes)
 
 
-def _reachable(base: int, mappings: Sequence[Mapping], size: int, room: int) -> bytes:
+def _reachable(
+    base: int, mappings: Sequence[Mapping], gigabytes: int, size: int, room: int
+) -> bytes:
     """Page tables that ring 0 can write: they map themselves, and ``room`` bytes behind them.
 
     Args:
@@ -190,7 +200,7 @@ def _reachable(base: int, mappings: Sequence[Mapping], size: int, room: int) -> 
     """
     while True:
         own = Mapping(base, size + room, writable=True, executable=False, user=False)
-        tables = page_tables(base, (*mappings, own))
+        tables = page_tables(base, (*mappings, own), gigabytes)
         if len(tables) == size:
             return tables
         size = len(tables)

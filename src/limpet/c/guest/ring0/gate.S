@@ -26,4 +26,4 @@ fault:
 gate_address:
         .quad   0
 plan:
-        .skip   64
+        .skip   80
