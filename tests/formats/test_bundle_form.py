@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from limpet.contract import Backend
+from limpet.contract.pages import LARGE_PAGE
 from limpet.errors import BundleError
 from limpet.formats import elf
 from limpet.formats.bundle.read import BundleFile, parse
@@ -264,6 +265,29 @@ ENDS = bytes.fromhex("b83c000000 31ff 0f05")
 def _segments(count: int) -> list[Load]:
     at = [0x10000 + number * 0x2000 for number in range(count)]
     return [Load("a", each, 0x1000, ENDS.ljust(0x1000, b"\0"), elf.PF_R | elf.PF_X) for each in at]
+
+
+def test_large_pages_of_the_file() -> None:
+    """What is only read and large lies as in memory; what is in it stands there once."""
+    large = bytes(range(1, 256)) * (5 << 20 >> 8)
+    large = large.ljust(6 << 20, b"x")
+    loads = [
+        Load("inner", 0x10000, 0x2000, large[0x3000:0x5000], elf.PF_R),
+        Load("data", 0x400000, 6 << 20, large, elf.PF_R | elf.PF_W),
+        Load("code", 0xC03000, 6 << 20, large, elf.PF_R | elf.PF_X),
+        Load("last", 0x2000000, 0x1000, b"y" * 0x1000, elf.PF_R),
+    ]
+    data = write(0xC03000, loads, b"")
+    offsets = {}
+    for at in _headers(bytearray(data))[:-1]:
+        offset, address, _, size = struct.unpack_from("<4Q", data, at + 8)
+        offsets[address] = offset
+        assert (
+            data[offset : offset + size] == next(x for x in loads if x.address == address).content
+        )
+    assert (offsets[0xC03000] - 0xC03000) % LARGE_PAGE == 0
+    assert offsets[0x10000] == offsets[0xC03000] + 0x3000
+    assert len(data) < (12 << 20) + LARGE_PAGE + 0x8000
 
 
 def test_as_many_segments_as_linux_loads(tmp_path: Path) -> None:

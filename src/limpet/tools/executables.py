@@ -26,14 +26,24 @@ def copy(source: Path, path: Path) -> None:
         put(path, lambda handle: send(stream.fileno(), handle, os.fstat(stream.fileno()).st_size))
 
 
+_PIECE = 16 << 20
+
+
 def send(source: int, target: int, size: int) -> None:
-    """Write the first bytes of a file to where another is, by their descriptors."""
+    """Write the first bytes of a file to where another is, by their descriptors.
+
+    In large pieces, of which a file system makes large pages where it has these: what the kernel
+    copies by itself (``sendfile``) it writes 64 KiB at a time.
+    """
     at = 0
     while at < size:
-        sent = os.sendfile(target, source, at, size - at)
-        if not sent:
+        piece = os.pread(source, min(_PIECE, size - at), at)
+        if not piece:
             raise OSError(0, "it became shorter meanwhile")
-        at += sent
+        done = 0
+        while done < len(piece):
+            done += os.write(target, piece[done:])
+        at += len(piece)
 
 
 def put(path: Path, fill: Callable[[int], None]) -> None:

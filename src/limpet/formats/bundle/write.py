@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from limpet.contract.pages import PAGE, align_up
+from limpet.contract.pages import LARGE_PAGE, PAGE, align_up
 from limpet.formats import elf
 from limpet.formats.bundle.part import Part
 from limpet.formats.elf import ProgramHeader, SectionHeader
@@ -21,6 +21,11 @@ NAMES_SECTION = ".shstrtab"
 
 MAX_SEGMENTS = (64 << 10) // elf.PROGRAM_SIZE
 """Linux starts no program with more headers (``fs/binfmt_elf.c``, ``load_elf_phdrs``)."""
+
+
+LARGE_CONTENT = 2 * LARGE_PAGE
+"""What is only read, and as large as that, lies in the file so that large pages of it are large
+pages of memory: where the file system has them, all instances share these (decision 33)."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,9 @@ def write(entry: int, segments: Sequence[Load], record: bytes, guest: bytes = b"
     for load, at in zip(segments, offsets, strict=True):
         size = len(load.content)
         parts.append(Part(load.name, load.address, at, size, load.size, load.flags))
-        if at == first + len(body):
-            body += load.content
+    for at, _, index in sorted((at, -parts[i].size, i) for i, at in enumerate(offsets)):
+        if at >= first + len(body):  # or it is inside the largest
+            body += bytes(at - first - len(body)) + segments[index].content
     head, tail = around(entry, parts, end, record, guest)
     return head + bytes(body) + tail
 
@@ -126,11 +132,19 @@ def _offsets(segments: Sequence[Load], first: int) -> tuple[list[int], int]:
     offsets, at = [0] * len(segments), first
     for index, load in enumerate(segments):
         if index not in inside:
+            at += _to_fit(load, at)
             offsets[index] = at
             at += len(load.content)
     for index, where in inside.items():
         offsets[index] = offsets[largest] + where
     return offsets, at
+
+
+def _to_fit(load: Load, at: int) -> int:
+    """Bytes to leave free at ``at`` so that large pages of the file can be those of memory."""
+    if load.flags & elf.PF_W or len(load.content) < LARGE_CONTENT:
+        return 0
+    return (load.address - at) % LARGE_PAGE
 
 
 def _inside(segments: Sequence[Load], fixed: Sequence[int], largest: int) -> dict[int, int]:
