@@ -197,21 +197,26 @@ def test_any_numbers(
 
 
 def _done(machine: Machine, start: int, pages: int) -> int:
-    """Rights change up to where there is no table, a table at a time."""
-    tables = {at // LARGE_PAGE for at, _ in machine.leaves()} | _empty(machine)
-    for page in range(pages):
-        if (start + page * PAGE) // LARGE_PAGE not in tables:
-            return page
+    """Rights change up to where there is no table and none can be had, a table at a time."""
+    tables, large = _small(machine), {at // LARGE_PAGE for at, _ in machine.leaves()}
+    done = 0
+    while done < pages:
+        at = start + done * PAGE
+        piece = min(pages - done, (LARGE_PAGE - at % LARGE_PAGE) // PAGE)
+        whole = piece == LARGE_PAGE // PAGE and at // LARGE_PAGE in large
+        if not whole and at // LARGE_PAGE not in tables:
+            return done
+        done += piece
     return pages
 
 
-def _empty(machine: Machine, at: int = 0, level: int = 3, low: int = 0) -> set[int]:
-    """Which 2 MiB have a table of small pages."""
+def _small(machine: Machine, at: int = 0, level: int = 3, low: int = 0) -> set[int]:
+    """Which 2 MiB have a table of small pages, empty ones among them."""
     found: set[int] = set()
     for index, entry in enumerate(machine.table(at or machine.base)):
         where = low + index * (PAGE << 9 * level)
         if entry and level > 1:
-            found |= _empty(machine, entry & ADDRESS, level - 1, where)
+            found |= _small(machine, entry & ADDRESS, level - 1, where)
         elif entry and not entry & LARGE:
             found.add(where // LARGE_PAGE)
     return found
