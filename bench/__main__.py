@@ -15,7 +15,18 @@ from rich.table import Table
 
 from bench.rows import Row
 
-KINDS = ("start", "snapshots", "calls", "dynamic", "work", "memory", "tool", "devices", "solo5")
+KINDS = (
+    "start",
+    "snapshots",
+    "calls",
+    "dynamic",
+    "work",
+    "memory",
+    "many",
+    "tool",
+    "devices",
+    "solo5",
+)
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -57,6 +57,35 @@ def built(make: Maker, folder: Path, backend: Backend, name: str, source: str = 
     return path
 
 
+MAPS = """
+#include <stdio.h>
+#include <sys/mman.h>
+int main(void) {
+    char *page = mmap(0, 1 << 16, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    *page = 1;
+    puts("mapped");
+    fflush(stdout);
+    return getchar() != EOF;
+}
+"""
+
+
+@pytest.mark.kvm
+def test_little_memory(make: Maker, tmp_path: Path) -> None:
+    """A program that maps a little has no huge page for it, which it would hardly touch."""
+    path = tmp_path / "bundle"
+    guest = limpet.load(make.compile(MAPS, "maps"))
+    limpet.build(limpet.plan(guest, limpet.Options(backends=("kvm",)))).write(path)
+    with subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout and process.stdin
+        assert process.stdout.readline() == b"mapped\n"
+        rolled = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+        process.stdin.close()
+    used = {line.split(":")[0]: int(line.split()[1]) for line in rolled.splitlines()[1:]}
+    assert used["AnonHugePages"] == 0
+    assert used["Anonymous"] < 1024
+
+
 def test_a_bundle_is_seen(make: Maker, tmp_path: Path, backend: Backend) -> None:
     """Guest, backend, memory, processor time and age; and nothing when it has ended."""
     bundle, finder = built(make, tmp_path, backend, "waits"), Finder()

@@ -31,8 +31,10 @@ CORE = Core(
     backends={"kvm": ("core/kvm.c",), "process": ("core/process.c",)},
 )
 
-HUGE_AFTER = 4 << 20
-"""Bytes of the arena in ordinary pages; the kvm monitor asks for huge ones behind them.
+HUGE_AFTER, HUGE_BEFORE = 4 << 20, 2 << 20
+"""Bytes at both ends of the arena in ordinary pages; kvm monitors ask for huge ones between them.
+
+What a program maps first lies at the end: a small one would touch a whole huge page there.
 
 A program with large data gets huge ones from the start.
 """
@@ -298,7 +300,7 @@ def plan_h(
         "TABLES_LO": room[0],
         "TABLES_HI": room[1],
         "HUGE_LO": place.arena[0] + (0 if data_hi else HUGE_AFTER),
-        "HUGE_HI": place.arena[1],
+        "HUGE_HI": place.arena[1] - (0 if data_hi else HUGE_BEFORE),
         "DATA_LO": data_lo,
         "DATA_HI": data_hi,
         "MANIFEST_AT": place.devices,
