@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -240,3 +241,21 @@ def test_explain(unikernel: Bundled, target: str, tmp_path: Path) -> None:
     other = limpet.plan(limpet.load(path))
     assert not other.scan.sites and other.scan.hidden > made.scan.hidden
     assert other.filters == made.filters, "what is shown decides nothing"
+
+
+def test_list_of_processes(bundled: Bundled) -> None:
+    """The host's list shows an spt bundle's name and its guest's words, and no more."""
+    bundle = bundled("spt")
+    argv: list[str | Path] = [bundle, "--mem=64", "--", "bad", "loop"]
+    with subprocess.Popen(argv, env={"SECRET": "x"}) as guest:
+        try:
+            for _ in range(500):
+                shown = Path(f"/proc/{guest.pid}/cmdline").read_bytes()
+                if shown.endswith(b"bad loop\0") and b"--mem" not in shown:
+                    break
+                time.sleep(0.02)
+            assert shown == f"{bundle.name}\0bad loop\0".encode()
+            held = Path(f"/proc/{guest.pid}/environ").read_bytes()
+            assert b"SECRET" not in held
+        finally:
+            guest.kill()

@@ -109,7 +109,7 @@ def _hvt_h(place: Solo5Layout, pages: Supervisor, filter_: Filter) -> str:
 
 def _spt_h(filter_: Filter, place: Solo5Layout) -> str:
     text = filter_values("process", filter_, place.filter_copy("process"))
-    return text + defines({"GUEST_START": place.entry})
+    return text + defines({"GUEST_START": place.entry, "SHOWN_AT": place.shown})
 
 
 def shim_table_c(emulated: Sequence[Emulated]) -> str:

@@ -27,6 +27,9 @@ KEY_RIGHTS_AT, MANIFEST_AT, CMDLINE_AT, BOOT_SIZE = 0x80, 0x100, 0x2000, 0x4000
 
 FILTER_COPY_SIZE = 0x8000  # 4096 instructions, the most that Linux takes
 
+SHOWN_SIZE = 0x3000
+"""Behind the filter of an spt guest: its name and words, for the host's list of processes."""
+
 SHIM = 0x18000
 SHIM_ENTRIES = {"shim_start": 0x0, "shim_syscall": 0x40, "shim_trap": 0x80}
 """Fixed offsets in the shim (c/guest/hvt/entry.S), checked when it is linked."""
@@ -96,7 +99,12 @@ class Solo5Layout:
     @property
     def supervisor(self) -> int:
         """Where the pages of the processor are."""
-        return self.filter_copy("kvm") + FILTER_COPY_SIZE
+        return self.shown + SHOWN_SIZE * (self.target == "spt")
+
+    @property
+    def shown(self) -> int:
+        """What the host's list of processes shows of an spt guest: memory that is no file's."""
+        return self.filter_copy("") + FILTER_COPY_SIZE
 
     @property
     def image_lo(self) -> int:
@@ -181,6 +189,9 @@ class Solo5Layout:
         why, at = "where the monitor completes the filter", self.filter_copy("")
         rights = read | write
         regions.append(Region("filter", at, FILTER_COPY_SIZE, rights, b"", why, mapped=False))
+        if self.target == "spt":
+            why = "its name and words, as the host lists processes"
+            regions.append(Region("shown", self.shown, SHOWN_SIZE, rights, b"", why, mapped=False))
         heap = Region(
             "heap",
             self.kernel_end,
