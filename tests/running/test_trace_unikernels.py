@@ -79,3 +79,16 @@ def test_frames(tmp_path: Path, tap: network.Tap) -> None:
         if any(each["inside"] for each in sent):
             return
     raise AssertionError("no frame was gathered")
+
+
+def test_only_some_calls(kernel: Path) -> None:
+    """``-e`` shows those that it names, or all others."""
+    end = "hvt_halt" if kernel.suffix == ".hvt" else "exit_group"
+    only = _traced("-e", f"{end},sysinfo", kernel, "x").stderr.splitlines()
+    assert [f"{end}(" in each for each in only] == [True, False]
+    others = _traced("-e", f"!{end}", kernel, "x").stderr.splitlines()
+    assert len(others) > 2 and not any(f"{end}(" in each for each in others)
+    for text in ("sysinfos", "!sysinfos", "read,sysinfos"):
+        done = _traced("-e", text, kernel, "x")
+        assert done.stderr.splitlines()[0] == f"limpet: -e {text}: there is no call 'sysinfos'"
+        assert (done.returncode, done.stdout) == (125, "")

@@ -38,6 +38,7 @@ _PIECE = 1 << 16
 @click.option(
     "-s", "size", type=click.IntRange(0, 128), default=32, help="Bytes of memory that are shown."
 )
+@click.option("-e", "calls", metavar="CALLS", help="Only these: NAME,NAME; or all but: !NAME,NAME.")
 @click.option("--read", is_flag=True, help="APP is a file of records: of a bundle's --trace=FILE.")
 @click.argument("app", type=click.Path(path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
@@ -52,6 +53,7 @@ def command(
     count: bool,
     as_json: bool,
     size: int,
+    calls: str | None,
     read: bool,
     **given: Any,
 ) -> None:
@@ -62,8 +64,9 @@ def command(
 
     The exit status is the guest's own.
     """
+    choice = show.Choice(calls) if calls is not None else None
     with _opened(output) as stream:
-        shown = _Shown(stream, count=count, as_json=as_json, size=size)
+        shown = _Shown(stream, count=count, as_json=as_json, size=size, choice=choice)
         if read:
             _read(app, shown)
             return
@@ -115,8 +118,17 @@ def _read(path: Path, shown: _Shown) -> None:
 class _Shown:
     """Shows what came, as it comes; what is no record ends that, and nothing else."""
 
-    def __init__(self, stream: TextIO, *, count: bool, as_json: bool, size: int) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        count: bool,
+        as_json: bool,
+        size: int,
+        choice: show.Choice | None,
+    ) -> None:
         self._stream, self._json, self._size = stream, as_json, size
+        self._choice = choice
         self._table = show.Table() if count else None
         self._reader, self._events = Reader(), Events()
         self._damaged: TraceError | None = None
@@ -162,6 +174,8 @@ class _Shown:
 
     def show(self, event: Event) -> None:
         """Show a call."""
+        if self._choice and not self._choice.shows(event):
+            return
         if self._table:
             self._table.add(event)
         elif self._json:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
+from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.contract import hvt_hypercalls
+from limpet.errors import RunError
 from limpet.running.tracing import names, values
 from limpet.running.tracing.events import Event
 from limpet.running.tracing.records import Record, hypercall
@@ -14,6 +18,32 @@ _FIRST_THREAD = 1
 _ENDS = ("exit", "exit_group", "hvt_halt")
 _NAMES_MOST = 1024
 """Different calls that a table has; a guest that makes up more finds them under one name."""
+
+
+class Choice:
+    """The calls that are shown: ``NAME,NAME``, or with ``!`` before them all others."""
+
+    def __init__(self, text: str) -> None:
+        """Take ``text`` apart.
+
+        Raises:
+            RunError: it names no call that there is.
+        """
+        self._others = text.startswith("!")
+        self._names = set(text.removeprefix("!").split(","))
+        known = NUMBERS.keys() | {each.name for each in hvt_hypercalls()}
+        for name in sorted(self._names - known):
+            near = get_close_matches(name, known, 1)
+            raise RunError(
+                f"-e {text}: there is no call {name!r}",
+                hint=f"perhaps {near[0]}"
+                if near
+                else "give names as trace shows them, for example -e read,write",
+            )
+
+    def shows(self, event: Event) -> bool:
+        """Whether a call is among them."""
+        return (values.name_of(event.call) in self._names) != self._others
 
 
 def lines(event: Event, most: int) -> Iterator[str]:
