@@ -121,7 +121,7 @@ MISTAKES = {
     ("--block:data={disk}",): "limpet: Device 'wire' declared but not attached.\n",
     ("--block:data={disk}", "--net:wire=nosuch0"): "limpet: cannot attach nosuch0: no such file",
     ("--block:data={disk}", "--net:wire=lo"): "limpet: cannot attach lo: not of the right kind\n",
-    ("--block-sector-size:data=100",): "limpet: data: The sector size must be",
+    ("--block-sector-size:data=100",): "limpet: data: Block size must be",
 }
 
 

@@ -280,7 +280,9 @@ ATTACH = {
     "--net:service=@x": "limpet: @x: not the number of a descriptor",
     "--net-mac:service=02:00": "limpet: 02:00: not a MAC address like 02:00:00:00:00:01",
     "--net-mtu:service=1": "limpet: 1: not an MTU between 68 and 65521",
-    "--block-sector-size:storage=513": "limpet: storage: The sector size must be a power of two",
+    "--block-sector-size:storage=513": (
+        "limpet: storage: Block size must be a multiple of 2 greater than or equal 512"
+    ),
     "--mem=0": "limpet: --mem=0: Malformed argument to --mem, or too little or much",
     "--mem=99999999999": "limpet: --mem=99999999999: Malformed argument to --mem",
     "--mem=4x": "limpet: --mem=4x: Malformed argument to --mem",

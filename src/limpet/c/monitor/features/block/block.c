@@ -7,8 +7,8 @@ static void take_sector_size(const char *option) {
     struct mft_entry *device = find_device(option, DEVICE_BLOCK, &value);
     if (!parse_number(value, SECTOR_MOST, &size) || size < SECTOR_LEAST || (size & (size - 1)))
         complain("limpet: ", device->name, DEVICE_NAME_SIZE,
-                 ": The sector size must be a power of two from " SECTOR_LEAST_TEXT
-                 " to " SECTOR_MOST_TEXT);
+                 ": Block size must be a multiple of 2 greater than or equal " SECTOR_LEAST_TEXT
+                 ": a power of two up to " SECTOR_MOST_TEXT);
     device->block_size = (u16)size;
 }
 
