@@ -97,7 +97,7 @@ def test_memory_that_is_none(sandbox: Sandbox, code: str) -> None:
         "channel, = [each for each in gc.get_objects() if type(each).__name__ == 'Channel']\n"
         "channel.tell_memory = told"
     )
-    sandbox._most_memory = 1 << 20
+    prepared.most = 1 << 20
     with pytest.raises(BadAnswer):
         sandbox.snapshot()
     assert not sandbox.alive

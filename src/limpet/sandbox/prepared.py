@@ -7,12 +7,16 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from limpet.errors import PlanError
 from limpet.sandbox.instance import Instance, Limits
 from limpet.sandbox.memory import Memory, given_memory
 from limpet.sandbox.recipe import Recipe
 from limpet.sandbox.tools import Tool, Tools
 from limpet.tools.cache import Cache
 from limpet.tools.entries import Entry
+
+_DATA = 256 << 20
+"""Bytes that the data of an interpreter with its modules have beside its memory, at most."""
 
 File = bytes | str | os.PathLike[str]
 
@@ -41,6 +45,21 @@ class Prepared:
         self.files = {path: _contents(given) for path, given in files.items()}
         self._held = _Held(recipe.bundle(Cache.default()))
         self.memory: Memory | None = None
+        self.most = recipe.options.memory + _DATA
+
+    def room(self) -> Memory:
+        """For all that a guest of this has in memory.
+
+        Raises:
+            PlanError: that is not all that it is.
+        """
+        if not self.recipe.options.snapshot:
+            raise PlanError(
+                "a sandbox with connections or folders of the host's cannot be kept: they are not "
+                "in its memory, and would be dead",
+                hint="leave out connect and volumes, or keep what put and get bring",
+            )
+        return Memory(self.most)
 
     def with_memory(self, memory: Memory, tools: Tools) -> Prepared:
         """The same, where a guest goes on with ``memory``, and knows ``tools``."""
@@ -54,7 +73,7 @@ class Prepared:
         Raises:
             NeverRan: it cannot be started.
         """
-        path, words = self._held.entry.path / "bundle", [str(self.recipe.interpreter)]
+        path, words = self._held.entry.path / "bundle", self.recipe.command
         made = Instance(path, words, given_memory() if self.memory else {})
         if self.memory:
             try:

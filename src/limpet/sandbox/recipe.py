@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from limpet.version import __version__
 if TYPE_CHECKING:
     from limpet.contract import Backend
     from limpet.loading.guest import Guest
+    from limpet.running.devices import Volume
     from limpet.tools.entries import Entry
 
 _AGENT = Path(__file__).parent / "guest"
@@ -34,6 +35,7 @@ _THERE = "/.limpet/limpet_guest"
 """Where the agent is in a guest."""
 
 _START = "import sys; sys.path.append('/.limpet'); import limpet_guest.__main__"
+_WORDS = ["-I", "-c", _START]
 _FRESH = 60
 """Seconds for which a look at every file holds."""
 
@@ -46,13 +48,15 @@ class Recipe:
     """An interpreter, what it has imported, and what it may do.
 
     ``python`` is an interpreter of this host, ``packages`` names modules that are packed for it,
-    ``warm`` is code that has run before anything else does.
+    ``warm`` is code that has run before anything else does, ``volumes`` are folders of this host.
+    What has a way out starts anew each time: that is not in a snapshot's memory.
     """
 
     python: str = ""
     packages: tuple[str, ...] = ()
     warm: str = ""
     options: Options = field(default_factory=Options)
+    volumes: tuple[Volume, ...] = ()
 
     @classmethod
     def of(
@@ -63,27 +67,37 @@ class Recipe:
         packages: Sequence[str],
         warm: str,
         memory: int,
-        connect: Sequence[str],
+        connect: Sequence[str] = (),
+        volumes: Sequence[str] = (),
     ) -> Recipe:
         """As a user gives it.
 
         Raises:
             PlanError: something is not what it should be.
         """
+        folders = _folders_of(_list("volumes", volumes, "./data:/data:ro"))
         options = Options(
             backends=(backend or _usual(),),
             memory=memory,
-            snapshot=True,
+            devices=tuple(f"volume:{each.name}{':ro' * each.read_only}" for each in folders),
+            snapshot=not connect and not folders,
             features=("signals",),
             environment=(VARIABLE,),
-            connect=tuple(connect),
+            connect=_destinations(connect),
         )
-        return cls(python, _modules(packages), warm, options)
+        return cls(python, _modules(packages), warm, options, folders)
 
     @property
     def interpreter(self) -> Path:
         """By default the one that runs this, without its environment."""
         return Path(self.python or os.path.realpath(sys.executable))
+
+    @property
+    def command(self) -> list[str]:
+        """What the bundle is started with."""
+        attached = [word for each in self.volumes for word in each.words()]
+        anew = [] if self.options.snapshot else _WORDS
+        return [str(self.interpreter), *attached, *(["--"] if attached else []), *anew]
 
     def bundle(self, cache: Cache) -> Entry:
         """The folder with the bundle, which stays while it is held.
@@ -156,12 +170,11 @@ class Recipe:
         from limpet.guests.registry import plan
 
         planned = plan(guest, self.options)
-        words = ["-I", "-c", _START]
         name = str(self.interpreter.absolute())
         if self.options.snapshot:
             from limpet.running.snapshot import snapshot
 
-            snapshot(planned, words, name=name).bundle.write(folder / _BUNDLE)
+            snapshot(planned, _WORDS, name=name).bundle.write(folder / _BUNDLE)
         else:
             from limpet.building.bundle import build
 
@@ -207,6 +220,48 @@ def _read(kept: str) -> dict[str, Any] | None:
         return None
     whole = isinstance(found, dict) and found.keys() >= _KEPT
     return found if whole and isinstance(found["folders"], dict) else None
+
+
+def _list(name: str, given: Sequence[str], example: str) -> tuple[str, ...]:
+    """What is to be a list of texts.
+
+    Raises:
+        PlanError: it is a text, or has something else in it.
+    """
+    if isinstance(given, str) or not all(isinstance(each, str) for each in given):
+        raise PlanError(
+            f"{name}: {given!r} is not a list of texts", hint=f'for example {name}=["{example}"]'
+        )
+    return tuple(given)
+
+
+def _destinations(connect: Sequence[str]) -> tuple[str, ...]:
+    """As ``limpet run --connect`` takes them.
+
+    Raises:
+        PlanError: one is not written as it should be.
+    """
+    given = _list("connect", connect, "example.com:443")
+    if given:
+        from limpet.formats.destinations import destinations
+
+        for each in given:
+            destinations(each)
+    return given
+
+
+def _folders_of(volumes: Sequence[str]) -> tuple[Volume, ...]:
+    """As ``limpet run --volume`` takes them; a later working folder does not change them.
+
+    Raises:
+        PlanError: one is not written as it should be, or is no folder.
+    """
+    if not volumes:
+        return ()
+    from limpet.running.devices import volume
+
+    found = map(volume, volumes)
+    return tuple(replace(each, path=os.path.abspath(each.path)) for each in found)
 
 
 def _modules(packages: Sequence[str]) -> tuple[str, ...]:

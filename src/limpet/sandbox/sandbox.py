@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 _MEMORY = 256 << 20
 _OUTPUT = 16 << 20
-_DATA = 256 << 20
-"""Bytes that the data of an interpreter with its modules have beside its memory, at most."""
-
 _FILE = MOST_ANSWER // 4 * 3 - 4096
 """Bytes of the largest file that :meth:`Sandbox.get` brings."""
 
@@ -53,6 +50,8 @@ class Sandbox:
         files: contents, or files of this host, by the path that they get in the guest.
         tools: functions of this program's that the code may call by these names.
         connect: where the code may connect to, as ``limpet run --connect`` takes it.
+        volumes: folders of this host, as ``limpet run --volume`` takes them.  With these, or with
+            ``connect``, each start starts an interpreter, and there is no :meth:`snapshot`.
 
     Raises:
         PlanError: an argument cannot be honoured.
@@ -74,6 +73,7 @@ class Sandbox:
         files: Mapping[str, File] | None = None,
         tools: Mapping[str, Tool] | None = None,
         connect: Sequence[str] = (),
+        volumes: Sequence[str] = (),
     ) -> None:
         recipe = Recipe.of(
             backend=backend,
@@ -82,13 +82,13 @@ class Sandbox:
             warm=warm,
             memory=memory,
             connect=connect,
+            volumes=volumes,
         )
         self._start(Prepared(recipe, Limits(timeout, cpu, output), files or {}, tools or {}))
 
     def _start(self, prepared: Prepared) -> None:
         self._prepared: Prepared | None = prepared
         self._limits, self._tools = prepared.limits, prepared.tools
-        self._most_memory = prepared.recipe.options.memory + _DATA
         try:
             self._begin()
         except BaseException:
@@ -299,10 +299,11 @@ class Sandbox:
 
         Raises:
             CodeRaised: a hook did.
+            PlanError: it has ``connect`` or ``volumes``.
             LimpetError: as :meth:`run`.
         """
         prepared = self._there()
-        memory = Memory(self._most_memory)
+        memory = prepared.room()
         answer, _ = self._asked({"do": "memory"}, Heard(), memory=memory)
         if answer.raised:
             raise error_of(answer.raised)
