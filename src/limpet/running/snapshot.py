@@ -92,7 +92,7 @@ def snapshot(plan: Plan, arguments: Sequence[str] = (), *, name: str = "") -> Sn
     said = "; ".join(found.stderr.decode(errors="replace").splitlines())
     raise RunError(
         f"{plan.image.name}: it ended with status {found.status} before it waited for its standard "
-        f"input or wrote to {MARKER}{': ' if said else ''}{said:.400}",
+        f"input or wrote to {MARKER}{': ' if said else ''}{said[-400:]}",
         hint="give it arguments with which it does",
     )
 
