@@ -11,6 +11,8 @@ import pytest
 from tests.support import ROOT, documents
 
 SAID = {
+    ("python.md", "pieces.py"): "12\nworking\n ZeroDivisionError\n",
+    ("python.md", "calls.py"): "[2, 1]\n",
     ("api.md", "sandboxed.py"): "2\n 'limpets 0'\n",
     ("api.md", "pooled.py"): "285\nTrue\n{'a': '1'}\n",
     ("agents.md", "first.py"): "3\n\n",

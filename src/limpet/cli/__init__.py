@@ -29,6 +29,7 @@ COMMANDS = (
     "verify",
     "rebuild",
     "mcp",
+    "kernel",
     "ps",
     "top",
 )

@@ -1,0 +1,133 @@
+"""Dask, joblib and Jupyter as PyPI has them, with sandboxes behind them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT, documents
+from tests.support.large import large
+
+NOTEBOOK = """
+import os, sys, threading
+from jupyter_client.manager import KernelManager
+
+manager = KernelManager(kernel_name="sandboxed")
+manager.start_kernel()
+client = manager.client()
+client.start_channels()
+client.wait_for_ready(timeout=300)
+
+
+def run(code, interrupt=False):
+    seen = {}
+
+    def hook(message):
+        content = message["content"]
+        if message["msg_type"] == "stream":
+            seen[content["name"]] = seen.get(content["name"], "") + content["text"]
+            if interrupt:
+                manager.interrupt_kernel()
+        elif message["msg_type"] == "execute_result":
+            seen["data"] = content["data"]
+        elif message["msg_type"] == "error":
+            seen["error"] = content["ename"]
+
+    client.execute_interactive(code, timeout=300, output_hook=hook)
+    return seen
+
+
+print(run(f"import os, sys\\nx = 20\\nprint('out'); print('err', file=sys.stderr)\\n"
+          f"os.path.exists({__file__!r})"))
+print(run("x + 1"))
+print(run("1 / 0"))
+print(run("class A:\\n    __repr__ = lambda self: 'A'\\n    _repr_png_ = lambda self: b'PNG'\\n"
+          "A()"))
+print(run("print('on', flush=True)\\nwhile True: pass", interrupt=True))
+print(run("x"))
+print(run("os._exit(3)"))
+print(run("x"))
+manager.restart_kernel()
+client.wait_for_ready(timeout=300)
+print(run("'x' in globals()"))
+client.stop_channels()
+manager.shutdown_kernel()
+"""
+
+SHOWN = """\
+{'stdout': 'out\\n', 'stderr': 'err\\n', 'data': {'text/plain': 'False'}}
+{'data': {'text/plain': '21'}}
+{'error': 'ZeroDivisionError'}
+{'data': {'text/plain': 'A', 'image/png': 'UE5H'}}
+{'stdout': 'on\\n', 'error': 'KeyboardInterrupt'}
+{'data': {'text/plain': '20'}}
+{'error': 'Died'}
+{'error': 'NameError'}
+{'data': {'text/plain': 'False'}}
+"""
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment that has them."""
+    given = os.environ.get("LIMPET_ADAPTERS")
+    if given:
+        return Path(given)
+    folder = tmp_path_factory.mktemp("adapters")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    python = folder / "bin" / "python"
+    packages = ["dask", "joblib", "ipykernel", "jupyter_client"]
+    subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
+    return python
+
+
+def ran(python: Path, words: list[str | Path], folder: Path) -> str:
+    """What the program of these words prints; it finds this package, and what that needs."""
+    paths = f"{ROOT / 'src'}:{sysconfig.get_path('purelib')}"
+    given = os.environ | {"PYTHONPATH": paths, "JUPYTER_DATA_DIR": str(folder / "jupyter")}
+    done = subprocess.run(
+        [python, *words],
+        env=given,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@large
+@pytest.mark.parametrize(
+    ("name", "said"), [("with_dask.py", "30\n"), ("with_joblib.py", "[0, 1, 4, 9, 16]\n")]
+)
+def test_documented(environment: Path, tmp_path: Path, name: str, said: str) -> None:
+    """The programs of the page for users of Python."""
+    text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    program = next(block.text for block in documents.blocks(text) if block.title == name)
+    (tmp_path / name).write_text(program, encoding="utf-8")
+    assert ran(environment, [name], tmp_path) == said
+
+
+@large
+def test_a_kernel(environment: Path, tmp_path: Path) -> None:
+    """Cells, pictures, errors, an interrupt, an end, and a restart, as Jupyter asks for them."""
+    install = ["-m", "limpet", "kernel", "install", "--name", "sandboxed", "--timeout", "60s"]
+    ran(environment, [*install], tmp_path)
+    (tmp_path / "notebook.py").write_text(NOTEBOOK, encoding="utf-8")
+    assert ran(environment, ["notebook.py"], tmp_path) == SHOWN
+
+
+def test_without_the_package() -> None:
+    """It says what to install."""
+    program = "import sys; sys.modules['ipykernel'] = None; from limpet.cli import main; main()"
+    argv = [sys.executable, "-c", program, "kernel", "install"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 125 and "pip install ipykernel" in done.stderr
+    assert "Traceback" not in done.stderr
