@@ -179,23 +179,25 @@ static u8 low_byte(u64 rights) {
     return (u8)(USER | ACCESSED | DIRTY | rights);
 }
 
+/* One instruction for each of `many` entries. */
+#define WRITE_BYTES(many)                                                                          \
+    __asm__ volatile(".set offset, 0\n\t"                                                          \
+                     ".rept " #many "\n\t"                                                         \
+                     "movb %0, offset(%1)\n\t"                                                     \
+                     ".set offset, offset + 8\n\t"                                                 \
+                     ".endr"                                                                       \
+                     :                                                                             \
+                     : "q"(byte), "r"(entry)                                                       \
+                     : "memory")
+
 /* Of pages of the arena, wherever they are. */
-static void change_own(u64 *entry, u64 count, u8 byte) {
-    for (; count >= 8; count -= 8, entry += 8)
-        __asm__ volatile("movb %0, (%1)\n\t"
-                         "movb %0, 8(%1)\n\t"
-                         "movb %0, 16(%1)\n\t"
-                         "movb %0, 24(%1)\n\t"
-                         "movb %0, 32(%1)\n\t"
-                         "movb %0, 40(%1)\n\t"
-                         "movb %0, 48(%1)\n\t"
-                         "movb %0, 56(%1)"
-                         :
-                         : "q"(byte), "r"(entry)
-                         : "memory");
-#pragma clang loop unroll(disable)
+static __attribute__((noinline)) void change_own(u64 *entry, u64 count, u8 byte) {
+    for (; count >= 32; count -= 32, entry += 32)
+        WRITE_BYTES(32);
+    for (; count >= 4; count -= 4, entry += 4)
+        WRITE_BYTES(4);
     for (; count; count--, entry++)
-        *(volatile u8 *)entry = byte;
+        WRITE_BYTES(1);
 }
 
 /* No rights: the entry stays, and is not present. */
