@@ -102,9 +102,13 @@ def set_times(top: Path) -> None:
 class Pair:
     """The same program on Linux and in a bundle, with the same tree as its root folder."""
 
-    def __init__(self, make: Maker, backend: Backend, template: Path) -> None:
+    def __init__(
+        self, make: Maker, backend: Backend, template: Path, features: tuple[str, ...] = ()
+    ) -> None:
         self._template = template
-        self._bundle = make(template / "calls", backend, root=template, keep_times=True)
+        self._bundle = make(
+            template / "calls", backend, root=template, keep_times=True, features=features
+        )
 
     def _native(self, text: bytes) -> Ran:
         with tempfile.TemporaryDirectory(dir=self._template.parent) as folder:

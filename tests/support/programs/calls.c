@@ -16,13 +16,18 @@
  *   d the same of getdents
  *   n numbers of 64 bits  L the same, a struct flock: whose process is left out
  *   Z a structure to fill in: which of its words are told; with a minus, whether they are zero
+ *   m a place in a mapping: which of those that were made, and how far in it
+ *
+ * Two numbers are no calls: -1 reads memory (where, how much), -2 sets it (and to what).
  */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <setjmp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,6 +133,51 @@ static struct timespec timeout_exact;
 static struct itimerspec timer, timer_before;
 static struct signalfd_siginfo signals[MOST];
 
+/* Mappings in the order in which they were asked for; their addresses are nobody's business. */
+enum { MAPPINGS = 64, READ_MEMORY = -1, SET_MEMORY = -2 };
+static long mappings[MAPPINGS], mapping_count, mapping_used;
+
+static long argument_in_mapping(char *value) {
+    long list[MOST] = {0};
+    numbers(value, list);
+    mapping_used = list[0] % MAPPINGS;
+    return mappings[mapping_used] + list[1];
+}
+
+static sigjmp_buf touched;
+static siginfo_t fault;
+
+static void faulted(int number, siginfo_t *info, void *context) {
+    (void)number, (void)context;
+    fault = *info;
+    siglongjmp(touched, 1);
+}
+
+static void touch_memory(long what, const long *a) {
+    if (sigsetjmp(touched, 1)) {
+        PRINT("signal %d %d %ld\n", fault.si_signo, fault.si_code,
+              (long)fault.si_addr - mappings[mapping_used]);
+        return;
+    }
+    if (what == READ_MEMORY)
+        PRINT("%08x\n", digest((const char *)a[0], a[1]));
+    else
+        for (long i = 0; i < a[1]; i++)
+            ((volatile char *)a[0])[i] = (char)(a[2] + i * 5);
+    if (what == SET_MEMORY)
+        PRINT("set\n");
+}
+
+/* The result of a call that maps, without the address. */
+static long mapped(long number, long result) {
+    bool failed = (unsigned long)result > -4096UL;
+    if (number == SYS_mmap)
+        mappings[mapping_count++ % MAPPINGS] = failed ? 0 : result;
+    else if (!failed)
+        mappings[mapping_used] = result;
+    return failed ? result : 0;
+}
+
 /* What readiness and timers take. */
 static long argument_of_events(char kind, char *value) {
     long list[MOST] = {0};
@@ -184,6 +234,8 @@ static long argument(int index, char *token) {
     switch (*token) {
     case 'i':
         return strtol(value, NULL, 0);
+    case 'm':
+        return argument_in_mapping(value);
     case 's':
         return (long)value;
     case 'w':
@@ -373,13 +425,21 @@ static void call(char *line) {
         kinds[i] = *token;
         a[i] = argument(i, token);
     }
+    if (number < 0) {
+        touch_memory(number, a);
+        return;
+    }
     if (left_out(number, a)) {
         PRINT("left out\n");
         return;
     }
     memset(&timer_before, 0, sizeof timer_before);
     long result = syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-    PRINT("%ld", result < 0 ? -errno : result);
+    if (result < 0)
+        result = -errno;
+    if (number == SYS_mmap || number == SYS_mremap)
+        result = mapped(number, result);
+    PRINT("%ld", result);
     for (int i = 0; result >= 0 && kinds[i]; i++)
         print_result(i, kinds[i], result);
     if (handled_last)
@@ -399,6 +459,8 @@ static void start(const char *folder) {
     setrlimit(RLIMIT_NOFILE, &files);
     setrlimit(RLIMIT_FSIZE, &bytes_most);
     seen_count = 0;
+    mapping_count = 0;
+    memset(mappings, 0, sizeof mappings);
     PRINT("= %d\n", chdir(folder));
 }
 
@@ -413,6 +475,9 @@ int main(void) {
         if (number == SIGUSR1 || number == SIGUSR2 || number == 40)
             signal(number, handled);
     signal(SIGXFSZ, SIG_IGN);
+    struct sigaction faults = {.sa_sigaction = faulted, .sa_flags = SA_SIGINFO};
+    sigaction(SIGSEGV, &faults, NULL);
+    sigaction(SIGBUS, &faults, NULL);
     if (dup2(1, OUTPUT) != OUTPUT)
         return 1;
     char *rest, *line = strtok_r(input, "\n", &rest);

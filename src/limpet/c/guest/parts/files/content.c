@@ -224,6 +224,7 @@ long content_write(struct node *node, const void *from, u64 size, u64 at) {
 }
 
 long content_resize(struct node *node, u64 size) {
+    u64 before = node->size;
     if (guest_memory && size < node->size)
         guest_memory->cut(node, size);
     long error = own(node, size);
@@ -235,7 +236,8 @@ long content_resize(struct node *node, u64 size) {
             return error;
         extents_longer(node, size);
     } else {
-        extents_clear(node, size, ALIGN_UP(node->size, PAGE));
+        node->size = before; /* until what was mapped behind the new end is cleared */
+        extents_clear(node, size, ALIGN_UP(before, PAGE));
         if (node->chunks)
             cut_chunks(node, size);
         else if (size < node->capacity)

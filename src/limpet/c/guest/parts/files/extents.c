@@ -52,7 +52,7 @@ void extents_clear(struct node *node, u64 from, u64 to) {
 /* What a mapping left behind the end is no part of the file, and what lies there can be touched. */
 void extents_longer(struct node *node, u64 size) {
     u64 end = ALIGN_UP(node->size, PAGE);
-    extents_clear(node, node->size, end);
+    extents_clear(node, node->size, MIN(size, end)); /* and what is behind it stays */
     for (const struct extent *each = node->extents; guest_memory && each; each = each->next) {
         u64 low = MAX(end, low_of(each)), high = MIN(ALIGN_UP(size, PAGE), high_of(each));
         if (low < high)

@@ -193,6 +193,7 @@ static long regular_map(struct file *file, const struct mapping_wish *wish) {
     const struct node *node = file->object;
     if (wish->shared && wish->writes && node->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
         return -EPERM;
+    accessed(file);
     return wish->shared ? extent_map(file->object, wish) : 0;
 }
 

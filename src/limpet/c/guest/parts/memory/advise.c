@@ -74,6 +74,8 @@ long sys_madvise(long address, long length, long advice) {
     if (!valid((s32)advice) || low % PAGE || (length && !size) ||
         __builtin_add_overflow(low, size, &end))
         return -EINVAL;
+    if (!size)
+        return 0;
     bool holes = !mappings_cover(low, end); /* are passed over, and said at the end */
     for (struct mapping *each = mapping_from(low); each && each->low < end; each = each->next) {
         long error = advise(each, MAX(low, each->low), MIN(end, each->high), (s32)advice);

@@ -30,7 +30,8 @@ long fill_from_file(struct file *file, u64 at, u64 length, u64 offset) {
 static long check_file(const struct request *want) {
     const struct file *file = want->file;
     u64 type = want->flags & MAP_TYPE;
-    if (want->size > LONGEST_FILE || want->offset / PAGE > (LONGEST_FILE - want->size) / PAGE)
+    u64 longest = file->ops->map ? LONGEST_FILE : ~0UL; /* a folder or pipe has no end */
+    if (want->size > longest || want->offset / PAGE > (longest - want->size) / PAGE)
         return -EOVERFLOW;
     if (type == MAP_SHARED_VALIDATE && want->flags & ~LEGACY_FLAGS)
         return -EOPNOTSUPP;
