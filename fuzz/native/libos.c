@@ -50,6 +50,7 @@ const struct host_time *const guest_time = &host_time;
 const struct placed_ops *const guest_placed;
 const struct network *const outside_network;
 const struct outside_broker *const outside_broker;
+const struct outside_log *const outside_log;
 const struct volumes *const guest_volumes;
 const struct snapshot_ops *const guest_snapshot;
 const struct terminals *const guest_terminals = &own_terminals;
@@ -214,7 +215,8 @@ void hypercall_attend(struct attend *block) {
     block->signal = 0;
 }
 
-long outside_refused(const struct endpoint *to) {
+long outside_refused(const struct socket *socket, const struct endpoint *to) {
+    (void)socket;
     (void)to;
     return -ENETUNREACH;
 }

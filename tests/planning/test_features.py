@@ -30,7 +30,7 @@ from tests.support import unikernels
 from tests.support.bundles import Maker
 from tests.support.caches import seeded
 from tests.support.large import large
-from tests.support.proved import ENDPOINTS, NAMES, PUBLISHED, THREADS
+from tests.support.proved import DATAGRAMS, ENDPOINTS, NAMES, PUBLISHED, THREADS, UDP_ENDPOINTS
 from tests.support.sources import SOCKETS
 
 OPTIONAL = [each for each in features() if each.optional]
@@ -81,6 +81,9 @@ def linux(make: Maker, backends: tuple[Backend, ...]) -> Iterator[limpet.Plan]:
         yield limpet.plan(sockets, replace(options, connect=ENDPOINTS))
         yield limpet.plan(sockets, replace(options, connect=(*ENDPOINTS, *NAMES)))
         yield limpet.plan(sockets, replace(options, connect=NAMES, log="log"))
+        yield limpet.plan(sockets, replace(options, publish=DATAGRAMS, connect=UDP_ENDPOINTS))
+        yield limpet.plan(sockets, replace(options, publish=DATAGRAMS, connect=NAMES, log="log"))
+        yield limpet.plan(sockets, replace(options, publish=PUBLISHED, log="log"))
     data = limpet.load(make.compile(DATA, "data"))
     yield limpet.plan(data, limpet.Options(timeout=1500, words=("a", "b"), backends=backends))
     if len(backends) == 1:  # as every snapshot
@@ -123,7 +126,8 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
         assert named(plan, True) | named(plan, False) == {each.name for each in OPTIONAL}
     inside = set().union(*(named(plan, True) for plan in plans))
     unikernel = {"attend", "broker", "closed_descriptors", "jit", "rights", "signals", "slots"}
-    unikernel |= {"namer", "sockets", "tables", "tick", "timers", "trace", "volumes", "words"}
+    unikernel |= {"log", "namer", "porter", "sockets", "tables", "tick", "timers", "trace"}
+    unikernel |= {"volumes", "words"}
     never = {"hvt": unikernel, "spt": unikernel}.get(kind, set())
     if kind not in ("kvm", "hvt"):
         never = never | {"kvm_required"}

@@ -13,7 +13,7 @@ import pytest
 
 from limpet.formats.image import Access
 from limpet.planning.broker import broker_filter
-from tests.support import bpf, filter_rules, may_pass, may_pass_volumes
+from tests.support import bpf, filter_rules, may_pass, may_pass_datagrams, may_pass_volumes
 from tests.support.filter_rules import Policy
 from tests.support.may_pass import Call
 from tests.support.proved import LINUX, SOLO5, Proved
@@ -55,7 +55,7 @@ def _program(found: Proved) -> list[tuple[int, int, bool]]:
     ]
 
 
-SOCKETS = ("published", "endpoints", "names", "sockets")
+SOCKETS = ("published", "endpoints", "names", "sockets", "datagrams", "log")
 
 
 def _ways(found: Proved, *, kvm: bool) -> Iterable[Call]:
@@ -65,11 +65,23 @@ def _ways(found: Proved, *, kvm: bool) -> Iterable[Call]:
         yield from may_pass.broker(0, 1024, kvm=kvm)
         yield from may_pass.sockets(0, {}, 1024, kvm=kvm, broker=True)
         return
+    carriers = sum(each.endswith("udp") for each in options.publish)
+    ports, slots, asks = len(options.publish) - carriers, options.sockets or 1024, False
+    ends = _ends(found)
+    if carriers or options.log:
+        yield from may_pass.broker(ports + carriers, slots, kvm=kvm)
+        ends, asks = {} if carriers else ends, True
+    yield from may_pass.sockets(ports, ends, slots, kvm=kvm, broker=asks, carriers=carriers)
+
+
+def _ends(found: Proved) -> dict[int, list[int]]:
+    """Where the addresses of endpoints are, by their length."""
+    options = found.plan.options
     at = 0x20_0000_0000 + 96 * len(options.publish)
     ends: dict[int, list[int]] = {}
     for index, each in enumerate(options.connect):
         ends.setdefault(28 if each.startswith("[") else 16, []).append(at + 32 * index)
-    yield from may_pass.sockets(len(options.publish), ends, options.sockets or 1024, kvm=kvm)
+    return ends
 
 
 def folders_of(name: str) -> tuple[list[int], list[int]]:
@@ -157,6 +169,15 @@ def test_namer(linux: Callable[[str, str], Proved]) -> None:
         may_pass.KILL_PROCESS,
     )
     filter_rules.prove(bpf.decode(plan.filters["namer"].assemble({})), policy)
+
+
+def test_porter(linux: Callable[[str, str], Proved]) -> None:
+    """The filter of the process that has ports of UDP, and makes sockets for its guest."""
+    found = linux("process", "datagrams")
+    calls = may_pass_datagrams.porter(_ends(found))
+    rules = tuple(each.allowed({}, half=0x20, guest=None) for each in calls)
+    policy = Policy(rules, (), may_pass.KILL_PROCESS)
+    filter_rules.prove(bpf.decode(found.plan.filters["porter"].assemble({})), policy)
 
 
 def test_broker() -> None:

@@ -151,13 +151,20 @@ and USER_TIMEOUT."""
 
 
 def sockets(
-    ports: int, ends: Mapping[int, Sequence[int]], slots: int, *, kvm: bool, broker: bool = False
+    ports: int,
+    ends: Mapping[int, Sequence[int]],
+    slots: int,
+    *,
+    kvm: bool,
+    broker: bool = False,
+    carriers: int = 0,
 ) -> Iterable[Call]:
     """Connections of a program: ``slots`` of them, from ``ports``, to addresses by their length.
 
-    The set of what is waited for is descriptor 6, ports follow, then a broker's, then the slots.
+    The set of what is waited for is descriptor 6, ports follow, those of UDP last, then a broker's,
+    then the slots.
     """
-    events, first = one(6), 7 + ports + broker
+    events, first = one(6), 7 + ports + carriers + broker
     slot: Spans = ((first, first + slots - 1),)
 
     def call(number: int, stub: str, arguments: dict[int, Spans], **memory: Any) -> Call:
@@ -172,10 +179,12 @@ def sockets(
     yield call(PPOLL, "wait_ppoll", both, _0=MONITOR, _2=MONITOR)
     watch = {0: events, 1: one(1), 2: slot}
     none = {4: one(0), 5: one(0)}
-    received = {0: slot, 2: most(1 << 20), 3: one(0, 2), **none}
-    yield call(RECVFROM, "receive_recvfrom", received, _1=GUEST)
-    sent = {0: slot, 2: most(1 << 20), 3: one(0x4000, 0xC000), **none}
-    yield call(SENDTO, "send_sendto", sent, _1=GUEST)
+    carried: Spans = ((7 + ports, 6 + ports + carriers),)
+    for link in (slot, carried) if carriers else (slot,):
+        received = {0: link, 2: most(1 << 20), 3: one(0, 2), **none}
+        yield call(RECVFROM, "receive_recvfrom", received, _1=GUEST)
+        sent = {0: link, 2: most(1 << 20), 3: one(0x4000, 0xC000), **none}
+        yield call(SENDTO, "send_sendto", sent, _1=GUEST)
     yield call(CLOSE, "close_close", {0: slot})
     yield call(SHUTDOWN, "close_shutdown", {0: slot, 1: one(0, 1, 2)})
     for level, read, written in (

@@ -41,6 +41,9 @@ PUBLISHED = ("127.0.0.1:8080:80/tcp", "[::1]:8081:80/tcp")
 NAMES = ("api.test:443/tcp", "*.b.test:1-9/tcp", "10.0.0.0/8:5432/tcp")
 ENDPOINTS = ("192.0.2.1:443/tcp", "[2001:db8::1]:443/tcp", "192.0.2.1:80/tcp")
 
+DATAGRAMS = ("127.0.0.1:5353:53/udp", "[::1]:5353:53/udp")
+UDP_ENDPOINTS = ("192.0.2.1:53/udp", "[2001:db8::1]:53/udp")
+
 LINUX: dict[str, dict[str, object]] = {
     "plain": {},
     "trapped": {"rewrite": False},
@@ -62,6 +65,12 @@ LINUX: dict[str, dict[str, object]] = {
     "published": {"publish": PUBLISHED, "sockets": 10},
     "endpoints": {"connect": ENDPOINTS},
     "names": {"connect": NAMES},
+    "datagrams": {
+        "publish": (*PUBLISHED, *DATAGRAMS),
+        "connect": (*ENDPOINTS, *UDP_ENDPOINTS),
+        "sockets": 12,
+    },
+    "log": {"connect": ENDPOINTS, "log": "log"},
     "sockets": {"publish": PUBLISHED, "connect": ENDPOINTS, "sockets": 16384, "timeout": 1000},
     "63 devices": {"devices": tuple(f"{('block', 'net')[i % 2]}:d{i}" for i in range(63))},
 }

@@ -72,11 +72,19 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
     ),
     ("fcntl", 1): frozenset({fcntl.F_GETFD, fcntl.F_SETFL, fcntl.F_DUPFD_CLOEXEC}),
     ("socket", 0): frozenset({socket.AF_INET, socket.AF_INET6}),
-    ("socket", 1): frozenset({socket.SOCK_DGRAM | _CLOEXEC, socket.SOCK_STREAM | SOCKET_FLAGS}),
+    ("socket", 1): frozenset(
+        {
+            socket.SOCK_DGRAM | _CLOEXEC,
+            socket.SOCK_DGRAM | SOCKET_FLAGS,
+            socket.SOCK_STREAM | SOCKET_FLAGS,
+        }
+    ),
     ("accept4", 3): frozenset({SOCKET_FLAGS}),
     ("epoll_ctl", 1): frozenset({_ADD}),
     ("socketpair", 0): frozenset({socket.AF_UNIX}),
-    ("socketpair", 1): frozenset({socket.SOCK_SEQPACKET | _CLOEXEC}),
+    ("socketpair", 1): frozenset(
+        {socket.SOCK_SEQPACKET | _CLOEXEC, socket.SOCK_SEQPACKET | SOCKET_FLAGS}
+    ),
     ("rt_sigprocmask", 0): frozenset({_BLOCK, _UNBLOCK, signal.SIG_SETMASK}),
     ("signalfd4", 0): frozenset({-1 & MASK}),
     ("signalfd4", 2): frozenset({8}),
@@ -122,7 +130,7 @@ _WRITES: dict[str, tuple[tuple[int, Size], ...]] = {
     "accept4": ((1, SOCKET_ADDRESS_SIZE), (2, 4)),
     "getsockname": ((1, SOCKET_ADDRESS_SIZE), (2, 4)),
     "getsockopt": ((3, SOCKET_VALUE_SIZE), (4, 4)),
-    "recvfrom": ((1, _times(2)),),
+    "recvfrom": ((1, _times(2)), (4, SOCKET_ADDRESS_SIZE), (5, 4)),
     "epoll_pwait2": ((1, _times(2, EPOLL_EVENT_SIZE)),),
 }
 """Arguments that point to memory which a call writes, and how many bytes."""

@@ -17,7 +17,13 @@ from limpet.formats.bundle.read import BundleFile
 from limpet.formats.bundle.record import Record
 from limpet.formats.tree.layout import Entry
 
-_IOCTL, _SOCKETPAIR, _MKDIR = NUMBERS["ioctl"], NUMBERS["socketpair"], NUMBERS["mkdirat"]
+_IOCTL = NUMBERS["ioctl"]
+_BESIDE = {
+    "broker": NUMBERS["socketpair"],
+    "namer": NUMBERS["mkdirat"],
+    "porter": NUMBERS["poll"],
+}
+"""What of all filters only theirs has, in this order."""
 _MOST_TRIED = 12_000_000
 """Instructions of filters that are run to try them, five times what 63 devices need."""
 
@@ -57,7 +63,7 @@ class Inside:
 
     def backend(self, filter_: Decoded) -> str:
         """Whom a filter is for: only a kvm monitor runs a vCPU, of the others only a broker makes
-        pairs and only a namer folders."""
+        pairs, only a namer folders, and only a porter polls."""
         run = REQUESTS["KVM_RUN"]
         runs = any(
             each.number == _IOCTL and (run, run) in each.arguments[1] for each in filter_.allowed
@@ -65,7 +71,10 @@ class Inside:
         made = {each.number for each in filter_.allowed}
         if runs:
             return "kvm"
-        return "broker" if _SOCKETPAIR in made else "namer" if _MKDIR in made else "process"
+        for who, call in _BESIDE.items():
+            if call in made:
+                return who
+        return "process"
 
 
 def is_request(call: Call, name: str) -> bool:

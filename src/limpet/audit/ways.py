@@ -13,11 +13,14 @@ from collections.abc import Iterator
 
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.inside import Inside
+from limpet.audit.seccomp_decode import Decoded
 from limpet.contract.limits import SOCKET_ADDRESS_SIZE
 from limpet.formats.destinations import in_words
 from limpet.planning.broker import read_policy
+from limpet.planning.outside import ENDPOINT_UDP_AT
 
 _BIND, _CONNECT, _SECCOMP = NUMBERS["bind"], NUMBERS["connect"], NUMBERS["seccomp"]
+_SOCKET, _KIND = NUMBERS["socket"], 0xF
 _ARGUMENT = 5  # of the call that installs the filter: what enter.h hands over, in the same register
 _POLICY_MOST = 64 << 10
 _WRITE = 2
@@ -34,7 +37,15 @@ def published(inside: Inside) -> Iterator[str]:
         if not call.arguments[1]:
             yield ANYWHERE
         for at in sorted(call.arguments[1]):
-            yield address(inside, at)
+            yield address(inside, at) + _carried(inside, at)
+
+
+def _carried(inside: Inside, at: int) -> str:
+    """Whether a published port is one of UDP, as the structure says by which the monitor goes."""
+    try:
+        return "/udp" if inside.bundle.memory(at + ENDPOINT_UDP_AT, 1) == b"\1" else ""
+    except ValueError:
+        return ""
 
 
 def endpoints(inside: Inside) -> Iterator[str]:
@@ -43,6 +54,7 @@ def endpoints(inside: Inside) -> Iterator[str]:
         if inside.backend(decoded) == "broker":
             yield from _destinations(inside)
             continue
+        protocols = tuple(_protocols(decoded))
         for each in decoded.allowed:
             if each.number != _CONNECT:
                 continue
@@ -51,7 +63,20 @@ def endpoints(inside: Inside) -> Iterator[str]:
                     yield ANYWHERE
                     continue
                 for at in range(low, high + 1):
-                    yield address(inside, at)
+                    yield from (address(inside, at) + words for words in protocols)
+
+
+def _protocols(decoded: Decoded) -> Iterator[str]:
+    """Of the sockets that a filter lets through, which are those that it lets connect."""
+    kinds = {
+        kind & _KIND
+        for each in decoded.allowed
+        if each.number == _SOCKET
+        for low, high in each.arguments[1]
+        for kind in (range(low, high + 1) if high - low < _MOST else (0,))
+    }
+    known = {int(socket.SOCK_STREAM): "", int(socket.SOCK_DGRAM): "/udp"}
+    yield from (known.get(kind, "/any") for kind in sorted(kinds))
 
 
 def _destinations(inside: Inside) -> Iterator[str]:

@@ -18,11 +18,11 @@ from limpet.contract.structures import Field, Struct
 from limpet.sources import C_ROOT
 
 Backend = Literal["kvm", "process"]
-Filtered = Literal["kvm", "process", "broker", "namer"]
+Filtered = Literal["kvm", "process", "broker", "namer", "porter"]
 """Whoever is behind a filter: a guest, or a process beside it."""
 
 BACKENDS: tuple[Backend, ...] = ("kvm", "process")
-BESIDE: tuple[Filtered, ...] = ("broker", "namer")
+BESIDE: tuple[Filtered, ...] = ("broker", "namer", "porter")
 """Processes beside a guest, each with a filter of its own."""
 
 
@@ -97,10 +97,10 @@ class Hypercall:
         return {"address", "length", "result"} <= fields
 
 
-SOCKET_PINS = ("", "events", "listeners", "broker", "slots", "endpoints")
-"""What leads out of a guest: the set of what it waits for, published ports, the
-broker, connections, and, with
-the argument behind it, the addresses that it may connect to and how long each is."""
+SOCKET_PINS = ("", "events", "listeners", "broker", "slots", "links", "endpoints")
+"""What leads out of a guest: the set of what it waits for, published ports, the broker,
+connections, these and what carries datagrams, and, with the argument behind it, the addresses that
+it or its porter may connect to, and how long each is."""
 
 
 def _socket_pin(argument: dict[str, Any]) -> str:

@@ -36,7 +36,7 @@ class Number(int):
         return str(int(self))
 
 
-CONTRACT_VERSION = Number(14, "of this contract: one more whenever guest or monitor sees another")
+CONTRACT_VERSION = Number(15, "of this contract: one more whenever guest or monitor sees another")
 
 PORT_BASE = Number(
     0x500,
@@ -129,7 +129,13 @@ SECTOR_MOST = Number(32768, "bytes of the largest sector")
 BROKER_RESOLVER = Number(0, "what a broker is asked for: a way to ask for names")
 BROKER_TCP = Number(1, "what a broker is asked for: a TCP connection")
 BROKER_UDP = Number(2, "what a broker is asked for: a UDP socket that is connected")
+BROKER_FAMILY = Number(3, "what a broker is told: a kind of socket that there is not, for its log")
 SOCKET_TAKE = Number(0x40000000, "MSG_CMSG_CLOEXEC, with which a connection is taken")
+PORTER_ASKS = Number(3, "descriptor of a porter's, over which a guest asks it for sockets")
+PORTER_PORTS = Number(4, "a porter's ports of UDP have the descriptors from here on")
+PORTER_PAIRS = Number(36, "and from here on those over which the guest has their datagrams")
+PORTER_END = Number(68, "a porter has no descriptor from here on")
+DATAGRAM_MOST = Number(65536, "more bytes than a datagram of UDP can have")
 DESTINATIONS_MOST = Number(64, "the most names and networks that a guest may connect to")
 SOCKETS_USUAL = Number(1024, "connections that a guest has at once where nothing is said")
 SOCKETS_MOST = Number(16384, "the most connections that a guest can be given")

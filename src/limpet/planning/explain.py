@@ -9,7 +9,7 @@ import shlex
 from dataclasses import asdict
 from typing import Any
 
-from limpet.contract import whose
+from limpet.contract import BESIDE, whose
 from limpet.contract.slots import HELD
 from limpet.formats.image import Access
 from limpet.loading.files import TIME
@@ -91,7 +91,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
     }
 
 
-_ANYWHERE = {"broker": "anywhere in the broker", "namer": "anywhere in the namer"}
+_ANYWHERE = {each: f"anywhere in the {each}" for each in BESIDE}
 
 
 def _asked(each: Asked) -> dict[str, Any]:

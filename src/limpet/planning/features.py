@@ -184,6 +184,12 @@ class Chosen:
         for feature in self.features:
             yield from (made for made in feature.hosts if made.condition.holds(self.facts))
 
+    def beside(self, name: str) -> list[HostCall]:
+        """Those of the process beside a guest that one of them starts."""
+        mine = (feature for feature in self.features if feature.name == name)
+        hosts = (made for feature in mine for made in feature.hosts if made.beside)
+        return [made.host for made in hosts if made.condition.holds(self.facts)]
+
     def rules(self, backend: Backend) -> tuple[list[Rule], list[Rule]]:
         """What the filter of ``backend`` has to let through: to be asked first, and last."""
         others = {f"backend:{each}" for each in ("kvm", "process") if each != backend}

@@ -65,21 +65,27 @@ def _out(pins: Sequence[Pin], way_out: WayOut | None) -> Iterator[list[Pin]]:
         "listeners": Pin(0, values=tuple(given.listeners)),
         "broker": Pin(0, values=(given.broker,)),
     }
-    connections = given.connections
-    fixed = [
-        Pin(pin.index, range=(connections.start, connections.stop))
-        if pin.sockets == "slots"
-        else replace(known.get(pin.sockets, pin), index=pin.index)
-        for pin in pins
-    ]
+    slots = Pin(0, range=(given.connections.start, given.connections.stop))
+    known["slots"] = known["links"] = slots
+    fixed = [replace(known.get(pin.sockets, pin), index=pin.index) for pin in pins]
     ends = next((pin.index for pin in fixed if pin.sockets == "endpoints"), None)
-    if ends is None:
-        yield fixed
+    if ends is not None:
+        yield from _to_endpoints([pin for pin in fixed if not pin.sockets], ends, way_out)
         return
-    others = [pin for pin in fixed if not pin.sockets]
-    for family, ends_at, length in ways(given, way_out.endpoints_at):
+    yield fixed
+    if given.carriers and any(pin.sockets == "links" for pin in pins):
+        carriers = Pin(0, values=tuple(given.carriers))
+        yield [
+            replace(carriers, index=pin.index) if pin.sockets == "links" else each
+            for pin, each in zip(pins, fixed, strict=True)
+        ]
+
+
+def _to_endpoints(others: list[Pin], ends: int, way_out: WayOut) -> Iterator[list[Pin]]:
+    """Making a socket, or connecting it: for the endpoints of each family."""
+    kinds = tuple(sorted({kind_of(each) for each in way_out.given.endpoints}))
+    for family, ends_at, length in ways(way_out.given, way_out.endpoints_at):
         if ends == 0:
-            kinds = tuple(sorted({kind_of(each) for each in given.endpoints}))
             yield [*others, Pin(0, (family,)), Pin(1, kinds), Pin(2, (0,))]
         else:
             yield [*others, Pin(ends, ends_at), Pin(ends + 1, (length,))]

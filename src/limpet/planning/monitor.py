@@ -213,6 +213,7 @@ def monitor_values(
         "KVM_RUN_AT": regions.KVM_RUN_AT,
         "KVM_RUN_SIZE": regions.KVM_RUN_SIZE,
         **(_BROKER if "broker" in filters else {}),
+        **({"PORTER_MEMORY": regions.PORTER_MEMORY} if "porter" in filters else {}),
         "LOCAL_APIC": LOCAL_APIC,
         "STRICT": int(options.strict),
         **chosen.constants(options),

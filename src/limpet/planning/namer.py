@@ -28,7 +28,7 @@ def namer_filter(chosen: Chosen, devices: Sequence[Device]) -> Filter:
 
 
 def _rules(chosen: Chosen, devices: Sequence[Device]) -> Iterator[Rule]:
-    own = [made.host for made in chosen.made() if made.beside]
+    own = chosen.beside("namer")
     names = [host for call in hypercalls() if call.name == _CHANGES for host in call.host]
     for host in (*own, *names):
         for pins in resolved(host, "kvm", devices):

@@ -41,6 +41,8 @@ PATH_MOST = 4096
 """Bytes of a path with its zero (uapi linux/limits.h)."""
 
 ENDPOINT_SIZE = SOCKET_ADDRESS_SIZE + _HOW.size
+ENDPOINT_UDP_AT = SOCKET_ADDRESS_SIZE + 2
+"""Where in it stands whether it is one of UDP."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +64,44 @@ class Outside:
 
     @property
     def listeners(self) -> range:
-        """The descriptors of published ports."""
-        return range(self.first + 1, self.first + 1 + len(self.ports))
+        """The descriptors of published ports of TCP."""
+        return range(self.first + 1, self.first + 1 + sum(not each.udp for each in self.ports))
+
+    @property
+    def carriers(self) -> range:
+        """The descriptors over which datagrams of published ports of UDP come and go."""
+        start = self.listeners.stop
+        return range(start, start + sum(each.udp for each in self.ports))
+
+    @property
+    def asks(self) -> bool:
+        """Whether somebody beside the guest makes connections for it, or writes a log of those that
+        it does not get: a broker, or a porter."""
+        return bool(self.destinations or self.log) or any(each.udp for each in self.endpoints)
+
+    @property
+    def direct(self) -> tuple[Endpoint, ...]:
+        """Those that the guest itself connects to.
+
+        None where it has sockets of UDP as well: to a filter, which sees a descriptor and an
+        address, connecting one of these to an endpoint of TCP's would be the same call.
+        """
+        return () if any(each.udp for each in self.endpoints) else self.endpoints
+
+    @property
+    def porter(self) -> bool:
+        """Whether there is one: it has the ports of UDP, and makes sockets that are connected."""
+        return bool(self.carriers) or (self.asks and not self.destinations)
 
     @property
     def broker(self) -> int:
-        """The descriptor of the pair with the broker, where there is one."""
-        return self.listeners.stop
+        """The descriptor of the pair with whoever makes connections, where there is one."""
+        return self.carriers.stop
 
     @property
     def connections(self) -> range:
         """The descriptors that connections have: the slots."""
-        start = SLOT_FD if self.shared else self.listeners.stop + bool(self.destinations)
+        start = SLOT_FD if self.shared else self.carriers.stop + self.asks
         return range(start, start + self.slots)
 
     def blobs(self) -> dict[str, bytes]:
@@ -95,13 +123,29 @@ class Outside:
         """What C on both sides knows them by."""
         return {
             "EVENTS_FD": self.events,
-            "LISTENERS": len(self.ports),
+            "LISTENERS": len(self.listeners),
             "LISTENERS_FD": self.listeners.start,
+            "CARRIERS": len(self.carriers),
+            "CARRIERS_FD": self.carriers.start,
             "SLOTS_FD": self.connections.start,
             "SLOTS_END": self.connections.stop,
             "ENDPOINT_COUNT": len(self.endpoints),
             "BROKER_FD": self.broker,
+            "BROKER_THERE": int(self.asks),
         }
+
+    def facts(self) -> Iterator[str]:
+        """What the features of its monitor are chosen by."""
+        if self.listeners:
+            yield "listens"
+        if self.porter:
+            yield "porter"
+        if self.carriers:
+            yield "udp_ports"
+        if self.asks and not self.destinations:
+            yield "porter_asks"
+            if self.endpoints and not self.direct:
+                yield "porter_connects"
 
 
 def outside(options: Options, devices: Sequence[Device]) -> Outside | None:
@@ -110,12 +154,12 @@ def outside(options: Options, devices: Sequence[Device]) -> Outside | None:
     Raises:
         PlanError: one is not written as it should be, or there are too many.
     """
-    ports = tuple(port(each) for each in options.publish)
+    ports = tuple(sorted((port(each) for each in options.publish), key=lambda each: each.udp))
     endpoints, destinations = _split(options.connect)
-    if options.log and not destinations:
+    if options.log and not (ports or endpoints or destinations):
         raise PlanError(
-            f"--log {quoted(options.log)}: nobody would write it",
-            hint="refusals are told where --connect names a name, a network or a range of ports",
+            f"--log {quoted(options.log)}: nothing leads out, and nobody would write it",
+            hint="give -p or --connect as well",
         )
     if "\0" in options.log or len(os.fsencode(options.log)) >= PATH_MOST:
         raise PlanError("--log: not the name of a file", hint="give a path")
@@ -128,9 +172,6 @@ def outside(options: Options, devices: Sequence[Device]) -> Outside | None:
     _check(ports, endpoints, options.sockets)
     if options.snapshot:
         raise PlanError("a snapshot has no connections", hint="leave out -p and --connect")
-    broad = [each.ports.udp for each in destinations]
-    if any([*(each.udp for each in ports), *(each.udp for each in endpoints), *broad]):
-        raise PlanError("UDP does not lead out of a program yet", hint="leave out what has /udp")
     first = DEVICE_FD + 1 + len(devices) if devices else VCPU_FD + 1
     shared = any(each.kind == VOLUME for each in devices)
     if shared and options.sockets > SLOT_COUNT:
@@ -143,15 +184,26 @@ def outside(options: Options, devices: Sequence[Device]) -> Outside | None:
 
 
 def _split(connect: Sequence[str]) -> tuple[tuple[Endpoint, ...], tuple[Destination, ...]]:
-    """Single addresses and ports, which a filter knows, and what only a broker can decide."""
+    """Single addresses and ports, which a filter knows, and what only a broker can decide.
+
+    Where there is a broker, and sockets of UDP, it makes all sockets (:attr:`Outside.direct`).
+    """
+    found = [(each, one) for each in connect for one in wanted(each)]
+    broker = not all(is_single(one) for _, one in found)
+    by_broker = broker and any(one.ports.udp for _, one in found)
     endpoints: list[Endpoint] = []
     destinations: list[Destination] = []
-    for each, found in ((word, found) for word in connect for found in wanted(word)):
-        if isinstance(found, Net) and found.whole and found.ports.low == found.ports.high:
+    for each, one in found:
+        if is_single(one) and not by_broker:
             endpoints.append(endpoint(each))
         else:
-            destinations.append(found)
+            destinations.append(one)
     return tuple(endpoints), tuple(destinations)
+
+
+def is_single(found: Destination) -> bool:
+    """Whether it is one address and port."""
+    return isinstance(found, Net) and found.whole and found.ports.low == found.ports.high
 
 
 def _check(ports: Sequence[Port], endpoints: Sequence[Endpoint], slots: int) -> None:
@@ -162,10 +214,14 @@ def _check(ports: Sequence[Port], endpoints: Sequence[Endpoint], slots: int) -> 
         )
     if not 0 <= slots <= SOCKETS_MOST:
         raise PlanError(f"--sockets {slots}: too many", hint=f"at most {SOCKETS_MOST}")
-    for words in ([each.place for each in ports], [str(each) for each in endpoints]):
+    for words in ([str(each) for each in endpoints], [_taken(each) for each in ports]):
         twice = next((each for each in words if words.count(each) > 1), None)
         if twice is not None:
             raise PlanError(f"{twice} is given twice", hint="leave one out")
+
+
+def _taken(given: Port) -> str:
+    return f"{given.place}/udp" if given.udp else given.place
 
 
 def packed(address: str, port: int, udp: bool) -> bytes:

@@ -27,6 +27,9 @@ BROKER_BASE = MONITOR_BASE + (2 << 20)
 BROKER_SIZE = 32 << 10
 BROKER_MEMORY = BROKER_BASE + (1 << 20)
 BROKER_END = BROKER_MEMORY + (384 << 10)
+PORTER_MEMORY = MONITOR_BASE + (4 << 20)
+"""Where a porter remembers who has written to its ports."""
+
 HOST_END = 0x7FFF_FFFF_F000
 """End of a process's addresses with four-level paging (``TASK_SIZE_MAX``)."""
 

@@ -104,7 +104,7 @@ struct broker {
     const struct broker_policy *policy;
     u32 serials, servers, hosts;
     s64 now;
-    s64 lines, lines_at, left_out; /* of the log: how many may come, since when, how many did not */
+    struct log_pace pace;
     struct broker_address server[SERVERS_MOST];
     struct broker_channel channel[CHANNELS_MOST];
     struct broker_ask ask[ASKS_MOST];
@@ -113,7 +113,7 @@ struct broker {
 };
 
 /* The descriptors that a broker starts with, behind its log. */
-enum { LOG = STDERR, REQUESTS = 3, RESOLV_CONF = 4, HOSTS = 5 };
+enum { REQUESTS = 3, RESOLV_CONF = 4, HOSTS = 5 };
 
 void *memcpy(void *to, const void *from, size_t size);
 void *memset(void *to, int byte, size_t size);

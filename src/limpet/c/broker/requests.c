@@ -75,7 +75,7 @@ static void connect_for_guest(struct broker *broker, const struct broker_request
     long state = 0;
     const char *why = why_refused(broker, request);
     if (why) {
-        log_connection(broker, request, why);
+        log_connection(&broker->pace, broker->now, request, why);
         refuse_request(-HOST_EACCES);
         return;
     }
@@ -104,10 +104,17 @@ static void open_channel(struct broker *broker) {
     give(ends[1], (struct broker_reply){0});
 }
 
+static void tell_family(struct broker *broker, const struct broker_request *request) {
+    log_family(&broker->pace, broker->now, request);
+    refuse_request(-HOST_EACCES);
+}
+
 static void serve_request(struct broker *broker, const struct broker_request *request) {
     bool connects = request->what == BROKER_TCP || request->what == BROKER_UDP;
     if (request->what == BROKER_RESOLVER)
         open_channel(broker);
+    else if (request->what == BROKER_FAMILY)
+        tell_family(broker, request);
     else if (connects && request->port && request->port <= PORT_MOST)
         connect_for_guest(broker, request);
     else

@@ -14,7 +14,7 @@ static void keep_few_replies(void) {
 static void begin(struct broker *broker, const struct broker_policy *policy) {
     memset(broker, 0, sizeof *broker);
     broker->policy = policy;
-    broker->lines = LINES_AT_ONCE;
+    broker->pace.lines = LINES_AT_ONCE;
     keep_few_replies();
     for (u32 i = 0; i < CHANNELS_MOST; i++)
         broker->channel[i].fd = -1;

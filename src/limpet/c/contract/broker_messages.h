@@ -6,9 +6,9 @@
 #include "contract.h"
 
 struct broker_request {
-    u32 what; /* BROKER_RESOLVER, BROKER_TCP, BROKER_UDP */
-    u32 port;
-    u8 address[16]; /* version 4 as ::ffff:a.b.c.d */
+    u32 what;       /* BROKER_RESOLVER, BROKER_TCP, BROKER_UDP, BROKER_FAMILY */
+    u32 port;       /* or the family */
+    u8 address[16]; /* version 4 as ::ffff:a.b.c.d; or first the kind */
 };
 
 struct broker_reply {
@@ -33,6 +33,11 @@ struct broker_message {
 struct broker_passed {
     u64 size; /* as far as the descriptor */
     s32 level, kind, fd, pad;
+};
+
+/* How many lines may come, since when, and how many did not. */
+struct log_pace {
+    s64 lines, since, left_out;
 };
 
 enum { PASSED_SIZE = 20, PASSED_LEVEL = 1, PASSED_KIND = 1 }; /* SOL_SOCKET, SCM_RIGHTS */

@@ -7,17 +7,20 @@ from ipaddress import ip_address
 
 from limpet.contract import Backend
 from limpet.errors import PlanError
-from limpet.formats.destinations import ANY, Destination, Name, in_words
+from limpet.formats.destinations import ANY, Destination, Name, Net, in_words
 from limpet.formats.image import Image
 from limpet.formats.ports import LOOPBACK
 from limpet.guests.linux.signals import ATTEND
-from limpet.planning.outside import Outside
+from limpet.plain import quoted
+from limpet.planning.outside import Outside, is_single
 from limpet.planning.plan import Decision
 
 _WAITS = {"socket_wait": "process", "socket_batch": "kvm"}
 """What waits for sockets: where an exit is dear, it does more."""
 
 _LISTENING, _ACCEPTING, _CONNECTING = ("listen",), ("accept", "accept4"), ("connect",)
+_BINDING = ("bind",)
+_SENDING = ("connect", "sendto", "sendmsg", "sendmmsg")
 
 
 def with_outside(
@@ -41,15 +44,7 @@ def with_outside(
     ports = ", ".join(f"-p {each}" for each in given.ports)
     ends = ", ".join(f"--connect {each}" for each in given.endpoints)
     broad = ", ".join(f"--connect {each}" for each in in_words(given.destinations))
-    if given.ports and not _can(calls, _LISTENING, _ACCEPTING):
-        raise PlanError(
-            f"{image.name} never accepts a connection: it cannot use {ports}", hint="leave out -p"
-        )
-    if (ends or broad) and not _can(calls, _CONNECTING):
-        raise PlanError(
-            f"{image.name} never connects to anything: it cannot use {ends or broad}",
-            hint="leave out --connect",
-        )
+    _check(given, image, calls)
     why = " and ".join(each for each in (ports, ends, broad) if each)
     wait = ATTEND if ATTEND in found else "wait"
     waits = [name for name, backend in _WAITS.items() if backend in backends]
@@ -57,13 +52,32 @@ def with_outside(
         found[name] = (*found.get(name, ()), why)
     if ends or broad or {"setsockopt", "getsockopt"} & set(calls):
         found["socket_option"] = (why,)
-    if given.ports:
+    if given.listeners:
         found["socket_accept"] = (ports,)
-    if given.endpoints:
+    if given.direct:
         found["socket_connect"] = (ends,)
-    if broad:
-        found["socket_broker"] = (broad,)
+    if given.asks:
+        found["socket_broker"] = (broad or ends or f"--log {quoted(given.log)}",)
     return found
+
+
+def _check(given: Outside, image: Image, calls: Collection[str]) -> None:
+    """Whether the program makes calls that can use it."""
+    udp_out = any(each.udp for each in given.endpoints)
+    udp_out |= any(each.ports.udp for each in given.destinations)
+    for port in given.ports:
+        if not (_can(calls, _BINDING) if port.udp else _can(calls, _LISTENING, _ACCEPTING)):
+            never = "has a socket of UDP with a port" if port.udp else "accepts a connection"
+            raise PlanError(
+                f"{image.name} never {never}: it cannot use -p {port}", hint="leave out -p"
+            )
+    ends = [*given.endpoints, *in_words(given.destinations)]
+    if ends and not _can(calls, _SENDING if udp_out else _CONNECTING):
+        words = ", ".join(f"--connect {each}" for each in ends)
+        raise PlanError(
+            f"{image.name} never connects to anything: it cannot use {words}",
+            hint="leave out --connect",
+        )
 
 
 def _can(calls: Collection[str], *needed: tuple[str, ...]) -> bool:
@@ -73,8 +87,10 @@ def _can(calls: Collection[str], *needed: tuple[str, ...]) -> bool:
 def outside_decisions(given: Outside | None) -> Iterator[Decision]:
     """Each way out of the guest."""
     for port in given.ports if given else ():
-        who = "this host alone" if port.address in (LOOPBACK, "::1") else "whoever reaches it"
+        who = "this host alone" if port.address in (LOOPBACK, "::1") else "whoever realms it"
         why = f"{port.place} leads to the guest's port {port.guest}: from {who}"
+        if port.udp:
+            why += ", who alone is answered"
         yield Decision("way out", f"-p {port}", True, why)
     for end in given.endpoints if given else ():
         why = "the guest may connect there, and to no other address or port"
@@ -99,6 +115,9 @@ def _why(given: Destination) -> str:
     return f"the guest may connect to {which}: its broker looks at each connection"
 
 
+_NO_LOG = "const struct outside_log *const outside_log = NULL;\n"
+
+
 def outside_c(given: Outside | None) -> str:
     """For ``gates.c``: where a program's ports lead, in numbers; nothing where nothing does."""
     head = '#include "parts/sockets/outside.h"\n'
@@ -107,6 +126,7 @@ def outside_c(given: Outside | None) -> str:
             f"{head}struct outside_broker;\n"
             "const struct network *const outside_network = NULL;\n"
             "const struct outside_broker *const outside_broker = NULL;\n"
+            f"{_NO_LOG}"
         )
     by_broker = "&outside_by_broker" if given.destinations else "NULL"
     connections = given.connections
@@ -115,19 +135,61 @@ def outside_c(given: Outside | None) -> str:
         f"const struct slots outside_slots = {{{given.listeners.start}, {connections.start}, "
         f"{connections.stop}}};\n"
     )
-    text += "const struct network *const outside_network = &outside;\n"
+    realms = list(_realms(given))
+    datagrams = given.carriers or realms or given.destinations
+    table = "outside_with_datagrams" if datagrams else "outside"
+    text += f"const struct network *const outside_network = &{table};\n"
     text += f"const struct outside_broker *const outside_broker = {by_broker};\n"
+    asked = "outside_ask" if given.destinations or (not given.direct and given.asks) else "NULL"
+    text += f"outside_connect *const outside_asked = {asked};\n"
+    text += f"const bool outside_direct = {int(bool(given.direct))};\n"
+    text += (
+        "const struct outside_log *const outside_log = &outside_told;\n" if given.asks else _NO_LOG
+    )
     for name, rows in (
-        ("in", [_row(each.address, each.guest, each.udp) for each in given.ports]),
-        ("out", [_row(each.address, each.port, each.udp) for each in given.endpoints]),
+        ("in", [_row(each.address, each.guest, udp=each.udp) for each in given.ports]),
+        ("out", [_row(*each, udp=False) for each in _single_streams(given)]),
     ):
         text += f"const struct way ways_{name}[] = {{{', '.join(rows) or '{{0}, 0, 0}'}}};\n"
         text += f"const u32 ways_{name}_count = {len(rows)};\n"
+    if datagrams:
+        table = ", ".join(realms) or "{{0}, 0, 0, 0, 0}"
+        text += f"const struct realm realms[] = {{{table}}};\n"
+        text += f"const u32 realms_count = {len(realms)};\n"
     return text
 
 
-def _row(address: str, port: int, udp: bool) -> str:
-    """``struct way``: an IPv4 address is mapped into IPv6, as the library OS has them all."""
+def _realms(given: Outside) -> Iterator[str]:
+    """``struct realm``: where a guest may send datagrams, as far as that is known beforehand."""
+    for end in given.endpoints:
+        if end.udp:
+            yield f"{{{_host(end.address)}, 128, 0, {end.port}, {end.port}}}"
+    for each in given.destinations:
+        ports = each.ports
+        if not ports.udp:
+            continue
+        if isinstance(each, Name):
+            yield f"{{{{0}}, 0, 1, {ports.low}, {ports.high}}}"
+        else:
+            bits = each.prefix if ":" in each.address else 96 + each.prefix
+            yield f"{{{_host(each.address)}, {bits}, 0, {ports.low}, {ports.high}}}"
+
+
+def _single_streams(given: Outside) -> Iterator[tuple[str, int]]:
+    """Address and port of each endpoint of TCP's, whoever connects to it."""
+    yield from ((each.address, each.port) for each in given.endpoints if not each.udp)
+    for one in given.destinations:
+        if isinstance(one, Net) and is_single(one) and not one.ports.udp:
+            yield one.address, one.ports.low
+
+
+def _row(address: str, port: int, *, udp: bool) -> str:
+    """``struct way``."""
+    return f"{{{_host(address)}, {port}, {int(udp)}}}"
+
+
+def _host(address: str) -> str:
+    """An IPv4 address is mapped into IPv6, as the library OS has them all."""
     known = ip_address(address)
     mapped = known.packed if known.version == 6 else bytes(10) + b"\xff\xff" + known.packed
-    return f"{{{{{', '.join(map(str, mapped))}}}, {port}, {int(udp)}}}"
+    return f"{{{', '.join(map(str, mapped))}}}"

@@ -53,6 +53,7 @@ from limpet.planning.namer import changes, namer_filter
 from limpet.planning.options import Options
 from limpet.planning.outside import outside
 from limpet.planning.plan import Plan
+from limpet.planning.porter import porter_filter
 from limpet.planning.processor import machine_decisions, may_ask_cpuid
 from limpet.planning.regions import Region, gaps, patched
 from limpet.planning.seccomp import KILL_PROCESS, TRAP, Filter, Rule
@@ -127,7 +128,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     rules = {each: _rules(each, hypercalls, place, devices, way_out) for each in options.backends}
     every = [rule for each in rules.values() for rule in each]
     given = facts(
-        [*guest_facts(users), *_data_facts(guest, place)],
+        [*guest_facts(users), *_data_facts(guest, place), *(leads.facts() if leads else ())],
         devices,
         every,
         kvm.fixed,
@@ -141,6 +142,8 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     }
     if leads and leads.destinations:
         filters["broker"] = broker_filter()
+    if leads and way_out and leads.porter:
+        filters["porter"] = porter_filter(chosen, way_out)
     beside = changes(hypercalls)
     if beside:
         filters["namer"] = namer_filter(chosen, devices)

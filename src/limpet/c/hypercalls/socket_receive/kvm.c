@@ -2,7 +2,7 @@
 static void serve_socket_receive(struct socket_receive *block) {
     void *to = guest_range(block->address, block->length, GUEST_LO, GUEST_HI);
     block->result = -HOST_EFAULT;
-    if (!is_connection(block->slot) || block->flags & ~SOCKET_PEEK)
+    if (!is_link(block->slot) || block->flags & ~SOCKET_PEEK)
         block->result = -HOST_EBADF;
     else if (to && block->length <= MAX_TRANSFER)
         block->result =

@@ -2,7 +2,7 @@
 static void serve_socket_send(struct socket_send *block) {
     const void *from = guest_range(block->address, block->length, GUEST_LO, GUEST_HI);
     block->result = -HOST_EFAULT;
-    if (!is_connection(block->slot) || (block->flags | SOCKET_SEND_MORE) != SOCKET_SEND_MORE ||
+    if (!is_link(block->slot) || (block->flags | SOCKET_SEND_MORE) != SOCKET_SEND_MORE ||
         !(block->flags & SOCKET_SEND))
         block->result = -HOST_EBADF;
     else if (from && block->length <= MAX_TRANSFER)

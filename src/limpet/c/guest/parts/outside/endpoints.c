@@ -2,31 +2,27 @@
 #include "parts/outside/links.h"
 
 /* The plan's place of an endpoint, or the end of its table. */
-static u32 find(const struct socket *socket, const struct endpoint *to) {
-    bool udp = !is_stream(socket);
+static u32 find(const struct endpoint *to) {
     u32 at = 0;
-    while (at < ways_out_count && (memcmp(ways_out[at].host, to->host, sizeof to->host) ||
-                                   ways_out[at].port != to->port || ways_out[at].udp != udp))
+    while (at < ways_out_count &&
+           (memcmp(ways_out[at].host, to->host, sizeof to->host) || ways_out[at].port != to->port))
         at++;
     return at;
 }
 
 bool endpoint_leads(const struct socket *socket, const struct endpoint *to) {
+    (void)socket;
     bool by_broker = outside_broker && endpoint_reach(to) == TO_OUTSIDE;
-    return by_broker || find(socket, to) < ways_out_count;
-}
-
-/* What is no single endpoint of the plan's is for the broker to decide. */
-static long connect_elsewhere(struct socket *socket, const struct endpoint *to) {
-    if (!is_stream(socket))
-        return outside_broker ? outside_broker->associate(socket, to) : -ENETUNREACH;
-    return outside_broker ? outside_broker->connect(socket, to) : outside_refused(to);
+    return by_broker || find(to) < ways_out_count;
 }
 
 long endpoint_connect(struct socket *socket, const struct endpoint *to) {
-    struct socket_connect block = {.endpoint = find(socket, to)};
-    if (block.endpoint == ways_out_count)
-        return connect_elsewhere(socket, to);
+    struct socket_connect block = {.endpoint = find(to)};
+    bool known = block.endpoint < ways_out_count;
+    if (!(known && outside_direct)) {
+        bool may = outside_asked && (known || outside_broker);
+        return may ? outside_asked(socket, to) : outside_refused(socket, to);
+    }
     hypercall_socket_connect(&block);
     return link_begin(socket, block.result, block.local, to);
 }
@@ -58,9 +54,4 @@ long endpoint_again(struct socket *socket, const struct address *address) {
     long error = socket_error(socket);
     disconnect(socket);
     return error ? error : tcp.connect(socket, address);
-}
-
-/* Of a datagram socket that is not connected. */
-long endpoint_send(struct socket *socket, struct message *message) {
-    return outside_broker ? outside_broker->send(socket, message) : -ENETUNREACH;
 }

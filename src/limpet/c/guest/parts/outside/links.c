@@ -13,20 +13,26 @@ static void give_back(u32 slot) {
     hypercall_socket_close(&block);
 }
 
-bool link_give(struct socket *socket, u32 slot) {
-    struct link *link = heap_alloc(sizeof *link);
+struct link *link_add(struct socket *socket, u32 slot, u64 size) {
+    struct link *link = heap_alloc(size);
     if (!sockets)
         sockets = heap_alloc((outside_slots.end - outside_slots.first) * sizeof(struct socket *));
     if (!link || !sockets) {
         heap_free(link);
         give_back(slot);
-        return false;
+        return NULL;
     }
-    *link = (struct link){.slot = slot};
+    *link = (struct link){.next = socket->outside, .slot = slot};
     socket->outside = link;
-    socket->transport = &outside_stream;
     sockets[slot - outside_slots.first] = socket;
     socket_changed(socket, ANYTHING); /* who waits for it waits for the host now */
+    return link;
+}
+
+static bool give(struct socket *socket, u32 slot) {
+    if (!link_add(socket, slot, sizeof(struct link)))
+        return false;
+    socket->transport = &outside_stream;
     return true;
 }
 
@@ -36,7 +42,7 @@ struct socket *link_new(u32 slot, u16 family, u16 protocol) {
         give_back(slot);
         return NULL;
     }
-    if (!link_give(socket, slot)) {
+    if (!give(socket, slot)) {
         socket_put(socket);
         return NULL;
     }
@@ -47,7 +53,7 @@ long link_begin(struct socket *socket, s64 slot, const void *local, const struct
     if (slot < 0)
         return slot == -EMFILE ? -EADDRNOTAVAIL : slot;
     port_leave(socket);
-    if (!link_give(socket, (u32)slot))
+    if (!give(socket, (u32)slot))
         return -ENOMEM;
     link_keep_all(socket);
     socket->own = endpoint_from_host(local), socket->remote = *to;
@@ -60,7 +66,7 @@ void link_close(struct socket *socket) {
     batch_forget(link);
     sockets[link->slot - outside_slots.first] = NULL;
     give_back(link->slot);
-    socket->outside = NULL;
+    socket->outside = link->next;
     heap_free(link);
     socket_changed(socket, ANYTHING);
 }
@@ -80,6 +86,8 @@ void link_told(u32 slot, u32 told) {
     if (!socket)
         return;
     struct link *link = link_of(socket);
+    while (link->slot != slot)
+        link = link->next;
     link->told = told & (POLLRDHUP | POLLHUP | POLLERR);
     link->readable = told & (POLLIN | POLLRDHUP | POLLHUP | POLLERR);
     link->uncertain = link->fresh = false;

@@ -18,6 +18,7 @@ struct held {
 };
 
 struct link {
+    struct link *next; /* another one of a datagram socket's */
     u32 slot;
     bool readable;  /* there are bytes, or the end of them */
     bool uncertain; /* or there were: a read took as much as it asked for */
@@ -43,11 +44,12 @@ static inline struct link *link_of(const struct socket *socket) {
 
 /* A socket for the connection at that slot; NULL: no memory, and the slot is free again. */
 struct socket *link_new(u32 slot, u16 family, u16 protocol);
-/* The slot becomes that socket's; false: no memory, and the slot is free again. */
-bool link_give(struct socket *socket, u32 slot);
+/* The slot becomes that socket's, in a link of so many bytes; NULL: no memory, and the slot is free
+ * again. */
+struct link *link_add(struct socket *socket, u32 slot, u64 size);
 /* A connection of the program's is under way at that slot, which may be an error. */
 long link_begin(struct socket *socket, s64 slot, const void *local, const struct endpoint *to);
-void link_close(struct socket *socket);
+void link_close(struct socket *socket); /* the first of its links */
 void link_keep(struct socket *socket, s32 level, s32 name,
                s32 value);                 /* an option, on the host too */
 void link_keep_all(struct socket *socket); /* those set before there was a link */
@@ -61,6 +63,8 @@ void link_set_option(const struct link *link, s32 level, s32 name, s32 value); /
 bool links_glance(void); /* who must not wait asks again and again: whether the host was asked */
 
 /* published.c: the sockets that listen at published ports. */
+extern bool published_maybe[]; /* what came there may be there still */
+bool published_leads_to(const struct way *way, const struct socket *socket);
 void published_told(u32 listener);
 u64 published_listen(struct socket *socket);
 void published_end(struct socket *socket);
@@ -74,13 +78,15 @@ struct endpoint endpoint_from_host(const void *address);
 /* endpoints.c */
 bool endpoint_leads(const struct socket *socket, const struct endpoint *to);
 long endpoint_connect(struct socket *socket, const struct endpoint *to);
-long endpoint_send(struct socket *socket, struct message *message);
 long endpoint_again(struct socket *socket, const struct address *address); /* how it stands */
 
-/* names.c: datagram sockets, which lead to the broker's name server alone */
-long names_connect(struct socket *socket, const struct endpoint *to);
-long names_send(struct socket *socket, struct message *message);
+/* carriers.c: published ports of UDP */
+u64 carriers_bound(struct socket *socket);
+bool carriers_know(const struct socket *socket, const struct endpoint *peer);
+void carriers_forget(const struct socket *socket, const struct endpoint *peer);
+long carriers_send(const struct socket *socket, struct message *message, const struct endpoint *to);
+void carriers_receive(struct socket *socket, bool told); /* until it has a packet */
 
-extern const struct transport outside_stream, outside_names;
+extern const struct transport outside_stream;
 
 #endif

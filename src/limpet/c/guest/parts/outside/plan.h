@@ -10,31 +10,43 @@ struct way {
     u16 port;
     bool udp;
 };
-extern const struct way ways_in[], ways_out[];
+extern const struct way ways_in[], ways_out[]; /* out: of TCP */
 extern const u32 ways_in_count, ways_out_count;
 
 /* Descriptors of the host's: published ports, and connections. */
 struct slots {
-    u32 listeners, first, end;
+    u32 listeners, first, end; /* of published ports: in the order of ways_in */
 };
 extern const struct slots outside_slots;
 
 struct network;
 struct socket;
-struct message;
 struct standard;
 struct endpoint;
 
-/* Where names and networks are allowed; NULL in other plans, so that nothing of it is linked. */
+/* Where names are looked up; NULL in other plans, so that nothing of it is linked. */
 struct outside_broker {
-    long (*connect)(struct socket *socket, const struct endpoint *to);   /* TCP */
-    long (*associate)(struct socket *socket, const struct endpoint *to); /* UDP */
-    long (*send)(struct socket *socket, struct message *message);        /* UDP, not connected */
-    const struct standard *etc;                                          /* its files of /etc */
+    const struct standard *etc; /* its files of /etc */
 };
 extern const struct outside_broker *const outside_broker, outside_by_broker;
 
-extern const struct network outside;
+/* Makes connections of TCP, where the guest has to ask for all of them, or for some; else NULL. */
+typedef long outside_connect(struct socket *socket, const struct endpoint *to);
+extern outside_connect *const outside_asked, outside_ask;
+extern const bool outside_direct; /* the guest makes those in ways_out itself */
+
+/* Where datagrams may go: a network and a range of ports; the host of a name is not known. */
+struct realm {
+    u8 host[16];
+    u8 prefix; /* bits of it that count */
+    bool name;
+    u16 low, high;
+};
+extern const struct realm realms[];
+extern const u32 realms_count;
+
+/* The first has TCP alone; the other is there where UDP leads out too, or names are looked up. */
+extern const struct network outside, outside_with_datagrams;
 extern const struct host_time outside_time;
 
 #endif

@@ -8,12 +8,12 @@
 struct listener {
     struct socket *socket; /* that listens; NULL: none */
     struct socket *held;
-    bool maybe; /* connections may be there */
 };
 
 static struct listener listeners[PUBLISHED_MOST];
+bool published_maybe[PUBLISHED_MOST];
 
-static bool leads_to(const struct way *way, const struct socket *socket) {
+bool published_leads_to(const struct way *way, const struct socket *socket) {
     static const u8 mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
     bool version_4 = !memcmp(way->host, mapped, sizeof mapped);
     return way->port == socket->own.port && way->udp == (socket->type == SOCK_DGRAM) &&
@@ -24,9 +24,9 @@ u64 published_listen(struct socket *socket) {
     u64 found = 0;
     for (u32 i = 0; i < ways_in_count; i++) {
         bool others = listeners[i].socket && listeners[i].socket != socket;
-        if (others || !leads_to(&ways_in[i], socket))
+        if (others || !published_leads_to(&ways_in[i], socket))
             continue;
-        listeners[i].socket = socket, listeners[i].maybe = true;
+        listeners[i].socket = socket, published_maybe[i] = true;
         found |= 1UL << i;
     }
     return found;
@@ -46,8 +46,10 @@ void published_end(struct socket *socket) {
 }
 
 void published_told(u32 listener) {
-    listeners[listener].maybe = true;
-    if (listeners[listener].socket)
+    published_maybe[listener] = true;
+    if (ways_in[listener].udp)
+        port_changed(&udp, ways_in[listener].port, ANYTHING);
+    else if (listeners[listener].socket)
         socket_changed(listeners[listener].socket, POLLIN);
 }
 
@@ -84,7 +86,7 @@ static long take(struct listener *listener, u32 index, struct socket **made) {
     struct socket_accept block = {.listener = index};
     hypercall_socket_accept(&block);
     if (block.result == -EAGAIN)
-        listener->maybe = false;
+        published_maybe[index] = false;
     if (block.result < 0)
         return block.result;
     *made = link_new((u32)block.result, socket->family, socket->protocol);
@@ -109,7 +111,7 @@ long published_accept(struct socket *socket, struct socket **made) {
             *made = listener->held, listener->held = NULL;
             return 0;
         }
-        bool may = listener->maybe || (links_glance() && listener->maybe);
+        bool may = published_maybe[i] || (links_glance() && published_maybe[i]);
         long error = may ? take(listener, i, made) : -EAGAIN;
         if (error != -EAGAIN)
             return error;
@@ -126,7 +128,7 @@ u32 published_ready(struct socket *socket) {
         struct listener *listener = &listeners[i];
         if (!(socket->published >> i & 1))
             continue;
-        if (!listener->held && listener->maybe && take(listener, i, &listener->held) == -EMFILE)
+        if (!listener->held && published_maybe[i] && take(listener, i, &listener->held) == -EMFILE)
             return POLL_READABLE; /* it is there, and accept says why not */
         if (listener->held)
             return POLL_READABLE;
@@ -134,17 +136,10 @@ u32 published_ready(struct socket *socket) {
     return 0;
 }
 
-static u64 bound(struct socket *socket) {
-    (void)socket;
-    return 0; /* no datagrams yet */
-}
-
 const struct network outside = {.listen = published_listen,
-                                .bound = bound,
                                 .unpublish = published_end,
                                 .accept = published_accept,
                                 .ready = published_ready,
                                 .awaited = published_awaited,
-                                .send = endpoint_send,
                                 .leads = endpoint_leads,
                                 .connect = endpoint_connect};

@@ -27,16 +27,19 @@ static void say_endpoint(const struct endpoint *to) {
     say_decimal(to->port);
 }
 
-long outside_refused(const struct endpoint *to) {
+long outside_refused(const struct socket *socket, const struct endpoint *to) {
     static bool told;
     if (!told) {
         told = true;
         say_name();
-        say(" wanted to connect to ");
+        say(is_stream(socket) ? " wanted to connect to " : " wanted to send to ");
         say_endpoint(to);
         say(", which it was not given: --connect ");
         say_endpoint(to);
+        say(is_stream(socket) ? "" : "/udp");
         say_backend();
     }
+    if (outside_log)
+        outside_log->connection(socket, to);
     return -ENETUNREACH;
 }

@@ -41,6 +41,8 @@ static long make(long family, long type, long protocol, struct socket **made) {
 long sys_socket(long family, long type, long protocol) {
     struct socket *socket;
     long error = make(family, type, protocol, &socket);
+    if (error && outside_log && family != AF_UNIX)
+        outside_log->family(family, type & SOCK_KIND);
     return error ? error : socket_install(socket, type);
 }
 

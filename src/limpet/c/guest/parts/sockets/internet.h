@@ -34,6 +34,11 @@ bool port_listened(const struct socket *socket); /* by another one, so that this
 /* The socket that what is sent from one endpoint to the other reaches; NULL: none. */
 struct socket *port_find(const struct transport *transport, const struct endpoint *from,
                          const struct endpoint *to);
+void port_changed(const struct transport *transport, u16 port,
+                  u32 events); /* of all that have it */
+
+/* udp.c: what has come from outside; where there is no room it is lost */
+void udp_put(struct socket *to, const struct endpoint *from, const void *bytes, u64 size);
 
 /* levels.c: options of SOL_IP, SOL_IPV6, SOL_TCP and SOL_UDP. */
 long internet_set(struct socket *socket, s32 level, s32 name, const void *value, u32 size);

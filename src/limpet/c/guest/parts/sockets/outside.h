@@ -4,9 +4,17 @@
 
 struct endpoint;
 struct network;
+struct socket;
 extern const struct network *const outside_network;
 
 /* -ENETUNREACH: said once, with the words that give it (parts/outside/refused.c). */
-long outside_refused(const struct endpoint *to);
+long outside_refused(const struct socket *socket, const struct endpoint *to);
+
+/* Who is told of what the guest is refused; NULL in a plan in which nobody writes it down. */
+struct outside_log {
+    void (*connection)(const struct socket *socket, const struct endpoint *to);
+    void (*family)(long family, long type);
+};
+extern const struct outside_log *const outside_log, outside_told;
 
 #endif

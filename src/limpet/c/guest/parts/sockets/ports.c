@@ -120,6 +120,12 @@ long internet_bind(struct socket *socket, const struct address *address) {
     return error;
 }
 
+void port_changed(const struct transport *transport, u16 port, u32 events) {
+    for (struct socket *each = *list_of(transport, port); each; each = each->next)
+        if (each->own.port == port)
+            socket_changed(each, events);
+}
+
 /* How well it fits; 0: not at all. */
 static u32 score(const struct socket *socket, const struct endpoint *from,
                  const struct endpoint *to) {

@@ -14,8 +14,10 @@
  *  - listen: a TCP socket that starts to listen is offered to `outside_network->listen`, a UDP
  *    socket that gets its port to `->bound`.  What they give stands in `socket->published` (0: the
  *    port is not given) and is for its own use.  The socket goes on to serve inside the guest;
- *    accept and receive look inside first and then ask `->accept` or `->receive`, and
- *    `->ready` and `->awaited` join what poll and park look at.  close tells `->unpublish`.
+ *    accept looks inside first and then asks `->accept`, and `->ready` and `->awaited` join what
+ *    poll and park look at.  close tells `->unpublish`.
+ *  - UDP: what comes from outside is put into the socket's queue (udp_put), by `->receive` and
+ *    `->ready`; what is sent to where `->leads` says so is `->send`'s.
  *  - connect: to an address that is not the guest's own, or that `->leads` names whatever it is,
  *    `->connect` takes the socket over: it sets `socket->transport` to its own table and
  *    `socket->outside` to what it likes.
@@ -91,8 +93,9 @@ struct network {
     u64 (*bound)(struct socket *socket);
     void (*unpublish)(struct socket *socket);
     long (*accept)(struct socket *socket, struct socket **made);
-    long (*receive)(struct socket *socket, struct message *message);
-    long (*send)(struct socket *socket, struct message *message); /* UDP, to outside */
+    long (*receive)(struct socket *socket); /* UDP: 0 when a packet is in its queue now */
+    long (*send)(struct socket *socket, struct message *message, const struct endpoint *to);
+    void (*near)(const struct socket *socket, const struct endpoint *from); /* UDP: from inside */
     bool (*leads)(const struct socket *socket, const struct endpoint *to);
     long (*connect)(struct socket *socket, const struct endpoint *to);
     u32 (*ready)(struct socket *socket);

@@ -135,7 +135,7 @@ long tcp_connect(struct socket *socket, const struct address *address) {
     if (outside_network && outside_network->leads(socket, &to))
         return outside_network->connect(socket, &to);
     if (endpoint_reach(&to) == TO_OUTSIDE)
-        return outside_refused(&to);
+        return outside_refused(socket, &to);
     error = port_take_any(socket);
     if (error)
         return error;

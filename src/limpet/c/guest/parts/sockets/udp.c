@@ -12,11 +12,19 @@ static void open(struct socket *socket) {
 
 /* What comes from outside needs a port that was given. */
 static void publish(struct socket *socket) {
-    if (outside_network && !socket->published) {
+    if (outside_network && outside_network->bound && !socket->published) {
         socket->published = outside_network->bound(socket);
         if (socket->published)
             socket_changed(socket, ANYTHING); /* who waits for it waits for the host now */
     }
+}
+
+static bool has_outside(const struct socket *socket) {
+    return socket->published || socket->outside;
+}
+
+static bool leads_outside(const struct socket *socket, const struct endpoint *to) {
+    return outside_network && outside_network->send && outside_network->leads(socket, to);
 }
 
 static long bind(struct socket *socket, const struct address *address) {
@@ -27,6 +35,8 @@ static long bind(struct socket *socket, const struct address *address) {
 }
 
 static long disconnect(struct socket *socket) {
+    if (has_outside(socket))
+        outside_network->unpublish(socket);
     socket->state = UNCONNECTED;
     memset(&socket->remote, 0, sizeof socket->remote);
     if (!socket->bound)
@@ -43,8 +53,10 @@ static long connect(struct socket *socket, const struct address *address) {
     if (address->family == AF_UNSPEC)
         return disconnect(socket);
     long error = endpoint_to(socket, address, &to);
+    if (!error && leads_outside(socket, &to))
+        return outside_network->connect(socket, &to);
     if (!error && endpoint_reach(&to) == TO_OUTSIDE)
-        return outside_network ? outside_network->connect(socket, &to) : -ENETUNREACH;
+        error = -ENETUNREACH;
     if (!error)
         error = port_take_any(socket);
     if (error)
@@ -69,32 +81,57 @@ static long where_to(const struct socket *socket, const struct message *message,
     return error || to->port ? error : -EINVAL;
 }
 
-/* Who is full loses it, as on any network. */
-static long deliver(struct socket *to, const struct endpoint *source, struct message *message) {
-    u32 charge = unix_charge(message->size + 28);
-    if (to->charged + charge > to->receive_size) {
-        message->done = message->size;
-        return 0;
-    }
-    struct packet *packet = packet_new((u32)message->size);
-    if (!packet)
-        return -ENOBUFS;
-    message_get(message, packet->bytes, message->size);
-    packet->size = (u32)message->size;
-    packet->charge = charge;
-    packet->endpoint = *source;
-    to->charged += charge;
+/* Who is full loses it, as on any network: NULL, and no error. */
+static struct packet *room_for(const struct socket *to, u64 size, long *error) {
+    u32 charge = unix_charge(size + 28);
+    *error = 0;
+    if (to->charged + charge > to->receive_size)
+        return NULL;
+    struct packet *packet = packet_new((u32)size);
+    if (packet)
+        packet->size = (u32)size, packet->charge = charge;
+    else
+        *error = -ENOBUFS;
+    return packet;
+}
+
+static void add(struct socket *to, const struct endpoint *from, struct packet *packet) {
+    packet->endpoint = *from;
+    to->charged += packet->charge;
     packet_add(to, packet);
     socket_changed(to, POLL_READABLE);
-    return 0;
+}
+
+static long deliver(struct socket *to, const struct endpoint *source, struct message *message) {
+    long error;
+    struct packet *packet = room_for(to, message->size, &error);
+    if (to->published)
+        outside_network->near(to, source);
+    if (packet) {
+        message_get(message, packet->bytes, message->size);
+        add(to, source, packet);
+    }
+    if (!error)
+        message->done = message->size;
+    return error;
+}
+
+void udp_put(struct socket *to, const struct endpoint *from, const void *bytes, u64 size) {
+    long error;
+    struct packet *packet = room_for(to, size, &error);
+    if (!packet)
+        return;
+    memcpy(packet->bytes, bytes, size);
+    add(to, from, packet);
 }
 
 static long send(struct socket *socket, struct message *message) {
     struct endpoint to, source;
     long error = where_to(socket, message, &to);
-    if (!error && endpoint_reach(&to) == TO_OUTSIDE)
-        return outside_network ? outside_network->send(socket, message) : -ENETUNREACH;
-    if (!error)
+    bool out = !error && leads_outside(socket, &to);
+    if (!error && !out && endpoint_reach(&to) == TO_OUTSIDE)
+        error = outside_refused(socket, &to);
+    if (!error && !out)
         error = port_take_any(socket);
     if (!error)
         error = socket_error(socket);
@@ -102,8 +139,8 @@ static long send(struct socket *socket, struct message *message) {
         error = -EPIPE;
     if (!error && message->size > SIZE_MOST)
         error = -EMSGSIZE;
-    if (error)
-        return error;
+    if (error || out)
+        return error ? error : outside_network->send(socket, message, &to);
     source = socket->own;
     source_for(&to, &source);
     struct socket *receiver = port_find(&udp, &source, &to);
@@ -117,22 +154,20 @@ static long send(struct socket *socket, struct message *message) {
     return 0;
 }
 
-static long nothing_there(struct socket *socket, struct message *message) {
-    if (socket->published) {
-        long error = outside_network->receive(socket, message);
-        if (error != -EAGAIN)
-            return error;
-    }
+static long nothing_there(const struct socket *socket, const struct message *message) {
     bool never = message->flags & MSG_DONTWAIT || socket->file->flags & O_NONBLOCK;
     return socket->shut & SHUT_RECEIVE && !never ? 0 : -EAGAIN;
 }
 
 static long receive(struct socket *socket, struct message *message) {
-    struct packet *packet = socket->in.first;
     if (message->flags & MSG_ERRQUEUE)
         return -EAGAIN;
     if (socket->error)
         return socket_error(socket);
+    long error = socket->in.first || !has_outside(socket) ? 0 : outside_network->receive(socket);
+    struct packet *packet = socket->in.first;
+    if (error && error != -EAGAIN)
+        return error;
     if (!packet)
         return nothing_there(socket, message);
     u64 size = MIN(message->size, packet->size);
@@ -161,6 +196,8 @@ static long unread(struct socket *socket) {
 }
 
 static u32 ready(struct socket *socket) {
+    if (has_outside(socket))
+        outside_network->ready(socket);
     u32 ready = EITHER_WAY | (socket->error ? POLLERR : 0U);
     if (socket->shut == SHUT_BOTH)
         ready |= POLLHUP;
@@ -168,15 +205,15 @@ static u32 ready(struct socket *socket) {
         ready |= POLL_READABLE | POLLRDHUP;
     if (socket->in.first)
         ready |= POLL_READABLE;
-    return socket->published ? ready | outside_network->ready(socket) : ready;
+    return ready;
 }
 
 static u64 awaited(const struct socket *socket) {
-    return socket->published ? outside_network->awaited(socket) : 0;
+    return has_outside(socket) ? outside_network->awaited(socket) : 0;
 }
 
 static void close(struct socket *socket) {
-    if (socket->published)
+    if (has_outside(socket))
         outside_network->unpublish(socket);
     packets_drop(socket);
     port_leave(socket);

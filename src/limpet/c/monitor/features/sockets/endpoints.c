@@ -1,5 +1,6 @@
-/* Landlock knows ports, not addresses: a second wall behind the filter, which knows both.  An older
- * one knows neither, and refuses the rule.  A parent beside the guest's process connects nowhere.
+/* Landlock knows ports of TCP, not addresses: a second wall behind the filter, which knows both. An
+ * older one knows neither, and refuses the rule.  A parent beside the guest's process connects
+ * nowhere.
  */
 enum { RULE_OF_PORT = 2, MAY_CONNECT = 2 };
 

@@ -2,28 +2,7 @@
  * Published ports: listening sockets of the host, opened before anything is given up and before the
  * guest runs.  It can take what comes to them, and neither bind nor listen.
  */
-enum { REUSE_ADDRESS = 2, V6_ONLY = 26, OF_SOCKETS = 1, OF_IPV6 = 41, BACKLOG = 4096 };
-
-static const char *why_not_published(long error) {
-    switch (-error) {
-    case HOST_EADDRINUSE:
-        return ": in use by another program\n";
-    case HOST_EACCES:
-        return ": only root may have a port below 1024 here\n";
-    case HOST_EADDRNOTAVAIL:
-        return ": not an address of this host\n";
-    default:
-        return ": the host refuses\n";
-    }
-}
-
-static _Noreturn void not_published(const struct published *port, long error) {
-    const char *parts[] = {"limpet: cannot publish ", port->text, why_not_published(error)};
-    for (u64 i = 0; i < 3; i++)
-        host3(NR_WRITE, STDERR, (long)parts[i], (long)length(parts[i]));
-    for (;;)
-        host3(NR_EXIT_GROUP, EXIT_CANNOT_START, 0, 0);
-}
+enum { REUSE_ADDRESS = 2, OF_SOCKETS = 1, BACKLOG = 4096 };
 
 static long open_port(const struct published *port) {
     static const u32 on = 1;

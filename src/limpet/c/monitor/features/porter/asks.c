@@ -1,0 +1,48 @@
+/* What the guest asks for: a socket to an endpoint; or it tells what it did not get, for the log.
+ */
+
+/* With a descriptor, which is closed here; negative: without one. */
+static void give_socket(long fd) {
+    struct broker_reply reply = {fd < 0 ? fd : 0};
+    struct broker_passed passed = {PASSED_SIZE, PASSED_LEVEL, PASSED_KIND, (s32)fd, 0};
+    struct broker_vector vector = {&reply, sizeof reply};
+    struct broker_message message = {NULL, 0, &vector, 1, &passed, sizeof passed, 0};
+    if (fd < 0)
+        message.control = NULL, message.control_size = 0;
+    host3(NR_SENDMSG, PORTER_ASKS, (long)&message, DO_NOT_WAIT | NO_SIGNAL);
+    if (fd >= 0)
+        host3(NR_CLOSE, fd, 0, 0);
+}
+
+static void log_refused(struct porter *porter, const struct broker_request *request) {
+    if (request->what == BROKER_FAMILY)
+        log_family(&porter->pace, porter_clock(), request);
+    else
+        log_connection(&porter->pace, porter_clock(), request, "no --connect allows this");
+}
+
+static void hear_guest(struct porter *porter) {
+    struct broker_request request;
+    long size = host6(NR_RECVFROM, PORTER_ASKS, (long)&request, sizeof request,
+                      DO_NOT_WAIT | WHOLE_SIZE, 0, 0);
+    if (size == -HOST_EAGAIN || size == -HOST_EINTR)
+        return;
+    porter->ended |= size <= 0;
+    if (size != sizeof request) {
+        give_socket(-HOST_EINVAL);
+        return;
+    }
+    long fd = open_asked(&request);
+    if (fd == -HOST_EACCES)
+        log_refused(porter, &request);
+    give_socket(fd);
+}
+
+/* The guest's end of the pair to where its filter knows it; the porter's. */
+static long open_asks(void) {
+    s32 ends[2];
+    must(host4(NR_SOCKETPAIR, UNIX_PAIR, UNIX_PACKETS | O_CLOEXEC, 0, (long)ends));
+    long own = park(ends[1]);
+    move_descriptor(ends[0], BROKER_FD);
+    return own;
+}

@@ -1,0 +1,52 @@
+/* Ports of UDP, opened before anything is given up and before the guest runs, each with the pair
+ * over which its datagrams come and go.  No other program can take the port as well. */
+
+enum { TRIES = 50, TRY_MS = 10 };
+
+/* The porter of a bundle that has just ended may still be about to end: it is waited for. */
+static long bind_port(long fd, const struct published *port) {
+    long error = host3(NR_BIND, fd, (long)port, (long)port->at.size);
+    for (u32 i = 0; i < TRIES && error == -HOST_EADDRINUSE; i++) {
+        host3(NR_POLL, 0, 0, TRY_MS);
+        error = host3(NR_BIND, fd, (long)port, (long)port->at.size);
+    }
+    return error;
+}
+
+static long open_carried_port(const struct published *port) {
+    static const u32 on = 1;
+    long fd = port->at.version_6 ? datagrams_of_6() : datagrams_of_4();
+    if (fd >= 0 && port->at.version_6)
+        host6(NR_SETSOCKOPT, fd, OF_IPV6, V6_ONLY, (long)&on, sizeof on, 0);
+    if (fd < 0)
+        return fd;
+    long error = bind_port(fd, port);
+    return error < 0 ? error : fd;
+}
+
+/* The porter's descriptors, in the order of its numbers. */
+static void open_carriers(long *ports, long *pairs) {
+    const struct published *port = (const struct published *)PUBLISHED + LISTENERS;
+    for (u64 i = 0; i < CARRIERS; i++) {
+        s32 ends[2];
+        ports[i] = open_carried_port(&port[i]);
+        if (ports[i] < 0)
+            not_published(&port[i], ports[i]);
+        must(host4(NR_SOCKETPAIR, UNIX_PAIR, UNIX_PACKETS | SOCKET_FLAGS, 0, (long)ends));
+        pairs[i] = park(ends[0]), ports[i] = park(ports[i]);
+        move_descriptor(ends[1], (long)(CARRIERS_FD + i));
+        const struct epoll_event event = {WATCHED_EVENTS, CARRIERS_FD + i};
+        must(host4(NR_EPOLL_CTL, EVENTS_FD, EPOLL_CTL_ADD, (long)event.data, (long)&event));
+    }
+}
+
+/* Zeros, which only what is used of them takes memory for. */
+static struct peers *peers_of_ports(void) {
+    struct peers *peers = (struct peers *)PORTER_MEMORY;
+    u64 key = 0;
+    map_memory(PORTER_MEMORY, PORTER_MEMORY + CARRIERS * sizeof(struct peers));
+    must(host3(NR_GETRANDOM, (long)&key, sizeof key, 0));
+    for (u64 i = 0; i < CARRIERS; i++)
+        peers[i].key = key;
+    return peers;
+}

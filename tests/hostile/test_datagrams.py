@@ -1,0 +1,173 @@
+"""A hostile guest with ports and endpoints of UDP: it tells something to nobody else."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+import limpet
+from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.audit.inspect import audit
+from limpet.contract import Backend
+from limpet.contract.limits import SOCKET_SEND
+from limpet.guests.linux.layout import Layout
+from limpet.planning.outside import Outside, outside
+from tests.guests.linux.test_datagrams import datagrams, free_port
+from tests.hostile.test_sockets import KILLED, stubs_of
+from tests.support.bundles import Made, Maker, Ran
+
+SOURCE = r"""
+/* Sends what a library OS would not: a frame of its own to a carrier, or by any call. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <netinet/in.h>
+#include <arpa/inet.h>
+
+static struct { struct sockaddr_in to; char rest[16]; char bytes[8]; } frame;
+struct block { uint32_t fd, flags; uint64_t at, size; int64_t result; };
+
+static long call_at(uint64_t at, long number, long fd, long size, long flags, long to,
+                    long length) {
+    register long r10 __asm__("r10") = flags;
+    register long r8 __asm__("r8") = to;
+    register long r9 __asm__("r9") = length;
+    long result;
+    __asm__ volatile("lea -128(%%rsp), %%rsp\ncall *%[at]\nlea 128(%%rsp), %%rsp"
+                     : "=a"(result)
+                     : [at] "b"(at), "a"(number), "D"(fd), "S"(&frame), "d"(size), "r"(r10),
+                       "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+int main(int argc, char **argv) {
+    uint64_t at = strtoull(argv[2], 0, 0);
+    long number = atol(argv[3]), fd = atol(argv[4]), flags = atol(argv[5]), size = atol(argv[6]);
+    frame.to.sin_family = (sa_family_t)atoi(argv[7]);
+    frame.to.sin_port = htons((uint16_t)atoi(argv[8]));
+    inet_pton(AF_INET, "127.0.0.1", &frame.to.sin_addr);
+    memcpy(frame.bytes, "stolen", 6);
+    if (argc > 100) { /* what a program with such options has */
+        int own = socket(AF_INET, SOCK_DGRAM, 0);
+        bind(own, (void *)&frame.to, sizeof frame.to);
+        connect(own, (void *)&frame.to, sizeof frame.to);
+        sendto(own, &frame, 1, 0, 0, 0);
+        accept(listen(own, 1), 0, 0);
+    }
+    struct block *block = (struct block *)strtoull(argv[10], 0, 0);
+    *block = (struct block){(uint32_t)fd, (uint32_t)flags, (uint64_t)&frame, (uint64_t)size, 0};
+    if (!strcmp(argv[1], "kvm"))
+        __asm__ volatile("outl %0, %1" ::"a"((uint32_t)(uint64_t)block), "Nd"((uint16_t)at)
+                         : "memory");
+    else
+        block->result = call_at(at, number, fd, size, flags, atol(argv[9]) ? (long)&frame.to : 0,
+                                atol(argv[9]));
+    printf("%ld\n", (long)block->result);
+    getchar();
+    return 0;
+}
+"""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """The program, with a published port of UDP and endpoints of both kinds."""
+
+    made: Made
+    backend: Backend
+    given: Outside
+    log: Path
+    stranger: socket.socket  # nobody's endpoint, who never wrote
+    at: int  # where sendto is called from, or the hypercall's port
+    block: int  # where an argument block can be
+
+    def send(self, fd: int, flags: int, size: int, family: int, address: int = 0) -> Ran:
+        """One sendto; ``address`` is the length of what it names, which is the stranger's."""
+        port = self.stranger.getsockname()[1]
+        words = (
+            self.backend,
+            self.at,
+            NUMBERS["sendto"],
+            fd,
+            flags,
+            size,
+            family,
+            port,
+            address,
+            self.block,
+        )
+        return self.made.run(*map(str, words), timeout=20)
+
+
+@pytest.fixture
+def carried(make: Maker, backend: Backend, tmp_path: Path) -> Iterator[Carried]:
+    """A bundle whose ports nobody else has."""
+    with datagrams("127.0.0.1") as stranger:
+        log = tmp_path / "log"
+        options = replace(
+            limpet.Options(backends=(backend,)),
+            publish=(f"127.0.0.1:{free_port('127.0.0.1')}:53/udp",),
+            connect=("192.0.2.1:443/tcp", "192.0.2.1:53/udp"),
+            sockets=8,
+            log=str(log),
+        )
+        program = make.compile(SOURCE, "carriers", "-O1")
+        plan = limpet.plan(limpet.load(program), options)
+        made, given = Made(tmp_path / "bundle", "carriers"), outside(options, ())
+        limpet.build(plan).write(made.path)
+        assert given and isinstance(plan.layout, Layout)
+        at = next(each.port for each in limpet.contract.hypercalls() if each.name == "socket_send")
+        if backend == "process":
+            at = stubs_of(made)["sendto"][0]
+        block = plan.layout.state_end - 4096
+        yield Carried(made, backend, given, log, stranger, at, block)
+
+
+def test_to_a_stranger(carried: Carried) -> None:
+    """Frames that the library OS would not make: dropped, and each refusal is in the log."""
+    (carrier,) = carried.given.carriers
+    for size, family in ((38, 2), (32, 2), (38, 10), (38, 1), (38, 0), (31, 2), (1, 2)):
+        ran = carried.send(carrier, SOCKET_SEND, size, family)
+        assert (ran.status, ran.stdout) == (0, b"%d\n" % size)
+    carried.stranger.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        carried.stranger.recv(100)
+    told = [json.loads(line) for line in carried.log.read_text().splitlines()]
+    port = carried.stranger.getsockname()[1]
+    assert {(each["address"], each["port"], each["protocol"]) for each in told} >= {
+        ("127.0.0.1", port, "udp")
+    }
+    assert len(told) == 5  # those that are whole
+
+
+def test_calls(carried: Carried) -> None:
+    """With an address, over another descriptor, with other flags: the end, or an error on kvm."""
+    (carrier,) = carried.given.carriers
+    slot = carried.given.connections.start
+    cases = [(carrier, 0, 0), (carrier, 0x20004000, 0), (carried.given.broker, SOCKET_SEND, 0)]
+    cases += [(fd, SOCKET_SEND, 0) for fd in (0, 1, carried.given.events)]
+    if carried.backend == "process":
+        cases += [(fd, SOCKET_SEND, 16) for fd in (carrier, slot)]
+    for fd, flags, address in cases:
+        ran = carried.send(fd, flags, 38, 2, address)
+        ends = (KILLED, b"") if carried.backend == "process" else (0, b"-9\n")
+        assert (ran.status, ran.stdout) == ends, (fd, flags, address, ran)
+    carried.stranger.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        carried.stranger.recv(100)
+
+
+def test_no_connect_of_its_own(carried: Carried) -> None:
+    """Beside sockets of UDP a guest connects none: one could go to an endpoint of TCP's."""
+    filters = {each.backend: each for each in audit(carried.made.path).filters}
+    calls = {rule.call for rule in filters[carried.backend].rules}
+    assert not {"connect", "socket", "bind"} & calls
+    assert "connect" in {rule.call for rule in filters["porter"].rules}
