@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import limpet
+from bench.memory import idle_of
 from bench.rows import HELLO, Row, backends, bundle, program
 from bench.start import PRINTS, PYTHON, times_of
 from limpet.contract import Backend
@@ -22,12 +24,17 @@ os._exit(0)
 OPTIONS = PRINTS[:-2]
 
 
-def _warm(backend: Backend, folder: Path, imports: str) -> Path:
+WAITS = "import sys\nsys.stdin.read(1)\nsys.stdin.read(1)"
+CLONES, PRIVATE = 530, 1
+"""Milliseconds for a thousand of them, MiB of one that waits."""
+
+
+def _warm(backend: Backend, folder: Path, imports: str, goes_on: str = GOES_ON) -> Path:
     """Python that has imported that, and prints when it goes on."""
     options = limpet.Options(backends=(backend,), snapshot=True)
     planned = limpet.plan(limpet.load(PYTHON), options)
-    taken = limpet.snapshot(planned, [*OPTIONS, "-c", imports + GOES_ON], name=str(PYTHON))
-    path = folder / f"warm{len(imports)}.{backend}"
+    taken = limpet.snapshot(planned, [*OPTIONS, "-c", imports + goes_on], name=str(PYTHON))
+    path = folder / f"warm{len(imports + goes_on)}.{backend}"
     taken.bundle.write(path)
     return path
 
@@ -51,9 +58,19 @@ def _rows(backend: Backend, folder: Path) -> Iterator[Row]:
         yield Row(f"{name}, with modules", *modules, 1 / 25, "us")
 
 
+def _many(folder: Path) -> Iterator[Row]:
+    """A thousand at once, and one that waits for its input."""
+    argv = [program("clones", folder), _warm("process", folder, "")]
+    took = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    yield Row("1,000 of warm python3, process", float(took), None, CLONES, "ms")
+    waits = _warm("process", folder, "", WAITS)
+    yield Row("warm python3 that waits, process", idle_of(waits), None, PRIVATE, "MiB")
+
+
 def rows(folder: Path) -> list[Row]:
     """Each backend."""
     if not PYTHON.exists():
         print(f"*** {PYTHON} is not installed: no rows ***")
         return []
-    return [row for backend in backends() for row in _rows(backend, folder)]
+    found = [row for backend in backends() for row in _rows(backend, folder)]
+    return [*found, *_many(folder)]
