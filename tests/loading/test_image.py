@@ -16,7 +16,9 @@ from limpet.errors import ImageError, LimpetError
 from limpet.formats.files import read_file
 from limpet.formats.image import Access
 from limpet.guests.linux.layout import lay_out
+from limpet.guests.linux.place import place as place_program
 from limpet.guests.registry import read_image
+from limpet.loading.guest import Guest
 from limpet.tools.freestanding import Sizes
 from tests.support.bundles import BUSYBOX, need
 
@@ -177,7 +179,7 @@ def _whole(data: bytes) -> None:
         found = scan(image)
         if image.kind == "static":
             place = lay_out(
-                image,
+                place_program(Guest(image, found)),
                 Sizes(text=64 << 10, rodata=4096, data=64 << 10),
                 trampolines=96 * 400,
                 constants=4096,

@@ -13,12 +13,12 @@ from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.facts import executes
 from limpet.audit.host_calls import BOUNDING_SET_DROP, DUMPABLE
 from limpet.audit.inside import Inside, is_request
+from limpet.audit.late_code import loads_code, runs_more
 from limpet.audit.model import Protection
 from limpet.audit.monitor_code import NO_FILTER, Call
 from limpet.planning.regions import HOST_END, MONITOR_BASE
 
-_NO_NEW_PRIVS, _EXECUTE = 38, 4
-_MPROTECT = NUMBERS["mprotect"]
+_NO_NEW_PRIVS = 38
 _MAPS = frozenset(NUMBERS[name] for name in ("mmap", "mremap", "brk"))
 
 
@@ -38,13 +38,15 @@ def protections(inside: Inside) -> tuple[Protection, ...]:
 def _nothing_to_run(inside: Inside) -> Protection:
     """Whether the guest's memory stays as executable as it was at the start, on every backend."""
     filters = [each for each in inside.filters.values() if inside.backend(each) == "process"]
-    made = any(
-        each.number == _MPROTECT and any(high & _EXECUTE for _, high in each.arguments[2])
-        for decoded in filters
-        for each in decoded.allowed
+    runs = executes(inside) or any(any(runs_more(inside, each)) for each in filters)
+    late = any(map(loads_code, filters))
+    evidence = (
+        "--jit: pages that the guest wrote"
+        if runs
+        else "only the file's own, as a shared object is loaded"
+        if late
+        else "no call that makes it so"
     )
-    runs = made or executes(inside)
-    evidence = "--jit: pages that the guest wrote" if runs else "no call that makes it so"
     return Protection("code fixed at the start", not runs, evidence)
 
 

@@ -143,7 +143,8 @@ def _memory(bundle: BundleFile) -> Memory:
     parts = sorted(bundle.parts, key=lambda part: part.address)
     runs = ((part.address, bundle.content(part)) for part in parts if "w" in part.rights)
     try:
-        return replace(Memory.of_pages(runs, bundle.largest), hot=bundle.record.hot)
+        found = Memory.of_pages(runs, bundle.largest)
+        return replace(found, hot=bundle.record.hot, loaded=bundle.record.loaded)
     except ValueError as error:
         raise BundleError(f"{bundle.name}: a snapshot with {error}", hint="do not run it") from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from limpet.arch.x86_64 import arranging
@@ -12,12 +13,14 @@ from limpet.building.record import record_of
 from limpet.contract.pages import PAGE, align_up
 from limpet.errors import BuildError
 from limpet.formats.bundle import packed_guest
-from limpet.formats.bundle.write import MAX_SEGMENTS, Load, arranged, write
+from limpet.formats.bundle.write import LATE, MAX_SEGMENTS, Load, arranged, write
 from limpet.formats.image import Access
 from limpet.guests.registry import kind_of
 from limpet.planning.broker import host_numbers
 from limpet.planning.plan import Plan
 from limpet.planning.regions import BROKER_BASE, BROKER_SIZE, MONITOR_BASE, MONITOR_SIZE
+from limpet.planning.shelves import content as shelf_content
+from limpet.planning.shelves import shelves
 from limpet.sources import MONITOR_INCLUDES
 from limpet.tools import executables, freestanding, toolchain, upkeep
 from limpet.tools.cache import Cache
@@ -86,6 +89,7 @@ def build(plan: Plan, cache: Cache | None = None, *, packed: bytes = b"") -> Bun
     monitor = Monitor(text, plan.blobs.pack(filters), linked.symbols, entry)
     segments = arranged([*_loads(plan, contents, monitor, ring0), *_broker(plan, cache)])
     _check_count(plan, len(segments))
+    assert all(each.address + each.size <= behind.address for each, behind in pairwise(segments))
     made = record_of(plan, segments, toolchain.version(), __version__).pack()
     guest = packed_guest.pack(plan.image, segments, packed)
     return Bundle(plan, monitor, write(entry, segments, made, guest), symbols)
@@ -171,6 +175,8 @@ def _loads(
         if plan.guest.memory and Access.WRITE in region.access:
             content = region.content
         assert content is not None, region.name
+        if region.late is not None:
+            continue
         flags = _flags(region.access | region.host)
         size = region.size if flags & 2 else align_up(len(content), PAGE)
         if pages:  # the plan maps the room that the linker was given, not what it filled
@@ -187,4 +193,11 @@ def _loads(
     text = constants + monitor.text
     size = align_up(len(text), PAGE)
     loads.append(Load("monitor", MONITOR_BASE, size, text, 5))
-    return loads
+    return [*loads, *_late(plan)]
+
+
+def _late(plan: Plan) -> Iterator[Load]:
+    """What is only read until it is loaded."""
+    for number, shelf in enumerate(shelves(plan.regions)):
+        content = shelf_content(shelf)
+        yield Load(f"{LATE}{number}", shelf[0].address, len(content), content, _flags(Access.READ))

@@ -39,6 +39,7 @@ def record_of(plan: Plan, segments: Sequence[Load], toolchain: str, version: str
         ports=tuple(call.port for call in on_kvm(plan.hypercalls)) if plan.supervisor else (),
         tree=_tree(plan),
         hot=plan.guest.memory.hot if plan.guest.memory else (),
+        loaded=plan.guest.memory.loaded if plan.guest.memory else (),
     )
 
 

@@ -190,6 +190,7 @@ PLACED_SEGMENT = Struct(
         _plan("offset", "of that page in the file"),
         _plan("file_size", "bytes from there on that come from the file"),
         _plan("writable", "1 or 0"),
+        _plan("late", "rights that it gets when the object is loaded, 0 where it has them already"),
     ),
 )
 

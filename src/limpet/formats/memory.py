@@ -21,11 +21,13 @@ Run = tuple[int, bytes]
 class Memory:
     """Runs of whole pages, ascending; what lies between them is zero.
 
-    ``hot`` are the pages that a start writes, [low, high), ascending.
+    ``hot`` are the pages that a start writes, [low, high), ascending; ``loaded`` are the inodes of
+    the shared objects whose code could be run.
     """
 
     runs: tuple[Run, ...]
     hot: tuple[tuple[int, int], ...] = ()
+    loaded: tuple[int, ...] = ()
 
     @classmethod
     def of_pages(cls, pages: Iterable[Run], most: int = 1 << 62) -> Memory:

@@ -18,6 +18,10 @@ _MONITOR = (MONITOR_BASE, MONITOR_BASE + MONITOR_SIZE)
 _MONITOR_AND_STACK = (MONITOR_BASE, HOST_END)
 
 
+WHOLE = "code"
+"""The name of places that change as a whole."""
+
+
 def has_device(hypercall: Hypercall, devices: Sequence[Device]) -> bool:
     """Whether ``hypercall`` needs no device, or one of a kind that is among ``devices``."""
     return not hypercall.device or any(each.kind == hypercall.device for each in devices)
@@ -38,11 +42,22 @@ def resolved(
     for either in host.either:
         found = (*host.pins, *either)
         pins = [pin for pin in found if backend == "kvm" or not (pin.guest or pin.own)]
+        if any(pin.place == WHOLE for pin in pins):
+            yield from _whole(pins, places[WHOLE])
+            continue
         if any(pin.sealed == sealed.OPEN_WAYS for pin in pins):
             yield from _openings(pins, devices)
             continue
         for each in _out(pins, way_out):
             yield from _of_devices(each, devices, places)
+
+
+def _whole(pins: Sequence[Pin], ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[Pin, ...]]:
+    """From its first page, with exactly its length in the argument behind: no piece and no more."""
+    index = next(pin.index for pin in pins if pin.place)
+    others = [pin for pin in pins if not pin.place]
+    for low, high in ranges:
+        yield (*others, Pin(index, (low,)), Pin(index + 1, (high - low,)))
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,8 @@ class Region:
     ``content`` is ``None`` where the linker supplies it, and empty for memory that starts as
     zeros.  ``host`` is what the monitor may do with it beyond what the guest may; ``at_start`` says
     that the monitor maps it, without reserving host memory, and the file does not have it;
-    ``mapped`` says that the guest's page tables have it.
+    ``mapped`` says that the guest's page tables have it; ``late`` is the
+    inode of the shared object before whose loading a process can only read it.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Region:
     host: Access = NOTHING
     at_start: bool = False
     mapped: bool = True
+    late: int | None = None
 
     @property
     def end(self) -> int:

@@ -148,6 +148,11 @@ class Filter:
             code.end(ALLOW)
             code.label(others)
             return
+        pairs = _pairs([rule.pins[shared:] for rule in rules])
+        if len(pairs) > 1:
+            _pin_pairs(code, rules[0].pins[shared].index, pairs, others)
+            code.label(others)
+            return
         for rule in rules:
             mismatch = code.new_label()
             for pin in rule.pins[shared:]:
@@ -192,6 +197,44 @@ def _pin_runs(code: Assembler, index: int, runs: list[tuple[int, int]], mismatch
     code.jump(bpf.JGE, low & _MASK, no=mismatch)
     code.jump(bpf.JGT, (high - 1) & _MASK, yes=mismatch)
     code.label(fits)
+
+
+def _pairs(rest: list[tuple[Pin, ...]]) -> list[tuple[int, int]]:
+    """Pairs of values of an argument and the one behind it that are all that differs; else none.
+
+    All are below 4 GiB, and no two begin alike.
+    """
+    found = [tuple(pin.values[0] for pin in pins if len(pin.values) == 1) for pins in rest]
+    places = {tuple(pin.index for pin in pins) for pins in rest}
+    (first,) = places if len(places) == 1 else [()]
+    fits = len(first) == 2 and first[0] + 1 == first[1]
+    small = all(len(pair) == 2 and max(pair) <= _MASK for pair in found)
+    apart = len({pair[:1] for pair in found}) == len(found)
+    return [(pair[0], pair[1]) for pair in found] if fits and small and apart else []
+
+
+def _pin_pairs(code: Assembler, index: int, pairs: list[tuple[int, int]], mismatch: str) -> None:
+    """One of ``pairs``, and that is allowed: those with the same second value are asked together.
+
+    What is asked first is what is asked most: the kernel translates each instruction.
+    """
+    for each in (index, index + 1):
+        code.load(_ARGUMENTS + 8 * each + 4)
+        code.jump(bpf.JEQ, 0, no=mismatch)
+    code.load(_ARGUMENTS + 8 * index)
+    second: dict[int, list[int]] = {}
+    for value, behind in pairs:
+        second.setdefault(behind, []).append(value)
+    for behind, values in second.items():
+        here, others = code.new_label(), code.new_label()
+        for value in values[:-1]:
+            code.jump(bpf.JEQ, value, yes=here)
+        code.jump(bpf.JEQ, values[-1], no=others)
+        code.label(here)
+        code.load(_ARGUMENTS + 8 * (index + 1))
+        code.jump(bpf.JEQ, behind, no=mismatch)
+        code.end(ALLOW)
+        code.label(others)
 
 
 def _pin(code: Assembler, pin: Pin, guest: tuple[int, int], mismatch: str) -> None:

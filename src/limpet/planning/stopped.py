@@ -26,7 +26,7 @@ def with_memory(
 
 
 def _pieces(region: Region, memory: Memory, fresh: tuple[int, int]) -> Iterator[Region]:
-    if Access.WRITE not in region.access:
+    if Access.WRITE not in region.access or region.late is not None:
         yield region
     elif region.at_start:
         yield from _split(region, memory.part(region.address, region.end))

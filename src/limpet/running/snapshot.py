@@ -147,8 +147,18 @@ def _stopped(bundle: Bundle, argv: Sequence[str], out: BinaryIO, err: BinaryIO) 
 
 Seen = TypeVar("Seen")
 
-_Look = Callable[[BinaryIO, BinaryIO, Bundle], Seen | None]
-"""What an end shows: memory and ``pagemap`` of the process, and its bundle."""
+
+@dataclass(frozen=True)
+class _Process:
+    """What the kernel shows of a process: proc(5)."""
+
+    memory: BinaryIO
+    pagemap: BinaryIO
+    maps: BinaryIO
+
+
+_Look = Callable[[_Process, Bundle], Seen | None]
+"""What an end shows of the process and its bundle."""
 
 
 def _run(
@@ -202,15 +212,20 @@ def _at_end(pid: int, bundle: Bundle, look: _Look[Seen]) -> Seen | int:
             hint="allow ptrace (kernel.yama.ptrace_scope) where snapshots are taken",
         )
     # Before the monitor forbids it: what is open stays open.
-    with open(f"/proc/{pid}/mem", "rb", 0) as memory, open(f"/proc/{pid}/pagemap", "rb", 0) as map_:
-        passed = 0
+    at = f"/proc/{pid}"
+    with (
+        open(f"{at}/mem", "rb", 0) as memory,
+        open(f"{at}/pagemap", "rb", 0) as pagemap,
+        open(f"{at}/maps", "rb", 0) as maps,
+    ):
+        seen, passed = _Process(memory, pagemap, maps), 0
         while True:
             ptrace(_CONT, pid, None, passed)
             _, status = os.waitpid(pid, 0)
             if not os.WIFSTOPPED(status):
                 code = os.waitstatus_to_exitcode(status)
                 return code if code >= 0 else SIGNAL_STATUS - code
-            found = look(memory, map_, bundle) if status >> 16 == _EVENT_EXIT else None
+            found = look(seen, bundle) if status >> 16 == _EVENT_EXIT else None
             if found is not None:
                 ptrace(_CONT, pid, None, 0)  # it is ending: no signal would let it go on
                 return found
@@ -218,9 +233,30 @@ def _at_end(pid: int, bundle: Bundle, look: _Look[Seen]) -> Seen | int:
             passed = 0 if passed == signal.SIGTRAP else passed
 
 
-def _at_moment(memory: BinaryIO, map_: BinaryIO, bundle: Bundle) -> _Stopped | None:
-    why = _why(memory, bundle)
-    return _Stopped(_read(memory, map_, bundle), why) if why else None
+def _at_moment(process: _Process, bundle: Bundle) -> _Stopped | None:
+    why = _why(process.memory, bundle)
+    if not why:
+        return None
+    memory = _read(process.memory, process.pagemap, bundle)
+    return _Stopped(replace(memory, loaded=_loaded(process.maps, bundle)), why)
+
+
+def _loaded(maps: BinaryIO, bundle: Bundle) -> tuple[int, ...]:
+    """Inodes of the objects of which something can be run."""
+    runs = []
+    for line in maps.read().decode(errors="replace").splitlines():
+        addresses, rights = line.split()[:2]
+        if "x" in rights:
+            low, high = addresses.split("-")
+            runs.append((int(low, 16), int(high, 16)))
+    found = {
+        each.late
+        for each in bundle.plan.regions
+        if each.late is not None
+        and Access.EXECUTE in each.access
+        and any(start < each.end and each.address < end for start, end in runs)
+    }
+    return tuple(sorted(found))
 
 
 def _why(memory: BinaryIO, bundle: Bundle) -> Why | None:
@@ -237,13 +273,13 @@ def _read(memory: BinaryIO, map_: BinaryIO, bundle: Bundle) -> Memory:
     return Memory.of_pages(pages)
 
 
-def _written(memory: BinaryIO, map_: BinaryIO, bundle: Bundle) -> tuple[tuple[int, int], ...]:
+def _written(process: _Process, bundle: Bundle) -> tuple[tuple[int, int], ...]:
     """Runs of pages that the file has and that are the process's own now."""
     found: list[tuple[int, int]] = []
     for region in sorted(bundle.plan.regions, key=lambda region: region.address):
         if Access.WRITE not in region.access or region.at_start:
             continue
-        for at, entry in _entries(map_, region.address, region.end):
+        for at, entry in _entries(process.pagemap, region.address, region.end):
             if not entry & _PRESENT or entry & _OF_FILE:
                 continue
             low = found.pop()[0] if found and found[-1][1] == at else at

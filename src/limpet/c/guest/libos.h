@@ -101,6 +101,7 @@ struct guest_memory {
     u64 (*end)(const struct mapping *mapping);               /* of what its file has */
     long (*change)(struct mapping *mapping, u8 rights);      /* of what is there from the start */
     void (*reset)(u64 low, u64 high);                        /* the same, as it was then */
+    bool (*load)(u64 low, u64 high, u64 rights); /* of an object: until now it was only read */
     void (*release)(u64 low, u64 high);
     bool (*move)(u64 from, u64 size, u64 to);
     void (*gather)(void);  /* all pages are where they are in the arena, for a snapshot */

@@ -132,7 +132,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Record:
-    """What a bundle says of itself; ``hot`` is what :class:`Memory` has under this name."""
+    """What a bundle says of itself; ``hot`` and ``loaded`` are what :class:`Memory` has."""
 
     limpet: str
     toolchain: str
@@ -148,6 +148,7 @@ class Record:
     ports: tuple[int, ...]
     tree: Tree | None
     hot: tuple[tuple[int, int], ...] = ()
+    loaded: tuple[int, ...] = ()
 
     def pack(self) -> bytes:
         """The one form in which a bundle has it."""
@@ -171,6 +172,8 @@ class Record:
             known["tree"] = vars(self.tree)
         if self.hot:
             known["hot"] = self.hot
+        if self.loaded:
+            known["loaded"] = self.loaded
         return json.dumps(known, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -267,6 +270,9 @@ def _record(known: _Table) -> Record:
         ports=tuple(_number(each, 0xFFFF) for each in known.list("ports")),
         tree=_tree(known.table("tree")) if "tree" in known.known else None,
         hot=tuple(map(_hot, known.list("hot", MAX_HOT))) if "hot" in known.known else (),
+        loaded=tuple(_number(each, 1 << 32) for each in known.list("loaded"))
+        if "loaded" in known.known
+        else (),
     )
 
 

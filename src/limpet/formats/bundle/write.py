@@ -22,6 +22,9 @@ NAMES_SECTION = ".shstrtab"
 MAX_SEGMENTS = (64 << 10) // elf.PROGRAM_SIZE
 """Linux starts no program with more headers (``fs/binfmt_elf.c``, ``load_elf_phdrs``)."""
 
+LATE = "late"
+"""What the name of a segment starts with that is only read until it is loaded."""
+
 
 LARGE_CONTENT = 2 * LARGE_PAGE
 """What is only read, and as large as that, lies in the file so that large pages of it are large
@@ -54,13 +57,14 @@ def _whole_pages(load: Load) -> bytes:
 def arranged(loads: Sequence[Load]) -> list[Load]:
     """The segments of the file, ascending, whole pages each.
 
-    Neighbours with the same rights become one, since ``execve`` maps every one apart.
+    Neighbours with the same rights become one, since ``execve`` maps every one apart, but for those
+    that are loaded late: their plan has decided which stand by themselves.
     """
     merged: list[Load] = []
     for load in sorted(loads, key=lambda load: load.address):
         content = _whole_pages(load)
         last = merged[-1] if merged else None
-        if last and last.address + len(last.content) == load.address and last.flags == load.flags:
+        if last and _continues(last, load):
             merged[-1] = Load(
                 f"{last.name}+{load.name}",
                 last.address,
@@ -71,6 +75,12 @@ def arranged(loads: Sequence[Load]) -> list[Load]:
         else:
             merged.append(Load(load.name, load.address, load.size, content, load.flags))
     return merged
+
+
+def _continues(last: Load, load: Load) -> bool:
+    apart = last.name.startswith(LATE) and load.name.startswith(LATE)
+    joins = last.address + len(last.content) == load.address and last.flags == load.flags
+    return joins and not apart
 
 
 def write(entry: int, segments: Sequence[Load], record: bytes, guest: bytes = b"") -> bytes:

@@ -15,7 +15,9 @@ from limpet.arch.x86_64.arranging import INT3_SIZE, Arranging, tables_room
 from limpet.contract.limits import PLACE_MOST
 from limpet.contract.pages import LARGE_PAGE, PAGE, align_up
 from limpet.errors import PlanError
-from limpet.formats.image import Access, Image
+from limpet.formats.image import Access
+from limpet.guests.linux.late import RUNS_MOST, marked
+from limpet.guests.linux.place import PlacedProgram
 from limpet.planning.regions import MONITOR_BASE, Region, image_regions, writable_runs
 from limpet.tools.freestanding import Sizes
 
@@ -49,10 +51,6 @@ ENTRY_OFFSETS = {
 
 MAX_STACK = 8 << 20
 
-RUNS_MOST = 600
-"""Runs of data that a filter has rules for: a program with more has more pieces of memory than
-Linux starts, which is said when its bundle is made."""
-
 LARGE_DATA, LARGE_DATA_MOST = 256 << 10, 4 << 20
 """Bytes of data from which it is brought at once, and up to which: most of it will be written."""
 
@@ -74,6 +72,7 @@ class Layout:
     supervisor: int
     library: Sizes  # what the library OS takes at most
     writable: tuple[tuple[int, int], ...]  # what the program can write of itself
+    late: tuple[tuple[int, int], ...]  # code of shared objects that is only read until then
 
     @property
     def image_lo(self) -> int:
@@ -108,7 +107,12 @@ class Layout:
         starts there reaches the monitor.
         """
         program = ((self.image_lo, self.image_hi),)
-        return {"arranged": self.movable, "program": program, "data": self.writable[:RUNS_MOST]}
+        return {
+            "arranged": self.movable,
+            "program": program,
+            "data": self.writable[:RUNS_MOST],
+            "code": self.late[:RUNS_MOST],
+        }
 
     def is_programs(self, region: Region) -> bool:
         """Whether it is the program's own, its memory and stack included."""
@@ -196,7 +200,7 @@ def stack_size(memory: int) -> int:
 
 
 def lay_out(
-    image: Image,
+    program: PlacedProgram,
     library: Sizes,
     *,
     trampolines: int,
@@ -208,7 +212,7 @@ def lay_out(
     """Place everything behind the program.
 
     Args:
-        image: the program at its final addresses.
+        program: at its final addresses.
         library: bytes of the library OS, at most.
         trampolines: bytes to keep for them.
         constants: bytes of ``guest_info`` and what it points to.
@@ -219,7 +223,8 @@ def lay_out(
     Raises:
         PlanError: the program leaves no room below :data:`ADDRESS_LIMIT`.
     """
-    regions = image_regions(image)
+    image = program.image
+    regions = marked(image_regions(image), program.late)
     at = align_up(regions[-1].end, 16 * PAGE)
     text = align_up(at + trampolines, TEXT_ALIGN)
     state = align_up(text + library.text, PAGE)
@@ -255,4 +260,5 @@ def lay_out(
         supervisor,
         library,
         writable_runs(image),
+        tuple(program.late_code),
     )

@@ -7,7 +7,7 @@ looks for a file and who looks for an address.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,24 +16,29 @@ from limpet.contract import PLACED_OBJECT, PLACED_SEGMENT
 from limpet.contract.pages import PAGE, align_up
 from limpet.formats.image import Access, Image, Segment
 from limpet.formats.symbols import Symbol
+from limpet.guests.linux.late import RIGHTS, late_objects
 from limpet.guests.linux.reach import in_reach
 from limpet.loading.guest import Guest, SharedObject
 
 STATIC_PIE_BASE = 0x400000
 """Where a program that can lie anywhere is placed, like an ordinary executable."""
 
-OBJECT_GAP = 16 * PAGE
+OBJECT_GAP = PAGE
 """At least that far apart: what runs over the end of one object is not in the next."""
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A shared object at ``base``; its image and its scan are at their final addresses."""
+    """A shared object at ``base``; its image and its scan are at their final addresses.
+
+    ``late`` says that it has no rights but to be read before it is loaded.
+    """
 
     known: SharedObject
     base: int
     image: Image
     scan: Scan
+    late: bool
 
     @property
     def first(self) -> int:
@@ -82,8 +87,27 @@ class PlacedProgram:
                 }
             )
             for segment in each.image.segments:
-                segments += PLACED_SEGMENT.pack(_segment(segment))
+                segments += PLACED_SEGMENT.pack(_segment(segment, each.late))
         return bytes(rows + segments)
+
+    @property
+    def late(self) -> list[tuple[int, int, int]]:
+        """Where the late objects are, ascending, and their inodes."""
+        return [
+            (each.first, align_up(each.end, PAGE), each.known.inode)
+            for each in self.objects
+            if each.late
+        ]
+
+    @property
+    def late_code(self) -> list[tuple[int, int]]:
+        """Their code, in whole pages."""
+        return [
+            (segment.address // PAGE * PAGE, align_up(segment.end, PAGE))
+            for each in self.objects
+            for segment in each.image.segments
+            if each.late and Access.EXECUTE in segment.access
+        ]
 
     @cached_property
     def scan(self) -> Scan:
@@ -99,7 +123,7 @@ def _together(scans: Sequence[Scan]) -> Scan:
     )
 
 
-def _segment(segment: Segment) -> dict[str, int]:
+def _segment(segment: Segment, late: bool) -> dict[str, int]:
     first = segment.address // PAGE * PAGE
     inside = segment.address - first
     return {
@@ -108,15 +132,20 @@ def _segment(segment: Segment) -> dict[str, int]:
         "offset": segment.offset - inside if segment.data else 0,
         "file_size": inside + len(segment.data) if segment.data else 0,
         "writable": int(Access.WRITE in segment.access),
+        "late": RIGHTS.get(segment.access, 0) if late else 0,
     }
 
 
-def place(guest: Guest) -> PlacedProgram:
-    """Give the program of ``guest`` and each of its shared objects a place."""
+def place(guest: Guest, *, late: bool = False) -> PlacedProgram:
+    """Give the program of ``guest`` and each of its shared objects a place.
+
+    Args:
+        late: objects can become code when they are loaded.
+    """
     base = 0 if guest.image.fixed else STATIC_PIE_BASE
     image = guest.image.moved(base)
     parts = [(image, guest.scan.moved(base))]
-    objects = list(_placed(guest, image.segments[-1].end))
+    objects = list(_placed(guest, image.segments[-1].end, late_objects(guest) if late else ()))
     parts += [(each.image, each.scan) for each in objects]
     within = in_reach(guest)
     reached = [parts[0][1], *(within[each.known.inode].moved(each.base) for each in objects)]
@@ -136,13 +165,14 @@ def place(guest: Guest) -> PlacedProgram:
     )
 
 
-def _placed(guest: Guest, end: int) -> Iterator[Placed]:
+def _placed(guest: Guest, end: int, late: Collection[int]) -> Iterator[Placed]:
     at = end
     for each in guest.objects:
         low = each.image.segments[0].address // PAGE * PAGE
         first = align_up(at + OBJECT_GAP, max(each.image.alignment, PAGE))
         base = first - low
-        yield Placed(each, base, each.image.moved(base), each.scan.moved(base))
+        moved = each.image.moved(base), each.scan.moved(base)
+        yield Placed(each, base, *moved, each.inode in late)
         at = align_up(each.image.segments[-1].end + base, PAGE)
         if each.image.alignment > PAGE:  # the room that glibc's loader reserves for it
             at = max(at, first + each.image.alignment) + each.image.alignment

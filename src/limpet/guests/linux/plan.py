@@ -55,8 +55,9 @@ from limpet.planning.outside import outside
 from limpet.planning.plan import Plan
 from limpet.planning.porter import porter_filter
 from limpet.planning.processor import machine_decisions, may_ask_cpuid
-from limpet.planning.regions import Region, gaps, patched
+from limpet.planning.regions import Region, patched
 from limpet.planning.seccomp import KILL_PROCESS, TRAP, Filter, Rule
+from limpet.planning.shelves import gaps_of_file
 from limpet.planning.stopped import with_memory
 from limpet.tools.freestanding import Sizes
 
@@ -76,7 +77,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     Raises:
         PlanError: the options or the guest cannot be honoured.
     """
-    program = place_program(guest)
+    program = place_program(guest, late=options.backends == ("process",))
     image, scan = program.image, program.scan
     fixed = constants(program, [each for each in options.environment if "=" in each], guest.path)
     devices = manifest.declared(options.devices)
@@ -187,7 +188,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
             + hot_pages(guest.memory),
             "host_numbers.h": host_numbers(chosen, (*hypercalls, *beside)),
             "monitor.c": monitor_c(
-                CORE, chosen, hypercalls, options.backends, gaps(regions, pages)
+                CORE, chosen, hypercalls, options.backends, gaps_of_file(regions, pages)
             ),
         },
         decisions=(
@@ -293,10 +294,9 @@ def _settled(
 
     The library OS starts where the trampolines end, so they are made once to be measured.
     """
-    image = program.image
-    rough = lay_out(image, library, trampolines=0, memory=options.memory, **sizes)
+    rough = lay_out(program, library, trampolines=0, memory=options.memory, **sizes)
     measured = len(_rewriting(program, rough, options).trampolines)
-    place = lay_out(image, library, trampolines=measured, memory=options.memory, **sizes)
+    place = lay_out(program, library, trampolines=measured, memory=options.memory, **sizes)
     rewriting = _rewriting(program, place, options)
     assert len(rewriting.trampolines) == measured
     return place, rewriting

@@ -73,11 +73,24 @@ static long refill(const struct placed_segment *to, struct node *node) {
     return 0;
 }
 
+/* Until now it could only be read: what a process may ask for here is in the file's filter. */
+static bool gets_rights(const struct placed_object *of) {
+    for (u64 i = 0; i < of->segment_count; i++) {
+        const struct placed_segment *each = segment(of, i);
+        if (each->late &&
+            !guest_memory->load(each->address, each->address + each->size, each->late))
+            return false;
+    }
+    return true;
+}
+
 static long map_whole(const struct placed_object *of, struct node *node) {
     struct state *state = state_of(of);
     for (u64 i = 0; state->used && i < of->segment_count; i++)
         if (segment(of, i)->writable)
             refill(segment(of, i), node);
+    if (guest_memory && !state->used && !gets_rights(of))
+        return -EACCES;
     *state = (struct state){.given = ~0UL, .mapped = true, .used = true};
     return (long)of->base;
 }
@@ -183,6 +196,25 @@ static bool placed_unmap(u64 at, u64 size) {
     return at >= object(0)->base && at < end_of(object(guest_info.placed_count - 1));
 }
 
+static bool is_loaded(const struct placed_object *of) {
+    bool late = false;
+    for (u64 i = 0; i < of->segment_count; i++)
+        late |= segment(of, i)->late != 0;
+    return !late || (states && state_of(of)->used);
+}
+
+static bool placed_is_loaded(u64 at) {
+    const struct placed_object *of = around(at);
+    return !of || is_loaded(of);
+}
+
+/* Nothing is noted of it: what is brought has that, too. */
+static void placed_load(u64 at) {
+    const struct placed_object *of = around(at);
+    if (of && !is_loaded(of) && guest_memory)
+        gets_rights(of);
+}
+
 static void placed_refused(const struct file *file) {
     static char room[PATH_MAX];
     const struct node *node = file && file->ops == &regular_ops ? file->object : NULL;
@@ -198,5 +230,8 @@ static void placed_refused(const struct file *file) {
     say_backend();
 }
 
-const struct placed_ops placed_ops = {
-    .map = placed_map, .unmap = placed_unmap, .refused = placed_refused};
+const struct placed_ops placed_ops = {.map = placed_map,
+                                      .unmap = placed_unmap,
+                                      .is_loaded = placed_is_loaded,
+                                      .load = placed_load,
+                                      .refused = placed_refused};

@@ -286,6 +286,7 @@ const struct guest_memory own_memory = {
     .lend = ends_lend,
     .change = given_change,
     .reset = given_reset,
+    .load = given_load,
     .release = reserve_release,
     .move = reserve_move,
     .gather = reserve_gather,

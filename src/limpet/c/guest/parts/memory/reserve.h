@@ -41,6 +41,7 @@ bool ends_fault(const struct mapping *in, struct fault *fault); /* of a file; me
 long given_change(struct mapping *each, u8 rights); /* 0, or why they cannot be that */
 void given_protect(u64 low, u64 high, u64 rights);
 void given_reset(u64 low, u64 high);
+bool given_load(u64 low, u64 high, u64 rights);
 
 static inline bool is_reserved(u64 at, u64 size) {
     return guest_memory && guest_memory->in_reserve(at, size) != 0;

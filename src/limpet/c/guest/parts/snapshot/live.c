@@ -9,6 +9,7 @@
  *
  * Who takes memory is harmed by it at most as by a program that it runs.
  */
+#include "parts/memory/placed.h"
 #include "parts/memory/reserve.h"
 #include "parts/snapshot/snapshot.h"
 #include "x86_64/regs.h"
@@ -101,7 +102,8 @@ void memory_tell(struct span left) {
     if (guest_memory)
         reach();
     for (u64 i = 0; i < guest_info.data_count; i++)
-        tell(data[i].low, data[i].high);
+        if (!guest_placed || guest_placed->is_loaded(data[i].low))
+            tell(data[i].low, data[i].high);
     tell((u64)boot_end, left.low);
     tell(left.high, (u64)&guest_info);
     tell(guest_info.arena_lo, guest_info.arena_hi);
@@ -140,9 +142,12 @@ void memory_take(void) {
     struct piece piece;
     if (!brings_memory() || !guest_snapshot->console_in)
         return;
-    for (get((u64)&piece, sizeof piece); piece.size; get((u64)&piece, sizeof piece))
+    for (get((u64)&piece, sizeof piece); piece.size; get((u64)&piece, sizeof piece)) {
+        if (guest_placed)
+            guest_placed->load(piece.low);
         if (piece.size & ZEROS)
             clear(piece.low, piece.low + (piece.size & ~ZEROS));
         else
             get(piece.low, piece.size);
+    }
 }

@@ -1,0 +1,86 @@
+"""Which shared objects only become code when they are loaded, in a process.
+
+Each piece of memory with rights of its own costs a start and an end of the process 1.6 us.  What a
+program may load some day, most of it never, can lie in few pieces that are only read; the library
+OS asks for an object's rights as its loader maps it, and the filter has exactly those.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from limpet.contract.pages import PAGE, align_up
+from limpet.formats.image import Access, Image
+from limpet.loading.guest import Guest, SharedObject
+from limpet.planning.regions import Region
+
+MOST_ZEROS = 64 << 10
+"""Bytes of zeros behind an object's data: what is only read has them in the file."""
+
+RUNS_MOST = 600
+"""Runs of data that a filter has rules for: a program with more has more pieces of memory than
+Linux starts, which is said when its bundle is made."""
+
+RIGHTS = {Access.READ | Access.EXECUTE: 5, Access.READ | Access.WRITE: 3}
+"""What ``protect`` calls the rights that an object asks for when it is loaded."""
+
+
+def late_objects(guest: Guest) -> frozenset[int]:
+    """Inodes of the objects of ``guest`` that are not loaded when it starts, or goes on.
+
+    None, where the filter has no rules for the data of them all.
+    """
+    if sum(map(_data, (guest.image, *(each.image for each in guest.objects)))) > RUNS_MOST:
+        return frozenset()
+    there = {*_needed(guest), *(guest.memory.loaded if guest.memory else ())}
+    there |= {guest.loader.inode} if guest.loader else set()
+    return frozenset(
+        each.inode for each in guest.objects if each.inode not in there and _apart(each.image)
+    )
+
+
+def _needed(guest: Guest) -> Iterator[int]:
+    """Those that the program's loader looks for at the start, by their names."""
+    named: dict[str, list[SharedObject]] = {}
+    for each in guest.objects:
+        soname = each.image.dynamic.soname if each.image.dynamic else ""
+        for name in {os.path.basename(each.path), soname}:
+            named.setdefault(name, []).append(each)
+    waiting = list(guest.image.dynamic.needed) if guest.image.dynamic else []
+    asked = set(waiting)
+    while waiting:
+        for each in named.get(os.path.basename(waiting.pop()), ()):
+            yield each.inode
+            more = set(each.image.dynamic.needed if each.image.dynamic else ()) - asked
+            asked |= more
+            waiting += more
+
+
+def _data(image: Image) -> int:
+    return sum(Access.WRITE in each.access for each in image.segments)
+
+
+def _apart(image: Image) -> bool:
+    """Whether each page has the rights of one segment, and few of them are only zeros."""
+    known = {Access.READ, *RIGHTS}
+    segments = image.segments
+    return (
+        all(each.access in known for each in segments)
+        and all(align_up(a.end, PAGE) <= b.address // PAGE * PAGE for a, b in pairwise(segments))
+        and all(each.memory_size - len(each.data) <= MOST_ZEROS for each in segments)
+    )
+
+
+def marked(regions: Sequence[Region], late: Sequence[tuple[int, int, int]]) -> tuple[Region, ...]:
+    """``regions`` with those marked that lie in ``late``: ascending runs, and whose they are."""
+    places = iter((*late, (1 << 64, 1 << 64, 0)))
+    low, high, inode = next(places)
+    found = []
+    for region in regions:
+        while region.address >= high:
+            low, high, inode = next(places)
+        found.append(replace(region, late=inode) if low <= region.address else region)
+    return tuple(found)

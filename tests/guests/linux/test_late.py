@@ -1,0 +1,144 @@
+"""Shared objects that become code as they are loaded: what is there before, and what may change."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import limpet
+from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.audit import bpf
+from limpet.audit.inside import Inside
+from limpet.audit.inspect import audit_bundle
+from limpet.audit.late_code import loads_code, runs_more
+from limpet.audit.seccomp_decode import decode
+from limpet.audit.verify import verify
+from limpet.building.bundle import Bundle
+from limpet.contract import Pin
+from limpet.formats.bundle.read import parse
+from limpet.formats.image import Access
+from limpet.planning.regions import Region
+from limpet.planning.seccomp import Rule
+from limpet.running.snapshot import snapshot
+from tests.support import SUPPORT
+from tests.support.bundles import execute
+from tests.support.filter_rules import X86_64
+from tests.support.shared import compiler
+
+SOURCE = SUPPORT / "programs" / "shared" / "later.c"
+USED = "int used(void) {{ static int calls = {}; return calls++; }}"
+READ_EXECUTE, READ_WRITE = 5, 3
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """A program, two objects that it loads, and one that it does not."""
+    folder = tmp_path_factory.mktemp("later")
+
+    def linked(name: str, source: str, *flags: str) -> str:
+        argv = [compiler("glibc"), "-O2", "-o", str(folder / name), "-x", "c", "-", *flags]
+        subprocess.run(argv, input=source.encode(), check=True)
+        return str(folder / name)
+
+    flags = "-shared", "-fPIC"
+    first = {"lib5.so": 1, "lib1.so": 7, "lib9.so": 9}  # the one that is loaded between the others
+    objects = [linked(name, USED.format(value), *flags) for name, value in first.items()]
+    return [linked("later", SOURCE.read_text("utf-8")), *objects]
+
+
+@pytest.fixture(scope="module")
+def moment(words: list[str]) -> Bundle:
+    """A snapshot of it between the two."""
+    options = limpet.Options(backends=("process",), snapshot=True, memory=64 << 20)
+    guest = limpet.load(Path(words[0]), include=words[1:])
+    return snapshot(limpet.plan(guest, options), words[1:3]).bundle
+
+
+def code_of(bundle: Bundle, path: str) -> Region:
+    """The code of the object at ``path``, where it is late."""
+    (inode,) = (each.inode for each in bundle.plan.guest.objects if each.path == path)
+    found = (each for each in bundle.plan.regions if each.late == inode)
+    return next(each for each in found if Access.EXECUTE in each.access)
+
+
+def test_before_and_behind_a_moment(moment: Bundle, words: list[str], tmp_path: Path) -> None:
+    """What was loaded stays code, what comes later becomes it; the rest can only be read."""
+    assert moment.plan.guest.memory and len(moment.plan.guest.memory.loaded) == 1
+    paths = [each.path for each in moment.plan.guest.objects if each.path in words]
+    assert paths == sorted(paths) == [words[2], words[1], words[3]]
+    moment.write(tmp_path / "again")
+    for _ in range(2):
+        ran = execute(words, tmp_path / "again", b"x")
+        assert (ran.status, ran.stdout) == (0, b"2 7\n"), ran
+    found = parse(moment.data, "again")
+    part = found.part_at(code_of(moment, words[2]).address)
+    assert part and part.rights == "r--"
+    with pytest.raises(StopIteration):
+        code_of(moment, words[1])
+    assert verify(tmp_path / "again").same
+
+
+def test_only_that_code_becomes_executable(moment: Bundle, words: list[str]) -> None:
+    """No byte before or behind it, no other rights, and nothing that can be written."""
+    code = code_of(moment, words[2])
+    filter_ = moment.plan.filters["process"]
+    labels = moment.symbols
+    program = bpf.steps(filter_.assemble(labels))
+    pointer = labels["host_protect_mprotect"]
+
+    def passes(address: int, length: int, rights: int) -> bool:
+        arguments = address, length, rights, 0, 0, 0
+        data = struct.pack("<IIQ6Q", NUMBERS["mprotect"], X86_64, pointer, *arguments)
+        return bpf.lets_through(bpf.verdict(program, data, bpf.Fuel(10_000)))
+
+    assert passes(code.address, code.size, READ_EXECUTE)
+    for address, length in (
+        (code.address, code.size + 4096),
+        (code.address - 4096, code.size + 4096),
+        (code.address, code.size + (1 << 32)),
+        (code.address + (1 << 32), code.size),
+        (code.address + 4096, code.size),
+        (code.address, 0),
+    ):
+        assert not passes(address, length, READ_EXECUTE), (hex(address), hex(length))
+    assert not passes(code.address, code.size, 7)
+    assert not passes(code.address, 4096, READ_WRITE)
+    arena = moment.plan.layout.guest[1] - 4096
+    assert not passes(arena, 4096, READ_EXECUTE)
+
+
+def test_an_audit_tells(moment: Bundle) -> None:
+    """Code that only the file has is not code that the guest makes."""
+    shown = {each.name: each for each in audit_bundle(parse(moment.data, "again")).protections}
+    fixed = shown["code fixed at the start"]
+    assert fixed.present and "as a shared object is loaded" in fixed.evidence
+
+
+def test_an_audit_tells_what_is_more(moment: Bundle, words: list[str]) -> None:
+    """Code where the guest can write, that it can replace, or that is longer than the file's."""
+    code, filter_ = code_of(moment, words[2]), moment.plan.filters["process"]
+    rule = next(each for each in filter_.rules if Pin(2, (READ_EXECUTE,)) in each.pins)
+    written = next(each for each in filter_.rules if Pin(2, (READ_WRITE,)) in each.pins)
+    data = moment.plan.layout.guest[0], moment.plan.layout.guest[1]
+    inside = Inside(parse(moment.data, "again"), None, None)  # type: ignore[arg-type]
+
+    def more(*rules: Rule) -> bool:
+        changed = replace(filter_, rules=(*filter_.rules, *rules))
+        decoded = decode(changed.assemble(moment.symbols))
+        assert loads_code(decoded)
+        return any(runs_more(inside, decoded))
+
+    def runs(*pins: Pin) -> Rule:
+        return replace(rule, pins=(Pin(2, (READ_EXECUTE,)), *pins))
+
+    assert not more()
+    assert more(runs(Pin(0, (data[1] - 4096,)), Pin(1, (4096,))))
+    assert more(runs(Pin(0, (code.address,)), Pin(1, (1 << 20,))))
+    assert more(runs(Pin(0, (code.address,)), Pin(1, max=code.size)))
+    assert more(runs(Pin(0, range=data), Pin(1, (4096,))))
+    here = Pin(0, range=(code.address - 4096, code.address))
+    assert more(replace(written, pins=(Pin(2, (READ_WRITE,)), Pin(1, max=8192), here)))
