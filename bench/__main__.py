@@ -25,6 +25,8 @@ KINDS = (
     "many",
     "tool",
     "devices",
+    "volumes",
+    "servers",
     "solo5",
 )
 
@@ -39,11 +41,13 @@ def _cells(row: Row) -> tuple[str, ...]:
 def main(kinds: list[str]) -> None:
     """Measure and print."""
     table = Table("what", "limpet", "baseline", "quotient", "at most", "")
-    for kind in kinds or KINDS:
-        with tempfile.TemporaryDirectory(prefix="limpet-bench-") as name:
-            for row in importlib.import_module(f"bench.{kind}").rows(Path(name)):
-                table.add_row(*_cells(row))
-    Console().print(table)
+    try:
+        for kind in kinds or KINDS:
+            with tempfile.TemporaryDirectory(prefix="limpet-bench-") as name:
+                for row in importlib.import_module(f"bench.{kind}").rows(Path(name)):
+                    table.add_row(*_cells(row))
+    finally:  # what was measured is shown, whatever came then
+        Console().print(table)
 
 
 main(sys.argv[1:])

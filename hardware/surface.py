@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 import limpet
+from hardware import served
 from hardware.compare import for_qemu
 from hardware.machine import Ended, run
 from limpet.tools.toolchain import compile_program
@@ -149,6 +150,14 @@ sandbox's process and its children (`set_ftrace_pid`, `function-fork`); lines in
 do not count. A run whose trace was not complete is an error. Each number is the median of {turns}
 runs. bubblewrap has `--unshare-all`, crun its own default configuration, which has no filter.
 
+| a request that is served | functions |
+|---|---|
+{served}
+
+**A request** comes over a TCP connection that is there already, to a server that waits with epoll,
+and is answered with 600 bytes ([serve.c](../hardware/c/serve.c)); the server is traced until it
+waits again. One run.
+
 Functions that are inlined or not traceable are not seen, in any row. In the process backend the
 program's page faults are the host kernel's; in kvm too, and the functions of KVM come with them.
 """
@@ -166,8 +175,11 @@ def main(write: bool, check: bool) -> int:
         from hardware.kernel import fetch, image
 
         rows = "\n".join(f"| {n} | {whole:g} | {work:g} |" for n, (whole, work) in found.items())
+        requests = served.measure(1, _functions)
+        served_rows = "\n".join(f"| {name} | {count:g} |" for name, count in requests.items())
         kernel = image(fetch()).name.removeprefix("vmlinuz-")
-        DOCUMENT.write_text(_TEXT.format(rows=rows, kernel=kernel, turns=TURNS), encoding="utf-8")
+        text = _TEXT.format(rows=rows, kernel=kernel, turns=TURNS, served=served_rows)
+        DOCUMENT.write_text(text, encoding="utf-8")
     native = found["natively"]
     broken = [
         f"{name}: {mine:g} of {theirs:g} functions, more than {most:g} of them"

@@ -20,8 +20,16 @@ bool published_leads_to(const struct way *way, const struct socket *socket) {
            (version_4 || socket->family == AF_INET6);
 }
 
+/* As many descriptors as there can be connections, unless the program has its own limit. */
+static void allow_descriptors(void) {
+    u32 connections = outside_slots.end - outside_slots.first;
+    if (!fd_cut && connections > FD_USUAL)
+        fd_cut = -(s32)connections, fd_grow = fd_larger_table;
+}
+
 u64 published_listen(struct socket *socket) {
     u64 found = 0;
+    allow_descriptors();
     for (u32 i = 0; i < ways_in_count; i++) {
         bool others = listeners[i].socket && listeners[i].socket != socket;
         if (others || !published_leads_to(&ways_in[i], socket))

@@ -42,7 +42,7 @@ static u64 planned(u32 resource) {
 }
 
 static struct limit limit_of(u32 resource) {
-    u64 most = planned(resource), now = resource == RLIMIT_NOFILE ? FD_USUAL : most;
+    u64 most = planned(resource), now = resource == RLIMIT_NOFILE ? (u64)fd_limit() : most;
     return changed[resource] ? limits[resource] : (struct limit){now, most};
 }
 
