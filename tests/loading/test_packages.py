@@ -156,7 +156,7 @@ def test_damaged(tmp_path: Path) -> None:
     (tmp_path / "a-1.dist-info/METADATA").write_bytes(b"Requires-Dist: \xff\nRequires-Dist:\n" * 9)
     (tmp_path / "b-1.dist-info").touch()
     told = Distributions(str(tmp_path), Layers(folder(b""), Finder(False), host=True))
-    assert told.tops_for(["c", "etc", "", ".."]) == set()
+    assert told.tops_for(["c", "d", "etc", "", ".", ".."]) == set()
 
 
 @pytest.fixture(scope="module")

@@ -83,7 +83,7 @@ class Distributions:
 
 def _read(record: bytes | None, metadata: bytes | None) -> Distribution:
     names = {match.decode(errors="surrogateescape") for match in _TOP.findall(record or b"")}
-    tops = {each for each in names if each not in ("..", "__pycache__")}
+    tops = {each for each in names if each not in (".", "..", "__pycache__")}
     head = (metadata or b"").replace(b"\r", b"").partition(b"\n\n")[0]
     requires = tuple(
         _requirement(*(each.decode(errors="replace") for each in match))

@@ -85,7 +85,7 @@ public class Hello {
 @large
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_java(tmp_path: Path, backend: Backend) -> None:
-    """A class, compiled as it runs."""
+    """A class, compiled as it runs; and the version, as on this host."""
     java = need(Path("/usr/bin/java"), "openjdk-17-jdk-headless").resolve()
     (tmp_path / "Hello.java").write_text(JAVA)
     subprocess.run(["javac", "Hello.java"], cwd=tmp_path, check=True)
@@ -94,6 +94,9 @@ def test_java(tmp_path: Path, backend: Backend) -> None:
     words = ["run", "--jit", "--backend", backend, *include, *given, str(java), "-cp", "/app"]
     done = ran(*words, "Hello")
     assert (done.stdout, done.stderr, done.returncode) == ("from a thread\n59999997\n", "", 0)
+    native = subprocess.run([java, "-version"], capture_output=True, text=True, check=True)
+    done = ran(*words, "-version")
+    assert (done.stdout, done.stderr, done.returncode) == ("", native.stderr, 0)
 
 
 CALLED_BACK = """
