@@ -75,6 +75,24 @@ sequences = st.lists(sequence, min_size=1, max_size=1)
 EXAMPLES = {"process": 120, "kvm": 10}
 
 
+FOUND = [
+    ["setfsuid i5", "chown sx i-1 i-1", "chown sa i-1 i-1", "lchown sl i-1 i-1"],
+    ["chmod sx i3492", "chown sx i5 i5", "stat sx S", "chown sd i5 i5", "stat sd S"],
+    ["chmod sx i1473", "chown sx i0 i7", "stat sx S", "setfsuid i5", "chown sx i-1 i-1"],
+    ["chmod sx i1473", "chown sx i5 i7", "setfsuid i5", "chown sx i-1 i-1", "stat sx S"],
+    ["chmod sx i1473", "chown sx i5 i5", "setfsuid i5", "setfsgid i5", "chown sx i5 i5"],
+]
+"""Calls that once gave something else, or nearly."""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_found_before(make: Maker, backend: Backend, template: Path) -> None:
+    """Set-ID bits when a file changes its owner."""
+    pair = Pair(make, backend, template)
+    for calls in FOUND:
+        pair.compare([list(map(number_of, calls))])
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_random(make: Maker, backend: Backend, template: Path) -> None:
     """Any sequence of calls of who becomes one and the other."""

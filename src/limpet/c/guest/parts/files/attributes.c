@@ -220,16 +220,24 @@ long sys_fchmod(long fd, long mode) {
     return node ? change_mode(node, mode) : mode_without_node(file, mode);
 }
 
+/* chown(2): the set-ID bits go, but for one of a group that cannot run it and is the program's. */
+u32 after_owner(const struct node *node) {
+    u32 mode = node->mode, runs = mode & 010 ? S_ISGID : 0;
+    if (is_directory(node))
+        return mode;
+    mode &= ~(S_ISUID | runs);
+    return users ? users->mode(mode, node->gid) : mode;
+}
+
 static long change_owner(struct node *node, long user, long group) {
     long error = users ? users->gives(node, (u32)user, (u32)group) : 0;
     if (error)
         return error;
+    node->mode = after_owner(node);
     if ((u32)user != ~0U)
         node->uid = (u32)user;
     if ((u32)group != ~0U)
         node->gid = (u32)group;
-    if (is_regular(node) && node->mode & 0111)
-        node->mode &= ~06000U; /* chown(2): the set-ID bits go */
     node->changed = (s64)file_time();
     node_changed(node, CHANGED_ATTRIBUTES);
     return 0;

@@ -25,6 +25,9 @@ static inline long may(const struct node *node, u32 want) {
     return users ? users->may(node, want) : 0;
 }
 
+/* attributes.c: the mode that is left of a file when its owner changes. */
+u32 after_owner(const struct node *node);
+
 /* nodes.c: a new node is its maker's, and in a set-group-ID folder that folder's group's. */
 void made_in(struct node *node, const struct node *directory);
 

@@ -56,8 +56,15 @@ static long user_removes(const struct node *directory, const struct node *node) 
     return user_owns(node);
 }
 
+static u32 user_mode(u32 mode, u32 group) {
+    return in_group(group) || capable(CAP_FSETID) ? mode : mode & ~(u32)S_ISGID;
+}
+
+/* Who gives a file away takes its set-ID bits, which only its owner may. */
 static long user_gives(const struct node *node, u32 user, u32 group) {
     bool own = is_owner(node);
+    if (after_owner(node) != node->mode && user_owns(node))
+        return -EPERM;
     if (capable(CAP_CHOWN))
         return 0;
     if (user != ~0U && !(own && user == node->uid))
@@ -65,10 +72,6 @@ static long user_gives(const struct node *node, u32 user, u32 group) {
     if (group != ~0U && !(own && (group == node->gid || in_group(group))))
         return -EPERM;
     return 0;
-}
-
-static u32 user_mode(u32 mode, u32 group) {
-    return in_group(group) || capable(CAP_FSETID) ? mode : mode & ~(u32)S_ISGID;
 }
 
 static void user_made(struct node *node) {
