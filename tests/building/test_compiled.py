@@ -130,8 +130,10 @@ def compile_both(tmp_path_factory: pytest.TempPathFactory, make: Maker) -> Compi
         )
         devices = manifest.declared(plan.options.devices)
         rules = [rule for each in plan.filters.values() for rule in each.rules]
+        leads = outside(plan.options, devices)
+        given = ["linux", *(leads.facts() if leads else ())]
         known = facts(
-            ["linux"], devices, rules, plan.blobs.fixed, table=bool(devices), hypercalls=chosen
+            given, devices, rules, plan.blobs.fixed, table=bool(devices), hypercalls=chosen
         )
         features = choose(plan.options, known)
         name = "-".join(call.name for call in chosen)
@@ -143,7 +145,6 @@ def compile_both(tmp_path_factory: pytest.TempPathFactory, make: Maker) -> Compi
         (inner / "tree_format.h").write_text(tree.c_header())
         monitor, gates = inner / "monitor.c", inner / "gates.c"
         monitor.write_text(monitor_c(CORE, features, chosen, options.backends, ()))
-        leads = outside(plan.options, devices)
         way_out = WayOut(leads, MONITOR_BASE) if leads else None
         gates.write_text(
             gates_c(chosen, options.backends, devices, threads=True, placed=False, way_out=way_out)
