@@ -9,6 +9,6 @@ CORPUS = HERE / "corpus"
 FILE_MOST = 4096
 """Bytes of one input."""
 
-READERS = ("elf", "dynamic", "notes", "tree", "record", "project", "bundle", "answers")
+READERS = ("elf", "dynamic", "notes", "tree", "record", "project", "bundle", "answers", "gdb")
 NATIVE = ("hypercalls", "libos", "broker")
 TARGETS = (*READERS, *NATIVE, "plan")

@@ -26,9 +26,16 @@ from limpet.errors import BadAnswer, LimpetError
 from limpet.formats.bundle import read as bundle_file
 from limpet.formats.bundle.read import BundleFile
 from limpet.formats.bundle.record import read_record
+from limpet.guests.inside import Inside
 from limpet.loading.settings import read_settings
+from limpet.running.debugging import packets
+from limpet.running.debugging.about import About
+from limpet.running.debugging.commands import Commands, Ordered
+from limpet.running.debugging.files import Files
+from limpet.running.debugging.guest import Guest
 from limpet.sandbox import answers as sandbox_answers
 from limpet.sandbox.memory import Memory
+from tests.support.still import StillMachine
 
 SECONDS, MEMORY = 15, 1 << 30
 """Of the processor, and bytes, that one input may cost."""
@@ -148,9 +155,22 @@ def answers(data: bytes) -> None:
                 sandbox_answers.plain_of(frame.value)
 
 
+def gdb(data: bytes) -> None:
+    """What a stranger sends in the place of a debugger: packets, and what each is answered."""
+    guest = Guest(StillMachine(bytes(1 << 13)), Inside(0, None, 3, None), lambda: 0)
+    files = Files({"/bin/it": b"content"}.get)
+    commands = Commands(guest, About("/bin/it", files, [(9, 0x1000), (0, 0)]))
+    with _budget():
+        for message in packets.Reader().feed(data):
+            if isinstance(message, packets.Packet):
+                with suppress(Ordered):
+                    assert len(commands.taken(message.data)) <= packets.MOST
+
+
 RUNS: dict[str, Callable[[bytes], None]] = {
     "record": record,
     "project": project,
     "bundle": bundle,
     "answers": answers,
+    "gdb": gdb,
 }

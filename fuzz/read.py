@@ -13,6 +13,7 @@ with atheris.instrument_imports(include=["limpet", "tomllib"]):
     import limpet.cli
     import limpet.formats.tree.read
     import limpet.loading.settings
+    import limpet.running.debugging.commands
     import limpet.sandbox.answers
 
 from fuzz import edits, hostile, targets

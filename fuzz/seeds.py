@@ -20,6 +20,7 @@ from limpet.formats.bundle.record import (
 )
 from limpet.formats.manifest import ENTRY, HEAD, RESERVED_FIRST
 from limpet.loading.files import pack
+from limpet.running.debugging import packets
 
 LOAD, DYNAMIC, INTERP, NOTE, TLS = 1, 2, 3, 4, 7
 SYSCALLS = (
@@ -213,12 +214,22 @@ def seeds() -> dict[str, list[bytes]]:
     found["record"] = [b"\0" + each.pack() for each in records()]
     found["record"] += [bytes([0x80 + each]) for each in range(4)]
     found["project"] = list(PROJECTS)
+    found["gdb"] = [b"+" + packets.packed(packets.escaped(each)) for each in PACKETS]
     found["answers"] = [_frames(*each) for each in ANSWERS]
     pieces = struct.pack("<QQ2sQQQQ", 4096, 2, b"ab", 8192, 1 << 63 | 4096, 0, 0)
     found["answers"].append(_frames(b"m", "") + pieces + _frames(b"o", "behind"))
     found["bundle"] = [bytes([kind, last]) for kind in range(6) for last in (0, 3)]
     return found
 
+
+PACKETS = (
+    *(b"qSupported:swbreak+", b"?", b"g", b"m10,20", b"M10,2:aabb", b"X10,2:\xcc}", b"p10"),
+    *(b"P10=1122334455667788", b"Z0,10,1", b"z0,10,1", b"Z2,10,8", b"vCont;s:1;c", b"vCont;r1,2:1"),
+    *(b"vCont;C1e:1;c", b"Hg1", b"T1", b"qXfer:features:read:target.xml:0,fff", b"qfThreadInfo"),
+    *(b"qXfer:threads:read::0,100", b"qXfer:auxv:read::0,100", b"qGetTLSAddr:1,0,0"),
+    *(b"QPassSignals:e;10;14", b"vFile:open:2f62696e2f6974,0,0", b"vFile:pread:3,10,0", b"vKill;1"),
+)
+"""Of gdb to its stub."""
 
 ANSWERS = (
     (b"o", "text"),

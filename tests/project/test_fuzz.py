@@ -18,7 +18,7 @@ from tests.support.bundles import Maker
 pytestmark = pytest.mark.slow
 
 CORPUS = ROOT / "fuzz" / "corpus"
-READERS = ("elf", "dynamic", "notes", "tree", "record", "project", "bundle", "answers")
+READERS = ("elf", "dynamic", "notes", "tree", "record", "project", "bundle", "answers", "gdb")
 NATIVE = ("hypercalls", "libos", "broker")
 
 

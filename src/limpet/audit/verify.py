@@ -69,16 +69,26 @@ def verify(path: Path, cache: Cache | None = None) -> Verdict:
 
 def verify_bundle(bundle: BundleFile, cache: Cache | None = None) -> Verdict:
     """As :func:`verify`, of a bundle that was read already."""
-    _check_tools(bundle, "limpet", __version__)
-    _check_tools(bundle, "toolchain", toolchain.version())
-    genuine.check()
+    made = made_again(bundle, cache)
     known = bundle.record
-    made = build(
-        plan(taken_out(bundle), options(bundle), cache), cache, packed=bundle.packed_guest or b""
-    )
     found = tuple(_differences(bundle, bundle_file.parse(made.data, "made again")))
     digest = hashlib.sha256(bundle.data).hexdigest()
     return Verdict(bundle.name, digest, known.limpet, known.toolchain, found)
+
+
+def made_again(bundle: BundleFile, cache: Cache | None = None) -> Bundle:
+    """What ``bundle`` ought to be: made from its guest, with its options and the same tools.
+
+    Raises:
+        InputError: what it carries is damaged.
+        VersionError: it was made with other tools.
+        ToolchainError: the toolchain here is not the one that it says it is.
+    """
+    _check_tools(bundle, "limpet", __version__)
+    _check_tools(bundle, "toolchain", toolchain.version())
+    genuine.check()
+    known = plan(taken_out(bundle), options(bundle), cache)
+    return build(known, cache, packed=bundle.packed_guest or b"")
 
 
 def rebuild(

@@ -20,6 +20,7 @@ from limpet.version import __version__
 COMMANDS = (
     "run",
     "trace",
+    "gdb",
     "python",
     "build",
     "snapshot",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from limpet.cli import say
+from limpet.cli import debugger, say
 from limpet.cli.job import Job, Made
 from limpet.cli.options import FILE, about_guest, attached, chosen, packing
 from limpet.cli.pythons import by_python, for_python, is_python
@@ -23,6 +23,7 @@ from limpet.tools.cache import Cache
 
 if TYPE_CHECKING:
     from limpet.formats.ports import Port
+    from limpet.running.debugging.places import Place
     from limpet.running.devices import Block, Network, Volume
 
 _NAME_MOST = 100
@@ -33,9 +34,10 @@ _TENDERS |= {"--block": "--block NAME=PATH[:ro][,sector=SIZE]"}
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
-@click.command("run", context_settings=_PASS_ON)
+@click.command("run", cls=debugger.WithGdb, context_settings=_PASS_ON)
 @about_guest
 @attached
+@debugger.option
 @click.option(
     "--dumpcore", type=FILE, metavar="DIR", help="Where a guest that crashes leaves a core file."
 )
@@ -52,6 +54,7 @@ def command(
     volume: tuple[Volume, ...],
     report: Path | None,
     dumpcore: Path | None,
+    gdb: Place | None,
     **given: Any,
 ) -> None:
     """Run APP (a program, a script, a .c file, a folder with limpet.toml or a unikernel).
@@ -64,12 +67,16 @@ def command(
     from limpet.running.exec import replace
 
     given["features"] += ("report",) if report else ()
+    given["features"] += (debugger.FEATURE,) if gdb else ()
+    given["cold"] |= gdb is not None
     words = [f"--report={report}"] if report else []
     if is_python(app):
         devices = bool(block or net or publish or volume)
         app, arguments = _as_python(app, arguments, words, given, devices=devices)
     with ready(app, arguments, (block, net, publish, volume), given) as (made, argv):
         line = [argv[0], *words, *argv[1:]]
+        if gdb:
+            sys.exit(debugger.debug(made.path, line, gdb))
         if dumpcore:
             from limpet.running.cores.dump import run
 

@@ -27,10 +27,7 @@ _DEVICE_OPTIONS = (
     "--block-readonly:",
     "--block-sector-size:",
 )
-_NOT_HERE = {
-    "--x-exec-heap": "memory is never both writable and executable",
-    "--gdb": "there is no debugger stub",
-}
+_NOT_HERE = {"--x-exec-heap": "memory is never both writable and executable"}
 
 _USAGE = """\
 usage: limpet-{target} [ OPTIONS ] [ -- ] KERNEL [ ARGS ]
@@ -45,6 +42,8 @@ Options:
   --block-readonly:NAME=PATH       the same, never written
   --block-sector-size:NAME=SIZE    its sector size, a power of two from 512 on
   --dumpcore=DIR                   a unikernel that aborts or traps leaves a core file in DIR
+  --gdb                            wait for a debugger before the first instruction
+  --gdb-port=1234                  where it connects, on 127.0.0.1
   --version                        say which version this is
   --help                           this
 """
@@ -61,6 +60,7 @@ class UsageError(LimpetError):
 
 
 _DUMPCORE = "--dumpcore="
+_GDB, _GDB_PORT = "--gdb", "--gdb-port="
 
 
 def _split(target: str, words: list[str]) -> tuple[list[str], Path, list[str]]:
@@ -79,7 +79,7 @@ def _split(target: str, words: list[str]) -> tuple[list[str], Path, list[str]]:
         for name, why in _NOT_HERE.items():
             if word.startswith(name):
                 raise PlanError(f"{word}: {why}", hint="leave it out")
-        if not word.startswith((*_DEVICE_OPTIONS, _DUMPCORE)):
+        if word != _GDB and not word.startswith((*_DEVICE_OPTIONS, _DUMPCORE, _GDB_PORT)):
             raise UsageError(f"Invalid option: `{word}'")
         options.append(word)
     if not rest:
@@ -87,7 +87,7 @@ def _split(target: str, words: list[str]) -> tuple[list[str], Path, list[str]]:
     return options, Path(rest[0]), rest[1:]
 
 
-def job_of(kernel: Path, target: str) -> Job:
+def job_of(kernel: Path, target: str, *features: str) -> Job:
     """The bundle of ``kernel`` as a job.
 
     Raises:
@@ -104,7 +104,7 @@ def job_of(kernel: Path, target: str) -> Job:
             f"{kernel}: Executable is not for the solo5-{target} target",
             hint=f"it is for {found}: use limpet run",
         )
-    return Job.given(kernel, Options())
+    return Job.given(kernel, Options(features=features))
 
 
 def _watched(target: str, path: Path, argv: list[str], folder: str) -> int:
@@ -117,6 +117,18 @@ def _watched(target: str, path: Path, argv: list[str], folder: str) -> int:
     return run(path, argv, Path(folder), f"core.solo5-{target}", said)
 
 
+def _debugged(path: Path, argv: list[str], ports: list[str]) -> int:
+    """The exit status of a unikernel under a debugger."""
+    from limpet.cli.debugger import debug
+    from limpet.running.debugging.places import DEFAULT, place
+
+    try:
+        where = place(f":{ports[-1].removeprefix(_GDB_PORT)}" if ports else DEFAULT)
+    except ValueError:
+        raise UsageError(f"Malformed argument to {_GDB_PORT[:-1]}") from None
+    return debug(path, argv, where)
+
+
 def main(target: str) -> NoReturn:
     """The entry point of both commands."""
     from limpet.running.exec import replace
@@ -125,10 +137,14 @@ def main(target: str) -> NoReturn:
         options, kernel, arguments = _split(target, sys.argv[1:])
         if not kernel.exists():
             raise ImageError(f"{kernel}: Could not open: no such file", hint="check the path")
-        with job_of(kernel, target).bundle(Cache.default()) as made:
+        features = (_GDB.lstrip("-"),) if _GDB in options else ()
+        with job_of(kernel, target, *features).bundle(Cache.default()) as made:
             folders = [each for each in options if each.startswith(_DUMPCORE)]
-            own = [each for each in options if each not in folders]
+            ports = [each for each in options if each.startswith(_GDB_PORT)]
+            own = [each for each in options if each not in (*folders, *ports, _GDB)]
             argv = [str(kernel), *own, "--", *arguments]
+            if features:
+                sys.exit(_debugged(made.path, argv, ports))
             if not folders:
                 replace(made.path, argv)
             sys.exit(_watched(target, made.path, argv, folders[-1].removeprefix(_DUMPCORE)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limpet.formats.image import Image, Program
+from limpet.guests.inside import Inside
 from limpet.loading.guest import Guest
 from limpet.planning.options import Options
 from limpet.planning.plan import Plan
@@ -27,7 +28,7 @@ class Kind:
     program that is of another kind; the one kind with ``fallback`` is asked last.  ``defaults``
     completes the options that the user left open.  ``measure`` says how large what stands beside a
     guest can be, compiled once for every version of Limpet.  ``plan`` is pure; ``link`` links that
-    for the guest.
+    for the guest; ``inside`` says to a debugger what that is.
     """
 
     name: str
@@ -37,4 +38,5 @@ class Kind:
     measure: Callable[[Image, Cache], Sizes]
     plan: Callable[[Guest, Options, Sizes], Plan]
     link: Callable[[Plan, Path, Cache], tuple[Contents, Symbols]]
+    inside: Callable[[Plan, Symbols, Cache], Inside]
     fallback: bool = False

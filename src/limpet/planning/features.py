@@ -27,7 +27,8 @@ system calls it makes of the host, with the reason for each.  Nothing else names
     [[host]]                           # a system call that the C makes
     call = "write"
     why = "the line of a timeout"
-    phase = "behind"                   # "before" the filter, "behind" it, or by a process "beside"
+    phase = "behind"                   # "before" the filter, "behind" it, by a process "beside",
+                                       # or behind it by a "tracer": no C of a monitor's can make it
     arguments = [{ index = 0, values = ["STDERR"] }]   # behind it: as in hypercall.toml
 
 ``file``, ``hook`` and ``host`` can have ``when`` and ``unless`` of their own.  What every monitor
@@ -114,6 +115,7 @@ class Made:
     host: HostCall
     behind: bool
     beside: bool
+    traced: bool
     first: bool
     requests: tuple[str, ...]
     condition: Condition
@@ -323,11 +325,12 @@ def _condition(table: Mapping[str, Any]) -> Condition:
 
 
 def _made(table: dict[str, Any]) -> Made:
-    assert table["phase"] in ("before", "behind", "beside"), table
+    assert table["phase"] in ("before", "behind", "beside", "tracer"), table
     return Made(
         host_call(table, _number),
-        table["phase"] == "behind",
+        table["phase"] in ("behind", "tracer"),
         table["phase"] == "beside",
+        table["phase"] == "tracer",
         table.get("first", False),
         tuple(table.get("requests", ())),
         _condition(table),

@@ -230,7 +230,7 @@ def monitor_values(
 
 def host_numbers(chosen: Chosen, hypercalls: Iterable[Hypercall]) -> str:
     """``host_numbers.h``: what the monitor's parts and the hypercalls declare, and no more."""
-    made = list(chosen.made())
+    made = [each for each in chosen.made() if not each.traced]
     calls = {each.host.call for each in made}
     calls |= {host.call for hypercall in hypercalls for host in hypercall.host}
     return host_numbers_h(calls, {name for each in made for name in each.requests})

@@ -219,7 +219,7 @@ def test_tender(unikernel: Bundled, target: str, disk: Path) -> None:
     for words, message in (
         ((), "Missing KERNEL operand"),
         (("--bogus", kernel), "Invalid option: `--bogus'"),
-        (("--gdb", kernel), "--gdb: there is no debugger stub"),
+        (("--gdb", "--gdb-port=x", kernel), "Malformed argument to --gdb-port"),
         (("nosuch",), "nosuch: Could not open"),
         ((unikernel("spt" if target == "hvt" else "hvt"),), "Executable is not for the solo5-"),
         ((f"--block:storage={disk}", kernel), "Resource not declared in manifest: 'storage'"),

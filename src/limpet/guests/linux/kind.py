@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from limpet.guests.kind import Kind
+from limpet.guests.linux.inside import inside
 from limpet.guests.linux.library import sizes
 from limpet.guests.linux.link import link
 from limpet.guests.linux.peek import USUAL
@@ -17,5 +18,6 @@ KIND = Kind(
     measure=lambda _, cache: sizes(cache),
     plan=plan,
     link=link,
+    inside=inside,
     fallback=True,
 )

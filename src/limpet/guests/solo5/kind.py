@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from limpet.guests.kind import Kind
+from limpet.guests.solo5.inside import inside
 from limpet.guests.solo5.link import link, measure
 from limpet.guests.solo5.peek import USUAL
 from limpet.guests.solo5.plan import plan
@@ -16,4 +17,5 @@ KIND = Kind(
     measure=measure,
     plan=plan,
     link=link,
+    inside=inside,
 )

@@ -116,7 +116,7 @@ def _core(
         signal=number or 6,
         registers=own,
         vectors=vectors,
-        auxiliary=_auxiliary(bundle),
+        auxiliary=auxiliary(bundle),
         runs=machine.runs(one.memory, one.pages, known, places),
     )
 
@@ -129,7 +129,7 @@ def _crashed(one: watch.Watched, killed: int, code: int, bundle: BundleFile) -> 
     """
     if killed:
         return killed == signal.SIGSYS
-    if not _auxiliary(bundle):
+    if not auxiliary(bundle):
         return code == ABORTED
     return code == STATUS_REFUSED and one.kvm and not machine.ended_by_hypercall(one.memory)
 
@@ -145,7 +145,7 @@ def _told(one: watch.Watched, registers: dict[str, int]) -> dict[str, int] | Non
         return None
 
 
-def _auxiliary(bundle: BundleFile) -> list[tuple[int, int]]:
+def auxiliary(bundle: BundleFile) -> list[tuple[int, int]]:
     """Where a Linux program was loaded, so that a debugger finds its symbols there."""
     try:
         known = next(each for each in bundle.record.parts if "constants" in each.name.split("+"))

@@ -21,21 +21,22 @@ from limpet.planning.regions import KVM_RUN_AT, MONITOR_BASE
 VALID_AT, WANTED = 288, struct.pack("<Q", 3)
 """In struct kvm_run: which registers KVM writes there at each exit: general and special ones."""
 
-_GENERAL_AT = 304
-_GENERAL = (
+SHARED_AT = 304
+GENERAL = (
     *("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rsp", "rbp"),
     *("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip", "eflags"),
 )
 """struct kvm_regs."""
 _SEGMENTS = ["cs", "ds", "es", "fs", "gs", "ss"]
-_SPECIAL_AT, _SEGMENT_SIZE, _CR3_AT = _GENERAL_AT + 8 * 18, 24, 8 * 24 + 2 * 16 + 16
+_SEGMENT_SIZE, IDT_AT, CR3_AT = 24, 8 * 24 + 16, 8 * 24 + 2 * 16 + 16
+SHARED_SIZE = 8 * len(GENERAL) + CR3_AT + 8
 
 _MONITORS = range(MONITOR_BASE, MONITOR_BASE + (16 << 20))
 _HOSTS = 1 << 46  # from here on the host's stack and vDSO lie
 _LINE = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) (...). [0-9a-f]+ \S+ (\d+)")
 _MAPS_MOST, _PIECE, _TABLES_MOST = 64 << 20, 1 << 20, 1 << 13
 _THERE = 3 << 62  # of a page in /proc/PID/pagemap: in memory, or swapped
-_ADDRESS = 0x000F_FFFF_FFFF_F000
+ADDRESS = 0x000F_FFFF_FFFF_F000
 
 
 @dataclass(frozen=True)
@@ -67,16 +68,21 @@ def mappings(maps: int) -> list[Mapping]:
 
 def registers_on_kvm(memory: int) -> tuple[dict[str, int], int]:
     """The registers of the virtual processor at its last exit, and where its page tables are."""
-    data = os.pread(memory, 8 * len(_GENERAL), KVM_RUN_AT + _GENERAL_AT)
-    found = dict(zip(_GENERAL, struct.unpack(f"<{len(_GENERAL)}Q", data), strict=True))
-    special = os.pread(memory, _CR3_AT + 8, KVM_RUN_AT + _SPECIAL_AT)
+    found, special = decoded(os.pread(memory, SHARED_SIZE, KVM_RUN_AT + SHARED_AT))
+    (tables,) = struct.unpack_from("<Q", special, CR3_AT)
+    return found, tables & ADDRESS
+
+
+def decoded(data: bytes) -> tuple[dict[str, int], bytes]:
+    """The registers in what KVM and a monitor share, and the special ones as they are there."""
+    values = struct.unpack_from(f"<{len(GENERAL)}Q", data)
+    found, special = dict(zip(GENERAL, values, strict=True)), data[8 * len(GENERAL) :]
     for index, name in enumerate(_SEGMENTS):
         base, _, selector = struct.unpack_from("<QIH", special, index * _SEGMENT_SIZE)
         found[name] = selector
         if name in ("fs", "gs"):
             found[f"{name}_base"] = base
-    (tables,) = struct.unpack_from("<Q", special, _CR3_AT)
-    return found, tables & _ADDRESS
+    return found, special
 
 
 def ended_by_hypercall(memory: int) -> bool:
@@ -139,9 +145,9 @@ def _walk(
         low = base + index * size
         rights = above & (4 | (entry & 2) | (entry >> 63 ^ 1))
         if level == 1 or (level < 4 and entry & 0x80):
-            yield low, size, rights, entry & _ADDRESS & -size
+            yield low, size, rights, entry & ADDRESS & -size
         else:
-            yield from _walk(memory, entry & _ADDRESS, level - 1, low, rights, left)
+            yield from _walk(memory, entry & ADDRESS, level - 1, low, rights, left)
 
 
 def runs(memory: int, pages: int, known: list[Mapping], places: list[Place]) -> list[Run]:

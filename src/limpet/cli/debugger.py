@@ -1,0 +1,110 @@
+"""What ``limpet run --gdb`` and ``limpet gdb`` share: a bundle under a debugger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from limpet.arch.x86_64 import machine
+from limpet.cli import say
+from limpet.cli.options import Parsed
+from limpet.errors import BundleError
+from limpet.formats.bundle.read import parse
+from limpet.formats.files import read_file
+from limpet.planning.plan import Plan
+from limpet.running.debugging.places import DEFAULT, Place, place
+from limpet.tools.cache import Cache
+
+FEATURE = "gdb"
+_OPTION = "--gdb"
+
+PLACE: Parsed[Place] = Parsed("place", place)
+
+
+class WithGdb(click.Command):
+    """A command whose ``--gdb`` may stand without a value, which then is the usual place."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Complete the option, if it is one of this command's own words."""
+        takes = {
+            name: isinstance(each, click.Option) and not each.is_flag and not each.count
+            for each in self.get_params(ctx)
+            for name in each.opts
+        }
+        at = 0
+        while at < len(args) and args[at].startswith("-") and args[at] != "--":
+            if args[at] == _OPTION:
+                args = [*args[:at], f"{_OPTION}={DEFAULT}", *args[at + 1 :]]
+            at += 2 if takes.get(args[at], False) else 1
+        return super().parse_args(ctx, args)
+
+
+def option(command: Any) -> Any:
+    """``--gdb``."""
+    return click.option(
+        _OPTION,
+        "gdb",
+        type=PLACE,
+        metavar="[=HOST:PORT|PATH|-]",
+        default=None,
+        help=f"Wait for a debugger before the first instruction ({DEFAULT}).",
+    )(command)
+
+
+def debug(path: Path, argv: Sequence[str], at: Place) -> int:
+    """Run the bundle at ``path`` under a debugger; its exit status.
+
+    It is made again first, which says what is in it, and that it is what it says.
+
+    Raises:
+        LimpetError: it cannot be.
+    """
+    from limpet.audit.verify import made_again
+    from limpet.formats.tree.layout import record
+    from limpet.formats.tree.paths import Paths
+    from limpet.guests.registry import kind_of
+    from limpet.running.cores.dump import auxiliary
+    from limpet.running.debugging.about import About, thread_local
+    from limpet.running.debugging.files import Files
+    from limpet.running.debugging.serve import Debugged, run
+
+    bundle = parse(read_file(path), path.name)
+    cache = Cache.default()
+    made = made_again(bundle, cache)
+    if made.data != bundle.data:
+        raise BundleError(
+            f"{path.name}: made again it is another bundle: what is in it cannot be told",
+            hint="see what differs: limpet verify; or debug the program itself",
+        )
+    guest = made.plan.guest
+    program, paths = guest.path or f"/bin/{guest.image.name}", Paths(guest.tree)
+
+    def content(name: str) -> bytes | None:
+        if name == program:
+            return guest.image.data
+        index = paths.index(name)
+        if index is None:
+            return None
+        known = record(guest.tree.data, index)
+        return bytes(guest.tree.data[known["data"] : known["data"] + known["size"]])
+
+    return run(
+        Debugged(
+            path.absolute(),
+            argv,
+            kind_of(made.plan.image).inside(made.plan, made.symbols, cache),
+            About(program, Files(content), auxiliary(bundle), thread_local(guest.image.data)),
+            _vectors(made.plan),
+        ),
+        at,
+        say.note,
+    )
+
+
+def _vectors(plan: Plan) -> int:
+    """The bytes of vector registers on kvm that a debugger may see, by the monitor's filter."""
+    options = plan.options
+    return machine.CPU_LEVELS[options.cpu].vector_state if FEATURE in options.features else 0
