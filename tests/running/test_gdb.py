@@ -146,6 +146,16 @@ def test_a_unikernel(target: str, tmp_path: Path) -> None:
     assert "hello exit7\n" in said and "exited with code 07]\n" in said
 
 
+@pytest.mark.kvm
+def test_ring_0(tmp_path: Path) -> None:
+    """A guest that brings a ring 0 of its own is refused in a line."""
+    kernel = unikernels.build(tmp_path, "hvt", ring_0=True)
+    done = subprocess.run(
+        _limpet("run", "--gdb", kernel), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode and "runs in ring 0, where a debugger cannot follow" in done.stderr
+
+
 @contextmanager
 def _waiting(place: Path, *words: str | Path) -> Iterator[subprocess.Popen[str]]:
     argv = [each for each in _limpet(*words) if each != "-q"]

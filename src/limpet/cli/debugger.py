@@ -11,7 +11,7 @@ import click
 from limpet.arch.x86_64 import machine
 from limpet.cli import say
 from limpet.cli.options import Parsed
-from limpet.errors import BundleError
+from limpet.errors import BundleError, RunError
 from limpet.formats.bundle.read import parse
 from limpet.formats.files import read_file
 from limpet.planning.plan import Plan
@@ -20,6 +20,7 @@ from limpet.tools.cache import Cache
 
 FEATURE = "gdb"
 _OPTION = "--gdb"
+_RING = 3
 
 PLACE: Parsed[Place] = Parsed("place", place)
 
@@ -91,11 +92,17 @@ def debug(path: Path, argv: Sequence[str], at: Place) -> int:
         known = record(guest.tree.data, index)
         return bytes(guest.tree.data[known["data"] : known["data"] + known["size"]])
 
+    inside = kind_of(made.plan.image).inside(made.plan, made.symbols, cache)
+    if inside.ring != _RING:
+        raise RunError(
+            f"{path.name}: its guest runs in ring 0, where a debugger cannot follow it",
+            hint="build the unikernel for spt, or with Solo5's own start-up code",
+        )
     return run(
         Debugged(
             path.absolute(),
             argv,
-            kind_of(made.plan.image).inside(made.plan, made.symbols, cache),
+            inside,
             About(program, Files(content), auxiliary(bundle), thread_local(guest.image.data)),
             _vectors(made.plan),
         ),

@@ -27,8 +27,7 @@ system calls it makes of the host, with the reason for each.  Nothing else names
     [[host]]                           # a system call that the C makes
     call = "write"
     why = "the line of a timeout"
-    phase = "behind"                   # "before" the filter, "behind" it, by a process "beside",
-                                       # or behind it by a "tracer": no C of a monitor's can make it
+    phase = "behind"                   # "before" the filter, "behind" it, "beside"; by a "tracer"
     arguments = [{ index = 0, values = ["STDERR"] }]   # behind it: as in hypercall.toml
 
 ``file``, ``hook`` and ``host`` can have ``when`` and ``unless`` of their own.  What every monitor
