@@ -13,7 +13,14 @@ import limpet
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.inspect import audit
 from limpet.contract import Backend
-from limpet.contract.limits import MAX_TRANSFER, SOCKET_FLAGS, SOCKET_SEND, SOCKET_SENDS_MOST
+from limpet.contract.limits import (
+    MAX_TRANSFER,
+    SOCKET_EVENTS_MOST,
+    SOCKET_FLAGS,
+    SOCKET_ROOM,
+    SOCKET_SEND,
+    SOCKET_SENDS_MOST,
+)
 from limpet.planning.outside import ENDPOINT_SIZE, Outside, outside
 from tests.hostile.guest import Hostile
 from tests.support.bundles import Made, Maker
@@ -212,6 +219,7 @@ def test_batches_of_a_machine(linked: Linked) -> None:
         pytest.skip("no argument blocks")
     given, place, own = linked.given, linked.hostile.place, linked.own
     slot, untried, most = given.connections.start, -99, SOCKET_SENDS_MOST
+    state = place.state_end - 8192 - SOCKET_EVENTS_MOST * SOCKET_ROOM
     (port,) = (each.port for each in limpet.contract.hypercalls() if each.name == "socket_batch")
 
     def tried(
@@ -221,11 +229,11 @@ def test_batches_of_a_machine(linked: Linked) -> None:
         *,
         events: int = 0,
         rooms: int = 0,
-        sends: int = own,
+        sends: int = state,
         count: int = 1,
         length: int = 1,
     ) -> list[int]:
-        words = [0, 0, events, sends, count, rooms, 0, 1, own]
+        words = [0, 0, events, sends, count, rooms, 0, 1, state]
         one = [*packed(fd, flags), address, length, untried % 2**64]
         ran = linked.made.run("batch", *map(str, (port, place.state_end - 4096, *words, *one)))
         assert ran.status == 0, ran
@@ -238,12 +246,16 @@ def test_batches_of_a_machine(linked: Linked) -> None:
     for address in (0, place.supervisor, MONITOR, place.stack[1]):
         assert tried(address=address) == [0, -14]
         assert tried(events=address or 1) == [-14, untried]
+    # The monitor writes there itself, so not where a page may be constant or missing.
+    assert place.state_end <= place.arena[0] and place.stack[0] - 4096 > place.arena[1]
+    ours = (0, place.guest[0], place.state - 8, place.arena[0], place.stack[0] - 4096)
+    for address in (*ours, place.supervisor, MONITOR, place.stack[1]):
         assert tried(rooms=address or 8, events=own) == [-14, untried]
         assert tried(sends=address) == [-14, untried]
     assert tried(length=MAX_TRANSFER + 1) == [0, -14]
     for count in (most + 1, 2**32 + 1, 2**64 - 1):
         assert tried(count=count) == [-14, untried]
-    assert tried(sends=own + 4) == tried(rooms=own + 4, events=own) == [-14, untried]
+    assert tried(sends=state + 4) == tried(rooms=state + 4, events=own) == [-14, untried]
     assert tried() == [0, -9]  # the slot is empty
-    assert tried(events=own + 64, rooms=own) == [0, -9]  # what comes lies over what is told
+    assert tried(events=state + 64, rooms=state) == [0, -9]  # what comes lies over what is told
     assert not linked.reached()

@@ -4,6 +4,9 @@
  * The guest names its connections, lengths and addresses here, each of which is checked as in a
  * hypercall of its own.  It is stopped meanwhile, so that nothing changes behind a check; but what
  * is received can come to lie over the events, which are therefore checked as what it says.
+ *
+ * The monitor itself writes to sends and rooms: they lie where argument blocks do, since other
+ * memory of the guest's may be constant or not there.
  */
 #include "hypercalls/socket_batch/batch.h"
 
@@ -11,14 +14,14 @@ static void serve_socket_batch(struct socket_batch *block) {
     u64 rooms = SOCKET_EVENTS_MOST * SOCKET_ROOM;
     struct epoll_event *events =
         guest_range(block->events, SOCKET_EVENTS_MOST * EPOLL_EVENT_SIZE, GUEST_LO, GUEST_HI);
-    u8 *to = guest_range(block->rooms, rooms, GUEST_LO, GUEST_HI);
+    u8 *to = guest_block(block->rooms, rooms);
     u64 count = block->send_count;
     block->ready = 0;
     block->result = -HOST_EFAULT;
     if ((block->events.at && !events) || (block->rooms.at && !to) || count > SOCKET_SENDS_MOST)
         return;
     struct socket_send *sends =
-        guest_range(block->sends, count * sizeof(struct socket_send), GUEST_LO, GUEST_HI);
+        guest_block(block->sends, count * sizeof(struct socket_send));
     if ((count && !sends) || block->sends.at % sizeof(u64) || block->rooms.at % sizeof(u64))
         return;
     block->result = 0;
