@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from limpet.contract import Backend
-from limpet.formats.core import Core, Run, TooLargeError, write
+from limpet.formats.core import Core, Run, Thread, TooLargeError, write
 from limpet.tools.toolchain import zig
 from tests.support import unikernels
 from tests.support.bundles import Maker, need
@@ -36,11 +36,13 @@ __attribute__((noinline)) int outer(char *heap, volatile int *at) {
 }
 static void *other(void *heap) {
     own = 7;
+    __asm__ volatile("movq %0, %%xmm9" : : "r"(0x777L) : "xmm9");
     return (void *)(long)outer(heap, (int *)8);
 }
 int main(int n, char **a) {
     pthread_t thread;
     char *heap = malloc(100000);
+    __asm__ volatile("movq %0, %%xmm9" : : "r"(0x1234567890abcdefL) : "xmm9");
     strcpy(heap, "on the heap");
     table[2] = 77;
     if (n > 1 && !strcmp(a[1], "abort"))
@@ -108,12 +110,6 @@ def test_a_program(program: Path, backend: Backend, tmp_path: Path) -> None:
     assert "{1, 2, 77, 4}" in said and "<inner+" in said and "$2 = 42" in said
 
 
-def test_vectors(program: Path, tmp_path: Path) -> None:
-    """Of a process, vector registers are there as well."""
-    _run("--backend", "process", "--dumpcore", tmp_path, program)
-    assert "v4_float" in _gdb(program, _only(tmp_path), "p $xmm0")
-
-
 def test_abort(program: Path, backend: Backend, tmp_path: Path) -> None:
     """A program that ends itself by a signal, in the call that did."""
     assert _run("--backend", backend, "--dumpcore", tmp_path, program, "abort").returncode == 134
@@ -121,12 +117,19 @@ def test_abort(program: Path, backend: Backend, tmp_path: Path) -> None:
     assert "signal SIGABRT" in said and re.search(r"abort \(.*\n(.*\n)*#\d.* main \(", said)
 
 
-def test_a_thread(program: Path, backend: Backend, tmp_path: Path) -> None:
-    """Memory that pages were placed in later, on kvm by the page tables."""
+def test_threads(program: Path, backend: Backend, tmp_path: Path) -> None:
+    """Each has its registers, and that which crashed is the first; memory that pages were placed in
+    later is there, on kvm by the page tables."""
     assert _run("--backend", backend, "--dumpcore", tmp_path, program, "thread").returncode == 139
-    said = _gdb(program, _only(tmp_path), "bt 3", "up 2", "p (char *)heap")
-    assert re.search(r"inner \(.*\n#1 .*outer \(.*\n#2 .*other \(", said)
-    assert '"on the heap"' in said
+    commands = "info threads", "thread apply 1 bt 3", "thread apply 2 bt", "thread 1", "up 2"
+    vectors = [f"thread apply {number} p $xmm9.uint128" for number in (1, 2)]
+    said = _gdb(program, _only(tmp_path), *commands, "p (char *)heap", *vectors)
+    assert re.search(r"\* 1 +LWP 2 .* inner \(.*\n  2 +LWP 1 ", said)
+    crashed, waits = said.split("Thread 2 (LWP 1)")[:2]
+    assert re.search(r"inner \(.*\n#1 .*outer \(.*\n#2 .*other \(", crashed)
+    assert re.search(r"#\d .* main \(", waits) and '"on the heap"' in waits
+    if backend == "process":
+        assert f"= {0x777}\n" in said and f"= {0x1234567890ABCDEF}\n" in said
 
 
 def test_no_core(program: Path, tmp_path: Path) -> None:
@@ -183,7 +186,7 @@ def test_signals_reach_the_guest(make: Maker, tmp_path: Path) -> None:
 
 
 def _core(*pieces: tuple[int, bytes]) -> Core:
-    return Core("x", 7, 11, {"rip": 5}, b"", (), [Run(0x1000, 0x9000, 6, list(pieces))])
+    return Core("x", 7, 11, [Thread(7, {"rip": 5})], (), [Run(0x1000, 0x9000, 6, list(pieces))])
 
 
 def test_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,11 +12,15 @@ from limpet.arch.x86_64 import machine
 from limpet.cli import say
 from limpet.cli.options import Parsed
 from limpet.errors import BundleError, RunError
-from limpet.formats.bundle.read import parse
+from limpet.formats.bundle.read import BundleFile, parse
 from limpet.formats.files import read_file
 from limpet.planning.plan import Plan
 from limpet.running.debugging.places import DEFAULT, Place, place
 from limpet.tools.cache import Cache
+
+if TYPE_CHECKING:
+    from limpet.building.bundle import Bundle
+    from limpet.guests.inside import Inside
 
 FEATURE = "gdb"
 _OPTION = "--gdb"
@@ -63,23 +67,15 @@ def debug(path: Path, argv: Sequence[str], at: Place) -> int:
     Raises:
         LimpetError: it cannot be.
     """
-    from limpet.audit.verify import made_again
     from limpet.formats.tree.layout import record
     from limpet.formats.tree.paths import Paths
-    from limpet.guests.registry import kind_of
     from limpet.running.cores.dump import auxiliary
     from limpet.running.debugging.about import About, thread_local
     from limpet.running.debugging.files import Files
     from limpet.running.debugging.serve import Debugged, run
 
     bundle = parse(read_file(path), path.name)
-    cache = Cache.default()
-    made = made_again(bundle, cache)
-    if made.data != bundle.data:
-        raise BundleError(
-            f"{path.name}: made again it is another bundle: what is in it cannot be told",
-            hint="see what differs: limpet verify; or debug the program itself",
-        )
+    made = _made_again(bundle)
     guest = made.plan.guest
     program, paths = guest.path or f"/bin/{guest.image.name}", Paths(guest.tree)
 
@@ -92,8 +88,8 @@ def debug(path: Path, argv: Sequence[str], at: Place) -> int:
         known = record(guest.tree.data, index)
         return bytes(guest.tree.data[known["data"] : known["data"] + known["size"]])
 
-    inside = kind_of(made.plan.image).inside(made.plan, made.symbols, cache)
-    if inside.ring != _RING:
+    beside = _inside(made)
+    if beside.ring != _RING:
         raise RunError(
             f"{path.name}: its guest runs in ring 0, where a debugger cannot follow it",
             hint="build the unikernel for spt, or with Solo5's own start-up code",
@@ -102,13 +98,40 @@ def debug(path: Path, argv: Sequence[str], at: Place) -> int:
         Debugged(
             path.absolute(),
             argv,
-            inside,
+            beside,
             About(program, Files(content), auxiliary(bundle), thread_local(guest.image.data)),
             _vectors(made.plan),
         ),
         at,
         say.note,
     )
+
+
+def inside(bundle: BundleFile) -> Inside:
+    """What is beside the guest of ``bundle``.
+
+    Raises:
+        LimpetError: it cannot be told.
+    """
+    return _inside(_made_again(bundle))
+
+
+def _inside(made: Bundle) -> Inside:
+    from limpet.guests.registry import kind_of
+
+    return kind_of(made.plan.image).inside(made.plan, made.symbols, Cache.default())
+
+
+def _made_again(bundle: BundleFile) -> Bundle:
+    from limpet.audit.verify import made_again
+
+    made = made_again(bundle, Cache.default())
+    if made.data != bundle.data:
+        raise BundleError(
+            f"{bundle.name}: made again it is another bundle: what is in it cannot be told",
+            hint="see what differs: limpet verify; or debug the program itself",
+        )
+    return made
 
 
 def _vectors(plan: Plan) -> int:

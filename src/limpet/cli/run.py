@@ -81,7 +81,7 @@ def command(
             from limpet.running.cores.dump import run
 
             name = f"core.{app.name[:_NAME_MOST]}"
-            sys.exit(run(made.path, line, dumpcore, name, say.note))
+            sys.exit(run(made.path, line, dumpcore, name, debugger.inside, say.note))
         replace(made.path, line)
 
 

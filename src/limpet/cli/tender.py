@@ -109,12 +109,13 @@ def job_of(kernel: Path, target: str, *features: str) -> Job:
 
 def _watched(target: str, path: Path, argv: list[str], folder: str) -> int:
     """The exit status of a unikernel that leaves a core file, named as Solo5's tenders name it."""
+    from limpet.cli.debugger import inside
     from limpet.running.cores.dump import run
 
     def said(line: str) -> None:
         print(f"limpet-{target}: {line}", file=sys.stderr, flush=True)
 
-    return run(path, argv, Path(folder), f"core.solo5-{target}", said)
+    return run(path, argv, Path(folder), f"core.solo5-{target}", inside, said)
 
 
 def _debugged(path: Path, argv: list[str], ports: list[str]) -> int:

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 _HEADER, _PROGRAM_HEADER = struct.Struct("<16sHHIQQQIHHHHHH"), struct.Struct("<IIQQQQQQ")
 _CORE, _X86_64, _LOAD, _NOTE = 4, 62, 1, 4
 _STATUS, _VECTORS, _PROCESS, _AUXILIARY = 1, 2, 3, 6  # NT_PRSTATUS, PRFPREG, PRPSINFO, AUXV
+_EXTENDED = 0x202  # NT_X86_XSTATE
+_FXSAVE_SIZE, _AVX_SIZE, _STATES_AT, _HEADER_SIZE = 512, 832, 512, 64
+_ENABLED_AT, _AVX_STATES = 464, 7
 SEGMENTS_MOST = 60000
 """A header counts them with 16 bits."""
 
@@ -40,14 +43,26 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Thread:
+    """What a core file says of a thread.
+
+    ``vectors`` is the area that XSAVE or FXSAVE writes; nothing where it is not known.
+    """
+
+    number: int
+    registers: Mapping[str, int]
+    vectors: bytes = b""
+
+
+@dataclass(frozen=True)
 class Core:
-    """What a core file says: of one thread, and of memory in ascending order."""
+    """What a core file says: of threads, that which crashed first, and of memory in ascending
+    order."""
 
     name: str
     pid: int
     signal: int
-    registers: Mapping[str, int]
-    vectors: bytes  # as FXSAVE writes them; nothing where they are not known
+    threads: Sequence[Thread]
     auxiliary: Sequence[tuple[int, int]]
     runs: Sequence[Run]
 
@@ -119,18 +134,43 @@ def _header(count: int) -> bytes:
 
 
 def _notes(core: Core) -> Iterator[bytes]:
-    values = [core.registers.get(each, 0) for each in ORDER]
-    ids = core.pid, 0, core.pid, core.pid
+    for index, each in enumerate(core.threads):
+        yield _status(core, each)
+        if not index:
+            yield from _of_process(core)
+        yield from _vectors(each.vectors)
+
+
+def _status(core: Core, thread: Thread) -> bytes:
+    values = [thread.registers.get(each, 0) for each in ORDER]
+    ids = thread.number, 0, core.pid, core.pid
     status = struct.pack("<3ih2xQQ4i64x", core.signal, 0, 0, core.signal, 0, 0, *ids)
-    yield _note(_STATUS, status + struct.pack("<27Qi4x", *values, bool(core.vectors)))
-    name = os.fsencode(core.name)
+    return _note(_STATUS, status + struct.pack("<27Qi4x", *values, bool(thread.vectors)))
+
+
+def _of_process(core: Core) -> Iterator[bytes]:
+    name, ids = os.fsencode(core.name), (core.pid, 0, core.pid, core.pid)
     process = struct.pack("<4b4xQII4i16s80s", 0, 0, 0, 0, 0, 0, 0, *ids, name[:15], name[:79])
     yield _note(_PROCESS, process)
     if core.auxiliary:
         yield _note(_AUXILIARY, b"".join(struct.pack("<QQ", *each) for each in core.auxiliary))
-    if core.vectors:
-        yield _note(_VECTORS, core.vectors)
 
 
-def _note(kind: int, data: bytes) -> bytes:
-    return struct.pack("<III8s", 5, len(data), kind, b"CORE") + data + bytes(-len(data) % 4)
+def _vectors(area: bytes) -> Iterator[bytes]:
+    """The registers of SSE, and those of AVX where there are some, which every layout of XSAVE has
+    at the same place; what lies behind them is left out."""
+    if len(area) < _FXSAVE_SIZE:
+        return
+    yield _note(_VECTORS, area[:_FXSAVE_SIZE])
+    if len(area) < _AVX_SIZE:
+        return
+    states = int.from_bytes(area[_STATES_AT : _STATES_AT + 8], "little") & _AVX_STATES
+    header = struct.pack("<Q", states).ljust(_HEADER_SIZE, b"\0")
+    enabled = struct.pack("<Q", _AVX_STATES)
+    known = area[:_ENABLED_AT] + enabled + area[_ENABLED_AT + 8 : _STATES_AT] + header
+    yield _note(_EXTENDED, known + area[len(known) : _AVX_SIZE], b"LINUX")
+
+
+def _note(kind: int, data: bytes, owner: bytes = b"CORE") -> bytes:
+    head = struct.pack("<III8s", len(owner) + 1, len(data), kind, owner)
+    return head + data + bytes(-len(data) % 4)

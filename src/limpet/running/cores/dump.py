@@ -12,8 +12,14 @@ from limpet.contract.limits import SIGNAL_STATUS, STATUS_REFUSED
 from limpet.contract.structures import GUEST_INFO
 from limpet.errors import LimpetError, RunError
 from limpet.formats.bundle.read import BundleFile, parse
-from limpet.formats.core import Core, TooLargeError, write
+from limpet.formats.core import Core, Thread, TooLargeError, write
+from limpet.guests.inside import Inside
 from limpet.running.cores import machine, ptrace, watch
+from limpet.running.debugging.memory import Memory
+from limpet.running.debugging.process import ProcessMachine
+from limpet.running.debugging.rewritten import Rewritten
+from limpet.running.debugging.threads import Threads
+from limpet.running.debugging.virtual import VirtualMachine
 
 MOST = 16 << 30
 """Bytes that a core file takes on the disk at most."""
@@ -30,6 +36,9 @@ _GENERAL = (
 _AUXILIARY = {"phdr": 3, "phent": 4, "phnum": 5, "loader": 7, "entry": 9}
 _PAGE_SIZE = 6, 4096
 _HIGHEST = 1 << 46
+
+Known = Callable[[BundleFile], Inside]
+"""What is beside the guest of a bundle, which is asked for where one has crashed."""
 
 
 def folder(path: Path) -> int:
@@ -50,7 +59,12 @@ def folder(path: Path) -> int:
 
 
 def run(
-    path: Path, argv: Sequence[str], where: Path, name: str, said: Callable[[str], None]
+    path: Path,
+    argv: Sequence[str],
+    where: Path,
+    name: str,
+    known: Known,
+    said: Callable[[str], None],
 ) -> int:
     """Run the bundle at ``path``; where its guest crashes, its core is ``name.PID`` in ``where``.
 
@@ -68,10 +82,17 @@ def run(
     opened = folder(where)
     bundle = parse(path.read_bytes(), path.name)
 
+    def beside() -> Inside | None:
+        try:
+            return known(bundle) if auxiliary(bundle) else None
+        except LimpetError as error:
+            said(f"dumpcore: of one thread only: {error}")
+            return None
+
     def ended(one: watch.Watched, status: int, registers: dict[str, int]) -> None:
         file = f"{name}.{one.pid}"
         try:
-            core = _core(one, status, registers, bundle)
+            core = _core(one, status, registers, bundle, beside)
             if core is None:
                 return
             write(core, opened, file, MOST)
@@ -91,7 +112,11 @@ def run(
 
 
 def _core(
-    one: watch.Watched, status: int, registers: dict[str, int], bundle: BundleFile
+    one: watch.Watched,
+    status: int,
+    registers: dict[str, int],
+    bundle: BundleFile,
+    beside: Callable[[], Inside | None],
 ) -> Core | None:
     """The core of a guest that crashed; ``None``: it has not."""
     killed, code = status & 0x7F, status >> 8 & 0xFF
@@ -105,20 +130,42 @@ def _core(
     elif not _crashed(one, killed, code, bundle):
         return None
     if not one.kvm and not vectors:
-        vectors = ptrace.registers_set(one.pid, ptrace.VECTOR, 512)
+        vectors = ptrace.registers_set(one.pid, ptrace.EXTENDED, watch.VECTORS_MOST)
     if one.fault and told and number == one.fault.number:
         vectors = one.fault.vectors
-    known = machine.mappings(one.maps)
-    places = machine.of_tables(one.memory, tables, known) if one.kvm else machine.of_process(known)
+    maps = machine.mappings(one.maps)
+    places = machine.of_tables(one.memory, tables, maps) if one.kvm else machine.of_process(maps)
     return Core(
         name=bundle.record.guest.name,
         pid=one.pid,
         signal=number or 6,
-        registers=own,
-        vectors=vectors,
+        threads=_threads(one, Thread(one.pid, own, vectors), beside()),
         auxiliary=auxiliary(bundle),
-        runs=machine.runs(one.memory, one.pages, known, places),
+        runs=machine.runs(one.memory, one.pages, maps, places),
     )
+
+
+def _threads(one: watch.Watched, first: Thread, inside: Inside | None) -> list[Thread]:
+    """All of the guest's, ``first`` the one that crashed; where there are several, they have the
+    numbers that the guest knows them by."""
+    library = inside.library if inside else None
+    if not library:
+        return [first]
+    memory, rewritten = Memory(one.pid, one.memory), Rewritten(library.windows)
+    guest = (
+        VirtualMachine(one.pid, memory, vectors=0)
+        if one.kvm
+        else ProcessMachine(one.pid, memory, own_signals=True)
+    )
+    threads = Threads(guest, library, rewritten)
+    current = threads.current()
+    others = [each.number for each in threads.all() if each.number != current]
+    shown = {**first.registers, "rip": rewritten.shown(first.registers["rip"])}
+    found = [Thread(current if others else one.pid, shown, first.vectors)]
+    for each in others:
+        area = threads.saved_vectors(each, first.vectors)
+        found.append(Thread(each, threads.registers(each), area or b""))
+    return found
 
 
 def _crashed(one: watch.Watched, killed: int, code: int, bundle: BundleFile) -> bool:

@@ -27,7 +27,8 @@ _FAULTS = frozenset(
     int(each)
     for each in (signal.SIGILL, signal.SIGTRAP, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV)
 )
-_VECTOR_SIZE = 512
+VECTORS_MOST = 16384
+"""Bytes of vector registers that any processor has."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class _Watch:
         elif not event:
             deliver = number
             if number in _FAULTS:
-                vectors = ptrace.registers_set(pid, ptrace.VECTOR, _VECTOR_SIZE)
+                vectors = ptrace.registers_set(pid, ptrace.EXTENDED, VECTORS_MOST)
                 one.fault = Fault(number, ptrace.registers(pid), vectors)
         ptrace.request(
             ptrace.SYSCALL if one.starting or self.called else ptrace.CONT, pid, 0, deliver

@@ -17,8 +17,12 @@ _WORD = 8
 class Memory:
     """That of the process ``pid``, by its file where that can be opened, else word by word."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, file: int | None = None) -> None:
+        """``file`` is what ``/proc/PID/mem`` was opened as, and stays its opener's."""
         self._pid = pid
+        if file is not None:
+            self._file = file
+            return
         try:
             self._file = os.open(f"/proc/{pid}/mem", os.O_RDWR | os.O_CLOEXEC)
         except PermissionError:  # it may not be looked into any more, but by its tracer

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from limpet.contract.limits import TICK_SIGNAL
 from limpet.running.cores import ptrace
+from limpet.running.cores.watch import VECTORS_MOST
 from limpet.running.debugging.machine import Point, Stop, Why, control, hit
 from limpet.running.debugging.memory import Memory
 
 _DEBUG_AT = 848  # u_debugreg of struct user
 _SI_KERNEL, _TRACE = 0x80, (1, 2, 4)  # of an INT3; of a debug exception
-_VECTORS_MOST = 16384
 _RESTART_BLOCK = -516  # as another call, which no filter lets through
 _WORD = 1 << 64
 _SYSCALL_SIZE = 2
@@ -43,7 +43,7 @@ class ProcessMachine:
 
     def vectors(self) -> bytes:
         """As the kernel keeps them."""
-        return ptrace.registers_set(self.pid, ptrace.EXTENDED, _VECTORS_MOST)
+        return ptrace.registers_set(self.pid, ptrace.EXTENDED, VECTORS_MOST)
 
     def set_vectors(self, area: bytes) -> bool:
         """Give it others."""

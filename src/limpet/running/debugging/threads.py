@@ -165,9 +165,12 @@ class Threads:
 
     def vectors(self, number: int) -> bytes | None:
         """What XSAVE has, or has written, of a thread: a library OS uses none of these itself."""
-        if number == self.current():
-            return self._machine.vectors()
-        thread, now = self.find(number), self._machine.vectors()
+        now = self._machine.vectors()
+        return now if number == self.current() else self.saved_vectors(number, now)
+
+    def saved_vectors(self, number: int, now: bytes | None) -> bytes | None:
+        """Those of a thread that does not run, ``now`` being those of the one that does."""
+        thread = self.find(number)
         if not thread or not now:
             return None
         stack = self._member(thread.at, "stack")
