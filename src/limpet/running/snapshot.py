@@ -274,10 +274,14 @@ def _read(memory: BinaryIO, map_: BinaryIO, bundle: Bundle) -> Memory:
 
 
 def _written(process: _Process, bundle: Bundle) -> tuple[tuple[int, int], ...]:
-    """Runs of pages that the file has and that are the process's own now."""
+    """Runs of pages that the file has and that are the process's own now.
+
+    What is loaded late can only be read when the next start brings them.
+    """
     found: list[tuple[int, int]] = []
     for region in sorted(bundle.plan.regions, key=lambda region: region.address):
-        if Access.WRITE not in region.access or region.at_start:
+        late = region.late is not None
+        if Access.WRITE not in region.access or region.at_start or late:
             continue
         for at, entry in _entries(process.pagemap, region.address, region.end):
             if not entry & _PRESENT or entry & _OF_FILE:

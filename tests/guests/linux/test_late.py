@@ -31,12 +31,17 @@ from tests.support.shared import compiler
 
 SOURCE = SUPPORT / "programs" / "shared" / "later.c"
 USED = "int used(void) {{ static int calls = {}; return calls++; }}"
+KEPT = "int calls = 1;"
+USES = "extern int calls; int used(void) { return calls++; }"
 READ_EXECUTE, READ_WRITE = 5, 3
 
 
 @pytest.fixture(scope="module")
 def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """A program, two objects that it loads, and one that it does not."""
+    """A program, two objects that it loads, and one that it does not.
+
+    Behind them what the first of these needs: all that it writes is in an object without code.
+    """
     folder = tmp_path_factory.mktemp("later")
 
     def linked(name: str, source: str, *flags: str) -> str:
@@ -45,9 +50,11 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         return str(folder / name)
 
     flags = "-shared", "-fPIC"
-    first = {"lib5.so": 1, "lib1.so": 7, "lib9.so": 9}  # the one that is loaded between the others
-    objects = [linked(name, USED.format(value), *flags) for name, value in first.items()]
-    return [linked("later", SOURCE.read_text("utf-8")), *objects]
+    kept = linked("lib0.so", KEPT, *flags, "-nostdlib")
+    objects = [linked("lib5.so", USES, *flags, "-x", "none", kept)]
+    first = {"lib1.so": 7, "lib9.so": 9}  # lib5 is loaded, between the others
+    objects += [linked(name, USED.format(value), *flags) for name, value in first.items()]
+    return [linked("later", SOURCE.read_text("utf-8")), *objects, kept]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +76,7 @@ def test_before_and_behind_a_moment(moment: Bundle, words: list[str], tmp_path: 
     """What was loaded stays code, what comes later becomes it; the rest can only be read."""
     assert moment.plan.guest.memory and len(moment.plan.guest.memory.loaded) == 1
     paths = [each.path for each in moment.plan.guest.objects if each.path in words]
-    assert paths == sorted(paths) == [words[2], words[1], words[3]]
+    assert paths == sorted(paths) == [words[4], words[2], words[1], words[3]]
     moment.write(tmp_path / "again")
     for _ in range(2):
         ran = execute(words, tmp_path / "again", b"x")
@@ -80,6 +87,14 @@ def test_before_and_behind_a_moment(moment: Bundle, words: list[str], tmp_path: 
     with pytest.raises(StopIteration):
         code_of(moment, words[1])
     assert verify(tmp_path / "again").same
+
+
+def test_no_hot_page_can_only_be_read(moment: Bundle) -> None:
+    """What a start from which they are learned has loaded is no memory of the next start's."""
+    memory = moment.plan.guest.memory
+    late = [each for each in moment.plan.regions if each.late is not None]
+    assert memory and memory.hot and late
+    assert not any(r.address < high and low < r.end for r in late for low, high in memory.hot)
 
 
 def test_only_that_code_becomes_executable(moment: Bundle, words: list[str]) -> None:

@@ -64,11 +64,14 @@ def _data(image: Image) -> int:
 
 
 def _apart(image: Image) -> bool:
-    """Whether each page has the rights of one segment, and few of them are only zeros."""
-    known = {Access.READ, *RIGHTS}
+    """Whether each page has the rights of one segment, and few of them are only zeros.
+
+    It has code, by which one sees that it is loaded, and data, with which that is told.
+    """
     segments = image.segments
+    rights = {each.access for each in segments}
     return (
-        all(each.access in known for each in segments)
+        RIGHTS.keys() <= rights <= {Access.READ, *RIGHTS}
         and all(align_up(a.end, PAGE) <= b.address // PAGE * PAGE for a, b in pairwise(segments))
         and all(each.memory_size - len(each.data) <= MOST_ZEROS for each in segments)
     )
