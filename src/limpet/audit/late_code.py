@@ -46,16 +46,15 @@ def _may_have(each: Allowed, bit: int) -> bool:
 
 def _written(each: Allowed) -> Iterator[tuple[int, int]]:
     """Runs [low, high) that become writable, or where other pages come to lie."""
-    place, length = {_MPROTECT: (0, 1), _MREMAP: (4, 2)}.get(each.number, (None, None))
-    if (
-        place is None
-        or length is None
-        or (each.number == _MPROTECT and not _may_have(each, _WRITE))
-    ):
-        return
-    most = max(last for _, last in each.arguments[length])
-    for first, last in each.arguments[place]:
-        yield first, last + most + PAGE - 1
+    places: tuple[int, ...] = ()
+    if each.number == _MPROTECT and _may_have(each, _WRITE):
+        places, length = (0,), 1
+    elif each.number == _MREMAP:  # where it is told to, or, if it is not, where they grow
+        places, length = (0, 4), 2
+    for place in places:
+        most = max(last for _, last in each.arguments[length])
+        for first, last in each.arguments[place]:
+            yield first, last + most + PAGE - 1
 
 
 def _is_files(inside: Inside, each: Allowed, written: list[tuple[int, int]]) -> bool:

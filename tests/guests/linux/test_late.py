@@ -155,5 +155,7 @@ def test_an_audit_tells_what_is_more(moment: Bundle, words: list[str]) -> None:
     assert more(runs(Pin(0, (code.address,)), Pin(1, (1 << 20,))))
     assert more(runs(Pin(0, (code.address,)), Pin(1, max=code.size)))
     assert more(runs(Pin(0, range=data), Pin(1, (4096,))))
-    here = Pin(0, range=(code.address - 4096, code.address))
+    moves = next(each for each in filter_.rules if each.call == "mremap")
+    here, away = Pin(0, range=(code.address - 4096, code.address)), Pin(4, (data[1] - 4096,))
+    assert more(replace(moves, pins=(here, Pin(2, max=8192), Pin(3, (0,)), away)))  # it grows
     assert more(replace(written, pins=(Pin(2, (READ_WRITE,)), Pin(1, max=8192), here)))
