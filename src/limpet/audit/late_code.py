@@ -14,7 +14,11 @@ from limpet.audit.seccomp_decode import Allowed, Decoded
 from limpet.contract.pages import PAGE
 
 _MPROTECT, _MREMAP = NUMBERS["mprotect"], NUMBERS["mremap"]
-_ANEW = frozenset(NUMBERS[name] for name in ("mmap", "pkey_mprotect", "remap_file_pages"))
+_ANEW = frozenset(
+    NUMBERS[name] for name in ("mmap", "pkey_mprotect", "remap_file_pages", "shmat", "personality")
+)
+"""Calls that can make anything executable: a personality, all that is read from then on."""
+
 _WRITE, _EXECUTE = 2, 4
 
 

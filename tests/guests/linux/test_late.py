@@ -151,6 +151,8 @@ def test_an_audit_tells_what_is_more(moment: Bundle, words: list[str]) -> None:
         return replace(rule, pins=(Pin(2, (READ_EXECUTE,)), *pins))
 
     assert not more()
+    for call in ("mmap", "pkey_mprotect", "remap_file_pages", "shmat", "personality"):
+        assert more(replace(rule, call=call, pins=())), call
     assert more(runs(Pin(0, (data[1] - 4096,)), Pin(1, (4096,))))
     assert more(runs(Pin(0, (code.address,)), Pin(1, (1 << 20,))))
     assert more(runs(Pin(0, (code.address,)), Pin(1, max=code.size)))
