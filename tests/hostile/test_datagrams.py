@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from limpet.guests.linux.layout import Layout
 from limpet.planning.outside import Outside, outside
 from tests.guests.linux.test_datagrams import datagrams, free_port
 from tests.hostile.test_sockets import KILLED, stubs_of
+from tests.support import SUPPORT
 from tests.support.bundles import Made, Maker, Ran
 
 SOURCE = r"""
@@ -171,3 +173,35 @@ def test_no_connect_of_its_own(carried: Carried) -> None:
     calls = {rule.call for rule in filters[carried.backend].rules}
     assert not {"connect", "socket", "bind"} & calls
     assert "connect" in {rule.call for rule in filters["porter"].rules}
+
+
+ASKS = r"""
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+int main(int argc, char **argv) {
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[argc - 1]))};
+    inet_pton(AF_INET, argv[argc - 2], &to.sin_addr);
+    long sent = sendto(fd, "x", 1, 0, (void *)&to, sizeof to);
+    printf("%ld %d\n", sent, sent < 0 ? errno : 0);
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("connect", "to"),
+    [("127.0.0.1:9/udp", ("127.0.0.1", "9")), ("example.org:443", ("192.0.2.53", "53"))],
+    ids=["porter", "broker"],
+)
+def test_sockets_on_their_way(make: Maker, connect: str, to: tuple[str, str]) -> None:
+    """A user's other guests take no socket that they were sent: this one is told, and goes on."""
+    program = make.compile((SUPPORT / "programs" / "on_their_way.c").read_text(), "on_their_way")
+    path = make(make.compile(ASKS, "asks"), "process", connect=(connect,)).path
+    for others, said in (("0", "1 0\n"), ("200", "-1 105\n")):
+        argv: list[str | Path] = [program, others, path, *to]
+        ran = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=20)
+        assert (ran.stdout, ran.returncode) == (said, 0), ran

@@ -53,6 +53,7 @@ static long open_host_file(const char *path) {
 static void start_broker(long log) {
     s32 ends[2];
     must(host4(NR_SOCKETPAIR, 1, 5 | O_CLOEXEC, 0, (long)ends)); /* AF_UNIX, SOCK_SEQPACKET */
+    must(few_on_their_way(ends[1]));
     const long descriptors[BROKER_DESCRIPTORS] = {log, ends[1], open_host_file("/etc/resolv.conf"),
                                                   open_host_file("/etc/hosts")};
     long child = host3(NR_FORK, 0, 0, 0);

@@ -1,15 +1,22 @@
 /* What the guest asks for: a socket to an endpoint; or it tells what it did not get, for the log.
  */
 
-/* With a descriptor, which is closed here; negative: without one. */
-static void give_socket(long fd) {
-    struct broker_reply reply = {fd < 0 ? fd : 0};
+/* With a descriptor; negative: without one. */
+static long answer(long fd, long result) {
+    struct broker_reply reply = {result};
     struct broker_passed passed = {PASSED_SIZE, PASSED_LEVEL, PASSED_KIND, (s32)fd, 0};
     struct broker_vector vector = {&reply, sizeof reply};
     struct broker_message message = {NULL, 0, &vector, 1, &passed, sizeof passed, 0};
     if (fd < 0)
         message.control = NULL, message.control_size = 0;
-    host3(NR_SENDMSG, PORTER_ASKS, (long)&message, DO_NOT_WAIT | NO_SIGNAL);
+    return host3(NR_SENDMSG, PORTER_ASKS, (long)&message, DO_NOT_WAIT | NO_SIGNAL);
+}
+
+/* The descriptor is closed here.  How many may be on their way is bounded for all processes of a
+ * user together: a guest that is given none is told so, since it waits for the answer. */
+static void give_socket(long fd) {
+    if (answer(fd, fd < 0 ? fd : 0) < 0 && fd >= 0)
+        answer(-1, -HOST_ENOBUFS);
     if (fd >= 0)
         host3(NR_CLOSE, fd, 0, 0);
 }
@@ -42,6 +49,7 @@ static void hear_guest(struct porter *porter) {
 static long open_asks(void) {
     s32 ends[2];
     must(host4(NR_SOCKETPAIR, UNIX_PAIR, UNIX_PACKETS | O_CLOEXEC, 0, (long)ends));
+    must(few_on_their_way(ends[1]));
     long own = park(ends[1]);
     move_descriptor(ends[0], BROKER_FD);
     return own;
