@@ -29,6 +29,7 @@ enum {
     HOST_EINVAL = 22,
     HOST_EMFILE = 24,
     HOST_EROFS = 30,
+    HOST_EBADFD = 77,
     HOST_ENETDOWN = 100,
     HOST_ENOBUFS = 105
 };

@@ -16,5 +16,5 @@ static void serve_hvt_net_read(struct hvt_net_read *block) {
     if (got > 0)
         block->len = (u64)got, block->ret = SOLO5_OK, frames_moved(block->handle);
     else
-        block->ret = got == 0 || got == -HOST_EAGAIN ? SOLO5_AGAIN : SOLO5_EUNSPEC;
+        block->ret = got == -HOST_EAGAIN ? SOLO5_AGAIN : SOLO5_EUNSPEC;
 }

@@ -5,12 +5,21 @@
 
 #include "solo5/frames.h"
 
+/* The interface was deleted, or who had the other end of a socket has ended: poll tells for ever
+ * that it is ready, and a guest would ask again and again. */
+static inline long or_gone(long result) {
+    if (result == -HOST_EBADFD || result == 0)
+        die(EXIT_CANNOT_START, "limpet: a network of the guest's is gone: its interface was "
+                               "deleted, or who served it on the host has ended\n");
+    return result;
+}
+
 static inline long put_frame(const struct mft_entry *device, const void *from, u64 size) {
-    return host3(NR_WRITE, (long)device->handle, (long)from, (long)size);
+    return or_gone(host3(NR_WRITE, (long)device->handle, (long)from, (long)size));
 }
 
 static inline long get_frame(const struct mft_entry *device, void *to, u64 room) {
-    return host3(NR_READ, (long)device->handle, (long)to, (long)room);
+    return or_gone(host3(NR_READ, (long)device->handle, (long)to, (long)room));
 }
 
 enum { FRAME_HEAD = sizeof(struct frame_head), FRAME_STEP = 8 };

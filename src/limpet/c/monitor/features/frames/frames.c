@@ -64,8 +64,8 @@ static void bring_frames(const struct mft_entry *device, u32 handle) {
     while (most <= FRAME_MOST && at + FRAME_HEAD + most <= FRAMES_ROOM) {
         struct frame_head *head = (struct frame_head *)(FRAMES->ahead + at);
         long got = get_frame(device, head + 1, most);
-        FRAMES->dry = got == 0 || got == -HOST_EAGAIN;
-        if (got <= 0)
+        FRAMES->dry = got == -HOST_EAGAIN;
+        if (got < 0)
             break;
         *head = (struct frame_head){handle, (u32)got};
         at = next_frame(at, (u32)got);
