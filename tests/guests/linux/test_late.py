@@ -21,8 +21,9 @@ from limpet.building.bundle import Bundle
 from limpet.contract import Pin
 from limpet.formats.bundle.read import parse
 from limpet.formats.image import Access
+from limpet.guests.linux.late import INSTRUCTIONS_MOST, late_objects
 from limpet.planning.regions import Region
-from limpet.planning.seccomp import Rule
+from limpet.planning.seccomp import Filter, Rule
 from limpet.running.snapshot import snapshot
 from tests.support import SUPPORT
 from tests.support.bundles import execute
@@ -124,6 +125,35 @@ def test_only_that_code_becomes_executable(moment: Bundle, words: list[str]) -> 
     assert not passes(code.address, 4096, READ_WRITE)
     arena = moment.plan.layout.guest[1] - 4096
     assert not passes(arena, 4096, READ_EXECUTE)
+
+
+def test_hundreds_of_objects_fit_into_a_filter(moment: Bundle, words: list[str]) -> None:
+    """Where their rules would be more than the kernel takes, none of them is late."""
+    guest = moment.plan.guest
+    (known,) = (each for each in guest.objects if each.path == words[3])
+    (code,) = (each for each in known.image.segments if Access.EXECUTE in each.access)
+    (data,) = (each for each in known.image.segments if Access.WRITE in each.access)
+
+    def any_late(count: int, sizes: int) -> bool:
+        objects = []
+        for index in range(count):
+            more = index % sizes * 4096
+            behind = replace(data, address=data.address + more)
+            segments = replace(code, memory_size=code.memory_size + more), behind
+            image = replace(known.image, segments=segments)
+            objects.append(replace(known, inode=1000 + index, path=f"/{index}.so", image=image))
+        return bool(late_objects(replace(guest, objects=tuple(objects))))
+
+    def rules(index: int) -> tuple[Rule, Rule]:
+        low = index << 16
+        written = Pin(2, (READ_WRITE,)), Pin(1, max=4096), Pin(0, range=(low, low + 4096))
+        runs = Pin(2, (READ_EXECUTE,)), Pin(0, (low,)), Pin(1, (4096 * (index % 120),))
+        return Rule("mprotect", "", written), Rule("mprotect", "", runs)
+
+    assert any_late(590, 120)
+    assert not any_late(590, 590)
+    found = [each for pair in zip(*map(rules, range(590)), strict=True) for each in pair]
+    assert 0 < Filter(tuple(found), 0, (0, 1)).length < INSTRUCTIONS_MOST
 
 
 def test_an_audit_tells(moment: Bundle) -> None:

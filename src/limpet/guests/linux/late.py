@@ -24,6 +24,12 @@ RUNS_MOST = 600
 """Runs of data that a filter has rules for: a program with more has more pieces of memory than
 Linux starts, which is said when its bundle is made."""
 
+INSTRUCTIONS_MOST = 3600
+"""Of a filter, for rules of what is late: the kernel takes 4096, and there are others."""
+
+_FOR_RUN, _FOR_SIZE = 5, 4
+"""Instructions for a run of data with code beside it, and for each other size of code, at most."""
+
 RIGHTS = {Access.READ | Access.EXECUTE: 5, Access.READ | Access.WRITE: 3}
 """What ``protect`` calls the rights that an object asks for when it is loaded."""
 
@@ -31,9 +37,12 @@ RIGHTS = {Access.READ | Access.EXECUTE: 5, Access.READ | Access.WRITE: 3}
 def late_objects(guest: Guest) -> frozenset[int]:
     """Inodes of the objects of ``guest`` that are not loaded when it starts, or goes on.
 
-    None, where the filter has no rules for the data of them all.
+    None, where the filter has no room for rules for them all.
     """
-    if sum(map(_data, (guest.image, *(each.image for each in guest.objects)))) > RUNS_MOST:
+    runs = sum(map(_data, (guest.image, *(each.image for each in guest.objects))))
+    sizes = {size for each in guest.objects for size in _code(each.image)}
+    instructions = runs * _FOR_RUN + len(sizes) * _FOR_SIZE
+    if runs > RUNS_MOST or instructions > INSTRUCTIONS_MOST:
         return frozenset()
     there = {*_needed(guest), *(guest.memory.loaded if guest.memory else ())}
     there |= {guest.loader.inode} if guest.loader else set()
@@ -63,6 +72,15 @@ def _data(image: Image) -> int:
     return sum(Access.WRITE in each.access for each in image.segments)
 
 
+def _code(image: Image) -> list[int]:
+    """Bytes of each run of code, in whole pages."""
+    return [
+        align_up(each.end, PAGE) - each.address // PAGE * PAGE
+        for each in image.segments
+        if Access.EXECUTE in each.access
+    ]
+
+
 def _apart(image: Image) -> bool:
     """Whether each page has the rights of one segment, and few of them are only zeros.
 
@@ -72,6 +90,7 @@ def _apart(image: Image) -> bool:
     rights = {each.access for each in segments}
     return (
         RIGHTS.keys() <= rights <= {Access.READ, *RIGHTS}
+        and len(_code(image)) == 1
         and all(align_up(a.end, PAGE) <= b.address // PAGE * PAGE for a, b in pairwise(segments))
         and all(each.memory_size - len(each.data) <= MOST_ZEROS for each in segments)
     )
