@@ -52,7 +52,9 @@ LIMITS = [
     limpet.Options(timeout=timeout, max_output=output, cpu=cpu)
     for timeout, output, cpu in product((0, 1500), (0, 4096), ("v2", "v3"))
 ] + [
-    limpet.Options(max_output=4096, strict=True, features=("help", "tender", "report", "gdb")),
+    limpet.Options(
+        max_output=4096, strict=True, features=("help", "tender", "report", "gdb", "dumpcore")
+    ),
     limpet.Options(features=(TERMINAL,)),
     limpet.Options(max_output=4096, features=(TERMINAL,)),
 ]
@@ -136,7 +138,7 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
     if kind not in ("kvm", "process"):
         never = never | {"hot_pages"}
     if kind in ("process", "spt"):
-        never = never | {"extended_state", "tables", "large_data", "gdb"}
+        never = never | {"extended_state", "tables", "large_data", "gdb", "dumpcore"}
     never = never | ({"terminal", "large_data"} if kind in ("hvt", "spt") else {"tender"})
     if kind != "hvt":
         never = never | {"protection_keys", "frames"}

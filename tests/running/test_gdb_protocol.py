@@ -204,6 +204,7 @@ def test_only_with_the_feature(make: Maker, tmp_path: Path) -> None:
     assert rules("gdb") == [
         ((5,), (REQUESTS["KVM_GET_XSAVE"], REQUESTS["KVM_SET_XSAVE"]), (GDB_AT,))
     ]
+    assert rules("dumpcore") == [((5,), (REQUESTS["KVM_GET_XSAVE"],), (GDB_AT,))]
 
 
 def test_words() -> None:

@@ -14,15 +14,16 @@ from limpet.cli.options import Parsed
 from limpet.errors import BundleError, RunError
 from limpet.formats.bundle.read import BundleFile, parse
 from limpet.formats.files import read_file
-from limpet.planning.plan import Plan
 from limpet.running.debugging.places import DEFAULT, Place, place
 from limpet.tools.cache import Cache
 
 if TYPE_CHECKING:
     from limpet.building.bundle import Bundle
     from limpet.guests.inside import Inside
+    from limpet.planning.options import Options
+    from limpet.running.cores.dump import Known
 
-FEATURE = "gdb"
+FEATURE, CORES = "gdb", "dumpcore"
 _OPTION = "--gdb"
 _RING = 3
 
@@ -100,20 +101,22 @@ def debug(path: Path, argv: Sequence[str], at: Place) -> int:
             argv,
             beside,
             About(program, Files(content), auxiliary(bundle), thread_local(guest.image.data)),
-            _vectors(made.plan),
+            _vectors(made.plan.options, FEATURE),
         ),
         at,
         say.note,
     )
 
 
-def inside(bundle: BundleFile) -> Inside:
-    """What is beside the guest of ``bundle``.
+def known() -> Known:
+    """What a core file is to know of a bundle."""
+    from limpet.audit.verify import options
+    from limpet.running.cores.dump import Known
 
-    Raises:
-        LimpetError: it cannot be told.
-    """
-    return _inside(_made_again(bundle))
+    return Known(
+        lambda bundle: _inside(_made_again(bundle)),
+        lambda bundle: _vectors(options(bundle), CORES),
+    )
 
 
 def _inside(made: Bundle) -> Inside:
@@ -134,7 +137,7 @@ def _made_again(bundle: BundleFile) -> Bundle:
     return made
 
 
-def _vectors(plan: Plan) -> int:
-    """The bytes of vector registers on kvm that a debugger may see, by the monitor's filter."""
-    options = plan.options
-    return machine.CPU_LEVELS[options.cpu].vector_state if FEATURE in options.features else 0
+def _vectors(options: Options, feature: str) -> int:
+    """The bytes of vector registers on kvm that may be seen by ``feature`` of the monitor's
+    filter."""
+    return machine.CPU_LEVELS[options.cpu].vector_state if feature in options.features else 0

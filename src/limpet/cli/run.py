@@ -68,7 +68,8 @@ def command(
 
     given["features"] += ("report",) if report else ()
     given["features"] += (debugger.FEATURE,) if gdb else ()
-    given["cold"] |= gdb is not None
+    given["features"] += (debugger.CORES,) if dumpcore else ()
+    given["cold"] |= gdb is not None or dumpcore is not None
     words = [f"--report={report}"] if report else []
     if is_python(app):
         devices = bool(block or net or publish or volume)
@@ -81,7 +82,7 @@ def command(
             from limpet.running.cores.dump import run
 
             name = f"core.{app.name[:_NAME_MOST]}"
-            sys.exit(run(made.path, line, dumpcore, name, debugger.inside, say.note))
+            sys.exit(run(made.path, line, dumpcore, name, debugger.known(), say.note))
         replace(made.path, line)
 
 

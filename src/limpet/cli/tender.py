@@ -109,13 +109,13 @@ def job_of(kernel: Path, target: str, *features: str) -> Job:
 
 def _watched(target: str, path: Path, argv: list[str], folder: str) -> int:
     """The exit status of a unikernel that leaves a core file, named as Solo5's tenders name it."""
-    from limpet.cli.debugger import inside
+    from limpet.cli.debugger import known
     from limpet.running.cores.dump import run
 
     def said(line: str) -> None:
         print(f"limpet-{target}: {line}", file=sys.stderr, flush=True)
 
-    return run(path, argv, Path(folder), f"core.solo5-{target}", inside, said)
+    return run(path, argv, Path(folder), f"core.solo5-{target}", known(), said)
 
 
 def _debugged(path: Path, argv: list[str], ports: list[str]) -> int:
@@ -138,13 +138,14 @@ def main(target: str) -> NoReturn:
         options, kernel, arguments = _split(target, sys.argv[1:])
         if not kernel.exists():
             raise ImageError(f"{kernel}: Could not open: no such file", hint="check the path")
-        features = (_GDB.lstrip("-"),) if _GDB in options else ()
+        folders = [each for each in options if each.startswith(_DUMPCORE)]
+        debugged = _GDB in options
+        features = [_GDB.strip("-")] * debugged + [_DUMPCORE.strip("-=")] * bool(folders)
         with job_of(kernel, target, *features).bundle(Cache.default()) as made:
-            folders = [each for each in options if each.startswith(_DUMPCORE)]
             ports = [each for each in options if each.startswith(_GDB_PORT)]
             own = [each for each in options if each not in (*folders, *ports, _GDB)]
             argv = [str(kernel), *own, "--", *arguments]
-            if features:
+            if debugged:
                 sys.exit(_debugged(made.path, argv, ports))
             if not folders:
                 replace(made.path, argv)

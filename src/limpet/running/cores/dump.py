@@ -6,6 +6,7 @@ import os
 import signal
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from limpet.contract.limits import SIGNAL_STATUS, STATUS_REFUSED
@@ -37,8 +38,17 @@ _AUXILIARY = {"phdr": 3, "phent": 4, "phnum": 5, "loader": 7, "entry": 9}
 _PAGE_SIZE = 6, 4096
 _HIGHEST = 1 << 46
 
-Known = Callable[[BundleFile], Inside]
-"""What is beside the guest of a bundle, which is asked for where one has crashed."""
+
+@dataclass(frozen=True)
+class Known:
+    """What there is to know of a bundle.
+
+    ``inside`` tells what is beside its guest, and is asked where that has crashed; ``vectors`` how
+    many bytes of vector registers its filter lets KVM be asked for.
+    """
+
+    inside: Callable[[BundleFile], Inside]
+    vectors: Callable[[BundleFile], int]
 
 
 def folder(path: Path) -> int:
@@ -84,7 +94,7 @@ def run(
 
     def beside() -> Inside | None:
         try:
-            return known(bundle) if auxiliary(bundle) else None
+            return known.inside(bundle) if auxiliary(bundle) else None
         except LimpetError as error:
             said(f"dumpcore: of one thread only: {error}")
             return None
@@ -106,7 +116,7 @@ def run(
             said(f"dumpcore: dumped guest core to: {where}/{file}")
 
     try:
-        return watch.run(path, argv, ended)
+        return watch.run(path, argv, ended, vectors=known.vectors(bundle))
     finally:
         os.close(opened)
 
@@ -122,7 +132,7 @@ def _core(
     killed, code = status & 0x7F, status >> 8 & 0xFF
     own, tables = machine.registers_on_kvm(one.memory) if one.kvm else (registers, 0)
     told = _told(one, registers) if not killed else None
-    vectors, number = b"", killed
+    vectors, number = one.vectors, killed
     if told:
         own, number = {**own, **told}, code - SIGNAL_STATUS
     elif one.fault and killed == one.fault.number and not one.kvm:
@@ -130,8 +140,8 @@ def _core(
     elif not _crashed(one, killed, code, bundle):
         return None
     if not one.kvm and not vectors:
-        vectors = ptrace.registers_set(one.pid, ptrace.EXTENDED, watch.VECTORS_MOST)
-    if one.fault and told and number == one.fault.number:
+        vectors = ptrace.registers_set(one.pid, ptrace.EXTENDED, ptrace.VECTORS_MOST)
+    if one.fault and told and number == one.fault.number and not one.kvm:
         vectors = one.fault.vectors
     maps = machine.mappings(one.maps)
     places = machine.of_tables(one.memory, tables, maps) if one.kvm else machine.of_process(maps)

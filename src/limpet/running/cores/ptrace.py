@@ -24,6 +24,9 @@ SYSCALL_STOP = 0x80
 GENERAL, VECTOR, EXTENDED = 1, 2, 0x202
 """NT_PRSTATUS, NT_PRFPREG and NT_X86_XSTATE: general registers, those of FXSAVE, those of XSAVE."""
 
+VECTORS_MOST = 16384
+"""Bytes of vector registers that any processor has."""
+
 _FORM = f"<{len(ORDER)}Q"
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)

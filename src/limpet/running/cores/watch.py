@@ -7,6 +7,7 @@ guest's memory holds is believed in nothing: all of it is only copied.
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,9 +17,11 @@ from pathlib import Path
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract.limits import SIGNAL_STATUS
 from limpet.errors import RunError
-from limpet.planning.regions import KVM_RUN_AT
+from limpet.planning.regions import KVM_RUN_AT, MONITOR_BASE, MONITOR_SIZE
 from limpet.running.cores import ptrace
 from limpet.running.cores.machine import VALID_AT, WANTED
+from limpet.running.debugging.memory import Memory
+from limpet.running.debugging.virtual import VirtualMachine
 from limpet.running.passing import passing
 
 _OPTIONS = ptrace.SYSGOOD | ptrace.FORK | ptrace.EXIT | ptrace.EXITKILL
@@ -27,8 +30,10 @@ _FAULTS = frozenset(
     int(each)
     for each in (signal.SIGILL, signal.SIGTRAP, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV)
 )
-VECTORS_MOST = 16384
-"""Bytes of vector registers that any processor has."""
+_EXIT = re.compile(rb"\xb8\xe7\0\0\0.{0,32}?\x0f\x05", re.DOTALL)
+"""Where a monitor ends: MOV of the number of exit_group to EAX, and SYSCALL."""
+
+_SYSCALL, _INT3 = b"\x0f", b"\xcc"  # the first byte of one, and all of the other
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ class Watched:
     pages: int
     fault: Fault | None = None
     kvm: bool = False
+    vectors: bytes = b""  # of the guest on kvm at its end, where its filter lets KVM be asked
+    exits: set[int] = field(default_factory=set)  # where an INT3 waits for that end
     starting: bool = True  # its system calls are looked at until the guest runs
 
     def close(self) -> None:
@@ -66,8 +73,18 @@ Called = Callable[[Watched, dict[str, int]], None]
 """What is done where a system call begins or ends once the guest runs, with the registers then."""
 
 
-def run(path: Path, argv: Sequence[str], ended: Ended, called: Called | None = None) -> int:
+def run(
+    path: Path,
+    argv: Sequence[str],
+    ended: Ended,
+    called: Called | None = None,
+    *,
+    vectors: int = 0,
+) -> int:
     """Start the bundle at ``path`` and watch it to its end; its system calls only for ``called``.
+
+    Args:
+        vectors: bytes of vector registers that its filter lets KVM be asked for at the end.
 
     Returns:
         Its exit status, 128 + N for signal N.
@@ -80,7 +97,7 @@ def run(path: Path, argv: Sequence[str], ended: Ended, called: Called | None = N
     if not pid:
         _become(path, argv)
     with passing(lambda number: os.kill(pid, number)):
-        status = _Watch(pid, ended, called).to_the_end()
+        status = _Watch(pid, ended, called, vectors).to_the_end()
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else SIGNAL_STATUS - code
 
@@ -107,6 +124,7 @@ class _Watch:
     first: int
     ended: Ended
     called: Called | None = None
+    vectors: int = 0
     known: dict[int, Watched] = field(default_factory=dict)
 
     def to_the_end(self) -> int:
@@ -116,6 +134,8 @@ class _Watch:
                 pid, status = os.waitpid(-1, _ALL)
             except InterruptedError:
                 continue
+            except ChildProcessError:  # killed while KVM was asked
+                return signal.SIGKILL
             if not os.WIFSTOPPED(status):
                 gone = self.known.pop(pid, None)
                 if gone:
@@ -138,10 +158,12 @@ class _Watch:
             self.ended(one, ptrace.message(pid), ptrace.registers(pid))
         elif number == signal.SIGTRAP | ptrace.SYSCALL_STOP:
             self._calls(one, ptrace.registers(pid))
+        elif number == signal.SIGTRAP and self._at_exit(one):
+            pass
         elif not event:
             deliver = number
             if number in _FAULTS:
-                vectors = ptrace.registers_set(pid, ptrace.EXTENDED, VECTORS_MOST)
+                vectors = ptrace.registers_set(pid, ptrace.EXTENDED, ptrace.VECTORS_MOST)
                 one.fault = Fault(number, ptrace.registers(pid), vectors)
         ptrace.request(
             ptrace.SYSCALL if one.starting or self.called else ptrace.CONT, pid, 0, deliver
@@ -156,8 +178,24 @@ class _Watch:
         elif found["orig_rax"] == NUMBERS["ioctl"] and found["rsi"] == _KVM_RUN:
             one.starting, one.kvm = False, True
             os.pwrite(one.memory, WANTED, KVM_RUN_AT + VALID_AT)
+            if self.vectors:
+                _wait_for_exit(one)
         elif found["orig_rax"] == NUMBERS["seccomp"] and not found["rax"]:
             one.starting = one.kvm = self._has_processor(one)
+
+    def _at_exit(self, one: Watched) -> bool:
+        """Whether it has met one of the INT3s, which all go; the call comes behind this stop."""
+        found = ptrace.registers(one.pid)
+        at = found["rip"] - 1
+        if at not in one.exits:
+            return False
+        for each in one.exits:
+            os.pwrite(one.memory, _SYSCALL, each)
+        one.exits.clear()
+        ptrace.set_registers(one.pid, {**found, "rip": at})
+        memory = Memory(one.pid, one.memory)
+        one.vectors = VirtualMachine(one.pid, memory, vectors=self.vectors).vectors() or b""
+        return True
 
     @staticmethod
     def _has_processor(one: Watched) -> bool:
@@ -168,6 +206,15 @@ class _Watch:
             )
         except OSError:
             return b"kvm-vcpu" in os.pread(one.maps, 1 << 20, 0)
+
+
+def _wait_for_exit(one: Watched) -> None:
+    """Stop it before it ends: behind that no call can be made any more."""
+    code = os.pread(one.memory, MONITOR_SIZE, MONITOR_BASE)
+    for each in _EXIT.finditer(code):
+        at = MONITOR_BASE + each.end() - 2
+        os.pwrite(one.memory, _INT3, at)
+        one.exits.add(at)
 
 
 _ALL = 0x40000000  # __WALL

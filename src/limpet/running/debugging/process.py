@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from limpet.contract.limits import TICK_SIGNAL
 from limpet.running.cores import ptrace
-from limpet.running.cores.watch import VECTORS_MOST
 from limpet.running.debugging.machine import Point, Stop, Why, control, hit
 from limpet.running.debugging.memory import Memory
 
@@ -43,7 +42,7 @@ class ProcessMachine:
 
     def vectors(self) -> bytes:
         """As the kernel keeps them."""
-        return ptrace.registers_set(self.pid, ptrace.EXTENDED, VECTORS_MOST)
+        return ptrace.registers_set(self.pid, ptrace.EXTENDED, ptrace.VECTORS_MOST)
 
     def set_vectors(self, area: bytes) -> bool:
         """Give it others."""
