@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,6 +135,30 @@ def test_servers(carried: Carried, mode: str) -> None:
     assert end(running) == ""
     for peer in peers:
         peer.close()
+
+
+def _set_of(port: int) -> int:
+    """The set of a peer at LOCAL in a table of ``peers.h`` whose key is 0."""
+    mixed = 0xCBF29CE484222325
+    for byte in (*b"\2\0", *port.to_bytes(2, "big"), *socket.inet_aton(LOCAL), *bytes(20)):
+        mixed = (mixed ^ byte) * 0x100000001B3 % (1 << 64)
+    mixed ^= mixed >> 32
+    return (mixed ^ mixed >> 16) % 512
+
+
+def test_peers_that_are_chosen(carried: Carried) -> None:
+    """Others that have chosen their ports for it do not take a peer's place before its answer."""
+    with datagrams(LOCAL) as first, ExitStack() as left:
+        peers = [first]
+        for port in range(32768, 65536):
+            if len(peers) < 12 and _set_of(port) == _set_of(first.getsockname()[1]):
+                with suppress(OSError):
+                    peers.append(left.enter_context(datagrams(LOCAL, port)))
+        running = carried.start("late", "0.0.0.0", "53", str(len(peers)))
+        for each in peers:
+            each.sendto(b"x", (LOCAL, carried.ports[LOCAL]))
+        assert first.recv(100) == b"late"
+        assert end(running) == ""
 
 
 def test_version_6(carried: Carried) -> None:

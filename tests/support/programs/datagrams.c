@@ -100,6 +100,17 @@ static void serve_several(int fd, int count) {
     }
 }
 
+/* All of them are heard before the first one is answered. */
+static void serve_late(int fd, int count) {
+    struct place from[64];
+    for (int i = 0; i < count; i++) {
+        from[i].size = sizeof from[i].v6;
+        must(recvfrom(fd, bytes[0], LARGEST, 0, &from[i].any, &from[i].size), "recvfrom");
+    }
+    for (int i = 0; i < count; i++)
+        must(sendto(fd, "late", 4, 0, &from[i].any, from[i].size), "sendto");
+}
+
 /* A socket for each peer, which is connected to it: what it sends comes there. */
 static void serve_each(const struct place *at, int fd, int count) {
     struct place from = {.size = sizeof from.v6};
@@ -171,6 +182,8 @@ int main(int argc, char **argv) {
         serve(fd, count);
     else if (!strcmp(mode, "several"))
         serve_several(fd, count);
+    else if (!strcmp(mode, "late"))
+        serve_late(fd, count);
     else if (!strcmp(mode, "each"))
         serve_each(&at, fd, count);
     else

@@ -74,6 +74,7 @@ static bool remember(u32 way) {
         if (!peers[way])
             return false;
         memset(peers[way], 0, sizeof *peers[way]);
+        memcpy(&peers[way]->key, boot_info.random, sizeof peers[way]->key);
     }
     peer_heard(peers[way], datagram.address);
     return true;
