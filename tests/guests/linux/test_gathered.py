@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,15 @@ def test_unread(server: tuple[Path, int, int]) -> None:
     assert running.communicate(timeout=20)[0] == "took 1 of what came\n"
     with client, pytest.raises(ConnectionResetError):
         client.recv(1)
+
+
+def test_peek_of_all(server: tuple[Path, int, int]) -> None:
+    """Nothing is told twice to who looks at bytes and wants more of them than there are."""
+    running, client = asked(server, "peek")
+    with client:
+        client.sendall(b"abc")
+        time.sleep(0.2)
+        with suppress(ConnectionError):  # it may have ended
+            client.sendall(b"def")
+        said = running.communicate(timeout=20)[0].rstrip()
+    assert said in ("abc", "abcdef")

@@ -60,6 +60,13 @@ int main(int argc, char **argv) {
         printf("took %zd of what came\n", recv(fd, &byte, 1, 0));
         return close(fd);
     }
+    if (!strcmp(argv[1], "peek")) {
+        char bytes[6];
+        epoll_wait(set, &event, 1, 10000);
+        got = recv(fd, bytes, sizeof bytes, MSG_PEEK | MSG_WAITALL);
+        printf("%.*s\n", (int)got, bytes);
+        return 0;
+    }
     /* Until there is no room at all, in pieces that are gathered and, first, in others too. */
     cork(fd, 1);
     for (int misses = 0, i = 0; misses < 3; i++) {

@@ -65,7 +65,7 @@ static long receive_some(struct link *link, struct message *message, u32 flags) 
         if (!flags || got == -EAGAIN)
             link_was_read(link, got, MIN(size, MAX_TRANSFER));
         if (got <= 0)
-            return message->done && got != -EAGAIN ? 0 : got;
+            return got;
         message->done += (u64)got;
         if ((u64)got < size || flags)
             return 0;
@@ -84,6 +84,7 @@ static long receive(struct socket *socket, struct message *message) {
         return socket_error(socket);
     if (socket->state == CONNECTING || !link)
         return socket->state == CONNECTING ? -EAGAIN : -ENOTCONN;
+    bool all = (message->flags & (MSG_WAITALL | MSG_PEEK)) == MSG_WAITALL;
     u64 before = message->done;
     if (!has_come(link) && !(socket->shut & SHUT_RECEIVE) && !(links_glance() && has_come(link)))
         return -EAGAIN;
@@ -93,10 +94,14 @@ static long receive(struct socket *socket, struct message *message) {
         return 0;
     bool whole = message->done == message->size;
     if (message->done > before && (whole || !link->uncertain))
-        return message->flags & MSG_WAITALL && !whole ? -EAGAIN : 0;
+        return all && !whole ? -EAGAIN : 0;
     long error = receive_some(link, message, message->flags & MSG_PEEK);
     if (error == -EAGAIN && message->done > before)
-        return message->flags & MSG_WAITALL ? -EAGAIN : 0;
+        return all ? -EAGAIN : 0;
+    if (error < 0 && error != -EAGAIN && message->done) {
+        socket->error = (s32)-error; /* the next one tells */
+        return 0;
+    }
     return error;
 }
 
