@@ -166,6 +166,18 @@ def test_policy(limpet: Cli, make: Maker, old: str, new: str, expected: str) -> 
     assert "Traceback" not in done.stderr
 
 
+def test_a_debuggers_requests(limpet: Cli, make: Maker) -> None:
+    """A policy refuses what the filter lets a debugger ask KVM for, though no code asks."""
+    plain_one, debugged = small(make, "kvm"), small(make, "kvm", features=("gdb",))
+    asked = re.search(r'"requests": (\[.*?\])', limpet("audit", "--json", plain_one).stdout, re.S)
+    assert asked and "KVM_RUN" in asked[1]
+    (limpet.cwd / "policy.toml").write_text(f"requests = {asked[1]}\n")
+    for bundle, status in ((plain_one, 0), (debugged, 4)):
+        done = limpet("audit", "--read-only", bundle, "--policy", "policy.toml")
+        assert done.returncode in (status, status or 6), done.stderr
+        assert ("ioctl request KVM_GET_XSAVE is not among requests" in done.stderr) == bool(status)
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [

@@ -10,6 +10,7 @@ from functools import partial
 from limpet import contract
 from limpet.arch.x86_64 import arranging
 from limpet.arch.x86_64.arranging import INT3_SIZE
+from limpet.arch.x86_64.host import REQUEST_NAMES
 from limpet.arch.x86_64.machine import BREAKPOINT
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.host_abi import call_name, request_name
@@ -97,10 +98,18 @@ def _held(rule: RecordedRule) -> str:
     return f" ({', '.join(held)})" if rule.slots else ""
 
 
-def requests(code: MonitorCode) -> set[str]:
-    """Names of the ioctl requests that the monitor makes."""
-    values = (v for call in code.calls if _IOCTL in call.numbers for v in call.arguments[1])
-    return {request_name(value) for value in values}
+def requests(inside: Inside) -> set[str]:
+    """Names of the ioctl requests that the monitor makes, or a debugger could with its hands."""
+    made = {v for call in inside.code.calls if _IOCTL in call.numbers for v in call.arguments[1]}
+    passed = {
+        value
+        for decoded in inside.filters.values()
+        for each in decoded.allowed
+        if each.number == _IOCTL
+        for value in REQUEST_NAMES
+        if any(low <= value <= high for low, high in each.arguments[1])
+    }
+    return {request_name(value) for value in made | passed}
 
 
 def opens(inside: Inside) -> set[str]:

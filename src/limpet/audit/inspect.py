@@ -62,7 +62,7 @@ def audit_bundle(bundle: BundleFile) -> Audit:
         monitor_code=code.size,
         calls=tuple(audit_facts.host_call(each, bundle) for each in code.calls),
         filters=tuple(audit_facts.filter_facts(inside, at) for at in sorted(inside.filters)),
-        requests=tuple(sorted(audit_facts.requests(code))),
+        requests=tuple(sorted(audit_facts.requests(inside))),
         opens=tuple(sorted(audit_facts.opens(inside))),
         ports=inside.machine.ports if inside.machine else (),
         hypercalls=tuple(audit_facts.hypercalls(inside)),
