@@ -128,6 +128,36 @@ def test_busybox() -> None:
     assert "hi\n" in said and "[Inferior 1 (Remote target) exited with code 04]\n" in said
 
 
+def test_with_processes_beside(program: Path, tmp_path: Path) -> None:
+    """What counts its output, and what reports its end, go on beside a guest that is debugged."""
+    report = tmp_path / "report.json"
+    words = "--backend", "process", "--max-output", "4k", "--report", report
+    said = _gdb(None, _piped("run", "--gdb=-", *words, program), "continue", "continue", "continue")
+    assert "received signal SIGUSR1" in said and "10 12\n" in said
+    assert '"status": 139,' in report.read_text()
+
+
+def test_clear_ends(program: Path, tmp_path: Path) -> None:
+    """Who gives nothing, a bundle that may not be run, or what does not go together, is told so."""
+    bundle, process = tmp_path / "bundle", ("--backend", "process")
+    subprocess.run(_limpet("build", *process, program, "-o", bundle), check=True)
+
+    def said(*words: str | Path) -> tuple[int, str]:
+        none = subprocess.DEVNULL
+        argv = [sys.executable, "-m", "limpet", *map(str, words)]
+        done = subprocess.run(argv, stdin=none, capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr
+
+    status, text = said("gdb", "-l", "-", bundle)
+    assert status == 128 + signal.SIGKILL and "the debugger is gone: its guest was ended" in text
+    bundle.chmod(0o600)
+    assert said("gdb", "-l", "-", bundle) == (125, f"limpet: {bundle}: Permission denied\n")
+    status, text = said("gdb", "-l", "nowhere.invalid:1", bundle)
+    assert status == 125 and text.startswith("limpet: nowhere.invalid:1: no such address\n")
+    status, text = said("run", "--gdb=-", "--dumpcore", tmp_path, program)
+    assert status == 2 and "--gdb and --dumpcore do not go together" in text
+
+
 @pytest.mark.parametrize("target", [pytest.param("hvt", marks=pytest.mark.kvm), "spt"])
 def test_a_unikernel(target: str, tmp_path: Path) -> None:
     """A finished bundle, which has nothing for it: breakpoints, steps, what is watched, memory."""

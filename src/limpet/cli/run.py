@@ -66,6 +66,8 @@ def command(
     """
     from limpet.running.exec import replace
 
+    if gdb and dumpcore:
+        raise PlanError("--gdb and --dumpcore do not go together", hint="leave out one of them")
     given["features"] += ("report",) if report else ()
     given["features"] += (debugger.FEATURE,) if gdb else ()
     given["features"] += (debugger.CORES,) if dumpcore else ()

@@ -93,7 +93,7 @@ def _of_path(path: Path) -> socket.socket:
     except OSError as error:
         made.close()
         raise RunError(
-            f"--gdb={path}: no socket can be there: {error.strerror}",
+            f"{path}: no socket can be there: {error.strerror}",
             hint="give a path where nothing is",
         ) from None
     finally:
@@ -107,15 +107,17 @@ def _of_port(at: Port) -> socket.socket:
             at.host, at.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         made = socket.socket(family, kind, protocol)
-    except (OSError, UnicodeError) as error:
-        raise RunError(f"--gdb={at.host}:{at.port}: {error}", hint="give HOST:PORT") from None
+    except (OSError, UnicodeError):
+        raise RunError(
+            f"{at.host}:{at.port}: no such address", hint="give HOST:PORT of this host"
+        ) from None
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(address)
     except OSError as error:
         made.close()
         raise RunError(
-            f"--gdb={at.host}:{at.port}: cannot be listened at: {error.strerror}",
+            f"{at.host}:{at.port}: cannot be listened at: {error.strerror}",
             hint="give another port, or 0 for any",
         ) from None
     return made

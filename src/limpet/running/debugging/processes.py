@@ -85,8 +85,7 @@ class Processes:
                         each.close()
                 self.guest = pid
                 return found
-            deliver = 0 if event or number & ptrace.SYSCALL_STOP else number
-            _go_on(pid, deliver, calls=True)
+            _go_on(pid, status, calls=True)
         return None
 
     def _begins(self, pid: int, memory: Memory, number: int, event: int, at: int) -> Found | None:
@@ -152,11 +151,11 @@ class Processes:
                 return None
             self._ended(pid, status)
             if pid == self.guest:
+                if not os.WIFSTOPPED(status):
+                    self.rest()  # the others pass its last output on before a debugger leaves
                 return status
             if os.WIFSTOPPED(status):
-                number, event = status >> 8 & 0xFF, status >> 16
-                with suppress(ProcessLookupError):
-                    _go_on(pid, 0 if event else number, calls=False)
+                _go_on(pid, status, calls=False)
 
     def end(self) -> None:
         """Kill all of it, and wait."""
@@ -170,13 +169,14 @@ class Processes:
         while self.status is None:
             pid, status = os.waitpid(-1, _ALL)
             if not self._ended(pid, status):
-                with suppress(ProcessLookupError):
-                    number, event = status >> 8 & 0xFF, status >> 16
-                    _go_on(pid, 0 if event else number, calls=False)
+                _go_on(pid, status, calls=False)
         return self.status
 
 
-def _go_on(pid: int, deliver: int, *, calls: bool) -> None:
+def _go_on(pid: int, status: int, *, calls: bool) -> None:
+    """Let a process go on that stopped with ``status``, with the signal if it was for one."""
+    number, event = status >> 8 & 0xFF, status >> 16
+    deliver = 0 if event or number & ptrace.SYSCALL_STOP else number
     with suppress(ProcessLookupError):
         ptrace.request(ptrace.SYSCALL if calls else ptrace.CONT, pid, 0, deliver)
 
@@ -228,6 +228,12 @@ def _become(path: Path, argv: Sequence[str], ready: int, *, standard: bool) -> N
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         if os.read(ready, 1):
             os.execv(path, list(argv))
+    except OSError as error:
+        os.write(
+            2,
+            b"limpet: %s: %s\n"
+            % (os.fsencode(path), os.fsencode(error.strerror or "cannot be started")),
+        )
     finally:
         os._exit(RunError.exit_status)
 

@@ -101,7 +101,9 @@ class _Served:
         if end is End.DETACHED:
             self._alone(None)
         elif end is not End.ENDED:
-            end = End.KILLED  # nobody else can come
+            if end is not End.KILLED:
+                self._said("the debugger is gone: its guest was ended, since nobody else can come")
+            end = End.KILLED
         return self._ended(end)
 
     def at(self, listener: socket.socket) -> int:
