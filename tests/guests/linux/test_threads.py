@@ -76,6 +76,15 @@ def test_trapped(make: Maker, backend: Backend, case: str) -> None:
     assert (ran.stdout.decode(), ran.status) == (native.stdout.decode(), native.status)
 
 
+def test_with_avx(make: Maker, backend: Backend) -> None:
+    """Of vector registers as much is kept as there is room for, whatever else a host's have."""
+    program = threaded(make, "musl")
+    for case in ("arithmetic", "signals"):
+        ran = make(program, backend, memory=MEMORY, cpu="v3").run(case)
+        native = execute(["threads", case], program)
+        assert (ran.stdout, ran.stderr, ran.status) == (native.stdout, b"", native.status)
+
+
 def test_ten_thousand(make: Maker, program: Path, backend: Backend) -> None:
     """All of them are there at once, and each has pages of its own."""
     ran = make(program, backend, memory=MEMORY).run("ten-thousand")

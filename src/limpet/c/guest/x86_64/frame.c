@@ -3,6 +3,8 @@
 #include "core/thread.h"
 
 #define SYSCALL_SIZE 2
+#define XSAVE_AVX_SIZE 832
+#define XSAVE_AVX_STATES 7U /* x87, SSE and AVX */
 
 static u64 xsave_size(void) {
     static u64 size;
@@ -22,11 +24,17 @@ static u64 xsave_size(void) {
     return size;
 }
 
+/* What an area has room for: XCR0 of a virtual machine within another can have more than the plan
+ * gave it. */
+static u32 states(void) {
+    return xsave_size() > XSAVE_AVX_SIZE ? ~0U : XSAVE_AVX_STATES;
+}
+
 /* The vector registers are the program's all along: store them where they are. */
 static void save_vectors(u64 at) {
     if (xsave_size() > 512) {
         memset((void *)(at + 512), 0, 64); /* the header must start as zero */
-        __asm__ volatile("xsave64 (%0)" ::"r"(at), "a"(-1), "d"(-1) : "memory");
+        __asm__ volatile("xsave64 (%0)" ::"r"(at), "a"(states()), "d"(-1) : "memory");
     } else {
         __asm__ volatile("fxsave64 (%0)" ::"r"(at) : "memory");
     }
@@ -44,7 +52,7 @@ static void restore_vectors(u64 at) {
     if (!at)
         return;
     if (xsave_size() > 512)
-        __asm__ volatile("xrstor64 (%0)" ::"r"(at), "a"(-1), "d"(-1) : "memory");
+        __asm__ volatile("xrstor64 (%0)" ::"r"(at), "a"(states()), "d"(-1) : "memory");
     else
         __asm__ volatile("fxrstor64 (%0)" ::"r"(at) : "memory");
 }

@@ -39,8 +39,11 @@ thread_switch:
         mov     %rax, 552(%rsp)
         mov     %rax, 560(%rsp)
         mov     %rax, 568(%rsp)
+        cmp     $832, %rdx              /* AVX, and room for no more, whatever XCR0 has */
+        mov     $7, %eax
+        jbe     3f
         mov     $ALL_BUT_TILES, %eax
-        mov     $-1, %edx
+3:      mov     $-1, %edx
         xsave64 (%rsp)
         push    %rbp
         mov     %rsp, (%rdi)
