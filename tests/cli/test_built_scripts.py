@@ -44,6 +44,16 @@ def test_bad_words() -> None:
             library.plan(guest, library.Options(backends=("process",), words=(word,)))
 
 
+def test_not_in_its_own_place(limpet: Cli) -> None:
+    """What a bundle is made from is never overwritten by it, by whatever name."""
+    (limpet.cwd / "script.sh").write_text("#!/bin/sh\n")
+    (limpet.cwd / "again.sh").symlink_to("script.sh")
+    for name in ("script.sh", "./again.sh"):
+        done = limpet("build", "script.sh", "-o", name)
+        assert done.returncode == 2 and "take the place of what it is made from" in done.stderr
+    assert (limpet.cwd / "script.sh").read_text() == "#!/bin/sh\n"
+
+
 def test_a_script(limpet: Cli) -> None:
     """Its interpreter is found as a start finds it."""
     script = limpet.cwd / "script"

@@ -13,6 +13,7 @@ from limpet.cli import say
 from limpet.cli.job import Job
 from limpet.cli.options import FILE, about_guest, chosen, declared, packing
 from limpet.cli.pythons import by_python, for_python, is_python
+from limpet.errors import PlanError
 from limpet.guests.usual import usual
 from limpet.loading.start import Start, is_script, start_of
 from limpet.running.warm.guest import hooks_of
@@ -53,6 +54,7 @@ def command(
     The bundle of a script is started with the script's arguments.
     """
     target = output or Path(f"{app.resolve().name.removesuffix('.c')}.limpet")
+    _check_place(app, target)
     options = chosen(given, (*block, *net, *volume), tuple(map(str, publish)))
     if options.devices or usual(app).devices:
         options = replace(options, features=_with_help(options.features))
@@ -68,6 +70,14 @@ def command(
         executables.copy(path, target)
         size = path.stat().st_size
     say.note(f"{target}: {kilobytes(size)}")
+
+
+def _check_place(app: Path, target: Path) -> None:
+    if app.exists() and target.exists() and app.samefile(target):
+        raise PlanError(
+            f"{target}: the bundle would take the place of what it is made from",
+            hint="choose another place with -o",
+        )
 
 
 def _started(app: Path, options: Options, given: dict[str, Any]) -> tuple[Start, Options]:
