@@ -150,6 +150,13 @@ def test_clear_ends(program: Path, tmp_path: Path) -> None:
 
     status, text = said("gdb", "-l", "-", bundle)
     assert status == 128 + signal.SIGKILL and "the debugger is gone: its guest was ended" in text
+    argv = _limpet("gdb", "-l", tmp_path / "socket", bundle)
+    with subprocess.Popen(argv) as waits:
+        while not (tmp_path / "socket").exists():
+            time.sleep(0.02)
+        time.sleep(0.3)
+        waits.send_signal(signal.SIGINT)
+        assert waits.wait(60) == 128 + signal.SIGINT
     bundle.chmod(0o600)
     assert said("gdb", "-l", "-", bundle) == (125, f"limpet: {bundle}: Permission denied\n")
     status, text = said("gdb", "-l", "nowhere.invalid:1", bundle)

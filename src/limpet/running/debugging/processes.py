@@ -122,12 +122,13 @@ class Processes:
             if self._waits(source):
                 return None
 
-    def ending(self, source: Source) -> bool:
-        """Wait for ``source`` to hear enough, or for a signal that ends who only waits."""
-        while not _ENDING & self._heard:
+    def ending(self, source: Source) -> int:
+        """Wait for ``source`` to hear enough, or for a signal that ends who only waits, which it
+        returns; else 0."""
+        while not (heard := _ENDING & self._heard):
             if self._waits(source):
-                return False
-        return True
+                return 0
+        return min(heard)
 
     def _waits(self, source: Source | None) -> bool:
         """Wait for anything; whether it was enough for ``source``."""

@@ -115,8 +115,9 @@ class _Served:
         report, waiting = guest.to_start(), _Listener(listener)
         end = End.STRANGER
         while report.status is None and end is End.STRANGER:
-            if self._processes.ending(waiting):
-                return self._ended(End.KILLED)
+            if number := self._processes.ending(waiting):
+                self._ended(End.KILLED)
+                return number
             end = self._serve(waiting, guest, report)
             waiting = _Listener(listener)
         guest.leave()
