@@ -140,7 +140,7 @@ def test_unikernels(tmp_path: Path, target: str, devices: bool) -> None:
         assert {"guest in ring 3", "guest pages W^X", "code not readable"} <= present
         names = {call.name for call in found.hypercalls}
         assert {"hvt_puts", "hvt_halt"} <= names
-        assert ("hvt_net_kick" in names) == devices
+        assert ("hvt_net_write" in names) == devices
         assert all(call.handled for call in found.hypercalls)
     else:
         assert "calls from stubs only" not in present

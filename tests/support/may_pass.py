@@ -21,7 +21,7 @@ READ, WRITE, IOCTL, PREAD, PWRITE, FDATASYNC = 0, 1, 16, 17, 18, 75
 MPROTECT, MREMAP = 10, 25
 SETITIMER, RT_SIGTIMEDWAIT = 38, 128
 ARCH_PRCTL, CLOCK_GETTIME, EXIT_GROUP, PPOLL = 158, 228, 231, 271
-EPOLL_PWAIT, TIMERFD_SETTIME, GETRANDOM = 281, 286, 318
+EPOLL_PWAIT, TIMERFD_SETTIME, GETRANDOM, TIMER_SETTIME = 281, 286, 318, 223
 CLOSE, SOCKET, CONNECT, SENDTO, RECVFROM, SHUTDOWN = 3, 41, 42, 44, 45, 48
 GETSOCKNAME, SETSOCKOPT, GETSOCKOPT, ACCEPT4 = 51, 54, 55, 288
 EPOLL_CTL, EPOLL_PWAIT2 = 233, 441
@@ -322,6 +322,9 @@ def hvt(disks: Mapping[int, Disk], networks: Sequence[int]) -> Iterable[Call]:
     for handle in networks:
         for number in (READ, WRITE):
             yield Call(number, {0: one(16 + handle), 1: GUEST, 2: most(1 << 16)})
+    if networks:  # frames are gathered for a time, whose end is a signal
+        yield Call(TIMER_SETTIME, {0: one(0), 1: one(0), 2: CONSTANTS, 3: one(0)})
+        yield Call(RT_SIGTIMEDWAIT, {0: CONSTANTS, 1: one(0), 2: CONSTANTS, 3: one(8)})
 
 
 def spt(disks: Mapping[int, Disk], networks: Sequence[int]) -> Iterable[Call]:

@@ -27,6 +27,7 @@ _FIXED_NOREPLACE, _NORESERVE = 0x100000, 0x4000  # uapi asm-generic/mman*.h
 _HUGE_PAGES, _POPULATE_WRITE, _BLOCK, _UNBLOCK = 14, 23, 0, 1
 _NO_NEW_PRIVS, _DEATH_SIGNAL = 38, 1
 DUMPABLE, BOUNDING_SET_DROP, SPECULATION = 4, 24, 53
+_MEMORY_MAP = 35  # PR_SET_MM: what the list of processes shows of one
 NEW_NAMESPACES = 0x20000 | 0x4000000 | 0x8000000 | 0x40000000  # mounts, host name, IPC, network
 _NEW_NETWORK, _RULE_OF_FILES, _RULE_OF_PORT = 0x40000000, 1, 2
 _HERE = -100 & MASK  # AT_FDCWD
@@ -45,7 +46,7 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
     ("mprotect", 2): frozenset({mmap.PROT_READ}),
     ("madvise", 2): frozenset({_HUGE_PAGES, _POPULATE_WRITE}),
     ("prctl", 0): frozenset(
-        {_NO_NEW_PRIVS, _DEATH_SIGNAL, DUMPABLE, BOUNDING_SET_DROP, SPECULATION}
+        {_NO_NEW_PRIVS, _DEATH_SIGNAL, DUMPABLE, BOUNDING_SET_DROP, SPECULATION, _MEMORY_MAP}
     ),
     ("setrlimit", 0): frozenset(
         {resource.RLIMIT_CORE, resource.RLIMIT_NPROC, resource.RLIMIT_NOFILE, resource.RLIMIT_AS}

@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from limpet.arch.x86_64 import machine
 from limpet.cli import say
 from limpet.cli.options import Parsed
 from limpet.errors import BundleError, RunError
-from limpet.formats.bundle.read import BundleFile, parse
-from limpet.formats.files import read_file
 from limpet.running.debugging.places import DEFAULT, Place, place
-from limpet.tools.cache import Cache
 
 if TYPE_CHECKING:
     from limpet.building.bundle import Bundle
+    from limpet.formats.bundle.read import BundleFile
     from limpet.guests.inside import Inside
     from limpet.planning.options import Options
     from limpet.running.cores.dump import Known
@@ -68,6 +65,8 @@ def debug(path: Path, argv: Sequence[str], at: Place) -> int:
     Raises:
         LimpetError: it cannot be.
     """
+    from limpet.formats.bundle.read import parse
+    from limpet.formats.files import read_file
     from limpet.formats.tree.layout import record
     from limpet.formats.tree.paths import Paths
     from limpet.running.cores.dump import auxiliary
@@ -121,12 +120,14 @@ def known() -> Known:
 
 def _inside(made: Bundle) -> Inside:
     from limpet.guests.registry import kind_of
+    from limpet.tools.cache import Cache
 
     return kind_of(made.plan.image).inside(made.plan, made.symbols, Cache.default())
 
 
 def _made_again(bundle: BundleFile) -> Bundle:
     from limpet.audit.verify import made_again
+    from limpet.tools.cache import Cache
 
     made = made_again(bundle, Cache.default())
     if made.data != bundle.data:
@@ -140,4 +141,6 @@ def _made_again(bundle: BundleFile) -> Bundle:
 def _vectors(options: Options, feature: str) -> int:
     """The bytes of vector registers on kvm that may be seen by ``feature`` of the monitor's
     filter."""
+    from limpet.arch.x86_64 import machine
+
     return machine.CPU_LEVELS[options.cpu].vector_state if feature in options.features else 0

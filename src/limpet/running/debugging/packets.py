@@ -17,7 +17,7 @@ from limpet.errors import RunError
 MOST = 0x4000
 """Bytes of a packet that is taken, and of an answer."""
 
-_ESCAPE, _FLIP = 0x7D, 0x20
+_ESCAPE, _FLIP = ord("}"), 0x20
 _SPECIAL = b"#$}*"
 
 

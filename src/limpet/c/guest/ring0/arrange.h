@@ -6,11 +6,11 @@
 
 /* Behind the code, where the plan puts it; limpet.arch.x86_64.machine has the same. */
 struct arrange_plan {
-    u64 root;       /* of the page tables; every table lies at its own address */
-    u64 row;        /* page directories in a row, from address 0 on */
-    u64 row_end;    /* the first address that has none of these */
-    u64 now;        /* struct arranged */
-    u64 tables_end; /* of the room for tables */
+    u64 root;               /* of the page tables; every table lies at its own address */
+    u64 row;                /* page directories in a row, from address 0 on */
+    u64 row_end;            /* the first address that has none of these */
+    u64 now;                /* struct arranged */
+    u64 tables_end;         /* of the room for tables */
     u64 arena_lo, arena_hi; /* each page of it is mapped once, wherever that is */
     u64 reserve_lo, reserve_hi;
     u64 jit; /* whether pages can become executable */

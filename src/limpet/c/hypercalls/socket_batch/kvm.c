@@ -20,8 +20,7 @@ static void serve_socket_batch(struct socket_batch *block) {
     block->result = -HOST_EFAULT;
     if ((block->events.at && !events) || (block->rooms.at && !to) || count > SOCKET_SENDS_MOST)
         return;
-    struct socket_send *sends =
-        guest_block(block->sends, count * sizeof(struct socket_send));
+    struct socket_send *sends = guest_block(block->sends, count * sizeof(struct socket_send));
     if ((count && !sends) || block->sends.at % sizeof(u64) || block->rooms.at % sizeof(u64))
         return;
     block->result = 0;

@@ -5,9 +5,9 @@
 #include "libos.h"
 
 struct snapshot_ops {
-    void (*start)(void);           /* first of all: returns in a guest that has no past */
-    void (*input)(void);           /* the program waits for its standard input */
-    void (*renew)(void);           /* generated: what must not be as it was, part by part */
+    void (*start)(void); /* first of all: returns in a guest that has no past */
+    void (*input)(void); /* the program waits for its standard input */
+    void (*renew)(void); /* generated: what must not be as it was, part by part */
     /* generated: the standard streams, while nothing but this knows where memory is; NULL: none */
     void (*console_in)(struct console_in *block);
     void (*console_out)(struct console_out *block);
