@@ -160,7 +160,7 @@ static void hear(size_t size) {
 }
 
 /* What a name server answers: as it comes, or behind the right head. */
-static void answer(struct broker_ask *ask, bool right) {
+static void name_server(struct broker_ask *ask, bool right) {
     u8 packet[PACKET_MOST + 64];
     u32 size = right ? make_query(packet, ask->id, &ask->query.name, ask->query.type) - 11 : 0;
     if (right) {
@@ -197,7 +197,7 @@ static void happen(void) {
     case 5:
     case 6:
         if (broker.ask[which].fd >= 0)
-            answer(&broker.ask[which], (what & 7) != 4);
+            name_server(&broker.ask[which], (what & 7) != 4);
         return;
     default:
         passed += (s64)take(2);

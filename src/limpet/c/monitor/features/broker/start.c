@@ -6,6 +6,7 @@
  * host's. All of them are opened here, before the guest is there.  It is behind the walls of a
  * monitor, but that it may connect: it has no files, starts no processes, and can signal nobody.
  */
+#include "core/on_the_way.h"
 #include "enter.h"
 
 enum {

@@ -1,5 +1,6 @@
 /* What the guest asks for: a socket to an endpoint; or it tells what it did not get, for the log.
  */
+#include "core/on_the_way.h"
 
 /* With a descriptor; negative: without one. */
 static long answer(long fd, long result) {

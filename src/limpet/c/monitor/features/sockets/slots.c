@@ -7,8 +7,6 @@
  */
 #include "outside.h"
 
-enum { SOL_SOCKET = 1, SO_SNDBUF = 7 };
-
 static inline bool is_connection(u32 descriptor) {
     return descriptor >= SLOTS_FD && descriptor < SLOTS_END;
 }
@@ -25,13 +23,6 @@ static __attribute__((noinline, unused)) long socket_of_4(void) {
 
 static __attribute__((noinline, unused)) long socket_of_6(void) {
     return host3(NR_SOCKET, AF_INET6, SOCK_STREAM | SOCKET_FLAGS, 0);
-}
-
-/* Of the answers that a guest does not take, each maybe with a descriptor on its way: the host
- * counts those of all guests of a user together. */
-static __attribute__((unused)) long few_on_their_way(long end) {
-    static const u32 least = 1; /* bytes, of which the kernel makes a few pages */
-    return host6(NR_SETSOCKOPT, end, SOL_SOCKET, SO_SNDBUF, (long)&least, sizeof least, 0);
 }
 
 /* To the number that the filter knows. */
