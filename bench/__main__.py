@@ -40,6 +40,9 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def main(kinds: list[str]) -> None:
     """Measure and print."""
+    for kind in kinds:
+        if kind not in KINDS:
+            sys.exit(f"{kind}: there is no such kind of rows: {', '.join(KINDS)}")
     table = Table("what", "limpet", "baseline", "quotient", "at most", "")
     try:
         for kind in kinds or KINDS:
