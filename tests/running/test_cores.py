@@ -104,8 +104,10 @@ def test_a_program(program: Path, backend: Backend, tmp_path: Path) -> None:
     assert core.stat().st_mode & 0o777 == 0o600
     assert done.stderr.endswith(f"limpet: dumpcore: dumped guest core to: {core}\n")
     assert core.stat().st_blocks * 512 < 16 << 20  # what was never touched takes no room
-    said = _gdb(program, core, "bt", "p table", "info registers rip", "frame 1", "p there")
+    asked = "bt", "info threads", "p table", "info registers rip", "frame 1", "p there"
+    said = _gdb(program, core, *asked)
     assert "terminated with signal SIGSEGV" in said
+    assert re.search(r"\* 1 +LWP 1 .*inner \(", said)  # with the number that its C library knows
     assert re.search(r"#0 .*inner \(at=0x8, depth=111\).*\n#1 .*outer \(", said)
     assert "{1, 2, 77, 4}" in said and "<inner+" in said and "$2 = 42" in said
 

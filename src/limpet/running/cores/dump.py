@@ -19,7 +19,7 @@ from limpet.running.cores import machine, ptrace, watch
 from limpet.running.debugging.memory import Memory
 from limpet.running.debugging.process import ProcessMachine
 from limpet.running.debugging.rewritten import Rewritten
-from limpet.running.debugging.threads import Threads
+from limpet.running.debugging.threads import ONLY, Threads
 from limpet.running.debugging.virtual import VirtualMachine
 
 MOST = 16 << 30
@@ -143,21 +143,22 @@ def _core(
         vectors = ptrace.registers_set(one.pid, ptrace.EXTENDED, ptrace.VECTORS_MOST)
     if one.fault and told and number == one.fault.number and not one.kvm:
         vectors = one.fault.vectors
+    first = ONLY if auxiliary(bundle) else one.pid
     maps = machine.mappings(one.maps)
     places = machine.of_tables(one.memory, tables, maps) if one.kvm else machine.of_process(maps)
     return Core(
         name=bundle.record.guest.name,
         pid=one.pid,
         signal=number or 6,
-        threads=_threads(one, Thread(one.pid, own, vectors), beside()),
+        threads=_threads(one, Thread(first, own, vectors), beside()),
         auxiliary=auxiliary(bundle),
         runs=machine.runs(one.memory, one.pages, maps, places),
     )
 
 
 def _threads(one: watch.Watched, first: Thread, inside: Inside | None) -> list[Thread]:
-    """All of the guest's, ``first`` the one that crashed; where there are several, they have the
-    numbers that the guest knows them by."""
+    """All of the guest's, ``first`` the one that crashed, with the numbers that a Linux program
+    knows them by: with others a debugger does not find what the C library says of a thread."""
     library = inside.library if inside else None
     if not library:
         return [first]
@@ -171,7 +172,7 @@ def _threads(one: watch.Watched, first: Thread, inside: Inside | None) -> list[T
     current = threads.current()
     others = [each.number for each in threads.all() if each.number != current]
     shown = {**first.registers, "rip": rewritten.shown(first.registers["rip"])}
-    found = [Thread(current if others else one.pid, shown, first.vectors)]
+    found = [Thread(current, shown, first.vectors)]
     for each in others:
         area = threads.saved_vectors(each, first.vectors)
         found.append(Thread(each, threads.registers(each), area or b""))
