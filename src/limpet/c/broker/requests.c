@@ -54,25 +54,8 @@ static const char *why_refused(struct broker *broker, const struct broker_reques
 
 enum { PORT_MOST = 65535, WHOLE_SIZE = 0x20, DO_NOT_WAIT = 0x40, NO_SIGNAL = 0x4000 };
 
-/* With a descriptor; negative: without one. */
-static long answer(long fd, struct broker_reply reply) {
-    struct broker_passed passed = {PASSED_SIZE, PASSED_LEVEL, PASSED_KIND, (s32)fd, 0};
-    struct broker_vector vector = {&reply, sizeof reply};
-    struct broker_message message = {NULL, 0, &vector, 1, &passed, sizeof passed, 0};
-    if (fd < 0)
-        message.control = NULL, message.control_size = 0;
-    return host3(NR_SENDMSG, REQUESTS, (long)&message, DO_NOT_WAIT | NO_SIGNAL);
-}
-
-/* The descriptor is closed here.  How many may be on their way is bounded for all processes of a
- * user together: a guest that is given none is told so, since it waits for the answer.  Where it
- * does not take its answers they are lost. */
-static void give(long fd, struct broker_reply reply) {
-    if (answer(fd, reply) < 0 && fd >= 0)
-        answer(-1, (struct broker_reply){-HOST_ENOBUFS});
-    if (fd >= 0)
-        host3(NR_CLOSE, fd, 0, 0);
-}
+#define SEND_MESSAGE(message) host3(NR_SENDMSG, REQUESTS, message, DO_NOT_WAIT | NO_SIGNAL)
+#include "passing.h"
 
 static void refuse_request(long error) {
     give(-1, (struct broker_reply){error});

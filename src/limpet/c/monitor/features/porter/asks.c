@@ -1,25 +1,11 @@
 /* What the guest asks for: a socket to an endpoint; or it tells what it did not get, for the log.
  */
 #include "core/on_the_way.h"
+#define SEND_MESSAGE(message) host3(NR_SENDMSG, PORTER_ASKS, message, DO_NOT_WAIT | NO_SIGNAL)
+#include "passing.h"
 
-/* With a descriptor; negative: without one. */
-static long answer(long fd, long result) {
-    struct broker_reply reply = {result};
-    struct broker_passed passed = {PASSED_SIZE, PASSED_LEVEL, PASSED_KIND, (s32)fd, 0};
-    struct broker_vector vector = {&reply, sizeof reply};
-    struct broker_message message = {NULL, 0, &vector, 1, &passed, sizeof passed, 0};
-    if (fd < 0)
-        message.control = NULL, message.control_size = 0;
-    return host3(NR_SENDMSG, PORTER_ASKS, (long)&message, DO_NOT_WAIT | NO_SIGNAL);
-}
-
-/* The descriptor is closed here.  How many may be on their way is bounded for all processes of a
- * user together: a guest that is given none is told so, since it waits for the answer. */
 static void give_socket(long fd) {
-    if (answer(fd, fd < 0 ? fd : 0) < 0 && fd >= 0)
-        answer(-1, -HOST_ENOBUFS);
-    if (fd >= 0)
-        host3(NR_CLOSE, fd, 0, 0);
+    give(fd, (struct broker_reply){fd < 0 ? fd : 0});
 }
 
 static void log_refused(struct porter *porter, const struct broker_request *request) {
