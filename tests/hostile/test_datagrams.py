@@ -18,10 +18,11 @@ from limpet.contract import Backend
 from limpet.contract.limits import SOCKET_SEND
 from limpet.guests.linux.layout import Layout
 from limpet.planning.outside import Outside, outside
-from tests.guests.linux.test_datagrams import datagrams, free_port
+from tests.guests.linux.test_datagrams import datagrams
 from tests.hostile.test_sockets import KILLED, stubs_of
 from tests.support import SUPPORT
 from tests.support.bundles import Made, Maker, Ran
+from tests.support.ends import free_port
 
 SOURCE = r"""
 /* Sends what a library OS would not: a frame of its own to a carrier, or by any call. */
@@ -116,7 +117,7 @@ def carried(make: Maker, backend: Backend, tmp_path: Path) -> Iterator[Carried]:
         log = tmp_path / "log"
         options = replace(
             limpet.Options(backends=(backend,)),
-            publish=(f"127.0.0.1:{free_port('127.0.0.1')}:53/udp",),
+            publish=(f"127.0.0.1:{free_port('127.0.0.1', socket.SOCK_DGRAM)}:53/udp",),
             connect=("192.0.2.1:443/tcp", "192.0.2.1:53/udp"),
             sockets=8,
             log=str(log),

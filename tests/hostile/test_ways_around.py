@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from limpet.contract import Backend
-from tests.guests.linux.test_ways_out import free_port
 from tests.support import SUPPORT
 from tests.support.bundles import Maker
+from tests.support.ends import free_port
 
 NETLINK = 16
 """The one family more that there is: it tells of the guest's own loopback."""

@@ -13,9 +13,9 @@ import pytest
 
 from limpet.contract import Backend
 from limpet.formats.core import Core, Run, Thread, TooLargeError, write
-from limpet.tools.toolchain import zig
 from tests.support import unikernels
 from tests.support.bundles import Maker, need
+from tests.support.symbols import with_symbols
 
 GDB = Path("/usr/bin/gdb")
 
@@ -69,12 +69,7 @@ Ran = subprocess.CompletedProcess[str]
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """That program, with what a debugger wants to know."""
-    folder = tmp_path_factory.mktemp("crashes")
-    source, made = folder / "crashes.c", folder / "crashes"
-    source.write_text(CRASHES)
-    flags = "-fno-sanitize=all", "-target", "x86_64-linux-musl", "-static", "-g", "-O0"
-    subprocess.run([zig(), "cc", *flags, source, "-o", made], check=True)
-    return made
+    return with_symbols(CRASHES, tmp_path_factory.mktemp("crashes"), "crashes")
 
 
 def _run(*words: str | Path) -> Ran:

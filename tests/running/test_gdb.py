@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from limpet.contract import Backend
-from limpet.tools.toolchain import zig
 from tests.support import unikernels
 from tests.support.bundles import BUSYBOX, need
 from tests.support.large import large
+from tests.support.symbols import with_symbols
 
 GDB = Path("/usr/bin/gdb")
 
@@ -64,12 +64,7 @@ int main(int n, char **a) {
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """That program, with what a debugger wants to know."""
-    folder = tmp_path_factory.mktemp("debugged")
-    source, made = folder / "debugged.c", folder / "debugged"
-    source.write_text(PROGRAM)
-    flags = "-fno-sanitize=all", "-target", "x86_64-linux-musl", "-static", "-g", "-O0"
-    subprocess.run([zig(), "cc", *flags, source, "-o", made], check=True)
-    return made
+    return with_symbols(PROGRAM, tmp_path_factory.mktemp("debugged"), "debugged")
 
 
 def _limpet(*words: str | Path) -> list[str]:

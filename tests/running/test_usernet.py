@@ -15,6 +15,7 @@ from limpet.errors import PlanError
 from limpet.formats.ports import port as published
 from limpet.running import usernet
 from limpet.running.frames import Gate
+from tests.support.ends import LOCAL, free_port
 
 pytestmark = pytest.mark.slow
 
@@ -122,16 +123,10 @@ def service() -> Iterator[Service]:
     made.udp.close()
 
 
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 @pytest.mark.parametrize("forwards", [False, True], ids=["nothing forwarded", "udp forwarded"])
 def test_loopback(service: Service, forwards: bool) -> None:
     """Neither by the gateway's address nor by the host's own does a guest reach the loopback."""
-    guest = Guest(*([f"{_free_port()}:7/udp"] if forwards else []))
+    guest = Guest(*([f"{free_port(LOCAL)}:7/udp"] if forwards else []))
     assert guest.gateway
     for to in LOOPBACK:
         for flags in (SYN, SYN_FIN, SYN_ACK):
@@ -146,7 +141,7 @@ def test_loopback_without_the_gate(
 ) -> None:
     """What passt alone does: the same frames arrive."""
     monkeypatch.setattr(Gate, "lets_out", lambda _gate, _frame: True)
-    guest = Guest(f"{_free_port()}:7/udp")
+    guest = Guest(f"{free_port(LOCAL)}:7/udp")
     assert guest.connect(to, service.port) == bytes([SYN_ACK])
     guest.datagram(to, service.port)
     assert service.reached() == {"tcp", "udp"}
@@ -163,7 +158,7 @@ def test_gateway_without_the_gate(service: Service, monkeypatch: pytest.MonkeyPa
 
 def test_replies_only_to_who_asked(service: Service) -> None:
     """A datagram of the host's lets the guest answer it, and nobody else."""
-    port = _free_port()
+    port = free_port(LOCAL)
     guest = Guest(f"{port}:7/udp")
     with socket.socket(type=socket.SOCK_DGRAM) as asks:
         asks.bind(("127.0.0.1", 0))
@@ -179,7 +174,7 @@ def test_replies_only_to_who_asked(service: Service) -> None:
 @pytest.mark.parametrize("address", ["", "127.0.0.2:"])
 def test_published_to_this_host_alone(address: str) -> None:
     """``-p`` listens on 127.0.0.1, or on the address that it names."""
-    port = _free_port()
+    port = free_port(LOCAL)
     guest = Guest(f"{address}{port}:7")
     open_at = set()
     for at in ("127.0.0.1", "127.0.0.2"):

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support import ROOT, documents
 from tests.support.large import large
+from tests.support.packages import printed
 
 NOTEBOOK = """
 import os, sys, threading
@@ -89,18 +90,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ran(python: Path, words: list[str | Path], folder: Path) -> str:
     """What the program of these words prints; it finds this package, and what that needs."""
     paths = f"{ROOT / 'src'}:{sysconfig.get_path('purelib')}"
-    given = os.environ | {"PYTHONPATH": paths, "JUPYTER_DATA_DIR": str(folder / "jupyter")}
-    done = subprocess.run(
-        [python, *words],
-        env=given,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    data = str(folder / "jupyter")
+    return printed([python, *words], folder, PYTHONPATH=paths, JUPYTER_DATA_DIR=data)
 
 
 @large

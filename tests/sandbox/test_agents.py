@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import ROOT
-
-LARGE = pytest.mark.skipif(
-    not os.environ.get("LIMPET_LARGE"), reason="installs packages from PyPI: LIMPET_LARGE=1"
-)
+from tests.support.large import large
+from tests.support.packages import printed
 
 AGENT = """
 import sys
@@ -108,26 +106,16 @@ def ran(program: str, packages: Path, tmp_path: Path) -> str:
     """What a program of theirs prints."""
     path = tmp_path / "program.py"
     path.write_text(program, encoding="utf-8")
-    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{packages}"}
-    done = subprocess.run(
-        [sys.executable, path],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return printed([sys.executable, path], tmp_path, PYTHONPATH=f"{ROOT / 'src'}:{packages}")
 
 
-@LARGE
+@large
 def test_smolagents(packages: Path, tmp_path: Path) -> None:
     """A CodeAgent's steps: output, a limit, an error, a tool that refuses, and its answer."""
     assert ran(AGENT.format(path=__file__), packages, tmp_path).splitlines()[-1] == "['A', 'B']"
 
 
-@LARGE
+@large
 def test_mcp(packages: Path, tmp_path: Path) -> None:
     """An MCP client calls the tool: it remembers, forgets, is stopped, and draws."""
     lines = ran(CLIENT, packages, tmp_path).splitlines()

@@ -20,25 +20,17 @@ from limpet.errors import PlanError
 from limpet.planning.explain import as_text
 from tests.support import SUPPORT
 from tests.support.bundles import Made, Maker
+from tests.support.ends import LOCAL, LOCAL_6, bound, free_port, ways_in_and_out
 
 PROGRAM = SUPPORT / "programs" / "datagrams.c"
-LOCAL, LOCAL_6 = "127.0.0.1", "::1"
 LARGEST = 65507
 
 
 def datagrams(address: str, port: int = 0) -> socket.socket:
     """A socket of UDP at an address, which waits for 10 s at most."""
-    made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
-    made.bind((address, port))
+    made = bound(address, port, socket.SOCK_DGRAM)
     made.settimeout(10)
     return made
-
-
-def free_port(address: str) -> int:
-    """A port that nobody has at the moment."""
-    with datagrams(address) as each:
-        port: int = each.getsockname()[1]
-        return port
 
 
 def shouting(server: socket.socket) -> None:
@@ -91,22 +83,17 @@ def end(running: subprocess.Popen[str]) -> str:
 def carried(request: pytest.FixtureRequest, make: Maker) -> Iterator[Carried]:
     """One bundle for all of these."""
     program = make.compile(PROGRAM.read_text(encoding="utf-8"), "datagrams")
-    ports = {each: free_port(each) for each in (LOCAL, LOCAL_6)}
+    ports = {each: free_port(each, socket.SOCK_DGRAM) for each in (LOCAL, LOCAL_6)}
     log = make.folder / f"refused-{request.param}"
     with datagrams(LOCAL) as four, datagrams(LOCAL_6) as six:
         ends = {LOCAL: four.getsockname()[1], LOCAL_6: six.getsockname()[1]}
-        nobody = free_port(LOCAL)
+        nobody = free_port(LOCAL, socket.SOCK_DGRAM)
         for each in (four, six):
             threading.Thread(target=shouting, args=(each,), daemon=True).start()
         made = make(
             program,
             request.param,
-            publish=(f"{LOCAL}:{ports[LOCAL]}:53/udp", f"[{LOCAL_6}]:{ports[LOCAL_6]}:53/udp"),
-            connect=(
-                f"{LOCAL}:{ends[LOCAL]}/udp",
-                f"[{LOCAL_6}]:{ends[LOCAL_6]}/udp",
-                f"{LOCAL}:{nobody}/udp",
-            ),
+            **ways_in_and_out("udp", 53, ports, ends, nobody),
             log=str(log),
         )
         yield Carried(made, program, log, ports, ends, nobody)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from limpet.contract import Backend
-from tests.guests.linux.test_ways_out import LOCAL, free_port
 from tests.support import SUPPORT
 from tests.support.bundles import Maker
+from tests.support.ends import LOCAL, free_port
 
 GATHERED = SUPPORT / "programs" / "gathered.c"
 ANSWERS, ANSWER = 40, 11

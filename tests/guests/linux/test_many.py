@@ -14,9 +14,9 @@ import pytest
 import limpet
 from limpet.contract import Backend
 from limpet.errors import PlanError
-from tests.guests.linux.test_ways_out import free_port
 from tests.support import SUPPORT
 from tests.support.bundles import Maker, execute
+from tests.support.ends import free_port
 from tests.support.large import LARGE
 
 MANY = SUPPORT / "programs" / "many.c"

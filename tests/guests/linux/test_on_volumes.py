@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from limpet.contract import Backend
-from tests.guests.linux.test_ways_out import free_port
 from tests.running.test_volumes import fill_rights
 from tests.support.bundles import Made, Maker, need
+from tests.support.ends import free_port
 from tests.support.large import large
 
 ROWS = 25

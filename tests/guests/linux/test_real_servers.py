@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 
 from limpet.contract import Backend
-from tests.guests.linux.test_ways_out import free_port
 from tests.running.test_volumes import fill_rights
+from tests.support.ends import free_port
 from tests.support.large import large
 
 pytestmark = large

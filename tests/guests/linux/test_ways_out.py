@@ -23,18 +23,9 @@ from limpet.errors import PlanError
 from limpet.planning.explain import as_text
 from tests.support import SUPPORT
 from tests.support.bundles import Made, Maker
+from tests.support.ends import LOCAL, LOCAL_6, free_port, ways_in_and_out
 
 ECHO = SUPPORT / "programs" / "echo.c"
-LOCAL, LOCAL_6 = "127.0.0.1", "::1"
-
-
-def free_port(address: str) -> int:
-    """A port that nobody has at the moment."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family) as each:
-        each.bind((address, 0))
-        port: int = each.getsockname()[1]
-        return port
 
 
 def shouting(listener: socket.socket) -> None:
@@ -102,12 +93,7 @@ def ways(request: pytest.FixtureRequest, make: Maker) -> Iterator[Ways]:
         made = make(
             program,
             request.param,
-            publish=(f"{LOCAL}:{ports[LOCAL]}:80/tcp", f"[{LOCAL_6}]:{ports[LOCAL_6]}:80/tcp"),
-            connect=(
-                f"{LOCAL}:{ends[LOCAL]}/tcp",
-                f"[{LOCAL_6}]:{ends[LOCAL_6]}/tcp",
-                f"{LOCAL}:{nobody}/tcp",
-            ),
+            **ways_in_and_out("tcp", 80, ports, ends, nobody),
             sockets=40,
         )
         yield Ways(made, program, ports, ends, nobody)
