@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +26,7 @@ from tests.hostile.test_sockets import KILLED, stubs_of
 from tests.support import SUPPORT
 from tests.support.bundles import Made, Maker, Ran
 from tests.support.ends import free_port
+from tests.support.seen import Seen
 
 SOURCE = r"""
 /* Sends what a library OS would not: a frame of its own to a carrier, or by any call. */
@@ -66,14 +70,19 @@ int main(int argc, char **argv) {
         accept(listen(own, 1), 0, 0);
     }
     struct block *block = (struct block *)strtoull(argv[10], 0, 0);
-    *block = (struct block){(uint32_t)fd, (uint32_t)flags, (uint64_t)&frame, (uint64_t)size, 0};
-    if (!strcmp(argv[1], "kvm"))
-        __asm__ volatile("outl %0, %1" ::"a"((uint32_t)(uint64_t)block), "Nd"((uint16_t)at)
-                         : "memory");
-    else
-        block->result = call_at(at, number, fd, size, flags, atol(argv[9]) ? (long)&frame.to : 0,
-                                atol(argv[9]));
+    for (long left = argv[11] ? atol(argv[11]) : 1; left; left--) {
+        *block = (struct block){(uint32_t)fd, (uint32_t)flags, (uint64_t)&frame, (uint64_t)size, 0};
+        if (!strcmp(argv[1], "kvm"))
+            __asm__ volatile("outl %0, %1" ::"a"((uint32_t)(uint64_t)block), "Nd"((uint16_t)at)
+                             : "memory");
+        else
+            block->result = call_at(at, number, fd, size, flags,
+                                    atol(argv[9]) ? (long)&frame.to : 0, atol(argv[9]));
+        if (block->result == -11) /* the porter has not taken the last ones */
+            left++;
+    }
     printf("%ld\n", (long)block->result);
+    fflush(stdout);
     getchar();
     return 0;
 }
@@ -94,6 +103,10 @@ class Carried:
 
     def send(self, fd: int, flags: int, size: int, family: int, address: int = 0) -> Ran:
         """One sendto; ``address`` is the length of what it names, which is the stranger's."""
+        return self.made.run(*self.words(fd, flags, size, family, address), timeout=20)
+
+    def words(self, fd: int, flags: int, size: int, family: int, address: int = 0) -> list[str]:
+        """What the program takes for it."""
         port = self.stranger.getsockname()[1]
         words = (
             self.backend,
@@ -107,7 +120,7 @@ class Carried:
             address,
             self.block,
         )
-        return self.made.run(*map(str, words), timeout=20)
+        return [*map(str, words)]
 
 
 @pytest.fixture
@@ -149,6 +162,48 @@ def test_to_a_stranger(carried: Carried) -> None:
         ("127.0.0.1", port, "udp")
     }
     assert len(told) == 5  # those that are whole
+
+
+@contextmanager
+def beside(carried: Carried, count: int) -> Iterator[Seen]:
+    """The process beside a guest that has sent ``count`` frames to a stranger, and waits."""
+    argv = [str(carried.made.path), *carried.words(carried.given.carriers[0], SOCKET_SEND, 38, 2)]
+    argv += [str(count)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe) as guest:
+        try:
+            assert guest.stdout and guest.stdout.readline() == b"38\n"
+            text = Path(f"/proc/{guest.pid}/task/{guest.pid}/children").read_text()
+            (porter,) = (each for each in map(int, text.split()) if os.getsid(each) == each)
+            yield Seen(porter)
+        finally:
+            guest.kill()
+
+
+def test_its_porter(carried: Carried) -> None:
+    """It has a filter, no right, no file but the log, which is bounded, and ends with its guest."""
+    with beside(carried, 400) as porter:
+        status, limits = porter.status, porter.limits
+        assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+        assert {status[each].strip("0") for each in ("CapPrm", "CapEff", "CapInh")} == {""}
+        if os.geteuid() == 0:
+            assert (status["Uid"].split(), status["Gid"].split()) == (["65534"] * 4, ["65534"] * 4)
+        ends = [os.readlink(f"/proc/{porter.pid}/fd/{each}") for each in porter.descriptors]
+        assert sorted(each.partition(":")[0] for each in ends) == [
+            str(carried.log),
+            *["socket"] * 3,
+        ]
+        assert limits["Max processes"] == limits["Max core file size"] == "0 0"
+        soft, hard = map(int, limits["Max open files"].split())
+        assert soft == hard < 100
+        until, lines = time.monotonic() + 20, 0
+        while lines < 256 and time.monotonic() < until:
+            lines = len(carried.log.read_text().splitlines())
+            time.sleep(0.02)
+        assert 256 <= lines < 300
+    while Path(f"/proc/{porter.pid}").exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not Path(f"/proc/{porter.pid}").exists()
 
 
 def test_calls(carried: Carried) -> None:
