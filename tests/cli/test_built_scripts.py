@@ -11,6 +11,7 @@ import pytest
 import limpet as library
 from limpet.contract import Backend
 from limpet.errors import PlanError
+from limpet.guests.linux.layout import Layout
 from tests.support.bundles import BUSYBOX, execute, need
 from tests.support.command import Cli
 from tests.support.large import large
@@ -23,8 +24,8 @@ def test_words(backend: Backend, tmp_path: Path) -> None:
     """They stand in the place of the bundle's name, whatever that is; no words go on from them."""
     words = ("busybox", "sh", "-c", SHOWN, "zero é")
     options = library.Options(backends=(backend,), words=words, memory=8 << 20)
-    bundle = library.build(library.plan(library.load(need(BUSYBOX, "busybox-static")), options))
-    bundle.write(tmp_path / "b")
+    plan = library.plan(library.load(need(BUSYBOX, "busybox-static")), options)
+    library.build(plan).write(tmp_path / "b")
     for name in ("b", "", "/x/y"):
         ran = execute([name, *GIVEN], tmp_path / "b", b"in\n")
         natively = subprocess.run(
@@ -32,8 +33,12 @@ def test_words(backend: Backend, tmp_path: Path) -> None:
         )
         assert (ran.status, ran.stdout, ran.stderr) == (0, natively.stdout, b"")
     assert execute(["b"], tmp_path / "b").stdout == "zero é|".encode()
-    late = execute(["b", *["x" * 10_000] * 40], tmp_path / "b")
-    assert late.status == 125 and b"pass fewer" in late.stderr
+    assert isinstance(plan.layout, Layout)
+    room = (plan.layout.stack[1] - plan.layout.stack[0]) // 4 - len("b\0")
+    fit = ["x" * 9_999] * (room // 10_000)
+    for most in ([*fit, "x" * (room % 10_000 - 1)], [*fit, "x" * 10_000]):  # without its own words
+        late = execute(["b", *most], tmp_path / "b")
+        assert late.status == 125 and b"pass fewer" in late.stderr
 
 
 def test_bad_words() -> None:

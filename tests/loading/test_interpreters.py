@@ -262,6 +262,15 @@ def test_words_are_followed(python: Path, tmp_path: Path) -> None:
     assert any("yaml, which what is run names" in each for each in found.why)
 
 
+def test_nothing_installed_is_followed(python: Path, tmp_path: Path) -> None:
+    """With -S a module is looked for beside the script alone."""
+    text = _write(tmp_path / "d/app.py", "import yaml, helper\n")
+    _write(tmp_path / "d/helper.py", "import other\n")
+    top, _, _ = _packed(python, {"/sub/app.py": text}, Wants(("yaml",), alone=True))
+    assert _below(top, Path("/sub")) == {"helper.py"}
+    assert not _below(top, tmp_path / "home/lib/python3/dist-packages")
+
+
 def test_modules_of_perl(tmp_path: Path) -> None:
     """By all of their name, with what is compiled of them, beside the script and installed."""
     home = tmp_path / "home"

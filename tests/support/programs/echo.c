@@ -182,6 +182,11 @@ static int busy(const char *at, int port) {
     do
         event.events = EPOLLOUT | EPOLLIN, epoll_ctl(set, EPOLL_CTL_MOD, got, &event);
     while (epoll_wait(set, &event, 1, 0) != 1 || !(event.events & EPOLLIN));
+    recv(got, bytes, 1, 0);
+    send(got, "4", 1, 0);
+    struct pollfd both[] = {{got, POLLOUT, 0}, {got, POLLIN, 0}};
+    while (poll(both, 2, 0) < 0 || !both[1].revents)
+        continue;
     printf("heard\n");
     return 0;
 }

@@ -67,6 +67,11 @@ int main(int argc, char **argv) {
         printf("%.*s\n", (int)got, bytes);
         return 0;
     }
+    if (!strcmp(argv[1], "more")) { /* it ends, and nothing but this is left to send */
+        sent += fill(fd, sent, 5, MSG_MORE);
+        printf("%ld\n", sent), fflush(stdout);
+        return 0;
+    }
     /* Until there is no room at all, in pieces that are gathered and, first, in others too. */
     cork(fd, 1);
     for (int misses = 0, i = 0; misses < 3; i++) {

@@ -84,6 +84,7 @@ static void keeping(void) {
     tell("more", drop(SHOWN, SHOWN | 1U << 21, 0));
     tell("less", drop(0xc0, 0xc0, 0xc0));
     CALL(setresuid, 0L, 0L, 0L);
+    printf("keep %d\n", prctl(PR_SET_KEEPCAPS, 0));
     CALL(setresuid, 50L, 51L, 52L);
 }
 
