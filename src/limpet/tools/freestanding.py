@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from elftools.elf.sections import SymbolTableSection
 
 from limpet import contract
 from limpet.errors import BuildError
+from limpet.formats import elf
 from limpet.formats.tree import layout as tree
 from limpet.sources import C_ROOT, GUEST_INCLUDES, GUEST_ROOT, MONITOR_INCLUDES
 from limpet.tools import toolchain
 from limpet.tools.cache import Cache
 
-_SHF_WRITE, _SHF_ALLOC, _SHF_EXECINSTR = 1, 2, 4
-_UNLINKED = (".eh_frame",)
+_UNLINKED = (b".eh_frame",)
 """What the compiler gives with the code and the linker's scripts throw away."""
 
 
@@ -58,13 +58,13 @@ def write_headers(folder: Path) -> None:
 
 def read_linked(path: Path) -> Linked:
     """Read what the linker wrote to ``path``."""
-    elf = ELFFile(io.BytesIO(path.read_bytes()))
+    file = ELFFile(io.BytesIO(path.read_bytes()))
     sections = {
         section.name: bytes(section.data())
-        for section in elf.iter_sections()
-        if section["sh_flags"] & _SHF_ALLOC and section["sh_type"] == "SHT_PROGBITS"
+        for section in file.iter_sections()
+        if section["sh_flags"] & elf.SHF_ALLOC and section["sh_type"] == "SHT_PROGBITS"
     }
-    table = elf.get_section_by_name(".symtab")
+    table = file.get_section_by_name(".symtab")
     assert isinstance(table, SymbolTableSection)
     return Linked(sections, {each.name: each["st_value"] for each in table.iter_symbols()})
 
@@ -73,14 +73,24 @@ def sizes_of(objects: Iterable[Path]) -> Sizes:
     """How large ``objects`` can be when they are linked: each section, and what aligns it."""
     found: Counter[str] = Counter()
     for path in objects:
-        for section in ELFFile(io.BytesIO(path.read_bytes())).iter_sections():
-            flags = section["sh_flags"]
-            if not flags & _SHF_ALLOC or section.name in _UNLINKED:
+        for name, section in _sections(path.read_bytes()):
+            if not section.flags & elf.SHF_ALLOC or name in _UNLINKED:
                 continue
-            kind = "data" if flags & _SHF_WRITE else "rodata"
-            kind = "text" if flags & _SHF_EXECINSTR else kind
-            found[kind] += section["sh_size"] + max(section["sh_addralign"], 1) - 1
+            kind = "data" if section.flags & elf.SHF_WRITE else "rodata"
+            kind = "text" if section.flags & elf.SHF_EXECINSTR else kind
+            found[kind] += section.size + max(section.alignment, 1) - 1
     return Sizes(**found)
+
+
+def _sections(data: bytes) -> Iterator[tuple[bytes, elf.SectionHeader]]:
+    """The sections of an object that our compiler made, with their names."""
+    header = elf.Header.unpack(data)
+    table = range(header.shoff, header.shoff + header.shnum * elf.SECTION_SIZE, elf.SECTION_SIZE)
+    rows = [elf.SectionHeader.unpack(data, at) for at in table]
+    names = rows[header.shstrndx].offset
+    for row in rows:
+        at = names + row.name
+        yield data[at : data.index(b"\0", at)], row
 
 
 def guest_digest() -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,8 +20,8 @@ from limpet.tools.process import Bounds, Completed, run
 from limpet.tools.progress import Progress, silent
 from limpet.tools.strip import without_debug
 
-__all__ = ["FREESTANDING", "GUEST_PROGRAM", "compile_object", "compile_program", "link", "version"]
-__all__ += ["zig"]
+__all__ = ["FREESTANDING", "GUEST_PROGRAM", "compile_beside", "compile_object", "compile_program"]
+__all__ += ["link", "version", "zig"]
 
 FREESTANDING = (
     "-target",
@@ -98,11 +100,62 @@ def compile_object(source: Path, output: Path, *, flags: Sequence[str], include:
     Raises:
         ToolchainError: it does not compile, which is a fault of Limpet.
     """
-    read = (include, source.parent)
-    own = zig().parent / "lib" / "include"
-    words: list[str | Path] = [*FREESTANDING, *flags, "-isystem", own, "-I", include]
-    made = _zig(output, read, "clang", *words, "-c", source, "-o", output)
+    words = [*_words(flags, include), "-c", source, "-o", output]
+    made = _zig(output, (include, source.parent), "clang", *words)
     _expect(made, f"cannot compile {source.name}")
+
+
+def compile_beside(sources: Sequence[Path], *, flags: Sequence[str], include: Path) -> None:
+    """Compile C files of ours below ``include``, each to an object beside it.
+
+    It is the one that :func:`compile_object` makes.  A compiler starts for about as long as it
+    takes to compile a file, so each processor has one compiler, for its share.
+
+    Raises:
+        ToolchainError: one does not compile, which is a fault of Limpet.
+    """
+    output = include / "any.o"
+    asked = [*_words(flags, include), "-###", "-c", sources[0], "-o", output]
+    told = _zig(output, (include,), "clang", *asked)
+    _expect(told, "the compiler does not say how it would be started")
+    words = _for_many(told.stderr)
+
+    def one(share: Sequence[Path]) -> None:
+        made = _zig(output, (include,), "clang", *words, *share)
+        _expect(made, f"cannot compile one of {len(share)} files")
+
+    shares = _shares(sources, len(os.sched_getaffinity(0)))
+    with ThreadPoolExecutor(len(shares)) as pool:
+        list(pool.map(one, shares))
+
+
+def _words(flags: Sequence[str], include: Path) -> list[str | Path]:
+    own = zig().parent / "lib" / "include"
+    return [*FREESTANDING, *flags, "-isystem", own, "-I", include]
+
+
+def _for_many(told: str) -> Sequence[str]:
+    """What clang's driver starts to compile one file (``-###``), without what is about that file.
+
+    Started so with many files it compiles one after the other; it has to free what one took.
+    """
+    words = shlex.split(told.splitlines()[-1])[1:]
+    for name in ("-main-file-name", "-o"):
+        at = words.index(name)
+        del words[at : at + 2]
+    words.remove("-disable-free")
+    return words[:-1]
+
+
+def _shares(sources: Iterable[Path], count: int) -> list[list[Path]]:
+    """At most ``count`` shares that take about the same time."""
+    shares: list[list[Path]] = [[] for _ in range(count)]
+    sizes = [0] * count
+    for size, source in sorted(((each.stat().st_size, each) for each in sources), reverse=True):
+        least = sizes.index(min(sizes))
+        shares[least].append(source)
+        sizes[least] += size
+    return [each for each in shares if each]
 
 
 def link(objects: Sequence[Path], output: Path, script: Path, *flags: str) -> None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -44,8 +43,8 @@ from limpet.tools.freestanding import Sizes
 FLAGS = ("-O2", *GUEST_INCLUDES)
 """What the library OS is compiled with, generated C included."""
 
-_SIZES, _MEASURED = "sizes", "measured"
-"""In its folder: what was found out, and the generated C that is only there to be measured."""
+_SIZES = "sizes"
+"""In its folder: what was found out."""
 
 
 @contextmanager
@@ -111,23 +110,35 @@ def _gates(calls: Sequence[Hypercall], devices: Sequence[Device]) -> str:
 
 def _make(folder: Path, generated: Mapping[str, str]) -> None:
     """Compile every file of the library OS into ``folder``, and measure."""
-    jobs = {each: folder / _object_name(each) for each in guest_sources()}
-    measured = folder / _MEASURED
-    measured.mkdir()
-    for name, text in generated.items():
-        (measured / name).write_text(text, encoding="utf-8")
-    jobs.update((each, each.with_suffix(".o")) for each in measured.glob("*.c"))
-    for each in (folder, measured):
-        freestanding.write_headers(each)
-
-    def one(source: Path) -> None:
-        made = jobs[source]
-        toolchain.compile_object(source, made, flags=FLAGS, include=made.parent)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(one, jobs))
-    found = asdict(freestanding.sizes_of(jobs.values()))
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        work = Path(name)
+        jobs = {each: folder / _object_name(each) for each in guest_sources()}
+        for each in GUEST_ROOT.rglob("*.[chS]"):
+            copy = work / each.relative_to(GUEST_ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(each.read_bytes())
+        for file, text in generated.items():
+            (work / file).write_text(text, encoding="utf-8")
+        freestanding.write_headers(work)
+        copies = [work / each.relative_to(GUEST_ROOT) for each in jobs]
+        measured = [work / each for each in generated if each.endswith(".c")]
+        objects = _compile([*copies, *measured], work)
+        found = asdict(freestanding.sizes_of(objects))
+        for made, place in zip(objects, jobs.values(), strict=False):
+            made.rename(place)
     (folder / _SIZES).write_text(json.dumps(found), encoding="ascii")
+
+
+def _compile(sources: Sequence[Path], work: Path) -> list[Path]:
+    """Compile files that lie below ``work``; returns the object of each."""
+    in_c = [each for each in sources if each.suffix == ".c"]
+    toolchain.compile_beside(in_c, flags=FLAGS, include=work)
+    made = {each: each.with_suffix(".o") for each in in_c}
+    for each in sources:
+        if each not in made:
+            made[each] = each.with_name(f"{each.name}.o")
+            toolchain.compile_object(each, made[each], flags=FLAGS, include=work)
+    return [made[each] for each in sources]
 
 
 def _object_name(source: Path) -> str:

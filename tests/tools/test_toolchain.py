@@ -1,0 +1,43 @@
+"""The compiler that compiles many files of one start."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from limpet.errors import ToolchainError
+from limpet.guests.linux.library import FLAGS
+from limpet.sources import GUEST_ROOT
+from limpet.tools.freestanding import write_headers
+from limpet.tools.toolchain import compile_beside, compile_object
+
+SOURCES = ("core/heap.c", "core/string.c", "parts/pipes/pipe.c", "parts/entropy/entropy.c")
+
+
+def test_many_files_become_what_each_becomes_alone(tmp_path: Path) -> None:
+    """Byte for byte: what was compiled before a file leaves nothing in its object."""
+    write_headers(tmp_path)
+    copies = []
+    for name in SOURCES:
+        copies.append(tmp_path / name)
+        shutil.copytree((GUEST_ROOT / name).parent, copies[-1].parent, dirs_exist_ok=True)
+    compile_beside(copies, flags=FLAGS, include=tmp_path)
+    for source in copies:
+        alone = tmp_path / "alone.o"
+        compile_object(source, alone, flags=FLAGS, include=tmp_path)
+        assert source.with_suffix(".o").read_bytes() == alone.read_bytes(), source
+
+
+def test_the_one_that_does_not_compile_is_named(tmp_path: Path) -> None:
+    """With its line and the compiler's own words, and a warning is an error."""
+    sources = [tmp_path / f"{each}.c" for each in ("first", "second", "third")]
+    for source in sources:
+        source.write_text(f"int {source.stem};\n")
+    sources[1].write_text("static int unused(void) { return 1; }\n")
+    with pytest.raises(ToolchainError, match=r"second\.c:1:12: error: unused function 'unused'"):
+        compile_beside(sources, flags=FLAGS, include=tmp_path)
+    sources[1].write_text("int second = 1 +;\n")
+    with pytest.raises(ToolchainError, match=r"second\.c:1:17: error: expected expression"):
+        compile_beside(sources, flags=FLAGS, include=tmp_path)
