@@ -84,6 +84,33 @@ def test_stacks_of_threads(make: Maker, link: str, backend: Backend) -> None:
     assert (ran.stdout, ran.stderr, ran.status) == (native.stdout, b"", 0)
 
 
+MORE = """
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+int main(int argc, char **argv) {
+    size_t step = 96 << 10, done = 0;
+    char *at = mmap(0, 1 << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    (void)argv;
+    while (!mprotect(at + done, step, PROT_READ | PROT_WRITE))
+        memset(at + done, 1, step), done += step;
+    printf("%d %d", errno, done > 12 << 20);
+    printf(" %d", mprotect(at, step, PROT_NONE) | mprotect(at, step, PROT_READ | PROT_WRITE));
+    printf(" %d\\n", munmap(at, 1 << 20) | mprotect(at + done, step, PROT_READ | PROT_WRITE));
+    return argc > 1;
+}
+"""
+
+
+def test_rights_to_more_than_there_is(make: Maker, backend: Backend) -> None:
+    """A heap that grows by mprotect is told that no memory is left, and goes on with what is."""
+    guest = make(make.compile(MORE, "more"), backend, memory=16 << 20, features=("rights",))
+    assert guest.run().stdout == b"12 1 0 0\n"
+    said = guest.run("badly").stderr
+    assert b"more ran out of its 16 MiB of memory" in said, said
+
+
 @pytest.mark.parametrize("name", ["busybox", "lua"])
 def test_who_pays(name: str) -> None:
     """A program without threads has none of it, and neither has a virtual machine."""

@@ -36,6 +36,7 @@ CASES = (
     "registers",
     "futex",
     "flags",
+    "clocks",
 )
 
 MEMORY = 512 << 20

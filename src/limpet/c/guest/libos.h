@@ -102,6 +102,7 @@ struct guest_memory {
     long (*change)(struct mapping *mapping, u8 rights);      /* of what is there from the start */
     void (*reset)(u64 low, u64 high);                        /* the same, as it was then */
     bool (*load)(u64 low, u64 high, u64 rights); /* of an object: until now it was only read */
+    bool (*lacks)(u64 low, u64 high);            /* too few free pages to write what is there now */
     void (*release)(u64 low, u64 high);
     bool (*move)(u64 from, u64 size, u64 to);
     void (*gather)(void);  /* all pages are where they are in the arena, for a snapshot */

@@ -3,6 +3,7 @@
 #include "served.h"
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/file.h>
@@ -182,6 +183,37 @@ static void descriptors_are_limited(void) {
     setrlimit(RLIMIT_NOFILE, &before);
 }
 
+/* What has no name gets one through its descriptor, once, unless it is never to have any. */
+static void files_without_names_get_one(void) {
+    char name[64], path[64];
+    snprintf(name, sizeof name, "/dev/shm%s", own_name());
+    for (int never = 0; never < 2; never++) {
+        int fd = open("/dev/shm", O_TMPFILE | O_RDWR | (never ? O_EXCL : 0), 0600);
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        SHOW("write", write(fd, "abc", 3));
+        SHOW("the link itself", linkat(AT_FDCWD, path, AT_FDCWD, name, 0));
+        SHOW("named", linkat(AT_FDCWD, path, AT_FDCWD, name, AT_SYMLINK_FOLLOW));
+        SHOW("there", access(name, W_OK));
+        SHOW("taken", linkat(AT_FDCWD, path, AT_FDCWD, name, AT_SYMLINK_FOLLOW));
+        SHOW("removed", unlink(name));
+        SHOW("again", linkat(AT_FDCWD, path, AT_FDCWD, name, AT_SYMLINK_FOLLOW));
+        close(fd);
+    }
+}
+
+static void files_tell_what_is_left_of_them(void) {
+    int fd = new_file(10), left = -1, size = -1;
+    lseek(fd, 3, SEEK_SET);
+    SHOW("left", ioctl(fd, FIONREAD, &left));
+    printf("  %d\n", left);
+    lseek(fd, 15, SEEK_SET);
+    SHOW("behind", ioctl(fd, FIONREAD, &left));
+    SHOW("block", ioctl(fd, FIGETBSZ, &size));
+    printf("  %d %d\n", left, size > 0);
+    SHOW("no terminal", ioctl(fd, TIOCGWINSZ, &size));
+    close(fd);
+}
+
 const struct served_case files[] = {
     {"another_flock_conflicts", another_flock_conflicts},
     {"locks_of_open_files_conflict", locks_of_open_files_conflict},
@@ -193,5 +225,7 @@ const struct served_case files[] = {
     {"directories_take_absurd_sizes", directories_take_absurd_sizes},
     {"files_of_proc_are_sought_in", files_of_proc_are_sought_in},
     {"holes_are_sought", holes_are_sought},
+    {"files_without_names_get_one", files_without_names_get_one},
+    {"files_tell_what_is_left_of_them", files_tell_what_is_left_of_them},
     {"descriptors_are_limited", descriptors_are_limited},
     {NULL, NULL}};

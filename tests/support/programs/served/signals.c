@@ -58,7 +58,15 @@ static void vector_registers_are_clear_for_a_handler(void) {
     printf("  kept %d\n", !memcmp(after, filled, sizeof filled));
 }
 
+static void a_breakpoint_is_the_kernels(void) {
+    struct sigaction action = {.sa_sigaction = hear, .sa_flags = SA_SIGINFO};
+    sigaction(SIGTRAP, &action, NULL);
+    __asm__ volatile("int3");
+    printf("  signal %d code %d at %p\n", last.si_signo, last.si_code, last.si_addr);
+}
+
 const struct served_case signals[] = {
     {"a_queued_signal_has_its_error", a_queued_signal_has_its_error},
     {"vector_registers_are_clear_for_a_handler", vector_registers_are_clear_for_a_handler},
+    {"a_breakpoint_is_the_kernels", a_breakpoint_is_the_kernels},
     {NULL, NULL}};

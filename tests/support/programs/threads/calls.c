@@ -44,6 +44,25 @@ void futexes(void) {
     printf("no owner %ld\n", futex(&word, FUTEX_LOCK_PI, 0, 0, NULL, 0));
 }
 
+/* Of another thread, by its number; a thread that is gone has none. */
+void clocks(void) {
+    pthread_t thread;
+    clockid_t clock;
+    struct timespec time = {-1, -1};
+    start(&thread, wait_word, 0);
+    settle();
+    CHECK(!pthread_getcpuclockid(thread, &clock));
+    printf("there %d", clock_gettime(clock, &time));
+    printf(" %d", time.tv_sec >= 0);
+    printf(" %d\n", clock_getres(clock, &time));
+    word = 0;
+    futex(&word, FUTEX_WAKE, 1, 0, NULL, 0);
+    join(thread);
+    settle();
+    printf("gone %d", clock_gettime(clock, &time));
+    printf(" %d\n", errno);
+}
+
 void clone_flags(void) {
     static const unsigned long flags[] = {0x10000, 0x800,     0x10800, 0x10900 | 0x10000000,
                                           0x20200, 0x10000200};

@@ -66,6 +66,7 @@ static const struct {
              {"spinning", spinning, NULL},
              {"registers", NULL, registers_or_calls},
              {"futex", futexes, NULL},
+             {"clocks", clocks, NULL},
              {"flags", clone_flags, NULL}};
 
 int main(int argc, char **argv) {

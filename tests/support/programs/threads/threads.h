@@ -73,6 +73,7 @@ void *registers_or_calls(void *own);
 
 /* calls.c */
 void futexes(void);
+void clocks(void);
 void clone_flags(void);
 
 #endif

@@ -49,7 +49,7 @@ enum {
     SEGV_ACCERR = 2,
     BUS_ADRALN = 1,
     BUS_ADRERR = 2,
-    TRAP_BRKPT = 1,
+    TRAP_TRACE = 2,
     SI_KERNEL = 0x80,
     SI_USER = 0,
     SI_QUEUE = -1,

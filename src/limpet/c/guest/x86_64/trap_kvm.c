@@ -27,8 +27,10 @@ static struct fault describe(const struct regs *regs) {
         fault.signal = SIGFPE, fault.code = FPE_INTDIV;
         break;
     case DEBUG:
+        fault.signal = SIGTRAP, fault.code = TRAP_TRACE;
+        break;
     case BREAKPOINT:
-        fault.signal = SIGTRAP, fault.code = TRAP_BRKPT;
+        fault.signal = SIGTRAP, fault.code = SI_KERNEL, fault.address = 0;
         break;
     case INVALID_OPCODE:
         fault.signal = SIGILL, fault.code = ILL_ILLOPN;

@@ -9,6 +9,7 @@
 #include "parts/clock/clock.h"
 #include "core/alarm.h"
 #include "core/park.h"
+#include "core/thread.h"
 #include "parts/snapshot/snapshot.h"
 #include "x86_64/machine.h"
 
@@ -126,10 +127,10 @@ static bool is_realtime(long clock) {
            clock == TAI;
 }
 
-/* Of a process or a thread by its number, 0 for the own: their low bits are a kind. */
+/* Of the process or a thread by its number, 0 for the own: their low bits are a kind. */
 static bool is_own_cpu(long clock) {
     long kind = clock & 7, id = ~(clock >> 3);
-    return clock < 0 && (kind == 2 || kind == 6) && (id == 0 || id == 1);
+    return clock < 0 && ((kind == 2 && id <= 1) || (kind == 6 && (!id || thread_of(id))));
 }
 
 bool clock_is_busy(long clock) {

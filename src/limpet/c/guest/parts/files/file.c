@@ -189,6 +189,22 @@ static long regular_truncate(struct file *file, u64 size) {
     return error;
 }
 
+enum { FIGETBSZ = 2, FIONREAD = 0x541b };
+
+static long regular_ioctl(struct file *file, u64 request, u64 argument) {
+    const struct node *node = file->object;
+    switch (request) {
+    case FIGETBSZ:
+        *(s32 *)argument = PAGE;
+        return 0;
+    case FIONREAD:
+        *(s32 *)argument = (s32)(node->size - file->position);
+        return 0;
+    default:
+        return -ENOTTY;
+    }
+}
+
 static long regular_map(struct file *file, const struct mapping_wish *wish) {
     const struct node *node = file->object;
     if (wish->shared && wish->writes && node->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
@@ -208,6 +224,7 @@ const struct file_ops regular_ops = {
     .pwrite = regular_pwrite,
     .seek = regular_seek,
     .stat = file_stat,
+    .ioctl = regular_ioctl,
     .control = regular_control,
     .truncate = regular_truncate,
     .map = regular_map,

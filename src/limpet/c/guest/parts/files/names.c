@@ -153,9 +153,7 @@ static long walk_to_linked(long directory, const char *path, long flags, struct 
     if (!error && guest_volumes)
         error = names_settle(source, last);
     *node = source->node;
-    if (error || source->volume || *node)
-        return error;
-    return source->file ? -EINVAL : -ENOENT;
+    return error || source->volume || *node || source->file ? error : -ENOENT;
 }
 
 long sys_linkat(long from, long old, long to, long path, long flags) {
@@ -171,11 +169,11 @@ long sys_linkat(long from, long old, long to, long path, long flags) {
         if (!file && (s32)from != AT_FDCWD)
             return -EBADF;
         node = file ? file_node(file) : working_directory();
-        if (node && node->device && !is_directory(node))
-            node = NULL;
     } else {
         error = walk_to_linked(from, (const char *)old, flags, &source, &node);
     }
+    if (!error && node && node->device && !is_directory(node))
+        node = NULL; /* of a file system that nothing else is on */
     if (!error)
         error = walk_to_name(to, path, &walked);
     if (!error && guest_volumes)
@@ -190,10 +188,11 @@ long sys_linkat(long from, long old, long to, long path, long flags) {
         return -EXDEV;
     if (is_directory(node))
         return -EPERM;
-    if (!node->links && !(file && (file->flags & O_TMPFILE) == O_TMPFILE))
+    if (!node->links && !(node->seals & LINKABLE))
         return -ENOENT;
     error = directory_add(walked.parent, walked.name, walked.length, node);
     if (!error) {
+        node->seals &= ~(u32)LINKABLE;
         touch_modified(walked.parent);
         node->changed = walked.parent->changed;
         node_changed_alone(node, CHANGED_ATTRIBUTES);

@@ -72,15 +72,15 @@ enum {
     F_SEAL_WRITE = 8,
     F_SEAL_FUTURE_WRITE = 0x10,
     F_SEAL_EXEC = 0x20,
-    F_SEALS = 0x3f,
-    SEALABLE = 0x40
+    SEALABLE = 0x40, /* memfd_create made it */
+    LINKABLE = 0x80  /* O_TMPFILE did: it may get a first name */
 };
 
 struct node {
     u32 mode, uid, gid, links;
     u32 ino, references; /* open files, working directories, and those whose parent it is */
     enum device device;
-    u32 seals; /* of a file of memfd_create: SEALABLE and F_SEAL_* */
+    u32 seals; /* SEALABLE and F_SEAL_*; LINKABLE */
     u64 size;
     s64 accessed, modified, changed;  /* nanoseconds since 1970 */
     const struct tree_record *packed; /* children not read in yet, or content not copied yet */

@@ -141,6 +141,7 @@ static long open_unnamed(long directory, const char *path, long flags, long mode
     if (!node)
         return -ENOSPC;
     made_in(node, parent);
+    node->seals = flags & O_EXCL ? 0 : LINKABLE;
     return open_node(node, &regular_ops, flags);
 }
 

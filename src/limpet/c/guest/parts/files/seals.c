@@ -5,6 +5,7 @@ enum { MFD_CLOEXEC = 1, MFD_ALLOW_SEALING = 2, MFD_NOEXEC_SEAL = 8, MFD_EXEC = 0
 #define MFD_FLAGS (MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC)
 enum { F_SETPIPE_SZ = 1031, F_GETPIPE_SZ = 1032 };
 enum { F_ADD_SEALS = 1033, F_GET_SEALS = 1034, MOST_MEMFD_NAME = 249 };
+#define F_SEALS 0x3fU /* all of them */
 
 long regular_control(struct file *file, u32 command, long argument) {
     struct node *node = file->object;
@@ -17,7 +18,7 @@ long regular_control(struct file *file, u32 command, long argument) {
         return -EINVAL;
     if (!writable(file))
         return -EPERM;
-    if (seals & ~(u32)F_SEALS)
+    if (seals & ~F_SEALS)
         return -EINVAL;
     if (have & F_SEAL_SEAL)
         return -EPERM;

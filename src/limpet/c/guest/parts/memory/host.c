@@ -1,4 +1,5 @@
-/* What is asked of the host, or of ring 0, about pages: in pieces that it takes. */
+/* What is asked of the host, or of ring 0, about pages: in pieces that it takes.  And how many of
+ * them are left. */
 #include "parts/memory/reserve.h"
 
 bool host_place(u64 from, u64 to, u64 size) {
@@ -32,4 +33,16 @@ void host_protect(u64 low, u64 high, u64 rights) {
         struct protect block = {.address = at, .length = MIN(high - at, most), .rights = host};
         hypercall_protect(&block);
     }
+}
+
+#define A_STEP (256UL << 10)
+
+/* Whoever asks for rights is told, as by a limit of Linux's; a touch could only end the program.
+ * A heap's next step will be written; of what is larger, a stack, a little may be. */
+bool reserve_lacks(u64 low, u64 high) {
+    u64 missing = high - low;
+    for (const struct run *run = reserve_runs(); run && run->low < high; run = run->next)
+        if (run->high > low)
+            missing -= MIN(run->high, high) - MAX(run->low, low);
+    return pages_free_count() < (missing <= A_STEP ? missing / PAGE : 1);
 }

@@ -10,6 +10,11 @@ static long change(struct mapping *each, u8 rights) {
         return -EACCES;
     if (rights & PROT_WRITE && each->lent && !writable(each->file))
         return -EACCES;
+    if (rights & PROT_WRITE && !(each->rights & PROT_WRITE) && each->reserved &&
+        guest_memory->lacks(each->low, each->high)) {
+        pages_missing();
+        return -ENOMEM;
+    }
     each->rights = rights;
     set_rights(each, rights);
     return 0;

@@ -287,6 +287,7 @@ const struct guest_memory own_memory = {
     .change = given_change,
     .reset = given_reset,
     .load = given_load,
+    .lacks = reserve_lacks,
     .release = reserve_release,
     .move = reserve_move,
     .gather = reserve_gather,

@@ -11,6 +11,7 @@ long sys_mmap(long address, long length, long protection, long flags, long fd, l
 /* host.c */
 bool host_place(u64 from, u64 to, u64 size);
 void host_protect(u64 low, u64 high, u64 rights);
+bool reserve_lacks(u64 low, u64 high);
 
 /* Pages of the arena at reserved addresses, in a row in both places. */
 struct run {
