@@ -122,6 +122,9 @@ _HEAD = """\
 #include "core/monitor.h"
 #include "features/devices/devices.h"
 #include "core/guest_range.h"
+static void hypercall_made(u32 number) { (void)number; }
+static long bytes_brought(long count) { return count; }
+static long bytes_taken(long count) { return count; }
 """
 
 _START = """\

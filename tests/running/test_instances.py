@@ -101,6 +101,32 @@ def test_a_bundle_is_seen(make: Maker, tmp_path: Path, backend: Backend) -> None
     assert all(each.pid != pid for each in finder.look().instances)
 
 
+CALLS = (
+    "#include <unistd.h>\nint main(void) { char c; while (read(0, &c, 1) > 0) write(1, &c, 1); }\n"
+)
+
+
+def test_hypercalls_are_seen(make: Maker, tmp_path: Path, backend: Backend) -> None:
+    """As far as a monitor has counted them: on kvm, where a report was asked for."""
+    path = tmp_path / "bundle"
+    options = limpet.Options(backends=(backend,), features=("report",))
+    limpet.build(limpet.plan(limpet.load(make.compile(CALLS, "calls")), options)).write(path)
+    argv = ["it", f"--report={tmp_path / 'report'}"]
+    with subprocess.Popen(
+        argv, executable=path, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin and process.stdout
+        process.stdin.write(b"abc")
+        process.stdin.flush()
+        assert process.stdout.read(3) == b"abc"
+        (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        found = seen(int(child))
+        assert found and found.hypercalls == {"kvm": 7, "process": None}[backend]
+        (line,) = (e for e in _limpet("ps").stdout.splitlines() if e.startswith(f"{child} "))
+        assert f" {'7' if backend == 'kvm' else '-'} " in line
+        process.stdin.close()
+
+
 def test_a_supervised_one_is_seen_once(make: Maker, tmp_path: Path) -> None:
     """Of a monitor and the parent that counts its output, the monitor."""
     bundle = built(make, tmp_path, "process", "bounded")

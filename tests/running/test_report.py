@@ -17,6 +17,8 @@ import pytest
 
 import limpet
 from limpet.contract import Backend
+from limpet.planning.regions import COUNTS_AT, GUEST_COUNTS_AT
+from tests.support import unikernels
 from tests.support.bundles import Maker
 
 WORKS = r"""
@@ -90,6 +92,79 @@ def test_reasons(works: Any, tmp_path: Path, end: tuple[str, int]) -> None:
     status, _, found = _ended(works("process", timeout), tmp_path / "report", word)
     assert status == found["status"]
     assert (found["status"], found["reason"], found["signal"]) == ENDS[end]
+
+
+COUNTED = r"""
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+int main(int n, char **a) {
+    char bytes[100];
+    for (int i = 0; i < 3; i++)
+        write(i % 2 + 1, bytes, (size_t)read(0, bytes, sizeof bytes) / 2);
+    if (n > 1)
+        memset((void *)strtoul(a[1], 0, 0), 0xff, 1048);
+    return 0;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def counted(make: Maker, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A bundle of that program, by backend."""
+    guest = limpet.load(make.compile(COUNTED, "counted"))
+    folder = tmp_path_factory.mktemp("counted")
+
+    def get(*backends: Backend) -> Path:
+        path = folder / "-".join(backends)
+        if not path.exists():
+            options = limpet.Options(backends=backends, features=("report",))
+            limpet.build(limpet.plan(guest, options)).write(path)
+        return path
+
+    return get
+
+
+def test_counts(counted: Any, backend: Backend) -> None:
+    """Hypercalls by kind, and bytes: what came in and what went out, on both descriptors."""
+    done = limpet.run(counted(backend), stdin=b"x" * 250)
+    assert (len(done.stdout), len(done.stderr)) == (50 + 25, 50)
+    assert (done.bytes_in, done.bytes_out) == (250, 125)
+    assert done.counted_by == {"kvm": "monitor", "process": "guest"}[backend]
+    assert done.hypercalls == {"console_in": 3, "console_out": 3, "exit": 1}
+
+
+ALL_ONES = (1 << 64) - 1
+
+
+@pytest.mark.parametrize("backends", [("process",), ("kvm",), ("kvm", "process")], ids="-".join)
+def test_a_guest_lies(counted: Any, backends: tuple[Backend, ...]) -> None:
+    """It can change numbers that it counted itself, which the report says; never its monitor's."""
+    both = limpet.run(counted(*backends), [hex(COUNTS_AT)], stdin=b"x" * 250)
+    assert both.status == 139 and both.bytes_in == 250
+    own = limpet.run(counted(*backends), [hex(GUEST_COUNTS_AT)], stdin=b"x" * 250)
+    if "kvm" in backends:
+        assert (own.status, own.bytes_in, own.counted_by) == (139, 250, "monitor")
+        return
+    assert (own.status, own.counted_by, own.bytes_in) == (0, "guest", ALL_ONES)
+    assert own.hypercalls and own.hypercalls["console_in"] == ALL_ONES
+    assert both.counted_by == "guest"
+
+
+@pytest.mark.parametrize("target", [pytest.param("hvt", marks=pytest.mark.kvm), "spt"])
+def test_counts_of_a_unikernel(tmp_path: Path, target: str) -> None:
+    """The monitor of hvt counts; of spt, which calls the host's kernel by itself, that one does."""
+    plain = limpet.load(unikernels.build(tmp_path, target, devices=False))
+    bundle, report = tmp_path / "bundle", tmp_path / "report"
+    limpet.build(limpet.plan(plain, limpet.Options(features=("report",)))).write(bundle)
+    status, said, found = _ended(bundle, report, "world")
+    assert (status, said) == (0, "hello world\n")
+    assert (found["bytes_in"], found["bytes_out"]) == (0, len(said))
+    kinds = {"hvt": {"hvt_puts": 3, "hvt_halt": 1}, "spt": {"reads": 0, "writes": 3}}
+    assert (found["counted_by"], found["hypercalls"]) == (
+        {"hvt": "monitor", "spt": "kernel"}[target],
+        kinds[target],
+    )
 
 
 def _spinning(works: Any, report: Path) -> Iterator[subprocess.Popen[str]]:
@@ -175,8 +250,10 @@ def test_without(make: Maker, tmp_path: Path) -> None:
     assert done.reason is None and done.peak_memory is None
     asked = limpet.plan(plan.guest, replace(options, features=("report",)))
     done = limpet.run(limpet.build(asked), ["a"], stdin=b"123")
-    assert (done.stdout, done.status, done.reason, done.bytes_in) == (b"2 a\n", 5, "exit", 3)
+    assert (done.stdout, done.status, done.reason, done.bytes_in) == (b"2 a\n", 5, "exit", 0)
     assert done.peak_memory and done.peak_memory >= 20 << 20
+    assert (done.bytes_out, done.counted_by) == (4, "guest")
+    assert done.hypercalls and done.hypercalls["console_out"] == 2  # text, line end
 
 
 def test_run(make: Maker, tmp_path: Path) -> None:
@@ -212,4 +289,6 @@ def test_run(make: Maker, tmp_path: Path) -> None:
     assert "\nrecord    agrees with the bytes\n" in audit.stdout
     assert " rename, before the filter\n" in audit.stdout
     assert "\n  what the command line names\n" in audit.stdout
+    lacking = audit.stdout.partition("\nabsent")[2]
+    assert "\n  no memory shared with a parent" in lacking
     assert audit.returncode == 0

@@ -32,6 +32,7 @@ NEW_NAMESPACES = 0x20000 | 0x4000000 | 0x8000000 | 0x40000000  # mounts, host na
 _NEW_NETWORK, _RULE_OF_FILES, _RULE_OF_PORT = 0x40000000, 1, 2
 _HERE = -100 & MASK  # AT_FDCWD
 _CLOEXEC = os.O_CLOEXEC
+SHARED_MEMORY = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _ADD = 1  # EPOLL_CTL_ADD
 
@@ -41,6 +42,7 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
         {
             mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE | _FIXED_NOREPLACE,
             mmap.MAP_SHARED | _FIXED_NOREPLACE,
+            SHARED_MEMORY | _FIXED_NOREPLACE,
         }
     ),
     ("mprotect", 2): frozenset({mmap.PROT_READ}),

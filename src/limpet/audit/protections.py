@@ -11,7 +11,7 @@ from limpet.arch.x86_64.decode import MASK
 from limpet.arch.x86_64.machine_read import Machine
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.facts import executes
-from limpet.audit.host_calls import BOUNDING_SET_DROP, DUMPABLE
+from limpet.audit.host_calls import BOUNDING_SET_DROP, DUMPABLE, SHARED_MEMORY
 from limpet.audit.inside import Inside, is_request
 from limpet.audit.late_code import loads_code, runs_more
 from limpet.audit.model import Protection
@@ -107,6 +107,7 @@ def _process_wide(inside: Inside) -> list[Protection]:
         Protection("monitor read-only", not monitor.flags & 2, f"segment {monitor.rights}"),
         Protection("stack not executable", True, "the one form of the file's headers"),
         _shown("Landlock", _call(inside, "landlock_restrict_self"), "no landlock_restrict_self"),
+        _own_memory(inside),
         _shown("no core dump", _prctl(inside, DUMPABLE, 0), "no such prctl"),
         _shown("no more descriptors", _limited(inside, RLIMIT_NOFILE), "no such limit"),
         _shown("no capabilities", _call(inside, "capset"), "no capset"),
@@ -116,6 +117,15 @@ def _process_wide(inside: Inside) -> list[Protection]:
         _shown("time limit", _call(inside, "setitimer", _by_the_clock), "no --timeout"),
         _shown("output limit", _call(inside, "pipe2"), "no --max-output"),
     ]
+
+
+def _own_memory(inside: Inside) -> Protection:
+    """Whether no other process, as the one that writes a report, has pages of it."""
+    shares = _call(
+        inside, "mmap", lambda c: any(f & SHARED_MEMORY == SHARED_MEMORY for f in c.arguments[3])
+    )
+    evidence = f"{shares} shares a page of counts" if shares else "no such mmap"
+    return Protection("no memory shared with a parent", not shares, evidence)
 
 
 def _of_process(inside: Inside) -> list[Protection]:

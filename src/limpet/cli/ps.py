@@ -12,7 +12,7 @@ from limpet.cli.options import saying
 from limpet.plain import quoted
 from limpet.running.instances import Finder, Found, Instance
 
-COLUMNS = ("PID", "USER", "GUEST", "SHA256", "BACKEND", "MEMORY", "CPU", "AGE")
+COLUMNS = ("PID", "USER", "GUEST", "SHA256", "BACKEND", "MEMORY", "CPU", "CALLS", "AGE")
 _LONG = 40
 """Characters of a guest's name that a table shows."""
 
@@ -26,7 +26,7 @@ def command(as_json: bool) -> None:
     if as_json:
         click.echo(as_text(found))
         return
-    rows = [COLUMNS, *(row(each, f"{each.cpu:.2f} s") for each in found.instances)]
+    rows = [COLUMNS, *(row(each, f"{each.cpu:.2f} s", _made(each)) for each in found.instances)]
     widths = [max(len(each[column]) for each in rows) for column in range(len(COLUMNS))]
     for each in rows:
         words = (word.ljust(width) for word, width in zip(each, widths, strict=True))
@@ -34,12 +34,16 @@ def command(as_json: bool) -> None:
     warn_of_hidden(found)
 
 
+def _made(each: Instance) -> str:
+    return "-" if each.hypercalls is None else str(each.hypercalls)
+
+
 def as_text(found: Found) -> str:
     """Those that run as JSON, and how many processes could not be looked at."""
     return json.dumps(asdict(found), indent=1)
 
 
-def row(each: Instance, cpu: str) -> tuple[str, ...]:
+def row(each: Instance, cpu: str, calls: str) -> tuple[str, ...]:
     """A line of the table: what a file says of its guest is somebody else's, so it is quoted."""
     name = quoted(each.guest)
     name = name if len(name) <= _LONG else f"{name[: _LONG - 3]}..."
@@ -52,6 +56,7 @@ def row(each: Instance, cpu: str) -> tuple[str, ...]:
         each.backend,
         memory,
         cpu,
+        calls,
         age(each.age),
     )
 

@@ -11,7 +11,7 @@ import click
 from limpet.cli.options import saying
 from limpet.cli.ps import COLUMNS, as_text, row, warn_of_hidden
 from limpet.errors import PlanError
-from limpet.running.instances import Finder, Found
+from limpet.running.instances import Finder, Found, Instance
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -57,9 +57,20 @@ def _table(found: Found, before: Found, seconds: float) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    earlier = {each.pid: each.cpu for each in before.instances}
-    share = {e.pid: 100 * (e.cpu - earlier.get(e.pid, e.cpu)) / seconds for e in found.instances}
+    earlier = {each.pid: each for each in before.instances}
+    then = [earlier.get(each.pid, each) for each in found.instances]
+    share = {
+        e.pid: 100 * (e.cpu - b.cpu) / seconds for e, b in zip(found.instances, then, strict=True)
+    }
+    rates = {e.pid: _rate(e, b, seconds) for e, b in zip(found.instances, then, strict=True)}
     table = Table(*COLUMNS, box=None)
     for each in sorted(found.instances, key=lambda each: (-share[each.pid], each.pid)):
-        table.add_row(*map(Text, row(each, f"{max(0.0, share[each.pid]):.0f} %")))
+        table.add_row(*map(Text, row(each, f"{max(0.0, share[each.pid]):.0f} %", rates[each.pid])))
     return table
+
+
+def _rate(each: Instance, before: Instance, seconds: float) -> str:
+    """Hypercalls a second, where a monitor counts them."""
+    if each.hypercalls is None or before.hypercalls is None:
+        return "-"
+    return f"{max(0.0, (each.hypercalls - before.hypercalls) / seconds):.0f}/s"

@@ -83,6 +83,7 @@ class Hypercall:
     backends: tuple[Backend, ...] = BACKENDS  # where a monitor serves it
     fills: bool = False  # what it names in memory is written, else read
     ring0: bool = False  # on kvm, code of the plan in ring 0 serves it: the guest does not exit
+    moves: str = ""  # its result is how many bytes it brought ("in") or took along ("out")
     instead: str = ""  # of this one, which it does too: no plan has both
 
     @property
@@ -157,7 +158,7 @@ def _read_hypercall(path: Path) -> tuple[str, Hypercall]:
     port = PORT_BASE + PORT_SPACING[abi] * index
     backends = tuple(each for each in BACKENDS if each in table.get("backends", BACKENDS))
     made = Hypercall(path.parent.name, index, summary, block, host, port, device, backends)
-    more = {key: table[key] for key in ("fills", "ring0", "instead") if key in table}
+    more = {key: table[key] for key in ("fills", "ring0", "moves", "instead") if key in table}
     return abi, replace(made, **more)
 
 

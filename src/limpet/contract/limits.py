@@ -36,7 +36,7 @@ class Number(int):
         return str(int(self))
 
 
-CONTRACT_VERSION = Number(16, "of this contract: one more whenever guest or monitor sees another")
+CONTRACT_VERSION = Number(17, "of this contract: one more whenever guest or monitor sees another")
 
 PORT_BASE = Number(
     0x500,
@@ -65,6 +65,8 @@ TRACE_STRING = Number(1, "a piece of memory: up to a zero byte")
 TRACE_BYTES = Number(2, "a piece of memory: as long as another argument, or the result, says")
 TRACE_TEXT_MOST = Number(256, "bytes of a string that a record has at most")
 TRACE_BYTES_MOST = Number(128, "bytes of another piece that a record has at most")
+
+COUNTED_MOST = Number(128, "hypercalls that a page of counts has room for")
 
 TICK_MS = Number(10, "milliseconds of processor time after which a tick comes")
 TICK_CLOCK = Number(2, "the clock of ticks: ITIMER_PROF, the processor time of the process")

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from limpet.contract.limits import DEVICE_NAME_SIZE, FRAMES_ROOM, text
+from limpet.contract.limits import COUNTED_MOST, DEVICE_NAME_SIZE, FRAMES_ROOM, text
 
 _FORMATS = {
     "u8": "B",
@@ -231,6 +231,17 @@ TRACE_PIECE = Struct(
     ),
 )
 
+COUNTS = Struct(
+    "counts",
+    "How often a guest asked for what, in a page that it shares with who reports its end.",
+    (
+        Field("calls", "u64", "of each hypercall, by its number", count=COUNTED_MOST),
+        Field("bytes_in", "u64", "that hypercalls brought"),
+        Field("bytes_out", "u64", "that they took along"),
+        Field("counted", "u64", "1 once whoever owns the page counts in it"),
+    ),
+)
+
 MFT_ENTRY = Struct(
     "mft_entry",
     "A device of a Solo5 manifest (Solo5's include/mft_abi.h).",
@@ -312,6 +323,7 @@ SHARED: tuple[Struct, ...] = (
     TRAP_FRAME,
     TRACE_RECORD,
     TRACE_PIECE,
+    COUNTS,
     MFT_ENTRY,
     HVT_BOOT_INFO,
     FRAME_HEAD,

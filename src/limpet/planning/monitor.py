@@ -58,6 +58,7 @@ def monitor_c(
     """
     text = "/* Generated: the monitor of one bundle. */\n"
     text += includes("core/monitor.h", "core/memory.c", "core/standard.c") + _HOOKS_DECLARED
+    text += _each_hypercall(hypercalls)
     text += includes(*chosen.files()) + _hooks(chosen) + includes(*core.start)
     if "kvm" in backends:
         served = on_kvm(hypercalls)
@@ -78,9 +79,18 @@ HOOK void vcpu_made(int vcpu);
 HOOK void run_interrupted(void);
 HOOK void run_ended(void);
 HOOK void exit_served(void);
+HOOK void hypercall_made(u32 number);
+HOOK long bytes_brought(long count);
+HOOK long bytes_taken(long count);
 HOOK void raise_walls(u64 scopes);
 HOOK void fence_made(long rules, u64 files);
 """
+
+
+def _each_hypercall(hypercalls: Iterable[Hypercall]) -> str:
+    """Names and numbers, for who has a line for each: ``EACH_HYPERCALL(LINE)``."""
+    lines = " ".join(f"LINE({call.name}, {call.number})" for call in hypercalls)
+    return f"#define EACH_HYPERCALL(LINE) {lines}\n"
 
 
 def _hooks(chosen: Chosen) -> str:
@@ -96,6 +106,12 @@ def _hooks(chosen: Chosen) -> str:
         f"static inline void run_interrupted(void) {{\n{_calls(chosen, 'interrupted')}}}\n"
         f"static inline void run_ended(void) {{\n{_calls(chosen, 'ended')}}}\n"
         f"static inline void exit_served(void) {{\n{_calls(chosen, 'served')}}}\n"
+        "static inline void hypercall_made(u32 number) {\n    (void)number;\n"
+        f"{_calls(chosen, 'made')}}}\n"
+        f"static inline long bytes_brought(long count) {{\n{_calls(chosen, 'brought')}"
+        "    return count;\n}\n"
+        f"static inline long bytes_taken(long count) {{\n{_calls(chosen, 'taken')}"
+        "    return count;\n}\n"
         "static inline void fence_made(long rules, u64 files) {\n    (void)rules, (void)files;\n"
         f"{_calls(chosen, 'fenced')}}}\n"
         "static inline void raise_walls(u64 scopes) {\n    (void)scopes;\n"
@@ -138,10 +154,15 @@ def _is_large(call: Hypercall) -> bool:
     return array or call.block.size > _MOVED
 
 
+_COUNTS = {"in": "bytes_brought", "out": "bytes_taken"}
+
+
 def _case(call: Hypercall) -> str:
     head = f"    case PORT_{call.name.upper()}:"
+    counted = f"        hypercall_made({call.number});\n"
+    moved = f"        {_COUNTS[call.moves]}(block.result);\n" if call.moves else ""
     if call.block is None:
-        return f"{head}\n        serve_{call.name}();\n        return;\n"
+        return f"{head}\n{counted}        serve_{call.name}();\n        return;\n"
     copied = f"struct {call.block.name} block = *theirs;", "*theirs = block;"
     if _is_large(call):
         copied = (
@@ -152,9 +173,9 @@ def _case(call: Hypercall) -> str:
         f"{head} {{\n"
         f"        struct {call.block.name} *theirs = guest_block(at, sizeof *theirs);\n"
         "        if (!theirs)\n            break;\n"
-        f"        {copied[0]} /* copied once */\n"
+        f"{counted}        {copied[0]} /* copied once */\n"
         f"        serve_{call.name}(&block);\n"
-        f"        {copied[1]}\n        return;\n    }}\n"
+        f"        {copied[1]}\n{moved}        return;\n    }}\n"
     )
 
 
@@ -212,6 +233,8 @@ def monitor_values(
         "HOST_END": regions.HOST_END,
         "KVM_RUN_AT": regions.KVM_RUN_AT,
         "KVM_RUN_SIZE": regions.KVM_RUN_SIZE,
+        "COUNTS_AT": regions.COUNTS_AT,
+        "GUEST_COUNTS_AT": regions.GUEST_COUNTS_AT,
         **(_BROKER if "broker" in filters else {}),
         **({"PORTER_MEMORY": regions.PORTER_MEMORY} if "porter" in filters else {}),
         "LOCAL_APIC": LOCAL_APIC,

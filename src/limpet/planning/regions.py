@@ -21,6 +21,12 @@ of its own there would cost each start a page of zeros more, 3 % of its time."""
 MONITOR_SIZE = 64 << 10
 KVM_RUN_AT = MONITOR_BASE + (1 << 20)
 KVM_RUN_SIZE = 3 * PAGE
+COUNTS_AT = KVM_RUN_AT + 16 * PAGE
+"""Where a monitor counts hypercalls, in bundles that report them: out of its guest's reach."""
+
+GUEST_COUNTS_AT = MONITOR_BASE - PAGE
+"""Where the library OS of a process counts them itself."""
+
 BROKER_BASE = MONITOR_BASE + (2 << 20)
 """Where a broker's code is, in bundles that have one, and behind it the memory that it runs in."""
 

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from limpet.contract.limits import COUNTED_MOST
+from limpet.contract.structures import COUNTS
 from limpet.errors import LimpetError
 from limpet.formats import elf
 from limpet.formats.bundle.read import parse
-from limpet.planning.regions import MONITOR_BASE, MONITOR_SIZE
+from limpet.planning.regions import COUNTS_AT, MONITOR_BASE, MONITOR_SIZE
 
 PROC = Path("/proc")
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -27,6 +30,9 @@ _LARGEST = 512 << 20
 """Bytes of a file that is read to the last one: nobody makes this look at more."""
 
 _USER_TIME, _SYSTEM_TIME, _PARENT, _START_TIME = 13, 14, 3, 21  # fields of /proc/PID/stat, from 0
+
+_COUNTS = "report"
+"""The feature of a monitor that counts."""
 
 UNKNOWN = "?"
 """What cannot be told of a bundle that another Limpet made."""
@@ -42,13 +48,15 @@ class Made:
     guest: str
     sha256: str
     backends: tuple[str, ...]
+    counts: bool = False
 
 
 @dataclass(frozen=True)
 class Instance:
     """A bundle that runs: times in seconds, ``memory`` in bytes is its share of what it uses (PSS).
 
-    ``memory`` is ``None`` where the kernel does not tell it.
+    ``memory`` is ``None`` where the kernel does not tell it, and ``hypercalls``, which it has made
+    so far, where no monitor counts them: it does on kvm, with the feature ``report``.
     """
 
     pid: int
@@ -59,6 +67,7 @@ class Instance:
     memory: int | None
     cpu: float
     age: float
+    hypercalls: int | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +116,15 @@ class Finder:
         cpu = (int(now[_USER_TIME]) + int(now[_SYSTEM_TIME])) / _TICKS
         age = _uptime(self.proc) - int(now[_START_TIME]) / _TICKS
         instance = Instance(
-            int(folder.name), user, made.guest, made.sha256, backend, memory, cpu, max(0.0, age)
+            int(folder.name),
+            user,
+            made.guest,
+            made.sha256,
+            backend,
+            memory,
+            cpu,
+            max(0.0, age),
+            _hypercalls(folder) if made.counts else None,
         )
         return instance, int(now[_PARENT])
 
@@ -140,9 +157,26 @@ def _made(data: bytes) -> Made | None:
         record = file.record
     except LimpetError:  # of another Limpet, or damaged
         return Made(UNKNOWN, "", ())
-    backends = record.options.get("backends")
+    backends, asked = record.options.get("backends"), record.options.get("features")
+    counts = isinstance(asked, tuple) and _COUNTS in asked
     chosen = tuple(map(str, backends)) if isinstance(backends, tuple) else ()
-    return Made(record.guest.name, record.guest.sha256, chosen)
+    return Made(record.guest.name, record.guest.sha256, chosen, counts)
+
+
+def _hypercalls(folder: Path) -> int | None:
+    """How many its monitor has counted; the guest cannot reach that page."""
+    size = COUNTS.size
+    try:
+        handle = os.open(folder / "mem", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        numbers = struct.unpack(COUNTS.format, os.pread(handle, size, COUNTS_AT))
+    except (OSError, struct.error):  # it is in a process, or has just ended
+        return None
+    finally:
+        os.close(handle)
+    return sum(numbers[:COUNTED_MOST]) if numbers[-1] == 1 else None
 
 
 def _fields(folder: Path) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,9 @@ class Result:
 
     ``bytes_in`` were there to be read, ``bytes_out`` were written.  The rest is what ``--report``
     says, of a bundle that has the feature ``report``: why it ended, when it was started (seconds
-    since 1970), how long it ran and computed (seconds), and its peak memory (bytes).
+    since 1970), how long it ran and computed (seconds), and its peak memory (bytes).  How many
+    hypercalls of which kind it made, and the bytes that all of them moved, were counted by its
+    ``monitor``, by the ``guest`` itself, whose word it then is, or by the host's ``kernel``.
     """
 
     status: int
@@ -36,6 +38,8 @@ class Result:
     user_seconds: float | None = None
     system_seconds: float | None = None
     peak_memory: int | None = None
+    hypercalls: Mapping[str, int] | None = None
+    counted_by: str | None = None
 
 
 def run(
@@ -64,7 +68,7 @@ def run(
         said = json.loads(report.read_bytes()) if report.exists() else {}
     status = done.returncode if done.returncode >= 0 else SIGNAL_STATUS - done.returncode
     written = len(done.stdout) + len(done.stderr)
-    said = {**said, "status": status, "bytes_in": len(stdin), "bytes_out": written}
+    said = {"bytes_in": len(stdin), "bytes_out": written, **said, "status": status}
     return Result(stdout=done.stdout, stderr=done.stderr, **said)
 
 

@@ -11,6 +11,7 @@ from limpet.contract.limits import PROGRAM_STATUSES
 from limpet.formats.manifest import KINDS, VOLUME, Device
 from limpet.formats.memory import Memory
 from limpet.guests.linux import layout
+from limpet.guests.linux.counted import with_counts
 from limpet.guests.linux.layout import Layout
 from limpet.guests.linux.outside import outside_c
 from limpet.guests.linux.signals import ATTEND
@@ -52,6 +53,7 @@ def gates_c(
     terminals: bool = False,
     way_out: WayOut | None = None,
     traced: bool = False,
+    counted: bool = False,
 ) -> str:
     """``gates.c``: how the library OS reaches its monitor, for each hypercall in the plan.
 
@@ -118,6 +120,8 @@ def gates_c(
     if hears:
         gates += "\nvoid hypercall_wait(struct wait *block) {\n    attend(block);\n}\n"
     gates = _by_the_guests_clock(gates) if snapshot and tells_time else gates
+    if counted and "process" in backends:
+        gates = with_counts(gates, [call for call in there if "process" in call.backends], backends)
     return text + (_traced(gates, there) if traced else gates)
 
 

@@ -105,6 +105,7 @@ def _gates(calls: Sequence[Hypercall], devices: Sequence[Device]) -> str:
         snapshot=True,
         way_out=WayOut(every, 1 << 37),
         traced=True,
+        counted=True,
     )
 
 

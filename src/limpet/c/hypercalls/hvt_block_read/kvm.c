@@ -7,5 +7,5 @@ static void serve_hvt_block_read(struct hvt_block_read *block) {
     u64 to = (u64)guest_buffer(block->data, block->len);
     long got =
         host4(NR_PREAD64, (long)device->handle, (long)to, (long)block->len, (long)block->offset);
-    block->ret = got == (long)block->len ? SOLO5_OK : SOLO5_EUNSPEC;
+    block->ret = bytes_brought(got) == (long)block->len ? SOLO5_OK : SOLO5_EUNSPEC;
 }

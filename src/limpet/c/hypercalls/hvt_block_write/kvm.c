@@ -7,5 +7,5 @@ static void serve_hvt_block_write(struct hvt_block_write *block) {
     u64 from = (u64)guest_memory(block->data, block->len);
     long got =
         host4(NR_PWRITE64, (long)device->handle, (long)from, (long)block->len, (long)block->offset);
-    block->ret = got == (long)block->len ? SOLO5_OK : SOLO5_EUNSPEC;
+    block->ret = bytes_taken(got) == (long)block->len ? SOLO5_OK : SOLO5_EUNSPEC;
 }

@@ -11,6 +11,6 @@ static void serve_hvt_puts(struct hvt_puts *block) {
             host6(NR_PPOLL, (long)&console, 1, (long)&long_time, 0, 0, 0);
         else if (got <= 0)
             refuse("limpet: the guest's console cannot be written (standard output)\n");
-        done += got > 0 ? (u64)got : 0;
+        done += got > 0 ? (u64)bytes_taken(got) : 0;
     }
 }

@@ -12,7 +12,7 @@ static bool send_gathered(struct socket_send *sends, u64 count) {
             result = -HOST_EBADF;
         else if (from && each.length <= MAX_TRANSFER)
             result = host6(NR_SENDTO, each.slot, (long)from, (long)each.length, each.flags, 0, 0);
-        sends[i].result = result;
+        sends[i].result = bytes_taken(result);
         if (result < 0 || (u64)result < each.length)
             return false;
     }
@@ -40,6 +40,6 @@ static void take_what_came(const struct epoll_event *event, u8 *room) {
     *size = SOCKET_NOT_TAKEN;
     if (event->data >> 32 == SOCKET_IS_STREAM && told & EPOLL_IN && !(told & EPOLL_ENDS) &&
         is_connection(slot))
-        *size = host6(NR_RECVFROM, slot, (long)(room + sizeof *size), SOCKET_ROOM - sizeof *size, 0,
-                      0, 0);
+        *size = bytes_brought(host6(NR_RECVFROM, slot, (long)(room + sizeof *size),
+                                    SOCKET_ROOM - sizeof *size, 0, 0, 0));
 }

@@ -15,11 +15,11 @@ static inline long or_gone(long result) {
 }
 
 static inline long put_frame(const struct mft_entry *device, const void *from, u64 size) {
-    return or_gone(host3(NR_WRITE, (long)device->handle, (long)from, (long)size));
+    return bytes_taken(or_gone(host3(NR_WRITE, (long)device->handle, (long)from, (long)size)));
 }
 
 static inline long get_frame(const struct mft_entry *device, void *to, u64 room) {
-    return or_gone(host3(NR_READ, (long)device->handle, (long)to, (long)room));
+    return bytes_brought(or_gone(host3(NR_READ, (long)device->handle, (long)to, (long)room)));
 }
 
 enum { FRAME_HEAD = sizeof(struct frame_head), FRAME_STEP = 8 };

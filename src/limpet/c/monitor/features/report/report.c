@@ -2,12 +2,12 @@
  * --report=FILE: the monitor runs in a child, and this parent waits for its end and writes down
  * what the host's kernel says of it.
  *
- * Trusted: the kernel.  The parent shares no memory with the guest and reads nothing from it; it
+ * Trusted: the kernel.  The parent reads nothing of the guest's but the numbers of counts.c; it
  * keeps the rights of its starter, for the report goes where that one may write.  The report is
  * written to a file of its own that is new, and then takes the name: it is there whole or not at
  * all, and no link is followed that has either name.
  */
-enum { REPORT_PATH_MOST = 4000, REPORT_MOST = 1024, REPORT_NUMBER = 24, REPORT_SECRET = 0600 };
+enum { REPORT_PATH_MOST = 4000, REPORT_MOST = 4096, REPORT_NUMBER = 24, REPORT_SECRET = 0600 };
 enum { REPORT_FLAGS = 0301 | 0400000 | O_CLOEXEC }; /* O_WRONLY, CREAT, EXCL, NOFOLLOW */
 enum {
     CHILD_SIGNAL = 17,
@@ -28,6 +28,7 @@ struct usage { /* struct rusage */
 struct ending {
     u64 started[2], took[2], status; /* seconds and nanoseconds */
     struct usage used;
+    struct tally before;
 };
 
 static void time_of(int clock, u64 time[2]) {
@@ -55,6 +56,7 @@ static u64 report_text(char *text, const struct ending *end) {
     to = add_time(to, "user_seconds", end->used.user, MICRO_DIGITS);
     to = add_time(to, "system_seconds", end->used.system, MICRO_DIGITS);
     to = add_member(to, "peak_memory", end->used.peak_kib << 10);
+    to = add_tally(to, &end->before);
     return (u64)(add_text(to, "\n}\n") - text);
 }
 
@@ -84,9 +86,11 @@ static void wait_for(long child, struct ending *end) {
     end->status = (u64)(u32)status;
 }
 
-static _Noreturn void report_on(long child, const char *path, u64 before[2]) {
+static _Noreturn void report_on(long child, const char *path, u64 before[2],
+                                const struct tally *tally) {
     char fresh[REPORT_PATH_MOST + REPORT_NUMBER];
     struct ending end;
+    end.before = *tally;
     time_of(CLOCK_REALTIME, end.started);
     *add_number(add_text(add_text(fresh, path), "."), (u64)child) = 0;
     wait_for(child, &end);
@@ -123,6 +127,7 @@ static u64 *take_report(u64 *stack) {
     const u64 usual[4] = {0}, taken = ~JOB_CONTROL;
     u64 mask = 0, name = stack[1], before[2];
     const char *path = report_path(stack);
+    struct tally tally = share_tally();
     time_of(CLOCK_MONOTONIC, before);
     host4(NR_RT_SIGACTION, CHILD_SIGNAL, (long)usual, 0, 8);
     host4(NR_RT_SIGPROCMASK, SIG_BLOCK, (long)&taken, (long)&mask, 8);
@@ -130,7 +135,7 @@ static u64 *take_report(u64 *stack) {
     if (child < 0)
         die(EXIT_CANNOT_START, "limpet: the host gives no process for --report=FILE\n");
     if (child)
-        report_on(child, path, before);
+        report_on(child, path, before, &tally);
     end_with_reporter();
     host4(NR_RT_SIGPROCMASK, SET_MASK, (long)&mask, 0, 8);
     stack[1] = stack[0] - 1, stack[2] = name;
