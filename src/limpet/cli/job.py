@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import time
@@ -132,7 +133,7 @@ class Job:
         Raises:
             LimpetError: it cannot be made.
         """
-        with say.Progress() as progress:
+        with say.Progress() as progress, _uncollected():
             found = self._found(cache, progress)
             entry = cache.folder(
                 found.key, lambda folder: self._make(folder, progress, found, cache)
@@ -242,6 +243,21 @@ class Job:
             f"{bundle.monitor.size} bytes, {len(made.calls)} system calls, "
             f"{len(made.hypercalls)} hypercalls"
         )
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Nothing is looked for that refers to itself: a build makes little of it, and much else.
+
+    Looking for it was a seventh of the time.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _exchanged(folder: Path, changed: Changed, cache: Cache) -> bool:

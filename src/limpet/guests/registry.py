@@ -6,7 +6,9 @@ The kinds are found, not listed: a folder here with a ``kind.py`` is one.
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
@@ -97,7 +99,8 @@ def load(
         include=include,
         wants=wants,
     )
-    guest = with_objects(image, packed.tree, packed.path, progress, cache)
+    with _measured_beside(image, cache):
+        guest = with_objects(image, packed.tree, packed.path, progress, cache)
     return replace(
         guest,
         seen=packed.seen,
@@ -107,6 +110,14 @@ def load(
         warnings=tuple(packed.warnings),
         offers=offers(guest, packed.find) if packed.find else (),
     )
+
+
+@contextmanager
+def _measured_beside(image: Image, cache: Cache) -> Iterator[None]:
+    """Meanwhile what will stand beside the guest is compiled, where it never was: the plan asks."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(kind_of(image).measure, image, cache)  # what fails fails again for the plan
+        yield
 
 
 def plan(guest: Guest, options: Options | None = None, cache: Cache | None = None) -> Plan:

@@ -7,6 +7,7 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache as once
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
@@ -93,6 +94,7 @@ def _sections(data: bytes) -> Iterator[tuple[bytes, elf.SectionHeader]]:
         yield data[at : data.index(b"\0", at)], row
 
 
+@once
 def guest_digest() -> str:
     """A digest of all that the guest side's own C is compiled from."""
     state = hashlib.sha256(toolchain.version().encode())

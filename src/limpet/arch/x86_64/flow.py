@@ -24,8 +24,8 @@ from limpet.formats.image import Image, Segment
 from limpet.formats.unwind import Function, bytes_at
 
 _decoder = Cs(CS_ARCH_X86, CS_MODE_64)
-_LEA = re.compile(rb"(?=\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](....))", re.DOTALL)
-_RELATIVE = re.compile(rb"(?=[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](....))", re.DOTALL)
+_LEA = re.compile(rb"\x8d(?=[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](....))", re.DOTALL)
+_RELATIVE = re.compile(rb"[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](?=(....))", re.DOTALL)
 _BEHIND = (0, 1, 2, 4)
 """Bytes that an instruction may have behind an address in it."""
 

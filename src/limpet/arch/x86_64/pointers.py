@@ -23,7 +23,7 @@ def near(code: Sequence[Segment]) -> dict[int, list[int]]:
     high = max((each.end for each in code), default=0)
     within = _offsets_within(high - low + _LONGEST_BRANCH)
     for opcode, size in _NEAR:
-        pattern = re.compile(b"(?=%s%s)" % (opcode, within), re.DOTALL)
+        pattern = re.compile(b"%s(?=%s)" % (opcode, within), re.DOTALL)
         for segment in code:
             for match in pattern.finditer(segment.data):
                 at = match.start()

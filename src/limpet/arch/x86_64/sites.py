@@ -40,8 +40,8 @@ _FEW_STREAMS = 8
 _CLOSE = 40
 _AGREEMENT = 0.9
 
-_REL8 = re.compile(rb"(?=[\x70-\x7f\xeb\xe0-\xe3](.))", re.DOTALL)
-_LEA = re.compile(rb"(?=\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](....))", re.DOTALL)
+_REL8 = re.compile(rb"[\x70-\x7f\xeb\xe0-\xe3](?=(.))", re.DOTALL)
+_LEA = re.compile(rb"\x8d(?=[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](....))", re.DOTALL)
 
 _MOST_FOUND, _MOST_DECODED = 8_000, 12_000_000
 """Places that may be a system call, and instructions looked at for them, in one program: far more

@@ -87,15 +87,16 @@ def write(entry: int, segments: Sequence[Load], record: bytes, guest: bytes = b"
     """The bytes of a bundle that starts at ``entry``, of segments as :func:`arranged`."""
     first = align_up(elf.HEADER_SIZE + (len(segments) + 1) * elf.PROGRAM_SIZE, PAGE)
     offsets, end = _offsets(segments, first)
-    parts, body = [], bytearray()
+    parts, body, done = [], list[bytes](), first
     for load, at in zip(segments, offsets, strict=True):
         size = len(load.content)
         parts.append(Part(load.name, load.address, at, size, load.size, load.flags))
     for at, _, index in sorted((at, -parts[i].size, i) for i, at in enumerate(offsets)):
-        if at >= first + len(body):  # or it is inside the largest
-            body += bytes(at - first - len(body)) + segments[index].content
+        if at >= done:  # or it is inside the largest
+            body += (bytes(at - done), segments[index].content)
+            done = at + parts[index].size
     head, tail = around(entry, parts, end, record, guest)
-    return head + bytes(body) + tail
+    return b"".join((head, *body, tail))  # they may be large: copied once
 
 
 def around(

@@ -38,7 +38,7 @@ _THREADS = frozenset(
 )
 """Functions of a C library that start a thread."""
 
-_THROUGH = re.compile(rb"(?=\xff[\x15\x25](....))", re.DOTALL)
+_THROUGH = re.compile(rb"\xff(?=[\x15\x25](....))", re.DOTALL)
 """``call`` and ``jmp`` through a slot; the latter is how a procedure linkage table ends."""
 
 

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cache as once
 from pathlib import Path
 
 from limpet import contract
@@ -68,6 +69,7 @@ def _library(cache: Cache) -> Entry:
     return cache.folder(f"libos-{state.hexdigest()}", lambda folder: _make(folder, generated))
 
 
+@once
 def _extremes() -> Mapping[str, str]:
     """Generated C of the guests that have most: each piece of any other's stands in one of these.
 
