@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ from limpet.running.warm.report import reason_of, report_of
 from limpet.tools.cache import Cache
 from tests.support import SUPPORT
 from tests.support.bundles import Ran, execute
-from tests.support.large import LARGE
+from tests.support.large import LARGE, large
 
 PYTHON = "/usr/bin/python3"
 ENDS = SUPPORT / "programs" / "ends.py"
@@ -33,7 +34,9 @@ pytestmark = pytest.mark.skipif(not os.path.exists(PYTHON), reason="apt-get inst
 
 def wanted(words: Sequence[str], backend: Backend, **given: object) -> Wanted | str:
     """What ``limpet run`` would want for these words in the working folder."""
-    options = Options(backends=(backend,), environment=given.pop("environment", ()))  # type: ignore[arg-type]
+    names = ("environment", "devices", "connect")
+    others = {each: given.pop(each) for each in names if each in given}
+    options = Options(backends=(backend,), **others)  # type: ignore[arg-type]
     packing = Packing(files=given.pop("files", {}))  # type: ignore[arg-type]
     start = start_of(Path(PYTHON), None, words)
     more = {"warm": None, "teardown": False, **given}
@@ -236,6 +239,44 @@ def test_what_cannot_be_warm(here: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "json beside the script" in reason(["json.py"], warm="import json")
     monkeypatch.setattr("os.isatty", lambda handle: True)
     assert "interactive" in reason([])
+
+
+AWAY = """import early, json, os, socket, sys
+print(sorted(os.listdir("/data")))
+with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as line:
+    line.sendall(b"hello")
+    print(line.recv(9))
+"""
+
+
+@large
+def test_ways_out(here: Path) -> None:
+    """Folders and connections are those of the start; what uses one early, or is there, is cold."""
+    (here / "app.py").write_text(AWAY)
+    (here / "early").write_text("")
+    (here / "data").mkdir(0o755)
+    (here / "data/a").write_text("")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        files = {"/usr/lib/python3/dist-packages/early.py": here / "early"}
+        ways: dict[str, object] = {
+            "devices": ("volume:/data",),
+            "connect": (f"127.0.0.1:{port}",),
+            "files": files,
+        }
+        lies = {"devices": (f"volume:{here}",)}
+        assert "lies below a folder" in reason([str(here / "app.py")], "process", **lies)
+        with bundle(["app.py"], "process", **ways) as path:
+            words = [PYTHON, f"--volume:/data={here / 'data'}", "--", "app.py", str(port)]
+            with subprocess.Popen(words, executable=path, stdout=subprocess.PIPE) as ran:
+                accepted, _ = server.accept()
+                with accepted:
+                    accepted.sendall(accepted.recv(9).upper())
+                assert ran.communicate(timeout=60)[0] == b"['a']\nb'HELLO'\n"
+        early = f"import socket; socket.create_connection(('127.0.0.1', {port}))"
+        for text, why in (("import os; os.listdir('/data')", "looked into"), (early, "connects")):
+            (here / "early").write_text(text)
+            assert why in reason(["app.py"], "process", **ways)
 
 
 def test_its_environment(here: Path) -> None:

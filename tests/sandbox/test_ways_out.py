@@ -56,6 +56,8 @@ def test_ways_out(which: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             assert result.value, result.error
             assert result.value.data == (b"HELLO", "of the host", "1", 1)
             assert (tmp_path / "out" / "b").read_text() == "of the guest"
+            moment = sandbox.run("open('/dev/limpet/snapshot').read()").value
+            assert moment and moment.data == "1 connected\n"
             for code in ("open('/in/c', 'w')", "socket.create_connection(('192.0.2.1', 80), 5)"):
                 error = sandbox.run(code).error
                 assert error and error.type == "OSError", error

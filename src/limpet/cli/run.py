@@ -73,10 +73,10 @@ def command(
     given["features"] += (debugger.CORES,) if dumpcore else ()
     given["cold"] |= gdb is not None or dumpcore is not None
     words = [f"--report={report}"] if report else []
+    devices = block, net, publish, volume
     if is_python(app):
-        devices = bool(block or net or publish or volume)
-        app, arguments = _as_python(app, arguments, words, given, devices=devices)
-    with ready(app, arguments, (block, net, publish, volume), given) as (made, argv):
+        app, arguments = _as_python(app, arguments, words, devices, given)
+    with ready(app, arguments, devices, given) as (made, argv):
         line = [argv[0], *words, *argv[1:]]
         if gdb:
             sys.exit(debugger.debug(made.path, line, gdb))
@@ -135,14 +135,18 @@ def ready(
 
 
 def _as_python(
-    app: Path, arguments: tuple[str, ...], words: list[str], given: dict[str, Any], *, devices: bool
+    app: Path,
+    arguments: tuple[str, ...],
+    words: Sequence[str],
+    devices: Attached,
+    given: dict[str, Any],
 ) -> tuple[Path, tuple[str, ...]]:
     """Start a script of Python warm; where that cannot be, its interpreter and what it is given.
 
     Args:
         words: what the monitor is given.
     """
-    from limpet.cli.warm import DEVICES, run_warm, wanted_of
+    from limpet.cli.warm import run_warm, wanted_of
     from limpet.running.warm.guest import hooks_of
 
     app, arguments = by_python(app, arguments, given["python"])
@@ -150,10 +154,12 @@ def _as_python(
     behind = [*start.words[1:], *arguments]
     if not given["cold"]:
         _settle_terminal(given)
-        wanted = (
-            DEVICES if devices else wanted_of(start, behind, chosen(given), packing(given), given)
-        )
-        run_warm(wanted, [start.words[0], *words, *behind], Cache.default())
+        block, net, publish, volume = devices
+        options = chosen(given, _declared(block, net, volume), tuple(map(str, publish)))
+        wanted = wanted_of(start, behind, options, packing(given), given)
+        folders = [word for each in volume for word in each.words()]
+        folders += ["--"] if volume else []
+        run_warm(wanted, [start.words[0], *words, *folders, *behind], Cache.default())
     given["files"] += tuple(f"{host}:{guest}" for guest, host in hooks_of(start.program).items())
     return app, arguments
 

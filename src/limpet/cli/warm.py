@@ -32,10 +32,6 @@ if TYPE_CHECKING:
 _BUNDLE, _WARNINGS, _DEVICES, _ABOUT = "bundle", "warnings", "devices", "about"
 
 
-DEVICES = "what goes on from a moment has no ports, devices and folders of the host's"
-"""Why a script with these starts cold."""
-
-
 @dataclass(frozen=True)
 class Wanted:
     """A script to be run by ``program``, which is called ``name``, with what else is packed."""
@@ -109,6 +105,7 @@ def wanted_of(
     Raises:
         LimpetError: something of it cannot be read.
     """
+    from limpet.formats.manifest import VOLUME, declared
     from limpet.loading.interpreters import home_of, known
     from limpet.running.warm.script import script_of
     from limpet.running.warm.words import words_of
@@ -119,8 +116,9 @@ def wanted_of(
         return f"{start.program} is no CPython that is known"
     if packing.root:
         return "with --root, what is imported may be there"
-    if options.devices or options.publish or options.connect:
-        return DEVICES
+    volumes = [each.name for each in declared(options.devices) if each.kind == VOLUME]
+    if len(volumes) < len(options.devices):
+        return "what goes on from a moment has no disks and network interfaces"
     parts = words_of(words)
     if parts is None:
         return "the interpreter is asked for more than to run a script"
@@ -129,6 +127,8 @@ def wanted_of(
     script = script_of(parts, start.files, which, given["warm"], library, os.isatty(0), others)
     if isinstance(script, str):
         return script
+    if script.texts.is_below(volumes):
+        return "what it runs lies below a folder of the host's"
     name = start.words[0]
     packing = replace(packing, wants=Wants(alone=start.wants.alone))  # its modules are named there
     return Wanted(start.program, name, script, options, packing, given["teardown"])

@@ -7,7 +7,7 @@ Each has one spelling, which a bundle's record keeps: ``127.0.0.1:8080:80/tcp`` 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from limpet.errors import PlanError
 
@@ -49,14 +49,18 @@ class Endpoint:
         return f"{_bracketed(self.address)}:{self.port}/{_protocol(self.udp)}"
 
 
-def port(given: str) -> Port:
+def port(given: str, *, free: bool = False) -> Port:
     """``-p [ADDRESS:]HOST:GUEST[/udp]``.
+
+    Args:
+        free: whether the host's may be 0, for any that is free.
 
     Raises:
         PlanError: it is not written as it should be.
     """
     match = _PUBLISHED.fullmatch(given)
-    if not match or not all(0 < int(number) < _PORTS for number in match.groups()[1:3]):
+    least = 0 if free else 1
+    if not match or not (least <= int(match[2]) < _PORTS and 0 < int(match[3]) < _PORTS):
         raise PlanError(
             f"-p {given}: not [ADDRESS:]HOST:GUEST",
             hint="for example -p 8080:80, 53:53/udp, or 0.0.0.0:8080:80 for every interface",
@@ -67,6 +71,11 @@ def port(given: str) -> Port:
             f"-p {given}: {match[1]} is not an address", hint="for example -p 192.0.2.1:8080:80"
         )
     return Port(address, int(match[2]), int(match[3]), match[4] == "udp")
+
+
+def anywhere(given: str) -> str:
+    """``-p`` as given, but at any port of the host's that is free."""
+    return str(replace(port(given, free=True), host=0))
 
 
 def endpoint(given: str) -> Endpoint:

@@ -154,7 +154,8 @@ def outside(options: Options, devices: Sequence[Device]) -> Outside | None:
     Raises:
         PlanError: one is not written as it should be, or there are too many.
     """
-    ports = tuple(sorted((port(each) for each in options.publish), key=lambda each: each.udp))
+    published = (port(each, free=options.snapshot) for each in options.publish)
+    ports = tuple(sorted(published, key=lambda each: each.udp))
     endpoints, destinations = _split(options.connect)
     if options.log and not (ports or endpoints or destinations):
         raise PlanError(
@@ -170,8 +171,6 @@ def outside(options: Options, devices: Sequence[Device]) -> Outside | None:
             )
         return None
     _check(ports, endpoints, options.sockets)
-    if options.snapshot:
-        raise PlanError("a snapshot has no connections", hint="leave out -p and --connect")
     first = DEVICE_FD + 1 + len(devices) if devices else VCPU_FD + 1
     shared = any(each.kind == VOLUME for each in devices)
     if shared and options.sockets > SLOT_COUNT:
@@ -214,7 +213,8 @@ def _check(ports: Sequence[Port], endpoints: Sequence[Endpoint], slots: int) -> 
         )
     if not 0 <= slots <= SOCKETS_MOST:
         raise PlanError(f"--sockets {slots}: too many", hint=f"at most {SOCKETS_MOST}")
-    for words in ([str(each) for each in endpoints], [_taken(each) for each in ports]):
+    places = [_taken(each) for each in ports if each.host]
+    for words in ([str(each) for each in endpoints], places):
         twice = next((each for each in words if words.count(each) > 1), None)
         if twice is not None:
             raise PlanError(f"{twice} is given twice", hint="leave one out")

@@ -25,8 +25,11 @@ from limpet.contract.limits import SIGNAL_STATUS
 from limpet.contract.pages import PAGE
 from limpet.errors import RunError
 from limpet.formats.image import Access
+from limpet.formats.manifest import declared
 from limpet.formats.memory import MAX_HOT, Memory
+from limpet.formats.ports import anywhere
 from limpet.guests import registry
+from limpet.planning.options import Options
 from limpet.planning.plan import Plan
 from limpet.planning.regions import Region
 
@@ -106,18 +109,24 @@ def attempt(plan: Plan, arguments: Sequence[str] = (), *, name: str = "") -> Sna
         ToolchainError: the pinned toolchain is missing or broken.
     """
     options = replace(plan.options, snapshot=True)
-    unlimited = replace(options, timeout=0, max_output=0, words=())
+    taking = _taking(options)
+    unlimited = replace(taking, timeout=0, max_output=0, words=())
     first = build(plan if plan.options == unlimited else registry.plan(plan.guest, unlimited))
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         found = _stopped(first, [name or plan.image.name, *arguments], out, err)
         written = _whole(out), _whole(err)
     if isinstance(found, int):
         return Ended(found, *written)
-    made = build(registry.plan(replace(plan.guest, memory=found.memory), options))
-    memory = replace(found.memory, hot=_hot(made, name or plan.image.name))
-    if memory.hot:
-        made = build(registry.plan(replace(plan.guest, memory=memory), options))
+    learning = build(registry.plan(replace(plan.guest, memory=found.memory), taking))
+    memory = replace(found.memory, hot=_hot(learning, name or plan.image.name))
+    same = taking == options and not memory.hot
+    made = learning if same else build(registry.plan(replace(plan.guest, memory=memory), options))
     return Snapshot(made, *written, found.why)
+
+
+def _taking(options: Options) -> Options:
+    """For starts by which only memory is learned: the host's own ports are for others."""
+    return replace(options, publish=tuple(map(anywhere, options.publish)))
 
 
 def _hot(bundle: Bundle, name: str) -> tuple[tuple[int, int], ...]:
@@ -173,7 +182,7 @@ def _run(
     with tempfile.TemporaryDirectory(prefix="limpet-") as folder:
         path = Path(folder) / "bundle"
         bundle.write(path)
-        process = _start(path, argv, out, err)
+        process = _start(path, [argv[0], *_folders(bundle, path), *argv[1:]], out, err)
         late = threading.Timer(seconds, process.kill)
         late.start()
         try:
@@ -182,6 +191,17 @@ def _run(
             late.cancel()
             process.kill()
             process.wait()
+
+
+def _folders(bundle: Bundle, beside: Path) -> list[str]:
+    """The words that attach an empty folder in the place of each of the host's.
+
+    The guest may look into none before its moment (parts/volumes).
+    """
+    empty = beside.with_name("empty")
+    empty.mkdir(0o755)
+    found = [f"--volume:{each.name}={empty}" for each in declared(bundle.plan.options.devices)]
+    return [*found, "--"] if found else []
 
 
 _TRACED = """

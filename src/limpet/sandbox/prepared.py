@@ -53,7 +53,7 @@ class Prepared:
         Raises:
             PlanError: that is not all that it is.
         """
-        if not self.recipe.options.snapshot:
+        if self.recipe.leads_out:
             raise PlanError(
                 "a sandbox with connections or folders of the host's cannot be kept: they are not "
                 "in its memory, and would be dead",
@@ -73,8 +73,9 @@ class Prepared:
         Raises:
             NeverRan: it cannot be started.
         """
-        path, words = self._held.entry.path / "bundle", self.recipe.command
-        made = Instance(path, words, given_memory() if self.memory else {})
+        entry = self._held.entry.path
+        words = self.recipe.command(entry)
+        made = Instance(entry / "bundle", words, given_memory() if self.memory else {})
         if self.memory:
             try:
                 self.memory.give(made.input, self.limits.wall)

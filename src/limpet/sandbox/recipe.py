@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limpet.errors import PlanError
+from limpet.errors import PlanError, RunError
 from limpet.planning.options import Options
 from limpet.sandbox.memory import VARIABLE
 from limpet.tools.cache import Cache
@@ -39,7 +39,7 @@ _WORDS = ["-I", "-c", _START]
 _FRESH = 60
 """Seconds for which a look at every file holds."""
 
-_BUNDLE = "bundle"
+_BUNDLE, _ANEW = "bundle", "anew"
 _KEPT = {"bundle", "seen", "own", "looked", "folders"}
 
 
@@ -49,7 +49,7 @@ class Recipe:
 
     ``python`` is an interpreter of this host, ``packages`` names modules that are packed for it,
     ``warm`` is code that has run before anything else does, ``volumes`` are folders of this host.
-    What has a way out starts anew each time: that is not in a snapshot's memory.
+    Where that code uses a way out each start runs it anew: nothing of it is in a snapshot.
     """
 
     python: str = ""
@@ -80,7 +80,7 @@ class Recipe:
             backends=(backend or _usual(),),
             memory=memory,
             devices=tuple(f"volume:{each.name}{':ro' * each.read_only}" for each in folders),
-            snapshot=not connect and not folders,
+            snapshot=True,
             features=("signals",),
             environment=(VARIABLE,),
             connect=_destinations(connect),
@@ -93,10 +93,14 @@ class Recipe:
         return Path(self.python or os.path.realpath(sys.executable))
 
     @property
-    def command(self) -> list[str]:
-        """What the bundle is started with."""
+    def leads_out(self) -> bool:
+        """Whether there is more than its memory."""
+        return bool(self.options.connect or self.volumes)
+
+    def command(self, entry: Path) -> list[str]:
+        """What the bundle in ``entry`` is started with."""
         attached = [word for each in self.volumes for word in each.words()]
-        anew = [] if self.options.snapshot else _WORDS
+        anew = _WORDS if self.leads_out and (entry / _ANEW).exists() else []
         return [str(self.interpreter), *attached, *(["--"] if attached else []), *anew]
 
     def bundle(self, cache: Cache) -> Entry:
@@ -168,17 +172,19 @@ class Recipe:
 
     def _make(self, guest: Guest, folder: Path) -> None:
         from limpet.guests.registry import plan
+        from limpet.running.snapshot import snapshot
 
-        planned = plan(guest, self.options)
         name = str(self.interpreter.absolute())
-        if self.options.snapshot:
-            from limpet.running.snapshot import snapshot
-
-            snapshot(planned, _WORDS, name=name).bundle.write(folder / _BUNDLE)
-        else:
+        try:
+            made = snapshot(plan(guest, self.options), _WORDS, name=name).bundle
+        except RunError:
+            if not self.leads_out:
+                raise
             from limpet.building.bundle import build
 
-            build(planned).write(folder / _BUNDLE)
+            made = build(plan(guest, replace(self.options, snapshot=False)))
+            (folder / _ANEW).touch()
+        made.write(folder / _BUNDLE)
 
 
 def _own() -> str:

@@ -110,7 +110,8 @@ def gates_c(
     text += '#include "parts/terminals/reach.h"\n'
     text += "const struct terminals *const guest_terminals = "
     text += "&own_terminals;\n" if terminals else "NULL;\n"
-    text += _snapshot({call.name for call in chosen}, backends) if snapshot else _NO_SNAPSHOT
+    names = {call.name for call in chosen}
+    text += _snapshot(names, backends, devices, way_out) if snapshot else _NO_SNAPSHOT
     arranged = "kvm" in backends and any(call.ring0 for call in chosen)
     gates = "".join(
         _gate(call, call in there, backends, threads, arranged)
@@ -145,15 +146,23 @@ _STREAMS = ("console_in", "console_out")
 """What memory is taken and told through: there is no other gate while it is not as it was."""
 
 
-def _snapshot(chosen: Collection[str], backends: Sequence[Backend]) -> str:
+def _snapshot(
+    chosen: Collection[str],
+    backends: Sequence[Backend],
+    devices: Sequence[Device],
+    way_out: WayOut | None,
+) -> str:
     """What makes a guest stop, and go on."""
     parts = dict.fromkeys(_RENEWED[name] for name in _RENEWED if name in chosen)
+    parts |= {"links": None} if way_out else {}
     renewed = "".join(f"    {each}_renew();\n" for each in parts)
     streams, given = "", ""
     for each in (each for each in _STREAMS if each in chosen):
         asks = f"out(PORT_{each.upper()}, block)" if "kvm" in backends else f"process_{each}(block)"
         streams += f"static void direct_{each}(struct {each} *block) {{\n    {asks};\n}}\n"
         given += f"    .{each} = direct_{each},\n"
+    given += "    .unfit = volumes_unfit,\n" if _count(devices, VOLUME) else ""
+    given += "    .connected = &links_made,\n" if way_out else ""
     return (
         '#include "parts/snapshot/snapshot.h"\n'
         f"{streams}"

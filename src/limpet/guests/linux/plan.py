@@ -275,11 +275,11 @@ def _check_snapshot(
             f"{image.name}: a snapshot is of one backend: its memory is as that left it",
             hint="take one for each: --backend kvm, --backend process",
         )
-    if options.devices:
+    if any(each.kind != manifest.VOLUME for each in manifest.declared(options.devices)):
         raise PlanError(
-            f"{image.name}: a snapshot cannot have devices and folders of the host's: what "
-            "they were is not in its memory",
-            hint="leave out --block, --net and --volume",
+            f"{image.name}: a snapshot cannot have disks and network interfaces: what they were is "
+            "not in its memory",
+            hint="leave out --block and --net",
         )
     reads = any(call.name == "console_in" for call in hypercalls)
     if not reads and not any(call.name in OPENING_CALLS for call in calls):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # nothing is imported that the script would not find imported
 CANNOT = 97
 """The status that says why there can be no moment, on standard error."""
 
+_DEVICE = "/dev/limpet/snapshot"
+
 _before = set(sys.modules) - {"__future__"}
 import gc  # noqa: E402
 import marshal  # noqa: E402
@@ -120,6 +122,8 @@ def _warm_up(names: Any) -> None:
         raise _Refused("what is imported starts a thread")
     if set(os.listdir("/proc/self/fd")) != descriptors:
         raise _Refused("what is imported leaves a file open")
+    if os.path.exists(_DEVICE) and _read(_DEVICE) != b"0\n":
+        raise _Refused("what is imported connects to something")
     _renew()  # before the moment: what cannot be renewed is no secret afterwards
 
 
@@ -200,7 +204,7 @@ def _moment() -> None:
     """Stops here; each start of the bundle goes on from here."""
     for function, words, named in reversed(_hooks("get_before_snapshot")):
         function(*words, **named)
-    handle = os.open("/dev/limpet/snapshot", os.O_WRONLY)
+    handle = os.open(_DEVICE, os.O_WRONLY)
     os.write(handle, b"1")
     os.close(handle)
 

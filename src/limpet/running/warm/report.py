@@ -6,6 +6,7 @@ import ast
 from dataclasses import dataclass
 
 _MARK = b"\0limpet"
+_OWN = b"limpet: "
 _MOST = 1 << 20
 
 
@@ -38,4 +39,6 @@ def report_of(stdout: bytes, stderr: bytes) -> Report | None:
 def reason_of(stderr: bytes) -> str:
     """Why a guest would not come to a moment, in its own words; nothing if it did not say."""
     _, mark, rest = stderr.rpartition(_MARK)
+    if not mark and stderr.startswith(_OWN):
+        return "".join(stderr.decode(errors="replace").removeprefix(_OWN.decode()).splitlines())
     return rest.decode(errors="replace") if mark else ""

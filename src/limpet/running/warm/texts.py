@@ -27,6 +27,12 @@ class Texts:
     tops: frozenset[str]
     """What they could be imported as: the first part of a module's name."""
 
+    paths: frozenset[str] = frozenset()
+
+    def is_below(self, folders: Iterable[str]) -> bool:
+        """Whether one would be unpacked into one of ``folders`` of the guest."""
+        return any(path.startswith(f"{each}/") for each in folders for path in self.paths)
+
     @property
     def room(self) -> int:
         """Bytes of the file that takes them."""
@@ -71,7 +77,8 @@ def texts_of(files: Mapping[str, Path], start: str, others: Mapping[str, Path]) 
         if size > MOST // 2 or data.startswith(elf.IDENT[:4]) or not stat.S_ISREG(status.st_mode):
             return None
         packed.append((guest, status.st_mode & 0o777, status.st_mtime_ns, data))
-    return Texts(marshal.dumps(packed, _MARSHAL), _tops([*files, *others], start))
+    tops = _tops([*files, *others], start)
+    return Texts(marshal.dumps(packed, _MARSHAL), tops, frozenset(files))
 
 
 def _tops(files: Iterable[str], start: str) -> frozenset[str]:

@@ -214,6 +214,13 @@ void batch_forget(struct link *link) {
     link->unsent = NULL;
 }
 
+void batch_renew(void) {
+    for (u64 i = 0; i < count; i++)
+        link_of(all[i].socket)->gathered = NULL;
+    count = owed = 0;
+    before_end = NULL;
+}
+
 /* All is sent, or nothing can be any more. */
 static bool finish(struct socket *socket, struct link *link) {
     struct socket_close block = {.slot = link->slot, .how = link->shut_next - 1U};

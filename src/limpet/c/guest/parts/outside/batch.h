@@ -26,11 +26,13 @@ bool batch_told(struct socket *socket, struct link *link); /* it can be written;
 void batch_cork(struct socket *socket, bool on);
 bool batch_leaves(struct socket *socket); /* closed: its link ends when all is sent */
 void batch_forget(struct link *link);     /* the link ends */
+void batch_renew(void);                   /* all links are gone, with what was to be sent */
 
 /* held.c: bytes that came with an event. */
 void held_rooms(struct socket_batch *block); /* for those of the next ones, if there is room */
 void held_take(struct socket *socket, struct link *link, u64 index);
 void held_give(struct link *link, struct message *message);
 void held_drop(struct link *link);
+void held_renew(void); /* nobody has any */
 
 #endif

@@ -42,6 +42,10 @@ void held_drop(struct link *link) {
         drop_first(link);
 }
 
+void held_renew(void) {
+    in_use[0] = in_use[1] = 0;
+}
+
 void held_give(struct link *link, struct message *message) {
     bool looks = message->flags & MSG_PEEK;
     for (u64 i = 0; i < COUNT(link->held) && link->held[i].at && message->done < message->size;) {

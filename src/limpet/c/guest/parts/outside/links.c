@@ -3,9 +3,11 @@
 #include "parts/clock/clock.h"
 #include "parts/outside/batch.h"
 #include "parts/poll/ready.h"
+#include "parts/sockets/tcp.h"
 
 static struct socket **sockets; /* by slot, from outside_slots.first on */
 static struct epoll_event events[SOCKET_EVENTS_MOST];
+bool links_made;
 static u64 asked; /* when the host was asked last what has happened */
 
 static void give_back(u32 slot) {
@@ -23,6 +25,7 @@ struct link *link_add(struct socket *socket, u32 slot, u64 size) {
         return NULL;
     }
     *link = (struct link){.next = socket->outside, .slot = slot};
+    links_made = true;
     socket->outside = link;
     sockets[slot - outside_slots.first] = socket;
     socket_changed(socket, ANYTHING); /* who waits for it waits for the host now */
@@ -112,6 +115,40 @@ static void tell(const struct epoll_event *event, u64 index, bool taken) {
         return;
     if (descriptor >= outside_slots.listeners)
         published_told(descriptor - outside_slots.listeners);
+}
+
+/* A connection is the host's, which has ended it with the process that had it: the program is told
+ * as by a peer that has gone.  A socket of UDP gets another one when it sends. */
+static void lose(struct socket *socket) {
+    bool left = false;
+    while (link_of(socket)) {
+        struct link *link = link_of(socket);
+        left |= link->left;
+        socket->outside = link->next;
+        heap_free(link->unsent);
+        heap_free(link);
+    }
+    if (is_stream(socket)) {
+        socket->transport = &tcp;
+        tcp_reset(socket);
+    } else {
+        socket_changed(socket, ANYTHING);
+    }
+    if (left)
+        socket_put(socket);
+}
+
+void links_renew(void) {
+    u32 slots = outside_slots.end - outside_slots.first;
+    batch_renew();
+    held_renew();
+    for (u32 i = 0; sockets && i < slots; i++) {
+        struct socket *socket = sockets[i];
+        sockets[i] = NULL;
+        if (socket && link_of(socket))
+            lose(socket);
+    }
+    published_renew();
 }
 
 /* One from outside was sent, and is taken by the wait that takes signals. */

@@ -63,6 +63,7 @@ void link_set_option(const struct link *link, s32 level, s32 name, s32 value); /
 bool links_glance(void); /* who must not wait asks again and again: whether the host was asked */
 
 /* published.c: the sockets that listen at published ports. */
+void published_renew(void);    /* each is opened anew at a start */
 extern bool published_maybe[]; /* what came there may be there still */
 bool published_leads_to(const struct way *way, const struct socket *socket);
 void published_told(u32 listener);

@@ -49,4 +49,8 @@ extern const u32 realms_count;
 extern const struct network outside, outside_with_datagrams;
 extern const struct host_time outside_time;
 
+/* For snapshots: whether there was a connection, ever; and none is there any more in a start. */
+extern bool links_made;
+void links_renew(void);
+
 #endif

@@ -61,6 +61,11 @@ void published_told(u32 listener) {
         socket_changed(listeners[listener].socket, POLLIN);
 }
 
+void published_renew(void) {
+    for (u32 i = 0; i < ways_in_count; i++)
+        published_told(i);
+}
+
 struct endpoint endpoint_from_host(const void *address) {
     const struct address_4 *v4 = address;
     const struct address_6 *v6 = address;

@@ -3,7 +3,8 @@
  *
  * The folder is only there in a guest of which a snapshot is taken, and in what goes on from one.
  * The write ends as any other does, in each start of the bundle; a second one does nothing.  What
- * is read there is 1 behind the moment and 0 before.
+ * is read there is 1 behind the moment and 0 before, with a word behind it where the guest has had
+ * a connection outside: what that brought is in its memory.
  *
  * Behind the moment, what is written to /dev/limpet/memory lets the guest tell all of its memory
  * (live.c), and go on; what is read there is how often something went on from a moment until now.
@@ -14,6 +15,8 @@
 static void make_moment(struct text *to, u64 number) {
     (void)number;
     text_number(to, snapshot_taken() != NO_MOMENT);
+    if (guest_snapshot->connected && *guest_snapshot->connected)
+        text_put(to, " connected");
     text_put(to, "\n");
 }
 

@@ -55,6 +55,9 @@ enum moment snapshot_taken(void) {
 void snapshot_take(enum moment why) {
     if (snapshot_moment.taken)
         return;
+    const char *unfit = guest_snapshot->unfit ? guest_snapshot->unfit() : NULL;
+    if (unfit)
+        end_unstarted(unfit);
     snapshot_moment.taken = why;
     leave(stop);
 }

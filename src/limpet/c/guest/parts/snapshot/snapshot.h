@@ -8,6 +8,10 @@ struct snapshot_ops {
     void (*start)(void); /* first of all: returns in a guest that has no past */
     void (*input)(void); /* the program waits for its standard input */
     void (*renew)(void); /* generated: what must not be as it was, part by part */
+    /* generated, where folders or networks of the host's are given: why the guest cannot stop, NULL
+     * where it can; whether it has had a connection. */
+    const char *(*unfit)(void);
+    const bool *connected;
     /* generated: the standard streams, while nothing but this knows where memory is; NULL: none */
     void (*console_in)(struct console_in *block);
     void (*console_out)(struct console_out *block);

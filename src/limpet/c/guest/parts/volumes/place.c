@@ -23,10 +23,20 @@ long place_path(const struct walked *place, char *path) {
     return 0;
 }
 
+static bool touched;
+
+/* What was found there, or not, is in the program's memory: a start's folder can be another one. */
+const char *volumes_unfit(void) {
+    return touched ? "looked into a folder of the host's before its moment, and a start may have "
+                     "another one there"
+                   : NULL;
+}
+
 static long open_path(u64 volume, const char *path, u64 way, u32 *mode) {
     struct volume_open block = {
         .volume = volume, .path = (u64)path, .size = strlen(path) + 1, .way = way};
     volume_host.open(&block);
+    touched = true;
     *mode = (u32)block.mode;
     return block.result;
 }

@@ -26,4 +26,6 @@ struct volumes;
 extern const struct volumes own_volumes;
 extern const struct volumes *const guest_volumes;
 
+const char *volumes_unfit(void); /* for a snapshot; NULL: nothing keeps the guest from one */
+
 #endif
