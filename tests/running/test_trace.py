@@ -22,7 +22,7 @@ from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.inspect import audit
 from limpet.audit.policy import read_policy
 from limpet.contract import Backend
-from limpet.contract.limits import TRACE_CALL
+from limpet.contract.limits import TRACE_CALL, TRACE_SIGNAL
 from limpet.contract.structures import TRACE_PIECE, TRACE_RECORD
 from limpet.errors import BundleError, PlanError, TraceError
 from limpet.guests.linux.parts import served
@@ -145,6 +145,70 @@ def calls_before(lines: list[str], index: int) -> str:
     return above.split()[1].partition("(")[0]
 
 
+SIGNALS = r"""
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+static sigjmp_buf back;
+static void heard(int n) { (void)n; }
+static void faulted(int n) { (void)n; siglongjmp(back, 1); }
+int main(void) {
+    union sigval value = {.sival_ptr = (void *)0xfffffffe};
+    struct itimerval soon = {.it_value = {0, 1000}};
+    struct itimerspec once = {.it_value = {0, 1000}};
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2};
+    timer_t timer;
+    sigset_t none, all;
+    sigemptyset(&none), sigfillset(&all);
+    signal(SIGUSR1, heard), signal(SIGUSR2, heard), signal(SIGALRM, heard);
+    signal(SIGSEGV, faulted), signal(SIGRTMIN + 1, heard);
+    raise(SIGUSR1);
+    kill(getpid(), SIGUSR2);
+    sigqueue(getpid(), SIGRTMIN + 1, value);
+    sigprocmask(SIG_SETMASK, &all, 0); /* it rings in sigsuspend, and not before */
+    setitimer(ITIMER_REAL, &soon, 0);
+    sigsuspend(&none);
+    event.sigev_value.sival_int = 7;
+    timer_create(CLOCK_MONOTONIC, &event, &timer);
+    timer_settime(timer, 0, &once, 0);
+    sigsuspend(&none);
+    sigprocmask(SIG_SETMASK, &none, 0);
+    if (!sigsetjmp(back, 1))
+        *(volatile int *)8 = 1;
+    raise(SIGTERM);
+    return 1;
+}
+"""
+TOLD = """\
+SIGUSR1 {si_signo=SIGUSR1, si_code=SI_TKILL, si_pid=1, si_uid=0}
+SIGUSR2 {si_signo=SIGUSR2, si_code=SI_USER, si_pid=1, si_uid=0}
+SIGRT_4 {si_signo=SIGRT_4, si_code=SI_QUEUE, si_pid=1, si_uid=0, si_int=-2, si_ptr=0xfffffffe}
+SIGALRM {si_signo=SIGALRM, si_code=SI_KERNEL}
+SIGUSR2 {si_signo=SIGUSR2, si_code=SI_TIMER, si_timerid=0, si_overrun=0, si_int=7, si_ptr=0x7}
+SIGSEGV {si_signo=SIGSEGV, si_code=SEGV_MAPERR, si_addr=0x8}
+SIGTERM {si_signo=SIGTERM, si_code=SI_TKILL, si_pid=1, si_uid=0}
+"""
+
+
+def test_signals(make: Maker, tmp_path: Path, backend: Backend) -> None:
+    """Each that the program takes, where it takes it, as strace shows those of the same program."""
+    path = tmp_path / "bundle"
+    guest = limpet.load(make.compile(SIGNALS, "signals"))
+    options = limpet.Options(backends=(backend,), features=("trace",))
+    limpet.build(limpet.plan(guest, options)).write(path)
+    lines = [each for each in _traced(path, status=143).splitlines() if " -> " not in each]
+    told = [match for each in lines if (match := re.fullmatch(r" +[\d.]+ --- (.*) ---", each))]
+    assert [each[1] for each in told] == TOLD.splitlines()
+    before = [lines[lines.index(each[0]) - 1] for each in told]
+    assert all("rt_sigsuspend([], 8) = -1 EINTR" in each for each in before[3:5])
+    as_json = [json.loads(each) for each in _traced("--json", path, status=143).splitlines()]
+    first = next(each["signal"] for each in as_json if "signal" in each)
+    assert first == {"si_signo": "SIGUSR1", "si_code": "SI_TKILL", "si_pid": 1, "si_uid": 0}
+
+
 def test_times(bundles: Bundles, backend: Backend) -> None:
     """A program that waits takes the time that it waits, by the clock of the host."""
     found = [json.loads(each) for each in _traced("--json", bundles(backend)).splitlines()]
@@ -234,14 +298,16 @@ def test_nothing_of_it_without_the_feature(make: Maker, bundles: Bundles, tmp_pa
 # --- a guest that writes what it likes ---
 
 
-def _record(number: int, *values: int, pieces: dict[int, bytes] | None = None) -> bytes:
+def _record(
+    number: int, *values: int, pieces: dict[int, bytes] | None = None, kind: int = TRACE_CALL
+) -> bytes:
     rest = b""
     for argument, data in (pieces or {}).items():
         rest += struct.pack(TRACE_PIECE.format, argument, len(data)) + data
         rest += bytes(-len(rest) % 8)
     six = (*values, *[0] * 6)[:6]
     size = TRACE_RECORD.size + len(rest)
-    return struct.pack(TRACE_RECORD.format, size, TRACE_CALL, 1, number, 0, 0, 0, *six) + rest
+    return struct.pack(TRACE_RECORD.format, size, kind, 1, number, 0, 0, 0, *six) + rest
 
 
 def _shown(data: bytes) -> list[str]:
@@ -266,10 +332,11 @@ def test_nothing_reaches_a_terminal_but_text() -> None:
 
 VALUES = st.integers(0, (1 << 64) - 1) | st.integers(0, 300)
 CALLS = st.builds(
-    lambda number, values, pieces: _record(number, *values, pieces=pieces),
+    lambda number, values, pieces, kind: _record(number, *values, pieces=pieces, kind=kind),
     st.integers(-1, 460) | st.sampled_from([-(1 << 31), (1 << 31) - 1]),
     st.lists(VALUES, max_size=6),
     st.dictionaries(st.integers(0, 20), st.binary(max_size=160), max_size=3),
+    st.sampled_from([TRACE_CALL, TRACE_SIGNAL]),
 )
 
 

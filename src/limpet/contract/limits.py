@@ -36,7 +36,7 @@ class Number(int):
         return str(int(self))
 
 
-CONTRACT_VERSION = Number(17, "of this contract: one more whenever guest or monitor sees another")
+CONTRACT_VERSION = Number(18, "of this contract: one more whenever guest or monitor sees another")
 
 PORT_BASE = Number(
     0x500,
@@ -61,6 +61,7 @@ TRACE_TIME = Number(1, "kind of a record: the time; its arguments are ticks, bot
 TRACE_BEGUN = Number(2, "kind of a record: a system call that may not return soon, or at all")
 TRACE_CALL = Number(3, "kind of a record: a system call, and pieces of memory that it is about")
 TRACE_HYPERCALL = Number(4, "kind of a record: a hypercall, and its argument block")
+TRACE_SIGNAL = Number(5, "kind of a record: a signal that a thread takes; its code is the result")
 TRACE_STRING = Number(1, "a piece of memory: up to a zero byte")
 TRACE_BYTES = Number(2, "a piece of memory: as long as another argument, or the result, says")
 TRACE_TEXT_MOST = Number(256, "bytes of a string that a record has at most")

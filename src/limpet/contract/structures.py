@@ -212,13 +212,19 @@ TRACE_RECORD = Struct(
     "What the library OS tells of one call; behind it pieces, or an argument block.",
     (
         Field("size", "u32", "bytes, with what stands behind it", origin="guest"),
-        Field("kind", "u32", "{TRACE_TIME} to {TRACE_HYPERCALL}", origin="guest"),
+        Field("kind", "u32", "{TRACE_TIME} to {TRACE_SIGNAL}", origin="guest"),
         Field("thread", "s32", "whose call it is", origin="guest"),
         Field("number", "s32", "of the call", origin="guest"),
         Field("ticks", "u64", "the TSC when it began", origin="guest"),
         Field("took", "u64", "ticks until it was done", origin="guest"),
         Field("result", "s64", "what it gave", origin="guest"),
-        Field("arguments", "u64", "of a system call", count=6, origin="guest"),
+        Field(
+            "arguments",
+            "u64",
+            "of a system call; of a signal two words of its siginfo",
+            count=6,
+            origin="guest",
+        ),
     ),
 )
 

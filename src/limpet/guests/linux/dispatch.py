@@ -94,12 +94,20 @@ long dispatch{arguments} {{
 void call_faults(const struct regs *call, long result) {{
     trace_faults(call, result);
 }}
+
+void signal_told(const struct linux_siginfo *info) {{
+    trace_signal(info);
+}}
 """
 
 _UNTRACED = """\
 
 void call_faults(const struct regs *call, long result) {
     (void)call, (void)result;
+}
+
+void signal_told(const struct linux_siginfo *info) {
+    (void)info;
 }
 """
 

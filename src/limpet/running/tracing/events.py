@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from limpet.contract.limits import BACKEND_KVM, TRACE_BEGUN, TRACE_CALL, TRACE_TIME
+from limpet.contract.limits import BACKEND_KVM, TRACE_BEGUN, TRACE_CALL, TRACE_SIGNAL, TRACE_TIME
 from limpet.running.tracing.records import Record, stays_inside
 
 _THREADS_MOST = 4096
@@ -15,7 +15,10 @@ _HYPERCALLS_MOST = 256
 
 @dataclass(frozen=True)
 class Event:
-    """A call of a thread; ``done`` is false of one that has not returned."""
+    """A call of a thread; ``done`` is false of one that has not returned.
+
+    Or a signal that it takes, of which ``call`` is the record.
+    """
 
     call: Record
     done: bool
@@ -23,6 +26,11 @@ class Event:
     took: float  # seconds
     hypercalls: tuple[tuple[Record, float], ...]  # each with its seconds
     inside: bool  # no hypercall left the guest
+
+    @property
+    def is_signal(self) -> bool:
+        """Whether it is a signal."""
+        return self.call.kind == TRACE_SIGNAL
 
 
 class Clock:
@@ -73,6 +81,8 @@ class Events:
         elif record.kind == TRACE_CALL:
             self._begun.pop(record.thread, None)
             yield self._event(record, done=True)
+        elif record.kind == TRACE_SIGNAL:
+            yield Event(record, True, self.clock.at(record.ticks), 0.0, (), True)
         elif len(self._hypercalls) < _THREADS_MOST:
             own = self._hypercalls.setdefault(record.thread, [])
             if len(own) < _HYPERCALLS_MOST:

@@ -12,10 +12,17 @@ from functools import cache
 from typing import Any
 
 from limpet.contract import Hypercall, hypercalls
-from limpet.contract.limits import TRACE_BEGUN, TRACE_CALL, TRACE_HYPERCALL, TRACE_TIME
+from limpet.contract.limits import (
+    TRACE_BEGUN,
+    TRACE_CALL,
+    TRACE_HYPERCALL,
+    TRACE_SIGNAL,
+    TRACE_TIME,
+)
 from limpet.contract.structures import TRACE_PIECE, TRACE_RECORD
 from limpet.errors import TraceError
 
+_KINDS = (TRACE_TIME, TRACE_BEGUN, TRACE_CALL, TRACE_HYPERCALL, TRACE_SIGNAL)
 RECORD_MOST = 1 << 16
 """Bytes of the largest record that is believed."""
 
@@ -76,7 +83,7 @@ def _record(data: bytes, at: int) -> Record:
     values = struct.unpack_from(TRACE_RECORD.format, data)
     _, kind, thread, number, ticks, took, result, *arguments = values
     rest = data[TRACE_RECORD.size :]
-    if kind not in (TRACE_TIME, TRACE_BEGUN, TRACE_CALL, TRACE_HYPERCALL):
+    if kind not in _KINDS:
         raise TraceError(
             f"the trace has a record of an unknown kind at byte {at}",
             hint="take it anew, of a bundle that this Limpet made with --feature trace",

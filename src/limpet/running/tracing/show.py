@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import hvt_hypercalls
 from limpet.errors import RunError
-from limpet.running.tracing import names, values
+from limpet.running.tracing import names, signals, values
 from limpet.running.tracing.events import Event
 from limpet.running.tracing.records import Record, hypercall
 
@@ -43,13 +43,16 @@ class Choice:
 
     def shows(self, event: Event) -> bool:
         """Whether a call is among them."""
-        return (values.name_of(event.call) in self._names) != self._others
+        return event.is_signal or (values.name_of(event.call) in self._names) != self._others
 
 
 def lines(event: Event, most: int) -> Iterator[str]:
     """A call, and below it each hypercall that it came to."""
     call = event.call
     thread = f"[{call.thread}] " if call.thread != _FIRST_THREAD else ""
+    if event.is_signal:
+        yield f"{event.at:11.6f} {thread}--- {signals.text(call)} ---"
+        return
     text = f"{values.name_of(call)}({', '.join(values.arguments_of(call, most))})"
     if event.done:
         end = f" = {values.result_of(call)} <{event.took:.6f}>"
@@ -75,6 +78,9 @@ def _result(value: int) -> str:
 def as_json(event: Event, most: int) -> str:
     """The same on one line, for programs."""
     call = event.call
+    if event.is_signal:
+        head = {"at": round(event.at, 9), "thread": call.thread}
+        return json.dumps({**head, "signal": signals.members(call)})
     failed = event.done and names.is_error(call.result)
     found = {
         "at": round(event.at, 9),
@@ -111,6 +117,8 @@ class Table:
 
     def add(self, event: Event) -> None:
         """Count a call."""
+        if event.is_signal:
+            return
         name = values.name_of(event.call)
         if len(self._rows) >= _NAMES_MOST and name not in self._rows:
             name = "others"

@@ -18,6 +18,8 @@ _Noreturn void serve_on_own_stack(const struct regs *regs);
 long dispatch(long number, long a, long b, long c, long d, long e, long f);
 void call_missed(long number); /* it is served, and not with these arguments */
 void call_faults(const struct regs *call, long result); /* it ends so, and not by returning */
+struct linux_siginfo;
+void signal_told(const struct linux_siginfo *info); /* to its handler, or it ends the program */
 void say_missed(bool crashed); /* what it asked for and is not served, if that may be why */
 
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE };

@@ -148,6 +148,7 @@ void signals_deliver(struct regs *regs) {
     for (int number; (number = signal_take(~current->blocked, &info));) {
         if (signal_ignored(number))
             continue;
+        signal_told(&info);
         if (signal_actions[number].handler == SIG_DFL)
             end_by(number, regs);
         signal_enter(regs, &info, NULL);
@@ -176,10 +177,11 @@ _Noreturn void signal_fault(struct regs *regs, const struct fault *fault) {
     int number = fault->signal;
     u64 handler = signal_actions[number].handler;
     bool address_known = number == SIGSEGV && fault->code != SI_KERNEL;
+    struct linux_siginfo info = {.signal = number, .code = fault->code, .address = fault->address};
+    signal_told(&info);
     if (handler == SIG_DFL || handler == SIG_IGN || current->blocked & SIGNAL_BIT(number) ||
         current->delivering)
         crash(number, regs, explain(fault), address_known ? &fault->address : NULL);
-    struct linux_siginfo info = {.signal = number, .code = fault->code, .address = fault->address};
     signal_enter(regs, &info, fault);
     resume(regs);
 }

@@ -194,6 +194,18 @@ long trace_call(trace_serve serve, long number, const u64 *arguments) {
     return result;
 }
 
+void trace_signal(const struct linux_siginfo *info) {
+    if (!begun)
+        begin();
+    if (off || busy)
+        return;
+    if (used > ROOM - RECORD_MOST)
+        flush();
+    struct trace_record *record = add(TRACE_SIGNAL, info->signal, ticks());
+    record->result = info->code;
+    record->arguments[0] = info->address, record->arguments[1] = info->value;
+}
+
 void trace_leaves(void) {
     if (!off && !busy && begun)
         flush();

@@ -25,6 +25,7 @@ const struct trace_shape *trace_shapes(long number);
 typedef long (*trace_serve)(long number, long a, long b, long c, long d, long e, long f);
 long trace_call(trace_serve serve, long number, const u64 *arguments);
 void trace_faults(const struct regs *call, long result);
+void trace_signal(const struct linux_siginfo *info);
 void trace_leaves(void);
 void trace_left(u32 number, u64 since, const void *block, u64 size);
 void trace_ends(u32 number, const void *block, u64 size); /* of the hypercall that ends it all */
