@@ -261,19 +261,41 @@ def test_another_kind(project: Project) -> None:
     assert project.keys(memory=64 << 20).outline != outline
 
 
-def test_command(project: Project, tmp_path: Path) -> None:
-    """A command makes the bundle so, and anew when the last one is gone."""
-    cache = Cache.default()
-    limpet_ = Cli(tmp_path, tmp_path)
-    limpet_.env["LIMPET_CACHE"] = str(cache.root)
+def _command(project: Project, folder: Path) -> Callable[[], str]:
+    """``limpet build`` of the project to ``folder / "made"``, which returns what was said."""
+    limpet_ = Cli(folder, folder)
+    limpet_.env["LIMPET_CACHE"] = str(Cache.default().root)
     files = (f"{path}:{name}" for name, path in project.job().packing.files.items())
     words: list[str | Path] = ["-v", "build", "--backend", "process", project.python, "-o", "made"]
     words += [word for each in files for word in ("--file", each)]
-    assert "built in" in limpet_(*words).stderr
-    with project.job().bundle(cache) as made:
+    return lambda: limpet_(*words).stderr
+
+
+def test_command(project: Project, tmp_path: Path) -> None:
+    """A command makes the bundle so, and anew when the last one is gone."""
+    build = _command(project, tmp_path)
+    assert "built in" in build()
+    with project.job().bundle(Cache.default()) as made:
         last = made.path.parent
     for text, quick in (("import helper, late\n", True), ("import late, helper #\n", False)):
         project["app.py"].write_text(text)
-        assert ("only texts have changed" in limpet_(*words).stderr) is quick
+        assert ("only texts have changed" in build()) is quick
         assert execute(["python3.9", "/app.py"], tmp_path / "made").stdout == text.encode()
         shutil.rmtree(last, ignore_errors=True)
+
+
+def test_written_once(project: Project, tmp_path: Path) -> None:
+    """Where it is put, not into the cache: what asks again, or for one to run, has the same."""
+    build, cache = _command(project, tmp_path), Cache.default()
+    build()
+    project["app.py"].write_text("import helper, late # once\n")
+    assert "only texts have changed" in build()
+    content = (tmp_path / "made").read_bytes()
+    assert "only texts have changed" in build()
+    assert (tmp_path / "made").read_bytes() == content
+    with project.job().bundle(cache) as made:
+        assert made.path.read_bytes() == content
+    (tmp_path / "made").unlink()
+    assert "built in" not in build()
+    assert (tmp_path / "made").read_bytes() == content
+    assert os.listdir(tmp_path) == ["made"]

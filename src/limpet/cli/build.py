@@ -65,10 +65,10 @@ def command(
         path = _warm(kept, start, options, given) if is_python(app) else None
         if path is None:
             files = packing(given).for_start(start) if start.words else packing(given)
-            job = Job.given(start.program, options, files)
-            path = kept.enter_context(job.bundle(Cache.default())).path
-        executables.copy(path, target)
-        size = path.stat().st_size
+            size = Job.given(start.program, options, files).deliver(Cache.default(), target)
+        else:
+            executables.copy(path, target)
+            size = path.stat().st_size
     say.note(f"{target}: {kilobytes(size)}")
 
 

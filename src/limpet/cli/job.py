@@ -9,8 +9,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from limpet.building.cache_key import Keys, keys_of
 from limpet.cli import say
@@ -18,6 +19,7 @@ from limpet.errors import PlanError
 from limpet.guests.usual import usual
 from limpet.loading import seen, sources
 from limpet.loading.asked import NOTHING, Wants
+from limpet.tools import executables
 from limpet.tools.inputs import digest_of
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from limpet.planning.options import Options
     from limpet.planning.plan import Plan
     from limpet.tools.cache import Cache
+    from limpet.tools.entries import Entry
     from limpet.tools.progress import Progress
 
 _BUNDLE, _WARNINGS, _DEVICES = "bundle", "warnings", "devices"
@@ -135,15 +138,47 @@ class Job:
         """
         with say.Progress() as progress, _uncollected():
             found = self._found(cache, progress)
-            entry = cache.folder(
-                found.key, lambda folder: self._make(folder, progress, found, cache)
-            )
+            entry = self._entry(cache, found, progress)
         with entry as folder:
-            lines = (folder / _WARNINGS).read_text("utf-8", "surrogateescape").splitlines()
-            say.warn(lines)
-            if self.fell_back:
-                say.note(f"backend process ({self.fell_back})")
-            yield Made(folder / _BUNDLE, tuple(lines), self._devices(folder))
+            lines = _lines_in(folder)
+            self._say(lines)
+            yield Made(folder / _BUNDLE, lines, self._devices(folder))
+
+    def deliver(self, cache: Cache, target: Path) -> int:
+        """Put the bundle at ``target``, and say what its plan warned about.
+
+        Where only texts have changed it is written there, and not into the cache first: it is made
+        from the last one as fast as it is copied.
+
+        Returns:
+            Its size.
+
+        Raises:
+            LimpetError: it cannot be made, or the place cannot be written.
+        """
+        with say.Progress() as progress, _uncollected():
+            found = self._found(cache, progress)
+            changed = found.changed
+            entry = cache.held(changed.base) if changed else None
+            if entry and changed:
+                with entry as base:
+                    lines = _lines_in(base)
+                    if executables.take_place(target, partial(_from_last, changed, base)):
+                        self._say(lines)
+                        return target.stat().st_size
+            entry = self._entry(cache, found, progress)
+        with entry as folder:
+            self._say(_lines_in(folder))
+            executables.copy(folder / _BUNDLE, target)
+            return (folder / _BUNDLE).stat().st_size
+
+    def _entry(self, cache: Cache, found: Found, progress: Progress) -> Entry:
+        return cache.folder(found.key, lambda folder: self._make(folder, progress, found, cache))
+
+    def _say(self, lines: Sequence[str]) -> None:
+        say.warn(lines)
+        if self.fell_back:
+            say.note(f"backend process ({self.fell_back})")
 
     def _devices(self, folder: Path) -> tuple[str, ...]:
         """Those that a unikernel brings."""
@@ -166,16 +201,18 @@ class Job:
         last = f"last-{hashlib.sha256(keys.outline.encode() + more).hexdigest()}"
         name = f"seen-{digest.hexdigest()}"
         known, planned, changed = cache.text(name), None, None
-        if known is None or not seen.same(known):
-            changed = self._changed(cache, last)
-            if changed:
-                known = changed.seen
-            else:
-                planned = self.plan(progress)
-                known = seen.written(planned.guest.seen)
-            cache.put_text(name, known)
-        digest.update(known.encode(errors="surrogateescape"))
-        return Found(f"bundle-{digest.hexdigest()}", last, planned, changed)
+        if known is not None and seen.same(known):
+            key = _key(digest, known)
+            changed = None if _has(cache, key) else self._changed(cache, last)
+            return Found(key, last, None, changed)
+        changed = self._changed(cache, last)
+        if changed:
+            known = changed.seen
+        else:
+            planned = self.plan(progress)
+            known = seen.written(planned.guest.seen)
+        cache.put_text(name, known)
+        return Found(_key(digest, known), last, planned, changed)
 
     def _changed(self, cache: Cache, last: str) -> Changed | None:
         """What is to be exchanged in the last bundle of the kind."""
@@ -222,7 +259,6 @@ class Job:
     def _make(self, folder: Path, progress: Progress, found: Found, cache: Cache) -> None:
         started = time.monotonic()
         if found.changed and _exchanged(folder, found.changed, cache):
-            say.detail(f"only texts have changed: built in {time.monotonic() - started:.2f} s")
             return
         from limpet.building.bundle import build
 
@@ -243,6 +279,20 @@ class Job:
             f"{bundle.monitor.size} bytes, {len(made.calls)} system calls, "
             f"{len(made.hypercalls)} hypercalls"
         )
+
+
+def _key(guest: Any, known: str) -> str:
+    """The key of the bundle of a ``guest`` whose files were ``known`` to be so."""
+    digest = guest.copy()
+    digest.update(known.encode(errors="surrogateescape"))
+    return f"bundle-{digest.hexdigest()}"
+
+
+def _has(cache: Cache, key: str) -> bool:
+    entry = cache.held(key)
+    if entry is not None:
+        os.close(entry.handle)
+    return entry is not None
 
 
 @contextmanager
@@ -266,10 +316,24 @@ def _exchanged(folder: Path, changed: Changed, cache: Cache) -> bool:
     if last is None:
         return False
     with last as base:
-        if not changed.write(base / _BUNDLE, folder / _BUNDLE):
+        if not _from_last(changed, base, folder / _BUNDLE):
             return False
         (folder / _WARNINGS).write_bytes((base / _WARNINGS).read_bytes())
     return True
+
+
+def _from_last(changed: Changed, base: Path, target: Path) -> bool:
+    """Make the bundle from the last one, in its entry ``base``, if it can be."""
+    started = time.monotonic()
+    made = changed.write(base / _BUNDLE, target)
+    if made:
+        say.detail(f"only texts have changed: built in {time.monotonic() - started:.2f} s")
+    return made
+
+
+def _lines_in(entry: Path) -> tuple[str, ...]:
+    """What is to be said of the bundle in ``entry``."""
+    return tuple((entry / _WARNINGS).read_text("utf-8", "surrogateescape").splitlines())
 
 
 def _lines(warnings: Sequence[str]) -> list[str]:

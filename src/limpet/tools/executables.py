@@ -26,6 +26,28 @@ def copy(source: Path, path: Path) -> None:
         put(path, lambda handle: send(stream.fileno(), handle, os.fstat(stream.fileno()).st_size))
 
 
+def take_place(path: Path, make: Callable[[Path], bool]) -> bool:
+    """Have ``make`` write a new file, which takes the place of ``path``.
+
+    Returns:
+        Whether it did: what ``make`` says.  A device or pipe stays, and ``make`` is not asked.
+
+    Raises:
+        BuildError: the place cannot be written.
+    """
+    if path.exists() and not path.is_file():
+        return False
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            new = Path(folder, "new")
+            made = make(new)
+            if made:
+                os.replace(new, path)
+            return made
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
 _PIECE = 16 << 20
 
 
@@ -61,9 +83,13 @@ def put(path: Path, fill: Callable[[int], None]) -> None:
             return
         _exchange(path, fill)
     except OSError as error:
-        raise BuildError(
-            f"{path}: cannot be written: {error.strerror}", hint="choose another place with -o"
-        ) from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> BuildError:
+    return BuildError(
+        f"{path}: cannot be written: {error.strerror}", hint="choose another place with -o"
+    )
 
 
 def _exchange(path: Path, fill: Callable[[int], None]) -> None:
