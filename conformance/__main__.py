@@ -23,7 +23,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sample", action="store_true", help="a few that take little time")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="a folder for the bundle and all output")
-    return parser.parse_args()
+    return parser.parse_intermixed_args()
 
 
 def _compare(given: argparse.Namespace, folder: Path) -> int:

@@ -1,3 +1,4 @@
+// A server and its clients: both in one program, "serve ADDRESS", or "get URL...".
 package main
 
 import (
@@ -6,21 +7,43 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 )
 
+var client = http.Client{Timeout: 20 * time.Second}
+
 func main() {
-	listener, err := net.Listen("tcp", "localhost:0")
-	if err != nil {
-		panic(err)
-	}
 	http.HandleFunc("/", func(to http.ResponseWriter, asked *http.Request) {
 		body, _ := io.ReadAll(asked.Body)
 		fmt.Fprintf(to, "%s %s %d", asked.Method, asked.URL.Path, len(body))
 	})
+	switch {
+	case len(os.Args) > 2 && os.Args[1] == "serve":
+		fmt.Println(http.ListenAndServe(os.Args[2], nil))
+	case len(os.Args) > 2 && os.Args[1] == "get":
+		for _, url := range os.Args[2:] {
+			answer, err := client.Get(url)
+			if err != nil {
+				fmt.Println(err)
+				continue
+			}
+			size, err := io.Copy(os.Stdout, answer.Body)
+			answer.Body.Close()
+			fmt.Println(answer.StatusCode, size, err)
+		}
+	default:
+		within()
+	}
+}
+
+func within() {
+	listener, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		panic(err)
+	}
 	go http.Serve(listener, nil)
-	client := http.Client{Timeout: 20 * time.Second}
 	var all sync.WaitGroup
 	answers := make([]string, 8)
 	for i := range answers {
