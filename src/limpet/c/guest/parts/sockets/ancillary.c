@@ -1,4 +1,4 @@
-#include "parts/sockets/ancillary.h"
+#include "parts/sockets/headers.h"
 
 #define HEAD sizeof(struct linux_control)
 #define OWN_ID 1
@@ -64,6 +64,8 @@ long ancillary_take(struct socket *socket, const struct linux_message *from,
                     struct message *message) {
     u64 at = 0, size = from->control_size;
     long error = size > 0x7fffffff ? -ENOBUFS : 0;
+    if (!error && socket->transport == &udp)
+        return headers_take(socket, from, message);
     if (socket->family != AF_UNIX)
         return error;
     if (!error && !fd_memory(from->control, size))
@@ -92,14 +94,8 @@ void ancillary_touch(const struct linux_message *to) {
         at[i] = at[i];
 }
 
-/* Where the next piece goes. */
-struct room {
-    u64 at, left, used;
-    u32 told;
-};
-
-static void put(struct room *room, s32 kind, const void *data, u64 size) {
-    struct linux_control head = {HEAD + size, SOL_SOCKET, kind};
+void ancillary_put(struct room *room, s32 level, s32 kind, const void *data, u64 size) {
+    struct linux_control head = {HEAD + size, level, kind};
     if (!room->at || room->left < HEAD) {
         room->told |= MSG_CTRUNC;
         return;
@@ -127,7 +123,7 @@ static void put_rights(struct room *room, struct rights *rights, bool on_exec) {
         count++;
     }
     if (count)
-        put(room, SCM_RIGHTS, fds, count * sizeof(s32));
+        ancillary_put(room, SOL_SOCKET, SCM_RIGHTS, fds, count * sizeof(s32));
     if (count < rights->count)
         room->told |= MSG_CTRUNC;
 }
@@ -138,12 +134,14 @@ u64 ancillary_give(struct socket *socket, const struct linux_message *to, struct
     if (!message->whom)
         by = (struct credentials){0, 65534, 65534};
     if (option(socket, SO_PASSCRED))
-        put(&room, SCM_CREDENTIALS, &by, sizeof by);
+        ancillary_put(&room, SOL_SOCKET, SCM_CREDENTIALS, &by, sizeof by);
     struct rights *rights = message->rights;
     message->rights = NULL;
     if (rights)
         put_rights(&room, rights, message->flags & MSG_CMSG_CLOEXEC);
     rights_drop(rights);
+    if (message->header.hops >= 0)
+        headers_give(socket, &room, &message->header);
     message->told |= room.told;
     return room.used;
 }

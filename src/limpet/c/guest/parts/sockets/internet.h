@@ -43,6 +43,7 @@ void udp_put(struct socket *to, const struct endpoint *from, const void *bytes, 
 /* levels.c: options of SOL_IP, SOL_IPV6, SOL_TCP and SOL_UDP. */
 long internet_set(struct socket *socket, s32 level, s32 name, const void *value, u32 size);
 long internet_get(struct socket *socket, s32 level, s32 name, void *value, u32 *size);
+s32 internet_number(const struct socket *socket, s32 level, s32 name); /* one that it has */
 bool only_version_6(const struct socket *socket);
 void internet_inherit(const struct socket *from, struct socket *to);
 void internet_forget(struct socket *socket);

@@ -72,6 +72,10 @@ static u64 find(const struct socket *socket, s32 level, s32 name) {
     return there && (level != SOL_IPV6 || socket->family == AF_INET6) ? at : COUNT(known);
 }
 
+s32 internet_number(const struct socket *socket, s32 level, s32 name) {
+    return number_at(socket, find(socket, level, name));
+}
+
 static bool has_level(const struct socket *socket, s32 level) {
     return socket->family == AF_INET6 || level == SOL_IP ||
            level == (is_stream(socket) ? SOL_TCP : SOL_UDP);

@@ -6,19 +6,18 @@
 static struct socket *all;
 
 void unix_enter(struct socket *socket) {
-    socket->next = all;
-    all = socket;
+    socket_list(socket, &all);
 }
 
-static void leave(const struct socket *socket) {
-    struct socket **each = &all;
-    while (*each && *each != socket)
-        each = &(*each)->next;
-    if (*each)
-        *each = socket->next;
+/* Who waits for it or sends to it has a reference, as have its file and its peer. */
+static bool others_refer(const struct socket *socket) {
+    bool mutual = socket->peer && socket->peer->peer == socket;
+    return socket->references > 1U + mutual;
 }
 
 void unix_queue_has_room(struct socket *socket) {
+    if (!others_refer(socket))
+        return;
     for (struct socket *each = all; each; each = each->next)
         if (each->waits_for == socket || (each->peer == socket && socket->peer != each))
             socket_changed(each, POLL_WRITABLE | POLLWRBAND);
@@ -168,7 +167,7 @@ long unix_name(struct socket *socket, bool of_peer, struct address *to) {
 /* Its path stays, and leads nowhere. */
 void unix_leave(struct socket *socket) {
     struct node *node = socket->node;
-    leave(socket);
+    socket_unlist(socket);
     socket->node = NULL;
     if (!node)
         return;

@@ -14,6 +14,7 @@ struct packet {
     u32 charge;
     u32 offset, size, room;   /* bytes that were read already, there are, there can be */
     struct endpoint endpoint; /* of the Internet's sender */
+    struct header header;     /* of a datagram of the Internet */
     u8 bytes[];
 };
 

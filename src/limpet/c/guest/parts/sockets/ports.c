@@ -53,17 +53,11 @@ bool port_listened(const struct socket *socket) {
 }
 
 void port_share(struct socket *socket) {
-    struct socket **list = list_of(socket->transport, socket->own.port);
-    socket->next = *list;
-    *list = socket;
+    socket_list(socket, list_of(socket->transport, socket->own.port));
 }
 
 void port_leave(struct socket *socket) {
-    struct socket **each = list_of(socket->transport, socket->own.port);
-    while (*each && *each != socket)
-        each = &(*each)->next;
-    if (*each)
-        *each = socket->next;
+    socket_unlist(socket);
     socket->own.port = 0;
 }
 

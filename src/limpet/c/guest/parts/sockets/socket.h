@@ -37,7 +37,6 @@
 #include "parts/sockets/abi.h"
 #include "parts/sockets/outside.h"
 
-struct endpoint;
 struct socket;
 struct packet;
 
@@ -45,6 +44,19 @@ struct packet;
 struct rights {
     u32 count;
     struct file *files[];
+};
+
+/* An Internet address with its port, in the host's order; version 4 as ::ffff:a.b.c.d. */
+struct endpoint {
+    u8 host[16];
+    u32 scope;
+    u16 port;
+};
+
+/* Of a datagram, beside who sent it. */
+struct header {
+    u8 host[16];     /* a receive: where it went; a send: whence, if not from any */
+    s32 hops, class; /* negative: what the socket's options say */
 };
 
 /* One send or receive while it is under way. */
@@ -58,6 +70,7 @@ struct message {
     struct rights *rights;
     struct credentials by; /* who sends it */
     bool whom;             /* a receive: it is told with the message; a send: it says so itself */
+    struct header header;
 };
 
 /* What a kind of socket does.  Nothing here waits: -EAGAIN.  A missing one gives the error beside
@@ -114,13 +127,6 @@ struct queue {
     u64 bytes;
 };
 
-/* An Internet address with its port, in the host's order; version 4 as ::ffff:a.b.c.d. */
-struct endpoint {
-    u8 host[16];
-    u32 scope;
-    u16 port;
-};
-
 struct socket {
     struct file *file; /* NULL: nobody has accepted it yet, or it is closed */
     const struct transport *transport;
@@ -149,7 +155,7 @@ struct socket {
     s32 linger;                        /* seconds; -1: off */
     struct credentials by;             /* of the peer */
 
-    struct socket *next;         /* names.c: of all; ports.c: of those with the same port */
+    struct socket *next, **link; /* names.c: of all; ports.c: of those with the same port */
     struct unix_name *own_name;  /* AF_UNIX */
     struct node *node;           /* that has its path */
     struct endpoint own, remote; /* AF_INET and AF_INET6 */
@@ -160,6 +166,25 @@ struct socket {
 
 extern const struct file_ops socket_ops;
 extern const struct transport unix_stream, unix_datagram, unix_sequenced;
+
+/* Into a list and out of it, however long it is. */
+static inline void socket_list(struct socket *socket, struct socket **list) {
+    socket->next = *list;
+    socket->link = list;
+    if (socket->next)
+        socket->next->link = &socket->next;
+    *list = socket;
+}
+
+static inline void socket_unlist(struct socket *socket) {
+    if (!socket->link)
+        return;
+    *socket->link = socket->next;
+    if (socket->next)
+        socket->next->link = socket->link;
+    socket->next = NULL;
+    socket->link = NULL;
+}
 
 /* socket.c */
 struct socket *socket_new(const struct transport *transport, u16 family, u8 type, u16 protocol);

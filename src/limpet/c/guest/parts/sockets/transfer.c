@@ -37,7 +37,11 @@ long message_of(const struct linux_iovec *vector, u64 count, u32 flags, struct m
     long size = count > IOV_MAX ? -EMSGSIZE : vector_size(vector, count);
     if (size < 0)
         return size;
-    *to = (struct message){.vector = vector, .count = count, .size = (u64)size, .flags = flags};
+    *to = (struct message){.vector = vector,
+                           .count = count,
+                           .size = (u64)size,
+                           .flags = flags,
+                           .header = {.hops = -1, .class = -1}};
     return 0;
 }
 

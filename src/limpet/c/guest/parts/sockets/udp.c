@@ -1,5 +1,5 @@
 /* UDP between sockets of the guest. */
-#include "parts/sockets/internet.h"
+#include "parts/sockets/headers.h"
 #include "parts/sockets/packets.h"
 #include "parts/sockets/unix.h"
 
@@ -95,21 +95,24 @@ static struct packet *room_for(const struct socket *to, u64 size, long *error) {
     return packet;
 }
 
-static void add(struct socket *to, const struct endpoint *from, struct packet *packet) {
+static void add(struct socket *to, const struct endpoint *from, struct packet *packet,
+                const struct header *header) {
     packet->endpoint = *from;
+    packet->header = *header;
     to->charged += packet->charge;
     packet_add(to, packet);
     socket_changed(to, POLL_READABLE);
 }
 
-static long deliver(struct socket *to, const struct endpoint *source, struct message *message) {
+static long deliver(struct socket *to, const struct endpoint *source, struct message *message,
+                    const struct header *header) {
     long error;
     struct packet *packet = room_for(to, message->size, &error);
     if (to->published)
         outside_network->near(to, source);
     if (packet) {
         message_get(message, packet->bytes, message->size);
-        add(to, source, packet);
+        add(to, source, packet, header);
     }
     if (!error)
         message->done = message->size;
@@ -121,8 +124,12 @@ void udp_put(struct socket *to, const struct endpoint *from, const void *bytes, 
     struct packet *packet = room_for(to, size, &error);
     if (!packet)
         return;
+    struct endpoint here = to->own; /* what it says beside its bytes stays with the host */
+    struct message message = {.header = {.hops = -1, .class = -1}};
+    source_for(from, &here);
+    const struct header header = header_sent(to, &message, &here);
     memcpy(packet->bytes, bytes, size);
-    add(to, from, packet);
+    add(to, from, packet, &header);
 }
 
 static long send(struct socket *socket, struct message *message) {
@@ -142,10 +149,12 @@ static long send(struct socket *socket, struct message *message) {
     if (error || out)
         return error ? error : outside_network->send(socket, message, &to);
     source = socket->own;
+    header_source(message, &to, &source);
     source_for(&to, &source);
+    const struct header header = header_sent(socket, message, &to);
     struct socket *receiver = port_find(&udp, &source, &to);
     if (receiver)
-        return deliver(receiver, &source, message);
+        return deliver(receiver, &source, message, &header);
     message->done = message->size;
     if (socket->state == CONNECTED) {
         socket->error = ECONNREFUSED;
@@ -172,6 +181,7 @@ static long receive(struct socket *socket, struct message *message) {
         return nothing_there(socket, message);
     u64 size = MIN(message->size, packet->size);
     message_put(message, packet->bytes, size);
+    message->header = packet->header;
     if (message->address)
         endpoint_told(socket, &packet->endpoint, message->address);
     if (size < packet->size)
