@@ -48,6 +48,8 @@ def test_applets(make: Maker, backend: Backend) -> None:
     assert "/proc type proc" in busybox(make, backend, "mount")
     assert busybox(make, backend, "whoami") == "root\n"
     assert busybox(make, backend, "hostname") == "limpet\n"
+    named = make(need(BUSYBOX, "busybox-static"), backend, name="busybox").run("hostname", "other")
+    assert named.stderr == b"hostname: sethostname: Operation not permitted\n"
     assert "Mem:" in busybox(make, backend, "free")
     assert "load average: 0.00" in busybox(make, backend, "uptime")
     assert busybox(make, backend, "cat", "/etc/localtime").startswith("TZif2")

@@ -58,7 +58,7 @@ WANTS = (
     ),
     _want(
         "administers the machine",
-        "swapon swapoff reboot sethostname setdomainname "
+        "swapon swapoff reboot "
         "init_module finit_module delete_module kexec_load kexec_file_load unshare setns iopl "
         "ioperm acct quotactl syslog vhangup adjtimex clock_adjtime "
         "nfsservctl bpf fsopen fsmount fsconfig fspick open_tree move_mount mount_setattr",
