@@ -76,7 +76,7 @@ bool signal_send(struct thread *to, int number, struct queued *queued) {
     u64 bit = SIGNAL_BIT(number);
     if (signal_ignored(number) && !((to ? to : current)->blocked & bit))
         return false;
-    bool added = queued && (number >= SIGRTMIN || !(pending->set & bit));
+    bool added = queued && (queued->always || number >= SIGRTMIN || !(pending->set & bit));
     pending->set |= bit;
     if (added) {
         struct queued *last = pending->first;

@@ -19,6 +19,7 @@ enum thread_state { THREAD_RUNNABLE, THREAD_PARKED };
 struct queued {
     struct linux_siginfo info;
     struct queued *next;
+    bool always; /* beside another with its number, as of a timer: there is one of it at most */
     /* It leaves the queue: the last word on what is told of it.  False: it does not count. */
     bool (*taken)(struct queued *queued, struct linux_siginfo *info);
 };

@@ -127,10 +127,14 @@ static bool is_realtime(long clock) {
            clock == TAI;
 }
 
-/* Of the process or a thread by its number, 0 for the own: their low bits are a kind. */
+/* Processor time of the process or of a thread, by its number, 0 for the own.  The low bits say
+ * which of both, and what of it: all of them are one here. */
+enum { CPU_OF_THREAD = 4, CPU_KIND = 3, CPU_KINDS = 3 };
+
 static bool is_own_cpu(long clock) {
-    long kind = clock & 7, id = ~(clock >> 3);
-    return clock < 0 && ((kind == 2 && id <= 1) || (kind == 6 && (!id || thread_of(id))));
+    long id = ~(clock >> 3);
+    return clock < 0 && (clock & CPU_KIND) < CPU_KINDS &&
+           (!id || (clock & CPU_OF_THREAD ? thread_of(id) != NULL : id == 1));
 }
 
 bool clock_is_busy(long clock) {
@@ -164,6 +168,7 @@ static u64 read_clock(long clock) {
 }
 
 long sys_clock_gettime(long clock, long to) {
+    clock = (s32)clock;
     if (!clock_known(clock))
         return -EINVAL;
     *(struct linux_timespec *)to = timespec_of(read_clock(clock));
@@ -171,7 +176,7 @@ long sys_clock_gettime(long clock, long to) {
 }
 
 long sys_clock_getres(long clock, long to) {
-    if (!clock_known(clock))
+    if (!clock_known((s32)clock))
         return -EINVAL;
     if (to)
         *(struct linux_timespec *)to = (struct linux_timespec){0, 1};
@@ -212,9 +217,20 @@ static long sleep_until(s64 deadline) {
     return woken == -EINTR ? woken : 0;
 }
 
+/* A thread's own processor time stands still while it sleeps. */
+static bool own_thread(long clock) {
+    long id = ~(clock >> 3);
+    return clock < 0 && clock & CPU_OF_THREAD && (!id || id == current->id);
+}
+
 long sys_clock_nanosleep(long clock, long flags, long request, long remain) {
+    clock = (s32)clock;
+    if (clock == THREAD_CPU || clock_only_tells(clock))
+        return -EOPNOTSUPP;
+    if (clock >= 0 && !clock_known(clock))
+        return -EINVAL;
     struct linux_timespec time = *(const struct linux_timespec *)request;
-    if (!clock_known(clock) || clock == THREAD_CPU || !time_is_valid(&time))
+    if (!time_is_valid(&time) || !clock_known(clock) || own_thread(clock))
         return -EINVAL;
     s64 deadline = clock_moment(clock, flags, nanoseconds_of(&time));
     if (clock_is_busy(clock)) /* which no sleep brings nearer: as much time as is missing */

@@ -18,6 +18,13 @@ enum {
 };
 enum { TIMER_ABSTIME = 1 };
 
+/* Neither sleeps nor has timers: read from time to time, or of a descriptor. */
+static inline bool clock_only_tells(long clock) {
+    const long kind = 7, descriptor = 3;
+    return clock < 0 ? (clock & kind) == descriptor
+                     : clock >= MONOTONIC_RAW && clock <= MONOTONIC_COARSE;
+}
+
 bool clock_known(long clock);
 bool clock_is_busy(long clock); /* counts only the time not slept */
 

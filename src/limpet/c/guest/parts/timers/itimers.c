@@ -56,6 +56,9 @@ static struct linux_itimerval left_of(const struct itimer *itimer) {
 }
 
 static void set(struct itimer *itimer, long which, const struct linux_itimerspec *spec) {
+    static const struct linux_itimerspec none;
+    if (which == ITIMER_REAL && !nanoseconds_of(&spec->value))
+        spec = &none; /* the others keep what comes after */
     timer_set(&itimer->timer, which == ITIMER_REAL ? CLOCK_MONOTONIC : PROCESS_CPU, 0, spec);
 }
 
@@ -92,7 +95,7 @@ long sys_setitimer(long which, long from, long to) {
 /* What is left is told in whole seconds, to the nearest, but never as none. */
 long sys_alarm(long seconds) {
     struct itimer *itimer = itimer_of(ITIMER_REAL);
-    const struct linux_itimerspec spec = {.value = {MIN((u32)seconds, 0x7fffffffU), 0}};
+    const struct linux_itimerspec spec = {.value = {(u32)seconds, 0}};
     struct linux_timespec left = timer_left(&itimer->timer).value;
     set(itimer, ITIMER_REAL, &spec);
     bool up = left.nanoseconds >= NANOSECONDS / 2 || (!left.seconds && left.nanoseconds);

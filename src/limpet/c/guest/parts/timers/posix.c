@@ -61,16 +61,18 @@ static void rings(struct timer *timer) {
     bool sent = !own->silent && !own->sent && (to || !own->to) &&
                 signal_send(to, own->queued.info.signal, &own->queued);
     own->sent |= sent;
+    own->stale = false; /* one that is on its way still is this one's now */
     if (!sent && !own->sent && timer->interval) { /* nobody will take it */
         timer_forward(timer);
         timer_arm(timer, timer->at);
     }
 }
 
-static bool valid_clock(long clock) {
-    return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == BOOTTIME ||
-           clock == TAI || clock == REALTIME_ALARM || clock == BOOTTIME_ALARM ||
-           clock_is_busy(clock);
+/* That of a process or thread may turn out to be none later. */
+static long check_clock(long clock) {
+    if (clock_only_tells(clock))
+        return -EOPNOTSUPP;
+    return clock < 0 || clock_known(clock) ? 0 : -EINVAL;
 }
 
 static bool valid_event(const struct linux_sigevent *event) {
@@ -86,23 +88,25 @@ long sys_timer_create(long clock, long from, long to) {
     struct linux_sigevent event = {.signal = SIGALRM, .value = (u64)next};
     if (from)
         event = *(const struct linux_sigevent *)from;
-    if (!clock_known((s32)clock))
-        return -EINVAL;
-    if (!valid_clock((s32)clock))
-        return -EOPNOTSUPP;
+    long error = check_clock((s32)clock);
+    if (error)
+        return error;
+    s32 id = next++; /* of one that is not made after all, too */
     if (!valid_event(&event))
         return -EINVAL;
-    *(s32 *)to = next;
+    *(s32 *)to = id;
+    if (!clock_known((s32)clock))
+        return -EINVAL;
     struct posix_timer *own = heap_alloc(sizeof *own);
     if (!own)
         return -EAGAIN;
     bool silent = event.notify == SIGEV_NONE;
     *own = (struct posix_timer){.timer = {.rings = rings, .signals = !silent},
                                 .next = posix_timers,
-                                .queued = {.taken = taken},
+                                .queued = {.taken = taken, .always = true},
                                 .to = event.notify & SIGEV_THREAD_ID ? event.thread : 0,
                                 .clock = (s32)clock,
-                                .id = next++,
+                                .id = id,
                                 .silent = silent};
     own->queued.info = (struct linux_siginfo){
         .signal = event.signal, .code = SI_TIMER, .timer = own->id, .value = event.value};
@@ -124,11 +128,13 @@ static struct linux_itimerspec left_of(struct posix_timer *own) {
 long sys_timer_settime(long id, long flags, long from, long to) {
     if (!from)
         return -EINVAL;
-    const struct linux_itimerspec spec = *(const struct linux_itimerspec *)from;
+    struct linux_itimerspec spec = *(const struct linux_itimerspec *)from;
     struct posix_timer *own = find(id);
     if (!timer_is_valid(&spec) || !own)
         return -EINVAL;
     const struct linux_itimerspec before = left_of(own);
+    if (!nanoseconds_of(&spec.value))
+        spec.interval = spec.value;
     timer_set(&own->timer, own->clock, flags, &spec);
     own->stale = own->sent;
     own->overrun = own->missed = 0;
