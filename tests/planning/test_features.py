@@ -71,7 +71,9 @@ def linux(make: Maker, backends: tuple[Backend, ...]) -> Iterator[limpet.Plan]:
         yield limpet.plan(threads, replace(options, backends=backends))
     yield limpet.plan(
         threads,
-        limpet.Options(features=("timers", "signals", "jit", "rights", "trace"), backends=backends),
+        limpet.Options(
+            features=("timers", "signals", "jit", "rights", "trace", "shown"), backends=backends
+        ),
     )
     volume = limpet.Options(devices=("volume:/v",), backends=backends)
     yield limpet.plan(guest, volume)
@@ -128,13 +130,13 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
         assert named(plan, True) | named(plan, False) == {each.name for each in OPTIONAL}
     inside = set().union(*(named(plan, True) for plan in plans))
     unikernel = {"attend", "broker", "closed_descriptors", "jit", "rights", "signals", "slots"}
-    unikernel |= {"log", "namer", "porter", "sockets", "tables", "tick", "timers", "trace"}
+    unikernel |= {"shown", "log", "namer", "porter", "sockets", "tables", "tick", "timers", "trace"}
     unikernel |= {"volumes", "words"}
     never = {"hvt": unikernel, "spt": unikernel}.get(kind, set())
     if kind not in ("kvm", "hvt"):
         never = never | {"kvm_required"}
     if kind == "kvm":
-        never = never | {"namer"}
+        never = never | {"namer", "shown"}
     if kind not in ("kvm", "process"):
         never = never | {"hot_pages"}
     if kind in ("process", "spt"):

@@ -127,6 +127,27 @@ def test_hypercalls_are_seen(make: Maker, tmp_path: Path, backend: Backend) -> N
         process.stdin.close()
 
 
+def test_a_command_line_is_shown(make: Maker, tmp_path: Path) -> None:
+    """Of a process, where it is asked for: its words and nothing of its environment."""
+    path, guest = tmp_path / "bundle", limpet.load(make.compile(MAPS, "maps"))
+    for features, shown in (((), b""), (("shown",), b"it\0one\0two three\0")):
+        options = limpet.Options(backends=("process",), features=features)
+        limpet.build(limpet.plan(guest, options)).write(path)
+        with subprocess.Popen(
+            ["it", "one", "two three"],
+            executable=path,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={"SECRET": "1"},
+        ) as process:
+            assert process.stdin and process.stdout and process.stdout.readline() == b"mapped\n"
+            folder = Path("/proc", str(process.pid))
+            assert (folder / "cmdline").read_bytes() == shown
+            assert (folder / "environ").read_bytes() == b""
+            process.stdin.close()
+        path.unlink()
+
+
 def test_a_supervised_one_is_seen_once(make: Maker, tmp_path: Path) -> None:
     """Of a monitor and the parent that counts its output, the monitor."""
     bundle = built(make, tmp_path, "process", "bounded")

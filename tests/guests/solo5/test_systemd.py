@@ -69,7 +69,8 @@ def test_a_unit(bundled: Bundled, target: str, tmp_path: Path) -> None:
     shutil.copy(bundled(target, devices=True), tmp_path / "service")
     _units(tmp_path)
     (tmp_path / "inner.sh").write_text(INNER)
-    argv = ["unshare", *NAMESPACES, "--mount-proc", "bash", tmp_path / "inner.sh", tmp_path]
+    argv: list[str | Path] = ["unshare", *NAMESPACES, "--mount-proc", "bash"]
+    argv += [tmp_path / "inner.sh", tmp_path]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
     if "namespaces are there" not in done.stdout:
         pytest.skip(f"no namespaces here: {done.stderr.strip()}")

@@ -6,6 +6,7 @@
  */
 #include "solo5/solo5.h"
 #include "enter.h"
+#include "core/shown.h"
 
 #define SPT_BOOT ((struct spt_boot_info *)BOOT_INFO)
 
@@ -30,13 +31,7 @@ static void make_waiting_set(void) {
             watch((int)MANIFEST->entries[i].handle, i);
 }
 
-struct process_map { /* struct prctl_mm_map */
-    u64 code[2], data[2], heap[2], stack, words[2], environment[2], auxv;
-    u32 auxv_size, executable;
-};
-_Static_assert(sizeof(struct process_map) == 104, "struct prctl_mm_map");
-
-enum { PR_SET_MM = 35, PR_SET_MM_MAP = 14, SHOWN_MOST = 255 };
+enum { SHOWN_MOST = 255 };
 
 /* What /proc shows as the command line was on the host's stack, which is gone by then. The guest
  * can read and write what takes its place: so that is the bundle's name, without the path, and the
@@ -50,16 +45,7 @@ static void show_name(const char *path) {
     memcpy((char *)SHOWN_AT, name, size);
     memcpy((char *)SHOWN_AT + size + 1, CMDLINE, words);
     u64 end = SHOWN_AT + size + 1 + (words ? words + 1 : 0);
-    const struct process_map map = {{SHOWN_AT, SHOWN_AT + 1},
-                                    {SHOWN_AT, SHOWN_AT},
-                                    {SHOWN_AT, SHOWN_AT},
-                                    SHOWN_AT,
-                                    {SHOWN_AT, end},
-                                    {end, end},
-                                    0,
-                                    0,
-                                    ~0U};
-    host6(NR_PRCTL, PR_SET_MM, PR_SET_MM_MAP, (long)&map, sizeof map, 0, 0);
+    show_words(SHOWN_AT, end);
 }
 
 static void prepare(u64 *stack) {
