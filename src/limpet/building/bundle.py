@@ -77,12 +77,13 @@ def build(plan: Plan, cache: Cache | None = None, *, packed: bytes = b"") -> Bun
     cache = cache or Cache.default()
     with upkeep.workspace(cache) as folder:
         _write_sources(plan, folder)
-        with ThreadPoolExecutor(2) as pool:
+        with ThreadPoolExecutor(3) as pool:
             guest_future = pool.submit(kind_of(plan.image).link, plan, folder, cache)
             monitor_future = pool.submit(_monitor, plan, folder)
+            ring0_future = pool.submit(_ring0, plan, cache)
             contents, symbols = guest_future.result()
             linked = monitor_future.result()
-        ring0 = _ring0(plan, cache)
+            ring0 = ring0_future.result()
     labels = {**symbols, **linked.symbols}
     filters = [each.assemble(labels) for _, each in sorted(plan.filters.items())]
     text, entry = linked.sections[".text"], linked.symbols["_start"]

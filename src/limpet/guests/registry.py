@@ -89,17 +89,17 @@ def load(
     found = program_of(Path(path), progress, cache)
     progress("reading the program")
     image = read_image(found.data, found.name)
-    packed = tree_of(
-        image,
-        path,
-        root or found.root,
-        files,
-        keep_times=keep_times,
-        environment=environment,
-        include=include,
-        wants=wants,
-    )
     with _measured_beside(image, cache):
+        packed = tree_of(
+            image,
+            path,
+            root or found.root,
+            files,
+            keep_times=keep_times,
+            environment=environment,
+            include=include,
+            wants=wants,
+        )
         guest = with_objects(image, packed.tree, packed.path, progress, cache)
     return replace(
         guest,
@@ -115,9 +115,14 @@ def load(
 @contextmanager
 def _measured_beside(image: Image, cache: Cache) -> Iterator[None]:
     """Meanwhile what will stand beside the guest is compiled, where it never was: the plan asks."""
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(kind_of(image).measure, image, cache)  # what fails fails again for the plan
+    pool = ThreadPoolExecutor(1)
+    pool.submit(kind_of(image).measure, image, cache)  # what fails fails again for the plan
+    try:
         yield
+    except BaseException:
+        pool.shutdown(wait=False)  # what is wrong with the guest is said at once
+        raise
+    pool.shutdown()
 
 
 def plan(guest: Guest, options: Options | None = None, cache: Cache | None = None) -> Plan:
