@@ -45,6 +45,7 @@ REMOVES = """
 int main(int n, char **a) { return open(a[0], n) + unlink(a[n]); }
 """
 DATA = "int data[100000] = {1}; int main(int n, char **a) { (void)a; return data[n]; }\n"
+GIVEN = "fd:3:80", "fd:web:80/udp"
 NOTHING = "int main(void) { return 0; }\n"
 FLAGS = ["-Os", "-DLIMPET_MONITOR=1", *MONITOR_INCLUDES]
 
@@ -88,6 +89,8 @@ def linux(make: Maker, backends: tuple[Backend, ...]) -> Iterator[limpet.Plan]:
         yield limpet.plan(sockets, replace(options, publish=DATAGRAMS, connect=UDP_ENDPOINTS))
         yield limpet.plan(sockets, replace(options, publish=DATAGRAMS, connect=NAMES, log="log"))
         yield limpet.plan(sockets, replace(options, publish=PUBLISHED, log="log"))
+        yield limpet.plan(sockets, replace(options, publish=GIVEN))
+        yield limpet.plan(sockets, replace(options, publish=GIVEN, devices=("volume:/v",)))
     data = limpet.load(make.compile(DATA, "data"))
     yield limpet.plan(data, limpet.Options(timeout=1500, words=("a", "b"), backends=backends))
     if len(backends) == 1:  # as every snapshot
@@ -131,7 +134,7 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
     inside = set().union(*(named(plan, True) for plan in plans))
     unikernel = {"attend", "broker", "closed_descriptors", "jit", "rights", "signals", "slots"}
     unikernel |= {"shown", "log", "namer", "porter", "sockets", "tables", "tick", "timers", "trace"}
-    unikernel |= {"volumes", "words"}
+    unikernel |= {"inherited", "volumes", "words"}
     never = {"hvt": unikernel, "spt": unikernel}.get(kind, set())
     if kind not in ("kvm", "hvt"):
         never = never | {"kvm_required"}

@@ -20,6 +20,7 @@ from limpet.planning.broker import read_policy
 from limpet.planning.outside import ENDPOINT_UDP_AT
 
 _BIND, _CONNECT, _SECCOMP = NUMBERS["bind"], NUMBERS["connect"], NUMBERS["seccomp"]
+_GETSOCKOPT = NUMBERS["getsockopt"]
 _SOCKET, _KIND = NUMBERS["socket"], 0xF
 _ARGUMENT = 5  # of the call that installs the filter: what enter.h hands over, in the same register
 _POLICY_MOST = 64 << 10
@@ -27,11 +28,15 @@ _WRITE = 2
 _MOST = 64
 ANYWHERE = "anywhere"
 """What cannot be told from the bytes can be anything."""
+INHERITED = "inherited"
+"""Sockets that the starter gives: a monitor asks them alone whether they listen."""
 
 
 def published(inside: Inside) -> Iterator[str]:
     """Addresses at which the host's ports lead to the guest."""
     for call in inside.code.calls:
+        if _GETSOCKOPT in call.numbers and call.argument(2) == socket.SO_ACCEPTCONN:
+            yield INHERITED
         if _BIND not in call.numbers:
             continue
         if not call.arguments[1]:

@@ -222,7 +222,8 @@ _PUBLISHED = click.option(
     multiple=True,
     type=Parsed("port", _port),
     metavar="[ADDR:]HOST:GUEST",
-    help="Lead a port of this host to the guest, from 127.0.0.1 unless ADDR says otherwise.",
+    help="Lead a port of this host to the guest, from 127.0.0.1 unless ADDR says otherwise; "
+    "fd:N:GUEST: a socket that the starter gives (LISTEN_FDS).",
 )
 
 _DECLARED = (

@@ -1,6 +1,6 @@
 """What leads out of a guest: ports of the host that lead to it, and endpoints that it may reach.
 
-Each has one spelling, which a bundle's record keeps: ``127.0.0.1:8080:80/tcp`` and
+Each has one spelling, which a bundle's record keeps: ``127.0.0.1:8080:80/tcp``, ``fd:3:80/tcp`` and
 ``192.0.2.1:443/tcp``, with brackets around an IPv6 address.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from limpet.contract.limits import FIRST_FD, PARKED_FD
 from limpet.errors import PlanError
 
 LOOPBACK = "127.0.0.1"
@@ -16,17 +17,26 @@ LOOPBACK = "127.0.0.1"
 _ADDRESS = r"([0-9.]{7,15}|\[[0-9A-Fa-f:.]{2,45}\])"
 _PUBLISHED = re.compile(rf"(?:{_ADDRESS}:)?([0-9]{{1,5}}):([0-9]{{1,5}})(?:/(tcp|udp))?")
 _ENDPOINT = re.compile(rf"{_ADDRESS}:([0-9]{{1,5}})(?:/(tcp|udp))?")
+_INHERITED = re.compile(
+    r"fd:(?:([0-9]{1,3})|([A-Za-z][A-Za-z0-9._@-]{0,30})):([0-9]{1,5})(?:/(tcp|udp))?"
+)
+_NUMBERS = range(FIRST_FD, PARKED_FD)
 _PORTS = 1 << 16
 
 
 @dataclass(frozen=True)
 class Port:
-    """A port at an address of the host that leads to one of the guest's."""
+    """A port at an address of the host that leads to one of the guest's.
+
+    Where ``inherited`` says something, the bundle's starter gives its socket: the number or name
+    that this has among those of LISTEN_FDS.
+    """
 
     address: str
     host: int
     guest: int
     udp: bool = False
+    inherited: str = ""
 
     def __str__(self) -> str:
         return f"{self.place}:{self.guest}/{_protocol(self.udp)}"
@@ -34,6 +44,8 @@ class Port:
     @property
     def place(self) -> str:
         """The host's side of it."""
+        if self.inherited:
+            return f"fd:{self.inherited}"
         return f"{_bracketed(self.address)}:{self.host}"
 
 
@@ -50,7 +62,7 @@ class Endpoint:
 
 
 def port(given: str, *, free: bool = False) -> Port:
-    """``-p [ADDRESS:]HOST:GUEST[/udp]``.
+    """``-p [ADDRESS:]HOST:GUEST[/udp]`` or ``-p fd:N:GUEST[/udp]``.
 
     Args:
         free: whether the host's may be 0, for any that is free.
@@ -58,6 +70,8 @@ def port(given: str, *, free: bool = False) -> Port:
     Raises:
         PlanError: it is not written as it should be.
     """
+    if given.startswith("fd:"):
+        return _inherited(given)
     match = _PUBLISHED.fullmatch(given)
     least = 0 if free else 1
     if not match or not (least <= int(match[2]) < _PORTS and 0 < int(match[3]) < _PORTS):
@@ -74,8 +88,34 @@ def port(given: str, *, free: bool = False) -> Port:
 
 
 def anywhere(given: str) -> str:
-    """``-p`` as given, but at any port of the host's that is free."""
-    return str(replace(port(given, free=True), host=0))
+    """``-p`` as given, but at any port of the host's that is free.
+
+    Raises:
+        PlanError: it is a socket that the starter gives.
+    """
+    found = port(given, free=True)
+    if found.inherited:
+        raise PlanError(
+            f"-p {given}: a snapshot has no sockets of its starter's",
+            hint="give [ADDRESS:]HOST:GUEST",
+        )
+    return str(replace(found, host=0))
+
+
+def _inherited(given: str) -> Port:
+    match = _INHERITED.fullmatch(given)
+    if not match or not 0 < int(match[3]) < _PORTS:
+        raise PlanError(
+            f"-p {given}: not fd:N:GUEST",
+            hint="for example -p fd:3:80, or fd:web:80 for the name that LISTEN_FDNAMES has",
+        )
+    if match[1] and int(match[1]) not in _NUMBERS:
+        raise PlanError(
+            f"-p {given}: no socket can be given at {match[1]}",
+            hint=f"the first is {_NUMBERS[0]}, as LISTEN_FDS has it, and the last {_NUMBERS[-1]}",
+        )
+    name = str(int(match[1])) if match[1] else match[2]
+    return Port("", 0, int(match[3]), match[4] == "udp", name)
 
 
 def endpoint(given: str) -> Endpoint:

@@ -11,6 +11,7 @@ HOOKS: Mapping[str, str] = {
     "words": "takes words of the bundle's own from the command line: `u64 *stack`",
     "option": "whether the feature knows a word of the command line: `const char *word`",
     "options_taken": "behind the last of those words",
+    "placed": "devices are at their places: whatever else is open behind them is closed",
     "prepared": "the guest's memory is there and its arguments are in it",
     "complete": "before the filter is installed",
     "vcpu": "the virtual processor has its registers: `int vcpu`",

@@ -74,6 +74,7 @@ _HOOKS_DECLARED = """\
 #define HOOK static inline __attribute__((unused))
 HOOK bool take_option(const char *word);
 HOOK void options_taken(void);
+HOOK void close_others(void);
 HOOK void help_options(void);
 HOOK void vcpu_made(int vcpu);
 HOOK void run_interrupted(void);
@@ -100,6 +101,7 @@ def _hooks(chosen: Chosen) -> str:
         f"\nstatic inline bool take_option(const char *word) {{\n    (void)word;\n"
         f"    return {known};\n}}\n"
         f"static inline void options_taken(void) {{\n{_calls(chosen, 'options_taken')}}}\n"
+        f"static inline void close_others(void) {{\n{_calls(chosen, 'placed')}}}\n"
         f"static inline void help_options(void) {{\n{_calls(chosen, 'help')}}}\n"
         "static inline void vcpu_made(int vcpu) {\n    (void)vcpu;\n"
         f"{_calls(chosen, 'vcpu')}}}\n"

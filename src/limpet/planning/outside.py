@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from limpet.contract.limits import (
     DEVICE_FD,
     ENDPOINTS_MOST,
+    INHERITED_BY_NAME,
     PUBLISHED_MOST,
     PUBLISHED_TEXT_SIZE,
     SLOT_COUNT,
@@ -74,6 +75,11 @@ class Outside:
         return range(start, start + sum(each.udp for each in self.ports))
 
     @property
+    def opened(self) -> tuple[Port, ...]:
+        """The published ports of TCP that the monitor opens: the first of them all."""
+        return tuple(each for each in self.ports if not (each.udp or each.inherited))
+
+    @property
     def asks(self) -> bool:
         """Whether somebody beside the guest makes connections for it, or writes a log of those that
         it does not get: a broker, or a porter."""
@@ -129,6 +135,9 @@ class Outside:
             "CARRIERS_FD": self.carriers.start,
             "SLOTS_FD": self.connections.start,
             "SLOTS_END": self.connections.stop,
+            "INHERITED": sum(bool(each.inherited) for each in self.ports),
+            "OPENED": len(self.opened),
+            "OPENED_UDP": sum(each.udp and not each.inherited for each in self.ports),
             "ENDPOINT_COUNT": len(self.endpoints),
             "BROKER_FD": self.broker,
             "BROKER_THERE": int(self.asks),
@@ -138,6 +147,12 @@ class Outside:
         """What the features of its monitor are chosen by."""
         if self.listeners:
             yield "listens"
+        if self.opened:
+            yield "binds"
+        if self.opened or self.carriers:
+            yield "opens_ports"
+        if any(each.inherited for each in self.ports):
+            yield "inherits"
         if self.porter:
             yield "porter"
         if self.carriers:
@@ -155,7 +170,7 @@ def outside(options: Options, devices: Sequence[Device]) -> Outside | None:
         PlanError: one is not written as it should be, or there are too many.
     """
     published = (port(each, free=options.snapshot) for each in options.publish)
-    ports = tuple(sorted(published, key=lambda each: each.udp))
+    ports = tuple(sorted(published, key=lambda each: (each.udp, bool(each.inherited))))
     endpoints, destinations = _split(options.connect)
     if options.log and not (ports or endpoints or destinations):
         raise PlanError(
@@ -213,7 +228,7 @@ def _check(ports: Sequence[Port], endpoints: Sequence[Endpoint], slots: int) -> 
         )
     if not 0 <= slots <= SOCKETS_MOST:
         raise PlanError(f"--sockets {slots}: too many", hint=f"at most {SOCKETS_MOST}")
-    places = [_taken(each) for each in ports if each.host]
+    places = [_taken(each) for each in ports if each.host or each.inherited]
     for words in ([str(each) for each in endpoints], places):
         twice = next((each for each in words if words.count(each) > 1), None)
         if twice is not None:
@@ -221,7 +236,7 @@ def _check(ports: Sequence[Port], endpoints: Sequence[Endpoint], slots: int) -> 
 
 
 def _taken(given: Port) -> str:
-    return f"{given.place}/udp" if given.udp else given.place
+    return f"{given.place}/udp" if given.udp and not given.inherited else given.place
 
 
 def packed(address: str, port: int, udp: bool) -> bytes:
@@ -244,7 +259,12 @@ def kind_of(each: Endpoint) -> int:
 def _published(each: Port) -> bytes:
     text = each.place.encode()
     assert len(text) < PUBLISHED_TEXT_SIZE
-    return packed(each.address, each.host, each.udp) + text.ljust(PUBLISHED_TEXT_SIZE, b"\0")
+    if each.inherited:
+        by = int(each.inherited) if each.inherited.isdecimal() else INHERITED_BY_NAME
+        at = bytes(SOCKET_ADDRESS_SIZE) + _HOW.pack(0, 0, each.udp, by)
+    else:
+        at = packed(each.address, each.host, each.udp)
+    return at + text.ljust(PUBLISHED_TEXT_SIZE, b"\0")
 
 
 def ways(given: Outside, at: int) -> Iterator[tuple[int, tuple[int, ...], int]]:

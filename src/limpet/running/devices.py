@@ -189,6 +189,11 @@ def check_ports(networks: Sequence[Network], ports: Sequence[Port]) -> None:
     if ports and len(users) != 1:
         raise PlanError("-p needs one --net NAME=user", hint="a TAP interface has its own ports")
     for each in ports:
+        if each.inherited:
+            raise PlanError(
+                f"-p {each}: a network of kind user opens its ports itself",
+                hint="give [ADDRESS:]HOST:GUEST",
+            )
         if ":" in each.address:
             raise PlanError(
                 f"-p {each}: a network of kind user has IPv4 alone", hint="give an IPv4 address"

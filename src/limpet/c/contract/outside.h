@@ -28,7 +28,8 @@ struct epoll_event {
 /* Where a connection goes, or a port is. */
 struct outside_address {
     u8 address[SOCKET_ADDRESS_SIZE]; /* struct sockaddr_in or sockaddr_in6 */
-    u8 size, version_6, udp, pad;
+    u8 size, version_6, udp;
+    u8 inherited; /* of a port: the number that the starter gives its socket at, or by its name */
 };
 
 struct published {

@@ -9,7 +9,7 @@ from limpet.contract import Backend
 from limpet.errors import PlanError
 from limpet.formats.destinations import ANY, Destination, Name, Net, in_words
 from limpet.formats.image import Image
-from limpet.formats.ports import LOOPBACK
+from limpet.formats.ports import LOOPBACK, Port
 from limpet.guests.linux.signals import ATTEND
 from limpet.plain import quoted
 from limpet.planning.outside import Outside, is_single
@@ -87,6 +87,9 @@ def _can(calls: Collection[str], *needed: tuple[str, ...]) -> bool:
 def outside_decisions(given: Outside | None) -> Iterator[Decision]:
     """Each way out of the guest."""
     for port in given.ports if given else ():
+        if port.inherited:
+            yield Decision("way out", f"-p {port}", True, _given_by_the_starter(port))
+            continue
         who = "this host alone" if port.address in (LOOPBACK, "::1") else "whoever realms it"
         why = f"{port.place} leads to the guest's port {port.guest}: from {who}"
         if port.udp:
@@ -99,6 +102,11 @@ def outside_decisions(given: Outside | None) -> Iterator[Decision]:
     why_of = {str(each): _why(each) for each in broad} | {ANY: _ANYWHERE}
     for words in in_words(broad):
         yield Decision("way out", f"--connect {words}", True, why_of[words])
+
+
+def _given_by_the_starter(port: Port) -> str:
+    what = "that has a port of UDP" if port.udp else "that listens"
+    return f"a socket {what}, of LISTEN_FDS, leads to the guest's port {port.guest}"
 
 
 _ANYWHERE = (
@@ -114,6 +122,9 @@ def _why(given: Destination) -> str:
     which = "the address" if given.whole else "the network"
     return f"the guest may connect to {which}: its broker looks at each connection"
 
+
+_EITHER = "0.0.0.0"
+"""A socket that the starter gives leads to one of either version, as one of IPv4 does."""
 
 _NO_LOG = "const struct outside_log *const outside_log = NULL;\n"
 
@@ -147,7 +158,7 @@ def outside_c(given: Outside | None) -> str:
         "const struct outside_log *const outside_log = &outside_told;\n" if given.asks else _NO_LOG
     )
     for name, rows in (
-        ("in", [_row(each.address, each.guest, udp=each.udp) for each in given.ports]),
+        ("in", [_row(each.address or _EITHER, each.guest, udp=each.udp) for each in given.ports]),
         ("out", [_row(*each, udp=False) for each in _single_streams(given)]),
     ):
         text += f"const struct way ways_{name}[] = {{{', '.join(rows) or '{{0}, 0, 0}'}}};\n"

@@ -94,6 +94,10 @@ static struct endpoint own_side(const struct socket *listener, const struct endp
     return own;
 }
 
+/* For whoever comes by IPv6, over a socket of the starter's, to a program that has IPv4 alone:
+ * the dummy address of RFC 7600, 192.0.0.8. */
+static const u8 dummy[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 0, 8};
+
 static long take(struct listener *listener, u32 index, struct socket **made) {
     const struct socket *socket = listener->socket;
     struct socket_accept block = {.listener = index};
@@ -107,6 +111,8 @@ static long take(struct listener *listener, u32 index, struct socket **made) {
         return -ENOMEM;
     (*made)->state = CONNECTED;
     (*made)->remote = endpoint_from_host(block.peer);
+    if (socket->family == AF_INET && !host_is_v4(&(*made)->remote))
+        memcpy((*made)->remote.host, dummy, sizeof dummy);
     (*made)->own = own_side(socket, &(*made)->remote);
     (*made)->options = socket->options, (*made)->linger = socket->linger;
     internet_inherit(socket, *made);

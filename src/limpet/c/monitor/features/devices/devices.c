@@ -40,13 +40,6 @@ static _Noreturn void complain_of(const char *what, const char *name, u64 size, 
     leave();
 }
 
-static const char *behind(const char *text, const char *prefix) {
-    while (*prefix)
-        if (*text++ != *prefix++)
-            return NULL;
-    return text;
-}
-
 /* "NAME=VALUE": the device of that type and name, and where VALUE starts. */
 static struct mft_entry *find_device(const char *text, u32 type, const char **value) {
     u64 size = 0;
@@ -74,15 +67,6 @@ static __attribute__((noinline, unused)) bool refuse_device(const char *word, co
     if (rest && *rest == ':')
         find_device(rest + 1, type, &value);
     return false;
-}
-
-static inline bool parse_number(const char *text, u64 most, u64 *number) {
-    u64 value = 0;
-    const char *at = text;
-    for (; *at >= '0' && *at <= '9' && value <= most; at++)
-        value = value * 10 + (u64)(*at - '0');
-    *number = value;
-    return at != text && !*at && value <= most;
 }
 
 static inline const char *explain_error(long error) {
@@ -126,5 +110,5 @@ static void place_devices(void) {
         host3(NR_DUP2, (long)device->handle, (long)(DEVICE_FD + i), 0);
         device->handle = DEVICE_FD + i;
     }
-    host3(NR_CLOSE_RANGE, DEVICE_FD + MANIFEST->count, 0xffffffffL, 0);
+    close_others();
 }

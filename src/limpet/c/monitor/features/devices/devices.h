@@ -7,7 +7,7 @@
 #ifndef LIMPET_DEVICES_H
 #define LIMPET_DEVICES_H
 
-#include "core/monitor.h"
+#include "core/words.h"
 
 #define MANIFEST ((struct manifest *)MANIFEST_AT)
 

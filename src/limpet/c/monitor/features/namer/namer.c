@@ -62,11 +62,11 @@ static _Noreturn void be_namer(long pair) {
     fence(~0UL, ~0UL, SCOPES);
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_NPROC, 0);
-    limit_slots();
+    limit_slots(SCOPES);
     drop_rights();
     host3(NR_CLOSE, STDOUT, 0, 0);
     host3(NR_CLOSE, STDERR, 0, 0);
-    fill_below_slots();
+    fill_below_slots(SCOPES);
     if (host3(NR_SECCOMP, SECCOMP_SET_MODE_FILTER, 0, (long)&filter) == 0)
         change_names();
     for (;;)

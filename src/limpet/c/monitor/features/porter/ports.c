@@ -24,14 +24,23 @@ static long open_carried_port(const struct published *port) {
     return error < 0 ? error : fd;
 }
 
-/* The porter's descriptors, in the order of its numbers. */
-static void open_carriers(long *ports, long *pairs) {
+/* Behind those that are opened, those that the bundle's starter gives. */
+static void open_carried(long *ports) {
     const struct published *port = (const struct published *)PUBLISHED + LISTENERS;
-    for (u64 i = 0; i < CARRIERS; i++) {
-        s32 ends[2];
+    for (u64 i = 0; i < OPENED_UDP; i++) {
         ports[i] = open_carried_port(&port[i]);
         if (ports[i] < 0)
             not_published(&port[i], ports[i]);
+    }
+    for (u64 i = OPENED_UDP; i < CARRIERS; i++)
+        ports[i] = (long)(INHERITED_FD + LISTENERS + i);
+}
+
+/* The porter's descriptors, in the order of its numbers. */
+static void open_carriers(long *ports, long *pairs) {
+    open_carried(ports);
+    for (u64 i = 0; i < CARRIERS; i++) {
+        s32 ends[2];
         must(host4(NR_SOCKETPAIR, UNIX_PAIR, UNIX_PACKETS | SOCKET_FLAGS, 0, (long)ends));
         pairs[i] = park(ends[0]), ports[i] = park(ports[i]);
         move_descriptor(ends[1], (long)(CARRIERS_FD + i));

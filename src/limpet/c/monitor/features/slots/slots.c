@@ -7,9 +7,14 @@ static inline bool is_slot(u64 descriptor) {
     return descriptor - SLOT_FD < SLOT_COUNT;
 }
 
-static void limit_slots(void) {
+/* A parent beside the guest's process opens nothing. */
+static void limit_slots(u64 scopes) {
     enum { RLIMIT_DESCRIPTORS = 7 };
-    u64 both[2] = {0, 0};
+    u64 both[2] = {FIRST_FD, FIRST_FD};
+    if (!scopes) {
+        must(host3(NR_SETRLIMIT, RLIMIT_DESCRIPTORS, (long)both, 0));
+        return;
+    }
     must(host3(NR_GETRLIMIT, RLIMIT_DESCRIPTORS, (long)both, 0));
     u64 most = both[1] < SLOT_FD + SLOT_COUNT ? both[1] : SLOT_FD + SLOT_COUNT;
     if (most <= SLOT_FD)
@@ -19,8 +24,10 @@ static void limit_slots(void) {
     must(host3(NR_SETRLIMIT, RLIMIT_DESCRIPTORS, (long)both, 0));
 }
 
-static void fill_below_slots(void) {
+static void fill_below_slots(u64 scopes) {
     long fd = 0;
+    if (!scopes)
+        return;
     while (fd >= 0 && fd < SLOT_FD)
         fd = host3(NR_FCNTL, STDIN, F_DUPFD_CLOEXEC, 0);
     must(fd);

@@ -1,31 +1,15 @@
 /*
- * Published ports: listening sockets of the host, opened before anything is given up and before the
- * guest runs.  It can take what comes to them, and neither bind nor listen.
+ * Published ports: listening sockets of the host, opened, or taken from the bundle's starter,
+ * before anything is given up and before the guest runs.  It can take what comes to them, and
+ * neither bind nor listen.
  */
-enum { REUSE_ADDRESS = 2, OF_SOCKETS = 1, BACKLOG = 4096 };
-
-static long open_port(const struct published *port) {
-    static const u32 on = 1;
-    long fd = port->at.version_6 ? socket_of_6() : socket_of_4();
-    if (fd < 0)
-        return fd;
-    host6(NR_SETSOCKOPT, fd, OF_SOCKETS, REUSE_ADDRESS, (long)&on, sizeof on, 0);
-    if (port->at.version_6)
-        host6(NR_SETSOCKOPT, fd, OF_IPV6, V6_ONLY, (long)&on, sizeof on, 0);
-    long error = host3(NR_BIND, fd, (long)port, (long)port->at.size);
-    if (!error)
-        error = host3(NR_LISTEN, fd, BACKLOG, 0);
-    return error < 0 ? error : fd;
+static void watch_port(long fd, u64 index) {
+    move_descriptor(fd, (long)(LISTENERS_FD + index));
+    const struct epoll_event event = {WATCHED_EVENTS, LISTENERS_FD + index};
+    must(host4(NR_EPOLL_CTL, EVENTS_FD, EPOLL_CTL_ADD, (long)event.data, (long)&event));
 }
 
-static void open_published(void) {
-    const struct published *ports = (const struct published *)PUBLISHED;
-    for (u64 i = 0; i < LISTENERS; i++) {
-        long fd = open_port(&ports[i]);
-        if (fd < 0)
-            not_published(&ports[i], fd);
-        move_descriptor(fd, (long)(LISTENERS_FD + i));
-        const struct epoll_event event = {WATCHED_EVENTS, LISTENERS_FD + i};
-        must(host4(NR_EPOLL_CTL, EVENTS_FD, EPOLL_CTL_ADD, (long)event.data, (long)&event));
-    }
+static void watch_inherited(void) {
+    for (u64 i = OPENED; i < LISTENERS; i++)
+        watch_port((long)(INHERITED_FD + i), i);
 }
