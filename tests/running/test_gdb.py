@@ -130,6 +130,9 @@ def test_with_processes_beside(program: Path, tmp_path: Path) -> None:
     said = _gdb(None, _piped("run", "--gdb=-", *words, program), "continue", "continue", "continue")
     assert "received signal SIGUSR1" in said and "10 12\n" in said
     assert '"status": 139,' in report.read_text()
+    report.unlink()
+    _gdb(None, _piped("run", "--gdb=-", *words, program), "break main", "continue", "kill")
+    assert '"status": 137,' in report.read_text()
 
 
 def test_clear_ends(program: Path, tmp_path: Path) -> None:
@@ -152,6 +155,8 @@ def test_clear_ends(program: Path, tmp_path: Path) -> None:
         time.sleep(0.3)
         waits.send_signal(signal.SIGINT)
         assert waits.wait(60) == 128 + signal.SIGINT
+    status, text = said("gdb", "1")
+    assert status == 125 and "started with --gdb" in text and "limpet run --gdb" in text
     bundle.chmod(0o600)
     assert said("gdb", "-l", "-", bundle) == (125, f"limpet: {bundle}: Permission denied\n")
     status, text = said("gdb", "-l", "nowhere.invalid:1", bundle)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import selectors
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,6 +28,9 @@ _OPTIONS = ptrace.SYSGOOD | ptrace.FORK | ptrace.EXEC
 _ALL, _NOTHING_YET = 0x40000000, os.WNOHANG  # __WALL
 _INT3 = b"\xcc"
 _ENDING = {int(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+_SOON, _SHORT = 5.0, 0.01
+"""Seconds in which what stands beside a guest that was killed ends, and between two looks at it."""
+
 _LOOK = 0.5
 """Seconds after which processes are looked at even if nothing was heard of one."""
 
@@ -159,11 +163,25 @@ class Processes:
                 _go_on(pid, status, calls=False)
 
     def end(self) -> None:
-        """Kill all of it, and wait."""
-        for pid in {self.guest or self.first, self.first}:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        """Kill the guest, and wait.
+
+        Who stands beside it then ends by itself: what reports its end writes that it was killed.
+        """
+        guest = self.guest or self.first
+        _kill(guest)
+        if guest != self.first:
+            self._first_ends(time.monotonic() + _SOON)
+        if self.status is None:
+            _kill(self.first)
         self.rest()
+
+    def _first_ends(self, until: float) -> None:
+        while self.status is None and time.monotonic() < until:
+            pid, status = os.waitpid(-1, _ALL | _NOTHING_YET)
+            if not pid:
+                time.sleep(_SHORT)
+            elif not self._ended(pid, status):
+                _go_on(pid, status, calls=False)
 
     def rest(self) -> int:
         """Wait for the first one's end; its wait status."""
@@ -172,6 +190,11 @@ class Processes:
             if not self._ended(pid, status):
                 _go_on(pid, status, calls=False)
         return self.status
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _go_on(pid: int, status: int, *, calls: bool) -> None:
