@@ -198,7 +198,10 @@ def test_what_an_import_may_not_do(here: Path, text: str, why: str) -> None:
     folder = here / "box"
     folder.mkdir()
     boot = Path(guest.__file__).with_name("boot.py").read_text()
-    (folder / "stub.py").write_text(f"{boot}\nboot((('cold', ()),), 0, {str(folder)!r})\n")
+    renewed = guest.RENEWED.read_text()
+    (folder / "stub.py").write_text(
+        f"{boot}\nexec({renewed!r})\nboot((('cold', ()),), 0, {str(folder)!r})\n"
+    )
     ran = subprocess.run(
         [PYTHON, folder / "stub.py"],
         env={"PYTHONPATH": str(here)},

@@ -86,12 +86,15 @@ def test_all_of_it(sandbox: Sandbox) -> None:
 
 def test_each_by_itself(sandbox: Sandbox) -> None:
     """What one does no other sees; random numbers and time are each one's own."""
-    sandbox.run("import os, random, time\nx = []")
+    sandbox.run("import os, random, ssl, time\nfrom multiprocessing import current_process as own")
+    sandbox.run("x = [ssl.RAND_bytes(1)]")  # which keeps a state in memory from then on
     made = sandbox.fork(2)
-    code = "x.append(1); (os.urandom(8), random.random(), time.time(), len(x))"
+    secrets = "os.urandom(8), random.random(), ssl.RAND_bytes(8), bytes(own().authkey)"
+    code = f"x.append(1); ({secrets}, time.time(), len(x))"
     values = [value(each, code) for each in (sandbox, *made)]
-    assert len({each[0] for each in values}) == len({each[1] for each in values}) == 3
-    assert all(abs(each[2] - time.time()) < 60 and each[3] == 1 for each in values)
+    for column in list(zip(*values, strict=True))[:4]:
+        assert len(set(column)) == 3, column
+    assert all(abs(each[4] - time.time()) < 60 and each[5] == 2 for each in values)
     for each in made:
         each.close()
 

@@ -154,7 +154,7 @@ class Recipe:
     def _guest(self, folder: Path) -> Guest:
         from limpet.guests.registry import load
         from limpet.loading.interpreters import known
-        from limpet.running.warm.guest import hooks_of
+        from limpet.running.warm.guest import RENEWED, hooks_of
 
         path = self.interpreter
         which = known(path)
@@ -167,7 +167,7 @@ class Recipe:
         warm.write_text(self.warm, "utf-8")
         packages.write_text("".join(f"import {each}\n" for each in self.packages), "utf-8")
         files = {f"{_THERE}/{each.name}": each for each in (*_AGENT.glob("*.py"), warm, packages)}
-        files |= hooks_of(path)
+        files |= {f"{_THERE}/renewed.py": RENEWED, **hooks_of(path)}
         return load(path, files=files, environment=self.options.environment)
 
     def _make(self, guest: Guest, folder: Path) -> None:

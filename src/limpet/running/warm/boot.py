@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # nothing is imported that the script would not find imported
     from typing import Any, ClassVar
 
+    from limpet.running.warm.renewed import renew_modules  # beside this in one namespace
+
 CANNOT = 97
 """The status that says why there can be no moment, on standard error."""
 
@@ -124,7 +126,7 @@ def _warm_up(names: Any) -> None:
         raise _Refused("what is imported leaves a file open")
     if os.path.exists(_DEVICE) and _read(_DEVICE) != b"0\n":
         raise _Refused("what is imported connects to something")
-    _renew()  # before the moment: what cannot be renewed is no secret afterwards
+    renew_modules()  # before the moment: what cannot be renewed is no secret afterwards
 
 
 def _report() -> None:
@@ -134,55 +136,6 @@ def _report() -> None:
             stream.flush()
     new = sorted(each for each in set(sys.modules) - _before if isinstance(each, str))
     os.write(1, b"\0limpet" + repr((sorted(_SeenNames.seen), new)).encode())
-
-
-def _renew_random(module: Any) -> None:
-    module._inst.seed()
-
-
-def _renew_numpy(module: Any) -> None:
-    module.seed()
-
-
-def _renew_uuid(module: Any) -> None:
-    module._node = module._last_timestamp = None
-
-
-def _renew_tempfile(module: Any) -> None:
-    module._name_sequence = None
-
-
-def _renew_ssl(module: Any) -> None:
-    module.RAND_add(os.urandom(32), 32.0)
-
-
-def _renew_processes(module: Any) -> None:
-    config = module._current_process._config
-    config["authkey"] = module.AuthenticationString(os.urandom(32))
-
-
-def _renew_logging(module: Any) -> None:
-    time: Any = sys.modules["time"]
-    module._startTime = time.time_ns() if type(module._startTime) is int else time.time()
-
-
-_RENEWED = (
-    ("random", _renew_random),
-    ("numpy.random", _renew_numpy),
-    ("uuid", _renew_uuid),
-    ("tempfile", _renew_tempfile),
-    ("_ssl", _renew_ssl),
-    ("multiprocessing.process", _renew_processes),
-    ("logging", _renew_logging),
-)
-
-
-def _renew() -> None:
-    """What was random, or of the moment, in modules that are imported already."""
-    for name, renew in _RENEWED:
-        module = _module(name)
-        if module is not None:
-            renew(module)
 
 
 def _read(path: str) -> bytes:
@@ -255,7 +208,7 @@ def _start(options: int, folder: str) -> list[str]:
     words = _words(options)
     _environment()
     _streams()
-    _renew()
+    renew_modules()
     _unpack(folder)
     for function, given, named in _hooks("get_after_restore"):
         function(*given, **named)

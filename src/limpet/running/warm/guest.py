@@ -24,6 +24,12 @@ TEXTS = f"{FOLDER}/run/files"
 HOOKS = "snapshot_restore_py"
 """The module of the hooks."""
 
+RENEWED = Path(__file__).parent / "renewed.py"
+"""Makes anew what modules have of random numbers, in whatever guest of Python goes on."""
+
+_PIECES = ("renewed", "boot", "program")
+"""Files beside this that run in one namespace, in this order."""
+
 _HERE = Path(__file__).parent
 
 
@@ -48,8 +54,7 @@ def laid(folder: Path) -> Mapping[str, Path]:
     """Where the files of ``folder`` are in the guest, and what they run."""
     return {
         STUB: folder / "stub",
-        f"{FOLDER}/boot": _HERE / "boot.py",
-        f"{FOLDER}/program": _HERE / "program.py",
+        **{f"{FOLDER}/{each}": _HERE / f"{each}.py" for each in _PIECES},
         TEXTS: folder / "texts",
     }
 
@@ -72,7 +77,7 @@ def _stub(script: Script, *, teardown: bool) -> str:
     return (
         f'()\n"""\n{lines}"""\n'
         "(lambda own, fresh: (\n"
-        f'    [exec(compile({read}, __file__, "exec"), own) for each in ("boot", "program")],\n'
+        f'    [exec(compile({read}, __file__, "exec"), own) for each in {_PIECES!r}],\n'
         f'    own["run"](fresh, {boot}, {teardown}),\n'
         '))({"__name__": "limpet"}, dict(globals()))\n'
     )

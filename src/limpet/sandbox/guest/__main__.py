@@ -5,8 +5,8 @@ Its first wait for the host is the moment that a snapshot is taken of.
 
 from __future__ import annotations
 
+import importlib
 import os
-import random
 import stat
 import sys
 from typing import Any
@@ -14,6 +14,8 @@ from typing import Any
 from .channel import ANSWER, CALL, Channel, standard_streams
 from .interpreter import Interpreter, raised, shown
 from .values import decode, encode
+
+_renewed: Any = importlib.import_module(".renewed", __package__)  # that of warm scripts
 
 
 class Agent:
@@ -185,13 +187,7 @@ def _error(name: str, message: str) -> Exception:
 
 def renew() -> None:
     """Make anew what each start has to have for itself."""
-    random.seed()
-    numpy = sys.modules.get("numpy.random")
-    if numpy is not None:
-        numpy.seed()
-    tempfile = sys.modules.get("tempfile")
-    if tempfile is not None:
-        tempfile._name_sequence = None  # type: ignore[attr-defined]
+    _renewed.renew_modules()
     for function, given, named in _hooks("get_after_restore"):
         function(*given, **named)
 

@@ -1,0 +1,66 @@
+"""Runs in the guest: what modules made of random numbers or of the time, made anew in each start.
+
+A start has all that was imported before its moment, and so have all others: without this two of
+them would have the same secrets.  No module is imported that was not.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # nothing is imported that the script would not find imported
+    from typing import Any
+
+
+def _renew_random(module: Any) -> None:
+    module._inst.seed()
+
+
+def _renew_numpy(module: Any) -> None:
+    module.seed()
+
+
+def _renew_uuid(module: Any) -> None:
+    module._node = module._last_timestamp = None
+
+
+def _renew_tempfile(module: Any) -> None:
+    module._name_sequence = None
+
+
+def _renew_ssl(module: Any) -> None:
+    module.RAND_add(os.urandom(32), 32.0)
+
+
+def _renew_processes(module: Any) -> None:
+    config = module._current_process._config
+    config["authkey"] = module.AuthenticationString(os.urandom(32))
+
+
+def _renew_logging(module: Any) -> None:
+    time: Any = sys.modules["time"]
+    module._startTime = time.time_ns() if type(module._startTime) is int else time.time()
+
+
+_RENEWED = (
+    ("random", _renew_random),
+    ("numpy.random", _renew_numpy),
+    ("uuid", _renew_uuid),
+    ("tempfile", _renew_tempfile),
+    ("_ssl", _renew_ssl),
+    ("multiprocessing.process", _renew_processes),
+    ("logging", _renew_logging),
+)
+
+
+def renew_modules() -> None:
+    """What was random, or of the moment, in modules that are imported already."""
+    for name, renew in _RENEWED:
+        module = sys.modules.get(name)
+        try:
+            if module is not None:
+                renew(module)
+        except AttributeError:  # another one by that name
+            continue
