@@ -106,6 +106,7 @@ def _named(kind: str) -> Parsed[str]:
 
 
 SIZE = Parsed("size", _size)
+TIME = Parsed("time", _milliseconds)
 
 _SAYING = tuple(
     click.option(*names, is_flag=True, expose_value=False, callback=say.choose, help=text)
@@ -143,9 +144,7 @@ _GUEST = (
         default=0,
         help="All the memory that the guest can get (128M; of a unikernel 512M in all).",
     ),
-    click.option(
-        "--timeout", type=Parsed("time", _milliseconds), default=0, help="End it after that time."
-    ),
+    click.option("--timeout", type=TIME, default=0, help="End it after that time."),
     click.option("--max-output", type=SIZE, default=0, help="End it when it has written more."),
     click.option(
         "--env",

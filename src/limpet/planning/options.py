@@ -23,8 +23,9 @@ class Options:
     has those of its manifest), ``features`` names of features of the monitor that only come when
     they are asked for, ``NAME`` or ``NAME=NUMBER``, ``serve`` names of system calls that are served
     though nothing seems to lead to them, ``snapshot`` says that the guest stops where it first
-    waits for its standard input or says so itself, and goes on from there, ``words`` what stands in
-    its command line in the place of the bundle's own name.  ``publish`` has the
+    waits for its standard input or says so itself, or ``after`` so many milliseconds (0: never),
+    and goes on from there, ``words`` what stands in its command line in the place of the bundle's
+    own name.  ``publish`` has the
     ports of the host that lead to the guest's and ``connect`` where it may connect to, as
     :mod:`limpet.formats.ports` and :mod:`limpet.formats.destinations` spell them, ``sockets`` is
     how many connections it has at most (0: 1024), ``log`` the file that its broker writes refusals
@@ -52,3 +53,4 @@ class Options:
     uid: int = 65534
     gid: int = 65534
     words: tuple[str, ...] = ()
+    after: int = 0

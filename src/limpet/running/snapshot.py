@@ -39,8 +39,8 @@ MOMENT = "snapshot_moment"
 MARKER = "/dev/limpet/snapshot"
 """What a guest writes to when it is at its moment; the file is there while a snapshot is taken."""
 
-Why = Literal["input", "marker"]
-_WHY: Final[dict[int, Why]] = {1: "input", 2: "marker"}
+Why = Literal["input", "marker", "time"]
+_WHY: Final[dict[int, Why]] = {1: "input", 2: "marker", 3: "time"}
 """By the number that the guest has for it: ``enum moment``."""
 
 _CONT, _SETOPTIONS = 7, 0x4200
@@ -57,8 +57,8 @@ _LEARNING = 10.0
 class Snapshot:
     """A bundle whose guest goes on, what it had written when it stopped, and why it did.
 
-    ``why`` is ``"input"`` where it waited for its standard input and ``"marker"`` where it wrote
-    to :data:`MARKER`.
+    ``why`` is ``"input"`` where it waited for its standard input, ``"marker"`` where it wrote to
+    :data:`MARKER`, and ``"time"`` where its time had come (``after`` of the options).
     """
 
     bundle: Bundle

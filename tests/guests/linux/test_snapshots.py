@@ -240,6 +240,39 @@ def test_a_guests_own_moment(backend: Backend, tmp_path: Path) -> None:
     assert all(each.stdout.endswith(b"\nin\n") and each.status == 3 for each in ran)
 
 
+TIMED = """
+#include <stdio.h>
+#include <unistd.h>
+int main(int count, char **words) {
+    volatile double sum = 0;
+    double kept = count;
+    for (long i = 0; count > 1 && i < 100000000; i++)
+        sum += kept;
+    if (count < 2)
+        usleep(300000);
+    printf("%.0f %s\\n", sum, words[0]);
+    return 3;
+}
+"""
+
+
+@pytest.mark.parametrize("words", [(), ("computes",)])
+def test_after_a_time(
+    make: Maker, backend: Backend, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """A program that computes, or sleeps, stops where it is, and goes on there in each start."""
+    guest = limpet.load(make.compile(TIMED, "timed"))
+    options = limpet.Options(backends=(backend,), snapshot=True, after=30)
+    found = snapshot(limpet.plan(guest, options), words)
+    assert (found.stdout, found.why) == (b"", "time")
+    found.bundle.write(tmp_path / "again")
+    said = b"200000000 timed\n" if words else b"0 timed\n"
+    for _ in range(2):
+        ran = execute(["other"], tmp_path / "again")
+        assert (ran.status, ran.stdout, ran.stderr) == (3, said, b"")
+    assert verify(tmp_path / "again").same
+
+
 def test_no_moment(make: Maker, backend: Backend) -> None:
     """As on Linux, the marker's folder does not exist."""
     made = make(need(BUSYBOX, "busybox-static"), backend)

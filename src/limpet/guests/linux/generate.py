@@ -50,6 +50,7 @@ def gates_c(
     placed: bool,
     timer: int = 0,
     snapshot: bool = False,
+    after: int = 0,
     terminals: bool = False,
     way_out: WayOut | None = None,
     traced: bool = False,
@@ -57,7 +58,8 @@ def gates_c(
 ) -> str:
     """``gates.c``: how the library OS reaches its monitor, for each hypercall in the plan.
 
-    ``timer`` is the address of a tick's timer in the monitor's constants.
+    ``timer`` is the address of a tick's timer in the monitor's constants, ``after`` the
+    milliseconds until a snapshot is taken.
 
     Where there are ``threads``, an argument block can lie on a stack in the arena; the monitor
     takes it from the library OS's own data.
@@ -89,8 +91,7 @@ def gates_c(
     time = "outside_time" if way_out else "host_time"
     text += "\nconst struct host_time *const guest_time = "
     text += f"&{time};\n" if tells_time else "NULL;\n"
-    text += "struct alarms alarms"
-    text += " = {.at = 1, .ring = attend_begin};\n" if hears else ";\n"
+    text += _alarms(hears, after)
     text += _arranging(chosen)
     there = [call for call in chosen if _is_there(call, backends)]
     sets_modes = any(call.name == "terminal" for call in chosen)
@@ -124,6 +125,19 @@ def gates_c(
     if counted and "process" in backends:
         gates = with_counts(gates, [call for call in there if "process" in call.backends], backends)
     return text + (_traced(gates, there) if traced else gates)
+
+
+def _alarms(hears: bool, after: int) -> str:
+    """The timers that are there from the start: what begins with the first look at any."""
+    if not after:
+        return f"struct alarms alarms{' = {.at = 1, .ring = attend_begin}' * hears};\n"
+    begins = "    attend_begin(now);\n" * hears + "    snapshot_begin(now);\n"
+    return (
+        '#include "parts/snapshot/snapshot.h"\n'
+        f"const s64 snapshot_after = {after}L * 1000000;\n"
+        f"static void begin(s64 now) {{\n{begins}}}\n"
+        "struct alarms alarms = {.at = 1, .ring = begin};\n"
+    )
 
 
 def _arranging(chosen: Sequence[Hypercall]) -> str:

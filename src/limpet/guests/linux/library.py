@@ -105,6 +105,7 @@ def _gates(calls: Sequence[Hypercall], devices: Sequence[Device]) -> str:
         placed=True,
         timer=1 << 46,
         snapshot=True,
+        after=1,
         way_out=WayOut(every, 1 << 37),
         traced=True,
         counted=True,

@@ -181,6 +181,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
                 placed=bool(program.objects),
                 timer=kvm.addresses().get("TICK_TIMER", 0),
                 snapshot=options.snapshot,
+                after=options.after * options.snapshot,
                 terminals=makes_terminals(guest, calls),
                 way_out=way_out,
                 traced=TRACE in users,
@@ -282,10 +283,10 @@ def _check_snapshot(
             hint="leave out --block and --net",
         )
     reads = any(call.name == "console_in" for call in hypercalls)
-    if not reads and not any(call.name in OPENING_CALLS for call in calls):
+    if not (reads or options.after or any(call.name in OPENING_CALLS for call in calls)):
         raise PlanError(
             f"{image.name} never reads its standard input and opens no file: it would not stop",
-            hint="take a snapshot of a program that does",
+            hint="take a snapshot of a program that does, or say when: --after SECONDS",
         )
 
 

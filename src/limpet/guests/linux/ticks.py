@@ -56,6 +56,10 @@ def with_ticks(
     """
     found = dict(users)
     asked = any(each.partition("=")[0] == _ASKED for each in options.features)
+    if options.snapshot and options.after:
+        why = "the snapshot is taken after a time"
+        found["wait"] = (*found.get("wait", ()), why)
+        found[TICK] = (*found.get(TICK, ()), why)
     setter = _setter(calls, guest, asked)
     if setter and any(name in _SETTING for name in users.get("wait", ())):
         found[TICK] = (*found.get(TICK, ()), f"{setter}, which rings in a program that computes")

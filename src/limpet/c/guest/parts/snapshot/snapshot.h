@@ -25,9 +25,14 @@ void snapshot_start(void);
 void snapshot_input(void);
 
 /* What brought the guest to its moment, as who takes the snapshot reads it. */
-enum moment { NO_MOMENT, MOMENT_INPUT, MOMENT_MARKER };
+enum moment { NO_MOMENT, MOMENT_INPUT, MOMENT_MARKER, MOMENT_TIME };
 enum moment snapshot_taken(void);
 void snapshot_take(enum moment why); /* nothing, where one was taken already */
+
+/* after.c: generated where time brings it; nanoseconds, which begin with the first look at timers
+ * that anybody takes. */
+extern const s64 snapshot_after;
+void snapshot_begin(s64 now);
 
 /* A guest that is at its moment already tells what its memory is now, and goes on. */
 void snapshot_tell(void);
