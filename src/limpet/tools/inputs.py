@@ -81,17 +81,18 @@ def signatures(folder: Path) -> Iterator[bytes]:
         for name in sorted(os.listdir(path)):
             whole = os.path.join(path, name)
             status = os.lstat(whole)
-            yield _signature(status, whole[len(top) :])
+            yield signature_of(status, whole[len(top) :])
             if stat.S_ISDIR(status.st_mode):
                 waiting.append(whole)
 
 
 def signature(path: str, name: str) -> bytes:
     """What ``lstat`` says of a file that is called ``name``."""
-    return _signature(os.lstat(path), name)
+    return signature_of(os.lstat(path), name)
 
 
-def _signature(status: os.stat_result, name: str) -> bytes:
+def signature_of(status: os.stat_result, name: str) -> bytes:
+    """The same of a file of which ``lstat`` was asked already."""
     fields = (
         name,
         status.st_mode,
