@@ -151,6 +151,45 @@ def test_a_guest_lies(counted: Any, backends: tuple[Backend, ...]) -> None:
     assert both.counted_by == "guest"
 
 
+ASKS_NAMES = r"""
+#include <sys/socket.h>
+#include <unistd.h>
+int main(void) {
+    char c;
+    connect(socket(AF_INET, SOCK_STREAM, 0), 0, 0);
+    write(1, "up\n", 3);
+    return read(0, &c, 1) != 1;
+}
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root looks into a monitor")
+def test_who_is_beside_a_guest_cannot_count(make: Maker, tmp_path: Path, backend: Backend) -> None:
+    """A broker, which a guest may have broken, does not have the page of its monitor."""
+    path, guest = tmp_path / "bundle", limpet.load(make.compile(ASKS_NAMES, "asks_names"))
+    options = limpet.Options(backends=(backend,), features=("report",), connect=("a.example:1",))
+    limpet.build(limpet.plan(guest, options)).write(path)
+    argv: list[str | Path] = [path, f"--report={tmp_path / 'report'}"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin and process.stdout and process.stdout.readline() == b"up\n"
+        (monitor,) = _children(process.pid)
+        (broker,) = _children(monitor)
+        assert _has(monitor, COUNTS_AT) == (backend == "kvm")
+        assert not _has(broker, COUNTS_AT)
+        process.stdin.close()
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    except OSError:
+        return []
+
+
+def _has(pid: int, address: int) -> bool:
+    return f"\n{address:x}-" in Path(f"/proc/{pid}/maps").read_text()
+
+
 @pytest.mark.parametrize("target", [pytest.param("hvt", marks=pytest.mark.kvm), "spt"])
 def test_counts_of_a_unikernel(tmp_path: Path, target: str) -> None:
     """The monitor of hvt counts; of spt, which calls the host's kernel by itself, that one does."""

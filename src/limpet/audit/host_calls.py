@@ -24,7 +24,7 @@ from limpet.contract.limits import (
 )
 
 _FIXED_NOREPLACE, _NORESERVE = 0x100000, 0x4000  # uapi asm-generic/mman*.h
-_HUGE_PAGES, _POPULATE_WRITE, _BLOCK, _UNBLOCK = 14, 23, 0, 1
+_HUGE_PAGES, _POPULATE_WRITE, _NOT_FORKED, _BLOCK, _UNBLOCK = 14, 23, 10, 0, 1
 _NO_NEW_PRIVS, _DEATH_SIGNAL = 38, 1
 DUMPABLE, BOUNDING_SET_DROP, SPECULATION = 4, 24, 53
 _MEMORY_MAP = 35  # PR_SET_MM: what the list of processes shows of one
@@ -46,7 +46,7 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
         }
     ),
     ("mprotect", 2): frozenset({mmap.PROT_READ}),
-    ("madvise", 2): frozenset({_HUGE_PAGES, _POPULATE_WRITE}),
+    ("madvise", 2): frozenset({_HUGE_PAGES, _POPULATE_WRITE, _NOT_FORKED}),
     ("prctl", 0): frozenset(
         {_NO_NEW_PRIVS, _DEATH_SIGNAL, DUMPABLE, BOUNDING_SET_DROP, SPECULATION, _MEMORY_MAP}
     ),
