@@ -131,6 +131,7 @@ def test_mistakes(
         (("--", tmp_path / "none"), "none: no such file"),
         (("--", tmp_path), f"{tmp_path}: not the unikernel in this bundle"),
         (("--net-mac:foo=x", "--", image), "Resource not declared in manifest: 'foo'"),
+        (("--net-mtu:foo=9000", "--", image), "Resource not declared in manifest: 'foo'"),
         ((f"--block:storage={disk}", image), "Device 'service' declared but not attached."),
     ):
         done = run([tender, *words])
@@ -147,6 +148,9 @@ def test_audited(unikernel: Bundled, target: str, tmp_path: Path, devices: bool)
     assert "record    agrees with the bytes" in done.stdout
     assert "  what the command line names\n" in done.stdout
     assert done.returncode == 0
+    ports = dict(re.findall(r"^  (hvt_\w+) +port (0x\w+), made at 0x", done.stdout, re.M))
+    if target == "hvt":
+        assert {"hvt_walltime": "0x501", "hvt_puts": "0x502"}.items() <= ports.items()
 
 
 def test_help(bundled: Bundled, tender: Tender, target: str) -> None:
