@@ -15,7 +15,7 @@ import pytest
 
 from limpet.audit.verify import verify
 from limpet.cli.job import Packing
-from limpet.cli.warm import Wanted, wanted_of, warm_bundle
+from limpet.cli.warm import Wanted, deliver_warm, wanted_of, warm_bundle
 from limpet.contract import Backend
 from limpet.loading.start import start_of
 from limpet.planning.options import Options
@@ -295,3 +295,22 @@ def test_its_environment(here: Path) -> None:
             check=False,
         )
     assert (ran.stdout, ran.stderr) == (b"[('OWN', 'b'), ('PASSED', '/x')] b b'b'\n", b"")
+
+
+def test_put_where_it_is_to_be(here: Path) -> None:
+    """A bundle that is built is the one that is run, in a file, a pipe or over another."""
+    (here / "app.py").write_text("print('put')\n")
+    found, cache = wanted(["app.py"], "process"), Cache.default()
+    assert isinstance(found, Wanted), found
+    (here / "put").write_text("another")
+    size = deliver_warm(found, cache, here / "put")
+    assert (here / "put").stat().st_size == size
+    assert execute(["python3", "app.py"], here / "put").stdout == b"put\n"
+    os.mkfifo(here / "pipe")
+    with subprocess.Popen(["cmp", here / "pipe", here / "put"]) as compares:
+        assert deliver_warm(found, cache, here / "pipe") == size
+    assert compares.returncode == 0
+    with warm_bundle(found, cache) as path:
+        assert isinstance(path, Path)
+        assert path.read_bytes() == (here / "put").read_bytes()
+    assert sorted(os.listdir(here)) == ["app.py", "pipe", "put"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,6 @@ from limpet.errors import PlanError
 from limpet.guests.usual import usual
 from limpet.loading.start import Start, is_script, start_of
 from limpet.running.warm.guest import hooks_of
-from limpet.tools import executables
 from limpet.tools.cache import Cache
 from limpet.tools.units import kilobytes
 
@@ -61,14 +59,10 @@ def command(
     start, options = _started(app, options, given)
     if is_python(app):
         given["files"] += tuple(f"{host}:{path}" for path, host in hooks_of(start.program).items())
-    with ExitStack() as kept:
-        path = _warm(kept, start, options, given) if is_python(app) else None
-        if path is None:
-            files = packing(given).for_start(start) if start.words else packing(given)
-            size = Job.given(start.program, options, files).deliver(Cache.default(), target)
-        else:
-            executables.copy(path, target)
-            size = path.stat().st_size
+    size = _warm(start, options, given, target) if is_python(app) else None
+    if size is None:
+        files = packing(given).for_start(start) if start.words else packing(given)
+        size = Job.given(start.program, options, files).deliver(Cache.default(), target)
     say.note(f"{target}: {kilobytes(size)}")
 
 
@@ -89,18 +83,18 @@ def _started(app: Path, options: Options, given: dict[str, Any]) -> tuple[Start,
     return start, replace(options, words=(*start.words, *words))
 
 
-def _warm(kept: ExitStack, start: Start, options: Options, given: dict[str, Any]) -> Path | None:
-    """The bundle in which Python has started already, where that can be and is wanted."""
-    from limpet.cli.warm import wanted_of, warm_bundle
+def _warm(start: Start, options: Options, given: dict[str, Any], target: Path) -> int | None:
+    """Put the bundle in which Python has started already at ``target``, where that can be.
+
+    Returns:
+        Its size; ``None`` where it cannot be or is not wanted.
+    """
+    from limpet.cli.warm import deliver_warm, wanted_of
 
     if given["cold"]:
         return None
     wanted = wanted_of(start, options.words[1:], options, packing(given), given)
-    found = (
-        wanted
-        if isinstance(wanted, str)
-        else kept.enter_context(warm_bundle(wanted, Cache.default()))
-    )
+    found = wanted if isinstance(wanted, str) else deliver_warm(wanted, Cache.default(), target)
     if isinstance(found, str):
         say.note(f"starts cold: {found}")
         return None

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from limpet.cli import say
 from limpet.cli.job import Found, Job, Packing
 from limpet.loading.asked import Wants
 from limpet.running.warm.guest import STUB, TEXTS, guest_files, hooks_of, laid
+from limpet.tools import executables
 
 if TYPE_CHECKING:
     from limpet.loading.start import Start
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from limpet.running.snapshot import Ended, Snapshot
     from limpet.running.warm.script import Script
     from limpet.tools.cache import Cache
+    from limpet.tools.entries import Entry
     from limpet.tools.progress import Progress
 
 _BUNDLE, _WARNINGS, _DEVICES, _ABOUT = "bundle", "warnings", "devices", "about"
@@ -141,6 +144,37 @@ def warm_bundle(wanted: Wanted, cache: Cache) -> Iterator[Path | str]:
     Raises:
         LimpetError: it cannot be made.
     """
+    with _stopped(wanted, cache) as (base, about, reason):
+        entry = None if reason else _with_texts(base, about, wanted.script, cache)
+    if entry is None:
+        yield reason
+        return
+    with entry as own:
+        yield own / _BUNDLE
+
+
+def deliver_warm(wanted: Wanted, cache: Cache, target: Path) -> int | str:
+    """Put the bundle of a script at ``target``; returns its size, or why it has to start cold.
+
+    It is written there, and not into the cache first: it is made as fast as it is copied.
+
+    Raises:
+        LimpetError: it cannot be made, or the place cannot be written.
+    """
+    with _stopped(wanted, cache) as (base, about, reason):
+        if reason:
+            return reason
+        data = wanted.script.texts.filled()
+        if executables.take_place(target, partial(_lay, base, about, data)):
+            return target.stat().st_size
+        with _with_texts(base, about, wanted.script, cache) as own:
+            executables.copy(own / _BUNDLE, target)
+            return (own / _BUNDLE).stat().st_size
+
+
+@contextmanager
+def _stopped(wanted: Wanted, cache: Cache) -> Iterator[tuple[Path, dict[str, Any], str]]:
+    """The bundle for all scripts alike, what there is to know of it, and why it is not for this."""
     options = replace(wanted.options, snapshot=True)
     with guest_files(wanted.script, teardown=wanted.teardown, cache=cache) as folder:
         files = {**hooks_of(wanted.program), **laid(folder), **wanted.packing.files}
@@ -149,13 +183,7 @@ def warm_bundle(wanted: Wanted, cache: Cache) -> Iterator[Path | str]:
         base = _Base(**vars(job) | {"words": (wanted.name, *wanted.script.options, STUB)})
         with base.bundle(cache) as made:
             about = json.loads((made.path.parent / _ABOUT).read_text(encoding="utf-8"))
-            reason = about["cold"] or _shadowed(about["modules"], wanted.script)
-            entry = None if reason else _with_texts(made.path, about, wanted.script, cache)
-    if entry is None:
-        yield reason
-        return
-    with entry as own:
-        yield own / _BUNDLE
+            yield made.path, about, about["cold"] or _shadowed(about["modules"], wanted.script)
 
 
 def _shadowed(modules: list[str], script: Script) -> str:
@@ -163,23 +191,32 @@ def _shadowed(modules: list[str], script: Script) -> str:
     return f"{both[0]} beside the script has the name of a module" if both else ""
 
 
-def _with_texts(base: Path, about: dict[str, Any], script: Script, cache: Cache) -> Any:
+def _with_texts(base: Path, about: dict[str, Any], script: Script, cache: Cache) -> Entry:
     """The entry of the bundle with the script's texts."""
+    data = script.texts.filled()
+    key = sha256(f"{base.parent.name} ".encode() + data).hexdigest()
+
+    def make(folder: Path) -> None:
+        _lay(base, about, data, folder / _BUNDLE)
+
+    return cache.folder(f"warm-{key}", make)
+
+
+def _lay(base: Path, about: dict[str, Any], data: bytes, target: Path) -> bool:
+    """Make the bundle ``base`` with texts in their room.
+
+    Raises:
+        BuildError: they do not fit.
+    """
     from limpet.building.exchange import exchanged
     from limpet.errors import BuildError
     from limpet.formats.tree.exchange import Content
     from limpet.loading.files import TIME
 
-    data = script.texts.filled()
-    key = sha256(f"{base.parent.name} ".encode() + data).hexdigest()
-
-    def make(folder: Path) -> None:
-        content = Content(0o100600, TIME, data)
-        files = {about["texts"]: content}
-        if not exchanged(base, folder / _BUNDLE, files, about["outline"]):
-            raise BuildError("the texts of a script do not fit into its bundle", hint="--cold")
-
-    return cache.folder(f"warm-{key}", make)
+    files = {about["texts"]: Content(0o100600, TIME, data)}
+    if not exchanged(base, target, files, about["outline"]):
+        raise BuildError("the texts of a script do not fit into its bundle", hint="--cold")
+    return True
 
 
 def run_warm(wanted: Wanted | str, argv: Sequence[str], cache: Cache) -> None:
