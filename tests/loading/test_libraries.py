@@ -99,11 +99,21 @@ def _damaged(path: Path, at: int, content: bytes) -> None:
     path.write_bytes(data)
 
 
-def test_another_machine(lib: Path) -> None:
-    """An object for another machine is passed over, as loaders do, and said if none is left."""
+@pytest.mark.parametrize(
+    ("at", "content", "what"),
+    [
+        (18, b"\xb7\0", "is made for another machine"),  # AArch64
+        (5, b"\2", "is made for another machine"),  # big-endian
+        (4, b"\1", "is not for 64-bit programs"),
+        (16, b"\1", "is no shared object"),  # for a linker
+        (0, b"#", "is no ELF file"),
+    ],
+)
+def test_what_is_none(lib: Path, at: int, content: bytes, what: str) -> None:
+    """A file that is no object for this machine is passed over, and said if none is left."""
     program = _program(lib, RUNPATH)
-    _damaged(lib / "libused.so", 18, b"\xb7\0")  # AArch64
-    with pytest.raises(ImageError, match=r"libused\.so that program needs is not found: .*another"):
+    _damaged(lib / "libused.so", at, content)
+    with pytest.raises(ImageError, match=rf"that program needs is not found: .*libused\.so {what}"):
         limpet.load(program)
 
 

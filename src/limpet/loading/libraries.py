@@ -19,7 +19,7 @@ from limpet.formats.image import Image
 from limpet.formats.library_cache import PATH as CACHE
 from limpet.formats.library_cache import read_cache, write_cache
 from limpet.loading.layers import Layers
-from limpet.loading.objects import looks_shared, read_object
+from limpet.loading.objects import instead_of_shared, looks_shared, read_object
 from limpet.plain import quoted
 
 _GLIBC_FOLDERS = (
@@ -206,7 +206,9 @@ class Libraries:
             if found:
                 return found
             refused.append(path)
-        why = f": {quoted(refused[0])} is made for another machine" if refused else ""
+        why = ""
+        if refused:
+            why = f": {quoted(refused[0])} {instead_of_shared(self._layers.add(refused[0]))}"
         raise ImageError(
             f"{self._image.name}: the shared object {quoted(name)} that {quoted(by.name)} needs "
             f"is not found{why}",

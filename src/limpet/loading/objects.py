@@ -110,6 +110,17 @@ def looks_shared(start: bytes) -> bool:
     return header.type == elf.ET_DYN and header.machine == elf.EM_X86_64
 
 
+def instead_of_shared(start: bytes | None) -> str:
+    """What a file is of which ``looks_shared`` is not true, as the rest of a sentence."""
+    if not start or not start.startswith(elf.IDENT[:4]) or len(start) < elf.HEADER_SIZE:
+        return "is no ELF file"
+    if start[4] != elf.IDENT[4]:
+        return "is not for 64-bit programs"
+    if start.startswith(elf.IDENT) and elf.Header.unpack(start).machine == elf.EM_X86_64:
+        return "is no shared object"
+    return "is made for another machine"
+
+
 def read_object(data: bytes, name: str) -> Image | None:
     """A shared object; ``None`` for a program that can lie anywhere, which nobody loads as one.
 
