@@ -31,6 +31,8 @@ IN, PRI, OUT, ERR, HUP, RDHUP = 1, 2, 4, 8, 16, 0x2000
 NORMAL_IN, BAND_IN, NORMAL_OUT, BAND_OUT = 0x40, 0x80, 0x100, 0x200
 EXCLUSIVE, WAKEUP, ONESHOT, EDGE = 1 << 28, 1 << 29, 1 << 30, 1 << 31
 USR1, USR2, IO, REAL = 10, 12, 29, 40
+PACKETS = [2 | NONBLOCK, 5 | NONBLOCK]
+"""Sockets of messages: without connections, and with."""
 BLOCKED = (1 << USR1 - 1) | (1 << USR2 - 1) | (1 << IO - 1) | (1 << REAL - 1)
 
 
@@ -65,7 +67,8 @@ spliced = each(0, 1, 8, 100, 4096, 5000, 70000)
 
 CALLS: dict[str, tuple[tuple[Line, ...], ...]] = {
     "pipe2": ((st.just("F"), each(NONBLOCK, NONBLOCK, NONBLOCK | DIRECT, NONBLOCK | 1)),),
-    "socketpair": ((each(1), each(1 | NONBLOCK), each(0), st.just("F")),),
+    "socketpair": ((each(1), each(*[1 | NONBLOCK] * 3, *PACKETS), each(0), st.just("F")),) * 2,
+    "shutdown": ((fd, each(0, 1, 1, 2, 3, -1)),),
     "eventfd2": ((each(0, 0, 1, 7), each(NONBLOCK, NONBLOCK | 1, NONBLOCK | 2)),),
     "epoll_create1": ((each(0, 0, CLOEXEC, 1),),),
     "epoll_ctl": ((fd, operation, fd, wanted),) * 8,
@@ -126,6 +129,7 @@ CORE: list[tuple[int, str, list[list[str]]]] = [
     (1, "splice", [NEAR, ["i0"], NEAR, ["i0"], [f"i{size}" for size in FEW], ["i2"]]),
     (1, "tee", [NEAR, NEAR, [f"i{size}" for size in FEW], ["i2"]]),
     (2, "poll", [POLLED, ["i1"], ["i0"]]),
+    (1, "shutdown", [NEAR, ["i0", "i1", "i2"]]),
     (1, "close", [NEAR]),
     (1, "dup2", [NEAR, NEAR]),
 ]
@@ -188,6 +192,15 @@ OPENED = [
         ["epoll_ctl", "i2", "i1", "i0", f"E{EDGE | IN | OUT},9"],
         ["epoll_ctl", "i2", "i1", "i1", f"E{EDGE | OUT | RDHUP},10"],
     ],
+    *(
+        [
+            ["socketpair", "i1", f"i{kind}", "i0", "F"],
+            ["epoll_create1", "i0"],
+            ["epoll_ctl", "i2", "i1", "i0", f"E{EDGE | IN | RDHUP},9"],
+            ["epoll_ctl", "i2", "i1", "i1", f"E{EDGE | OUT},10"],
+        ]
+        for kind in PACKETS
+    ),
     [
         ["pipe2", "F", "i2048"],
         ["pipe2", "F", f"i{NONBLOCK | DIRECT}"],
