@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,6 +32,24 @@ static void an_edge_is_reported_once(void) {
     show_epoll("first", epoll);
     show_epoll("again", epoll);
     write(ends[1], "b", 1);
+    show_epoll("more", epoll);
+    show_epoll("again", epoll);
+}
+
+/* What is freed of it is room for others. */
+static void a_refused_message_is_an_edge(void) {
+    int ends[2], epoll = epoll_create1(0);
+    SHOW("pair", socketpair(AF_UNIX, SOCK_DGRAM, 0, ends));
+    add(epoll, ends[0], EPOLLOUT | EPOLLET);
+    show_epoll("first", epoll);
+    show_epoll("again", epoll);
+    shutdown(ends[1], SHUT_RD);
+    show_epoll("shut", epoll);
+    SHOW("nobody reads", send(ends[0], "a", 1, MSG_NOSIGNAL));
+    show_epoll("more", epoll);
+    close(ends[1]);
+    show_epoll("closed", epoll);
+    SHOW("nobody is there", send(ends[0], "a", 1, MSG_NOSIGNAL));
     show_epoll("more", epoll);
     show_epoll("again", epoll);
 }
@@ -125,6 +144,7 @@ static void an_alarm_rings(void) {
 
 const struct served_case events[] = {
     {"an_edge_is_reported_once", an_edge_is_reported_once},
+    {"a_refused_message_is_an_edge", a_refused_message_is_an_edge},
     {"nested_edges_are_reported_once", nested_edges_are_reported_once},
     {"a_reader_hears_that_the_writer_closed", a_reader_hears_that_the_writer_closed},
     {"normal_bits_are_reported", normal_bits_are_reported},

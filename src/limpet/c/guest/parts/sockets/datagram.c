@@ -88,10 +88,13 @@ static long send(struct socket *socket, struct message *message) {
         error = may_send(socket, message);
     if (!error && message->address && !unix_connected_kind(socket))
         error = unix_find(socket, message->address, &to);
-    if (!error)
-        error = may_take(socket, to);
     if (error)
         return error;
+    error = may_take(socket, to);
+    if (error) { /* what is freed of the message is room for others */
+        socket_changed(socket, POLL_WRITABLE | POLLWRBAND);
+        return error;
+    }
     struct packet *packet = unix_packet(socket, to, message, message->size);
     if (!packet)
         return -ENOBUFS;
