@@ -59,6 +59,40 @@ def test_sqlite_by_two(make: Maker, folder: Path) -> None:
     assert os.listdir(folder) == ["base"]
 
 
+@pytest.mark.kvm
+def test_sqlite_with_a_log(make: Maker, folder: Path) -> None:
+    """WAL shares memory between processes, which a volume does not give: without it for one bundle
+    alone, which others are kept from; else an error, and nothing of the database is lost."""
+    sqlite = need(Path("/usr/bin/sqlite3"), "sqlite3")
+    places = {each: make(sqlite, each, devices=("volume:/data",)) for each in ("kvm", "process")}
+
+    def started(backend: str, *script: str) -> subprocess.Popen[str]:
+        made, pipe = places[backend], subprocess.PIPE
+        words = [made.name, f"--volume:/data={folder}", "--", "-bail", "/data/base", *script]
+        return subprocess.Popen(
+            words, executable=made.path, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env={}
+        )
+
+    alone = "pragma locking_mode=exclusive; pragma journal_mode=wal;"
+    for backend in places:
+        shared = (
+            "create table if not exists t(n); pragma journal_mode=wal; insert into t values(1);"
+        )
+        out, error = started(backend, shared).communicate(timeout=60)
+        assert out in ("wal\n", "") and "disk I/O error" in error  # who comes later, at once
+        first = started(backend)
+        assert first.stdin and first.stdout
+        first.stdin.write(f"{alone} insert into t values(2); select max(n) from t;\n")
+        first.stdin.flush()
+        assert [first.stdout.readline() for _ in range(3)] == ["exclusive\n", "wal\n", "2\n"]
+        other = started("process", f"{alone} select * from t;")
+        assert "database is locked" in other.communicate(timeout=60)[1]
+        assert first.communicate(timeout=60) == ("", "")
+    with sqlite3.connect(folder / "base") as base:
+        assert base.execute("select count(*) from t").fetchall() == [(2,)]
+        assert base.execute("pragma integrity_check").fetchall() == [("ok",)]
+
+
 class Asked:
     """A connection to a Redis."""
 
