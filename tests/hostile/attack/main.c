@@ -31,6 +31,7 @@ static const struct {
                NAMED(block),
                NAMED(device_block),
                NAMED(batch),
+               NAMED(blocks),
                NAMED(forged_device),
                NAMED(call),
                NAMED(jump_call),
@@ -55,8 +56,8 @@ static const struct {
                NAMED(ready)};
 
 int main(int argc, char **argv) {
-    u64 numbers[24] = {0};
-    for (int i = 2; i < argc && i < 26; i++)
+    static u64 numbers[4096];
+    for (int i = 2; i < argc && i < 4096; i++)
         numbers[i - 2] = strtoull(argv[i], NULL, 0);
     for (size_t i = 0; argc > 1 && i < sizeof attacks / sizeof attacks[0]; i++)
         if (strcmp(argv[1], attacks[i].name) == 0) {

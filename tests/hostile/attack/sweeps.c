@@ -70,6 +70,21 @@ static void batch(const u64 *n) {
     printf("%ld %ld\n", ((const volatile long *)n[1])[7], ((const volatile long *)n[10])[3]);
 }
 
+/* Blocks at n[0], one behind the other: of each its port, how many words, and these; the last word
+ * of each.  Port 1 is none: the words behind the first are put where that says. */
+static void blocks(const u64 *n) {
+    for (const u64 *each = n + 1; each[0]; each += 2 + each[1]) {
+        if (each[0] == 1) {
+            memcpy((void *)each[2], each + 3, 8 * (each[1] - 1));
+            puts("0");
+            continue;
+        }
+        memcpy((void *)n[0], each + 2, 8 * each[1]);
+        __asm__ volatile("outl %0, %1" ::"a"((uint32_t)n[0]), "Nd"((uint16_t)each[0]) : "memory");
+        printf("%ld\n", ((const volatile long *)n[0])[each[1] - 1]);
+    }
+}
+
 /* As device_block(), and at n[0] is a page that could be an entry of the table of devices. */
 static void forged_device(const u64 *n) {
     for (size_t i = 0; i < 1024; i++)
