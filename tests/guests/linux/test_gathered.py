@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -95,3 +97,51 @@ def test_peek_of_all(server: tuple[Path, int, int]) -> None:
             client.sendall(b"def")
         said = running.communicate(timeout=20)[0].rstrip()
     assert said in ("abc", "abcdef")
+
+
+ROUNDS = 20
+TURNS = f"""
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+int main(int argc, char **argv) {{
+    struct sockaddr_in to = {{.sin_family = AF_INET, .sin_port = htons(atoi(argv[argc - 1]))}};
+    struct epoll_event event = {{.events = EPOLLIN}};
+    int fd = socket(AF_INET, SOCK_STREAM, 0), all = epoll_create1(0);
+    char said[9];
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (connect(fd, (void *)&to, sizeof to) || epoll_ctl(all, EPOLL_CTL_ADD, fd, &event))
+        return 1;
+    for (int i = 0; i < {ROUNDS}; i++)
+        if (write(fd, "hello", 5) != 5 || epoll_wait(all, &event, 1, -1) != 1 ||
+            read(fd, said, sizeof said) != 5)
+            return 2;
+    return 0;
+}}
+"""
+
+
+@pytest.mark.kvm
+def test_who_was_connected_by_another(make: Maker) -> None:
+    """What comes to a connection that stands beside the guest made is brought by the wait as well:
+    no read asks the host by itself."""
+    program = make.compile(TURNS, "turns")
+
+    def answer() -> None:
+        connection, _ = there.accept()
+        with connection:
+            while said := connection.recv(5, socket.MSG_WAITALL):
+                time.sleep(0.002)  # it waits by then
+                connection.sendall(said)
+
+    with socket.create_server((LOCAL, 0)) as there:
+        at = there.getsockname()[1]
+        threading.Thread(target=answer, daemon=True).start()
+        words = ["--backend", "kvm", "--connect", f"{LOCAL}:{at}", "--connect", f"{LOCAL}:9/udp"]
+        argv = [sys.executable, "-m", "limpet", "trace", *words, str(program), str(at)]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("-> socket_batch(") > ROUNDS / 2
+    assert done.stderr.count("-> socket_receive(") < ROUNDS / 2

@@ -33,7 +33,9 @@ static void ask_broker(struct socket_broker *block) {
     block->result = sent == sizeof request ? take_from_broker() : -HOST_ENETDOWN;
     if (block->result < 0)
         return;
-    const struct epoll_event event = {WATCHED_EVENTS, (u64)block->result};
+    u64 slot = (u64)block->result;
+    const struct epoll_event event = {WATCHED_EVENTS,
+                                      block->what == BROKER_TCP ? STREAM_AT(slot) : slot};
     BROKER_WATCH(EVENTS_FD, EPOLL_CTL_ADD, block->result, (long)&event);
     BROKER_LOCAL(block->result, (long)block->local, (long)&size);
 }
