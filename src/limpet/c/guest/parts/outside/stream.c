@@ -80,6 +80,8 @@ static bool has_come(const struct link *link) {
 
 static long receive(struct socket *socket, struct message *message) {
     struct link *link = link_of(socket);
+    if (message->flags & (MSG_OOB | MSG_ERRQUEUE))
+        return message->flags & MSG_ERRQUEUE ? -EAGAIN : -EINVAL; /* none ever came */
     if (socket->error && !(link && link->held[0].at))
         return socket_error(socket);
     if (socket->state == CONNECTING || !link)
@@ -118,6 +120,8 @@ static long send_next(struct link *link, const struct message *message) {
 
 static long send(struct socket *socket, struct message *message) {
     struct link *link = link_of(socket);
+    if (message->flags & MSG_OOB)
+        return -EOPNOTSUPP;
     if (socket->error)
         return socket_error(socket);
     if (socket->state == CONNECTING)
@@ -205,7 +209,21 @@ static void kept(struct socket *socket, s32 name, const void *value, u32 size) {
         link_keep(socket, SOL_SOCKET, name, *(const s32 *)value);
 }
 
-const struct transport outside_stream = {.connect = endpoint_again,
+/* It has its addresses, and listens no more. */
+static long never_listens(struct socket *socket, u32 backlog) {
+    (void)socket, (void)backlog;
+    return -EINVAL;
+}
+
+static long never_accepts(struct socket *socket, struct socket **made) {
+    (void)socket, (void)made;
+    return -EINVAL;
+}
+
+const struct transport outside_stream = {.bind = internet_bind,
+                                         .listen = never_listens,
+                                         .accept = never_accepts,
+                                         .connect = endpoint_again,
                                          .send = send,
                                          .receive = receive,
                                          .shutdown = shut,

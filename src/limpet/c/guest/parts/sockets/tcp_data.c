@@ -99,6 +99,8 @@ static void take_and_tell(struct socket *socket, struct message *message) {
 static long receive(struct socket *socket, struct message *message) {
     bool all = message->flags & MSG_WAITALL && !(message->flags & MSG_PEEK);
     u64 target = all ? message->size : MIN(socket->low_water, message->size);
+    if (message->flags & MSG_ERRQUEUE)
+        return -EAGAIN;
     if (socket->state == LISTENING)
         return -ENOTCONN;
     if (message->flags & MSG_OOB)

@@ -82,8 +82,10 @@ long socket_send(struct socket *socket, struct message *message) {
 }
 
 long socket_receive(struct socket *socket, struct message *message) {
+    bool errors = message->flags & MSG_ERRQUEUE && socket->family != AF_UNIX; /* never waited for */
     const struct patience patience = socket_patience(
-        socket, socket->receive_timeout, message->flags, "what nobody else can send to its socket");
+        socket, socket->receive_timeout, message->flags | (errors ? (u32)MSG_DONTWAIT : 0U),
+        "what nobody else can send to its socket");
     long error;
     do {
         error = socket->transport->receive(socket, message);

@@ -1,0 +1,83 @@
+"""What is asked of a connection that leads out, and has no answer but an error: as on Linux."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import threading
+from pathlib import Path
+
+from limpet.contract import Backend
+from tests.support.bundles import Maker
+from tests.support.ends import LOCAL
+
+SOURCE = r"""
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TELL(call)                                                                                 \
+    do {                                                                                           \
+        long result = (call);                                                                      \
+        printf("%s: %ld %s\n", #call, result, result < 0 ? strerror(errno) : "");                  \
+    } while (0)
+
+int main(int argc, char **argv) {
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[argc - 1]))};
+    int fd = socket(AF_INET, SOCK_STREAM, 0), single = socket(AF_INET, SOCK_DGRAM, 0);
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    char bytes[9];
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    setvbuf(stdout, NULL, _IONBF, 0);
+    TELL(recv(fd, bytes, 9, MSG_ERRQUEUE));
+    TELL(connect(fd, (void *)&to, sizeof to));
+    TELL(bind(fd, (void *)&to, sizeof to));
+    TELL(listen(fd, 5));
+    TELL(accept(fd, NULL, NULL));
+    TELL(send(fd, "hello", 5, 0));
+    TELL(poll(&ready, 1, 20000));
+    TELL(recv(fd, bytes, 9, MSG_OOB));
+    TELL(recv(fd, bytes, 9, MSG_ERRQUEUE));
+    TELL(recv(fd, bytes, 9, MSG_OOB | MSG_ERRQUEUE));
+    TELL(recv(fd, bytes, 9, 0));
+    TELL(recv(single, bytes, 9, MSG_ERRQUEUE));
+    printf("urgent: %ld\n", (long)send(fd, "!", 1, MSG_OOB));
+    return 0;
+}
+"""
+
+
+def test_what_a_connection_is_not(make: Maker, backend: Backend) -> None:
+    """It is bound already, listens not, has no urgent data and no errors in a queue; nothing of
+    that waits, and the program goes on."""
+    program = make.compile(SOURCE, "connected")
+
+    def answer() -> None:
+        for _ in range(2):
+            connection, _ = there.accept()
+            with connection:
+                connection.sendall(connection.recv(5, socket.MSG_WAITALL))
+                while connection.recv(100):
+                    pass
+
+    with socket.create_server((LOCAL, 0)) as there:
+        port = str(there.getsockname()[1])
+        threading.Thread(target=answer, daemon=True).start()
+        made = make(program, backend, connect=(f"{LOCAL}:{port}/tcp",)).path
+        native, guest = (said(path, port) for path in (program, made))
+    assert native[-1] == "urgent: 1" and guest[-1] == "urgent: -1"  # which is not served
+    assert guest[:-1] == native[:-1]
+    assert len(native) == 13 and "bind" in native[2] and "Invalid argument" in native[2]
+
+
+def said(path: Path, port: str) -> list[str]:
+    """Its lines."""
+    done = subprocess.run([path, port], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
