@@ -36,7 +36,7 @@ class Number(int):
         return str(int(self))
 
 
-CONTRACT_VERSION = Number(18, "of this contract: one more whenever guest or monitor sees another")
+CONTRACT_VERSION = Number(19, "of this contract: one more whenever guest or monitor sees another")
 
 PORT_BASE = Number(
     0x500,
@@ -80,6 +80,12 @@ HEARD_SIGNALS = Number(
     "what a guest can hear from outside: SIGHUP INT USR1 USR2 TERM CONT WINCH, each its bit",
 )
 
+REWIND_AT = Number(
+    0x2000800000, "where a monitor has what it takes a guest back to: vector registers first"
+)
+REWIND_COPIES = Number(3 << 36, "how far behind a guest's page its copy is")
+PAGES_DROPPED = Number(4, "MADV_DONTNEED: pages are the file's again, or zeros")
+
 STDIN = Number(0, "descriptor")
 STDOUT = Number(1, "descriptor")
 STDERR = Number(2, "descriptor")
@@ -88,6 +94,7 @@ KVM_FD = Number(3, "descriptor of /dev/kvm while the virtual machine is set up")
 VCPU_FD = Number(5, "descriptor of the one vCPU")
 SIGNAL_FD = Number(3, "descriptor of signals from outside, of a Linux program")
 TRACE_FD = Number(4, "descriptor of the records of what a Linux program asks for")
+VM_FD = Number(126, "descriptor of a virtual machine that is taken back to how it was kept")
 EPOLL_FD = Number(3, "descriptor of what an spt guest waits for")
 TIMER_FD = Number(4, "descriptor of an spt guest's timer")
 DEVICE_FD = Number(16, "device N has the descriptor N behind this one, from 1 on")

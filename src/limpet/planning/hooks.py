@@ -17,6 +17,8 @@ HOOKS: Mapping[str, str] = {
     "vcpu": "the virtual processor has its registers: `int vcpu`",
     "ended": "a run of the virtual processor has ended, whatever for",
     "interrupted": "a signal ended a run of the virtual processor",
+    "filled": "the monitor has written memory of the guest's: `u64 at, u64 size`",
+    "rewound": "the guest is as it was kept, and its time has been another's",
     "served": "a hypercall has been served, and the guest goes on",
     "made": "a hypercall was made: `u32 number`",
     "brought": "one has brought so many bytes, or -errno: `long count`",

@@ -83,6 +83,8 @@ HOOK void exit_served(void);
 HOOK void hypercall_made(u32 number);
 HOOK long bytes_brought(long count);
 HOOK long bytes_taken(long count);
+HOOK void memory_filled(u64 at, u64 size);
+HOOK void guest_rewound(void);
 HOOK void raise_walls(u64 scopes);
 HOOK void fence_made(long rules, u64 files);
 """
@@ -114,6 +116,9 @@ def _hooks(chosen: Chosen) -> str:
         "    return count;\n}\n"
         f"static inline long bytes_taken(long count) {{\n{_calls(chosen, 'taken')}"
         "    return count;\n}\n"
+        "static inline void memory_filled(u64 at, u64 size) {\n    (void)at, (void)size;\n"
+        f"{_calls(chosen, 'filled')}}}\n"
+        f"static inline void guest_rewound(void) {{\n{_calls(chosen, 'rewound')}}}\n"
         "static inline void fence_made(long rules, u64 files) {\n    (void)rules, (void)files;\n"
         f"{_calls(chosen, 'fenced')}}}\n"
         "static inline void raise_walls(u64 scopes) {\n    (void)scopes;\n"
@@ -177,7 +182,8 @@ def _case(call: Hypercall) -> str:
         "        if (!theirs)\n            break;\n"
         f"{counted}        {copied[0]} /* copied once */\n"
         f"        serve_{call.name}(&block);\n"
-        f"        {copied[1]}\n{moved}        return;\n    }}\n"
+        f"        {copied[1]}\n        memory_filled((u64)theirs, sizeof *theirs);\n"
+        f"{moved}        return;\n    }}\n"
     )
 
 

@@ -75,7 +75,7 @@ class SandboxExecutor(Executor):
         if not call.set_running_or_notify_cancel():
             return
         try:
-            found = self._pool.use(work)
+            found = self._pool.once(work)
         except BaseException as error:
             call.set_exception(error)
         else:

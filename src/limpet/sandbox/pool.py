@@ -1,14 +1,18 @@
-"""``Pool``: sandboxes that were started beforehand, each for one call and then thrown away.
+"""``Pool``: sandboxes that were started beforehand, each call in one as nobody has used it.
 
-A call finds an interpreter as it was when its snapshot was taken, whatever the calls before it did:
-each has a guest of its own, that starts while nobody waits for it.
+A call finds an interpreter as it was when its snapshot was taken, whatever the calls before it did.
+Where its monitor can take a guest back, many calls share one, one after the other; else each has a
+guest of its own, that starts while nobody waits for it.
 """
 
 from __future__ import annotations
 
+import copy
 import os
 import queue
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
@@ -16,14 +20,72 @@ from typing import Any
 
 from limpet.errors import NeverRan, PlanError
 from limpet.sandbox.result import Result
+from limpet.sandbox.rewinding import Kept, Turn
 from limpet.sandbox.sandbox import Sandbox, SandboxSnapshot
 
 _AGAIN = 3
 """How often a call is tried that never ran."""
 
+_SOON = 0.2
+"""Seconds that a call waits for a guest that is being taken back, before it starts another one."""
+
+_LATE = 1.0
+"""Seconds in which a guest has to be back, also when nobody waits for it: it may compute."""
+
+
+class _Member:
+    """A guest of a pool: one that is kept serves one call after the other, any other only one."""
+
+    def __init__(self, snapshot: SandboxSnapshot, *, waits: bool = True) -> None:
+        keeps = snapshot._prepared.rewinds
+        self._own = SandboxSnapshot(snapshot._prepared.rewinding()).start()
+        try:
+            if keeps or waits:
+                self._own.run("")  # so that a call finds all it needs in memory
+            self._kept = Kept(self._own._instance) if keeps else None
+        except BaseException:
+            self._own.close()
+            raise
+        self._since = 0.0
+        self._back = True
+
+    def lend(self, *, once: bool) -> Sandbox:
+        """It, for one call, which with ``once`` asks for one thing."""
+        lent = copy.copy(self._own)
+        if self._kept:
+            lent._instance = Turn(self._kept, once=once and not lent._tools.names)
+        return lent
+
+    def give_back(self, lent: Sandbox) -> bool:
+        """Take it from who had it, and have it taken back; whether others may have it then."""
+        lent._prepared = None
+        turn = lent._instance
+        if not self._kept or not isinstance(turn, Turn) or not turn.end():
+            return False
+        self._since, self._back = time.monotonic(), False
+        return True
+
+    def is_back(self, seconds: float) -> bool:
+        """Whether it is as it was kept, within that time."""
+        self._back = self._back or (self._kept is not None and self._kept.is_back(seconds))
+        return self._back
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it should have been back, and is not."""
+        return not self.is_back(0) and time.monotonic() - self._since > _LATE
+
+    def kill(self) -> None:
+        """End it, whoever has it."""
+        self._own.kill()
+
+    def close(self) -> None:
+        """End it, and take what is left of it from the host."""
+        self._own.close()
+
 
 class Pool:
-    """Makes calls in sandboxes, each in one that nobody has used.
+    """Makes calls in sandboxes, each in one that is as nobody has used it.
 
     Args:
         snapshot: what they start from: ``Sandbox.prepare(...)``.
@@ -40,19 +102,19 @@ class Pool:
         if min < 1 or most < 1:
             raise PlanError(f"a pool of {min} to {most} sandboxes", hint="give numbers from 1 on")
         self._snapshot, self._min, self.max = snapshot, min, most
-        self._ready: queue.SimpleQueue[Sandbox] = queue.SimpleQueue()
+        self._ready: deque[_Member] = deque()
         self._turns = threading.BoundedSemaphore(most)
-        self._used: set[Sandbox] = set()
+        self._used: set[_Member] = set()
         self._lock = threading.Lock()
-        self._gone: queue.SimpleQueue[Sandbox | None] = queue.SimpleQueue()
+        self._gone: queue.SimpleQueue[_Member | None] = queue.SimpleQueue()
         self._closed = False
+        self._keeper = threading.Thread(target=self._keep, name="limpet pool", daemon=True)
         try:
             for _ in range(min):
-                self._ready.put(self._started())
+                self._ready.append(_Member(snapshot))
         except BaseException:
             self.close()
             raise
-        self._keeper = threading.Thread(target=self._keep, name="limpet pool", daemon=True)
         self._keeper.start()
 
     def __enter__(self) -> Pool:
@@ -68,15 +130,15 @@ class Pool:
 
     def call(self, function: Callable[..., Any] | str, /, *arguments: Any, **named: Any) -> Any:
         """As :meth:`Sandbox.call`, in a sandbox of its own."""
-        return self.use(lambda sandbox: sandbox.call(function, *arguments, **named))
+        return self.once(lambda sandbox: sandbox.call(function, *arguments, **named))
 
     def run(self, code: str, *, timeout: float | None = None) -> Result:
         """As :meth:`Sandbox.run`, in a sandbox of its own."""
-        done: Result = self.use(lambda sandbox: sandbox.run(code, timeout=timeout))
+        done: Result = self.once(lambda sandbox: sandbox.run(code, timeout=timeout))
         return done
 
     def use(self, work: Callable[[Sandbox], Any]) -> Any:
-        """What ``work`` returns, which is given a sandbox that ends afterwards.
+        """What ``work`` returns, which is given a sandbox that is another's afterwards, or ends.
 
         What never ran is tried again in another one.
 
@@ -84,9 +146,16 @@ class Pool:
             NeverRan: the pool was closed, or no sandbox can be started.
             Exception: what ``work`` raises.
         """
+        return self._use(work, once=False)
+
+    def once(self, work: Callable[[Sandbox], Any]) -> Any:
+        """As :meth:`use`, where ``work`` runs code once, or makes one call."""
+        return self._use(work, once=True)
+
+    def _use(self, work: Callable[[Sandbox], Any], *, once: bool) -> Any:
         for left in reversed(range(_AGAIN)):
             try:
-                with self._turns, self._one() as sandbox:
+                with self._turns, self._one(once) as sandbox:
                     return work(sandbox)
             except NeverRan:
                 if not left or self._closed:
@@ -97,52 +166,85 @@ class Pool:
         """End all of them; calls that run end as ``Killed``."""
         with self._lock:
             self._closed = True
-            used = list(self._used)
-        for each in used:
-            each.kill()
+            ready, self._ready = self._ready, deque()
+            for each in self._used:
+                each.kill()
         self._gone.put(None)
-        with suppress(queue.Empty):
-            while True:
-                self._ready.get_nowait().close()
-
-    def _started(self) -> Sandbox:
-        """One that has been asked already, so that a call finds all it needs in memory."""
-        made = self._snapshot.start()
-        made.run("")
-        return made
+        for each in ready:
+            each.close()
+        if self._keeper.is_alive():  # it may be starting one
+            self._keeper.join()
 
     @contextmanager
-    def _one(self) -> Iterator[Sandbox]:
+    def _one(self, once: bool) -> Iterator[Sandbox]:
+        member = self._taken()
+        lent = member.lend(once=once)
         try:
-            sandbox = self._ready.get_nowait()
-        except queue.Empty:
-            sandbox = self._snapshot.start()
-        try:
+            yield lent
+        finally:
+            with self._lock:
+                self._used.discard(member)
+                back = not self._closed and member.give_back(lent)
+                if back:
+                    self._ready.append(member)
+            if not back:
+                self._end(member)
+
+    def _end(self, member: _Member) -> None:
+        """End it now, and take it away while nobody waits."""
+        member.kill()
+        self._gone.put(member)
+
+    def _taken(self) -> _Member:
+        """One that nobody has, as it was kept."""
+        while True:
             with self._lock:
                 if self._closed:
                     raise NeverRan("the pool was closed", hint="make another")
-                self._used.add(sandbox)
-            yield sandbox
-        finally:
-            with self._lock:
-                self._used.discard(sandbox)
-            sandbox.kill()
-            self._gone.put(sandbox)
+                member = self._ready.popleft() if self._ready else None
+            member = member or _Member(self._snapshot, waits=False)
+            if member.is_back(_SOON):
+                break
+            self._end(member)
+        with self._lock:
+            self._used.add(member)
+            if self._closed:
+                member.kill()
+        return member
 
     def _keep(self) -> None:
         """In a thread of its own: take away what was used, and start others, while nobody waits."""
         while True:
-            used = self._gone.get()
-            if used is None:
-                return
-            used.close()
+            with suppress(queue.Empty):
+                used = self._gone.get(timeout=_LATE)
+                if used is None:
+                    break
+                used.close()
+            self._end_late_ones()
             with suppress(NeverRan):
-                if self._ready.qsize() < self._min and not self._closed:
-                    self._offer(self._started())
+                while self._too_few() and not self._closed:
+                    self._offer(_Member(self._snapshot))
+        with suppress(queue.Empty):
+            while member := self._gone.get_nowait():
+                member.close()
 
-    def _offer(self, fresh: Sandbox) -> None:
+    def _too_few(self) -> bool:
+        """Whether fewer wait than should; those that are kept come back."""
+        coming = len(self._used) if self._snapshot._prepared.rewinds else 0
+        return len(self._ready) + coming < self._min
+
+    def _end_late_ones(self) -> None:
+        """Those that nobody has, and that compute nevertheless."""
+        with self._lock:
+            late = [each for each in self._ready if each.is_late]
+            for each in late:
+                self._ready.remove(each)
+        for each in late:
+            each.close()
+
+    def _offer(self, fresh: _Member) -> None:
         with self._lock:
             if not self._closed:
-                self._ready.put(fresh)
+                self._ready.append(fresh)
                 return
         fresh.close()

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from limpet.errors import PlanError
-from limpet.sandbox.instance import Instance, Limits
+from limpet.sandbox.exchange import Limits
+from limpet.sandbox.instance import Instance
 from limpet.sandbox.memory import Memory, given_memory
-from limpet.sandbox.recipe import Recipe
+from limpet.sandbox.recipe import REWIND, Recipe
 from limpet.sandbox.tools import Tool, Tools
 from limpet.tools.cache import Cache
 from limpet.tools.entries import Entry
@@ -45,6 +46,7 @@ class Prepared:
         self.files = {path: _contents(given) for path, given in files.items()}
         self._held = _Held(recipe.bundle(Cache.default()))
         self.memory: Memory | None = None
+        self._rewinding = False
         self.most = recipe.options.memory + _DATA
 
     def room(self) -> Memory:
@@ -67,6 +69,17 @@ class Prepared:
         made.memory, made.tools = memory, tools
         return made
 
+    @property
+    def rewinds(self) -> bool:
+        """Whether a guest of this can be taken back to an earlier state."""
+        return REWIND in self.recipe.options.features
+
+    def rewinding(self) -> Prepared:
+        """The same, whose guests wait to be kept, where that can be."""
+        made = copy.copy(self)
+        made._rewinding = self.rewinds
+        return made
+
     def start(self) -> Instance:
         """A guest that waits.
 
@@ -75,7 +88,8 @@ class Prepared:
         """
         entry = self._held.entry.path
         words = self.recipe.command(entry)
-        made = Instance(entry / "bundle", words, given_memory() if self.memory else {})
+        environment = given_memory() if self.memory else {}
+        made = Instance(entry / "bundle", words, environment, rewinds=self._rewinding)
         if self.memory:
             try:
                 self.memory.give(made.input, self.limits.wall)

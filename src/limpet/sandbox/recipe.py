@@ -40,6 +40,9 @@ _FRESH = 60
 """Seconds for which a look at every file holds."""
 
 _BUNDLE, _ANEW = "bundle", "anew"
+REWIND = "rewind"
+"""The feature of a monitor that takes a guest back to an earlier state."""
+
 _KEPT = {"bundle", "seen", "own", "looked", "folders"}
 
 
@@ -76,12 +79,14 @@ class Recipe:
             PlanError: something is not what it should be.
         """
         folders = _folders_of(_list("volumes", volumes, "./data:/data:ro"))
+        backend = backend or _usual()
+        rewinds = backend == "kvm" and not connect and not folders
         options = Options(
-            backends=(backend or _usual(),),
+            backends=(backend,),
             memory=memory,
             devices=tuple(f"volume:{each.name}{':ro' * each.read_only}" for each in folders),
             snapshot=True,
-            features=("signals",),
+            features=("signals", *([REWIND] if rewinds else [])),
             environment=(VARIABLE,),
             connect=_destinations(connect),
         )

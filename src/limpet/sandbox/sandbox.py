@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from limpet.errors import BadAnswer, MemoryLimit, NeverRan, SandboxError
 from limpet.sandbox.answers import Answer, Raised, error_of, plain_of, value_of
+from limpet.sandbox.exchange import Heard, Limits
 from limpet.sandbox.functions import described, pickled, sent
 from limpet.sandbox.guest.channel import MOST_ANSWER
 from limpet.sandbox.guest.values import encode
-from limpet.sandbox.instance import Heard, Limits
+from limpet.sandbox.instance import Instance
 from limpet.sandbox.memory import Memory
 from limpet.sandbox.prepared import File, Prepared
 from limpet.sandbox.recipe import Recipe
 from limpet.sandbox.result import Result, Timings
+from limpet.sandbox.rewinding import Turn
 from limpet.sandbox.told import Told, decoded
 from limpet.sandbox.tools import Tool
 
@@ -99,7 +101,7 @@ class Sandbox:
         """Start the guest, and give it what it gets."""
         prepared = self._there()
         began = time.monotonic()
-        self._instance = prepared.start()
+        self._instance: Instance | Turn = prepared.start()
         self._starting = time.monotonic() - began
         if prepared.memory:
             self._look()
@@ -270,10 +272,7 @@ class Sandbox:
             self._done({"do": "tools", "names": self._tools.names})
 
     def interrupt(self) -> None:
-        """Raise ``KeyboardInterrupt`` in the code that runs, from another thread.
-
-        Code can catch it; what really ends it is :meth:`kill`.
-        """
+        """Raise ``KeyboardInterrupt`` in code, which may catch it: :meth:`kill` really ends it."""
         self._instance.interrupt()
 
     def kill(self) -> None:

@@ -26,6 +26,8 @@ REQUESTS: Mapping[str, int] = MappingProxyType(
         "KVM_SET_CPUID2": 0x4008AE90,
         "KVM_SET_XCRS": 0x4188AEA7,
         "KVM_SET_SIGNAL_MASK": 0x4004AE8B,
+        "KVM_GET_DIRTY_LOG": 0x4010AE42,
+        "KVM_CLEAR_DIRTY_LOG": 0xC018AEC0,
         "KVM_GET_XSAVE": 0x9000AEA4,
         "KVM_SET_XSAVE": 0x5000AEA5,
         # uapi asm-generic/ioctls.h

@@ -14,6 +14,7 @@ from limpet.guests.linux import layout
 from limpet.guests.linux.counted import with_counts
 from limpet.guests.linux.layout import Layout
 from limpet.guests.linux.outside import outside_c
+from limpet.guests.linux.rewinding import REWIND
 from limpet.guests.linux.signals import ATTEND
 from limpet.guests.linux.traced import TRACE
 from limpet.planning import sealed
@@ -177,15 +178,26 @@ def _snapshot(
         given += f"    .{each} = direct_{each},\n"
     given += "    .unfit = volumes_unfit,\n" if _count(devices, VOLUME) else ""
     given += "    .connected = &links_made,\n" if way_out else ""
+    gone_back = _gone_back(parts) if REWIND in chosen else ("", "")
     return (
         '#include "parts/snapshot/snapshot.h"\n'
-        f"{streams}"
+        f"{streams}{gone_back[0]}"
         f"static void renew(void) {{\n{renewed}}}\n"
         "static const struct snapshot_ops stops = {\n"
         "    .start = snapshot_start, .input = snapshot_input, .renew = renew,\n"
-        f"{given}"
+        f"{given}{gone_back[1]}"
         "    .folder = &snapshot_folder};\n"
         "const struct snapshot_ops *const guest_snapshot = &stops;\n"
+    )
+
+
+def _gone_back(parts: Iterable[str]) -> tuple[str, str]:
+    """What renews a machine that its monitor took back, and the entries of it."""
+    told = {"clock": "clock_rewound(told)", "entropy": "entropy_rewound(told)"}
+    calls = "".join(f"    {told.get(each, f'{each}_renew()')};\n" for each in parts)
+    return (
+        f"static void rewound(const struct rewind *told) {{\n    (void)told;\n{calls}}}\n",
+        f"    .rewind = hypercall_{REWIND},\n    .rewound = rewound,\n",
     )
 
 
@@ -336,6 +348,7 @@ def plan_h(
         "TEXT_HI": place.text_end,
         "TRAP_FRAME": place.trap_frame,
         "TRAP_ENTRY_KVM": place.trap_entry,
+        "PAGE_TABLES": pages.cr3 if pages else 0,
         "TICK_TIMER": blobs.addresses().get("TICK_TIMER", 0),
     }
     values |= leads.numbers() if leads else {}

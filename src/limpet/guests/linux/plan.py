@@ -25,14 +25,11 @@ from limpet.guests.linux.jit import with_jit
 from limpet.guests.linux.layout import Layout, lay_out
 from limpet.guests.linux.mapped import supervisor
 from limpet.guests.linux.outside import outside_decisions, with_outside
-from limpet.guests.linux.parts import (
-    CORE_HYPERCALLS,
-    SystemCall,
-    hypercall_users,
-)
+from limpet.guests.linux.parts import CORE_HYPERCALLS, SystemCall, hypercall_users
 from limpet.guests.linux.place import STATIC_PIE_BASE, PlacedProgram
 from limpet.guests.linux.place import place as place_program
 from limpet.guests.linux.reasons import device_decisions, hypercall_decisions
+from limpet.guests.linux.rewinding import with_rewind
 from limpet.guests.linux.rights import with_rights
 from limpet.guests.linux.signals import with_signals
 from limpet.guests.linux.terminal import guest_facts, makes_terminals, with_terminal
@@ -103,6 +100,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     users = with_volumes(users, devices, served, options.backends)
     users = with_jit(users, options, served)
     users = with_outside(users, leads, image, served, options.backends)
+    users = with_rewind(users, options)
     hypercalls = _hypercalls(users)
     _check_snapshot(image, options, calls, hypercalls)
     level = machine.CPU_LEVELS[options.cpu]

@@ -26,6 +26,7 @@ class Agent:
         self._interpreter = Interpreter()
         self._interpreter.enter()
         self._number = 0
+        self._kept = self._is_new = False
 
     def warm(self) -> None:
         """Run what is to be done before the moment."""
@@ -39,15 +40,23 @@ class Agent:
     def serve(self) -> None:
         """Answer until the host ends it."""
         request = self._channel.receive()
-        renew()
+        reseed()
+        after_restore()
         while True:
             self._number = request["id"]
             sys.stdout.reconfigure(line_buffering=request.get("stream", False))  # type: ignore
             if request["do"] == "memory":
                 self._tell_memory()
+            elif request["do"] == "rewind":
+                self._rewind(request["word"])
             else:
                 self._answer(self._done(request))
+                if "word" in request:
+                    self._rewind(request["word"])
             request = self._channel.receive()
+            if self._is_new:
+                self._is_new = False
+                after_restore()
 
     def _tell_memory(self) -> None:
         """Let the host have all memory: whoever is started with it goes on here, and as a new one.
@@ -61,9 +70,22 @@ class Agent:
             self._answer({"raised": raised(error)})
             return
         if new:
-            renew()
+            reseed()
+            after_restore()
         else:
             self._answer({"ok": None})
+
+    def _rewind(self, word: int) -> None:
+        """Have the monitor keep all this, or take it back to when it was kept.
+
+        Each time it goes on behind the first of these, and as a new one.
+        """
+        if not self._kept:
+            before_snapshot()
+        self._kept = True
+        self._channel.rewind(word)
+        reseed()
+        self._is_new = True
 
     def _answer(self, answer: dict[str, Any]) -> None:
         answer["id"] = self._number
@@ -185,9 +207,13 @@ def _error(name: str, message: str) -> Exception:
     return RuntimeError(f"{name}: {message}")
 
 
-def renew() -> None:
+def reseed() -> None:
     """Make anew what each start has to have for itself."""
     _renewed.renew_modules()
+
+
+def after_restore() -> None:
+    """Run what modules want to be done behind a moment."""
     for function, given, named in _hooks("get_after_restore"):
         function(*given, **named)
 

@@ -24,6 +24,7 @@ OUTPUT, ANSWER, CALL, MEMORY = b"o", b"a", b"c", b"m"
 MOST_OUTPUT, MOST_ANSWER = 1 << 16, 16 << 20
 """Bytes of one frame of output, and of any other: the host reads no longer ones."""
 
+_HEAD, _LEAST, _MOST = 4, 1 << 14, 1 << 20
 _DESCRIPTOR = 900
 """From here on are the line's own, where programs do not look."""
 
@@ -38,6 +39,7 @@ class Channel:
         os.close(empty)
         self._written = os.memfd_create("stdout")
         os.dup2(self._written, 1)
+        self._read = bytearray()
         self._lock, self._asks = threading.RLock(), threading.Lock()
         self._busy = False
         self._late = False
@@ -46,18 +48,24 @@ class Channel:
 
     def receive(self) -> Any:
         """The next request of the host's, or the end of this process where there is none."""
-        length = int.from_bytes(self._exactly(4), "little")
-        return json.loads(self._exactly(length))
+        self._read_up_to(_HEAD)
+        end = _HEAD + int.from_bytes(self._read[:_HEAD], "little")
+        self._read_up_to(end)
+        request = self._read[_HEAD:end]
+        del self._read[:end]
+        return json.loads(request)
 
-    def _exactly(self, count: int) -> bytes:
-        parts = []
-        while count:
-            part = os.read(self._in, min(count, 1 << 20))
+    def _read_up_to(self, end: int) -> None:
+        while len(self._read) < end:
+            part = os.read(self._in, min(max(end - len(self._read), _LEAST), _MOST))
             if not part:
                 os._exit(0)
-            parts.append(part)
-            count -= len(part)
-        return b"".join(parts)
+            self._read += part
+
+    def rewind(self, word: int) -> None:
+        """Have the monitor keep this machine, or take it back; it says ``word`` to the host."""
+        with open("/dev/limpet/rewind", "wb", 0) as handle:
+            handle.write(word.to_bytes(8, "little"))
 
     def send(self, kind: bytes, data: Any) -> bool:
         """Send ``data`` as JSON behind all that was written before, if it is not too long."""

@@ -7,4 +7,6 @@ static void serve_console_in(struct console_in *block) {
         return;
     }
     block->result = host3(NR_READ, STDIN, (long)to, (long)block->length);
+    if (block->result > 0)
+        memory_filled((u64)to, (u64)block->result);
 }

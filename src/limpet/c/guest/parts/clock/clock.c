@@ -111,6 +111,16 @@ void clock_renew(void) {
     scale = base_ticks = first_ticks = idle_ticks = 0; /* so that it is asked again */
 }
 
+/* The same machine goes on from where its clock was, at the host's time that it is told. */
+void clock_rewound(const struct rewind *told) {
+    before_first = cpu_time(latest);
+    snapshot_host_ahead = told->monotonic - latest;
+    base_ticks = first_ticks = ticks();
+    base_monotonic = first_monotonic = latest;
+    realtime_ahead = (s64)(told->realtime - latest);
+    idle_ticks = 0;
+}
+
 u64 cpu_time(u64 monotonic) {
     u64 since_start = MAX(monotonic, first_monotonic) - first_monotonic + before_first;
     return since_start - MIN(since_start, scaled(idle_ticks));

@@ -52,13 +52,14 @@ static long console_read(struct file *file, void *to, u64 size) {
     const struct waiting waits = {
         .deadline = FOREVER, .want = INPUT, .in_host = true, .restarts = true};
     file->reads++;
+    bool alone = false;
     long error = 0;
     input_wanted();
     if (!size)
         return 0;
     do
-        error = park(&waits);
-    while (!error && scheduler && scheduler->input_taken());
+        alone = !threads->next, error = park(&waits);
+    while (!error && scheduler && !alone && scheduler->input_taken());
     return error ? error : read_now(to, size);
 }
 

@@ -45,17 +45,21 @@ void chacha20_block(const u32 secret[8], u32 counter, const u32 nonce[3], u8 out
     memcpy(out, state, 64);
 }
 
+static void mix(const u8 bytes[SEED_SIZE]) {
+    for (u64 i = 0; i < 8; i++) {
+        u32 word;
+        memcpy(&word, bytes + 4 * i, 4);
+        key[i] ^= word;
+    }
+    seeded = true;
+    since_seed = 0;
+}
+
 static void seed(void) {
     struct entropy block;
     hypercall_entropy(&block);
-    for (u64 i = 0; i < 8; i++) {
-        u32 word;
-        memcpy(&word, block.bytes + 4 * i, 4);
-        key[i] ^= word;
-    }
+    mix(block.bytes);
     memset(&block, 0, sizeof block);
-    seeded = true;
-    since_seed = 0;
 }
 
 u64 entropy_renewed;
@@ -64,6 +68,11 @@ void entropy_renew(void) {
     entropy_renewed++;
     seeded = false;
     left = 0;
+}
+
+void entropy_rewound(const struct rewind *told) {
+    entropy_renew();
+    mix(told->seed);
 }
 
 static void refill(void) {

@@ -41,7 +41,18 @@ static long tell_memory(const char *bytes, u64 size, u64 number) {
     return memory_told();
 }
 
-static const struct standard names[] = {
-    SET("snapshot", make_moment, come_to_moment), SET("memory", make_count, tell_memory), {0}};
+static long rewind(const char *bytes, u64 size, u64 number) {
+    u64 word = 0;
+    (void)number;
+    if (size != sizeof word)
+        return -EINVAL;
+    memcpy(&word, bytes, sizeof word);
+    return snapshot_rewind(word);
+}
+
+static const struct standard names[] = {SET("snapshot", make_moment, come_to_moment),
+                                        SET("memory", make_count, tell_memory),
+                                        SET("rewind", make_count, rewind),
+                                        {0}};
 
 const struct standard snapshot_folder = FOLDER("limpet", 0755, names);

@@ -15,6 +15,8 @@ struct snapshot_ops {
     /* generated: the standard streams, while nothing but this knows where memory is; NULL: none */
     void (*console_in)(struct console_in *block);
     void (*console_out)(struct console_out *block);
+    void (*rewind)(struct rewind *block);       /* NULL: its monitor keeps nothing */
+    void (*rewound)(const struct rewind *told); /* generated: renew, by what it was told */
     const struct standard *folder; /* of /dev: where the program itself says that it is time */
 };
 
@@ -36,6 +38,8 @@ void snapshot_begin(s64 now);
 
 /* A guest that is at its moment already tells what its memory is now, and goes on. */
 void snapshot_tell(void);
+
+long snapshot_rewind(u64 word); /* rewind.c */
 
 /* live.c: memory through the standard streams, [left.low, left.high) left out. */
 void memory_tell(struct span left);
@@ -59,5 +63,9 @@ void snapshot_wait(struct wait *block, void (*ask)(struct wait *block));
 void clock_renew(void);
 void entropy_renew(void);
 void tick_renew(void);
+
+/* The same on a machine that has gone back, whose monitor has told what is new. */
+void clock_rewound(const struct rewind *told);
+void entropy_rewound(const struct rewind *told);
 
 #endif

@@ -31,3 +31,10 @@ static void open_signals(u64 scopes) {
     if (scopes && host4(NR_SIGNALFD4, -1, (long)&heard, 8, O_NONBLOCK | O_CLOEXEC) != SIGNAL_FD)
         die(EXIT_CANNOT_START, "limpet: the host refuses a descriptor of signals\n");
 }
+
+/* What was sent to the guest as it was. */
+static inline void forget_signals(void) {
+    u8 told[SIGNAL_SIZE];
+    while (host3(NR_READ, SIGNAL_FD, (long)told, sizeof told) > 0)
+        ;
+}

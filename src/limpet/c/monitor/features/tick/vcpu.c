@@ -31,7 +31,16 @@ static void take_tick(void) {
     }
     *frame = (struct trap_frame){
         .vector = TICK_VECTOR, .rip = rip, .rflags = shared->rflags, .rsp = shared->general[6]};
+    memory_filled(TRAP_FRAME, sizeof *frame);
     shared->rip = TRAP_ENTRY_KVM;
     shared->rflags = 2;
     shared->dirty = KVM_SYNC_REGISTERS;
+}
+
+/* One that is on its way, or there already, is of the guest as it was. */
+static inline void forget_tick(void) {
+    static const u64 never[4];
+    host3(NR_SETITIMER, TICK_CLOCK, (long)never, 0);
+    while (take_signal(&tick_signal))
+        ;
 }

@@ -1,0 +1,43 @@
+"""Whether a guest can be taken back to how its monitor kept it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from limpet.errors import PlanError
+from limpet.planning.options import Options
+
+REWIND = "rewind"
+"""The feature of the monitor, and the hypercall."""
+
+_IN_MEMORY = frozenset(
+    ("exit", "console_out", "console_in", "wait", "attend", "entropy", "tick", "protect", "place")
+)
+"""Hypercalls behind which no state is left outside of the guest, or none that is not taken back."""
+
+
+def with_rewind(
+    users: Mapping[str, tuple[str, ...]], options: Options
+) -> dict[str, tuple[str, ...]]:
+    """What needs each hypercall, and that one where it is asked for.
+
+    Raises:
+        PlanError: the guest is no snapshot, or not all that it is lies in its memory.
+    """
+    if not any(each.partition("=")[0] == REWIND for each in options.features):
+        return dict(users)
+    _check(users, options)
+    if "kvm" not in options.backends:
+        return dict(users)
+    return {**users, REWIND: (f"--feature {REWIND}: /dev/limpet/{REWIND} asks for it",)}
+
+
+def _check(users: Collection[str], options: Options) -> None:
+    outside = sorted(set(users) - _IN_MEMORY)
+    if not options.snapshot or outside:
+        why = f"{outside[0]} leaves state outside of it" if outside else "it is no snapshot"
+        raise PlanError(
+            f"--feature {REWIND} takes a guest back that goes on from a moment, with nothing "
+            f"outside of its memory: {why}",
+            hint=f"leave out --feature {REWIND}",
+        )

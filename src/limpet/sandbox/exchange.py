@@ -1,0 +1,271 @@
+"""One request to a guest, and its answer, within limits."""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import json
+import os
+import select
+import subprocess
+import termios
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import IO, Any, Protocol
+
+from limpet.contract.limits import SIGNAL_STATUS
+from limpet.errors import (
+    BadAnswer,
+    CpuLimit,
+    Died,
+    Killed,
+    NeverRan,
+    OutputLimit,
+    TimeLimit,
+)
+from limpet.plain import plain
+from limpet.sandbox.answers import Answer, MemoryFollows, Output, Reader, ToolCall
+from limpet.sandbox.memory import Memory
+
+PIECE = 1 << 16
+"""Bytes that are read at a time."""
+
+_PIPE = 1 << 18
+_MOST_WORDS = 300
+"""Characters of what a guest said last that an error repeats."""
+
+Told = Callable[[bytes], None]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may take; 0 is no limit.
+
+    ``wall`` and ``cpu`` are seconds, ``output`` is bytes of both streams together.
+    """
+
+    wall: float = 0
+    cpu: float = 0
+    output: int = 0
+
+
+@dataclass
+class Heard:
+    """What a guest wrote while it did what it was asked."""
+
+    on_stdout: Told | None = None
+    on_stderr: Told | None = None
+    stdout: bytearray = field(default_factory=bytearray)
+    stderr: bytearray = field(default_factory=bytearray)
+
+    def out(self, data: bytes) -> None:
+        """Take a piece of its standard output."""
+        self.stdout += data
+        if self.on_stdout:
+            self.on_stdout(data)
+
+    def err(self, data: bytes) -> None:
+        """Take a piece of its standard error."""
+        self.stderr += data
+        if self.on_stderr:
+            self.on_stderr(data)
+
+
+Serve = Callable[[ToolCall], Mapping[str, Any]]
+
+
+class Line(Protocol):
+    """What a guest is to an exchange: its streams, and what may end it."""
+
+    _in: IO[bytes]
+    _out: IO[bytes]
+    _err: IO[bytes]
+    _reader: Reader
+    _process: subprocess.Popen[bytes]
+    _killed: bool
+    _rewinds: bool
+
+    def cpu(self) -> float:
+        """Seconds that it has computed."""
+
+    def kill(self) -> None:
+        """End it."""
+
+
+class Exchange:
+    """One request and its answer."""
+
+    def __init__(
+        self,
+        instance: Line,
+        request: Mapping[str, Any],
+        limits: Limits,
+        heard: Heard,
+        serve: Serve,
+        memory: Memory | None,
+    ) -> None:
+        self._memory, self._telling = memory, False
+        self._of, self._limits, self._heard, self._serve = instance, limits, heard, serve
+        self._number, self._last = request["id"], "word" in request
+        self._unsent = memoryview(framed(request))
+        self._begun = False
+        self._written = self._words = 0
+        self._end = time.monotonic() + limits.wall if limits.wall else None
+        self._cpu_end = instance.cpu() + limits.cpu if limits.cpu else None
+        self._poll = select.poll()
+        self._poll.register(instance._out, select.POLLIN)
+        self._poll.register(instance._err, select.POLLIN)
+
+    def answer(self) -> Answer:
+        """Until it is there."""
+        self._send()
+        while True:
+            ready = dict(self._poll.poll(self._patience()))
+            self._check_limits()
+            if ready.get(self._of._in.fileno(), 0) & ~select.POLLIN:
+                self._send()
+            if self._of._err.fileno() in ready:
+                self._hear()
+            if self._of._out.fileno() in ready:
+                found = self._read()
+                if found:
+                    self._hear()
+                    return found
+            elif ready.get(self._of._in.fileno(), 0) & select.POLLIN:
+                self._words += 1  # the answer comes before the word, but not all at one look
+                if self._words > 1:
+                    raise BadAnswer("the guest was taken back before it answered")
+
+    def _patience(self) -> float | None:
+        """Milliseconds until a limit can be reached at the earliest."""
+        ends = []
+        if self._end is not None:
+            ends.append(self._end - time.monotonic())
+        if self._cpu_end is not None:
+            ends.append(self._cpu_end - self._of.cpu())
+        return max(min(ends), 0.0) * 1000 + 1 if ends else None
+
+    def _check_limits(self) -> None:
+        if self._end is not None and time.monotonic() >= self._end:
+            self._of.kill()
+            raise TimeLimit(f"it took longer than {self._limits.wall:g} s")
+        if self._cpu_end is not None and self._of.cpu() >= self._cpu_end:
+            self._of.kill()
+            raise CpuLimit(f"it computed longer than {self._limits.cpu:g} s")
+
+    def _send(self) -> None:
+        """Write what its pipe takes now; where it has ended, what it wrote last is read first."""
+        pipe = self._of._in.fileno()
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[os.write(pipe, self._unsent) :]
+        except BlockingIOError:
+            self._poll.register(pipe, select.POLLOUT)
+            return
+        except BrokenPipeError:
+            pass
+        self._poll.register(pipe, select.POLLIN if self._of._rewinds else 0)
+
+    def _hear(self) -> None:
+        """What is there of its standard error: no more than a pipe holds, it may write for ever."""
+        for _ in range(_PIPE // PIECE):
+            try:
+                data = os.read(self._of._err.fileno(), PIECE)
+            except BlockingIOError:
+                return
+            if not data:
+                with suppress(KeyError):
+                    self._poll.unregister(self._of._err)
+                return
+            self._count(data)
+            self._heard.err(data)
+
+    def _read(self) -> Answer | None:
+        try:
+            data = os.read(self._of._out.fileno(), PIECE)
+        except BlockingIOError:
+            return None
+        if not data:
+            self._gone()
+        return self._take_memory(data) if self._telling else self._taken(data)
+
+    def _take_memory(self, data: bytes) -> Answer | None:
+        assert self._memory
+        rest = self._memory.take(data)
+        if rest is None:
+            return None
+        self._telling = False
+        return self._taken(rest)
+
+    def _taken(self, data: bytes) -> Answer | None:
+        reader = self._of._reader
+        for frame in reader.feed(data):
+            if isinstance(frame, Output):
+                self._count(frame.data)
+                self._heard.out(frame.data)
+            elif isinstance(frame, MemoryFollows):
+                if self._memory is None or self._memory.is_whole:
+                    raise BadAnswer("the guest tells what it was not asked")
+                self._telling = True
+                data, reader.rest = bytes(reader.rest), bytearray()
+                return self._take_memory(data)
+            elif frame.number != self._number:
+                raise BadAnswer("the guest answers what it was not asked")
+            elif isinstance(frame, ToolCall):
+                if self._last:  # nothing may be on its way when it has been taken back
+                    raise BadAnswer("the guest calls a function that it was not given")
+                if self._unsent:  # it would fill our memory with what it does not read
+                    raise BadAnswer("the guest asks more before it has read what it was told")
+                self._begun = True
+                self._unsent = memoryview(framed(self._serve(frame)))
+                self._send()
+            else:
+                return frame
+        return None
+
+    def _count(self, data: bytes) -> None:
+        self._written += len(data)
+        if self._limits.output and self._written > self._limits.output:
+            self._of.kill()
+            raise OutputLimit(f"it wrote more than {self._limits.output} bytes")
+
+    def _gone(self) -> None:
+        """It has ended: say whether it can have begun.
+
+        Raises:
+            NeverRan: it did not read all that it was asked.
+            OutcomeUnknown: it did.
+        """
+        self._of._process.wait()
+        self._hear()
+        code = self._of._process.returncode
+        status = code if code >= 0 else SIGNAL_STATUS - code
+        last = plain(bytes(self._heard.stderr[-_MOST_WORDS:]).decode(errors="replace").strip())
+        said = f": {last}" if last else ""
+        if self._never_began():
+            raise NeverRan(f"the sandbox had ended, with status {status}{said}")
+        if self._of._killed:
+            raise Killed("the sandbox was ended meanwhile")
+        raise Died(f"the sandbox ended with status {status}{said}", status=status)
+
+    def _never_began(self) -> bool:
+        """Whether some of what was asked is unsent, or was still in the kernel."""
+        if self._begun or self._unsent:
+            return not self._begun
+        try:
+            if self._of._rewinds:
+                os.read(self._of._in.fileno(), 1)
+                return False
+        except ConnectionResetError:  # its end of a socket, which has not read all: unix(7)
+            return True
+        count = array.array("i", [0])
+        fcntl.ioctl(self._of._in, termios.FIONREAD, count)
+        return bool(count[0])
+
+
+def framed(request: Mapping[str, Any]) -> bytes:
+    """A request as the agent reads it."""
+    data = json.dumps(request, separators=(",", ":")).encode()
+    return len(data).to_bytes(4, "little") + data

@@ -1,0 +1,154 @@
+"""A guest that its monitor takes back to how it was kept, and who has it meanwhile.
+
+The guest may be hostile, so that it says so counts for nothing.  It is told a word by chance,
+behind which nothing more is sent; only its monitor can say that where its standard input is, once
+everything is as it was.  So the word is proof: all that was sent has been read before, and nothing
+of the last call is left to run.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from limpet.errors import NeverRan
+from limpet.sandbox.answers import Answer
+from limpet.sandbox.exchange import Heard, Limits, Serve, framed
+from limpet.sandbox.instance import Instance
+from limpet.sandbox.memory import Memory
+
+_WORD = 8
+"""Bytes."""
+
+_KEPT = 10.0
+"""Seconds in which a new one has to be kept."""
+
+
+class Kept:
+    """A guest that can be taken back.
+
+    Args:
+        instance: started with ``rewinds``; nobody else has asked it for what is not trusted.
+
+    Raises:
+        NeverRan: its monitor does not keep it.
+    """
+
+    def __init__(self, instance: Instance | Turn) -> None:
+        assert isinstance(instance, Instance)
+        self.instance = instance
+        self._word = b""
+        self.ask_back()
+        if not self.is_back(_KEPT):
+            instance.close()
+            raise NeverRan("the monitor of a sandbox does not keep it")
+
+    def word(self) -> int:
+        """A new one, by which it will be known that the guest is back."""
+        self._word = os.urandom(_WORD)
+        return int.from_bytes(self._word, "little")
+
+    def ask_back(self) -> None:
+        """Let it be taken back; :meth:`is_back` says when it is."""
+        request = framed({"do": "rewind", "id": 0, "word": self.word()})
+        with suppress(OSError):  # it has ended, or has not read what it was asked
+            if os.write(self.instance.input, request) == len(request):
+                return
+        self._word = b""
+
+    def is_back(self, seconds: float) -> bool:
+        """Whether it is as it was kept, within that time; what it wrote meanwhile is lost.
+
+        It can be asked again until it was once.
+        """
+        if not self._word:
+            return False
+        ready = select.poll()
+        ready.register(self.instance.input, select.POLLIN)
+        if not ready.poll(seconds * 1000):
+            return False
+        expected, self._word = self._word, b""
+        with suppress(OSError):
+            return os.read(self.instance.input, 2 * _WORD) == expected and self.instance.forget()
+        return False
+
+
+class Turn:
+    """A guest for as long as one call has it: whoever keeps this longer reaches no later one.
+
+    Args:
+        kept: the guest.
+        once: whether it is asked for one thing, and has itself taken back by itself then.
+    """
+
+    def __init__(self, kept: Kept, *, once: bool) -> None:
+        self._kept, self._instance = kept, kept.instance
+        self._once, self._last = once, False
+        self._lock = threading.Lock()
+        self._asked = 0
+        self._ended = False
+
+    def end(self) -> bool:
+        """Take it away, and have it taken back; not where somebody asks it for something now."""
+        with self._lock:
+            self._ended = True
+            if self._asked or not self._instance.alive:
+                return False
+            if not self._last:
+                self._kept.ask_back()
+            return True
+
+    def ask(
+        self,
+        request: Mapping[str, Any],
+        limits: Limits,
+        heard: Heard,
+        serve: Serve,
+        memory: Memory | None = None,
+    ) -> Answer:
+        """As :meth:`Instance.ask`.
+
+        Raises:
+            NeverRan: the call has ended.
+        """
+        with self._lock:
+            if self._ended or self._last:
+                raise NeverRan("the sandbox was closed", hint="make another")
+            self._asked += 1
+            self._last = self._once
+        if self._last:
+            request = {**request, "word": self._kept.word()}
+        try:
+            return self._instance.ask(request, limits, heard, serve, memory)
+        finally:
+            with self._lock:
+                self._asked -= 1
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked more."""
+        return not self._ended and self._instance.alive
+
+    def cpu(self) -> float:
+        """As :meth:`Instance.cpu`."""
+        return self._instance.cpu()
+
+    def interrupt(self) -> None:
+        """As :meth:`Instance.interrupt`, while the call lasts."""
+        with self._lock:
+            if not self._ended:
+                self._instance.interrupt()
+
+    def kill(self) -> None:
+        """As :meth:`Instance.kill`, while the call lasts."""
+        with self._lock:
+            if not self._ended:
+                self._instance.kill()
+
+    def close(self) -> None:
+        """The same: who made it takes what is left of it."""
+        self.kill()
