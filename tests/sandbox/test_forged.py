@@ -9,6 +9,7 @@ import pytest
 
 from limpet import Sandbox
 from limpet.errors import BadAnswer, CodeRaised, LimpetError, TimeLimit
+from limpet.sandbox.instance import Instance
 
 LINE = """\
 import os, json
@@ -35,12 +36,18 @@ FORGED = {
 }
 
 
+def instance(sandbox: Sandbox) -> Instance:
+    """Its guest."""
+    assert isinstance(sandbox._instance, Instance)
+    return sandbox._instance
+
+
 @pytest.mark.parametrize("code", FORGED.values(), ids=FORGED)
 def test_forged(sandbox: Sandbox, code: str) -> None:
     """One error for every kind of forgery."""
     sandbox.reset()
     sandbox._tools._known.clear()
-    number = sandbox._instance._number + 1
+    number = instance(sandbox)._number + 1
     with pytest.raises(BadAnswer):
         sandbox.run(LINE + code.replace("'id': 1,", f"'id': {number},"))
     assert not sandbox.alive
@@ -48,7 +55,7 @@ def test_forged(sandbox: Sandbox, code: str) -> None:
 
 def test_what_a_call_gives(sandbox: Sandbox) -> None:
     """Files and names are what they are said to be."""
-    number = sandbox._instance._number + 2
+    number = instance(sandbox)._number + 2
     sandbox.run(
         f"{LINE}import builtins\nreal = open\n"
         "def forged(*arguments):\n"
@@ -62,7 +69,7 @@ def test_what_a_call_gives(sandbox: Sandbox) -> None:
 
 def test_a_tool_that_is_none(sandbox: Sandbox) -> None:
     """It can ask for the functions that it was given alone."""
-    number = sandbox._instance._number + 1
+    number = instance(sandbox)._number + 1
     code = LINE + f"send(b'c', {{'id': {number}, 'tool': 'eval', 'arguments': [['1'], {{}}]}})\n"
     answer = sandbox.run(code + "os.read(900, 4), json.loads(os.read(900, 1000))").value
     assert answer and answer.data[1] == {"raised": ["NameError", "there is no tool eval"]}
@@ -70,7 +77,7 @@ def test_a_tool_that_is_none(sandbox: Sandbox) -> None:
 
 def test_answers_that_nobody_reads(sandbox: Sandbox) -> None:
     """A guest that calls and never reads what it gets does not fill the host's memory."""
-    number = sandbox._instance._number + 1
+    number = instance(sandbox)._number + 1
     call = f"send(b'c', {{'id': {number}, 'tool': 'add', 'arguments': [[1], {{}}]}})"
     with pytest.raises(BadAnswer, match="before it has read"):
         sandbox.run(f"{LINE}while True: {call}", timeout=30)
@@ -90,7 +97,7 @@ def test_memory_that_is_none(sandbox: Sandbox, code: str) -> None:
     """What a guest tells of its memory is counted, and comes once, where it was asked for."""
     prepared = sandbox._prepared
     assert prepared
-    number = sandbox._instance._number + 2
+    number = instance(sandbox)._number + 2
     begun = "send(b'm', b'')\n    " if code else ""
     sandbox.run(
         f"{LINE}import gc\n"
@@ -110,7 +117,7 @@ def test_errors_for_ever(sandbox: Sandbox) -> None:
     """Time is looked at, however fast a guest writes what nobody has to count."""
     sandbox._limits = type(sandbox._limits)(1, 0, 0)
     end, more = time.monotonic() + 15, select.poll()
-    more.register(sandbox._instance._err, select.POLLIN)
+    more.register(instance(sandbox)._err, select.POLLIN)
 
     def told(_: str) -> None:
         more.poll(5000)  # as if it were faster than whoever reads: there always is some

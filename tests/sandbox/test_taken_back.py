@@ -1,0 +1,167 @@
+"""Calls of a pool that share a guest: nothing of one is left for the next, whatever it tries."""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from limpet import Pool, Sandbox, SandboxSnapshot
+from limpet.errors import BadAnswer, LimpetError, NeverRan
+from limpet.sandbox.instance import Instance
+from tests.support.bundles import KVM_PROBLEM
+
+pytestmark = pytest.mark.skipif(bool(KVM_PROBLEM), reason="*** NO KVM HERE: NOTHING GOES BACK ***")
+
+FOUND = """
+import gc, os, random, signal, sys, threading, time
+(sorted(globals()), sorted(sys.modules), os.listdir('/'), os.listdir('/proc/self/fd'),
+ threading.active_count(), str(signal.getsignal(signal.SIGALRM)), signal.getitimer(0)[0],
+ os.getcwd(), os.umask(0o22), sorted(os.environ), sys.stdout.fileno(), gc.isenabled(),
+ sys.getrecursionlimit(), open('/proc/self/maps').read(), hasattr(sys, 'left'))
+"""
+CHANCE = "import os, random\n(os.urandom(8), random.random())"
+
+LEAVES = """
+import builtins, ctypes, gc, mmap, os, random, signal, sys, threading, time
+sys.left, name, random.random = 1, 2, lambda: 0.5
+os.urandom = lambda count: b'0' * count
+os.chdir('/tmp'); os.umask(0); os.environ['LEFT'] = '1'
+open('/left', 'w').write('left'); handles = [open('/left') for _ in range(10)]
+signal.signal(signal.SIGALRM, lambda *_: None); signal.setitimer(signal.ITIMER_REAL, 60)
+def compute():
+    while True: pass
+threading.Thread(target=compute, daemon=True).start()
+gc.disable(); sys.setrecursionlimit(50000); builtins.print = None; sys.stdout = None
+kept = mmap.mmap(-1, 8 << 20); kept[:] = b'x' * (8 << 20); more = bytearray(32 << 20)
+ctypes.memset(id(7) + 24, 8, 1)  # 7 is 8, everywhere
+"""
+
+WORD = """
+import sys
+frame = sys._getframe()
+while 'request' not in frame.f_locals: frame = frame.f_back
+request = frame.f_locals['request']
+def send(data):
+    import json, os
+    data = json.dumps({'id': request['id'], **data}).encode()
+    os.write(901, b'a' + len(data).to_bytes(4, 'little') + data)
+def rewind(word):
+    open('/dev/limpet/rewind', 'wb', 0).write(word.to_bytes(8, 'little'))
+"""
+
+
+@pytest.fixture
+def pool(alone: Path) -> Iterator[Pool]:
+    """Of one guest."""
+    with alone.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        snapshot: SandboxSnapshot = Sandbox.prepare(backend="kvm", timeout=30, output=1 << 20)
+    with Pool(snapshot, 1, 1) as made:
+        yield made
+
+
+def process(pool: Pool) -> subprocess.Popen[bytes]:
+    """Of the guest that waits."""
+    instance = pool._ready[0]._own._instance
+    assert isinstance(instance, Instance)
+    return instance._process
+
+
+def pid(pool: Pool) -> int:
+    """The same, as a number."""
+    return process(pool).pid
+
+
+def value(pool: Pool, code: str) -> Any:
+    """Of code that goes well."""
+    found = pool.run(code)
+    assert found.value, found
+    return found.value.data
+
+
+def test_nothing_is_left(pool: Pool) -> None:
+    """Names, modules, files, descriptors, threads, timers, memory, chance: all in one guest."""
+    same, first = pid(pool), value(pool, FOUND)
+    chances = [value(pool, CHANCE)]
+    for _ in range(2):
+        assert pool.run(LEAVES).ok
+        assert value(pool, FOUND) == first
+        assert value(pool, "7 + 0") == 7
+        chances.append(value(pool, CHANCE))
+    assert len({each for each, _ in chances}) == len({each for _, each in chances}) == 3
+    assert pid(pool) == same
+
+
+def test_what_asks_for_much(pool: Pool) -> None:
+    """Many things in one turn, with files; then the turn is over for who has kept it."""
+    held: list[Sandbox] = []
+
+    def work(sandbox: Sandbox) -> bytes:
+        held.append(sandbox)
+        sandbox.put("/in", b"1234")
+        sandbox.run("open('/out', 'wb').write(open('/in', 'rb').read() * 2)")
+        return sandbox.get("/out")
+
+    same = pid(pool)
+    assert pool.use(work) == pool.use(work) == b"12341234"
+    assert "out" not in value(pool, "import os\nos.listdir('/')") and pid(pool) == same
+    with pytest.raises(NeverRan):
+        held[0].run("1")
+    held[0].kill()
+    held[0].interrupt()
+    assert not held[0].alive and value(pool, "1") == 1 and pid(pool) == same
+
+
+HOSTILE = {
+    "goes back before it answers": "rewind(request['word'])",
+    "goes back by another word": "rewind(1)",
+    "goes back by another word behind its answer": "send({'ok': None}); rewind(1)",
+    "never goes back": "send({'ok': None})\nwhile True: pass",
+    "answers twice": "send({'ok': None}); send({'ok': None})",
+    "ends behind its answer": "send({'ok': None})\nimport os; os._exit(1)",
+    "answers, writes, goes back": (
+        "send({'ok': None})\nimport os\nos.write(2, b'x' * 1000)\nos.write(901, b'a' * 1000)\n"
+        "rewind(request['word'])"
+    ),
+    "calls what it was not given": (
+        "import os, json\ndata = json.dumps({'id': request['id'], 'tool': 'f', 'arguments': "
+        "[[], {}]}).encode()\nos.write(901, b'c' + len(data).to_bytes(4, 'little') + data)\n"
+        "send({'ok': None}); rewind(request['word'])"
+    ),
+}
+
+
+@pytest.mark.parametrize("code", HOSTILE.values(), ids=HOSTILE)
+def test_hostile(pool: Pool, code: str) -> None:
+    """Only the call itself is hurt: the next is right, and finds nothing."""
+    try:
+        pool.run(WORD + code, timeout=3)
+    except LimpetError as error:
+        assert isinstance(error, BadAnswer), error
+    for _ in range(2):
+        found = pool.run("import sys\nhasattr(sys, 'left'), 'request' in globals()")
+        assert found.value and found.value.data == (False, False) and not found.stderr
+
+
+def test_another_word(pool: Pool) -> None:
+    """A guest that goes back by a word of its own may have left something for itself to read."""
+    same = pid(pool)
+    assert pool.run(WORD + HOSTILE["goes back by another word behind its answer"]).ok
+    assert value(pool, "1") == 1 and pid(pool) != same
+
+
+def test_who_computes_unasked(pool: Pool) -> None:
+    """A guest that answers and goes on is ended, though nobody makes a call."""
+    started = process(pool)
+    assert pool.run(WORD + "send({'ok': None})\nwhile True: pass").ok
+    assert started.wait(30) == -9
+    deadline = time.monotonic() + 30
+    while not pool._ready and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert value(pool, "1") == 1
