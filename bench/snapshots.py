@@ -29,7 +29,7 @@ CLONES, PRIVATE = 530, 1
 """Milliseconds for a thousand of them, MiB of one that waits."""
 
 
-def _warm(backend: Backend, folder: Path, imports: str, goes_on: str = GOES_ON) -> Path:
+def warm(backend: Backend, folder: Path, imports: str, goes_on: str = GOES_ON) -> Path:
     """Python that has imported that, and prints when it goes on."""
     options = limpet.Options(backends=(backend,), snapshot=True)
     planned = limpet.plan(limpet.load(PYTHON), options)
@@ -41,8 +41,8 @@ def _warm(backend: Backend, folder: Path, imports: str, goes_on: str = GOES_ON) 
 
 def _rows(backend: Backend, folder: Path) -> Iterator[Row]:
     commands: dict[str, list[str | Path]] = {
-        "plain": [_warm(backend, folder, "")],
-        "modules": [_warm(backend, folder, MODULES)],
+        "plain": [warm(backend, folder, "")],
+        "modules": [warm(backend, folder, MODULES)],
         "native": [PYTHON, *PRINTS],
         "native modules": [PYTHON, *OPTIONS, "-c", f"{MODULES}\nprint(1)"],
         "least": [program("nothing", folder, ["-nostdlib"])],
@@ -60,10 +60,10 @@ def _rows(backend: Backend, folder: Path) -> Iterator[Row]:
 
 def _many(folder: Path) -> Iterator[Row]:
     """A thousand at once, and one that waits for its input."""
-    argv = [program("clones", folder), _warm("process", folder, "")]
+    argv = [program("clones", folder), warm("process", folder, "")]
     took = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
     yield Row("1,000 of warm python3, process", float(took), None, CLONES, "ms")
-    waits = _warm("process", folder, "", WAITS)
+    waits = warm("process", folder, "", WAITS)
     yield Row("warm python3 that waits, process", idle_of(waits), None, PRIVATE, "MiB")
 
 
