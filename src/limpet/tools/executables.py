@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +34,8 @@ def take_place(path: Path, make: Callable[[Path], bool]) -> bool:
     Raises:
         BuildError: the place cannot be written.
     """
+    import tempfile  # not on the way of a bundle that is there
+
     if path.exists() and not path.is_file():
         return False
     try:
@@ -93,6 +94,8 @@ def _unwritable(path: Path, error: OSError) -> BuildError:
 
 
 def _exchange(path: Path, fill: Callable[[int], None]) -> None:
+    import tempfile
+
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         try:
