@@ -9,8 +9,7 @@
 long headers_take(struct socket *socket, const struct linux_message *from, struct message *message);
 
 /* If it says one. */
-void header_source(const struct message *message, const struct endpoint *to,
-                   struct endpoint *from);
+void header_source(const struct message *message, const struct endpoint *to, struct endpoint *from);
 
 /* With what a message goes to an endpoint: what it says itself, or its socket's options. */
 struct header header_sent(const struct socket *socket, const struct message *message,
