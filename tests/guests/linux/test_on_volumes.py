@@ -59,6 +59,7 @@ def test_sqlite_by_two(make: Maker, folder: Path) -> None:
     assert os.listdir(folder) == ["base"]
 
 
+@large
 @pytest.mark.kvm
 def test_sqlite_with_a_log(make: Maker, folder: Path) -> None:
     """WAL shares memory between processes, which a volume does not give: without it for one bundle
