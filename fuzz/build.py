@@ -123,6 +123,7 @@ _HEAD = """\
 #include "features/devices/devices.h"
 #include "core/guest_range.h"
 static void hypercall_made(u32 number) { (void)number; }
+static void memory_filled(u64 at, u64 size) { (void)at, (void)size; }
 static long bytes_brought(long count) { return count; }
 static long bytes_taken(long count) { return count; }
 """
