@@ -125,6 +125,23 @@ def test_what_a_script_finds(here: Path, backend: Backend) -> None:
         assert found == natively(["ends.py", "names"], here)
 
 
+def test_teardown(here: Path) -> None:
+    """An object that lives to the end is taken apart only where that is asked for."""
+    (here / "app.py").write_text(
+        "import atexit, json\n"
+        "class Last:\n"
+        "    def __del__(self): print('taken apart')\n"
+        "last = Last()\n"
+        "atexit.register(print, 'at exit')\n"
+    )
+    said = {}
+    for teardown in (False, True):
+        with bundle(["app.py"], "process", teardown=teardown) as path:
+            said[teardown] = execute([PYTHON, "app.py"], path).stdout
+    assert said == {False: b"at exit\n", True: natively(["app.py"], here).stdout}
+    assert said[True] == b"at exit\ntaken apart\n"
+
+
 def test_other_ways_to_name_a_program(here: Path) -> None:
     """``-c``, ``-m``, standard input, options; of one bundle where the modules are the same."""
     (here / "own.py").write_text("import sys\nprint(__name__, sys.argv)\n1/0\n")
