@@ -18,6 +18,7 @@ import pytest
 import limpet
 from limpet.contract import Backend
 from limpet.planning.regions import COUNTS_AT, GUEST_COUNTS_AT
+from limpet.running.snapshot import snapshot
 from tests.support import unikernels
 from tests.support.bundles import Maker
 
@@ -331,3 +332,24 @@ def test_run(make: Maker, tmp_path: Path) -> None:
     lacking = audit.stdout.partition("\nabsent")[2]
     assert "\n  no memory shared with a parent" in lacking
     assert audit.returncode == 0
+
+
+WAITS = r"""
+#include <unistd.h>
+int main(void) {
+    char got[9];
+    return read(0, got, 9) + write(1, "end", 3);
+}
+"""
+
+
+@pytest.mark.parametrize("backend", ["kvm", "process"])
+def test_of_a_snapshot(make: Maker, tmp_path: Path, backend: Backend) -> None:
+    options = limpet.Options(backends=(backend,), features=("report",), snapshot=True)
+    plan = limpet.plan(limpet.load(make.compile(WAITS, "waits")), options)
+    snapshot(plan).bundle.write(tmp_path / "moment")
+    words: list[str | Path] = [tmp_path / "moment", f"--report={tmp_path / 'end'}"]
+    assert subprocess.run(words, input=b"four", capture_output=True, check=False).returncode == 7
+    said = json.loads((tmp_path / "end").read_bytes())
+    assert (said["status"], said["bytes_in"], said["bytes_out"]) == (7, 4, 3)
+    assert not list(tmp_path.glob("end.*"))

@@ -29,6 +29,7 @@ from limpet.formats.manifest import declared
 from limpet.formats.memory import MAX_HOT, Memory
 from limpet.formats.ports import anywhere
 from limpet.guests import registry
+from limpet.guests.linux.counted import is_counted
 from limpet.planning.options import Options
 from limpet.planning.plan import Plan
 from limpet.planning.regions import Region
@@ -43,8 +44,9 @@ Why = Literal["input", "marker", "time"]
 _WHY: Final[dict[int, Why]] = {1: "input", 2: "marker", 3: "time"}
 """By the number that the guest has for it: ``enum moment``."""
 
-_CONT, _SETOPTIONS = 7, 0x4200
-_TRACEEXIT, _EXITKILL = 0x40, 0x100000
+_CONT, _DETACH, _SETOPTIONS, _GETEVENTMSG = 7, 17, 0x4200, 0x4201
+_TRACEFORK, _TRACEEXIT, _EXITKILL = 0x2, 0x40, 0x100000
+_EVENT_FORK: Final = 1
 _EVENT_EXIT: Final = 6
 _PRESENT, _SWAPPED_OR_PRESENT, _OF_FILE = 1 << 63, 3 << 62, 1 << 61
 _PIECE = 1 << 20
@@ -182,11 +184,13 @@ def _run(
     with tempfile.TemporaryDirectory(prefix="limpet-") as folder:
         path = Path(folder) / "bundle"
         bundle.write(path)
-        process = _start(path, [argv[0], *_folders(bundle, path), *argv[1:]], out, err)
+        reports = is_counted(bundle.plan.options)
+        words = [f"--report={path.with_name('report')}"] if reports else []
+        process = _start(path, [argv[0], *words, *_folders(bundle, path), *argv[1:]], out, err)
         late = threading.Timer(seconds, process.kill)
         late.start()
         try:
-            return _at_end(process.pid, bundle, look)
+            return _at_end(process.pid, bundle, look, beside=reports)
         finally:
             late.cancel()
             process.kill()
@@ -219,18 +223,24 @@ def _start(
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
 
 
-def _at_end(pid: int, bundle: Bundle, look: _Look[Seen]) -> Seen | int:
-    """What it shows of a process that is traced."""
+def _at_end(pid: int, bundle: Bundle, look: _Look[Seen], *, beside: bool) -> Seen | int:
+    """What it shows of a process that is traced, or of its child, if it stands ``beside`` that."""
     ptrace = ctypes.CDLL(None, use_errno=True).ptrace
     ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
     _, status = os.waitpid(pid, 0)
     if not os.WIFSTOPPED(status):  # as it becomes the bundle
         return os.waitstatus_to_exitcode(status)
-    if ptrace(_SETOPTIONS, pid, None, _TRACEEXIT | _EXITKILL):
+    followed = _TRACEFORK if beside else 0
+    if ptrace(_SETOPTIONS, pid, None, _TRACEEXIT | _EXITKILL | followed):
         raise RunError(
             f"this host lets no process be traced: {os.strerror(ctypes.get_errno())}",
             hint="allow ptrace (kernel.yama.ptrace_scope) where snapshots are taken",
         )
+    if beside:
+        guest = _child_of(pid, ptrace)
+        if guest is None:
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        pid = guest
     # Before the monitor forbids it: what is open stays open.
     at = f"/proc/{pid}"
     with (
@@ -247,10 +257,23 @@ def _at_end(pid: int, bundle: Bundle, look: _Look[Seen]) -> Seen | int:
                 return code if code >= 0 else SIGNAL_STATUS - code
             found = look(seen, bundle) if status >> 16 == _EVENT_EXIT else None
             if found is not None:
-                ptrace(_CONT, pid, None, 0)  # it is ending: no signal would let it go on
+                ptrace(_DETACH, pid, None, 0)  # it is ending: no signal would let it go on
                 return found
             passed = 0 if status >> 16 else os.WSTOPSIG(status)
             passed = 0 if passed == signal.SIGTRAP else passed
+
+
+def _child_of(pid: int, ptrace: Callable[..., int]) -> int | None:
+    """The first child of a process that is traced, stopped; the process is left to itself."""
+    child, event = ctypes.c_ulong(), 0
+    while event not in {_EVENT_FORK, _EVENT_EXIT}:
+        ptrace(_CONT, pid, None, 0)
+        event = os.waitpid(pid, 0)[1] >> 16
+    if event == _EVENT_FORK:
+        ptrace(_GETEVENTMSG, pid, None, ctypes.addressof(child))
+        os.waitpid(child.value, 0)
+    ptrace(_DETACH, pid, None, 0)
+    return child.value or None
 
 
 def _at_moment(process: _Process, bundle: Bundle) -> _Stopped | None:
