@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, PAGES = 300 };
+enum { PAGE = 4096, PAGES = 300, LAST = 511, FAULTS = 11 * PAGE };
 
 struct vectors {
     uint64_t wide[2];
@@ -100,9 +100,9 @@ static void say(const struct vectors *v) {
     int next = dup(0);
     fprintf(stderr, "%lx %ld %ld\n", (long)chance, (long)real.tv_sec,
             mono.tv_sec * 1000 + mono.tv_nsec / 1000000);
-    printf("data %d %d heap %d mapped %d mail %d %d block %lx guarded %d ", sum(data),
-           sum(untouched), heap[PAGE], mapped[0], mail[0], direct[0], (long)block[4],
-           access(guarded, F_OK) && errno == EFAULT);
+    printf("data %d %d heap %d mapped %d mail %d %d %d block %lx guarded %d ", sum(data),
+           sum(untouched), heap[PAGE], mapped[0], mail[0], direct[0], (int)block[LAST],
+           (long)block[4], access(guarded, F_OK) && errno == EFAULT);
     printf("xmm %lx %lx gs %lx mxcsr %x fcw %x ", (long)v->wide[0], (long)v->wide[1], (long)v->gs,
            v->mxcsr, v->control);
     printf("heard %d threads %d counter %d timer %ld blocked %d ", heard, threads(), counter,
@@ -160,6 +160,20 @@ static void leave_answer(void) {
     out(reads, asks);
 }
 
+/* A read that faults where pages behind the block's may only be read: the host has copied what is
+ * before them. */
+static void leave_half(void) {
+    uint64_t *asks = (uint64_t *)block - 512;
+    asks[0] = (uintptr_t)(block + LAST);
+    asks[1] = FAULTS;
+    out(waits, asks + 64);
+    out(reads, asks);
+    if (asks[2] != -(uint64_t)EFAULT)
+        _exit(6);
+    asks[0] = (uintptr_t)data;
+    out(reads, asks);
+}
+
 /* One page, of which the host keeps more than its content. */
 static void leave_right(void) {
     mprotect(guarded, PAGE, PROT_READ | PROT_WRITE);
@@ -175,6 +189,8 @@ static void leave(char what) {
         leave_answer();
     if (what == 'g')
         leave_right();
+    if (what == 'f')
+        leave_half();
 }
 
 int main(int argc, char **argv) {

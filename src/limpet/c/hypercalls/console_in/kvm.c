@@ -7,6 +7,7 @@ static void serve_console_in(struct console_in *block) {
         return;
     }
     block->result = host3(NR_READ, STDIN, (long)to, (long)block->length);
-    if (block->result > 0)
-        memory_filled((u64)to, (u64)block->result);
+    /* Bytes behind those that are counted may be written, too, where it has come to a fault. */
+    if (block->result > 0 || block->result == -HOST_EFAULT)
+        memory_filled((u64)to, block->length);
 }

@@ -101,14 +101,16 @@ static void keep_pages(void) {
     forget_written();
 }
 
-/* Nothing that it ever had: what comes next is the file's, or zeros. */
+/* Nothing that it ever had: what comes next is the file's, or zeros.  A run is written by the guest
+ * as a whole or not at all: what only a read was for may be where nobody can write. */
 static void drop(struct run run) {
     if (run.low == run.high)
         return;
     if (host3(NR_MADVISE, (long)run.low, (long)(run.high - run.low), PAGES_DROPPED) != 0)
         die(EXIT_REFUSED, "limpet: the host does not drop pages that the guest has written\n");
     u64 count = (run.high - run.low) / PAGE;
-    bool often = count <= OFTEN_RUN && REWINDING->often + count <= OFTEN_MOST;
+    bool often =
+        is_in(WRITTEN, run.low) && count <= OFTEN_RUN && REWINDING->often + count <= OFTEN_MOST;
     REWINDING->often += often ? count : 0;
     for (u64 at = run.low; at < run.high; at += PAGE) {
         put_in(often ? COPIED : FORGOTTEN, at);
@@ -134,7 +136,8 @@ static bool bring_back(u64 at, struct run *dropped) {
         if (table && is_as_kept(at))
             return false;
         memcpy((void *)at, copy_of(at), PAGE);
-    } else if (dropped->high == at && at - dropped->low < PLACE_MOST) {
+    } else if (dropped->high == at && at - dropped->low < PLACE_MOST &&
+               is_in(WRITTEN, at) == is_in(WRITTEN, dropped->low)) {
         dropped->high += PAGE;
     } else {
         drop(*dropped);

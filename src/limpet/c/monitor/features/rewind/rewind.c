@@ -4,8 +4,8 @@
  *
  * The guest is hostile: it may ask at any time, or never.  So that it asks counts for nothing.
  * Whoever wants it back tells it a word by chance, and sends nothing else before that comes out of
- * the guest's standard input, where only a monitor writes, and only from here.  Then everything
- * that was sent before has been read, and nothing of the guest as it was is left to run.
+ * the guest's standard input, where only a monitor writes, and only from here.  Then nothing of the
+ * guest as it was is left to run.  What it has not read is still there: who sent it has to look.
  */
 
 /* The last run ended with this port access: where the argument block is. */
