@@ -103,6 +103,21 @@ def _children() -> set[str]:
         return set(found.split()) - {str(ps.pid)}
 
 
+def test_what_begins_anew_ends_too(snapshot: SandboxSnapshot) -> None:
+    """Who has a sandbox may reset it: what is started then ends with the call, and computes no
+    more."""
+    others = _children()
+
+    def work(sandbox: Sandbox) -> None:
+        sandbox.reset()
+        sandbox.run("import threading\ndef f():\n    while True: pass")
+        sandbox.run("threading.Thread(target=f, daemon=True).start()")
+
+    with Pool(snapshot, 1, 1) as pool:
+        pool.use(work)
+    assert _children() <= others
+
+
 def test_calls_and_code(snapshot: SandboxSnapshot) -> None:
     """Directly, with errors carried over."""
     with Pool(snapshot, 1, 1) as pool:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from limpet import Pool, Sandbox, SandboxSnapshot
-from limpet.errors import BadAnswer, LimpetError, NeverRan
+from limpet.errors import BadAnswer, LimpetError, NeverRan, PlanError
 from limpet.sandbox.instance import Instance
 from tests.support.bundles import KVM_PROBLEM
 
@@ -118,6 +118,28 @@ def test_what_asks_for_much(pool: Pool) -> None:
     assert not held[0].alive and value(pool, "1") == 1 and pid(pool) == same
 
 
+def test_what_comes_late(pool: Pool) -> None:
+    """Behind its one thing a call asks no more, and an interrupt is not the next call's."""
+    asked: list[str] = []
+
+    def work(sandbox: Sandbox) -> None:
+        asked.append("once")
+        sandbox.run("1")
+        sandbox.run("1")
+
+    same = pid(pool)
+    with pytest.raises(PlanError, match="for one call"):
+        pool.once(work)
+    assert asked == ["once"] and value(pool, "1") == 1 and pid(pool) == same
+
+    def interrupted(sandbox: Sandbox) -> None:
+        sandbox.run("1")
+        sandbox.interrupt()
+
+    pool.once(interrupted)
+    assert value(pool, "1") == 1 and pid(pool) != same
+
+
 HOSTILE = {
     "goes back before it answers": "rewind(request['word'])",
     "goes back by another word": "rewind(1)",
@@ -153,6 +175,28 @@ def test_another_word(pool: Pool) -> None:
     """A guest that goes back by a word of its own may have left something for itself to read."""
     same = pid(pool)
     assert pool.run(WORD + HOSTILE["goes back by another word behind its answer"]).ok
+    assert value(pool, "1") == 1 and pid(pool) != same
+
+
+UNREAD = (
+    WORD
+    + """
+def receive():
+    size = int.from_bytes(os.read(900, 4), 'little')
+    rewind(json.loads(os.read(900, size - 1) + b'}')['word'])
+import json, os
+while 'agent' not in frame.f_globals.get('__name__', '') and 'self' not in frame.f_locals:
+    frame = frame.f_back
+frame.f_locals['self']._channel.receive = receive
+1
+"""
+)
+
+
+def test_what_is_not_read(pool: Pool) -> None:
+    """A guest that goes back by its word, and has left the end of what told it for the next."""
+    same = pid(pool)
+    assert pool.use(lambda sandbox: sandbox.run(UNREAD)).ok
     assert value(pool, "1") == 1 and pid(pool) != same
 
 

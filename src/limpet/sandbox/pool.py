@@ -46,6 +46,7 @@ class _Member:
         except BaseException:
             self._own.close()
             raise
+        self._lent: Sandbox | None = None
         self._since = 0.0
         self._back = True
 
@@ -54,6 +55,7 @@ class _Member:
         lent = copy.copy(self._own)
         if self._kept:
             lent._instance = Turn(self._kept, once=once and not lent._tools.names)
+        self._lent = lent
         return lent
 
     def give_back(self, lent: Sandbox) -> bool:
@@ -62,6 +64,7 @@ class _Member:
         turn = lent._instance
         if not self._kept or not isinstance(turn, Turn) or not turn.end():
             return False
+        self._lent = None
         self._since, self._back = time.monotonic(), False
         return True
 
@@ -76,12 +79,16 @@ class _Member:
         return not self.is_back(0) and time.monotonic() - self._since > _LATE
 
     def kill(self) -> None:
-        """End it, whoever has it."""
+        """End it, whoever has it, and what was started in its place by :meth:`Sandbox.reset`."""
         self._own.kill()
+        if self._lent:
+            self._lent.kill()
 
     def close(self) -> None:
         """End it, and take what is left of it from the host."""
         self._own.close()
+        if self._lent:
+            self._lent.close()
 
 
 class Pool:

@@ -2,20 +2,23 @@
 
 The guest may be hostile, so that it says so counts for nothing.  It is told a word by chance,
 behind which nothing more is sent; only its monitor can say that where its standard input is, once
-everything is as it was.  So the word is proof: all that was sent has been read before, and nothing
-of the last call is left to run.
+everything is as it was.  So the word is proof: nothing of the last call is left to run.  What it
+has not read would be: that there is none, the kernel says.
 """
 
 from __future__ import annotations
 
+import array
+import fcntl
 import os
 import select
+import termios
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from limpet.errors import NeverRan
+from limpet.errors import NeverRan, PlanError
 from limpet.sandbox.answers import Answer
 from limpet.sandbox.exchange import Heard, Limits, Serve, framed
 from limpet.sandbox.instance import Instance
@@ -73,8 +76,18 @@ class Kept:
             return False
         expected, self._word = self._word, b""
         with suppress(OSError):
-            return os.read(self.instance.input, 2 * _WORD) == expected and self.instance.forget()
+            heard = os.read(self.instance.input, 2 * _WORD)
+            return heard == expected and not self._unread() and self.instance.forget()
         return False
+
+    def _unread(self) -> int:
+        """How much of what was sent to it is still on its way: the next request lies behind that.
+
+        Who has read the word may have left the end of the request that told it.
+        """
+        count = array.array("i", [0])
+        fcntl.ioctl(self.instance.input, termios.TIOCOUTQ, count)
+        return count[0]
 
 
 class Turn:
@@ -90,13 +103,18 @@ class Turn:
         self._once, self._last = once, False
         self._lock = threading.Lock()
         self._asked = 0
-        self._ended = False
+        self._ended = self._interrupted = False
 
     def end(self) -> bool:
-        """Take it away, and have it taken back; not where somebody asks it for something now."""
+        """Take it away, and have it taken back.
+
+        Not where somebody asks it for something now, or where an interrupt may have come when it
+        had been taken back already: that would be the next call's.
+        """
         with self._lock:
             self._ended = True
-            if self._asked or not self._instance.alive:
+            late = self._last and self._interrupted
+            if self._asked or late or not self._instance.alive:
                 return False
             if not self._last:
                 self._kept.ask_back()
@@ -114,10 +132,15 @@ class Turn:
 
         Raises:
             NeverRan: the call has ended.
+            PlanError: it was for one thing.
         """
         with self._lock:
-            if self._ended or self._last:
+            if self._ended:
                 raise NeverRan("the sandbox was closed", hint="make another")
+            if self._last:
+                raise PlanError(
+                    "the sandbox was for one call, and has made it", hint="take Pool.use"
+                )
             self._asked += 1
             self._last = self._once
         if self._last:
@@ -141,6 +164,7 @@ class Turn:
         """As :meth:`Instance.interrupt`, while the call lasts."""
         with self._lock:
             if not self._ended:
+                self._interrupted = True
                 self._instance.interrupt()
 
     def kill(self) -> None:
