@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,10 +69,27 @@ def _many(folder: Path) -> Iterator[Row]:
     yield Row("warm python3 that waits, process", idle_of(waits), None, PRIVATE, "MiB")
 
 
+POOLED = {"process": (100, 0.02), "kvm": (400, 0.001)}
+"""Microseconds of a call in a pool, each in a guest as nobody has used it, and seconds between two:
+a guest is started then, or is taken back."""
+
+
+def _pooled(backend: Backend) -> Row:
+    most, pause = POOLED[backend]
+    took = []
+    with limpet.Pool(limpet.Sandbox.prepare(backend=backend), 2, 1) as pool:
+        for _ in range(200):
+            began = time.perf_counter()
+            pool.run("1+1")
+            took.append((time.perf_counter() - began) * 1e6)
+            time.sleep(pause)
+    return Row(f"a pooled call, {backend}", statistics.median(took), None, most, "us")
+
+
 def rows(folder: Path) -> list[Row]:
     """Each backend."""
     if not PYTHON.exists():
         print(f"*** {PYTHON} is not installed: no rows ***")
         return []
     found = [row for backend in backends() for row in _rows(backend, folder)]
-    return [*found, *_many(folder)]
+    return [*found, *map(_pooled, backends()), *_many(folder)]
