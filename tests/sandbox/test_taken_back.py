@@ -66,6 +66,13 @@ def pool(alone: Path) -> Iterator[Pool]:
         yield made
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call waits for its guest on the slowest host, too: the test is about that one."""
+    monkeypatch.setattr("limpet.sandbox.pool._SOON", 30)
+    monkeypatch.setattr("limpet.sandbox.pool._LATE", 30)
+
+
 def process(pool: Pool) -> subprocess.Popen[bytes]:
     """Of the guest that waits."""
     instance = pool._ready[0]._own._instance
@@ -85,6 +92,7 @@ def value(pool: Pool, code: str) -> Any:
     return found.value.data
 
 
+@pytest.mark.usefixtures("patient")
 def test_nothing_is_left(pool: Pool) -> None:
     """Names, modules, files, descriptors, threads, timers, memory, chance: all in one guest."""
     same, first = pid(pool), value(pool, FOUND)
@@ -98,6 +106,7 @@ def test_nothing_is_left(pool: Pool) -> None:
     assert pid(pool) == same
 
 
+@pytest.mark.usefixtures("patient")
 def test_what_asks_for_much(pool: Pool) -> None:
     """Many things in one turn, with files; then the turn is over for who has kept it."""
     held: list[Sandbox] = []
@@ -118,6 +127,7 @@ def test_what_asks_for_much(pool: Pool) -> None:
     assert not held[0].alive and value(pool, "1") == 1 and pid(pool) == same
 
 
+@pytest.mark.usefixtures("patient")
 def test_what_comes_late(pool: Pool) -> None:
     """Behind its one thing a call asks no more, and an interrupt is not the next call's."""
     asked: list[str] = []

@@ -164,7 +164,7 @@ class Exchange:
         except BlockingIOError:
             self._poll.register(pipe, select.POLLOUT)
             return
-        except BrokenPipeError:
+        except (BrokenPipeError, ConnectionResetError):  # the latter of a socket, as it ends
             pass
         self._poll.register(pipe, select.POLLIN if self._of._rewinds else 0)
 
