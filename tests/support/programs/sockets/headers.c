@@ -94,8 +94,12 @@ static void version_4(void) {
     number(SOL_SOCKET, SCM_RIGHTS, 1, 4), number(SOL_SOCKET, 99, 1, 4);
     one(SOL_IP, IP_PKTINFO, &info, sizeof info);
     one(SOL_IP, IP_PKTINFO, &info, sizeof info - 1);
-    info.ipi_spec_dst.s_addr = htonl(0xc0000201);
-    one(SOL_IP, IP_PKTINFO, &info, sizeof info);
+    number(IPPROTO_UDP, 1, 3, 4);
+    static const unsigned others[] = {0xc0000201, 0xe0000001, 0xffffffff, 1};
+    for (int i = 0; i < 4; i++) {
+        info.ipi_spec_dst.s_addr = htonl(others[i]);
+        one(SOL_IP, IP_PKTINFO, &info, sizeof info);
+    }
 }
 
 static void version_6(void) {
@@ -114,6 +118,8 @@ static void version_6(void) {
     number(SOL_IPV6, IPV6_HOPLIMIT, 3, 1), number(SOL_IPV6, 99, 3, 4), number(SOL_IP, 2, 3, 4);
     one(SOL_IPV6, IPV6_PKTINFO, &info, sizeof info);
     one(SOL_IPV6, IPV6_PKTINFO, &info, sizeof info - 1);
+    inet_pton(AF_INET6, "::ffff:127.0.0.1", &info.ipi6_addr);
+    one(SOL_IPV6, IPV6_PKTINFO, &info, sizeof info);
     inet_pton(AF_INET6, "2001:db8::1", &info.ipi6_addr);
     one(SOL_IPV6, IPV6_PKTINFO, &info, sizeof info);
 }

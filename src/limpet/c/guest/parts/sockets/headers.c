@@ -17,12 +17,17 @@ struct to_6 {
     u32 interface;
 };
 
+/* Of many: 224.0.0.0/4 and 255.255.255.255. */
+static bool is_of_many(const u8 host[4]) {
+    return host[0] >> 4 == 14 || !memcmp(host, "\xff\xff\xff\xff", 4);
+}
+
 /* Whence it goes. */
 static long from_host(struct message *message, const struct endpoint *from) {
     memcpy(message->header.host, from->host, sizeof from->host);
     if (host_is_any(from) || endpoint_reach(from) == TO_ITSELF)
         return 0;
-    return host_is_v4(from) ? -ENETUNREACH : -EINVAL;
+    return host_is_v4(from) && !is_of_many(from->host + 12) ? -ENETUNREACH : -EINVAL;
 }
 
 /* `least` to 255 as an int, as the kernel takes it. */
@@ -67,7 +72,7 @@ static long take_6(struct message *message, const struct linux_control *each, u6
         if (size < sizeof(struct to_6))
             return -EINVAL;
         memcpy(from.host, data, sizeof from.host);
-        return from_host(message, &from);
+        return host_is_v4(&from) ? -EINVAL : from_host(message, &from);
     default:
         return -EINVAL;
     }
@@ -75,6 +80,8 @@ static long take_6(struct message *message, const struct linux_control *each, u6
 
 static long take(struct message *message, const struct linux_control *each, bool v4) {
     u64 size = each->length - sizeof *each;
+    if (each->level == SOL_UDP) /* nothing is cut into pieces here */
+        return -EINVAL;
     if (each->level == SOL_SOCKET)
         return each->kind == SCM_RIGHTS || each->kind == SCM_CREDENTIALS ? 0 : -EINVAL;
     if (each->level == (v4 ? SOL_IP : SOL_IPV6))
