@@ -330,6 +330,14 @@ def test_nothing_reaches_a_terminal_but_text() -> None:
     assert r"\x1b" in line and r"\x9b" in line
 
 
+def test_names_of_signals() -> None:
+    """As strace names them: in an argument, and in a mask."""
+    for number, name in ((32, "SIGRTMIN"), (34, "SIGRT_2"), (64, "SIGRT_32")):
+        assert f"kill(1, {name})" in _shown(_record(NUMBERS["kill"], 1, number))[0]
+    call = _record(NUMBERS["rt_sigprocmask"], 0, 4096, 0, 8, pieces={1: b"\0\0\0\xc0\0\0\0\x80"})
+    assert "[SYS RTMIN RT_32]" in _shown(call)[0]
+
+
 VALUES = st.integers(0, (1 << 64) - 1) | st.integers(0, 300)
 CALLS = st.builds(
     lambda number, values, pieces, kind: _record(number, *values, pieces=pieces, kind=kind),

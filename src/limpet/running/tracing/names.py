@@ -18,6 +18,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from types import ModuleType
 
+from limpet.running.tracing.signals import name as signal_name
+
 
 def _of(module: ModuleType, prefix: str, *left_out: str) -> dict[int, str]:
     """Those constants of a module whose names start so; of two for a value the shorter."""
@@ -65,7 +67,7 @@ def sets() -> Mapping[str, Mapping[int, str]]:
         "mremap": _listed("MAYMOVE FIXED", "MREMAP_", 1),
         "advice": _of(mmap, "MADV_"),
         "itimer": _of(signal, "ITIMER_"),
-        "signal": {int(each): each.name for each in signal.Signals},
+        "signal": {each: signal_name(each) for each in range(1, signal.NSIG)},
         "mask": _listed("SIG_BLOCK SIG_UNBLOCK SIG_SETMASK"),
         "domain": _of(socket, "AF_"),
         "socket": {**_of(socket, "SOCK_"), 2048: "SOCK_NONBLOCK", 524288: "SOCK_CLOEXEC"},
@@ -95,7 +97,7 @@ LOWEST: Mapping[str, tuple[int, Mapping[int, str]]] = {
     "futex": (0x7F, _listed(f"{_FUTEX} WAKE_BITSET WAIT_REQUEUE_PI CMP_REQUEUE_PI", "FUTEX_")),
     "socket": (0xF, _listed("STREAM DGRAM RAW RDM SEQPACKET", "SOCK_", 1)),
     "map": (0xF, _listed("MAP_SHARED MAP_PRIVATE MAP_SHARED_VALIDATE", "", 1)),
-    "clone": (0xFF, {int(each): each.name for each in signal.Signals}),
+    "clone": (0xFF, {each: signal_name(each) for each in range(1, signal.NSIG)}),
 }
 """Of flags whose lowest bits are a number: those bits, and the numbers' names."""
 

@@ -32,7 +32,9 @@ _FAULTS: Mapping[int, tuple[str, str]] = {
 
 def name(number: int) -> str:
     """The name of a signal."""
-    if number >= _FIRST_REAL_TIME:
+    if number == _FIRST_REAL_TIME:
+        return "SIGRTMIN"
+    if number > _FIRST_REAL_TIME:
         return f"SIGRT_{number - _FIRST_REAL_TIME}"
     known = {int(each): each.name for each in signal.Signals}
     return known.get(number) or str(number)

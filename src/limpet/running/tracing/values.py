@@ -7,7 +7,6 @@ reaches a terminal as anything but text.
 from __future__ import annotations
 
 import ipaddress
-import signal
 import stat
 import struct
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ from limpet.arch.x86_64.call_arguments import Argument, arguments
 from limpet.arch.x86_64.syscalls import NAMES
 from limpet.running.tracing import names
 from limpet.running.tracing.records import Record
+from limpet.running.tracing.signals import name as signal_name
 
 SHOWN = 32
 """Bytes of memory that a line shows."""
@@ -155,9 +155,8 @@ def _stat(piece: bytes) -> str:
 
 
 def _signals(mask: int) -> str:
-    known = {int(each): each.name[3:] for each in signal.Signals}
     others = mask.bit_count() > _MANY
-    found = (known.get(i + 1, str(i + 1)) for i in range(64) if (mask >> i & 1) != others)
+    found = (signal_name(i + 1).removeprefix("SIG") for i in range(64) if (mask >> i & 1) != others)
     return f"{'~' if others else ''}[{' '.join(found)}]"
 
 
