@@ -221,6 +221,8 @@ def test_a_feature_that_is_not_there(make: Maker) -> None:
     for words in (("a=b",), ("a=1", "a=2"), ("A b",), ("a=-1",), ("",)):
         with pytest.raises(PlanError, match="a feature cannot be asked for with"):
             limpet.plan(guest, limpet.Options(features=words))
+    with pytest.raises(PlanError, match="the feature report takes no number"):
+        limpet.plan(guest, limpet.Options(features=("report=3",)))
 
 
 # --- a new feature ---------------------------------------------------------------------------

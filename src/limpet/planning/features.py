@@ -223,7 +223,7 @@ def choose(options: Options, facts: Iterable[str]) -> Chosen:
         PlanError: a feature is asked for that there is not.
     """
     asked = _asked(options)
-    _check(asked)
+    _check(options.features)
     if not 0 < options.uid < _NOBODY_ELSE or not 0 < options.gid < _NOBODY_ELSE:
         raise PlanError(
             f"--user {options.uid}:{options.gid}: no user or group that a monitor can become",
@@ -263,14 +263,17 @@ def _asked(options: Options) -> dict[str, int]:
     return found
 
 
-def _check(asked: Iterable[str]) -> None:
-    known = sorted(each.name for each in features() if each.can_be_asked_for)
-    for name in asked:
+def _check(words: Iterable[str]) -> None:
+    known = {each.name: each for each in features() if each.can_be_asked_for}
+    for name, _, amount in (word.partition("=") for word in words):
         if name not in known:
+            names = ", ".join(sorted(known))
             raise PlanError(
                 f"no such feature: {name}",
-                hint=f"there are {', '.join(known)}" if known else "none can be asked for by name",
+                hint=f"there are {names}" if known else "none can be asked for by name",
             )
+        if amount and all(option for _, option in known[name].constants):
+            raise PlanError(f"the feature {name} takes no number", hint=f"write {name}")
 
 
 @cache
