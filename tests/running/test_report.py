@@ -135,6 +135,13 @@ def test_counts(counted: Any, backend: Backend) -> None:
     assert done.hypercalls == {"console_in": 3, "console_out": 3, "exit": 1}
 
 
+def test_a_bundle_in_this_folder(counted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path without a slash is one, and no command."""
+    path = counted("process")
+    monkeypatch.chdir(path.parent)
+    assert limpet.run(Path(path.name)).reason == "exit"
+
+
 ALL_ONES = (1 << 64) - 1
 
 

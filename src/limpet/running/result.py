@@ -83,7 +83,7 @@ def _reports(bundle: Path) -> bool:
 def _done(bundle: Path, argv: Sequence[str], stdin: bytes) -> subprocess.CompletedProcess[bytes]:
     try:
         return subprocess.run(
-            argv, executable=bundle, input=stdin, capture_output=True, check=False
+            argv, executable=bundle.absolute(), input=stdin, capture_output=True, check=False
         )
     except OSError as error:
         raise RunError(f"{bundle}: cannot be started: {error.strerror}") from error
