@@ -34,7 +34,7 @@ pytestmark = pytest.mark.skipif(not os.path.exists(PYTHON), reason="apt-get inst
 
 def wanted(words: Sequence[str], backend: Backend, **given: object) -> Wanted | str:
     """What ``limpet run`` would want for these words in the working folder."""
-    names = ("environment", "devices", "connect")
+    names = ("environment", "devices", "connect", "publish")
     others = {each: given.pop(each) for each in names if each in given}
     options = Options(backends=(backend,), **others)  # type: ignore[arg-type]
     packing = Packing(files=given.pop("files", {}))  # type: ignore[arg-type]
@@ -250,6 +250,7 @@ def test_what_cannot_be_warm(here: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "more than to run a script" in reason(["-i", "app.py"])
     assert "no file with a script" in reason(["."])
     assert "PYTHONHASHSEED is looked for" in reason(["app.py"], environment=("PYTHONHASHSEED=0",))
+    assert "sockets of its starter's" in reason(["app.py"], publish=("fd:3:80",))
     assert "json beside the script" in reason(["json.py"], warm="import json")
     monkeypatch.setattr("os.isatty", lambda handle: True)
     assert "interactive" in reason([])

@@ -109,6 +109,7 @@ def wanted_of(
         LimpetError: something of it cannot be read.
     """
     from limpet.formats.manifest import VOLUME, declared
+    from limpet.formats.ports import port
     from limpet.loading.interpreters import home_of, known
     from limpet.running.warm.script import script_of
     from limpet.running.warm.words import words_of
@@ -122,6 +123,8 @@ def wanted_of(
     volumes = [each.name for each in declared(options.devices) if each.kind == VOLUME]
     if len(volumes) < len(options.devices):
         return "what goes on from a moment has no disks and network interfaces"
+    if any(port(each).inherited for each in options.publish):
+        return "what goes on from a moment has no sockets of its starter's"
     parts = words_of(words)
     if parts is None:
         return "the interpreter is asked for more than to run a script"
