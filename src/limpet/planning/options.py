@@ -54,3 +54,7 @@ class Options:
     gid: int = 65534
     words: tuple[str, ...] = ()
     after: int = 0
+
+    def asks(self, feature: str) -> bool:
+        """Whether that is among the features that are asked for."""
+        return any(each.partition("=")[0] == feature for each in self.features)

@@ -29,7 +29,6 @@ from limpet.formats.manifest import declared
 from limpet.formats.memory import MAX_HOT, Memory
 from limpet.formats.ports import anywhere
 from limpet.guests import registry
-from limpet.guests.linux.counted import is_counted
 from limpet.planning.options import Options
 from limpet.planning.plan import Plan
 from limpet.planning.regions import Region
@@ -184,7 +183,7 @@ def _run(
     with tempfile.TemporaryDirectory(prefix="limpet-") as folder:
         path = Path(folder) / "bundle"
         bundle.write(path)
-        reports = is_counted(bundle.plan.options)
+        reports = bundle.plan.options.asks("report")
         words = [f"--report={path.with_name('report')}"] if reports else []
         process = _start(path, [argv[0], *words, *_folders(bundle, path), *argv[1:]], out, err)
         late = threading.Timer(seconds, process.kill)

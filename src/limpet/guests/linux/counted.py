@@ -9,18 +9,12 @@ from collections.abc import Sequence
 
 from limpet.contract import Backend, Hypercall
 from limpet.contract.limits import COUNTED_MOST
-from limpet.planning.options import Options
 from limpet.planning.regions import GUEST_COUNTS_AT
 
 REPORT = "report"
 """The feature of the monitor whose reader has the page."""
 
 _MOVED = {"in": "bytes_in", "out": "bytes_out"}
-
-
-def is_counted(options: Options) -> bool:
-    """Whether they are."""
-    return any(each.partition("=")[0] == REPORT for each in options.features)
 
 
 def with_counts(gates: str, calls: Sequence[Hypercall], backends: Sequence[Backend]) -> str:

@@ -30,7 +30,7 @@ def with_jit(
 ) -> dict[str, tuple[str, ...]]:
     """What needs each hypercall, and those of executable memory where it is asked for."""
     found = tuple(name for name in MAPPING if name in calls)
-    if not found or not any(each.partition("=")[0] == JIT for each in options.features):
+    if not found or not options.asks(JIT):
         return dict(users)
     why = tuple(f"{name}, as asked" for name in found)
     return {**dict.fromkeys(ARRANGING, found), **users, EXECUTE: why}

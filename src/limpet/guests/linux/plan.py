@@ -18,7 +18,7 @@ from limpet.formats.manifest import Device
 from limpet.guests.linux import threads
 from limpet.guests.linux.calls import dead_sites, system_calls
 from limpet.guests.linux.constants import Constants, constants
-from limpet.guests.linux.counted import is_counted
+from limpet.guests.linux.counted import REPORT
 from limpet.guests.linux.dispatch import dispatch_c
 from limpet.guests.linux.generate import CORE, gates_c, hot_pages, plan_h
 from limpet.guests.linux.jit import with_jit
@@ -183,7 +183,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
                 terminals=makes_terminals(guest, calls),
                 way_out=way_out,
                 traced=TRACE in users,
-                counted=is_counted(options),
+                counted=options.asks(REPORT),
             ),
             "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen, regions, leads)
             + hot_pages(guest.memory),

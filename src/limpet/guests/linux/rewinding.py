@@ -24,7 +24,7 @@ def with_rewind(
     Raises:
         PlanError: the guest is no snapshot, or not all that it is lies in its memory.
     """
-    if not any(each.partition("=")[0] == REWIND for each in options.features):
+    if not options.asks(REWIND):
         return dict(users)
     _check(users, options)
     if "kvm" not in options.backends:

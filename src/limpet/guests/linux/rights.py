@@ -30,7 +30,7 @@ def with_rights(
         dynamic: whether it has a loader.
     """
     found = tuple(name for name in MAPPING if name in calls)
-    asked = any(each.partition("=")[0] == _ASKED for each in options.features)
+    asked = options.asks(_ASKED)
     if not found or not (dynamic or asked or CALLS.intersection(calls)):
         return dict(users)
     return {**users, **dict.fromkeys(ARRANGING, found)}

@@ -21,7 +21,7 @@ _SETS_MODES = Condition(1, (1 << 32) - 1, (0x5402, 0x5403, 0x5404), other=False)
 def _sets_terminal(options: Options, scan: Scan) -> bool:
     """Whether that is asked for, and the program can ask it."""
     number = NUMBERS["ioctl"]
-    asked = any(each.partition("=")[0] == TERMINAL for each in options.features)
+    asked = options.asks(TERMINAL)
     return asked and any(
         (not site.numbers or number in site.numbers) and _SETS_MODES.possible(site.arguments[1])
         for site in scan.sites

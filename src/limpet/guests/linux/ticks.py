@@ -55,7 +55,7 @@ def with_ticks(
         calls: those of the program.
     """
     found = dict(users)
-    asked = any(each.partition("=")[0] == _ASKED for each in options.features)
+    asked = options.asks(_ASKED)
     if options.snapshot and options.after:
         why = "the snapshot is taken after a time"
         found["wait"] = (*found.get("wait", ()), why)

@@ -19,7 +19,7 @@ def with_trace(
     Raises:
         PlanError: of a snapshot, whose records would be of two runs.
     """
-    if not any(each.partition("=")[0] == TRACE for each in options.features):
+    if not options.asks(TRACE):
         return dict(users)
     if options.snapshot:
         raise PlanError(
