@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,17 @@ def test_the_one_that_does_not_compile_is_named(tmp_path: Path) -> None:
     sources[1].write_text("int second = 1 +;\n")
     with pytest.raises(ToolchainError, match=r"second\.c:1:17: error: expected expression"):
         compile_beside(sources, flags=FLAGS, include=tmp_path)
+
+
+def test_no_room(tmp_path: Path) -> None:
+    """A full disk is no fault of Limpet's, and what to do is said."""
+    mount: list[str | Path] = ["mount", "-t", "tmpfs", "-o", "size=4k", "none", tmp_path]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system cannot be mounted by this user")
+    try:
+        (tmp_path / "any.c").write_text("int any;\n")  # takes the only page
+        with pytest.raises(ToolchainError, match="No space left on device") as raised:
+            compile_beside([tmp_path / "any.c"], flags=FLAGS, include=tmp_path)
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+    assert raised.value.hint and raised.value.hint.startswith("make room")

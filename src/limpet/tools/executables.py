@@ -39,7 +39,7 @@ def take_place(path: Path, make: Callable[[Path], bool]) -> bool:
     if path.exists() and not path.is_file():
         return False
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        with tempfile.TemporaryDirectory(prefix=_beside(path), dir=path.parent) as folder:
             new = Path(folder, "new")
             made = make(new)
             if made:
@@ -50,6 +50,7 @@ def take_place(path: Path, make: Callable[[Path], bool]) -> bool:
 
 
 _PIECE = 16 << 20
+_NAME_SHOWN = 40
 
 
 def send(source: int, target: int, size: int) -> None:
@@ -87,6 +88,11 @@ def put(path: Path, fill: Callable[[int], None]) -> None:
         raise _unwritable(path, error) from error
 
 
+def _beside(path: Path) -> str:
+    """How the name of what is not whole yet starts: a name can be 255 bytes long."""
+    return f".{path.name[:_NAME_SHOWN]}."
+
+
 def _unwritable(path: Path, error: OSError) -> BuildError:
     return BuildError(
         f"{path}: cannot be written: {error.strerror}", hint="choose another place with -o"
@@ -96,7 +102,7 @@ def _unwritable(path: Path, error: OSError) -> BuildError:
 def _exchange(path: Path, fill: Callable[[int], None]) -> None:
     import tempfile
 
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=_beside(path), dir=path.parent)
     try:
         try:
             fill(handle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shlex
@@ -226,4 +227,10 @@ def _listed(path: Path) -> list[str]:
 
 def _expect(completed: Completed, what: str) -> None:
     if completed.code != 0:
-        raise ToolchainError(f"{what}:\n{completed.stderr}", hint="this is a fault of limpet")
+        full = os.strerror(errno.ENOSPC) in completed.stderr
+        raise ToolchainError(
+            f"{what}:\n{completed.stderr}",
+            hint="make room, or set LIMPET_CACHE to a folder with some hundred MiB"
+            if full
+            else "this is a fault of limpet",
+        )
