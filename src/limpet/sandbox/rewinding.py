@@ -2,17 +2,14 @@
 
 The guest may be hostile, so that it says so counts for nothing.  It is told a word by chance,
 behind which nothing more is sent; only its monitor can say that where its standard input is, once
-everything is as it was.  So the word is proof: nothing of the last call is left to run.  What it
-has not read would be: that there is none, the kernel says.
+everything is as it was.  So the word is proof: nothing of the last call is left to run, and
+nothing that it was told is left to read.
 """
 
 from __future__ import annotations
 
-import array
-import fcntl
 import os
 import select
-import termios
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -77,17 +74,8 @@ class Kept:
         expected, self._word = self._word, b""
         with suppress(OSError):
             heard = os.read(self.instance.input, 2 * _WORD)
-            return heard == expected and not self._unread() and self.instance.forget()
+            return heard == expected and self.instance.forget()
         return False
-
-    def _unread(self) -> int:
-        """How much of what was sent to it is still on its way: the next request lies behind that.
-
-        Who has read the word may have left the end of the request that told it.
-        """
-        count = array.array("i", [0])
-        fcntl.ioctl(self.instance.input, termios.TIOCOUTQ, count)
-        return count[0]
 
 
 class Turn:

@@ -5,7 +5,8 @@
  * The guest is hostile: it may ask at any time, or never.  So that it asks counts for nothing.
  * Whoever wants it back tells it a word by chance, and sends nothing else before that comes out of
  * the guest's standard input, where only a monitor writes, and only from here.  Then nothing of the
- * guest as it was is left to run.  What it has not read is still there: who sent it has to look.
+ * guest as it was is left to run, and nothing that was told to it is left to read: it could know
+ * the word and leave the end of what told it, for the guest as it is now to begin with.
  */
 
 /* The last run ended with this port access: where the argument block is. */
@@ -30,6 +31,13 @@ static void tell_news(struct rewind *to) {
     note_filled((u64)to, sizeof told);
 }
 
+static void expect_nothing(void) {
+    enum { PEEK_NOW = 0x42 }; /* MSG_PEEK, MSG_DONTWAIT */
+    u8 byte;
+    if (host6(NR_RECVFROM, STDIN, (long)&byte, sizeof byte, PEEK_NOW, 0, 0) != -HOST_EAGAIN)
+        die(EXIT_REFUSED, "limpet: the guest has not read all that it was told, and goes back\n");
+}
+
 static void say_word(void) {
     u64 word = REWINDING->word;
     if (host3(NR_WRITE, STDIN, (long)&word, sizeof word) != sizeof word)
@@ -40,6 +48,7 @@ static void rewind_if_asked(void) {
     if (!REWINDING->asked)
         return;
     REWINDING->asked = 0;
+    expect_nothing();
     if (REWINDING->kept) {
         end_exit();
         bring_pages_back();
