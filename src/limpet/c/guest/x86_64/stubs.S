@@ -31,6 +31,9 @@
 reflect:
         push    %rax
         push    %rbx
+        mov     entry_address(%rip), %rax
+        cmp     %rax, 32(%rsp)          /* a nested KVM gives a page fault twice, if seldom, and */
+        je      again                   /* nothing can fault there: what it was stands already */
         mov     frame_address(%rip), %rbx
         mov     16(%rsp), %rax
         mov     %rax, (%rbx)            /* vector */
@@ -47,6 +50,7 @@ reflect:
         mov     entry_address(%rip), %rax
         mov     %rax, 32(%rsp)
         movq    $2, 48(%rsp)            /* no single step, no alignment check */
+again:
         pop     %rbx
         pop     %rax
         add     $16, %rsp
