@@ -20,7 +20,7 @@ import pytest
 
 from limpet.contract import BACKENDS, Backend
 from tests.guests.linux.test_go import built
-from tests.guests.linux.test_real_servers import Server, running
+from tests.guests.linux.test_real_servers import Server, repository, running
 from tests.running.test_volumes import fill_rights
 from tests.support.ends import LOCAL
 from tests.support.large import large
@@ -136,14 +136,7 @@ def test_git(backend: Backend, url: str, tmp_path: Path) -> None:
     """All objects of a repository by git's own client of HTTP, which starts no other program."""
     git = found("git")
     work, bare = tmp_path / "work", tmp_path / "served" / "it.git"
-    me = ["-c", "user.name=a", "-c", "user.email=a@b"]
-    subprocess.run([git, "init", "-q", str(work)], check=True)
-    for number in range(5):
-        (work / f"file{number}").write_bytes(os.urandom(10_000))
-        subprocess.run([git, "-C", str(work), "add", "-A"], check=True)
-        subprocess.run([git, "-C", str(work), *me, "commit", "-qm", f"{number}"], check=True)
-    subprocess.run([git, "clone", "-q", "--bare", str(work), str(bare)], check=True)
-    subprocess.run([git, "-C", str(bare), "update-server-info"], check=True)
+    repository(git, work, bare)
     head = subprocess.check_output([git, "-C", str(work), "rev-parse", "HEAD"], text=True).strip()
     fetch = Path(subprocess.check_output([git, "--exec-path"], text=True).strip(), "git-http-fetch")
     mine = tmp_path / "mine.git"

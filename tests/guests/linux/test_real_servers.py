@@ -187,21 +187,26 @@ def test_servers(name: str, backend: Backend, folder: Path) -> None:
         server.ask(port)
 
 
-def test_clone(backend: Backend, folder: Path) -> None:
-    """git clones from an nginx whose folder is a volume, and curl takes 8 MiB from it."""
-    git, curl = shutil.which("git"), shutil.which("curl")
-    assert git and curl
-    work, large = folder / "work", folder / "www" / "large"
-    large.write_bytes(os.urandom(8 << 20))
+def repository(git: str, work: Path, bare: Path) -> None:
+    """Five commits of a file each in ``work``, and in ``bare`` as HTTP alone can serve them."""
     me = ["-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run([git, "init", "-q", str(work)], check=True)
     for number in range(5):
         (work / f"file{number}").write_bytes(os.urandom(10_000))
         subprocess.run([git, "-C", str(work), "add", "-A"], check=True)
         subprocess.run([git, "-C", str(work), *me, "commit", "-qm", f"{number}"], check=True)
-    bare = folder / "www" / "it.git"
     subprocess.run([git, "clone", "-q", "--bare", str(work), str(bare)], check=True)
     subprocess.run([git, "-C", str(bare), "update-server-info"], check=True)
+
+
+def test_clone(backend: Backend, folder: Path) -> None:
+    """git clones from an nginx whose folder is a volume, and curl takes 8 MiB from it."""
+    git, curl = shutil.which("git"), shutil.which("curl")
+    assert git and curl
+    work, large = folder / "work", folder / "www" / "large"
+    large.write_bytes(os.urandom(8 << 20))
+    bare = folder / "www" / "it.git"
+    repository(git, work, bare)
     for each in bare.rglob("*"):
         each.chmod(each.stat().st_mode | 0o444)
     with running(SERVERS["nginx"], backend, folder) as port:
