@@ -7,8 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import limpet as library
+from limpet.cli.build import command as build
 from limpet.contract import Backend
 from limpet.errors import PlanError
 from limpet.guests.linux.layout import Layout
@@ -60,13 +62,60 @@ def test_not_in_its_own_place(limpet: Cli) -> None:
 
 
 def test_a_script(limpet: Cli) -> None:
-    """Its interpreter is found as a start finds it."""
-    script = limpet.cwd / "script"
+    """It is found in PATH, and its interpreter as a start finds it."""
+    script = limpet.cwd / "bin" / "script"
+    script.parent.mkdir()
     script.write_text(f"#!{need(BUSYBOX, 'busybox-static')} sh\n{SHOWN}\n")
+    script.chmod(0o755)
+    limpet.env["PATH"] = f"{script.parent}:{limpet.env['PATH']}"
     assert limpet("build", "--backend", "process", "script", "-o", "b").returncode == 0
     script.unlink()
-    assert execute(["b", "1"], limpet.cwd / "b", b"in\n").stdout == b"script|1|in"
+    assert execute(["b", "1"], limpet.cwd / "b", b"in\n").stdout == f"{script}|1|in".encode()
     assert limpet("verify", "b").returncode == 0
+
+
+def test_no_module_and_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be meant by -m and -c is said before anything is made."""
+    monkeypatch.chdir(tmp_path)
+    for words, what in (
+        (["-m", "json.tool", "-c", "1"], "-m and -c do not go together"),
+        (["-c", "1"], "the bundle has no name"),
+        (["busybox", "-m", "json.tool"], "busybox and -m do not go together"),
+        (["--python", "python3", "python3", "-c", "1"], "python3 and -c do not go together"),
+    ):
+        ended = CliRunner().invoke(build, words)
+        assert isinstance(ended.exception, PlanError) and what in ended.exception.message
+    assert "Missing argument" in CliRunner().invoke(build, []).output
+    assert not any(tmp_path.iterdir())
+
+
+@large
+def test_a_module_and_code(limpet: Cli) -> None:
+    """As python itself runs them, from a start with that module; and the interpreter alone."""
+    need(Path("/usr/bin/python3"), "python3")
+    limpet.env["PATH"] = "/usr/bin:/bin"
+    code = "import sys, json; print(sys.argv, json.load(sys.stdin))"
+    for bundle, words in (("m", ["-m", "json.tool"]), ("c", ["-c", code]), ("p", [])):
+        made = limpet("build", "--backend", "process", "python3", *words, "-o", bundle)
+        assert made.returncode == 0 and "cold" not in made.stderr
+    for bundle, words in (
+        ("m", ["-m", "json.tool", "--compact"]),
+        ("c", ["-c", code, "a b", ""]),
+        ("p", ["-c", "import sys; print(sys.executable, sys.path, input())"]),
+    ):
+        given = words if bundle == "p" else words[2:]
+        ran = execute([bundle, *given], limpet.cwd / bundle, b'{"a": 1}\n')
+        natively = subprocess.run(
+            ["/usr/bin/python3", *words],
+            input=b'{"a": 1}\n',
+            capture_output=True,
+            cwd=limpet.cwd,
+            check=False,
+        )
+        assert ran.status == 0
+        if bundle != "p":
+            assert (ran.stdout, ran.stderr) == (natively.stdout, natively.stderr)
+    assert ran.stdout.startswith(b"/usr/bin/python3 [")
 
 
 @large

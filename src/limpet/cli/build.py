@@ -14,7 +14,8 @@ from limpet.cli.options import FILE, about_guest, chosen, declared, packing
 from limpet.cli.pythons import by_python, for_python, is_python
 from limpet.errors import PlanError
 from limpet.guests.usual import usual
-from limpet.loading.start import Start, is_script, start_of
+from limpet.loading.interpreters import known
+from limpet.loading.start import Start, start_of
 from limpet.running.warm.guest import hooks_of
 from limpet.tools.cache import Cache
 from limpet.tools.units import kilobytes
@@ -36,10 +37,14 @@ def _with_help(features: tuple[str, ...]) -> tuple[str, ...]:
 @about_guest
 @declared
 @for_python
+@click.option("-m", "module", metavar="MODULE", help="The bundle runs this module, as python -m.")
+@click.option("-c", "code", metavar="CODE", help="The bundle runs this code, as python -c.")
 @click.option("-o", "--output", type=FILE, help="Where to put the bundle.")
-@click.argument("app", type=FILE)
+@click.argument("app", type=FILE, required=False)
 def command(
-    app: Path,
+    app: Path | None,
+    module: str | None,
+    code: str | None,
     output: Path | None,
     block: tuple[str, ...],
     net: tuple[str, ...],
@@ -49,14 +54,17 @@ def command(
 ) -> None:
     """Write the bundle of APP: one executable that needs nothing else.
 
-    The bundle of a script is started with the script's arguments.
+    A name without a slash is looked up in PATH when there is no such file here. The bundle of a
+    script, of -m and of -c is started with the script's arguments; APP may name the Python of -m
+    and -c.
     """
-    target = output or Path(f"{app.resolve().name.removesuffix('.c')}.limpet")
+    app, words = _asked(app, module, code, given)
+    target = output or _place(app, module)
     _check_place(app, target)
     options = chosen(given, (*block, *net, *volume), tuple(map(str, publish)))
-    if options.devices or usual(app).devices:
+    start, options = _started(app, words, options, given)
+    if options.devices or usual(start.program).devices:
         options = replace(options, features=_with_help(options.features))
-    start, options = _started(app, options, given)
     if is_python(app):
         given["files"] += tuple(f"{host}:{path}" for path, host in hooks_of(start.program).items())
     size = _warm(start, options, given, target) if is_python(app) else None
@@ -64,6 +72,43 @@ def command(
         files = packing(given).for_start(start) if start.words else packing(given)
         size = Job.given(start.program, options, files).deliver(Cache.default(), target)
     say.note(f"{target}: {kilobytes(size)}")
+
+
+def _asked(
+    app: Path | None, module: str | None, code: str | None, given: dict[str, Any]
+) -> tuple[Path, tuple[str, ...]]:
+    """What is to be started, and its first words; a Python of ``-m`` or ``-c`` is in ``given``.
+
+    Raises:
+        PlanError: there is nothing, or more than one thing.
+    """
+    words = [(name, text) for name, text in (("-m", module), ("-c", code)) if text is not None]
+    if len(words) > 1:
+        raise PlanError("-m and -c do not go together", hint="leave out one of them")
+    if not words:
+        if app is None:
+            raise click.UsageError("Missing argument 'APP'.")
+        return app, ()
+    if app is not None:
+        _name_python(app, words[0][0], given)
+    return Path(words[0][0]), words[0][1:]
+
+
+def _name_python(app: Path, option: str, given: dict[str, Any]) -> None:
+    found = start_of(app).program
+    if given["python"] or known(found) is None:
+        raise PlanError(
+            f"{app} and {option} do not go together",
+            hint="leave out one of them; --python PATH names the interpreter",
+        )
+    given["python"] = str(found)
+
+
+def _place(app: Path, module: str | None) -> Path:
+    if str(app) == "-c":
+        raise PlanError("-c: the bundle has no name", hint="give it one: -o FILE")
+    name = module or app.resolve().name.removesuffix(".c")
+    return Path(f"{name}.limpet")
 
 
 def _check_place(app: Path, target: Path) -> None:
@@ -74,12 +119,17 @@ def _check_place(app: Path, target: Path) -> None:
         )
 
 
-def _started(app: Path, options: Options, given: dict[str, Any]) -> tuple[Start, Options]:
-    """What starts for ``app``, and with which words: a script is its interpreter's."""
-    program, words = by_python(app, (), given["python"])
-    if program == app and not is_script(app):
-        return Start(app, ()), options
+def _started(
+    app: Path, words: tuple[str, ...], options: Options, given: dict[str, Any]
+) -> tuple[Start, Options]:
+    """What starts for ``app``, and with which words: a script is its interpreter's.
+
+    An interpreter is called by its path, since it looks for its library there.
+    """
+    program, words = by_python(app, words, given["python"])
     start = start_of(program, given["root"], words)
+    if len(start.words) == 1 and not words and known(start.program) is None:
+        return replace(start, words=()), options
     return start, replace(options, words=(*start.words, *words))
 
 

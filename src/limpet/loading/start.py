@@ -115,15 +115,6 @@ def _through(start: Start, name: str, root: Path | None) -> Start:
     )
 
 
-def is_script(path: Path) -> bool:
-    """Whether a file names its interpreter.
-
-    Raises:
-        ImageError: as :func:`start_of`.
-    """
-    return _first_line(path) is not None
-
-
 def _first_line(path: Path) -> bytes | None:
     """What stands behind ``#!``, ``None`` for a file that is no script or cannot be read."""
     try:
