@@ -15,7 +15,7 @@ from limpet.contract.pages import PAGE
 from limpet.formats.image import Access
 from limpet.planning.regions import Region, gaps
 
-LARGE = 256 << 10
+LARGE = 1 << 20
 """Bytes that are worth a segment of their own, since they may stand in the file already."""
 
 APART = 32 * PAGE
