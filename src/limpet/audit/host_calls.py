@@ -26,6 +26,7 @@ from limpet.contract.limits import (
 _FIXED_NOREPLACE, _NORESERVE = 0x100000, 0x4000  # uapi asm-generic/mman*.h
 _HUGE_PAGES, _POPULATE_WRITE, _NOT_FORKED, _BLOCK, _UNBLOCK = 14, 23, 10, 0, 1
 _NO_NEW_PRIVS, _DEATH_SIGNAL = 38, 1
+_THIS_PROCESS = -10000 & MASK  # PIDFD_SELF
 DUMPABLE, BOUNDING_SET_DROP, SPECULATION = 4, 24, 53
 _MEMORY_MAP = 35  # PR_SET_MM: what the list of processes shows of one
 NEW_NAMESPACES = 0x20000 | 0x4000000 | 0x8000000 | 0x40000000  # mounts, host name, IPC, network
@@ -47,6 +48,8 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
     ),
     ("mprotect", 2): frozenset({mmap.PROT_READ}),
     ("madvise", 2): frozenset({_HUGE_PAGES, _POPULATE_WRITE, _NOT_FORKED}),
+    ("process_madvise", 0): frozenset({_THIS_PROCESS}),
+    ("process_madvise", 3): frozenset({_POPULATE_WRITE}),
     ("prctl", 0): frozenset(
         {_NO_NEW_PRIVS, _DEATH_SIGNAL, DUMPABLE, BOUNDING_SET_DROP, SPECULATION, _MEMORY_MAP}
     ),
@@ -148,6 +151,7 @@ _WRITES_NOTHING = frozenset(
         "munmap",
         "pwrite64",
         "madvise",
+        "process_madvise",
         "dup2",
         "getpid",
         "socket",

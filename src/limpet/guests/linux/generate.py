@@ -359,8 +359,9 @@ def plan_h(
 
 
 def hot_pages(memory: Memory | None) -> str:
-    """The runs of pages that a snapshot's monitor copies at once."""
-    runs = "".join(f"{{{low:#x}UL, {high:#x}UL}}, " for low, high in memory.hot) if memory else ""
+    """The runs of pages that a snapshot's monitor copies at once, as ``struct iovec``."""
+    hot = memory.hot if memory else ()
+    runs = "".join(f"{{{low:#x}UL, {high - low:#x}UL}}, " for low, high in hot)
     return f"#define HOT_PAGES {runs}\n" if runs else ""
 
 
