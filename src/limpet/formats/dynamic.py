@@ -23,11 +23,11 @@ MOST_NAME = 4095
 """Bytes of a name."""
 
 DT_NEEDED, DT_STRTAB, DT_STRSZ, DT_SONAME, DT_RPATH = 1, 5, 10, 14, 15
-DT_TEXTREL, DT_FLAGS, DT_RUNPATH = 22, 30, 29
+DT_TEXTREL, DT_BIND_NOW, DT_RUNPATH, DT_FLAGS = 22, 24, 29, 30
 DT_FLAGS_1, DT_VERDEF, DT_VERDEFNUM = 0x6FFFFFFB, 0x6FFFFFFC, 0x6FFFFFFD
 DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFFFE, 0x6FFFFFFF
-DF_TEXTREL = 4
-DF_1_NODEFLIB, DF_1_PIE = 0x800, 0x08000000
+DF_TEXTREL, DF_BIND_NOW = 4, 8
+DF_1_NOW, DF_1_NODEFLIB, DF_1_PIE = 1, 0x800, 0x08000000
 MOST_TEXT = 16 << 20
 """Bytes of all its names, each counted as often as it is named: one string can be named often."""
 
@@ -49,7 +49,8 @@ class Dynamic:
 
     ``search`` are the folders of DT_RUNPATH, or those of DT_RPATH where there is none
     (``inherited``: objects that it loads look there too); ``default`` is whether the usual folders
-    are looked through; ``defines`` has the versions of its symbols.
+    are looked through; ``defines`` has the versions of its symbols.  ``spare`` is the address of an
+    entry that is free, nothing where there is none or what it calls is looked for at once anyway.
     """
 
     soname: str
@@ -61,6 +62,7 @@ class Dynamic:
     program: bool
     wants: tuple[Version, ...]
     defines: frozenset[str]
+    spare: int | None = None
 
 
 def read_dynamic(data: bytes, segments: Sequence[ProgramHeader], name: str) -> Dynamic | None:
@@ -92,6 +94,7 @@ class DynamicSection:
         self._loads = [each for each in segments if each.kind == elf.PT_LOAD]
         self._values: dict[int, list[int]] = {}
         self._strings = self._strings_end = 0
+        self._spare: int | None = None
         self._text_left = MOST_TEXT
 
     @classmethod
@@ -126,11 +129,17 @@ class DynamicSection:
         for index in range(found.file_size // 16):
             tag, value = struct.unpack_from("<qQ", self.data, found.offset + 16 * index)
             if not tag:
+                self._spare = found.address + 16 * index if self._ends(found, index + 1) else None
                 break
             if index == MOST_ENTRIES:
                 raise _Damaged(f"it has more than {MOST_ENTRIES} entries")
             self._values.setdefault(tag, []).append(value)
         self._strings, self._strings_end = self._string_table()
+
+    def _ends(self, found: ProgramHeader, index: int) -> bool:
+        """Whether an entry is there that ends it."""
+        at = found.offset + 16 * index
+        return index < found.file_size // 16 and not any(self.data[at : at + 8])
 
     def _string_table(self) -> tuple[int, int]:
         address, size = self.one(DT_STRTAB), self.one(DT_STRSZ)
@@ -184,7 +193,13 @@ class DynamicSection:
             program=bool(flags & DF_1_PIE),
             wants=tuple(self._wants()),
             defines=frozenset(self._defines()),
+            spare=None if self._binds() else self._spare,
         )
+
+    def _binds(self) -> bool:
+        """Whether what it calls of others is looked for as it is loaded."""
+        asks = self.one(DT_FLAGS) & DF_BIND_NOW or self.one(DT_FLAGS_1) & DF_1_NOW
+        return bool(asks) or DT_BIND_NOW in self._values
 
     def _chain(self, first: int, count: int, layout: str, what: str) -> Iterator[tuple[int, ...]]:
         """The entries of a chain: where each is, then its fields; the last is the way on."""

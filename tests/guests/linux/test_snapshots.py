@@ -28,6 +28,7 @@ from limpet.guests.linux.layout import BOOT_SIZE
 from limpet.running.snapshot import MOMENT, Snapshot, snapshot
 from tests.support import SUPPORT, unikernels
 from tests.support.bundles import BUSYBOX, Maker, execute, need
+from tests.support.shared import compiler
 
 PROGRAM = SUPPORT / "programs" / "moment.c"
 
@@ -140,6 +141,42 @@ def test_hot_pages(make: Maker, backend: Backend, tmp_path: Path) -> None:
         assert len(found) < 45
         running.communicate(b"\n")
     assert running.returncode == 3
+    assert verify(tmp_path / "again").same
+
+
+BOUND = """
+#include <elf.h>
+#include <stdio.h>
+extern Elf64_Dyn _DYNAMIC[];
+extern char __executable_start[], end[];
+static unsigned long said(long tag) {
+    Elf64_Dyn *each = _DYNAMIC;
+    while (each->d_tag && each->d_tag != tag)
+        each++;
+    return each->d_un.d_val;
+}
+int main(void) {
+    Elf64_Rela *calls = (Elf64_Rela *)said(DT_JMPREL);
+    unsigned long count = said(DT_PLTRELSZ) / sizeof *calls, own = 0;
+    getchar();
+    for (unsigned long i = 0; i < count; i++) {
+        char *to = *(char **)calls[i].r_offset;
+        own += to >= __executable_start && to < end;
+    }
+    return count > 1 ? (int)own : puts("few");
+}
+"""
+
+
+def test_bound(tmp_path: Path) -> None:
+    """What a program calls of its libraries has been looked for at its moment, all of it."""
+    argv = [compiler("glibc"), "-x", "c", "-", "-o", str(tmp_path / "calls"), "-Wl,-z,lazy"]
+    subprocess.run([*argv, "-no-pie"], input=BOUND.encode(), check=True)
+    native = subprocess.run([tmp_path / "calls"], input=b"\n", check=False)
+    assert 0 < native.returncode < 99
+    made = taken(tmp_path / "calls", "process").bundle
+    made.write(tmp_path / "again")
+    assert execute(["a"], tmp_path / "again", b"\n").status == 0
     assert verify(tmp_path / "again").same
 
 

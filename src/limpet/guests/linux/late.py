@@ -44,14 +44,14 @@ def late_objects(guest: Guest) -> frozenset[int]:
     instructions = runs * _FOR_RUN + len(sizes) * _FOR_SIZE
     if runs > RUNS_MOST or instructions > INSTRUCTIONS_MOST:
         return frozenset()
-    there = {*_needed(guest), *(guest.memory.loaded if guest.memory else ())}
+    there = {*needed(guest), *(guest.memory.loaded if guest.memory else ())}
     there |= {guest.loader.inode} if guest.loader else set()
     return frozenset(
         each.inode for each in guest.objects if each.inode not in there and _apart(each.image)
     )
 
 
-def _needed(guest: Guest) -> Iterator[int]:
+def needed(guest: Guest) -> Iterator[int]:
     """Those that the program's loader looks for at the start, by their names."""
     named: dict[str, list[SharedObject]] = {}
     for each in guest.objects:

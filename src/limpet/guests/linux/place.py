@@ -16,6 +16,7 @@ from limpet.contract import PLACED_OBJECT, PLACED_SEGMENT
 from limpet.contract.pages import PAGE, align_up
 from limpet.formats.image import Access, Image, Segment
 from limpet.formats.symbols import Symbol
+from limpet.guests.linux.bound import bound
 from limpet.guests.linux.late import RIGHTS, late_objects
 from limpet.guests.linux.reach import in_reach
 from limpet.loading.guest import Guest, SharedObject
@@ -136,12 +137,14 @@ def _segment(segment: Segment, late: bool) -> dict[str, int]:
     }
 
 
-def place(guest: Guest, *, late: bool = False) -> PlacedProgram:
+def place(guest: Guest, *, late: bool = False, binds: bool = False) -> PlacedProgram:
     """Give the program of ``guest`` and each of its shared objects a place.
 
     Args:
         late: objects can become code when they are loaded.
+        binds: what it starts with is to be bound at once.
     """
+    guest = bound(guest) if binds else guest
     base = 0 if guest.image.fixed else STATIC_PIE_BASE
     image = guest.image.moved(base)
     parts = [(image, guest.scan.moved(base))]

@@ -75,7 +75,8 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     Raises:
         PlanError: the options or the guest cannot be honoured.
     """
-    program = place_program(guest, late=options.backends == ("process",))
+    late = options.backends == ("process",)
+    program = place_program(guest, late=late, binds=options.snapshot)
     image, scan = program.image, program.scan
     fixed = constants(program, [each for each in options.environment if "=" in each], guest.path)
     devices = manifest.declared(options.devices)
