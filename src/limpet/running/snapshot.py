@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, TypeVar
@@ -44,11 +44,16 @@ _WHY: Final[dict[int, Why]] = {1: "input", 2: "marker", 3: "time"}
 """By the number that the guest has for it: ``enum moment``."""
 
 _CONT, _DETACH, _SETOPTIONS, _GETEVENTMSG = 7, 17, 0x4200, 0x4201
-_TRACEFORK, _TRACEEXIT, _EXITKILL = 0x2, 0x40, 0x100000
+_SYSCALL, _SYSGOOD, _TRACEFORK, _TRACEEXIT, _EXITKILL = 24, 0x1, 0x2, 0x40, 0x100000
 _EVENT_FORK: Final = 1
 _EVENT_EXIT: Final = 6
+_CALL: Final = 0x80
 _PRESENT, _SWAPPED_OR_PRESENT, _OF_FILE = 1 << 63, 3 << 62, 1 << 61
 _PIECE = 1 << 20
+
+_FIRST = 160
+"""Pages that a start of a process copies at once: those that it writes first, as far as its calls
+of the host show that.  Those that it takes apart as it ends are not in one that waits, then."""
 
 _LEARNING = 10.0
 """Seconds after which a start from which hot pages are learned is ended."""
@@ -131,10 +136,15 @@ def _taking(options: Options) -> Options:
 
 
 def _hot(bundle: Bundle, name: str) -> tuple[tuple[int, int], ...]:
-    """What a start of a snapshot writes that has nothing to read, until it ends or is late."""
+    """What a start of a snapshot writes that has nothing to read, until it ends or is late.
+
+    In a virtual machine that is all, since a page costs an exit there.
+    """
+    first = _First()
+    steps = bundle.plan.options.backends == ("process",)
     with open(os.devnull, "r+b", buffering=0) as nowhere:
-        found = _run(bundle, [name], nowhere, nowhere, _written, _LEARNING)
-    return () if isinstance(found, int) else found[:MAX_HOT]
+        _run(bundle, [name], nowhere, nowhere, first, _LEARNING, steps=steps)
+    return _runs(first.pages)[:MAX_HOT]
 
 
 @dataclass(frozen=True)
@@ -178,8 +188,14 @@ def _run(
     err: BinaryIO,
     look: _Look[Seen],
     seconds: float = threading.TIMEOUT_MAX,
+    *,
+    steps: bool = False,
 ) -> Seen | int:
-    """What the end of a start shows, or its status where that is nothing."""
+    """What the end of a start shows, or its status where that is nothing.
+
+    Args:
+        steps: its calls of the host may show it before.
+    """
     with tempfile.TemporaryDirectory(prefix="limpet-") as folder:
         path = Path(folder) / "bundle"
         bundle.write(path)
@@ -189,7 +205,7 @@ def _run(
         late = threading.Timer(seconds, process.kill)
         late.start()
         try:
-            return _at_end(process.pid, bundle, look, beside=reports)
+            return _at_end(process.pid, bundle, look, beside=reports, steps=steps)
         finally:
             late.cancel()
             process.kill()
@@ -222,7 +238,9 @@ def _start(
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
 
 
-def _at_end(pid: int, bundle: Bundle, look: _Look[Seen], *, beside: bool) -> Seen | int:
+def _at_end(
+    pid: int, bundle: Bundle, look: _Look[Seen], *, beside: bool, steps: bool
+) -> Seen | int:
     """What it shows of a process that is traced, or of its child, if it stands ``beside`` that."""
     ptrace = ctypes.CDLL(None, use_errno=True).ptrace
     ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
@@ -230,7 +248,7 @@ def _at_end(pid: int, bundle: Bundle, look: _Look[Seen], *, beside: bool) -> See
     if not os.WIFSTOPPED(status):  # as it becomes the bundle
         return os.waitstatus_to_exitcode(status)
     followed = _TRACEFORK if beside else 0
-    if ptrace(_SETOPTIONS, pid, None, _TRACEEXIT | _EXITKILL | followed):
+    if ptrace(_SETOPTIONS, pid, None, _SYSGOOD | _TRACEEXIT | _EXITKILL | followed):
         raise RunError(
             f"this host lets no process be traced: {os.strerror(ctypes.get_errno())}",
             hint="allow ptrace (kernel.yama.ptrace_scope) where snapshots are taken",
@@ -249,16 +267,17 @@ def _at_end(pid: int, bundle: Bundle, look: _Look[Seen], *, beside: bool) -> See
     ):
         seen, passed = _Process(memory, pagemap, maps), 0
         while True:
-            ptrace(_CONT, pid, None, passed)
+            ptrace(_SYSCALL if steps else _CONT, pid, None, passed)
             _, status = os.waitpid(pid, 0)
             if not os.WIFSTOPPED(status):
                 code = os.waitstatus_to_exitcode(status)
                 return code if code >= 0 else SIGNAL_STATUS - code
-            found = look(seen, bundle) if status >> 16 == _EVENT_EXIT else None
+            calls = os.WSTOPSIG(status) == signal.SIGTRAP | _CALL
+            found = look(seen, bundle) if status >> 16 == _EVENT_EXIT or calls else None
             if found is not None:
                 ptrace(_DETACH, pid, None, 0)  # it is ending: no signal would let it go on
                 return found
-            passed = 0 if status >> 16 else os.WSTOPSIG(status)
+            passed = 0 if status >> 16 or calls else os.WSTOPSIG(status)
             passed = 0 if passed == signal.SIGTRAP else passed
 
 
@@ -315,21 +334,41 @@ def _read(memory: BinaryIO, map_: BinaryIO, bundle: Bundle) -> Memory:
     return Memory.of_pages(pages)
 
 
-def _written(process: _Process, bundle: Bundle) -> tuple[tuple[int, int], ...]:
-    """Runs of pages that the file has and that are the process's own now.
+class _First:
+    """Looks at what a start has written, and has seen enough when that are more pages than few."""
+
+    def __init__(self) -> None:
+        self.pages: set[int] = set()
+
+    def __call__(self, process: _Process, bundle: Bundle) -> bool | None:
+        """Whether there is nothing more to see."""
+        found = set(_written(process, bundle))
+        enough = bundle.plan.options.backends == ("process",) and len(found) > _FIRST
+        left = max(_FIRST - len(self.pages), 0)
+        self.pages |= set(sorted(found - self.pages)[:left]) if enough else found
+        return True if enough else None
+
+
+def _written(process: _Process, bundle: Bundle) -> Iterator[int]:
+    """Pages that the file has and that are the process's own now.
 
     What is loaded late can only be read when the next start brings them.
     """
-    found: list[tuple[int, int]] = []
-    for region in sorted(bundle.plan.regions, key=lambda region: region.address):
+    for region in bundle.plan.regions:
         late = region.late is not None
         if Access.WRITE not in region.access or region.at_start or late:
             continue
         for at, entry in _entries(process.pagemap, region.address, region.end):
-            if not entry & _PRESENT or entry & _OF_FILE:
-                continue
-            low = found.pop()[0] if found and found[-1][1] == at else at
-            found.append((low, at + PAGE))
+            if entry & _PRESENT and not entry & _OF_FILE:
+                yield at
+
+
+def _runs(pages: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """[low, high) of each row of them, ascending."""
+    found: list[tuple[int, int]] = []
+    for at in sorted(pages):
+        low = found.pop()[0] if found and found[-1][1] == at else at
+        found.append((low, at + PAGE))
     return tuple(found)
 
 

@@ -144,6 +144,15 @@ def test_hot_pages(make: Maker, backend: Backend, tmp_path: Path) -> None:
     assert verify(tmp_path / "again").same
 
 
+def test_few_hot_pages(make: Maker, backend: Backend) -> None:
+    """A process copies those that it writes first, a virtual machine all of them."""
+    many = HOT.replace("64", "400").replace("i += 5", "i++")
+    memory = taken(make.compile(many, "many"), backend).bundle.plan.guest.memory
+    assert memory
+    count = sum(high - low for low, high in memory.hot) // PAGE
+    assert count == 160 if backend == "process" else count > 400
+
+
 BOUND = """
 #include <elf.h>
 #include <stdio.h>
