@@ -21,7 +21,8 @@ from limpet.contract.limits import (
     SOCKET_SEND,
     SOCKET_SENDS_MOST,
 )
-from limpet.planning.outside import ENDPOINT_SIZE, Outside, outside
+from limpet.planning.choices import ADDRESS_SIZE
+from limpet.planning.outside import Outside, outside
 from tests.hostile.guest import Hostile
 from tests.support.bundles import Made, Maker
 
@@ -102,7 +103,7 @@ def misused(linked: Linked) -> Cases:
         ("socket", (2, made, 132)),
         ("connect", (slot, own, length)),
         ("connect", (slot, ends + 2, length)),
-        ("connect", (slot, ends + ENDPOINT_SIZE, length)),
+        ("connect", (slot, ends + ADDRESS_SIZE, length)),
         ("connect", (slot, ends, 28)),
         ("connect", (slot, ends - 96, length)),
         *(("connect", (fd, ends, length)) for fd in (0, events, port, behind, 2**32 + slot)),

@@ -30,7 +30,17 @@ from tests.support import unikernels
 from tests.support.bundles import Maker
 from tests.support.caches import seeded
 from tests.support.large import large
-from tests.support.proved import DATAGRAMS, ENDPOINTS, NAMES, PUBLISHED, THREADS, UDP_ENDPOINTS
+from tests.support.proved import (
+    CHOSEN_ENDS,
+    CHOSEN_PORTS,
+    CHOSEN_UDP,
+    DATAGRAMS,
+    ENDPOINTS,
+    NAMES,
+    PUBLISHED,
+    THREADS,
+    UDP_ENDPOINTS,
+)
 from tests.support.sources import SOCKETS
 
 OPTIONAL = [each for each in features() if each.optional]
@@ -90,6 +100,12 @@ def linux(make: Maker, backends: tuple[Backend, ...]) -> Iterator[limpet.Plan]:
         yield limpet.plan(sockets, replace(options, publish=DATAGRAMS, connect=NAMES, log="log"))
         yield limpet.plan(sockets, replace(options, publish=PUBLISHED, log="log"))
         yield limpet.plan(sockets, replace(options, publish=GIVEN))
+        chosen = replace(options, publish=CHOSEN_PORTS, connect=CHOSEN_ENDS, features=("help",))
+        yield limpet.plan(sockets, replace(chosen, publish=(*GIVEN, *CHOSEN_PORTS)))
+        yield limpet.plan(sockets, replace(chosen, devices=("volume:/v",)))
+        yield limpet.plan(
+            sockets, replace(options, publish=("ask=5353:53/udp",), connect=CHOSEN_UDP)
+        )
         yield limpet.plan(sockets, replace(options, publish=GIVEN, devices=("volume:/v",)))
     data = limpet.load(make.compile(DATA, "data"))
     yield limpet.plan(data, limpet.Options(timeout=1500, words=("a", "b"), backends=backends))
@@ -137,7 +153,7 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
     inside = set().union(*(named(plan, True) for plan in plans))
     unikernel = {"attend", "broker", "closed_descriptors", "jit", "rights", "signals", "slots"}
     unikernel |= {"shown", "log", "namer", "porter", "sockets", "tables", "tick", "timers", "trace"}
-    unikernel |= {"inherited", "volumes", "words"}
+    unikernel |= {"chosen", "inherited", "volumes", "words"}
     never = {"hvt": unikernel, "spt": unikernel}.get(kind, set())
     if kind not in ("kvm", "hvt"):
         never = never | {"kvm_required"}

@@ -19,6 +19,7 @@ import limpet
 from limpet.contract import Backend
 from limpet.running.instances import Finder, Instance
 from tests.support.bundles import Maker
+from tests.support.ends import LOCAL, free_port
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a monitor is seen by root only")
 
@@ -227,3 +228,33 @@ def _on_a_terminal(*words: str) -> bytes:
         assert top.wait(60) == 0
     os.close(ours)
     return said
+
+
+CONNECTS = """
+#include <stdio.h>
+#include <sys/socket.h>
+int main(void) {
+    int got = connect(socket(AF_INET, SOCK_STREAM, 0), 0, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+    listen(fd, got);
+    puts("there");
+    fflush(stdout);
+    return getchar() + accept(fd, 0, 0);
+}
+"""
+
+
+def test_what_its_start_chose_is_seen(make: Maker, tmp_path: Path, backend: Backend) -> None:
+    """From the table that its guest cannot write, whatever its command line looks like."""
+    path = tmp_path / "bundle"
+    ways = ("web=1024-65535:80/tcp",), ("api=10.0.0.0/8:443/tcp", "six=[2001:db8::/32]:1-9/tcp")
+    options = limpet.Options(backends=(backend,), publish=ways[0], connect=ways[1])
+    limpet.build(limpet.plan(limpet.load(make.compile(CONNECTS, "connects")), options)).write(path)
+    port = free_port(LOCAL)
+    argv = ["it", f"-p:web={port}", "--connect:api=10.1.2.3:443", "--connect:six=[2001:db8::2]:5"]
+    with subprocess.Popen(
+        argv, executable=path, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout and process.stdout.readline() == b"there\n"
+        found = seen(process.pid)
+        assert found and found.chosen == (f"-p:web={LOCAL}:{port}", *argv[2:])
+        process.kill()

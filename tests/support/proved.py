@@ -44,6 +44,10 @@ ENDPOINTS = ("192.0.2.1:443/tcp", "[2001:db8::1]:443/tcp", "192.0.2.1:80/tcp")
 DATAGRAMS = ("127.0.0.1:5353:53/udp", "[::1]:5353:53/udp")
 UDP_ENDPOINTS = ("192.0.2.1:53/udp", "[2001:db8::1]:53/udp")
 
+CHOSEN_PORTS = ("web=8000-8010:80/tcp", "six=[::/0]:1024-65535:80/tcp")
+CHOSEN_ENDS = ("api=10.0.0.0/8:443/tcp", "six=[2001:db8::/32]:1-9/tcp")
+CHOSEN_UDP = ("dns=192.0.2.0/24:53/udp",)
+
 LINUX: dict[str, dict[str, object]] = {
     "plain": {},
     "trapped": {"rewrite": False},
@@ -71,6 +75,8 @@ LINUX: dict[str, dict[str, object]] = {
         "sockets": 12,
     },
     "log": {"connect": ENDPOINTS, "log": "log"},
+    "chosen": {"publish": (*PUBLISHED, *CHOSEN_PORTS), "connect": (*CHOSEN_ENDS, *ENDPOINTS)},
+    "chosen datagrams": {"publish": ("ask=5353:53/udp",), "connect": CHOSEN_UDP},
     "sockets": {"publish": PUBLISHED, "connect": ENDPOINTS, "sockets": 16384, "timeout": 1000},
     "63 devices": {"devices": tuple(f"{('block', 'net')[i % 2]}:d{i}" for i in range(63))},
 }

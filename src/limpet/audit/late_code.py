@@ -14,19 +14,20 @@ from limpet.audit.seccomp_decode import Allowed, Decoded
 from limpet.contract.pages import PAGE
 
 _MPROTECT, _MREMAP = NUMBERS["mprotect"], NUMBERS["mremap"]
-_ANEW = frozenset(
+ANEW = frozenset(
     NUMBERS[name] for name in ("mmap", "pkey_mprotect", "remap_file_pages", "shmat", "personality")
 )
-"""Calls that can make anything executable: a personality, all that is read from then on."""
+"""Calls that can make anything executable, or put other pages anywhere: a personality, all that is
+read from then on."""
 
 _WRITE, _EXECUTE = 2, 4
 
 
 def runs_more(inside: Inside, decoded: Decoded) -> Iterator[Allowed]:
     """What makes other pages executable than those of the file's code."""
-    written = [run for each in decoded.boxes for run in _written(each)]
+    changed = [run for each in decoded.boxes for run in written(each)]
     for each in decoded.boxes:
-        if each.number in _ANEW or (_executes(each) and not _is_files(inside, each, written)):
+        if each.number in ANEW or (_executes(each) and not _is_files(inside, each, changed)):
             yield each
 
 
@@ -48,7 +49,7 @@ def _may_have(each: Allowed, bit: int) -> bool:
     )
 
 
-def _written(each: Allowed) -> Iterator[tuple[int, int]]:
+def written(each: Allowed) -> Iterator[tuple[int, int]]:
     """Runs [low, high) that become writable, or where other pages come to lie."""
     places: tuple[int, ...] = ()
     if each.number == _MPROTECT and _may_have(each, _WRITE):
@@ -61,7 +62,7 @@ def _written(each: Allowed) -> Iterator[tuple[int, int]]:
             yield first, last + most + PAGE - 1
 
 
-def _is_files(inside: Inside, each: Allowed, written: list[tuple[int, int]]) -> bool:
+def _is_files(inside: Inside, each: Allowed, changed: list[tuple[int, int]]) -> bool:
     """Whether it is one run of a segment that cannot be written, with exactly its length."""
     (low, last), *others = each.arguments[0]
     (size, most), *more = each.arguments[1]
@@ -69,4 +70,4 @@ def _is_files(inside: Inside, each: Allowed, written: list[tuple[int, int]]) -> 
         return False
     part = inside.bundle.part_at(low)
     there = part is not None and not part.flags & 2 and low + size <= part.address + part.size
-    return there and not any(start < low + size and low < end for start, end in written)
+    return there and not any(start < low + size and low < end for start, end in changed)

@@ -1,8 +1,8 @@
 """What leads out of a guest, read from a bundle's bytes: published ports, and endpoints.
 
 A published port is an address that the monitor's code binds; an endpoint is an address that the
-filter lets the guest connect to.  Both are constants in memory that cannot be written: what is not
-is told as such.
+filter lets the guest connect to.  Both are constants in memory that cannot be written, or places of
+a table that a start fills and closes: what is neither is told as such.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import struct
 from collections.abc import Iterator
 
 from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.audit.chosen import choice
 from limpet.audit.inside import Inside
 from limpet.audit.seccomp_decode import Decoded
 from limpet.contract.limits import SOCKET_ADDRESS_SIZE
 from limpet.formats.destinations import in_words
 from limpet.planning.broker import read_policy
-from limpet.planning.outside import ENDPOINT_UDP_AT
+from limpet.planning.choices import UDP_AT
 
 _BIND, _CONNECT, _SECCOMP = NUMBERS["bind"], NUMBERS["connect"], NUMBERS["seccomp"]
 _GETSOCKOPT = NUMBERS["getsockopt"]
@@ -42,13 +43,13 @@ def published(inside: Inside) -> Iterator[str]:
         if not call.arguments[1]:
             yield ANYWHERE
         for at in sorted(call.arguments[1]):
-            yield address(inside, at) + _carried(inside, at)
+            yield choice(inside, at) or address(inside, at) + _carried(inside, at)
 
 
 def _carried(inside: Inside, at: int) -> str:
     """Whether a published port is one of UDP, as the structure says by which the monitor goes."""
     try:
-        return "/udp" if inside.bundle.memory(at + ENDPOINT_UDP_AT, 1) == b"\1" else ""
+        return "/udp" if inside.bundle.memory(at + UDP_AT, 1) == b"\1" else ""
     except ValueError:
         return ""
 
@@ -68,7 +69,9 @@ def endpoints(inside: Inside) -> Iterator[str]:
                     yield ANYWHERE
                     continue
                 for at in range(low, high + 1):
-                    yield from (address(inside, at) + words for words in protocols)
+                    chosen = choice(inside, at)
+                    fixed = (address(inside, at) + words for words in protocols)
+                    yield from (chosen,) if chosen else fixed
 
 
 def _protocols(decoded: Decoded) -> Iterator[str]:

@@ -13,6 +13,7 @@ from limpet.cli.job import Job
 from limpet.cli.options import FILE, about_guest, chosen, declared, packing
 from limpet.cli.pythons import by_python, for_python, is_python
 from limpet.errors import PlanError
+from limpet.formats.bounds import is_chosen
 from limpet.guests.usual import usual
 from limpet.loading.interpreters import known
 from limpet.loading.start import Start, start_of
@@ -63,7 +64,8 @@ def command(
     _check_place(app, target)
     options = chosen(given, (*block, *net, *volume), tuple(map(str, publish)))
     start, options = _started(app, words, options, given)
-    if options.devices or usual(start.program).devices:
+    chosen_at_start = any(map(is_chosen, (*options.publish, *options.connect)))
+    if options.devices or usual(start.program).devices or chosen_at_start:
         options = replace(options, features=_with_help(options.features))
     if is_python(app):
         given["files"] += tuple(f"{host}:{path}" for path, host in hooks_of(start.program).items())

@@ -79,8 +79,10 @@ def _port(text: str) -> Port:
 
 
 def _destination(text: str) -> Destination | str:
-    from limpet.formats import destinations
+    from limpet.formats import bounds, destinations, ports
 
+    if bounds.is_chosen(text):
+        return str(ports.endpoint(text))
     return text if text == destinations.ANY else destinations.destination(text)
 
 
@@ -172,8 +174,9 @@ _GUEST = (
         "--connect",
         multiple=True,
         type=Parsed("destination", _destination),
-        metavar="WHERE:PORTS",
-        help="Where it may connect: a name, *.name, an address, a network or any; nowhere else.",
+        metavar="[NAME=]WHERE:PORTS",
+        help="Where it may connect: a name, *.name, an address, a network or any; nowhere else. "
+        "With NAME= the start of a bundle chooses one address and port of these.",
     ),
     click.option(
         "--log",
@@ -220,8 +223,9 @@ _PUBLISHED = click.option(
     "--publish",
     multiple=True,
     type=Parsed("port", _port),
-    metavar="[ADDR:]HOST:GUEST",
+    metavar="[NAME=][ADDR:]HOST:GUEST",
     help="Lead a port of this host to the guest, from 127.0.0.1 unless ADDR says otherwise; "
+    "with NAME= the start of a bundle chooses ADDR and HOST of a network and a range; "
     "fd:N:GUEST: a socket that the starter gives (LISTEN_FDS).",
 )
 

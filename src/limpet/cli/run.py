@@ -115,6 +115,7 @@ def ready(
     _settle_terminal(given)
     ports = () if forward else tuple(map(str, publish))
     options = chosen(given, _declared(block, net, volume), ports)
+    _check_ways((*options.publish, *options.connect))
     files = packing(given).for_start(start)
     job = Job.given(start.program, options, files, strict=options.strict)
     with job.bundle(Cache.default()) as made:
@@ -156,6 +157,7 @@ def _as_python(
         _settle_terminal(given)
         block, net, publish, volume = devices
         options = chosen(given, _declared(block, net, volume), tuple(map(str, publish)))
+        _check_ways((*options.publish, *options.connect))
         wanted = wanted_of(start, behind, options, packing(given), given)
         folders = [word for each in volume for word in each.words()]
         folders += ["--"] if volume else []
@@ -179,6 +181,24 @@ def _check_word(app: str) -> None:
         known = re.match("--(?:mem|net|block)(?=[-:=])", app)
         hint = _TENDERS[known[0]] if known else "--help"
         raise PlanError(f"{app}: no such option", hint=f"limpet run {hint}")
+
+
+def _check_ways(given: Sequence[str]) -> None:
+    """Nothing, or an error for a way out that a bundle's start would choose.
+
+    Raises:
+        PlanError: there is one.
+    """
+    if not given:
+        return
+    from limpet.formats.bounds import is_chosen
+
+    for each in filter(is_chosen, given):
+        name = each.partition("=")[0]
+        raise PlanError(
+            f"{each}: {name} is for a bundle's start to choose, and this one starts now",
+            hint="give the address itself; or limpet build, and the bundle's own words",
+        )
 
 
 def _declared(

@@ -108,6 +108,7 @@ def wanted_of(
     Raises:
         LimpetError: something of it cannot be read.
     """
+    from limpet.formats.bounds import is_chosen
     from limpet.formats.manifest import VOLUME, declared
     from limpet.formats.ports import port
     from limpet.loading.interpreters import home_of, known
@@ -125,6 +126,8 @@ def wanted_of(
         return "what goes on from a moment has no disks and network interfaces"
     if any(port(each).inherited for each in options.publish):
         return "what goes on from a moment has no sockets of its starter's"
+    if any(map(is_chosen, (*options.publish, *options.connect))):
+        return "what goes on from a moment chooses nothing at its starts"
     parts = words_of(words)
     if parts is None:
         return "the interpreter is asked for more than to run a script"

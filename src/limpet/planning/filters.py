@@ -62,10 +62,11 @@ def _whole(pins: Sequence[Pin], ranges: Sequence[tuple[int, int]]) -> Iterator[t
 
 @dataclass(frozen=True)
 class WayOut:
-    """What leads out of a guest, and where the table of its endpoints is."""
+    """What leads out of a guest, and where its tables are: what is fixed, what a start chooses."""
 
     given: Outside
     endpoints_at: int
+    choices_at: int = 0
 
 
 def _out(pins: Sequence[Pin], way_out: WayOut | None) -> Iterator[list[Pin]]:
@@ -99,11 +100,13 @@ def _out(pins: Sequence[Pin], way_out: WayOut | None) -> Iterator[list[Pin]]:
 def _to_endpoints(others: list[Pin], ends: int, way_out: WayOut) -> Iterator[list[Pin]]:
     """Making a socket, or connecting it: for the endpoints of each family."""
     kinds = tuple(sorted({kind_of(each) for each in way_out.given.endpoints}))
-    for family, ends_at, length in ways(way_out.given, way_out.endpoints_at):
-        if ends == 0:
+    found = list(ways(way_out.given, way_out.endpoints_at, way_out.choices_at))
+    if ends == 0:
+        for family in dict.fromkeys(family for family, _, _ in found):
             yield [*others, Pin(0, (family,)), Pin(1, kinds), Pin(2, (0,))]
-        else:
-            yield [*others, Pin(ends, ends_at), Pin(ends + 1, (length,))]
+        return
+    for _, ends_at, length in found:
+        yield [*others, Pin(ends, ends_at), Pin(ends + 1, (length,))]
 
 
 def _of_devices(

@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from limpet.contract.limits import (
     DEVICE_FD,
@@ -27,23 +28,20 @@ from limpet.contract.limits import (
     VCPU_FD,
 )
 from limpet.errors import PlanError
+from limpet.formats.bounds import is_chosen
 from limpet.formats.destinations import Destination, Net
 from limpet.formats.destinations import destinations as wanted
 from limpet.formats.manifest import VOLUME, Device
-from limpet.formats.ports import Endpoint, Port, endpoint, port
+from limpet.formats.ports import CHOOSES_NOTHING, Endpoint, Port, endpoint, port
 from limpet.plain import quoted
 from limpet.planning.broker import policy
+from limpet.planning.choices import ADDRESS_SIZE, CHOICE, HOW
 from limpet.planning.options import Options
 
-_HOW = struct.Struct("<BBBB")
-"""``struct outside_address`` behind the address."""
+_FAMILIES = ((socket.AF_INET, 16), (socket.AF_INET6, SOCKET_ADDRESS_SIZE))
 
 PATH_MOST = 4096
 """Bytes of a path with its zero (uapi linux/limits.h)."""
-
-ENDPOINT_SIZE = SOCKET_ADDRESS_SIZE + _HOW.size
-ENDPOINT_UDP_AT = SOCKET_ADDRESS_SIZE + 2
-"""Where in it stands whether it is one of UDP."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +76,15 @@ class Outside:
     def opened(self) -> tuple[Port, ...]:
         """The published ports of TCP that the monitor opens: the first of them all."""
         return tuple(each for each in self.ports if not (each.udp or each.inherited))
+
+    @property
+    def chosen(self) -> tuple[Port | Endpoint, ...]:
+        """Those that a start chooses, in the order of their table: ports of TCP, of UDP, endpoints.
+
+        Among their own kind they come behind those that the plan fixes.
+        """
+        every: tuple[Port | Endpoint, ...] = (*self.ports, *self.endpoints)
+        return tuple(each for each in every if each.bound)
 
     @property
     def asks(self) -> bool:
@@ -117,7 +124,9 @@ class Outside:
             found["PUBLISHED"] = b"".join(_published(each) for each in self.ports)
         if self.endpoints:
             found["ENDPOINTS"] = b"".join(
-                packed(each.address, each.port, each.udp) for each in self.endpoints
+                packed(each.address, each.port, each.udp)
+                for each in self.endpoints
+                if not each.bound
             )
         if self.destinations:
             found["BROKER_POLICY"] = policy(self.destinations)
@@ -141,6 +150,12 @@ class Outside:
             "ENDPOINT_COUNT": len(self.endpoints),
             "BROKER_FD": self.broker,
             "BROKER_THERE": int(self.asks),
+            "ENDPOINTS_FIXED": sum(not each.bound for each in self.endpoints),
+            "CHOICES": len(self.chosen),
+            "CHOICE_SIZE": CHOICE.size,
+            "CHOSEN_PORTS": sum(bool(each.bound) for each in self.ports),
+            "OPENED_CHOSEN": sum(bool(each.bound) and not each.udp for each in self.ports),
+            "OPENED_UDP_CHOSEN": sum(bool(each.bound) and each.udp for each in self.ports),
         }
 
     def facts(self) -> Iterator[str]:
@@ -153,6 +168,8 @@ class Outside:
             yield "opens_ports"
         if any(each.inherited for each in self.ports):
             yield "inherits"
+        if self.chosen:
+            yield "chooses"
         if self.porter:
             yield "porter"
         if self.carriers:
@@ -170,8 +187,11 @@ def outside(options: Options, devices: Sequence[Device]) -> Outside | None:
         PlanError: one is not written as it should be, or there are too many.
     """
     published = (port(each, free=options.snapshot) for each in options.publish)
-    ports = tuple(sorted(published, key=lambda each: (each.udp, bool(each.inherited))))
+    ports = tuple(sorted(published, key=_order))
     endpoints, destinations = _split(options.connect)
+    chosen = next(filter(is_chosen, (*options.publish, *options.connect)), None)
+    if options.snapshot and chosen:
+        raise PlanError(f"{chosen}: a snapshot {CHOOSES_NOTHING}", hint="give it without a name")
     if options.log and not (ports or endpoints or destinations):
         raise PlanError(
             f"--log {quoted(options.log)}: nothing leads out, and nobody would write it",
@@ -197,14 +217,27 @@ def outside(options: Options, devices: Sequence[Device]) -> Outside | None:
     return Outside(ports, endpoints, slots, first, shared, destinations, options.log)
 
 
+def _order(each: Port) -> tuple[bool, ...]:
+    """Those that the monitor opens come before those that it is given, fixed ones first."""
+    return each.udp, bool(each.inherited), bool(each.bound)
+
+
 def _split(connect: Sequence[str]) -> tuple[tuple[Endpoint, ...], tuple[Destination, ...]]:
     """Single addresses and ports, which a filter knows, and what only a broker can decide.
 
     Where there is a broker, and sockets of UDP, it makes all sockets (:attr:`Outside.direct`).
     """
-    found = [(each, one) for each in connect for one in wanted(each)]
+    chosen = [endpoint(each) for each in connect if is_chosen(each)]
+    found = [(each, one) for each in connect if not is_chosen(each) for one in wanted(each)]
     broker = not all(is_single(one) for _, one in found)
-    by_broker = broker and any(one.ports.udp for _, one in found)
+    udp = any(one.ports.udp for _, one in found) or any(each.udp for each in chosen)
+    by_broker = broker and udp
+    if by_broker and chosen:
+        raise PlanError(
+            f"--connect {chosen[0]}: a broker connects all sockets here, and what it is to "
+            "decide is fixed in the bundle",
+            hint="give it without a name, or no names and networks beside UDP",
+        )
     endpoints: list[Endpoint] = []
     destinations: list[Destination] = []
     for each, one in found:
@@ -212,7 +245,7 @@ def _split(connect: Sequence[str]) -> tuple[tuple[Endpoint, ...], tuple[Destinat
             endpoints.append(endpoint(each))
         else:
             destinations.append(one)
-    return tuple(endpoints), tuple(destinations)
+    return (*endpoints, *chosen), tuple(destinations)
 
 
 def is_single(found: Destination) -> bool:
@@ -228,8 +261,10 @@ def _check(ports: Sequence[Port], endpoints: Sequence[Endpoint], slots: int) -> 
         )
     if not 0 <= slots <= SOCKETS_MOST:
         raise PlanError(f"--sockets {slots}: too many", hint=f"at most {SOCKETS_MOST}")
-    places = [_taken(each) for each in ports if each.host or each.inherited]
-    for words in ([str(each) for each in endpoints], places):
+    places = [_taken(each) for each in ports if (each.host or each.inherited) and not each.bound]
+    names = [f"the name {each.bound.name} of -p" for each in ports if each.bound]
+    ends = [f"the name {each.bound.name} of --connect" for each in endpoints if each.bound]
+    for words in ([str(each) for each in endpoints], places, names, ends):
         twice = next((each for each in words if words.count(each) > 1), None)
         if twice is not None:
             raise PlanError(f"{twice} is given twice", hint="leave one out")
@@ -247,7 +282,7 @@ def packed(address: str, port: int, udp: bool) -> bytes:
     else:
         where = struct.pack(">H", port) + socket.inet_aton(address) + bytes(8)
     known = struct.pack("<H", socket.AF_INET6 if version_6 else socket.AF_INET) + where
-    how = _HOW.pack(len(known), version_6, udp, 0)
+    how = HOW.pack(len(known), version_6, udp, 0)
     return known.ljust(SOCKET_ADDRESS_SIZE, b"\0") + how
 
 
@@ -257,27 +292,36 @@ def kind_of(each: Endpoint) -> int:
 
 
 def _published(each: Port) -> bytes:
-    text = each.place.encode()
+    text = (f"-p:{each.bound.name} as given" if each.bound else each.place).encode()
     assert len(text) < PUBLISHED_TEXT_SIZE
     if each.inherited:
         by = int(each.inherited) if each.inherited.isdecimal() else INHERITED_BY_NAME
-        at = bytes(SOCKET_ADDRESS_SIZE) + _HOW.pack(0, 0, each.udp, by)
+        at = bytes(SOCKET_ADDRESS_SIZE) + HOW.pack(0, 0, each.udp, by)
+    elif each.bound:
+        at = bytes(SOCKET_ADDRESS_SIZE) + HOW.pack(0, ":" in each.address, each.udp, 0)
     else:
         at = packed(each.address, each.host, each.udp)
     return at + text.ljust(PUBLISHED_TEXT_SIZE, b"\0")
 
 
-def ways(given: Outside, at: int) -> Iterator[tuple[int, tuple[int, ...], int]]:
+def ways(given: Outside, at: int, choices: int) -> Iterator[tuple[int, tuple[int, ...], int]]:
     """Of the endpoints of each family: its number, their addresses in memory, how long each is.
+
+    What is fixed and what a start chooses are far from each other, and come one after the other.
 
     Args:
         at: where their table is.
+        choices: where the table of what a start chooses is.
     """
-    for family, length in ((socket.AF_INET, 16), (socket.AF_INET6, SOCKET_ADDRESS_SIZE)):
+    fixed = [(e, at + ADDRESS_SIZE * i) for i, e in enumerate(given.endpoints) if not e.bound]
+    chosen = [
+        (each, choices + CHOICE.size * index)
+        for index, each in enumerate(given.chosen)
+        if isinstance(each, Endpoint)
+    ]
+    for found, (family, length) in product((fixed, chosen), _FAMILIES):
         places = tuple(
-            at + ENDPOINT_SIZE * index
-            for index, each in enumerate(given.endpoints)
-            if (":" in each.address) == (family == socket.AF_INET6)
+            place for each, place in found if (":" in each.address) == (family == socket.AF_INET6)
         )
         if places:
             yield int(family), places, length

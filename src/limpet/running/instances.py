@@ -13,15 +13,18 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from limpet.contract.limits import COUNTED_MOST
+from limpet.contract.pages import align_up
 from limpet.contract.structures import COUNTS
 from limpet.errors import LimpetError
-from limpet.formats import elf
-from limpet.formats.bundle.read import parse
+from limpet.formats import elf, manifest
+from limpet.formats.bounds import is_chosen
+from limpet.formats.bundle.read import BundleFile, parse
+from limpet.planning.choices import CHOICE, given_word
 from limpet.planning.regions import COUNTS_AT, MONITOR_BASE, MONITOR_SIZE
 
 PROC = Path("/proc")
@@ -49,6 +52,7 @@ class Made:
     sha256: str
     backends: tuple[str, ...]
     counts: bool = False
+    places: tuple[int, ...] = ()  # of what its start chooses
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ class Instance:
     """A bundle that runs: times in seconds, ``memory`` in bytes is its share of what it uses (PSS).
 
     ``memory`` is ``None`` where the kernel does not tell it, and ``hypercalls``, which it has made
-    so far, where no monitor counts them: it does on kvm, with the feature ``report``.
+    so far, where no monitor counts them: it does on kvm, with the feature ``report``.  ``chosen``
+    has the ports and endpoints that its start chose, from the table that its guest cannot write.
     """
 
     pid: int
@@ -68,6 +73,7 @@ class Instance:
     cpu: float
     age: float
     hypercalls: int | None = None
+    chosen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,7 @@ class Finder:
             cpu,
             max(0.0, age),
             _hypercalls(folder) if made.counts else None,
+            _chosen(folder, made.places),
         )
         return instance, int(now[_PARENT])
 
@@ -160,7 +167,37 @@ def _made(data: bytes) -> Made | None:
     backends, asked = record.options.get("backends"), record.options.get("features")
     counts = isinstance(asked, tuple) and _COUNTS in asked
     chosen = tuple(map(str, backends)) if isinstance(backends, tuple) else ()
-    return Made(record.guest.name, record.guest.sha256, chosen, counts)
+    return Made(record.guest.name, record.guest.sha256, chosen, counts, _places(file))
+
+
+def _places(file: BundleFile) -> tuple[int, ...]:
+    """Where the table of what a start chooses has them."""
+    options = file.record.options
+    ways = [each for key in ("publish", "connect") for each in _words(options.get(key))]
+    part = next((each for each in file.parts if each.name == "devices"), None)
+    count = sum(map(is_chosen, ways))
+    if part is None or not count or part.size < manifest.HEAD.size:
+        return ()
+    _, devices = manifest.HEAD.unpack_from(file.content(part))
+    first = part.address + align_up(manifest.HEAD.size + devices * manifest.ENTRY.size, 8)
+    return tuple(first + CHOICE.size * index for index in range(count))
+
+
+def _words(given: object) -> tuple[str, ...]:
+    return tuple(map(str, given)) if isinstance(given, tuple) else ()
+
+
+def _chosen(folder: Path, places: Sequence[int]) -> tuple[str, ...]:
+    """What its start was given, once it has."""
+    try:
+        handle = os.open(folder / "mem", os.O_RDONLY | os.O_CLOEXEC) if places else -1
+        try:
+            return tuple(given_word(os.pread(handle, CHOICE.size, at)) for at in places)
+        finally:
+            if places:
+                os.close(handle)
+    except (OSError, OverflowError, ValueError):
+        return ()
 
 
 def _hypercalls(folder: Path) -> int | None:

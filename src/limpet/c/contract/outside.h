@@ -4,7 +4,7 @@
 
 #include "host.h"
 
-enum { AF_INET6 = 10, SOCK_STREAM = 1 };
+enum { AF_INET6 = 10, SOCK_STREAM = 1, SIZE_OF_4 = 16 }; /* of struct sockaddr_in */
 enum {
     HOST_ENOPROTOOPT = 92,
     HOST_EADDRINUSE = 98,

@@ -23,7 +23,6 @@ from limpet.planning.features import Chosen
 from limpet.planning.filters import WayOut
 from limpet.planning.monitor import Core, defines, filter_values, monitor_values
 from limpet.planning.options import Options
-from limpet.planning.outside import Outside
 from limpet.planning.regions import Region
 from limpet.planning.seccomp import Filter
 
@@ -70,7 +69,7 @@ def gates_c(
     text += f"#define TICK_TIMER {timer:#x}L\n#define NETWORKS {_count(devices, 'net')}\n"
     text += defines(sealed.ADDRESSES)
     if way_out:
-        text += defines({**way_out.given.numbers(), "ENDPOINTS": way_out.endpoints_at})
+        text += defines({**_ways_out(way_out), "ENDPOINTS": way_out.endpoints_at})
     if "process" in backends:
         text += '#include "stub.h"\n'
         for call in (each for each in chosen if "process" in each.backends):
@@ -88,7 +87,7 @@ def gates_c(
         )
     hears = any(call.name == ATTEND for call in chosen)
     tells_time = hears or any(call.name == "wait" for call in chosen)
-    text += outside_c(way_out.given if way_out else None)
+    text += outside_c(way_out)
     time = "outside_time" if way_out else "host_time"
     text += "\nconst struct host_time *const guest_time = "
     text += f"&{time};\n" if tells_time else "NULL;\n"
@@ -317,7 +316,7 @@ def plan_h(
     devices: Sequence[Device],
     chosen: Chosen,
     regions: Iterable[Region],
-    leads: Outside | None = None,
+    way_out: WayOut | None = None,
 ) -> str:
     """``plan.h``: the monitor's constants."""
     room = pages.room if pages else (0, 0)
@@ -351,11 +350,15 @@ def plan_h(
         "PAGE_TABLES": pages.cr3 if pages else 0,
         "TICK_TIMER": blobs.addresses().get("TICK_TIMER", 0),
     }
-    values |= leads.numbers() if leads else {}
+    values |= _ways_out(way_out) if way_out else {}
     text = defines(values) + monitor_values(options, filters, blobs, PROGRAM_STATUSES, chosen)
     for backend, filter_ in filters.items():
         text += filter_values(backend, filter_, place.filter_copy(backend))
     return text + _at_start(regions) + _passed_environment(options) + _own_words(options)
+
+
+def _ways_out(way_out: WayOut) -> dict[str, int]:
+    return {**way_out.given.numbers(), "CHOICES_AT": way_out.choices_at}
 
 
 def hot_pages(memory: Memory | None) -> str:

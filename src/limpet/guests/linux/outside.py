@@ -9,9 +9,11 @@ from limpet.contract import Backend
 from limpet.errors import PlanError
 from limpet.formats.destinations import ANY, Destination, Name, Net, in_words
 from limpet.formats.image import Image
-from limpet.formats.ports import LOOPBACK, Port
+from limpet.formats.ports import LOOPBACK, Endpoint, Port
 from limpet.guests.linux.signals import ATTEND
 from limpet.plain import quoted
+from limpet.planning.choices import CHOICE
+from limpet.planning.filters import WayOut
 from limpet.planning.outside import Outside, is_single
 from limpet.planning.plan import Decision
 
@@ -90,18 +92,28 @@ def outside_decisions(given: Outside | None) -> Iterator[Decision]:
         if port.inherited:
             yield Decision("way out", f"-p {port}", True, _given_by_the_starter(port))
             continue
-        who = "this host alone" if port.address in (LOOPBACK, "::1") else "whoever realms it"
-        why = f"{port.place} leads to the guest's port {port.guest}: from {who}"
+        here = port.address in (LOOPBACK, "::1") and (not port.bound or port.bound.net.whole)
+        who = "this host alone" if here else "whoever reaches it"
+        place = _at_most(port, "-p", "[ADDRESS:]PORT") if port.bound else port.place
+        why = f"{place} leads to the guest's port {port.guest}: from {who}"
         if port.udp:
             why += ", who alone is answered"
         yield Decision("way out", f"-p {port}", True, why)
     for end in given.endpoints if given else ():
         why = "the guest may connect there, and to no other address or port"
+        if end.bound:
+            why = f"{_at_most(end, '--connect', 'ADDRESS:PORT')}; {why}"
         yield Decision("way out", f"--connect {end}", True, why)
     broad = given.destinations if given else ()
     why_of = {str(each): _why(each) for each in broad} | {ANY: _ANYWHERE}
     for words in in_words(broad):
         yield Decision("way out", f"--connect {words}", True, why_of[words])
+
+
+def _at_most(each: Port | Endpoint, option: str, value: str) -> str:
+    assert each.bound
+    name, most = each.bound.name, each.bound.at_most
+    return f"chosen at start ({option}:{name}={value}), at most {most}"
 
 
 def _given_by_the_starter(port: Port) -> str:
@@ -129,16 +141,17 @@ _EITHER = "0.0.0.0"
 _NO_LOG = "const struct outside_log *const outside_log = NULL;\n"
 
 
-def outside_c(given: Outside | None) -> str:
+def outside_c(way_out: WayOut | None) -> str:
     """For ``gates.c``: where a program's ports lead, in numbers; nothing where nothing does."""
     head = '#include "parts/sockets/outside.h"\n'
-    if given is None:
+    if way_out is None:
         return (
             f"{head}struct outside_broker;\n"
             "const struct network *const outside_network = NULL;\n"
             "const struct outside_broker *const outside_broker = NULL;\n"
             f"{_NO_LOG}"
         )
+    given = way_out.given
     by_broker = "&outside_by_broker" if given.destinations else "NULL"
     connections = given.connections
     text = head + '#include "parts/outside/plan.h"\n'
@@ -146,7 +159,7 @@ def outside_c(given: Outside | None) -> str:
         f"const struct slots outside_slots = {{{given.listeners.start}, {connections.start}, "
         f"{connections.stop}}};\n"
     )
-    realms = list(_realms(given))
+    realms = list(_realms(way_out))
     datagrams = given.carriers or realms or given.destinations
     table = "outside_with_datagrams" if datagrams else "outside"
     text += f"const struct network *const outside_network = &{table};\n"
@@ -159,44 +172,55 @@ def outside_c(given: Outside | None) -> str:
     )
     for name, rows in (
         ("in", [_row(each.address or _EITHER, each.guest, udp=each.udp) for each in given.ports]),
-        ("out", [_row(*each, udp=False) for each in _single_streams(given)]),
+        ("out", list(_single_streams(way_out))),
     ):
-        text += f"const struct way ways_{name}[] = {{{', '.join(rows) or '{{0}, 0, 0}'}}};\n"
+        text += f"const struct way ways_{name}[] = {{{', '.join(rows) or '{{0}, 0, 0, 0}'}}};\n"
         text += f"const u32 ways_{name}_count = {len(rows)};\n"
     if datagrams:
-        table = ", ".join(realms) or "{{0}, 0, 0, 0, 0}"
+        table = ", ".join(realms) or "{{0}, 0, 0, 0, 0, 0}"
         text += f"const struct realm realms[] = {{{table}}};\n"
         text += f"const u32 realms_count = {len(realms)};\n"
     return text
 
 
-def _realms(given: Outside) -> Iterator[str]:
+def _realms(way_out: WayOut) -> Iterator[str]:
     """``struct realm``: where a guest may send datagrams, as far as that is known beforehand."""
-    for end in given.endpoints:
+    for end in way_out.given.endpoints:
         if end.udp:
-            yield f"{{{_host(end.address)}, 128, 0, {end.port}, {end.port}}}"
-    for each in given.destinations:
+            chosen = _chosen(way_out, end)
+            yield f"{{{_host(end.address)}, 128, 0, {end.port}, {end.port}, {chosen}}}"
+    for each in way_out.given.destinations:
         ports = each.ports
         if not ports.udp:
             continue
         if isinstance(each, Name):
-            yield f"{{{{0}}, 0, 1, {ports.low}, {ports.high}}}"
+            yield f"{{{{0}}, 0, 1, {ports.low}, {ports.high}, 0}}"
         else:
             bits = each.prefix if ":" in each.address else 96 + each.prefix
-            yield f"{{{_host(each.address)}, {bits}, 0, {ports.low}, {ports.high}}}"
+            yield f"{{{_host(each.address)}, {bits}, 0, {ports.low}, {ports.high}, 0}}"
 
 
-def _single_streams(given: Outside) -> Iterator[tuple[str, int]]:
-    """Address and port of each endpoint of TCP's, whoever connects to it."""
-    yield from ((each.address, each.port) for each in given.endpoints if not each.udp)
-    for one in given.destinations:
+def _single_streams(way_out: WayOut) -> Iterator[str]:
+    """Each endpoint of TCP's, whoever connects to it."""
+    for each in way_out.given.endpoints:
+        if not each.udp:
+            yield _row(each.address, each.port, udp=False, chosen=_chosen(way_out, each))
+    for one in way_out.given.destinations:
         if isinstance(one, Net) and is_single(one) and not one.ports.udp:
-            yield one.address, one.ports.low
+            yield _row(one.address, one.ports.low, udp=False)
 
 
-def _row(address: str, port: int, *, udp: bool) -> str:
+def _chosen(way_out: WayOut, each: Endpoint) -> str:
+    """Where its address is once the monitor has filled it in; 0 where it is fixed."""
+    if not each.bound:
+        return "0"
+    index = way_out.given.chosen.index(each)
+    return f"(const void *){way_out.choices_at + CHOICE.size * index:#x}"
+
+
+def _row(address: str, port: int, *, udp: bool, chosen: str = "0") -> str:
     """``struct way``."""
-    return f"{{{_host(address)}, {port}, {int(udp)}}}"
+    return f"{{{_host(address)}, {port}, {int(udp)}, {chosen}}}"
 
 
 def _host(address: str) -> str:

@@ -41,15 +41,16 @@ from limpet.guests.linux.volumes import check_volumes, with_volumes
 from limpet.guests.linux.ways import calls_of
 from limpet.loading.guest import Guest
 from limpet.plain import quoted
+from limpet.planning import choices
 from limpet.planning.asked import Asked, warnings
-from limpet.planning.blobs import blobs
+from limpet.planning.blobs import Blobs, blobs
 from limpet.planning.broker import broker_filter
 from limpet.planning.features import choose, facts, with_parts
 from limpet.planning.filters import WayOut, resolved
-from limpet.planning.monitor import host_numbers, monitor_c
+from limpet.planning.monitor import defines, host_numbers, monitor_c
 from limpet.planning.namer import changes, namer_filter
 from limpet.planning.options import Options
-from limpet.planning.outside import outside
+from limpet.planning.outside import Outside, outside
 from limpet.planning.plan import Plan
 from limpet.planning.porter import porter_filter
 from limpet.planning.processor import machine_decisions, may_ask_cpuid
@@ -80,8 +81,8 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     image, scan = program.image, program.scan
     fixed = constants(program, [each for each in options.environment if "=" in each], guest.path)
     devices = manifest.declared(options.devices)
-    table = manifest.pack(devices) if devices else b""
     leads = outside(options, devices)
+    table = choices.table(devices, leads.chosen if leads else ())
     sizes = {"constants": fixed.size, "devices": len(table), "tree": guest.tree.room}
     place, rewriting = _settled(program, options, library, sizes)
     _check_environment(image, fixed, place)
@@ -125,7 +126,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     kvm = kvm.with_tables(leads.blobs()) if leads else kvm
     if any(each.kind == manifest.VOLUME for each in devices):
         kvm = kvm.with_sealed()
-    way_out = WayOut(leads, kvm.addresses().get("ENDPOINTS", 0)) if leads else None
+    way_out = _way_out(leads, kvm, choices.choices_at(place.devices, devices))
     rules = {each: _rules(each, hypercalls, place, devices, way_out) for each in options.backends}
     every = [rule for each in rules.values() for rule in each]
     given = facts(
@@ -133,7 +134,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
         devices,
         every,
         kvm.fixed,
-        table=bool(devices),
+        table=bool(table),
         hypercalls=hypercalls,
     )
     chosen = choose(options, given)
@@ -186,7 +187,8 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
                 traced=TRACE in users,
                 counted=options.asks(REPORT),
             ),
-            "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen, regions, leads)
+            "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen, regions, way_out)
+            + defines({"TABLE_SIZE": len(table)})
             + hot_pages(guest.memory),
             "host_numbers.h": host_numbers(chosen, (*hypercalls, *beside)),
             "monitor.c": monitor_c(
@@ -204,6 +206,10 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
         verdict=asked,
         warnings=(*warnings(image.name, asked), *image.warnings, *_object_warnings(guest)),
     )
+
+
+def _way_out(leads: Outside | None, kvm: Blobs, choices_at: int) -> WayOut | None:
+    return WayOut(leads, kvm.addresses().get("ENDPOINTS", 0), choices_at) if leads else None
 
 
 def _object_warnings(guest: Guest) -> Iterator[str]:
@@ -361,7 +367,7 @@ def _regions(
     add("constants", place.constants, place.devices, read, own, why)
     if devices:
         size = align_up(len(devices), PAGE)
-        why = "the table of devices"
+        why = "the table of devices, and of what else a start chooses"
         regions.append(Region("devices", place.devices, size, read, devices, why, host=write))
     regions += [packed] if packed else []
     for name, (low, high), why in (

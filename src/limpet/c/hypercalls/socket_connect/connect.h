@@ -1,9 +1,9 @@
 /* socket_connect, but for how a host system call is made: the same on both backends.  The
- * endpoint's address is a constant that no guest can write: the filter knows where each lies. */
-#include "outside.h"
+ * endpoint's address lies where no guest can write: the filter knows where each is. */
+#include "endpoints.h"
 
 static void connect_to_endpoint(struct socket_connect *block) {
-    const struct outside_address *to = (const struct outside_address *)ENDPOINTS + block->endpoint;
+    const struct outside_address *to = endpoint_at(block->endpoint);
     u32 size = sizeof block->local;
     long slot = SOCKET_MAKE(to->version_6);
     block->result = slot;

@@ -30,6 +30,8 @@ static struct channel *channel_of(struct link *link) {
 
 static bool is_within(const struct realm *realm, const struct endpoint *to) {
     u32 whole = realm->prefix / 8, rest = realm->prefix % 8;
+    if (realm->chosen)
+        return endpoint_is_chosen(realm->chosen, to);
     if (to->port < realm->low || to->port > realm->high || memcmp(realm->host, to->host, whole))
         return false;
     return !rest || !((realm->host[whole] ^ to->host[whole]) >> (8 - rest));

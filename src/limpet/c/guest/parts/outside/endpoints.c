@@ -1,11 +1,16 @@
 /* Connections to endpoints outside: those of the plan's, and no others. */
 #include "parts/outside/links.h"
 
+static bool is_way_to(const struct way *way, const struct endpoint *to) {
+    if (way->chosen)
+        return endpoint_is_chosen(way->chosen, to);
+    return way->port == to->port && !memcmp(way->host, to->host, sizeof to->host);
+}
+
 /* The plan's place of an endpoint, or the end of its table. */
 static u32 find(const struct endpoint *to) {
     u32 at = 0;
-    while (at < ways_out_count &&
-           (memcmp(ways_out[at].host, to->host, sizeof to->host) || ways_out[at].port != to->port))
+    while (at < ways_out_count && !is_way_to(&ways_out[at], to))
         at++;
     return at;
 }

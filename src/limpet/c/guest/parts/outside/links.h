@@ -75,6 +75,7 @@ u64 published_awaited(const struct socket *socket);
 
 /* An address as the host gives it: struct sockaddr_in or sockaddr_in6. */
 struct endpoint endpoint_from_host(const void *address);
+bool endpoint_is_chosen(const void *address, const struct endpoint *to); /* by the start, so */
 
 /* endpoints.c */
 bool endpoint_leads(const struct socket *socket, const struct endpoint *to);

@@ -9,6 +9,7 @@ struct way {
     u8 host[16]; /* version 4 as ::ffff:a.b.c.d */
     u16 port;
     bool udp;
+    const void *chosen; /* where the start has put its address instead; NULL: nowhere */
 };
 extern const struct way ways_in[], ways_out[]; /* out: of TCP */
 extern const u32 ways_in_count, ways_out_count;
@@ -41,6 +42,7 @@ struct realm {
     u8 prefix; /* bits of it that count */
     bool name;
     u16 low, high;
+    const void *chosen; /* where the start has put its address instead */
 };
 extern const struct realm realms[];
 extern const u32 realms_count;

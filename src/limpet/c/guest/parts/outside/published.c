@@ -80,6 +80,11 @@ struct endpoint endpoint_from_host(const void *address) {
     return to;
 }
 
+bool endpoint_is_chosen(const void *address, const struct endpoint *to) {
+    struct endpoint chosen = endpoint_from_host(address);
+    return same_endpoint(&chosen, to);
+}
+
 /* The guest's own side of a connection: the address that it listens at, or its loopback. */
 static struct endpoint own_side(const struct socket *listener, const struct endpoint *remote) {
     static const u8 none[16], none_4[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};

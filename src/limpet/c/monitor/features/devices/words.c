@@ -1,8 +1,7 @@
 /* The table lies between the guest's own pages: a hypercall that reads into memory could
  * name it.  Read-only here too, that is the host kernel's EFAULT. */
 static void close_table(void) {
-    u64 size = sizeof *MANIFEST + MANIFEST->count * sizeof MANIFEST->entries[0];
-    if (host3(NR_MPROTECT, MANIFEST_AT, (long)size, PROT_READ) < 0)
+    if (host3(NR_MPROTECT, MANIFEST_AT, TABLE_SIZE, PROT_READ) < 0)
         die(EXIT_CANNOT_START, "limpet: the host refuses to protect the table of devices\n");
 }
 

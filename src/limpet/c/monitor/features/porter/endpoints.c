@@ -5,21 +5,22 @@
  * descriptor and an address, could not tell an endpoint of TCP's from one of UDP's.  The porter's
  * filter knows where in the monitor's constants the address of each endpoint lies.
  */
+#include "endpoints.h"
 
 /* NULL: the guest was not given that. */
 static const struct outside_address *endpoint_asked(const struct broker_request *request) {
-    const struct outside_address *ends = (const struct outside_address *)ENDPOINTS;
     for (u64 i = 0; i < ENDPOINT_COUNT; i++) {
-        const u8 *at = ends[i].address;
-        bool same = request->what == (ends[i].udp ? BROKER_UDP : BROKER_TCP) &&
+        const struct outside_address *end = endpoint_at(i);
+        const u8 *at = end->address;
+        bool same = request->what == (end->udp ? BROKER_UDP : BROKER_TCP) &&
                     request->port == ((u32)at[2] << 8 | at[3]);
-        u32 first = ends[i].version_6 ? 0 : 12, from = ends[i].version_6 ? 8 : 4;
+        u32 first = end->version_6 ? 0 : 12, from = end->version_6 ? 8 : 4;
         for (u32 k = first; same && k < sizeof request->address; k++)
             same = request->address[k] == at[from + k - first];
         for (u32 k = 0; same && k < first; k++)
             same = request->address[k] == (k < 10 ? 0 : 0xff);
         if (same)
-            return &ends[i];
+            return end;
     }
     return NULL;
 }

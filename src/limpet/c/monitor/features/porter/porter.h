@@ -15,7 +15,7 @@
 #include "log_lines.h"
 #include "peers.h"
 
-enum { UNIX_PAIR = 1, UNIX_PACKETS = 5, SIZE_OF_4 = 16 }; /* AF_UNIX, SOCK_SEQPACKET */
+enum { UNIX_PAIR = 1, UNIX_PACKETS = 5 }; /* AF_UNIX, SOCK_SEQPACKET */
 enum { WHOLE_SIZE = 0x20, DO_NOT_WAIT = 0x40, NO_SIGNAL = 0x4000 };
 
 struct porter {

@@ -4,34 +4,40 @@
 enum { TRIES = 50, TRY_MS = 10 };
 
 /* The porter of a bundle that has just ended may still be about to end: it is waited for. */
-static long bind_port(long fd, const struct published *port) {
-    long error = host3(NR_BIND, fd, (long)port, (long)port->at.size);
+static long bind_port(long fd, const struct outside_address *at) {
+    long error = host3(NR_BIND, fd, (long)at, (long)at->size);
     for (u32 i = 0; i < TRIES && error == -HOST_EADDRINUSE; i++) {
         host3(NR_POLL, 0, 0, TRY_MS);
-        error = host3(NR_BIND, fd, (long)port, (long)port->at.size);
+        error = host3(NR_BIND, fd, (long)at, (long)at->size);
     }
     return error;
 }
 
-static long open_carried_port(const struct published *port) {
+static long open_carried_port(const struct outside_address *at) {
     static const u32 on = 1;
-    long fd = port->at.version_6 ? datagrams_of_6() : datagrams_of_4();
-    if (fd >= 0 && port->at.version_6)
+    long fd = at->version_6 ? datagrams_of_6() : datagrams_of_4();
+    if (fd >= 0 && at->version_6)
         host6(NR_SETSOCKOPT, fd, OF_IPV6, V6_ONLY, (long)&on, sizeof on, 0);
     if (fd < 0)
         return fd;
-    long error = bind_port(fd, port);
+    long error = bind_port(fd, at);
     return error < 0 ? error : fd;
+}
+
+static long publish_carried(u64 index, const struct outside_address *at) {
+    long fd = open_carried_port(at);
+    if (fd < 0)
+        not_published((const struct published *)PUBLISHED + LISTENERS + index, fd);
+    return fd;
 }
 
 /* Behind those that are opened, those that the bundle's starter gives. */
 static void open_carried(long *ports) {
     const struct published *port = (const struct published *)PUBLISHED + LISTENERS;
-    for (u64 i = 0; i < OPENED_UDP; i++) {
-        ports[i] = open_carried_port(&port[i]);
-        if (ports[i] < 0)
-            not_published(&port[i], ports[i]);
-    }
+    for (u64 i = 0; i < OPENED_UDP - OPENED_UDP_CHOSEN; i++)
+        ports[i] = publish_carried(i, &port[i].at);
+    for (u64 i = OPENED_UDP - OPENED_UDP_CHOSEN; i < OPENED_UDP; i++)
+        ports[i] = publish_carried(i, address_chosen(CHOSEN_PORTS - OPENED_UDP + i));
     for (u64 i = OPENED_UDP; i < CARRIERS; i++)
         ports[i] = (long)(INHERITED_FD + LISTENERS + i);
 }

@@ -5,7 +5,7 @@
  * can be, so that whatever a hostile guest accepts, connects and closes is a slot, and the filter
  * knows slots by their numbers.
  */
-#include "outside.h"
+#include "chosen.h"
 
 static inline bool is_connection(u32 descriptor) {
     return descriptor >= SLOTS_FD && descriptor < SLOTS_END;

@@ -1,0 +1,94 @@
+"""What a start chooses is told with its bound only where the table is seen to hold still."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from limpet.contract import BACKENDS, Backend
+from limpet.contract.pages import PAGE
+from tests.support import SUPPORT
+from tests.support.audited import EVERY
+from tests.support.bundle_edit import Edited
+from tests.support.bundles import Maker
+
+ECHO = SUPPORT / "programs" / "echo.c"
+CONNECT = ("api=10.0.0.0/8:443/tcp", "192.0.2.1:80/tcp")
+TOLD = {"chosen at start as api, at most 10.0.0.0/8:443", "192.0.2.1:80"}
+UNTOLD = {"anywhere", "192.0.2.1:80"}
+_WRITES = 2
+
+
+def edited(make: Maker, backend: Backend) -> Edited:
+    """A bundle of a program with threads, whose memory changes its rights."""
+    program = make.compile(ECHO.read_text(encoding="utf-8"), "echo", "-pthread")
+    return Edited(make(program, backend, connect=CONNECT).path)
+
+
+def table(of: Edited) -> int:
+    """Where what a start fills is."""
+    return next(each.address for each in of.bundle.parts if each.name == "devices")
+
+
+@EVERY
+def test_as_it_is_made(make: Maker, backend: Backend) -> None:
+    """Closed before the filter, and nothing opens it again."""
+    assert set(edited(make, backend).audit().endpoints) == TOLD
+
+
+@EVERY
+def test_not_closed(make: Maker, backend: Backend) -> None:
+    """A monitor that makes less of it read-only, or only part of a place."""
+    changed = edited(make, backend)
+    (call,) = (each for each in changed.audit().calls if each.calls == ("mprotect",))
+    code = changed.bundle.memory(call.address - 64, 64)
+    (size,) = (len(_content(changed)),)
+    at = code.rindex(b"\xbe" + struct.pack("<I", size))  # mov $SIZE, %esi
+    for less in (8, size - 1):
+        changed.poke(call.address - 64 + at + 1, struct.pack("<I", less))
+        assert set(changed.audit().endpoints) == UNTOLD
+
+
+def _content(of: Edited) -> bytes:
+    """The table without what fills its page."""
+    part = next(each for each in of.bundle.parts if each.name == "devices")
+    content = of.bundle.content(part)
+    (count,) = struct.unpack_from("<I", content, 4)
+    assert count == 1
+    return content[: 8 + 104 + 150] if content else content
+
+
+@pytest.mark.parametrize("backend", [each for each in BACKENDS if each == "process"])
+def test_filter_that_opens_it(make: Maker, backend: Backend) -> None:
+    """A filter that lets rights be changed from the table on."""
+    changed = edited(make, backend)
+    facts = changed.audit().filters[0]
+    low = min(low for rule in facts.rules if rule.call == "mremap" for low, _ in rule.arguments[0])
+    program = changed.bundle.memory(facts.address, 8 * facts.instructions)
+    at = 0
+    while (at := program.find(struct.pack("<I", low & 0xFFFFFFFF), at)) >= 0:
+        if at % 8 == 4:
+            changed.poke(facts.address + at, struct.pack("<I", table(changed) & 0xFFFFFFFF))
+        at += 1
+    assert set(changed.audit().endpoints) == UNTOLD
+
+
+@pytest.mark.parametrize("backend", [each for each in BACKENDS if each == "kvm"])
+def test_pages_that_the_guest_writes(make: Maker, backend: Backend) -> None:
+    """A machine whose guest can write it."""
+    changed = edited(make, backend)
+    changed.flip(changed.leaf(table(changed) // PAGE * PAGE), _WRITES)
+    assert set(changed.audit().endpoints) == UNTOLD
+
+
+@EVERY
+def test_wider_bounds(make: Maker, backend: Backend) -> None:
+    """What stands beside the place is what is told, and it is not what was made."""
+    changed = edited(make, backend)
+    content, at = changed.bundle.memory(table(changed), 512), table(changed)
+    name = content.index(b"api\0")
+    changed.poke(at + name - 18, b"\0")  # the prefix, before the kind and the network
+    found = changed.audit()
+    assert "chosen at start as api, at most 10.0.0.0/0:443" in found.endpoints
+    assert changed.findings()
