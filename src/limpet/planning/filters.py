@@ -11,6 +11,7 @@ from limpet.contract import DEVICE_FD, Backend, HostCall, Hypercall, Pin, openin
 from limpet.contract.limits import SLOT_COUNT, SLOT_FD
 from limpet.formats.manifest import VOLUME, Device
 from limpet.planning import sealed
+from limpet.planning.blobs import Blobs
 from limpet.planning.outside import Outside, kind_of, ways
 from limpet.planning.regions import HOST_END, MONITOR_BASE, MONITOR_SIZE
 
@@ -67,6 +68,11 @@ class WayOut:
     given: Outside
     endpoints_at: int
     choices_at: int = 0
+
+
+def way_out_of(leads: Outside | None, constants: Blobs, choices_at: int) -> WayOut | None:
+    """Where everything that leads out is."""
+    return WayOut(leads, constants.addresses().get("ENDPOINTS", 0), choices_at) if leads else None
 
 
 def _out(pins: Sequence[Pin], way_out: WayOut | None) -> Iterator[list[Pin]]:

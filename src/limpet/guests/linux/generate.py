@@ -17,7 +17,7 @@ from limpet.guests.linux.outside import outside_c
 from limpet.guests.linux.rewinding import REWIND
 from limpet.guests.linux.signals import ATTEND
 from limpet.guests.linux.traced import TRACE
-from limpet.planning import sealed
+from limpet.planning import choices, sealed
 from limpet.planning.blobs import Blobs
 from limpet.planning.features import Chosen
 from limpet.planning.filters import WayOut
@@ -351,6 +351,8 @@ def plan_h(
         "TICK_TIMER": blobs.addresses().get("TICK_TIMER", 0),
     }
     values |= _ways_out(way_out) if way_out else {}
+    filled = choices.table(devices, way_out.given.chosen if way_out else ())
+    values["TABLE_SIZE"] = len(filled)
     text = defines(values) + monitor_values(options, filters, blobs, PROGRAM_STATUSES, chosen)
     for backend, filter_ in filters.items():
         text += filter_values(backend, filter_, place.filter_copy(backend))

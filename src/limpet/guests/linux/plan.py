@@ -43,14 +43,14 @@ from limpet.loading.guest import Guest
 from limpet.plain import quoted
 from limpet.planning import choices
 from limpet.planning.asked import Asked, warnings
-from limpet.planning.blobs import Blobs, blobs
+from limpet.planning.blobs import blobs
 from limpet.planning.broker import broker_filter
 from limpet.planning.features import choose, facts, with_parts
-from limpet.planning.filters import WayOut, resolved
-from limpet.planning.monitor import defines, host_numbers, monitor_c
+from limpet.planning.filters import WayOut, resolved, way_out_of
+from limpet.planning.monitor import host_numbers, monitor_c
 from limpet.planning.namer import changes, namer_filter
 from limpet.planning.options import Options
-from limpet.planning.outside import Outside, outside
+from limpet.planning.outside import outside
 from limpet.planning.plan import Plan
 from limpet.planning.porter import porter_filter
 from limpet.planning.processor import machine_decisions, may_ask_cpuid
@@ -126,7 +126,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     kvm = kvm.with_tables(leads.blobs()) if leads else kvm
     if any(each.kind == manifest.VOLUME for each in devices):
         kvm = kvm.with_sealed()
-    way_out = _way_out(leads, kvm, choices.choices_at(place.devices, devices))
+    way_out = way_out_of(leads, kvm, choices.choices_at(place.devices, devices))
     rules = {each: _rules(each, hypercalls, place, devices, way_out) for each in options.backends}
     every = [rule for each in rules.values() for rule in each]
     given = facts(
@@ -188,7 +188,6 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
                 counted=options.asks(REPORT),
             ),
             "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen, regions, way_out)
-            + defines({"TABLE_SIZE": len(table)})
             + hot_pages(guest.memory),
             "host_numbers.h": host_numbers(chosen, (*hypercalls, *beside)),
             "monitor.c": monitor_c(
@@ -206,10 +205,6 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
         verdict=asked,
         warnings=(*warnings(image.name, asked), *image.warnings, *_object_warnings(guest)),
     )
-
-
-def _way_out(leads: Outside | None, kvm: Blobs, choices_at: int) -> WayOut | None:
-    return WayOut(leads, kvm.addresses().get("ENDPOINTS", 0), choices_at) if leads else None
 
 
 def _object_warnings(guest: Guest) -> Iterator[str]:
