@@ -11,7 +11,7 @@ import os
 import select
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from limpet.errors import BadAnswer, NeverRan
 
@@ -88,6 +88,11 @@ class Memory:
             raise BadAnswer(f"the guest says that it has more memory than {self._most} bytes")
         while piece:
             piece = piece[os.write(self._file, piece) :]
+
+    def pieces(self, most: int) -> Iterator[bytes]:
+        """All of it, so many bytes at a time."""
+        for at in range(0, self._size, most):
+            yield os.pread(self._file, min(most, self._size - at), at)
 
     def give(self, pipe: int, seconds: float) -> None:
         """Write all of it to a start that reads it.

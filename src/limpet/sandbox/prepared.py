@@ -70,6 +70,11 @@ class Prepared:
         return made
 
     @property
+    def bundle(self) -> Path:
+        """The file that is started."""
+        return self._held.entry.path / "bundle"
+
+    @property
     def rewinds(self) -> bool:
         """Whether a guest of this can be taken back to an earlier state."""
         return REWIND in self.recipe.options.features
@@ -89,7 +94,7 @@ class Prepared:
         entry = self._held.entry.path
         words = self.recipe.command(entry)
         environment = given_memory() if self.memory else {}
-        made = Instance(entry / "bundle", words, environment, rewinds=self._rewinding)
+        made = Instance(self.bundle, words, environment, rewinds=self._rewinding)
         if self.memory:
             try:
                 self.memory.give(made.input, self.limits.wall)

@@ -21,6 +21,7 @@ from limpet.sandbox.prepared import File, Prepared
 from limpet.sandbox.recipe import Recipe
 from limpet.sandbox.result import Result, Timings
 from limpet.sandbox.rewinding import Turn
+from limpet.sandbox.saved import Kept
 from limpet.sandbox.told import Told, decoded
 from limpet.sandbox.tools import Tool
 
@@ -382,11 +383,8 @@ class Sandbox:
         return BadAnswer(what)
 
 
-class SandboxSnapshot:
+class SandboxSnapshot(Kept):
     """A warm interpreter that is kept: whatever is started from it goes on from the same state."""
-
-    def __init__(self, prepared: Prepared) -> None:
-        self._prepared = prepared
 
     def start(self) -> Sandbox:
         """A sandbox of its own, with random numbers and time of its own.
