@@ -7,6 +7,7 @@ status 1.  What was run is kept with ``--keep`` and not run again.
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 import tempfile
 from pathlib import Path
@@ -20,7 +21,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("suite", choices=["cpython"])
     parser.add_argument("modules", nargs="*", help="only these")
     parser.add_argument("--backend", choices=["process", "kvm"], default="process")
+    parser.add_argument("--restored", action="store_true", help="each from a snapshot")
     parser.add_argument("--sample", action="store_true", help="a few that take little time")
+    parser.add_argument("--random", type=int, default=0, metavar="N", help="so many, by chance")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="a folder for the bundle and all output")
     return parser.parse_intermixed_args()
@@ -29,7 +32,10 @@ def _arguments() -> argparse.Namespace:
 def _compare(given: argparse.Namespace, folder: Path) -> int:
     compared = Compared(cpython.known())
     names = given.modules or (compared.known.sample if given.sample else cpython.modules())
-    here, there = cpython.guest(folder, given.backend), cpython.native(folder)
+    if given.random:
+        names = sorted(random.sample(names, min(given.random, len(names))))
+    guest = cpython.restored if given.restored else cpython.guest
+    here, there = guest(folder, given.backend), cpython.native(folder)
     for native, outcome in cpython.pairs(names, here, there, given.jobs):
         compared.add(native, outcome)
         worse = compared.different.get(native.module, [])

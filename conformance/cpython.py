@@ -26,6 +26,9 @@ TESTS = LIBRARY / "test"
 ASKED_FOR = ("/usr/include/**/pyconfig.h",)
 """What tests look for beside it."""
 
+WARM = "import unittest, test.libregrtest.main, test.support"
+"""What an interpreter has imported before its moment, where one is restored for each module."""
+
 NEEDS = "libpython3.11-testsuite"
 HERE = Path(__file__).parent
 MEMORY = 1 << 30
@@ -48,19 +51,21 @@ def modules() -> list[str]:
 class Runner:
     """Runs modules by ``program``; what they print is kept in ``folder`` and read again from there.
 
-    The program is called as Python is: some tests look for the file of that name.
+    The program is called as Python is: some tests look for the file of that name.  Behind that come
+    ``words``, which a bundle that goes on from a moment has already.
     """
 
     program: Path
     env: dict[str, str]
     folder: Path
+    words: tuple[str, ...] = ("-m", "test")
 
     def run(self, module: str) -> Outcome:
         """One module, in an empty folder and without environment."""
         kept = self.folder / f"{module}.txt"
         if not kept.exists():
             started = time.monotonic()
-            text = self._output([str(PYTHON), "-m", "test", "-v", module])
+            text = self._output([str(PYTHON), *self.words, "-v", module])
             kept.write_bytes(text + b"\n%.1f seconds\n" % (time.monotonic() - started))
         text = kept.read_bytes()
         seconds = float(text.split()[-2])
@@ -100,6 +105,21 @@ def guest(folder: Path, backend: Backend) -> Runner:
         options = limpet.Options(backends=(backend,), memory=MEMORY)
         limpet.build(limpet.plan(read, options)).write(bundle)
     return Runner(bundle, {}, _made(folder / backend))
+
+
+def restored(folder: Path, backend: Backend) -> Runner:
+    """In a bundle whose interpreter has started already, which is built if ``folder`` has none."""
+    name = f"{backend}-restored"
+    bundle = folder / f"cpython-{name}"
+    if not bundle.exists():
+        included = [word for each in (str(LIBRARY), *ASKED_FOR) for word in ("--include", each)]
+        words = ["--backend", backend, "--memory", str(MEMORY), "--keep-times", *included]
+        words += ["--python", str(PYTHON), "--warm", WARM, "-m", "test", "-o", str(bundle)]
+        argv = [sys.executable, "-m", "limpet", "build", *words]
+        said = subprocess.run(argv, stderr=subprocess.PIPE, text=True, check=True).stderr
+        if "starts cold" in said:
+            raise RuntimeError(said)
+    return Runner(bundle, {}, _made(folder / name), ())
 
 
 def _made(folder: Path) -> Path:
