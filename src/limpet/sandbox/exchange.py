@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import fcntl
 import json
+import math
 import os
 import select
 import subprocess
@@ -23,6 +24,7 @@ from limpet.errors import (
     Killed,
     NeverRan,
     OutputLimit,
+    PlanError,
     TimeLimit,
 )
 from limpet.plain import plain
@@ -49,6 +51,12 @@ class Limits:
     wall: float = 0
     cpu: float = 0
     output: int = 0
+
+    def __post_init__(self) -> None:
+        names = {"timeout": self.wall, "cpu": self.cpu, "output": self.output}
+        for name, value in names.items():
+            if not isinstance(value, int | float) or not 0 <= value < math.inf:
+                raise PlanError(f"{name}: {value!r} is no limit", hint="0 for no limit")
 
 
 @dataclass

@@ -1,8 +1,10 @@
 """What a sandbox starts from: a bundle of an interpreter that waits, made once and kept.
 
 A start must not read megabytes to know that nothing has changed.  So each start looks at the
-folders that the interpreter's files lie in, at the interpreter and at this package; every single
-file is looked at again when that was last done more than a minute ago.
+folders that the interpreter's files lie in, at the interpreter and at the agent.  When that was
+last done more than a minute ago it looks at every file of the packages as well, and those of the
+interpreter's own library are looked at once it has started: nobody edits these in place, and where
+somebody did, it is said, and the next start has them.
 """
 
 from __future__ import annotations
@@ -12,16 +14,20 @@ import json
 import os
 import sys
 import tempfile
+import threading
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limpet.errors import PlanError, RunError
+from limpet.plain import plain
 from limpet.planning.options import Options
 from limpet.sandbox.memory import VARIABLE
 from limpet.tools.cache import Cache
+from limpet.tools.inputs import ABSENT
 from limpet.version import __version__
 
 if TYPE_CHECKING:
@@ -39,11 +45,24 @@ _WORDS = ["-I", "-c", _START]
 _FRESH = 60
 """Seconds for which a look at every file holds."""
 
+_MOST_SAID = 300
+"""Characters of what an interpreter said last that an error repeats."""
+
 _BUNDLE, _ANEW = "bundle", "anew"
 REWIND = "rewind"
 """The feature of a monitor that takes a guest back to an earlier state."""
 
-_KEPT = {"bundle", "seen", "own", "looked", "folders"}
+_KEPT = {"bundle", "seen", "own", "looked", "folders", "library"}
+
+_SOON = 0.02
+"""Seconds behind a start until its own library is looked at."""
+
+_PACKAGES = "-packages/"
+"""In the path of what was installed, below the interpreter's own library or elsewhere."""
+
+_looking = set[str]()
+"""What is being looked at now."""
+os.register_at_fork(after_in_child=_looking.clear)
 
 
 @dataclass(frozen=True)
@@ -78,6 +97,8 @@ class Recipe:
         Raises:
             PlanError: something is not what it should be.
         """
+        if not isinstance(memory, int):
+            raise PlanError(f"memory: {memory!r} is no number of bytes", hint="memory=64 << 20")
         folders = _folders_of(_list("volumes", volumes, "./data:/data:ro"))
         backend = backend or _usual()
         rewinds = backend == "kvm" and not connect and not folders
@@ -119,7 +140,7 @@ class Recipe:
         found = _read(kept) if kept else None
         if found and found["folders"] == _states(found["folders"]):
             fresh = 0 <= time.time() - found["looked"] < _FRESH
-            if fresh or self._all_the_same(cache, name, found):
+            if fresh or self._looks_the_same(cache, name, found):
                 entry = cache.held(found["bundle"])
                 if entry:
                     return entry
@@ -129,15 +150,43 @@ class Recipe:
         words = (__version__, str(self.interpreter.absolute()), self.packages, self.warm)
         return hashlib.sha256(repr((*words, self.options, _own())).encode()).hexdigest()
 
-    def _all_the_same(self, cache: Cache, name: str, found: Mapping[str, Any]) -> bool:
-        """Look at every file; note that it was done."""
+    def _looks_the_same(self, cache: Cache, name: str, found: Mapping[str, Any]) -> bool:
+        """Look at the files that somebody may have edited; soon, at all others."""
         from limpet.loading import seen
 
         text = cache.text(f"seen-{found['seen']}")
-        if text is None or not seen.same(text) or found["own"] != _own_files():
+        if text is None:
             return False
-        cache.put_text(name, json.dumps({**found, "looked": time.time()}))
+        states = seen.read(text)
+        own = f"{found['library']}/"
+        if any(
+            seen.state_of(path) != state
+            for path, state in states.items()
+            if not path.startswith((own, seen.GLOB)) or _PACKAGES in path
+        ):
+            return False
+        if name not in _looking:
+            _looking.add(name)
+            threading.Timer(_SOON, self._look, (cache, name, found, text)).start()
         return True
+
+    def _look(self, cache: Cache, name: str, found: Mapping[str, Any], text: str) -> None:
+        """Look at every file, and note that it was done; say it where one has changed."""
+        from limpet.loading import seen
+
+        try:
+            if seen.same(text) and found["own"] == _own_files():
+                cache.put_text(name, json.dumps({**found, "looked": time.time()}))
+                return
+            cache.put_text(name, "")
+            warnings.warn(
+                f"{self.interpreter}: files of it have changed since it was packed: sandboxes that "
+                "were started until now have what was there before, the next ones what is there",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        finally:
+            _looking.discard(name)
 
     def _made(self, cache: Cache, name: str) -> Entry:
         from limpet.loading import seen
@@ -153,7 +202,8 @@ class Recipe:
             entry = cache.folder(f"warm-{key}", lambda to: self._make(guest, to))
         cache.put_text(f"seen-{key}", text)
         kept = {"bundle": f"warm-{key}", "seen": key, "own": own, "looked": time.time()}
-        cache.put_text(name, json.dumps({**kept, "folders": _states(_folders(text))}))
+        kept |= {"folders": _states(_folders(text)), "library": _library(self.interpreter)}
+        cache.put_text(name, json.dumps(kept))
         return entry
 
     def _guest(self, folder: Path) -> Guest:
@@ -173,15 +223,20 @@ class Recipe:
         packages.write_text("".join(f"import {each}\n" for each in self.packages), "utf-8")
         files = {f"{_THERE}/{each.name}": each for each in (*_AGENT.glob("*.py"), warm, packages)}
         files |= {f"{_THERE}/renewed.py": RENEWED, **hooks_of(path)}
-        return load(path, files=files, environment=self.options.environment)
+        guest = load(path, files=files, environment=self.options.environment)
+        _check_packed(self.packages, guest.seen, path)
+        return guest
 
     def _make(self, guest: Guest, folder: Path) -> None:
         from limpet.guests.registry import plan
-        from limpet.running.snapshot import snapshot
+        from limpet.running.snapshot import Ended, attempt
 
         name = str(self.interpreter.absolute())
         try:
-            made = snapshot(plan(guest, self.options), _WORDS, name=name).bundle
+            found = attempt(plan(guest, self.options), _WORDS, name=name)
+            if isinstance(found, Ended):
+                raise self._not_ready(found.status, found.stderr)
+            made = found.bundle
         except RunError:
             if not self.leads_out:
                 raise
@@ -190,6 +245,21 @@ class Recipe:
             made = build(plan(guest, replace(self.options, snapshot=False)))
             (folder / _ANEW).touch()
         made.write(folder / _BUNDLE)
+
+    def _not_ready(self, status: int, stderr: bytes) -> RunError:
+        said = plain(stderr.decode(errors="replace").strip().rpartition("\n")[2])[:_MOST_SAID]
+        what = "warm: its code" if self.warm else f"{self.interpreter}: it"
+        hint = f"try it: {self.interpreter} -c CODE"
+        return RunError(f"{what} ends with status {status}: {said}", hint=hint)
+
+
+def _library(path: Path) -> str:
+    """The folder of an interpreter's own modules."""
+    from limpet.loading.interpreters import home_of, known
+
+    which = known(path)
+    assert which, "checked when it was read"
+    return f"{home_of(path, which)}/{which.library}"
 
 
 def _own() -> str:
@@ -272,6 +342,24 @@ def _folders_of(volumes: Sequence[str]) -> tuple[Volume, ...]:
 
     found = map(volume, volumes)
     return tuple(replace(each, path=os.path.abspath(each.path)) for each in found)
+
+
+def _check_packed(packages: Sequence[str], there: Mapping[str, str], python: Path) -> None:
+    """Each was found.
+
+    Raises:
+        PlanError: the interpreter has no such module.
+    """
+    found = {
+        os.path.basename(path).partition(".")[0] for path, state in there.items() if state != ABSENT
+    }
+    for each in packages:
+        top = each.partition(".")[0]
+        if top not in found and top not in sys.builtin_module_names:
+            raise PlanError(
+                f"packages: {python} has no module {top}",
+                hint=f"{python} -m pip install it there, or give python= another environment's",
+            )
 
 
 def _modules(packages: Sequence[str]) -> tuple[str, ...]:

@@ -1,0 +1,140 @@
+"""A start that is cached looks at little, and never runs what is stale without a word."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from limpet.errors import PlanError
+from limpet.loading import seen
+from limpet.sandbox import recipe as module
+from limpet.sandbox.exchange import Limits
+from limpet.sandbox.recipe import Recipe
+
+
+class Kept:
+    """Texts and one entry, as the cache has them."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+
+    def text(self, name: str) -> str | None:
+        """What was put."""
+        return self.texts.get(name)
+
+    def put_text(self, name: str, text: str) -> None:
+        """Put it."""
+        self.texts[name] = text
+
+    def held(self, name: str) -> str:
+        """As if it were there."""
+        return name
+
+
+class Timed:
+    """Stands in for a timer: the test says when its time has come."""
+
+    waiting: tuple[Callable[..., None], tuple[Any, ...]] | None = None
+
+    def __init__(self, _: float, call: Callable[..., None], given: tuple[Any, ...]) -> None:
+        Timed.waiting = call, given
+
+    def start(self) -> None:
+        """Nothing yet."""
+
+
+class Known(Recipe):
+    """One that says when it would be made anew."""
+
+    def _made(self, cache: Any, name: str) -> Any:
+        return "anew"
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """A file of the library's, one of a package's in it, and one elsewhere."""
+    monkeypatch.setattr("limpet.sandbox.recipe.threading.Timer", Timed)
+    monkeypatch.setattr(module, "_own_files", lambda: "same")
+    found = {
+        "own": tmp_path / "library" / "os.py",
+        "package": tmp_path / "library" / "site-packages" / "p.py",
+        "other": tmp_path / "elsewhere" / "q.py",
+    }
+    for path in found.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("1")
+    return found
+
+
+def kept_of(tmp_path: Path, paths: dict[str, Path], looked: float) -> Kept:
+    """A cache in which all of these were looked at."""
+    cache = Kept()
+    text = seen.written({str(each): seen.state_of(str(each)) for each in paths.values()})
+    cache.texts["seen-1"] = text
+    found = {"bundle": "bundle-1", "seen": "1", "own": "same", "looked": looked}
+    found |= {"folders": module._states([str(each.parent) for each in paths.values()])}
+    found |= {"library": str(tmp_path / "library")}
+    cache.texts[f"sandbox-{Known()._key()}"] = json.dumps(found)
+    return cache
+
+
+def bundle(cache: Any) -> Any:
+    """What a start takes."""
+    Timed.waiting = None
+    return Known().bundle(cache)
+
+
+def come() -> None:
+    """The time of what waits."""
+    assert Timed.waiting
+    call, given = Timed.waiting
+    call(*given)
+
+
+def test_all_the_same(tmp_path: Path, paths: dict[str, Path]) -> None:
+    """It starts at once; what is looked at later holds for a minute."""
+    cache = kept_of(tmp_path, paths, 0)
+    assert bundle(cache) == "bundle-1"
+    come()
+    assert bundle(cache) == "bundle-1" and not Timed.waiting
+
+
+@pytest.mark.parametrize("name", ["package", "other"])
+def test_an_edited_package(tmp_path: Path, paths: dict[str, Path], name: str) -> None:
+    """In its place, so that no folder shows it: it is seen before the start."""
+    cache = kept_of(tmp_path, paths, 0)
+    paths[name].write_text("22")
+    assert bundle(cache) == "anew" and not Timed.waiting
+
+
+def test_an_edited_library(tmp_path: Path, paths: dict[str, Path]) -> None:
+    """It is said right after the start, and the next one has it."""
+    cache = kept_of(tmp_path, paths, 0)
+    paths["own"].write_text("22")
+    assert bundle(cache) == "bundle-1"
+    with pytest.warns(RuntimeWarning, match="have changed since it was packed"):
+        come()
+    assert bundle(cache) == "anew"
+
+
+def test_a_new_file(tmp_path: Path, paths: dict[str, Path]) -> None:
+    """Its folder shows it at once."""
+    cache = kept_of(tmp_path, paths, 1e12)
+    other = paths["own"].with_name("new.py")
+    other.write_text("")
+    os.replace(other, paths["own"])
+    assert bundle(cache) == "anew"
+
+
+def test_arguments() -> None:
+    """What is no size and no time is said."""
+    for given in ({"wall": -1}, {"cpu": "1"}, {"output": -1}, {"wall": float("nan")}):
+        with pytest.raises(PlanError, match="is no limit"):
+            Limits(**given)
+    with pytest.raises(PlanError, match="memory: '1G' is no number of bytes"):
+        Recipe.of(backend="process", python="", packages=(), warm="", memory="1G")  # type: ignore[arg-type]
