@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -94,6 +95,8 @@ def test_doctor(limpet: Cli) -> None:
     said, _, protections = done.stdout.partition("protections on this host\n")
     assert all(line.startswith(("ok ", "MISSING", " ")) for line in said.splitlines())
     assert "seccomp" in said
+    assert re.search(r"^ok      guest, process: one started and ended, in \S+ ms$", said, re.M)
+    assert ("ok      guest, kvm: one started" in said) == ("ok      KVM" in said)
     lines = protections.splitlines()
     assert all(line.startswith(("active  ", "MISSING ")) for line in lines)
     assert {line[8:].partition(":")[0] for line in lines} == {

@@ -118,4 +118,5 @@ def test_in_a_container(tmp_path: Path) -> None:
     assert done.returncode == 0, said + done.stderr
     assert "bwrap works" not in said
     assert "MISSING KVM: /dev/kvm is not there" in said
+    assert "ok      guest, process: one started" in said and "guest, kvm" not in said
     assert said.splitlines()[-2:] == ["('process',) 42", "6"], said + done.stderr

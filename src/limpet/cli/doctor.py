@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import get_args
 
 import click
 
 from limpet.cli.options import saying
+from limpet.contract import Backend
 from limpet.errors import LimpetError
 from limpet.running.host import Check, checks
 from limpet.running.strict import protections
@@ -19,9 +22,13 @@ from limpet.tools.pinned import version
 @click.command("doctor")
 @saying
 def command() -> None:
-    """Say what this host offers, what is missing, and what to type."""
+    """Say what this host offers, what is missing, and what to type.
+
+    A guest is started on each backend that this host can have.
+    """
     bad = False
-    for check in [*checks(), *_tools()]:
+    host = checks()
+    for check in chain(host, _tools(), _guests(host)):
         click.echo(f"{'ok     ' if check.ok else 'MISSING'} {check.name}: {check.detail}")
         if not check.ok and check.hint:
             click.echo(f"        try: {check.hint}")
@@ -30,6 +37,20 @@ def command() -> None:
     for each in protections():
         click.echo(f"{'active ' if each.active else 'MISSING'} {each.name}: {each.detail}")
     sys.exit(1 if bad else 0)
+
+
+def _guests(host: Sequence[Check]) -> Iterator[Check]:
+    """One is started on each backend whose needs are met."""
+    from limpet.running.tried import guest_check
+
+    missing = {check.backend for check in host if not check.ok}
+    if "" in missing:
+        return
+    try:
+        cache = Cache.default()
+    except LimpetError:
+        return  # it was said
+    yield from (guest_check(each, cache) for each in get_args(Backend) if each not in missing)
 
 
 def _tools() -> Iterator[Check]:
