@@ -21,6 +21,7 @@ KINDS = (
     "calls",
     "dynamic",
     "work",
+    "python",
     "memory",
     "many",
     "tool",
