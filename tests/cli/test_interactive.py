@@ -23,6 +23,10 @@ TYPED = (
     b"impor\tsys\r",
     b"sys.ver\t\r",
     b"12\x03",  # no line: Ctrl-C
+    b"while True: pass\r",
+    b"\r",
+    b"\x03",  # it runs: Ctrl-C
+    b"\x03",
     b"\x04",
 )
 
@@ -61,7 +65,7 @@ def session(argv: Sequence[str]) -> tuple[list[bytes], int]:
 
 @large
 def test_as_python_itself(backend: Backend) -> None:
-    """Line editing, history, completion, Ctrl-C and Ctrl-D."""
+    """Line editing, history, completion, Ctrl-C, also while code runs, and Ctrl-D."""
     python = str(need(PYTHON, "python3"))
     ours = [sys.executable, "-m", "limpet", "run", "--backend", backend, python, "-q"]
     assert session(ours) == session([python, "-q"])

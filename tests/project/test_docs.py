@@ -98,7 +98,7 @@ def _known_options() -> frozenset[str]:
     texts = [ROOT / "src/limpet/cli/tender.py", *(ROOT / "src/limpet/c/monitor").rglob("*.c")]
     texts += [
         path
-        for name in ("bench", "fuzz", "hardware", "mutants")
+        for name in ("bench", "conformance", "fuzz", "hardware", "mutants")
         for path in (ROOT / name).glob("*.py")
     ]
     for path in texts:
