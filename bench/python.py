@@ -18,15 +18,15 @@ from bench.rows import HERE, Row, backends
 from bench.start import PYTHON
 
 LOOPS = {
-    "deltablue": 100,
-    "json_loads": 800,
-    "nbody": 4,
-    "pickle": 2000,
-    "richards": 6,
-    "regex_effbot": 12,
-    "unpack_sequence": 20_000,
+    "deltablue": 500,
+    "json_loads": 4000,
+    "nbody": 20,
+    "pickle": 10_000,
+    "richards": 30,
+    "regex_effbot": 60,
+    "unpack_sequence": 100_000,
 }
-"""How often each is called, for some tenths of a second."""
+"""How often each is called, for more than a second: a start on kvm varies."""
 
 TURNS, MOST = 5, 1.03
 
