@@ -67,6 +67,8 @@ class HostCall:
     why: str
     pins: tuple[Pin, ...] = ()
     either: tuple[tuple[Pin, ...], ...] = ((),)  # one of these as well
+    backend: str = ""  # only there
+    own: bool = False  # no stub: the C that serves it has the instruction, and its label
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,9 @@ def host_call(table: dict[str, Any], named: Callable[[int | str], int] = number)
         return tuple(_pin(each, named) for each in arguments)
 
     either = tuple(pins(each) for each in table.get("either", [[]]))
-    return HostCall(table["call"], table["why"], pins(table.get("arguments", [])), either)
+    given = pins(table.get("arguments", []))
+    backend, own = table.get("backend", ""), table.get("own", False)
+    return HostCall(table["call"], table["why"], given, either, backend, own)
 
 
 def _pin(argument: dict[str, Any], named: Callable[[int | str], int]) -> Pin:

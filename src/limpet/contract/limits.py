@@ -84,6 +84,16 @@ REWIND_AT = Number(
     0x2000800000, "where a monitor has what it takes a guest back to: vector registers first"
 )
 REWIND_COPIES = Number(3 << 36, "how far behind a guest's page its copy is")
+REWOUND_AT = Number(
+    0x1FFC000000, "where the monitor of a process has what it takes its guest back to, read only"
+)
+REWOUND_SIZE = Number(32 << 20, "bytes of that")
+REWOUND_WORK = Number(0x1FFE000000, "where it works when it does: nothing is there before or after")
+REWOUND_WORK_SIZE = Number(128 << 10, "bytes of that")
+PAGES_FD = Number(124, "descriptor of what the host knows of the pages of a process")
+PLACES_FD = Number(125, "descriptor of what the host knows of their places and rights")
+PAGES_ASKED = Number(0xC0606610, "PAGEMAP_SCAN: which pages are not the file's")
+PLACES_ASKED = Number(0xC0686611, "PROCMAP_QUERY: what is mapped next")
 PAGES_DROPPED = Number(4, "MADV_DONTNEED: pages are the file's again, or zeros")
 
 STDIN = Number(0, "descriptor")

@@ -33,6 +33,9 @@ FOUND = (
     "data 0 0 heap 0 mapped 0 mail 0 0 0 block 0 guarded 1 xmm 1111 2222 gs 3333 mxcsr 1f80 "
     "fcw 37f heard 0 threads 1 counter 0 timer 0 blocked 0 file 4 at 4 left -1 next 6\n"
 )
+END = bytes(8)
+"""Behind the word."""
+
 ANSWERS = {"a": 1, "b": 1, "f": 11 * PAGE // 8}
 """Of eight bytes, behind a word that says what is left."""
 
@@ -97,7 +100,7 @@ def kept(bundle: Path) -> Iterator[Guest]:
         theirs.close()
         ours.settimeout(60)
         try:
-            assert ours.recv(8) == b"keep it\0"
+            assert ours.recv(16) == b"keep it\0" + END
             yield Guest(run, ours)
         finally:
             run.kill()
@@ -113,7 +116,7 @@ def test_nothing_is_left(bundle: Path) -> None:
             seen.append(news)
             word = f"{what}{number:07}".encode()
             guest.line.sendall(word + b"answered" * ANSWERS.get(what, 0))
-            assert guest.line.recv(16) == (b"no word\0" if what == "w" else word)
+            assert guest.line.recv(17) == (b"no word\0" if what == "w" else word) + END
         assert len({chance for chance, _, _ in seen}) == len(seen)
 
 
@@ -140,7 +143,7 @@ def test_signals_of_before(bundle: Path) -> None:
         for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGWINCH):
             os.kill(pid, number)  # of which it takes one with the word
         os.kill(pid, signal.SIGCONT)
-        assert guest.line.recv(8) == b"........"
+        assert guest.line.recv(17) == b"........" + END
         assert guest.finds()[0] == FOUND
 
 

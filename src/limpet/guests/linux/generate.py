@@ -73,7 +73,7 @@ def gates_c(
     if "process" in backends:
         text += '#include "stub.h"\n'
         for call in (each for each in chosen if "process" in each.backends):
-            stubs = dict.fromkeys(host.call for host in call.host)
+            stubs = dict.fromkeys(host.call for host in call.host if not host.own)
             text += "".join(f"HOST_STUB_DEFINE({call.name}, {each})\n" for each in stubs)
             text += f'#include "hypercalls/{call.name}/process.c"\n'
     if "kvm" in backends:

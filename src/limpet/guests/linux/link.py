@@ -7,6 +7,7 @@ from pathlib import Path
 
 from limpet.guests.linux import layout, library
 from limpet.guests.linux.layout import Layout
+from limpet.guests.linux.rewinding import REWIND
 from limpet.planning.plan import Plan
 from limpet.tools import freestanding, toolchain
 from limpet.tools.cache import Cache
@@ -15,7 +16,8 @@ _SCRIPT = """\
 ENTRY(guest_start)
 SECTIONS {{
   . = {text:#x};
-  .text : {{ KEEP(*(.text.entry)) *(.text .text.*) }}
+  .text : {{ KEEP(*(.text.entry))
+    rewound_low = .; *(.text.rewound_* .text.stub_rewind_*) rewound_high = .; *(.text .text.*) }}
   ASSERT(. <= {text_end:#x}, "the library OS's code is larger than it was measured")
   . = {data:#x};
   .data : {{ *(.data .data.*) }}
@@ -48,7 +50,9 @@ def link(plan: Plan, folder: Path, cache: Cache) -> tuple[Mapping[str, bytes], M
         source = each.with_suffix(".c")
         toolchain.compile_object(source, each, flags=library.FLAGS, include=folder)
     script, output = folder / "guest.ld", folder / "guest.elf"
-    script.write_text(_script(place), encoding="utf-8")
+    goes_back = any(call.name == REWIND for call in plan.hypercalls)
+    signals = "rewound_signal" if goes_back and "process" in plan.filters else "trap_entry_process"
+    script.write_text(_script(place, signals), encoding="utf-8")
     with library.objects(cache) as known:
         toolchain.link([*generated, *known], output, script)
     linked = freestanding.read_linked(output)
@@ -66,12 +70,13 @@ def link(plan: Plan, folder: Path, cache: Cache) -> tuple[Mapping[str, bytes], M
     return contents, linked.symbols
 
 
-def _script(place: Layout) -> str:
-    given = {
+def _script(place: Layout, signals: str) -> str:
+    given: dict[str, int | str] = {
         "guest_info": place.constants,
         "boot_info": place.boot_info,
         "boot_end": place.data,
         "trap_frame": place.trap_frame,
+        "trap_first": signals,
     }
     return _SCRIPT.format(
         text=place.text,
@@ -80,5 +85,5 @@ def _script(place: Layout) -> str:
         data_end=place.signal_stack,
         rodata=place.rodata,
         rodata_end=place.rodata_end,
-        symbols="\n  ".join(f"{name} = {at:#x};" for name, at in given.items()),
+        symbols="\n  ".join(f"{name} = {at};" for name, at in given.items()),
     )

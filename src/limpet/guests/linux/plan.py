@@ -389,7 +389,7 @@ def _rules(
     # devices first: the filter is run from its start for every call
     there = (call for call in hypercalls if backend in call.backends)
     for hypercall in sorted(there, key=lambda call: not call.device):
-        for host in hypercall.host:
+        for host in (each for each in hypercall.host if each.backend in ("", backend)):
             why = f"{hypercall.name}: {host.why}"
             label = f"host_{hypercall.name}_{host.call}"
             for pins in resolved(host, backend, devices, place.changing, way_out):

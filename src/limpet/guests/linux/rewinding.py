@@ -27,8 +27,6 @@ def with_rewind(
     if not options.asks(REWIND):
         return dict(users)
     _check(users, options)
-    if "kvm" not in options.backends:
-        return dict(users)
     return {**users, REWIND: (f"--feature {REWIND}: /dev/limpet/{REWIND} asks for it",)}
 
 

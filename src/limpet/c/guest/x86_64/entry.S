@@ -137,7 +137,7 @@ guest_start:
         .org    0x2c0
         jmp     trap_entry_kvm
         .org    0x2d0
-        jmp     trap_entry_process
+        jmp     trap_first
 
 /* ring0_gate(from, to, pages, rights): the one INT3 that ring 0 takes for a request (ring0/gate.S)
  * in a guest whose pages can be arranged; elsewhere nothing comes here. */

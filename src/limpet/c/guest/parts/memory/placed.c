@@ -8,6 +8,7 @@
  * shape, is an ordinary private mapping of the file, never executable.
  */
 #include "parts/memory/placed.h"
+#include "parts/memory/maps.h"
 #include "core/core.h"
 #include "linux.h"
 #include "parts/files/node.h"
@@ -15,7 +16,7 @@
 /* What has become of an object; `given` has a bit for each segment that is as in the file. */
 struct state {
     u64 given;
-    bool mapped, used;
+    bool mapped, used, kept;
 };
 
 static struct state *states;
@@ -91,7 +92,7 @@ static long map_whole(const struct placed_object *of, struct node *node) {
             refill(segment(of, i), node);
     if (guest_memory && !state->used && !gets_rights(of))
         return -EACCES;
-    *state = (struct state){.given = ~0UL, .mapped = true, .used = true};
+    *state = (struct state){~0UL, .mapped = true, .used = true, .kept = state->kept};
     return (long)of->base;
 }
 
@@ -215,6 +216,20 @@ static void placed_load(u64 at) {
         gets_rights(of);
 }
 
+/* Objects that are loaded now stay so when a guest goes back; or those that were not then can only
+ * be read again. */
+static void placed_keep(bool now) {
+    for (u64 i = 0; states && i < guest_info.placed_count; i++) {
+        const struct placed_object *of = object(i);
+        struct state *state = state_of(of);
+        for (u64 j = 0; !now && state->used && !state->kept && j < of->segment_count; j++)
+            if (segment(of, j)->late)
+                guest_memory->load(segment(of, j)->address,
+                                   segment(of, j)->address + segment(of, j)->size, PROT_READ);
+        state->kept |= now && state->used;
+    }
+}
+
 static void placed_refused(const struct file *file) {
     static char room[PATH_MAX];
     const struct node *node = file && file->ops == &regular_ops ? file->object : NULL;
@@ -234,4 +249,5 @@ const struct placed_ops placed_ops = {.map = placed_map,
                                       .unmap = placed_unmap,
                                       .is_loaded = placed_is_loaded,
                                       .load = placed_load,
+                                      .keep = placed_keep,
                                       .refused = placed_refused};

@@ -29,23 +29,25 @@ static void stop(void) {
     guest_exit(0);
 }
 
-/* Off the stack of the thread that runs, so that memory has all that is to be gone on from. */
-static void leave(void (*to)(void)) {
+void snapshot_leave(void (*to)(void)) {
     if (guest_memory)
         guest_memory->gather();
     snapshot_moment.current = current;
-    snapshot_moment.on = processor_now();
     current = &between.thread;
     u64 stack = thread_stack_for((u64)&between.thread, to);
     thread_switch(&snapshot_moment.stack, stack, thread_vectors_size());
 }
 
-static void come_back(void) {
+void snapshot_come_back(void) {
     u64 left;
     current = snapshot_moment.current;
     if (guest_memory)
         guest_memory->scatter();
     thread_switch(&left, snapshot_moment.stack, thread_vectors_size());
+}
+
+u64 snapshot_between(void) {
+    return ALIGN_DOWN((u64)&between.thread, 16) - sizeof(u64);
 }
 
 enum moment snapshot_taken(void) {
@@ -59,7 +61,8 @@ void snapshot_take(enum moment why) {
     if (unfit)
         end_unstarted(unfit);
     snapshot_moment.taken = why;
-    leave(stop);
+    snapshot_moment.on = processor_now();
+    snapshot_leave(stop);
 }
 
 void snapshot_input(void) {
@@ -77,11 +80,12 @@ void snapshot_wait(struct wait *block, void (*ask)(struct wait *block)) {
 
 static void tell(void) {
     memory_tell((struct span){(u64)&between, (u64)(&between + 1)});
-    come_back();
+    snapshot_come_back();
 }
 
 void snapshot_tell(void) {
-    leave(tell);
+    snapshot_moment.on = processor_now();
+    snapshot_leave(tell);
 }
 
 static void go_on(void) {
@@ -90,7 +94,7 @@ static void go_on(void) {
         end_unstarted("was stopped on a processor that can more than this one: take the snapshot "
                       "again on this host");
     guest_snapshot->renew();
-    come_back();
+    snapshot_come_back();
 }
 
 /* The words of a later start must not lie over those that the program has. */

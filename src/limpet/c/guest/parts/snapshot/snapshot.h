@@ -39,7 +39,16 @@ void snapshot_begin(s64 now);
 /* A guest that is at its moment already tells what its memory is now, and goes on. */
 void snapshot_tell(void);
 
-long snapshot_rewind(u64 word); /* rewind.c */
+/* Off the stack of the thread that runs, so that memory has all that is to be gone on from; and
+ * back to it.  Between the two there is a stack that ends at snapshot_between(). */
+void snapshot_leave(void (*to)(void));
+void snapshot_come_back(void);
+u64 snapshot_between(void);
+
+long snapshot_rewind(u64 word);              /* rewind.c */
+void snapshot_go_back(struct rewind *block); /* back.c: in a process */
+bool snapshot_keep(u64 stack, void (*back)(void));
+_Noreturn void snapshot_forget(u64 word);
 
 /* live.c: memory through the standard streams, [left.low, left.high) left out. */
 void memory_tell(struct span left);

@@ -1,0 +1,31 @@
+/*
+ * In a process, code that nothing can change makes all of a guest as it was (hypercalls/rewind),
+ * and nothing here is trusted with that.  The host compares what is mapped where, and with which
+ * rights; so all of it is where a start has it before, and what the program wants of it is arranged
+ * again behind.
+ */
+#include "rewound.h"
+#include "parts/memory/placed.h"
+#include "parts/memory/reserve.h"
+#include "parts/snapshot/snapshot.h"
+
+static u64 word;
+
+static void leave(void) {
+    if (!REWOUND->kept && !snapshot_keep(snapshot_between(), snapshot_come_back))
+        snapshot_come_back();
+    snapshot_forget(word);
+}
+
+void snapshot_go_back(struct rewind *block) {
+    block->result = -EPERM;
+    if (!REWOUND->takes)
+        return;
+    word = block->word;
+    if (guest_memory && guest_placed)
+        guest_placed->keep(!REWOUND->kept);
+    if (guest_memory)
+        host_protect(guest_info.arena_lo, guest_info.arena_hi, PROT_READ | PROT_WRITE);
+    snapshot_leave(leave);
+    block->result = REWOUND->kept ? 0 : -EBUSY;
+}

@@ -1,0 +1,102 @@
+/*
+ * The word, and everything behind it: one way, from the system call that says it to the guest as it
+ * was kept.  No register or flag of the guest's is used before it has its own value.
+ *
+ * `rewound_signal` is where the kernel leads a signal, before anything else: what has met the way
+ * behind the word begins it again, but for its last steps, where all is as it was.  A signal may
+ * meet this entry itself: then where the one before it came from counts.
+ */
+#ifndef LIMPET_WORD_H
+#define LIMPET_WORD_H
+
+enum { RFLAGS_USUAL = 0x202, DATA_SELECTOR = 0x2b };
+enum { SAYS_AT_ONCE = 0x4040, WORD_SIZE = 8 }; /* MSG_NOSIGNAL, MSG_DONTWAIT */
+
+static __attribute__((used)) const u64 rewound_flags = RFLAGS_USUAL;
+
+static __attribute__((naked, noinline)) void rewound_go(const u64 *word) {
+    __asm__ volatile(
+        "mov %%rdi, %%rsi\n"
+        "mov %[size], %%edx\n"
+        "mov %[input], %%edi\n"
+        "mov %[write], %%eax\n"
+        "syscall\n"
+        ".globl host_rewind_write\nhost_rewind_write:\n"
+        "lea rewound_flags(%%rip), %%rsp\n"
+        "popfq\n"
+        "movabs %[stack], %%rsp\n"
+        "xor %%ecx, %%ecx\n"
+        "mov %%ecx, %%ds\n"
+        "mov %%ecx, %%es\n"
+        "mov %%ecx, %%fs\n"
+        "mov %%ecx, %%gs\n"
+        "mov %[data], %%ecx\n"
+        "mov %%ecx, %%ss\n"
+        "call rewound_make\n"
+        "movabs %[work], %%rdi\n"
+        "mov %[words], %%ecx\n"
+        "xor %%eax, %%eax\n"
+        "rep stosq\n"
+        "fninit\n"
+        "mov %[input], %%edi\n"
+        "movabs %[zeros], %%rsi\n"
+        "mov %[size], %%edx\n"
+        "mov %[at_once], %%r10d\n"
+        "xor %%r8d, %%r8d\n"
+        "xor %%r9d, %%r9d\n"
+        "mov %[sendto], %%eax\n"
+        "syscall\n"
+        ".globl host_rewind_sendto\nhost_rewind_sendto:\n"
+        "movabs %[zeros], %%rax\n"
+        "mov %c[kept_stack](%%rax), %%rsp\n"
+        "mov %c[kept_back](%%rax), %%rax\n"
+        "xor %%ecx, %%ecx\n"
+        "xor %%edx, %%edx\n"
+        "xor %%ebx, %%ebx\n"
+        "xor %%esi, %%esi\n"
+        "xor %%edi, %%edi\n"
+        "xor %%ebp, %%ebp\n"
+        "xor %%r10d, %%r10d\n"
+        "xor %%r11d, %%r11d\n"
+        "xor %%r12d, %%r12d\n"
+        "xor %%r13d, %%r13d\n"
+        "xor %%r14d, %%r14d\n"
+        "xor %%r15d, %%r15d\n"
+        "jmp *%%rax\n"
+        "rewound_end:\n" ::[size] "i"(WORD_SIZE),
+        [input] "i"(STDIN), [write] "i"(NR_WRITE), [stack] "i"(REWOUND_WORK + REWOUND_WORK_SIZE),
+        [data] "i"(DATA_SELECTOR), [work] "i"(REWOUND_WORK), [words] "i"(REWOUND_WORK_SIZE / 8),
+        [zeros] "i"(REWOUND_AT), [at_once] "i"(SAYS_AT_ONCE), [sendto] "i"(NR_SENDTO),
+        [kept_stack] "i"(__builtin_offsetof(struct rewound, stack)),
+        [kept_back] "i"(__builtin_offsetof(struct rewound, back)));
+}
+
+/* RDX has the kernel's ucontext; its 136 and 168 are RDX and RIP as they were. */
+void rewound_signal(void);
+__attribute__((naked, noinline, used)) void rewound_signal(void) {
+    __asm__ volatile("mov %rdx, %rax\n"
+                     "1: mov 168(%rax), %rcx\n"
+                     "lea rewound_low(%rip), %r8\n"
+                     "cmp %r8, %rcx\n"
+                     "jb trap_entry_process\n"
+                     "lea rewound_high(%rip), %r8\n"
+                     "cmp %r8, %rcx\n"
+                     "jae trap_entry_process\n"
+                     "lea host_rewind_sendto(%rip), %r8\n"
+                     "cmp %r8, %rcx\n"
+                     "jb 2f\n"
+                     "lea rewound_end(%rip), %r8\n"
+                     "cmp %r8, %rcx\n"
+                     "jb host_rewind_sendto\n"
+                     "2: lea rewound_signal(%rip), %r8\n"
+                     "cmp %r8, %rcx\n"
+                     "jb host_rewind_write\n"
+                     "lea 3f(%rip), %r8\n"
+                     "cmp %r8, %rcx\n"
+                     "jae host_rewind_write\n"
+                     "mov 136(%rax), %rax\n"
+                     "jmp 1b\n"
+                     "3:\n");
+}
+
+#endif

@@ -1,0 +1,107 @@
+/*
+ * A process is made as it was kept, by code that its guest can jump to and cannot change.
+ *
+ * The guest is hostile: it runs in this very process, and may come here at any time, to any
+ * instruction, with any registers.  So nothing counts but the word: the filter lets one instruction
+ * send it, and behind that all is this file's.  Who has not come past it is not believed; who has
+ * runs nothing more of its own.  Only a signal could lead out: its entry looks where it came, and
+ * what it has met here begins again, since nothing here harms by being done twice.
+ *
+ * Whatever is not found as it was kept ends the process.
+ */
+BEHIND _Noreturn void give_up(void) {
+    for (;;)
+        HOST_STUB(rewind, exit_group, NR_EXIT_GROUP, STATUS_REFUSED, 0, 0, 0, 0, 0);
+}
+
+/* What waits for the guest in the kernel: a tick, signals, and what it has not read. */
+BEHIND void forget_waiting(void) {
+    enum { PEEK_NOW = 0x42 }; /* MSG_PEEK, MSG_DONTWAIT */
+    u8 told[SIGNAL_SIZE];
+    HOST_STUB(rewind, setitimer, NR_SETITIMER, TICK_CLOCK, REWOUND_AT, 0, 0, 0, 0);
+    while (HOST_STUB(rewind, read, NR_READ, SIGNAL_FD, (long)told, sizeof told, 0, 0, 0) > 0)
+        ;
+    if (HOST_STUB(rewind, recvfrom, NR_RECVFROM, STDIN, (long)told, 1, PEEK_NOW, 0, 0) !=
+        -HOST_EAGAIN)
+        give_up();
+}
+
+BEHIND bool is_same(const struct mapped *one, const struct mapped *other) {
+    return one->low == other->low && one->high == other->high && one->rights == other->rights &&
+           one->offset == other->offset && one->inode == other->inode;
+}
+
+BEHIND void expect_kept(u64 number) {
+    if (number == KEPT->place_count || !is_same(&WORK->in_a_row, &KEPT->places[number]))
+        give_up();
+}
+
+BEHIND void compare_places(void) {
+    const struct mapped *found = &WORK->query.places.found;
+    u64 count = 0;
+    WORK->in_a_row.high = 0;
+    for (u64 at = 0; next_place(at); at = found->high) {
+        if (at && goes_on(&WORK->in_a_row, found)) {
+            WORK->in_a_row.high = found->high;
+            continue;
+        }
+        if (at)
+            expect_kept(count++);
+        copy_words((u64)&WORK->in_a_row, (u64)found, sizeof *found);
+    }
+    expect_kept(count++);
+    if (count != KEPT->place_count)
+        give_up();
+}
+
+/* What of [low, high) has no copy, whose runs from `next` on are looked at. */
+BEHIND void drop_others(u64 low, u64 high, u64 *next) {
+    while (low < high) {
+        while (*next < KEPT->run_count && KEPT->runs[*next].high <= low)
+            ++*next;
+        const struct written_run *kept = *next < KEPT->run_count ? &KEPT->runs[*next] : NULL;
+        u64 end = kept && kept->low < high ? kept->low : high;
+        if (low < end && HOST_STUB(rewind, madvise, NR_MADVISE, (long)low, (long)(end - low),
+                                   PAGES_DROPPED, 0, 0, 0) != 0)
+            give_up();
+        low = low < end ? end : kept->high;
+    }
+}
+
+BEHIND void bring_pages_back(void) {
+    u64 next = 0, from = COPIES;
+    for (u64 at = 0; at < GUEST_END; at = WORK->query.pages.behind) {
+        long count = written_runs(at);
+        if (count < 0)
+            give_up();
+        for (long i = 0; i < count; i++)
+            drop_others(WORK->runs[i].low, WORK->runs[i].high, &next);
+    }
+    for (u64 i = 0; i < KEPT->run_count; i++) {
+        const struct written_run *each = &KEPT->runs[i];
+        copy_words(each->low, from, each->high - each->low);
+        from += each->high - each->low;
+    }
+}
+
+/* On a stack of its own. */
+static __attribute__((used, noinline)) void rewound_make(void) {
+    forget_waiting();
+    if (!KEPT->head.kept)
+        give_up();
+    compare_places();
+    bring_pages_back();
+}
+
+static void tell_news(struct rewind *to) {
+    struct timespec now = {0, 0};
+    HOST_STUB(rewind, clock_gettime, NR_CLOCK_GETTIME, CLOCK_MONOTONIC, (long)&now, 0, 0, 0, 0);
+    to->monotonic = (u64)(now.seconds * 1000000000 + now.nanoseconds);
+    HOST_STUB(rewind, clock_gettime, NR_CLOCK_GETTIME, CLOCK_REALTIME, (long)&now, 0, 0, 0, 0);
+    to->realtime = (u64)(now.seconds * 1000000000 + now.nanoseconds);
+    if (HOST_STUB(rewind, getrandom, NR_GETRANDOM, (long)to->seed, sizeof to->seed, 0, 0, 0, 0) !=
+        sizeof to->seed)
+        panic("the host has no entropy");
+}
+
+#include "x86_64/word.h"

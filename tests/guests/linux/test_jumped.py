@@ -1,0 +1,197 @@
+"""A process is taken back by code that its guest can jump to: none of it runs behind the word."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import limpet
+from limpet.contract.limits import REWOUND_AT, REWOUND_WORK, STATUS_REFUSED
+from limpet.guests.linux.layout import RESERVE
+from limpet.running.snapshot import snapshot
+from tests.support import SUPPORT
+from tests.support.bundles import Maker, once
+
+PROGRAM = SUPPORT / "programs" / "jumped.c"
+OPTIONS = limpet.Options(
+    backends=("process",),
+    snapshot=True,
+    features=("rewind", "signals", "rights"),
+    memory=32 << 20,
+)
+END = bytes(8)
+LABELS = (
+    "rewound_go",
+    "host_rewind_write",
+    "host_rewind_sendto",
+    "host_place_mremap",
+    "host_protect_mprotect",
+    "host_rewind_madvise",
+)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A snapshot of the guest that can be kept, and the addresses that it is told."""
+
+    path: Path
+    addresses: bytes
+
+
+@pytest.fixture(scope="module")
+def made(make: Maker) -> Made:
+    """For all attacks."""
+    guest = make.compile(PROGRAM.read_text(encoding="utf-8"), "jumped", "-O1")
+    told = make.folder / "jumped.addresses"
+
+    def make_it(new: Path) -> None:
+        bundle = snapshot(limpet.plan(limpet.load(guest), OPTIONS), ()).bundle
+        known = {**bundle.symbols, **bundle.monitor.symbols}
+        others = (RESERVE[0] + (1 << 20), REWOUND_AT, REWOUND_WORK)
+        told.write_bytes(struct.pack("<9Q", *(known[each] for each in LABELS), *others))
+        bundle.write(new)
+
+    return Made(once(make.folder / "jumped.process", make_it), told.read_bytes())
+
+
+@dataclass
+class Guest:
+    """One that is kept, and the other end of its standard input."""
+
+    process: subprocess.Popen[bytes]
+    line: socket.socket
+    addresses: bytes
+
+    def finds(self) -> bytes:
+        """What it says as it goes on."""
+        assert self.process.stdout
+        out, said = self.process.stdout.fileno(), b""
+        while not said.endswith(b"\n") and select.select([out], [], [], 30)[0]:
+            said += os.read(out, 4096) or b"the end\n"
+        return said
+
+    def told(self, how: str, more: bytes = b"") -> bytes:
+        """What comes out of its standard input when it has been told how to come there."""
+        self.line.sendall(how.encode().ljust(8) + self.addresses + more)
+        return _said(self.line)
+
+
+def _said(line: socket.socket) -> bytes:
+    said = b""
+    with suppress(OSError):
+        while len(said) < 16 and (part := line.recv(16 - len(said))):
+            said += part
+    return said
+
+
+@contextmanager
+def kept(made: Made) -> Iterator[Guest]:
+    """The guest, kept."""
+    ours, theirs = socket.socketpair()
+    pipe = subprocess.PIPE
+    with (
+        ours,
+        subprocess.Popen([made.path], stdin=theirs.fileno(), stdout=pipe, stderr=pipe) as run,
+    ):
+        theirs.close()
+        ours.settimeout(30)
+        try:
+            assert _said(ours) == b"keep it\0" + END
+            yield Guest(run, ours, made.addresses)
+        finally:
+            run.kill()
+
+
+BACK = {
+    ".": "as it should",
+    "t": "with the trap flag, and a handler of its own",
+    "a": "with flags for alignment, nested tasks and direction",
+    "z": "with a stack that is none",
+}
+
+
+def test_goes_back(made: Made) -> None:
+    """Whatever flags, selectors, stack and handlers it has: all is as it was kept."""
+    with kept(made) as guest:
+        first = guest.finds()
+        assert first.startswith(b"left 0 flags 200 selectors 0 0 ") and first.endswith(b" a b\n")
+        for how in (*BACK, *BACK):
+            assert guest.told(how) == how.encode().ljust(8) + END, BACK[how]
+            assert guest.finds() == first, BACK[how]
+
+
+FORGED = {"p": "behind the word", "e": "to the end", "f": "with a word that cannot be read"}
+
+
+@pytest.mark.parametrize("how", FORGED, ids=FORGED.values())
+def test_without_the_word(made: Made, how: str) -> None:
+    """Who comes to another instruction has not said the word."""
+    with kept(made) as guest:
+        guest.finds()
+        assert not guest.told(how).startswith(how.encode())
+
+
+def test_without_keys(made: Made) -> None:
+    """Nothing can be read: there is no word, or all is as it was."""
+    with kept(made) as guest:
+        first = guest.finds()
+        said = guest.told("k")
+        if said.startswith(b"k"):
+            assert said == b"k".ljust(8) + END and guest.finds() == first
+
+
+ENDS = {
+    "s": ("two pages have changed places", STATUS_REFUSED),
+    "h": ("a page is elsewhere", STATUS_REFUSED),
+    "r": ("a page has other rights", STATUS_REFUSED),
+    "d": ("what is kept is to be dropped", -signal.SIGSYS),
+    "w": ("what is kept is to be written", 128 + signal.SIGSEGV),
+}
+
+
+@pytest.mark.parametrize("how", ENDS, ids=[each for each, _ in ENDS.values()])
+def test_ends(made: Made, how: str) -> None:
+    """What cannot be made as it was, and who reaches for what is kept, ends the guest."""
+    with kept(made) as guest:
+        guest.finds()
+        assert len(guest.told(how)) < 16
+        assert guest.process.wait(30) == ENDS[how][1]
+
+
+def test_what_is_not_read(made: Made) -> None:
+    """What is left of what it was told would be the next one's."""
+    with kept(made) as guest:
+        guest.finds()
+        assert guest.told(".", b"left") == b".".ljust(8)
+        assert guest.process.wait(30) == STATUS_REFUSED
+
+
+def test_signals_on_the_way(made: Made) -> None:
+    """A tick that comes behind the word leads nowhere, wherever it meets the monitor."""
+    with kept(made) as guest:
+        first, over = guest.finds(), threading.Event()
+
+        def send() -> None:
+            while not over.is_set():
+                guest.process.send_signal(signal.SIGPROF)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        try:
+            for _ in range(200):
+                assert guest.told(".") == b".".ljust(8) + END
+                assert guest.finds() == first
+        finally:
+            over.set()
+            sender.join()

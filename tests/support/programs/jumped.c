@@ -1,0 +1,162 @@
+/*
+ * A guest of a process that is kept, and that comes to the code of its monitor in every wrong way.
+ * It says what it finds each time that it goes on, and reads a word of eight bytes, of which the
+ * first says how, with the addresses that it needs.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+enum { PAGE = 4096, FIXED = 3, MREMAP = 25, MPROTECT = 10, MADVISE = 28, DROP = 4, READ_ONLY = 1 };
+
+struct order {
+    char word[8];
+    uint64_t begin, behind, end, place, protect, drop, free, kept, work;
+};
+
+static struct order order;
+static volatile char *mapped; /* pages of the file's */
+static volatile char data[64][PAGE];
+
+static void mine(int number, siginfo_t *info, void *context) {
+    static const char line[] = "the guest's own code runs behind the word\n";
+    uint64_t at = (uint64_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+    (void)number, (void)info;
+    if (at >= order.behind)
+        write(1, line, sizeof line - 1);
+}
+
+/* The system call of a stub, whose label stands behind it. */
+static long ask(uint64_t label, long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
+                uint64_t e) {
+    register long r10 __asm__("r10") = (long)d;
+    register long r8 __asm__("r8") = (long)e;
+    long result;
+    __asm__ volatile("sub $128, %%rsp\ncall *%[to]\nadd $128, %%rsp"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), [to] "b"(label - 2)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+static void go(uint64_t to, const void *word, uint64_t flags, uint64_t stack) {
+    __asm__ volatile("fld1\nfstp %%st(0)\n"
+                     "mov %[s], %%ecx\nmov %%ecx, %%ds\nmov %%ecx, %%es\n"
+                     "pushfq\nor %[flags], (%%rsp)\n"
+                     "mov %[stack], %%r9\nmov %%rsp, %%r8\n"
+                     "test %%r9, %%r9\ncmovz %%r8, %%r9\n"
+                     "popfq\nmov %%r9, %%rsp\njmp *%[to]\n" ::[to] "a"(to),
+                     "D"(word), [flags] "r"(flags), [stack] "d"(stack), [s] "i"(0x2b)
+                     : "rcx", "r8", "r9", "memory");
+    __builtin_unreachable();
+}
+
+/* The system call itself is the one instruction that runs before the first trap. */
+static void go_trapped(uint64_t to) {
+    __asm__ volatile("mov %%rsp, %%r8\npushq $0x2b\npushq %%r8\npushq $0x302\npushq $0x33\n"
+                     "pushq %[to]\niretq" ::[to] "b"(to),
+                     "a"(1L), "D"(0L), "S"(order.word), "d"(8L)
+                     : "r8", "memory");
+    __builtin_unreachable();
+}
+
+/* No rights to any page with a key, which are all: RDI has the word, and nothing can be read. */
+static void go_without_keys(uint64_t to) {
+    uint32_t a = 7, b, c = 0, d;
+    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    if (!(c & 16)) /* OSPKE */
+        _exit(9);
+    __asm__ volatile("mov %[to], %%r8\nmov $-1, %%eax\nxor %%ecx, %%ecx\nxor %%edx, %%edx\n"
+                     "wrpkru\njmp *%%r8" ::[to] "r"(to),
+                     "D"(order.word)
+                     : "memory", "rax", "rcx", "rdx", "r8");
+}
+
+static void move(uint64_t from, uint64_t to) {
+    if (ask(order.place, MREMAP, from, PAGE, PAGE, FIXED, to) != (long)to)
+        _exit(7);
+}
+
+static void swap(uint64_t one, uint64_t other) {
+    move(one, order.free);
+    move(other, one);
+    move(order.free, other);
+}
+
+static void come(char how) {
+    uint64_t first = (uint64_t)mapped, flags = 0, stack = 0, to = order.begin;
+    const void *word = order.word;
+    memset((void *)data, 1, sizeof data);
+    memset((void *)order.work, 1, PAGE);
+    if (how == 'p')
+        to = order.behind;
+    if (how == 'e')
+        to = order.end - 2;
+    if (how == 'f')
+        word = (void *)16;
+    if (how == 't') {
+        const struct sigaction own = {.sa_sigaction = mine, .sa_flags = SA_SIGINFO};
+        sigaction(SIGTRAP, &own, NULL);
+        go_trapped(order.behind - 2);
+    }
+    if (how == 'a')
+        flags = 0x40000 | 0x4000 | 0x400; /* AC, NT, DF */
+    if (how == 'z')
+        stack = 16;
+    if (how == 'k')
+        go_without_keys(to);
+    if (how == 's')
+        swap(first, first + PAGE);
+    if (how == 'h')
+        move(first, order.free);
+    if (how == 'r' && ask(order.protect, MPROTECT, first, PAGE, READ_ONLY, 0, 0))
+        _exit(8);
+    if (how == 'd')
+        ask(order.drop, MADVISE, order.kept, PAGE, DROP, 0, 0);
+    if (how == 'w')
+        *(volatile char *)(order.kept + PAGE) = 1;
+    go(to, word, flags, stack);
+}
+
+static void say(void) {
+    uint64_t flags, sum = 0;
+    uint32_t x87[7];
+    uint16_t ds, es;
+    __asm__ volatile("pushfq\npop %0\nmov %%ds, %1\nmov %%es, %2\nfnstenv %3"
+                     : "=r"(flags), "=r"(ds), "=r"(es), "=m"(x87));
+    for (int i = 0; i < 64; i++)
+        sum += data[i][7];
+    if (order.work)
+        sum += *(volatile char *)order.work;
+    printf("left %lu flags %lx selectors %x %x x87 %x pages %c %c\n", (long)sum,
+           (long)flags & 0x64700, ds, es, x87[3], mapped[0], mapped[PAGE]);
+    fflush(stdout);
+}
+
+int main(void) {
+    alarm(0); /* timers, so ticks */
+    mapped = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (int i = 0; i < 4; i++)
+        mapped[i * PAGE] = (char)('a' + i);
+    int moment = open("/dev/limpet/snapshot", O_WRONLY);
+    write(moment, "x", 1);
+    int device = open("/dev/limpet/rewind", O_WRONLY);
+    if (write(device, "keep it", 8) != 8) {
+        perror("not kept");
+        return 3;
+    }
+    say();
+    if (read(0, &order, sizeof order) != sizeof order)
+        return 4;
+    if (order.word[0] != '.')
+        come(order.word[0]);
+    write(device, order.word, 8);
+    puts("it went on");
+    return 5;
+}
