@@ -37,15 +37,7 @@ class _Member:
     """A guest of a pool: one that is kept serves one call after the other, any other only one."""
 
     def __init__(self, snapshot: SandboxSnapshot, *, waits: bool = True) -> None:
-        keeps = snapshot._prepared.rewinds
-        self._own = SandboxSnapshot(snapshot._prepared.rewinding()).start()
-        try:
-            if keeps or waits:
-                self._own.run("")  # so that a call finds all it needs in memory
-            self._kept = Kept(self._own._instance) if keeps else None
-        except BaseException:
-            self._own.close()
-            raise
+        self._own, self._kept = _started(snapshot, waits=waits)
         self._lent: Sandbox | None = None
         self._since = 0.0
         self._back = True
@@ -89,6 +81,22 @@ class _Member:
         self._own.close()
         if self._lent:
             self._lent.close()
+
+
+def _started(snapshot: SandboxSnapshot, *, waits: bool) -> tuple[Sandbox, Kept | None]:
+    """A guest, kept where it can be."""
+    prepared = snapshot._prepared
+    keeps = prepared.rewinds
+    own = SandboxSnapshot(prepared.rewinding()).start()
+    try:
+        if keeps or waits:
+            own.run("0")  # so that a call finds all it needs in memory
+        return own, Kept(own._instance) if keeps else None
+    except BaseException as error:
+        own.close()
+        if not keeps or not isinstance(error, NeverRan) or not prepared.rewinds_not_here():
+            raise
+    return _started(snapshot, waits=waits)
 
 
 class Pool:

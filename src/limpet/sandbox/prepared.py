@@ -46,7 +46,7 @@ class Prepared:
         self.files = {path: _contents(given) for path, given in files.items()}
         self._held = _Held(recipe.bundle(Cache.default()))
         self.memory: Memory | None = None
-        self._rewinding = False
+        self._rewinding, self._refused = False, [False]  # one for all that are made of this
         self.most = recipe.options.memory + _DATA
 
     def room(self) -> Memory:
@@ -77,7 +77,12 @@ class Prepared:
     @property
     def rewinds(self) -> bool:
         """Whether a guest of this can be taken back to an earlier state."""
-        return REWIND in self.recipe.options.features
+        return REWIND in self.recipe.options.features and not self._refused[0]
+
+    def rewinds_not_here(self) -> bool:
+        """The host does not let a guest of this be kept, which a process needs it for; whether."""
+        self._refused[0] = self.recipe.options.backends == ("process",)
+        return self._refused[0]
 
     def rewinding(self) -> Prepared:
         """The same, whose guests wait to be kept, where that can be."""

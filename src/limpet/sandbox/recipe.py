@@ -101,7 +101,7 @@ class Recipe:
             raise PlanError(f"memory: {memory!r} is no number of bytes", hint="memory=64 << 20")
         folders = _folders_of(_list("volumes", volumes, "./data:/data:ro"))
         backend = backend or _usual()
-        rewinds = backend == "kvm" and not connect and not folders
+        rewinds = not connect and not folders
         options = Options(
             backends=(backend,),
             memory=memory,

@@ -2,8 +2,9 @@
 
 The guest may be hostile, so that it says so counts for nothing.  It is told a word by chance,
 behind which nothing more is sent; only its monitor can say that where its standard input is, once
-everything is as it was.  So the word is proof: nothing of the last call is left to run, and
-nothing that it was told is left to read.
+everything is as it was, or, in a process, where nothing but its own code runs until that is so.
+So the word and what is behind it are proof: nothing of the last call is left to run, and nothing
+that it was told is left to read.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from limpet.sandbox.memory import Memory
 _WORD = 8
 """Bytes."""
 
+_END = bytes(8)
+"""What is said behind the word: in a process the word is only the beginning of its way back."""
+
 _KEPT = 10.0
 """Seconds in which a new one has to be kept."""
 
@@ -41,7 +45,7 @@ class Kept:
     def __init__(self, instance: Instance | Turn) -> None:
         assert isinstance(instance, Instance)
         self.instance = instance
-        self._word = b""
+        self._word = self._heard = b""
         self.ask_back()
         if not self.is_back(_KEPT):
             instance.close()
@@ -49,7 +53,7 @@ class Kept:
 
     def word(self) -> int:
         """A new one, by which it will be known that the guest is back."""
-        self._word = os.urandom(_WORD)
+        self._word, self._heard = os.urandom(_WORD), b""
         return int.from_bytes(self._word, "little")
 
     def ask_back(self) -> None:
@@ -69,13 +73,17 @@ class Kept:
             return False
         ready = select.poll()
         ready.register(self.instance.input, select.POLLIN)
-        if not ready.poll(seconds * 1000):
-            return False
-        expected, self._word = self._word, b""
-        with suppress(OSError):
-            heard = os.read(self.instance.input, 2 * _WORD)
-            return heard == expected and self.instance.forget()
-        return False
+        while len(self._heard) < len(_END) + _WORD:
+            if not ready.poll(seconds * 1000):
+                return False
+            heard = b""
+            with suppress(OSError):
+                heard = os.read(self.instance.input, 2 * _WORD)
+            if not heard:  # it has ended
+                break
+            self._heard += heard
+        expected, self._word = self._word + _END, b""
+        return self._heard == expected and self.instance.forget()
 
 
 class Turn:

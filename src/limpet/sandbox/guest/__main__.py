@@ -82,6 +82,7 @@ class Agent:
         """
         if not self._kept:
             before_snapshot()
+            reseed()  # so that what it writes is kept, and need not be found each time
         self._kept = True
         self._channel.rewind(word)
         reseed()
