@@ -56,10 +56,10 @@ def made(make: Maker) -> Made:
     told = make.folder / "jumped.addresses"
 
     def make_it(new: Path) -> None:
-        bundle = snapshot(limpet.plan(limpet.load(guest), OPTIONS), ()).bundle
+        bundle = snapshot(limpet.plan(limpet.load(guest), OPTIONS), [hex(REWOUND_WORK)]).bundle
         known = {**bundle.symbols, **bundle.monitor.symbols}
-        others = (RESERVE[0] + (1 << 20), REWOUND_AT, REWOUND_WORK)
-        told.write_bytes(struct.pack("<9Q", *(known[each] for each in LABELS), *others))
+        others = (RESERVE[0] + (1 << 20), REWOUND_AT)
+        told.write_bytes(struct.pack("<8Q", *(known[each] for each in LABELS), *others))
         bundle.write(new)
 
     return Made(once(make.folder / "jumped.process", make_it), told.read_bytes())

@@ -8,20 +8,31 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, FIXED = 3, MREMAP = 25, MPROTECT = 10, MADVISE = 28, DROP = 4, READ_ONLY = 1 };
+enum {
+    PAGE = 4096,
+    WORK = 32,
+    FIXED = 3,
+    MREMAP = 25,
+    MPROTECT = 10,
+    MADVISE = 28,
+    DROP = 4,
+    READ_ONLY = 1
+};
 
 struct order {
     char word[8];
-    uint64_t begin, behind, end, place, protect, drop, free, kept, work;
+    uint64_t begin, behind, end, place, protect, drop, free, kept;
 };
 
 static struct order order;
 static volatile char *mapped; /* pages of the file's */
+static volatile char *work;   /* where that code works */
 static volatile char data[64][PAGE];
 
 static void mine(int number, siginfo_t *info, void *context) {
@@ -93,7 +104,7 @@ static void come(char how) {
     uint64_t first = (uint64_t)mapped, flags = 0, stack = 0, to = order.begin;
     const void *word = order.word;
     memset((void *)data, 1, sizeof data);
-    memset((void *)order.work, 1, PAGE);
+    memset((void *)work, 1, WORK * PAGE);
     if (how == 'p')
         to = order.behind;
     if (how == 'e')
@@ -132,15 +143,16 @@ static void say(void) {
                      : "=r"(flags), "=r"(ds), "=r"(es), "=m"(x87));
     for (int i = 0; i < 64; i++)
         sum += data[i][7];
-    if (order.work)
-        sum += *(volatile char *)order.work;
+    for (int i = 0; i < WORK * PAGE; i += 8)
+        sum += work[i];
     printf("left %lu flags %lx selectors %x %x x87 %x pages %c %c\n", (long)sum,
            (long)flags & 0x64700, ds, es, x87[3], mapped[0], mapped[PAGE]);
     fflush(stdout);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     alarm(0); /* timers, so ticks */
+    work = (volatile char *)strtoul(argc > 1 ? argv[1] : "0", NULL, 0);
     mapped = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     for (int i = 0; i < 4; i++)
         mapped[i * PAGE] = (char)('a' + i);
