@@ -26,6 +26,23 @@ BEHIND void forget_waiting(void) {
         give_up();
 }
 
+/* Whoever had the guest when it was kept may have written all of this: what is kept is one thing,
+ * and the same each time, whatever it says. */
+BEHIND void seal_kept(void) {
+    u64 above = 0, left = REWOUND_AT + REWOUND_SIZE - COPIES;
+    if (HOST_STUB(rewind, mprotect, NR_MPROTECT, REWOUND_AT, REWOUND_SIZE, PROT_READ, 0, 0, 0) != 0)
+        give_up();
+    if (!KEPT->head.kept || KEPT->place_count > PLACES_MOST || KEPT->run_count > RUNS_KEPT_MOST)
+        give_up();
+    for (u64 i = 0; i < KEPT->run_count; i++) {
+        const struct written_run *each = &KEPT->runs[i];
+        if (each->low < above || each->high <= each->low || each->high > GUEST_END ||
+            each->high - each->low > left)
+            give_up();
+        above = each->high, left -= each->high - each->low;
+    }
+}
+
 BEHIND bool is_same(const struct mapped *one, const struct mapped *other) {
     return one->low == other->low && one->high == other->high && one->rights == other->rights &&
            one->offset == other->offset && one->inode == other->inode;
@@ -41,6 +58,8 @@ BEHIND void compare_places(void) {
     u64 count = 0;
     WORK->in_a_row.high = 0;
     for (u64 at = 0; next_place(at); at = found->high) {
+        if (found->high > GUEST_END && found->rights & PROT_WRITE)
+            give_up();
         if (at && goes_on(&WORK->in_a_row, found)) {
             WORK->in_a_row.high = found->high;
             continue;
@@ -87,8 +106,7 @@ BEHIND void bring_pages_back(void) {
 /* On a stack of its own. */
 static __attribute__((used, noinline)) void rewound_make(void) {
     forget_waiting();
-    if (!KEPT->head.kept)
-        give_up();
+    seal_kept();
     compare_places();
     bring_pages_back();
 }
