@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -160,6 +161,44 @@ static void lists_of_robust_locks_are_kept(void) {
     SHOW("nowhere", syscall(SYS_get_robust_list, 0, NULL, &size));
 }
 
+#define MIB (1L << 20)
+
+static long anonymous(long length, int rights, long flags, void *at) {
+    void *got = mmap(at, length, rights, flags | MAP_ANONYMOUS, -1, 0);
+    return got == MAP_FAILED ? -1 : 0;
+}
+
+static void limit(int resource, rlim_t bytes) {
+    struct rlimit now;
+    getrlimit(resource, &now);
+    now.rlim_cur = bytes ? bytes : now.rlim_max;
+    SHOW("limit", setrlimit(resource, &now));
+}
+
+/* With 20 MiB there already, of 32. */
+static void memory_is_limited(void) {
+    const int both = PROT_READ | PROT_WRITE;
+    char *there = mmap(NULL, 20 * MIB, both, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    limit(RLIMIT_AS, 32 * MIB);
+    SHOW("less", anonymous(4 * MIB, PROT_NONE, MAP_PRIVATE, NULL));
+    SHOW("more", anonymous(16 * MIB, PROT_NONE, MAP_PRIVATE, NULL));
+    SHOW("shared", anonymous(16 * MIB, both, MAP_SHARED, NULL));
+    SHOW("over it", anonymous(16 * MIB, both, MAP_PRIVATE | MAP_FIXED, there));
+    SHOW("longer", mremap(there, 20 * MIB, 36 * MIB, MREMAP_MAYMOVE) == MAP_FAILED);
+    SHOW("heap", sbrk(16 * MIB) == (void *)-1);
+    limit(RLIMIT_AS, 0);
+    limit(RLIMIT_DATA, 28 * MIB);
+    char *none = mmap(NULL, 16 * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    SHOW("no data", none == MAP_FAILED);
+    SHOW("now data", mprotect(none, 16 * MIB, both));
+    SHOW("data", anonymous(16 * MIB, both, MAP_PRIVATE, NULL));
+    SHOW("heap", sbrk(16 * MIB) == (void *)-1);
+    SHOW("less", mprotect(none, 1 * MIB, both));
+    limit(RLIMIT_DATA, 0);
+    SHOW("again", mprotect(none, 16 * MIB, both));
+    munmap(there, 20 * MIB), munmap(none, 16 * MIB);
+}
+
 const struct served_case arguments[] = {
     {"a_mapping_is_private_or_shared", a_mapping_is_private_or_shared},
     {"far_offsets_overflow", far_offsets_overflow},
@@ -172,4 +211,5 @@ const struct served_case arguments[] = {
     {"impossible_ids_are_refused", impossible_ids_are_refused},
     {"groups_are_counted", groups_are_counted},
     {"lists_of_robust_locks_are_kept", lists_of_robust_locks_are_kept},
+    {"memory_is_limited", memory_is_limited},
     {NULL, NULL}};

@@ -44,7 +44,7 @@ static u64 size_of_strings(const char *strings, u64 count) {
     return (u64)(end - strings);
 }
 
-static void push_auxv(u64 *to, u64 execfn) {
+static RARE void push_auxv(u64 *to, u64 execfn) {
     const u64 pairs[][2] = {
         {AT_PHDR, guest_info.phdr},
         {AT_PHENT, guest_info.phent},

@@ -5,6 +5,8 @@ static u64 current_end;
 
 static bool grow(u64 have, u64 want) {
     const struct mapping more = {.low = have, .high = want, .rights = PROT_READ | PROT_WRITE};
+    if (beyond_limit(want - have, true))
+        return false;
     if (!pages_take_at(have, (want - have) / PAGE, PAGES_PROGRAM)) {
         pages_missing();
         return false;

@@ -44,6 +44,21 @@ static long check_file(const struct request *want) {
     return file->ops->map ? 0 : -ENODEV;
 }
 
+static u64 mapped(u64 low, u64 high) {
+    u64 size = 0;
+    for (const struct mapping *each = mapping_from(low); each && each->low < high;
+         each = each->next)
+        size += MIN(each->high, high) - MAX(each->low, low);
+    return size;
+}
+
+/* What it lies over does not count, as on Linux. */
+static bool is_beyond_limit(const struct request *want) {
+    u64 over = is_fixed(want) ? mapped(want->at, want->at + want->size) : 0;
+    bool shared = (want->flags & MAP_TYPE) != MAP_PRIVATE;
+    return beyond_limit(want->size - over, is_data(want->rights, shared));
+}
+
 /* In the order in which Linux looks at them (do_mmap). */
 static long check(const struct request *want) {
     u64 type = want->flags & MAP_TYPE;
@@ -153,6 +168,8 @@ long clear_for(u64 at, u64 size) {
 
 static long map(const struct request *want, u64 length, long protection) {
     long error = check(want);
+    if (!error && mappings_limit && is_beyond_limit(want))
+        error = -ENOMEM;
     if (error)
         return error;
     if (guest_placed && (want->flags & MAP_TYPE) == MAP_PRIVATE) {

@@ -6,6 +6,7 @@ static struct mapping stack = {.rights = PROT_READ | PROT_WRITE, .given = true};
 static struct mapping image = {.next = &stack, .rights = GIVEN_RIGHTS, .given = true};
 
 static struct mapping *first;
+bool (*mappings_limit)(u64 more, bool data);
 static bool started;
 
 static void take_given(void) {

@@ -51,6 +51,18 @@ bool mapping_add_lent(const struct mapping *new); /* where some of it may be map
 enum layers { LAST_LAYER, ALL_LAYERS };
 void mappings_remove(u64 low, u64 high, enum layers layers);
 
+/* What RLIMIT_AS and RLIMIT_DATA leave, for a program that has set one of them (else NULL): whether
+ * so many bytes more are too many, data or not.  limits.c is where it leads. */
+extern bool (*mappings_limit)(u64 more, bool data);
+
+static inline bool is_data(u64 rights, bool shared) {
+    return rights & PROT_WRITE && !shared;
+}
+
+static inline bool beyond_limit(u64 more, bool data) {
+    return mappings_limit && mappings_limit(more, data);
+}
+
 /* protect.c */
 long rights_change(u64 low, u64 high, u8 rights); /* ready before; 0, or as mprotect */
 

@@ -37,6 +37,8 @@ long sys_mmap_private(long address, long length, long protection, long flags, lo
         return -ENOMEM;
     if (protection & PROT_EXEC)
         return -EACCES;
+    if (beyond_limit(size, protection & PROT_WRITE))
+        return -ENOMEM;
     long at = place((u64)address, size / PAGE, false);
     const struct mapping made = {.low = (u64)at,
                                  .high = (u64)at + size,

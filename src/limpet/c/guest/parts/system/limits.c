@@ -1,5 +1,5 @@
 /* Resource limits: kept for the program, and followed where the library OS can. */
-#include "parts/fd/fd.h"
+#include "parts/memory/maps.h"
 
 enum {
     RLIMIT_FSIZE = 1,
@@ -46,6 +46,34 @@ static struct limit limit_of(u32 resource) {
     return changed[resource] ? limits[resource] : (struct limit){now, most};
 }
 
+/* What the program has mapped itself, its image and its stack, which has all its pages from the
+ * start but counts as it begins on Linux. */
+#define STACK_COUNTED (128 * 1024UL)
+
+static u64 counted(const struct mapping *each, bool data) {
+    u64 size = each->high - each->low;
+    if (each->low == guest_info.stack_lo)
+        return data ? 0 : MIN(size, STACK_COUNTED);
+    return !data || (!each->given && is_data(each->rights, each->shared)) ? size : 0;
+}
+
+static bool beyond(u32 resource, u64 more, bool data) {
+    u64 left = limits[resource].now;
+    if (!changed[resource] || left >= planned(resource))
+        return false;
+    for (const struct mapping *each = mapping_from(0); each; each = each->next) {
+        u64 size = counted(each, data);
+        if (size > left)
+            return true;
+        left -= size;
+    }
+    return more > left;
+}
+
+static bool beyond_memory(u64 more, bool data) {
+    return beyond(RLIMIT_AS, more, false) || (data && beyond(RLIMIT_DATA, more, true));
+}
+
 static long set_limit(u32 resource, struct limit wanted) {
     if (wanted.now > wanted.most)
         return -EINVAL;
@@ -56,6 +84,8 @@ static long set_limit(u32 resource, struct limit wanted) {
         fd_cut = FD_USUAL - (s32)wanted.now, fd_grow = fd_larger_table;
     if (resource == RLIMIT_FSIZE)
         file_size_cut = ~wanted.now;
+    if (resource == RLIMIT_AS || resource == RLIMIT_DATA)
+        mappings_limit = beyond_memory;
     return 0;
 }
 
