@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -91,3 +92,14 @@ def test_calls_of_a_process(given: Given) -> None:
         words = map(str, (at, NUMBERS[call], table // 4096 * 4096, 4096, 3))
         ran = given.made.run(*given.words, "jump_call", *words, timeout=20)
         assert (ran.status, ran.stdout) == (KILLED, b""), call
+
+
+def test_nothing_to_choose(make: Maker, backend: Backend, tmp_path: Path) -> None:
+    """Where a start chooses nothing such a word is refused, and not the program's."""
+    disk = tmp_path / "disk"
+    disk.write_bytes(bytes(4096))
+    made = Hostile(make, backend, ("block:data",)).made()
+    for word in ("--connect:api=192.0.2.1:443", "-p:web=80", "--publish:web=80"):
+        ran = made.run(f"--block:data={disk}", word, "ready")
+        assert (ran.status, ran.stdout) == (125, b"")
+        assert ran.stderr.decode().startswith(f"limpet: {word}: a start chooses nothing here")

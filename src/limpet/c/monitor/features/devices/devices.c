@@ -69,14 +69,6 @@ static __attribute__((noinline, unused)) bool refuse_device(const char *word, co
     return false;
 }
 
-/* The same for a port or an endpoint where a start chooses none. */
-static __attribute__((noinline, unused)) bool refuse_choice(const char *word) {
-    if (behind(word, "--connect:") || behind(word, "-p:") || behind(word, "--publish:"))
-        complain("limpet: ", word, SHOWN,
-                 ": a start chooses nothing here; what is for the guest itself comes behind --");
-    return false;
-}
-
 static inline const char *explain_error(long error) {
     switch (-error) {
     case HOST_ENOENT:

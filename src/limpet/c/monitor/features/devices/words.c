@@ -5,6 +5,14 @@ static void close_table(void) {
         die(EXIT_CANNOT_START, "limpet: the host refuses to protect the table of devices\n");
 }
 
+/* Naming a port or an endpoint, where a start chooses none. */
+static __attribute__((unused)) bool refuse_choice(const char *word) {
+    if (behind(word, "--connect:") || behind(word, "-p:") || behind(word, "--publish:"))
+        complain("limpet: ", word, SHOWN,
+                 ": a start chooses nothing here; what is for the guest itself comes behind --");
+    return false;
+}
+
 /* What stands before the program's own arguments, up to "--" or the first other word:
  * its devices, in the spelling of Solo5's tenders.  The stack comes back without it. */
 static u64 *take_devices(u64 *stack) {
