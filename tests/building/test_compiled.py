@@ -39,7 +39,7 @@ pytestmark = pytest.mark.slow
 
 _VECTOR = re.compile(r"\b([xyz]?mm\d+|st\(\d\)|st|k[0-7]|tmm\d)\b")
 _STATE = re.compile(r"f?x(save|rstor)\w*")
-SAVES_STATE = {"x86_64-frame.c.o", "x86_64-switch.S.o", "x86_64-trap_process.S.o"}
+SAVES_STATE = {"x86_64-together1.c.o", "x86_64-switch.S.o", "x86_64-trap_process.S.o"}
 """Where the vector registers of a handler or a thread are saved and restored, and nothing else."""
 
 OPENS = """

@@ -31,6 +31,7 @@ from limpet.formats.ports import LOOPBACK, Endpoint, Port
 from limpet.guests.linux.dispatch import dispatch_c
 from limpet.guests.linux.generate import gates_c
 from limpet.guests.linux.parts import guest_sources, served
+from limpet.guests.linux.together import texts
 from limpet.planning.features import Chosen
 from limpet.planning.filters import WayOut
 from limpet.planning.monitor import host_numbers
@@ -41,8 +42,12 @@ from limpet.tools.cache import Cache
 from limpet.tools.entries import Entry
 from limpet.tools.freestanding import Sizes
 
-FLAGS = ("-O2", *GUEST_INCLUDES)
-"""What the library OS is compiled with, generated C included."""
+FLAGS = ("-O2", "-mllvm", "-inline-threshold=50", *GUEST_INCLUDES)
+"""What the library OS is compiled with, generated C included.
+
+Files that are compiled as one see each other's functions: without a lower threshold there would be
+more code, and no time saved.
+"""
 
 _SIZES = "sizes"
 """In its folder: what was found out."""
@@ -73,22 +78,25 @@ def _library(cache: Cache) -> Entry:
 def _extremes() -> Mapping[str, str]:
     """Generated C of the guests that have most: each piece of any other's stands in one of these.
 
-    A hypercall has one of two gates, and one network may take more code than many.
+    A hypercall has one of two gates, and waiting for one network may take more code than for many;
+    nothing else depends on their number.
     """
     everything = contract.hypercalls()
-    plain = [call for call in everything if not call.instead]
     disk, network = Device("d", "block", 1), Device("n", "net", 2)
     volume = Device("/v", "volume", 3)
     few, most = (disk, network, volume), (disk, *(network,) * (MAX_DEVICES - 1))
-    made = {
+    least = contract.least(everything)
+    waits = [call for call in least if call.instead]
+    plain = [call for call in everything if call not in least]
+    return {
         "dispatch.c": dispatch_c(served().values(), NAMES, NAMES, any_number=True, traced=True),
         "nothing.c": gates_c((), ("process",), (), threads=False, placed=False),
         "host_numbers.h": host_numbers(Chosen((), frozenset()), everything),
+        "most.c": _gates(least, few),
+        "networks.c": _gates(waits, most),
+        "plain.c": _gates(plain, few),
+        "plain-networks.c": _gates(plain, most),
     }
-    for kind, calls in (("plain", plain), ("most", contract.least(everything))):
-        for name, devices in (("few", few), ("networks", most)):
-            made[f"{kind}-{name}.c"] = _gates(calls, devices)
-    return made
 
 
 def _gates(calls: Sequence[Hypercall], devices: Sequence[Device]) -> str:
@@ -113,23 +121,26 @@ def _gates(calls: Sequence[Hypercall], devices: Sequence[Device]) -> str:
 
 
 def _make(folder: Path, generated: Mapping[str, str]) -> None:
-    """Compile every file of the library OS into ``folder``, and measure."""
+    """Compile all of the library OS into ``folder``, and measure."""
     with tempfile.TemporaryDirectory(dir=folder) as name:
         work = Path(name)
-        jobs = {each: folder / _object_name(each) for each in guest_sources()}
-        for each in GUEST_ROOT.rglob("*.[chS]"):
-            copy = work / each.relative_to(GUEST_ROOT)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(each.read_bytes())
-        for file, text in generated.items():
+        written = dict(generated)
+        kept, measured = [], [work / each for each in generated if each.endswith(".c")]
+        for each in GUEST_ROOT.rglob("*.[hS]"):
+            written[str(each.relative_to(GUEST_ROOT))] = each.read_text(encoding="utf-8")
+        sources = guest_sources()
+        for place, text in texts(GUEST_ROOT, (each for each in sources if each.suffix == ".c")):
+            written[place] = text
+            kept.append(work / place)
+        for file, text in written.items():
+            (work / file).parent.mkdir(parents=True, exist_ok=True)
             (work / file).write_text(text, encoding="utf-8")
         freestanding.write_headers(work)
-        copies = [work / each.relative_to(GUEST_ROOT) for each in jobs]
-        measured = [work / each for each in generated if each.endswith(".c")]
-        objects = _compile([*copies, *measured], work)
+        kept += [work / each.relative_to(GUEST_ROOT) for each in sources if each.suffix == ".S"]
+        objects = _compile([*kept, *measured], work)
         found = asdict(freestanding.sizes_of(objects))
-        for made, place in zip(objects, jobs.values(), strict=False):
-            made.rename(place)
+        for made, source in zip(objects, kept, strict=False):
+            made.rename(folder / f"{str(source.relative_to(work)).replace('/', '-')}.o")
     (folder / _SIZES).write_text(json.dumps(found), encoding="ascii")
 
 
@@ -143,7 +154,3 @@ def _compile(sources: Sequence[Path], work: Path) -> list[Path]:
             made[each] = each.with_name(f"{each.name}.o")
             toolchain.compile_object(each, made[each], flags=FLAGS, include=work)
     return [made[each] for each in sources]
-
-
-def _object_name(source: Path) -> str:
-    return str(source.relative_to(GUEST_ROOT)).replace("/", "-") + ".o"

@@ -22,7 +22,7 @@ struct request {
     u32 kind;          /* S_IF* */
 };
 
-static long take_name(struct request *request, const char *name) {
+static long ask_by_name(struct request *request, const char *name) {
     u64 length = 0;
     while (length <= MOST_NAME && name[length])
         length++;
@@ -207,7 +207,7 @@ static long set_by(enum by by, long file, long name, long from, long size, long 
     u8 *value = NULL;
     if ((u32)flags & ~(u32)(XATTR_CREATE | XATTR_REPLACE))
         return -EINVAL;
-    long error = take_name(&request, (const char *)name);
+    long error = ask_by_name(&request, (const char *)name);
     if (!error)
         error = take_value(from, (u64)size, (u32)flags, &value);
     if (!error)
@@ -221,7 +221,7 @@ static long set_by(enum by by, long file, long name, long from, long size, long 
 
 static long get_by(enum by by, long file, long name, long to, long size) {
     struct request request = {0};
-    long error = take_name(&request, (const char *)name);
+    long error = ask_by_name(&request, (const char *)name);
     if (!error)
         error = locate(&request, by, file);
     return error ? error : get(&request, (void *)to, (u64)size);
@@ -235,7 +235,7 @@ static long list_by(enum by by, long file, long to, long size) {
 
 static long remove_by(enum by by, long file, long name) {
     struct request request = {0};
-    long error = take_name(&request, (const char *)name);
+    long error = ask_by_name(&request, (const char *)name);
     if (!error)
         error = locate(&request, by, file);
     return error ? error : remove(&request);

@@ -99,7 +99,7 @@ static bool place_at(const struct mapping *in, u64 address) {
     return true;
 }
 
-static bool may(const struct mapping *in, enum access access) {
+static bool may_access(const struct mapping *in, enum access access) {
     return access == ACCESS_WRITE  ? in->rights & PROT_WRITE
            : access == ACCESS_READ ? in->rights != 0
                                    : host_execute && in->rights & PROT_EXEC;
@@ -131,7 +131,7 @@ static bool reserve_fault(const struct regs *regs, struct fault *fault) {
     if (!in || !in->given ||
         in->rights != GIVEN_RIGHTS) /* there are holes between a program's segments */
         fault->code = in ? SEGV_ACCERR : SEGV_MAPERR;
-    if (!in || !may(in, fault->access))
+    if (!in || !may_access(in, fault->access))
         return false;
     if (in->file && (in->reserved || is_hidden(fault->address))) {
         bool mended = ends_fault(in, fault);
@@ -215,7 +215,7 @@ static u64 view(u64 at, u64 *size, bool fills) {
     const struct mapping *in = mapping_at(at);
     if (!in)
         return is_hidden(at) ? 0 : at;
-    if (!may(in, fills ? ACCESS_WRITE : ACCESS_READ))
+    if (!may_access(in, fills ? ACCESS_WRITE : ACCESS_READ))
         return 0;
     if (at >= mapping_end(in) && in->file)
         return 0;
