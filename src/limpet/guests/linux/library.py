@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache as once
 from pathlib import Path
+from typing import Any
 
 from limpet import contract
 from limpet.arch.x86_64.syscalls import NAMES
@@ -25,13 +26,14 @@ from limpet.contract.limits import (
     PUBLISHED_MOST,
     SOCKETS_MOST,
 )
+from limpet.errors import BuildError
 from limpet.formats.destinations import destination
 from limpet.formats.manifest import Device
 from limpet.formats.ports import LOOPBACK, Endpoint, Port
+from limpet.guests.linux import together
 from limpet.guests.linux.dispatch import dispatch_c
 from limpet.guests.linux.generate import gates_c
 from limpet.guests.linux.parts import guest_sources, served
-from limpet.guests.linux.together import texts
 from limpet.planning.features import Chosen
 from limpet.planning.filters import WayOut
 from limpet.planning.monitor import host_numbers
@@ -49,26 +51,62 @@ Files that are compiled as one see each other's functions: without a lower thres
 more code, and no time saved.
 """
 
-_SIZES = "sizes"
-"""In its folder: what was found out."""
+_MADE = "made"
+"""In its folder: what was found out, and the digests of the objects."""
 
 
 @contextmanager
 def objects(cache: Cache) -> Iterator[list[Path]]:
-    """The objects; they stay meanwhile."""
+    """The objects; they stay meanwhile.
+
+    Raises:
+        BuildError: one is not as it was made.
+    """
     with _library(cache) as folder:
-        yield sorted(folder.glob("*.o"))
+        known = _made(folder)["objects"]
+        for name, digest in known.items():
+            path = folder / name
+            if not path.is_file() or _digest(path) != digest:
+                raise _damaged(path)
+        yield [folder / name for name in known]
 
 
 def sizes(cache: Cache) -> Sizes:
-    """The most that the library OS of a guest can take."""
+    """The most that the library OS of a guest can take.
+
+    Raises:
+        BuildError: what was found out is not as it was kept.
+    """
     with _library(cache) as folder:
-        return Sizes(**json.loads((folder / _SIZES).read_text(encoding="ascii")))
+        return Sizes(**_made(folder)["sizes"])
+
+
+def _made(folder: Path) -> Any:
+    try:
+        digest, text = (folder / _MADE).read_text(encoding="ascii").split("\n", 1)
+    except (OSError, ValueError):
+        digest, text = "", ""
+    if hashlib.sha256(text.encode()).hexdigest() != digest:
+        raise _damaged(folder / _MADE)
+    return json.loads(text)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _damaged(path: Path) -> BuildError:
+    return BuildError(
+        f"{path}: this file of the cache is damaged",
+        hint=f"rm -r {path.parent}, and look whether the disk is well",
+    )
 
 
 def _library(cache: Cache) -> Entry:
     generated = _extremes()
     state = hashlib.sha256(freestanding.guest_digest().encode())
+    for own in (__file__, together.__file__):  # how it is compiled, and what is kept of that
+        state.update(Path(own).read_bytes())
     for name, text in generated.items():
         state.update(f"{name}\0{text}\0".encode())
     return cache.folder(f"libos-{state.hexdigest()}", lambda folder: _make(folder, generated))
@@ -129,7 +167,9 @@ def _make(folder: Path, generated: Mapping[str, str]) -> None:
         for each in GUEST_ROOT.rglob("*.[hS]"):
             written[str(each.relative_to(GUEST_ROOT))] = each.read_text(encoding="utf-8")
         sources = guest_sources()
-        for place, text in texts(GUEST_ROOT, (each for each in sources if each.suffix == ".c")):
+        for place, text in together.texts(
+            GUEST_ROOT, (each for each in sources if each.suffix == ".c")
+        ):
             written[place] = text
             kept.append(work / place)
         for file, text in written.items():
@@ -139,9 +179,14 @@ def _make(folder: Path, generated: Mapping[str, str]) -> None:
         kept += [work / each.relative_to(GUEST_ROOT) for each in sources if each.suffix == ".S"]
         objects = _compile([*kept, *measured], work)
         found = asdict(freestanding.sizes_of(objects))
+        digests = {}
         for made, source in zip(objects, kept, strict=False):
-            made.rename(folder / f"{str(source.relative_to(work)).replace('/', '-')}.o")
-    (folder / _SIZES).write_text(json.dumps(found), encoding="ascii")
+            called = f"{str(source.relative_to(work)).replace('/', '-')}.o"
+            digests[called] = _digest(made)
+            made.rename(folder / called)
+    text = json.dumps({"sizes": found, "objects": dict(sorted(digests.items()))})
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    (folder / _MADE).write_text(f"{digest}\n{text}", encoding="ascii")
 
 
 def _compile(sources: Sequence[Path], work: Path) -> list[Path]:
