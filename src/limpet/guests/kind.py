@@ -9,6 +9,7 @@ from pathlib import Path
 from limpet.formats.image import Image, Program
 from limpet.guests.inside import Inside
 from limpet.loading.guest import Guest
+from limpet.loading.verdict import Judged
 from limpet.planning.options import Options
 from limpet.planning.plan import Plan
 from limpet.tools.cache import Cache
@@ -27,8 +28,9 @@ class Kind:
     ``images`` are the values of :attr:`Image.kind` that are its own.  ``read`` gives ``None`` for a
     program that is of another kind; the one kind with ``fallback`` is asked last.  ``defaults``
     completes the options that the user left open.  ``measure`` says how large what stands beside a
-    guest can be, compiled once for every version of Limpet.  ``plan`` is pure; ``link`` links that
-    for the guest; ``inside`` says to a debugger what that is.
+    guest can be, compiled once for every version of Limpet; ``judge`` gives the verdict on a guest,
+    so that it is there when a plan asks.  ``plan`` is pure; ``link`` links that for the guest;
+    ``inside`` says to a debugger what that is.
     """
 
     name: str
@@ -39,4 +41,5 @@ class Kind:
     plan: Callable[[Guest, Options, Sizes], Plan]
     link: Callable[[Plan, Path, Cache], tuple[Contents, Symbols]]
     inside: Callable[[Plan, Symbols, Cache], Inside]
+    judge: Callable[[Guest], Judged | None] = lambda _: None
     fallback: bool = False

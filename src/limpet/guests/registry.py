@@ -101,6 +101,7 @@ def load(
             wants=wants,
         )
         guest = with_objects(image, packed.tree, packed.path, progress, cache)
+        judged = kind_of(image).judge(guest)
     return replace(
         guest,
         seen=packed.seen,
@@ -108,6 +109,7 @@ def load(
         why=tuple(packed.why),
         notes=tuple(packed.notes),
         warnings=tuple(packed.warnings),
+        judged=judged,
         offers=offers(guest, packed.find) if packed.find else (),
     )
 

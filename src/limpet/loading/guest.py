@@ -10,6 +10,7 @@ from limpet.formats.image import Image
 from limpet.formats.memory import Memory
 from limpet.formats.tree.layout import Tree
 from limpet.loading.links import Links
+from limpet.loading.verdict import Judged
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class Guest:
     were by which the objects were found, ``texts`` single files of the host by their path in the
     tree, ``why`` what was packed that nobody named, ``notes`` what of it was not, ``warnings``
     what may be wrong with it, ``offers`` what it may load and has not; ``memory`` is what a
-    guest has that goes on instead of starting.
+    guest has that goes on instead of starting; ``judged`` is the verdict on it, where it is known
+    before the plan asks.
     """
 
     image: Image
@@ -69,6 +71,7 @@ class Guest:
     warnings: tuple[str, ...] = field(default=(), repr=False, compare=False)
     offers: tuple[Offer, ...] = field(default=(), repr=False, compare=False)
     memory: Memory | None = field(default=None, repr=False)
+    judged: Judged | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from limpet.contract import BESIDE, whose
 from limpet.contract.slots import HELD
 from limpet.formats.image import Access
 from limpet.loading.files import TIME
+from limpet.loading.verdict import Asked
 from limpet.plain import quoted
-from limpet.planning.asked import Asked
 from limpet.planning.plan import Plan
 
 

@@ -18,7 +18,7 @@ from limpet.arch.x86_64.sites import Scan
 from limpet.contract import Filtered, Hypercall
 from limpet.formats.image import Image
 from limpet.loading.guest import Guest
-from limpet.planning.asked import Asked
+from limpet.loading.verdict import Asked
 from limpet.planning.blobs import Blobs
 from limpet.planning.options import Options
 from limpet.planning.outline import filled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ import limpet
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.guests.linux import unserved
 from limpet.guests.linux.parts import served
-from limpet.planning.asked import Asked, Certainty
+from limpet.loading.verdict import Asked, Certainty
 from limpet.planning.explain import as_data, as_text
 from tests.support import programs
 from tests.support.bundles import BACKENDS, BUSYBOX, Maker, need
@@ -268,3 +268,17 @@ def test_a_program_made_to_be_slow(make: Maker) -> None:
     started = time.process_time()
     assert limpet.plan(guest).warnings == ()
     assert time.process_time() - started < 3
+
+
+def test_known_before_the_plan(make: Maker) -> None:
+    """It is found while the program is read; a plan that has to find it finds the same.
+
+    What it was found by takes memory, and no plan keeps that.
+    """
+    asking = next(iter(ASKING.values()))
+    guest = limpet.load(make.compile(asking.source, "known"))
+    assert guest.judged and guest.judged.asked
+    plans = [limpet.plan(each) for each in (guest, replace(guest, judged=None))]
+    assert plans[0].verdict == plans[1].verdict == guest.judged.asked
+    assert [each.guest.judged for each in plans] == [None, None]
+    assert plans[0].digest() == plans[1].digest()

@@ -9,6 +9,7 @@ from limpet.guests.linux.link import link
 from limpet.guests.linux.peek import USUAL
 from limpet.guests.linux.plan import plan
 from limpet.guests.linux.read import DYNAMIC, STATIC, STATIC_PIE, read
+from limpet.guests.linux.verdict import judge
 
 KIND = Kind(
     name="linux",
@@ -19,5 +20,6 @@ KIND = Kind(
     plan=plan,
     link=link,
     inside=inside,
+    judge=judge,
     fallback=True,
 )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
 from limpet import contract
 from limpet.arch.x86_64 import machine
-from limpet.arch.x86_64.calls import Calls
 from limpet.arch.x86_64.rewrite import Rewriting, rewrite
 from limpet.contract import Backend, Filtered, Hypercall
 from limpet.contract.pages import PAGE, align_up
@@ -16,7 +16,7 @@ from limpet.formats import manifest
 from limpet.formats.image import Access, Image
 from limpet.formats.manifest import Device
 from limpet.guests.linux import threads
-from limpet.guests.linux.calls import dead_sites, system_calls
+from limpet.guests.linux.calls import system_calls
 from limpet.guests.linux.constants import Constants, constants
 from limpet.guests.linux.counted import REPORT
 from limpet.guests.linux.dispatch import dispatch_c
@@ -26,7 +26,7 @@ from limpet.guests.linux.layout import Layout, lay_out
 from limpet.guests.linux.mapped import supervisor
 from limpet.guests.linux.outside import outside_decisions, with_outside
 from limpet.guests.linux.parts import CORE_HYPERCALLS, SystemCall, hypercall_users
-from limpet.guests.linux.place import STATIC_PIE_BASE, PlacedProgram
+from limpet.guests.linux.place import PlacedProgram
 from limpet.guests.linux.place import place as place_program
 from limpet.guests.linux.reasons import device_decisions, hypercall_decisions
 from limpet.guests.linux.rewinding import with_rewind
@@ -36,13 +36,12 @@ from limpet.guests.linux.terminal import guest_facts, makes_terminals, with_term
 from limpet.guests.linux.ticks import with_ticks
 from limpet.guests.linux.traced import TRACE, with_trace
 from limpet.guests.linux.unserved import SOCKETS
-from limpet.guests.linux.verdict import verdict
+from limpet.guests.linux.verdict import judge
 from limpet.guests.linux.volumes import check_volumes, with_volumes
-from limpet.guests.linux.ways import calls_of
 from limpet.loading.guest import Guest
 from limpet.plain import quoted
 from limpet.planning import choices
-from limpet.planning.asked import Asked, warnings
+from limpet.planning.asked import warnings
 from limpet.planning.blobs import blobs
 from limpet.planning.broker import broker_filter
 from limpet.planning.features import choose, facts, with_parts
@@ -87,7 +86,8 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     place, rewriting = _settled(program, options, library, sizes)
     _check_environment(image, fixed, place)
     _check_words(image, options, place)
-    own_calls = calls_of(guest.image, guest.scan)
+    judged = guest.judged or judge(guest)
+    own_calls = judged.calls
     known = threads.serves(own_calls, guest)
     asks = system_calls(program.reached, scan, image, known, options.serve)
     calls = asks.served
@@ -113,7 +113,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     regions = with_memory(_regions(place, rewriting, own, table, packed), guest.memory, fresh)
     pages = supervisor(place, regions, hypercalls) if "kvm" in options.backends else None
     asks_cpuid = may_ask_cpuid(image)
-    asked = _verdict(guest, own_calls, leads_out=bool(leads))
+    asked = tuple(each for each in judged.asked if not (leads and each.what == SOCKETS.what))
     kvm = blobs(
         pages,
         level,
@@ -150,7 +150,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     if beside:
         filters["namer"] = namer_filter(chosen, devices)
     return Plan(
-        guest=guest,
+        guest=replace(guest, judged=None),
         image=image,
         scan=scan,
         reached=program.reached,
@@ -222,14 +222,6 @@ def _data_facts(guest: Guest, place: Layout) -> Iterator[str]:
         yield "large_data"
     if guest.memory and guest.memory.hot:
         yield "hot"
-
-
-def _verdict(guest: Guest, calls: Calls, *, leads_out: bool) -> tuple[Asked, ...]:
-    image, dead = guest.image, dead_sites(guest.scan, guest.image)
-    sites = [site for site in guest.scan.sites if site.address not in dead]
-    objects = [(each.path, each.image) for each in guest.objects]
-    asked = verdict(calls, sites, 0 if image.fixed else STATIC_PIE_BASE, objects)
-    return tuple(each for each in asked if not (leads_out and each.what == SOCKETS.what))
 
 
 def _check_environment(image: Image, fixed: Constants, place: Layout) -> None:

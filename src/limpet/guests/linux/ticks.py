@@ -14,7 +14,7 @@ from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.guests.linux.threads import is_c_library
 from limpet.guests.linux.ways import FAR, Ways
 from limpet.loading.guest import Guest
-from limpet.planning.asked import Certainty
+from limpet.loading.verdict import Certainty
 from limpet.planning.options import Options
 
 TICK = "tick"

@@ -15,11 +15,14 @@ from limpet.arch.x86_64.calls import Calls
 from limpet.arch.x86_64.sites import Site
 from limpet.formats.image import Image
 from limpet.guests.linux import unserved
+from limpet.guests.linux.calls import dead_sites
 from limpet.guests.linux.imported import imported_requests, want_of
+from limpet.guests.linux.place import STATIC_PIE_BASE
 from limpet.guests.linux.requests import Request, requests
 from limpet.guests.linux.unserved import Want
-from limpet.guests.linux.ways import FAR, NEXT, Ways
-from limpet.planning.asked import Asked, Certainty
+from limpet.guests.linux.ways import FAR, NEXT, Ways, calls_of
+from limpet.loading.guest import Guest
+from limpet.loading.verdict import Asked, Certainty, Judged
 
 _LISTED = 6
 """Calls that are named in one line."""
@@ -36,6 +39,15 @@ class _Found:
     call: str
     where: str
     why: str
+
+
+def judge(guest: Guest) -> Judged:
+    """The verdict on a guest, whatever is decided about it."""
+    image, dead = guest.image, dead_sites(guest.scan, guest.image)
+    calls = calls_of(image, guest.scan)
+    sites = [site for site in guest.scan.sites if site.address not in dead]
+    objects = [(each.path, each.image) for each in guest.objects]
+    return Judged(verdict(calls, sites, 0 if image.fixed else STATIC_PIE_BASE, objects), calls)
 
 
 def verdict(

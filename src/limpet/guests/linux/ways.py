@@ -10,7 +10,7 @@ from limpet.arch.x86_64.calls import Calls, leads_to, loaded, straight
 from limpet.arch.x86_64.registers import LEAVES
 from limpet.arch.x86_64.sites import Scan
 from limpet.formats.image import Image
-from limpet.planning.asked import Certainty
+from limpet.loading.verdict import Certainty
 
 FAR, NEXT = 10, 1
 """Calls from the start of the program's own code within which a way is looked for."""
