@@ -180,8 +180,9 @@ class Recipe:
                 return
             cache.put_text(name, "")
             warnings.warn(
-                f"{self.interpreter}: files of it have changed since it was packed: sandboxes that "
-                "were started until now have what was there before, the next ones what is there",
+                f"{self.interpreter}: files of it or of Limpet have changed since it was packed: "
+                "sandboxes that were started until now have what was there before, the next ones "
+                "what is there",
                 RuntimeWarning,
                 stacklevel=2,
             )
