@@ -70,12 +70,13 @@ def test_opening(hostile: Hostile) -> None:
 
 
 @pytest.mark.parametrize(
-    "call", ["close", "pread64", "fstat", "lseek", "readlinkat", "flock", "fcntl"]
+    "call", ["close_range", "pread64", "fstat", "lseek", "readlinkat", "flock", "fcntl"]
 )
 def test_descriptors(hostile: Hostile, call: str) -> None:
     """Nothing but what the guest opened itself."""
     here = hostile.place.arena[0]
     words = {
+        "close_range": (SLOT_FD, 0),
         "flock": (5,),
         "fcntl": (37, here),
         "pread64": (here, 1, 0),
@@ -90,6 +91,11 @@ def test_descriptors(hostile: Hostile, call: str) -> None:
         call, ()
     ):
         hostile.ends(KILLED, "jump_call", stub, NUMBERS[call], SLOT_FD, command, here)
+    if call == "close_range":
+        for last in (SLOT_FD - 1, SLOT_FD + SLOT_COUNT, 0xFFFFFFFF, 1 << 32 | SLOT_FD):
+            hostile.ends(KILLED, "jump_call", stub, NUMBERS[call], SLOT_FD, last, 0)
+        for flags in (2, 4, 1 << 32):
+            hostile.ends(KILLED, "jump_call", stub, NUMBERS[call], SLOT_FD, SLOT_FD, flags)
     if call == "readlinkat":
         hostile.ends(KILLED, "jump_call", stub, NUMBERS[call], VOLUME_FD, here, here, 8)
         hostile.ends(KILLED, "jump_call", stub, NUMBERS[call], SLOT_FD, here, here, 8)
@@ -176,7 +182,7 @@ def test_opening_of_a_machine(machine: Machine, tmp_path: Path) -> None:
     own = place.arena[0] + (16 << 20)
 
     def opened(result: int, volume: int = 2, path: int = own, size: int = 5, way: int = 0) -> Any:
-        return "volume_open", (volume, path, size, way, 0), result
+        return "volume_open", (volume, path, size, way, 0, 0), result
 
     def named(path: str, result: int, way: int = 0, volume: int = 2) -> list[Any]:
         put = "put", (own, *text(path)), 0
@@ -209,10 +215,11 @@ def test_slots_of_a_machine(machine: Machine, tmp_path: Path) -> None:
     stat = (0,) * 18
     reads = ("volume_list", "volume_link")
     tried: list[Any] = [("put", (own, *text("file")), 0)]
-    tried.append(("volume_open", (1, own, 5, HOW_WRITES | HOW_READS_TOO, 0), slot))
+    tried.append(("volume_open", (1, own, 5, HOW_WRITES | HOW_READS_TOO, 0, 0), slot))
     for fd in FAR:
         tried += [(name, (fd, own, 8), EBADF) for name in reads]
-        tried += [("volume_read", (fd, 0, own, 8), EBADF), ("volume_close", (fd,), EBADF)]
+        tried += [("volume_read", (fd, 0, own, 8), EBADF), ("volume_close", (fd, slot), EBADF)]
+        tried += [("volume_close", (slot, fd), EBADF)]
         tried += [("volume_write", (fd, 0, own, 8, 0), EBADF)]
         tried += [("volume_lock", (fd, LOCK_WHOLE, 5, 0, 0, *held), EBADF)]
         tried += [

@@ -21,7 +21,7 @@ from tests.support.may_pass import (
 CLOSE, FSTAT, LSEEK, FSTATFS, GETDENTS64, READLINKAT, OPENAT2 = 3, 5, 8, 138, 217, 267, 437
 FSYNC, FTRUNCATE, FALLOCATE, PWRITEV2 = 74, 77, 285, 328
 FCHMOD, MKDIRAT, UNLINKAT, LINKAT, SYMLINKAT, UTIMENSAT = 91, 258, 263, 265, 266, 280
-RENAMEAT2, FCNTL, FLOCK = 316, 72, 73
+RENAMEAT2, FCNTL, FLOCK, CLOSE_RANGE = 316, 72, 73, 436
 
 SLOTS: Spans = ((128, 1151),)
 """Descriptors of what a guest opened: 1024 from 128 on."""
@@ -49,7 +49,7 @@ def volumes(folders: Sequence[int], writable: Sequence[int], *, kvm: bool) -> It
     yield call(FSTAT, "open_fstat", slot, a1=MONITOR)
     if not kvm:
         yield call(FSTAT, "tell_fstat", slot)
-    yield call(CLOSE, "close_close", slot)
+    yield call(CLOSE_RANGE, "close_close_range", {**slot, 1: SLOTS, 2: one(0)})
     yield call(PREAD, "read_pread64", {**slot, 2: most(1 << 20)}, a1=GUEST)
     yield call(GETDENTS64, "list_getdents64", {**slot, 2: most(1 << 20)}, a1=GUEST)
     link = {**slot, 1: one(NO_NAME), 3: most(4096)}
@@ -83,7 +83,6 @@ def namer(folders: Sequence[int], writable: Sequence[int]) -> Iterable[Call]:
         ways = one(*(OPEN_WAYS + way * OPEN_WAY_SIZE for way in range(first, last)))
         below = {0: one(*(16 + at for at in each)), 1: MONITOR, 2: ways, 3: one(OPEN_WAY_SIZE)}
         yield Call(OPENAT2, below)
-    yield Call(CLOSE, {0: SLOTS})
     yield from names()
     message = {0: one(0), 1: MONITOR, 4: one(0), 5: one(0)}
     yield Call(RECVFROM, {**message, 3: one(0)})
@@ -95,6 +94,7 @@ def names() -> Iterable[Call]:
     """Names in folders that were opened below a volume, by strings of the monitor's own."""
     one_name = {0: SLOTS, 1: MONITOR}
     two_names = {**one_name, 2: SLOTS, 3: MONITOR}
+    yield Call(CLOSE, {0: SLOTS})
     yield Call(MKDIRAT, {**one_name, 2: most(0o1777)})
     yield Call(SYMLINKAT, {0: MONITOR, 1: SLOTS, 2: MONITOR})
     yield Call(UNLINKAT, {**one_name, 2: one(0, 0x200)})

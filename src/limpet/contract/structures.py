@@ -260,7 +260,10 @@ MFT_ENTRY = Struct(
         Field("pad", "u16", "zero", count=2),
         Field("handle", "u64", "the host's descriptor"),
         Field("attached", "u8", "1 once it is"),
-        Field("tail", "u8", "zero", count=7),
+        Field(
+            "no_devices", "u8", "1 for a volume below which the host opens no device (Limpet's own)"
+        ),
+        Field("tail", "u8", "zero", count=6),
     ),
 )
 

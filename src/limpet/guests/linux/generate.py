@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from limpet.arch.x86_64.machine import Supervisor
@@ -119,6 +120,9 @@ def gates_c(
         for call in hypercalls()
         if not (hears and call.name == "wait")
     )
+    if _count(devices, VOLUME):
+        waits = r"\nvoid hypercall_(wait|attend|console_in|socket_wait|socket_batch)\(.*\n"
+        gates = re.sub(waits, r"\g<0>    volumes_settle();\n", gates)
     if hears:
         gates += "\nvoid hypercall_wait(struct wait *block) {\n    attend(block);\n}\n"
     gates = _by_the_guests_clock(gates) if snapshot and tells_time else gates

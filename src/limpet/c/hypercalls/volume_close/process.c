@@ -1,4 +1,5 @@
 /* volume_close in a process. */
 static void process_volume_close(struct volume_close *block) {
-    block->result = HOST_STUB(volume_close, close, NR_CLOSE, (long)block->slot, 0, 0, 0, 0, 0);
+    block->result = HOST_STUB(volume_close, close_range, NR_CLOSE_RANGE, (long)block->slot,
+                              (long)block->last, 0, 0, 0, 0);
 }

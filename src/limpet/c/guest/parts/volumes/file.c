@@ -10,6 +10,13 @@ long volume_tell(const struct held *held, u64 what, s64 offset, void *to, u64 si
     return block.result;
 }
 
+u32 held_mode(struct held *held) {
+    struct linux_stat stat = {0};
+    if (!held->mode && !volume_tell(held, TELL_STAT, 0, &stat, sizeof stat))
+        held->mode = stat.mode;
+    return held->mode;
+}
+
 static long host_read(struct file *file, u64 to, u64 size, u64 at) {
     struct volume_read block = {.slot = held_of(file)->slot,
                                 .offset = at,
@@ -25,6 +32,8 @@ static long volume_pread(struct file *file, void *to, u64 size, u64 at) {
     u64 done = 0;
     do {
         long got = host_read(file, (u64)to + done, size - done, at + done);
+        if (got == -ESPIPE)
+            return -EOPNOTSUPP; /* a pipe, which nobody looked at when it was opened */
         if (got < 0)
             return done ? (long)done : got;
         done += (u64)got;
@@ -55,6 +64,7 @@ static long host_write(struct file *file, u64 from, u64 size, u64 at) {
                                  .address = from,
                                  .length = MIN(size, MAX_TRANSFER),
                                  .flags = flags_of(file)};
+    slots_settle();
     volume_host.write(&block);
     if (block.result == -EFAULT && memory_present(from, block.length))
         volume_host.write(&block);
@@ -82,7 +92,10 @@ static long volume_pwrite(struct file *file, const void *from, u64 size, u64 at)
 }
 
 static long volume_stat(struct file *file, struct linux_stat *to) {
-    return volume_tell(held_of(file), TELL_STAT, 0, to, sizeof *to);
+    long error = volume_tell(held_of(file), TELL_STAT, 0, to, sizeof *to);
+    if (!error)
+        held_of(file)->mode = to->mode;
+    return error;
 }
 
 /* With O_APPEND the position is behind what was written: the end, unless another appends too. */
@@ -102,6 +115,7 @@ long volume_write_set(struct file *file, u64 what, u64 mode, s64 offset, s64 len
                                .mode = mode,
                                .offset = offset,
                                .length = length};
+    slots_settle();
     volume_host.set(&block);
     return block.result;
 }
@@ -152,11 +166,15 @@ static long volume_entries(struct file *file, void *to, u64 size) {
 
 /* A copy: what others write to the file meanwhile does not show, which MAP_PRIVATE allows. */
 static long volume_map(struct file *file, const struct mapping_wish *wish) {
-    return wish->shared || is_folder(held_of(file)) ? -ENODEV : 0;
+    return wish->shared || kind_of(held_of(file)) != S_IFREG ? -ENODEV : 0;
 }
 
 static void volume_release(struct file *file) {
-    slot_close(held_of(file)->slot);
+    const struct held *held = held_of(file);
+    if ((file->flags & O_ACCMODE) == O_RDONLY && !held->locked)
+        slot_leave(held->slot);
+    else
+        slot_close(held->slot);
     heap_free(file->object);
 }
 

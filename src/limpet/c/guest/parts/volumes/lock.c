@@ -16,6 +16,7 @@ long volumes_lock(const struct file *file, u64 what, struct linux_flock *range) 
                                 .kind = range->kind,
                                 .start = range->start,
                                 .length = range->length};
+    held_of(file)->locked |= what != LOCK_TELL;
     volume_host.lock(&block);
     if (what != LOCK_TELL || block.result < 0)
         return block.result;

@@ -84,7 +84,7 @@ static long volumes_link(const struct file *file, void *to, u64 size, bool itsel
     char text[VOLUME_PATH_MOST];
     struct volume_link block = {
         .slot = held_of(file)->slot, .address = (u64)text, .length = sizeof text};
-    if ((held_of(file)->mode & S_IFMT) != S_IFLNK)
+    if (kind_of(held_of(file)) != S_IFLNK)
         return itself ? -ENOENT : -EINVAL;
     volume_host.link(&block);
     if (block.result < 0)
@@ -96,7 +96,7 @@ static long volumes_link(const struct file *file, void *to, u64 size, bool itsel
 
 /* The owner stays; the name that it was opened by stands for a file. */
 static long volumes_change(const struct file *file, const struct naming *what) {
-    const struct held *held = held_of(file);
+    struct held *held = held_of(file);
     const struct walked place = {.volume = held->volume, .base = held->path, .rest = ""};
     if (volume_entry(held->volume)->read_only)
         return -EROFS;
@@ -104,18 +104,18 @@ static long volumes_change(const struct file *file, const struct naming *what) {
         return -EPERM;
     struct naming own = *what;
     if (own.what == NAME_TIMES)
-        own.argument = (held->mode & S_IFMT) == S_IFLNK ? HOW_NO_FOLLOW : 0;
+        own.argument = kind_of(held) == S_IFLNK ? HOW_NO_FOLLOW : 0;
     return volumes_name(&place, &own);
 }
 
 /* truncate: what is open only to be named is opened to be written. */
 static long volumes_resize(const struct file *file, u64 size) {
-    const struct held *held = held_of(file);
+    struct held *held = held_of(file);
     const struct walked place = {.volume = held->volume, .base = held->path, .rest = ""};
     u32 mode = 0;
     if (is_folder(held))
         return -EISDIR;
-    if ((held->mode & S_IFMT) != S_IFREG)
+    if (kind_of(held) != S_IFREG)
         return -EINVAL;
     if (volume_entry(held->volume)->read_only)
         return -EROFS;
@@ -130,6 +130,7 @@ static long volumes_resize(const struct file *file, u64 size) {
 }
 
 static long volumes_room(const struct file *file, void *to, u64 size) {
+    slots_settle();
     return volume_tell(held_of(file), TELL_ROOM, 0, to, size);
 }
 

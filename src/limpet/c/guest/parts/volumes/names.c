@@ -18,7 +18,7 @@ static long there(u64 volume, const char *path, u64 way) {
     u32 mode;
     long slot = place_open(&place, way, &mode);
     if (slot >= 0)
-        slot_close((u64)slot);
+        slot_leave((u64)slot);
     return MIN(slot, 0);
 }
 
@@ -133,5 +133,6 @@ long volumes_name(const struct walked *place, const struct naming *what) {
         return what->argument >> 12 == S_IFREG >> 12 ? make_file(place, what->argument) : -EPERM;
     long error = put_names(place, what, names);
     u64 first = strlen(names) + 1;
+    slots_settle();
     return error ? error : ask_host(place->volume, what, &words, first + strlen(names + first) + 1);
 }

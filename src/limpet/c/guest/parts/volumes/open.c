@@ -36,20 +36,20 @@ static long check_kind(u32 mode, long flags) {
     u32 kind = mode & S_IFMT;
     if (kind == S_IFDIR && flags & O_CREAT)
         return -EISDIR;
-    if (kind == S_IFREG || kind == S_IFDIR || flags & O_PATH)
+    if (!mode || kind == S_IFREG || kind == S_IFDIR || flags & O_PATH)
         return 0;
     return kind == S_IFCHR || kind == S_IFBLK ? -EACCES : -EOPNOTSUPP;
 }
 
 /* What would be wrong without it comes before a volume's being read-only. */
 static long refuse_writing(const struct walked *place, bool follow, long flags) {
-    u32 mode;
+    u32 mode = 0;
     long slot = place_open(place, reading_way(follow, flags | O_PATH), &mode);
     if (slot == -ENOENT && flags & O_CREAT)
         return -EROFS;
     if (slot < 0)
         return slot;
-    slot_close((u64)slot);
+    slot_leave((u64)slot);
     u32 kind = mode & S_IFMT;
     if (flags & O_CREAT && flags & O_EXCL)
         return -EEXIST;
@@ -67,7 +67,7 @@ static long open_there(const struct walked *place, bool follow, long flags, u32 
     if (flags & O_DIRECTORY && writes(flags)) {
         long slot = place_open(place, reading_way(follow, O_PATH | O_DIRECTORY), mode);
         if (slot >= 0)
-            slot_close((u64)slot);
+            slot_leave((u64)slot);
         return slot < 0 ? slot : -EISDIR;
     }
     if ((flags & O_ACCMODE) == O_RDONLY && flags & O_TRUNC) {
@@ -106,10 +106,16 @@ static long make_or_open(struct walked *place, bool follow, long flags, u32 want
     return -EAGAIN;
 }
 
+/* Whether it is looked at as it is opened: to be refused where it is a device or a pipe.  What is
+ * only named is neither, and where the host opens no device, a pipe is refused when it is read. */
+static bool looked_at(const struct walked *place, long flags) {
+    return !(flags & O_PATH) && !volume_entry(place->volume)->no_devices;
+}
+
 static long open_slot(struct walked *place, bool follow, long flags, u32 wanted, u32 *mode) {
     bool read_only = volume_entry(place->volume)->read_only;
     if (flags & O_PATH || (!writes(flags) && !(flags & O_CREAT)))
-        return place_open(place, reading_way(follow, flags), mode);
+        return place_open(place, reading_way(follow, flags), looked_at(place, flags) ? mode : NULL);
     if (read_only && (writes(flags) || flags & O_EXCL))
         return refuse_writing(place, follow, flags);
     if (!read_only && flags & O_CREAT)
@@ -119,11 +125,21 @@ static long open_slot(struct walked *place, bool follow, long flags, u32 wanted,
     return slot == -ENOENT && read_only ? -EROFS : slot;
 }
 
+/* What a path names, open until the next one is looked for, or the guest waits. */
+static struct file *passing;
+
+void volumes_found(void) {
+    if (passing)
+        file_release(passing);
+    passing = NULL;
+}
+
 long volumes_open(struct walked *place, bool follow, long flags, long mode) {
     u32 kept = (u32)flags & ~(u32)O_CLOEXEC, found = 0;
     struct file *file;
     if ((flags & O_TMPFILE) == O_TMPFILE)
         return -EOPNOTSUPP;
+    volumes_found();
     long slot = open_slot(place, follow, flags, masked(mode) & 0777, &found);
     if (slot == -EXDEV && !place->clean) {
         long error = place_resolve(place, follow ? LAST_FOLLOWED : LAST_KEPT);
@@ -137,21 +153,15 @@ long volumes_open(struct walked *place, bool follow, long flags, long mode) {
     return error ? error : fd_install(file, 0, flags & O_CLOEXEC);
 }
 
-/* What a path names, open until the next one is looked for. */
-static struct file *passing;
-
 long volumes_find(struct walked *place, enum last last) {
-    u32 mode = 0;
-    if (passing)
-        file_release(passing);
-    passing = NULL;
-    long slot = place_open(place, reading_way(last == LAST_FOLLOWED, O_PATH), &mode);
+    volumes_found();
+    long slot = place_open(place, reading_way(last == LAST_FOLLOWED, O_PATH), NULL);
     if (slot == -EXDEV && !place->clean) {
         long error = place_resolve(place, last);
         return error || !place->volume ? error : volumes_find(place, last);
     }
     place->node = NULL;
-    long error = file_of(place, slot, mode, O_PATH, &passing);
+    long error = file_of(place, slot, 0, O_PATH, &passing);
     if (error)
         passing = NULL;
     place->file = passing;

@@ -1,11 +1,6 @@
 /* Where a walk came to a volume: what is left of its path, and walking that name by name. */
 #include "parts/volumes/volumes.h"
 
-void slot_close(u64 slot) {
-    struct volume_close block = {.slot = slot};
-    volume_host.close(&block);
-}
-
 long place_path(const struct walked *place, char *path) {
     const char *rest = place->rest;
     u64 base = strlen(place->base);
@@ -33,11 +28,19 @@ const char *volumes_unfit(void) {
 }
 
 static long open_path(u64 volume, const char *path, u64 way, u32 *mode) {
-    struct volume_open block = {
-        .volume = volume, .path = (u64)path, .size = strlen(path) + 1, .way = way};
+    struct volume_open block = {.volume = volume,
+                                .path = (u64)path,
+                                .size = strlen(path) + 1,
+                                .way = way,
+                                .look = mode != NULL};
+    if (way >= HOW_WRITES)
+        slots_settle();
     volume_host.open(&block);
+    if ((block.result == -EMFILE || block.result == -ENFILE) && slots_settle())
+        volume_host.open(&block);
     touched = true;
-    *mode = (u32)block.mode;
+    if (mode)
+        *mode = (u32)block.mode;
     return block.result;
 }
 
@@ -86,7 +89,7 @@ static long read_link(const struct walked *place, struct steps *steps) {
     bool link = (mode & S_IFMT) == S_IFLNK;
     if (link)
         volume_host.link(&block);
-    slot_close((u64)slot);
+    slot_leave((u64)slot);
     return link ? block.result : 0;
 }
 

@@ -26,6 +26,7 @@ struct volumes;
 extern const struct volumes own_volumes;
 extern const struct volumes *const guest_volumes;
 
+void volumes_settle(void);       /* before the guest waits: the gates of what waits do it */
 const char *volumes_unfit(void); /* for a snapshot; NULL: nothing keeps the guest from one */
 
 #endif

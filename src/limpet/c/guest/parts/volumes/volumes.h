@@ -19,16 +19,24 @@ enum { VOLUME_SIZE = 0 };
 struct held {
     u64 slot;
     u64 volume;
-    u32 mode;
+    u32 mode;    /* 0: nobody has looked yet, see held_mode */
+    bool locked; /* once; a lock ends when its file is closed */
     char path[];
 };
+
+u32 held_mode(struct held *held); /* file.c */
 
 static inline struct held *held_of(const struct file *file) {
     return file->object;
 }
 
-static inline bool is_folder(const struct held *held) {
-    return (held->mode & S_IFMT) == S_IFDIR;
+/* What it is, of S_IFMT. */
+static inline u32 kind_of(struct held *held) {
+    return held_mode(held) & S_IFMT;
+}
+
+static inline bool is_folder(struct held *held) {
+    return kind_of(held) == S_IFDIR;
 }
 
 static inline const struct mft_entry *volume_entry(u64 volume) {
@@ -42,15 +50,20 @@ long volume_tell(const struct held *held, u64 what, s64 offset, void *to, u64 si
 long volume_write_set(struct file *file, u64 what, u64 mode, s64 offset, s64 length);
 
 /* place.c: the paths of a walk that came to a volume */
-long place_path(const struct walked *place, char *path); /* VOLUME_PATH_MOST bytes */
-long place_open(const struct walked *place, u64 way, u32 *mode);
-long place_resolve(struct walked *place, enum last last); /* name by name */
+long place_path(const struct walked *place, char *path);         /* VOLUME_PATH_MOST bytes */
+long place_open(const struct walked *place, u64 way, u32 *mode); /* NULL: nobody looks */
+long place_resolve(struct walked *place, enum last last);        /* name by name */
+
+/* closing.c */
 void slot_close(u64 slot);
+void slot_leave(u64 slot); /* the same, a little later: of what is only read or named */
+bool slots_settle(void);   /* now, then; whether there were any */
 
 /* open.c */
 long open_new(const struct walked *place, long flags, u32 wanted, u32 *mode);
 long volumes_open(struct walked *place, bool follow, long flags, long mode);
 long volumes_find(struct walked *place, enum last last);
+void volumes_found(void); /* what was found last is not needed any more */
 
 /* names.c */
 long volumes_name(const struct walked *place, const struct naming *what);
