@@ -36,7 +36,7 @@ void pages_drop(struct node *node, u64 first, u64 end) {
     }
 }
 
-static bool is_data(struct node *node, u64 page) {
+static bool page_is_data(struct node *node, u64 page) {
     u64 size = 1;
     const u16 *word = word_of(node, page);
     return (node->packed && !is_directory(node)) || (word && *word >> page % IN_CHUNK & 1) ||
@@ -45,7 +45,7 @@ static bool is_data(struct node *node, u64 page) {
 
 long content_next(struct node *node, u64 at, bool data) {
     for (u64 page = at / PAGE; page * PAGE < node->size; page++)
-        if (is_data(node, page) == data)
+        if (page_is_data(node, page) == data)
             return (long)MAX(at, page * PAGE);
     return data ? -ENXIO : (long)node->size;
 }
