@@ -56,7 +56,7 @@ static u64 mapped(u64 low, u64 high) {
 static bool is_beyond_limit(const struct request *want) {
     u64 over = is_fixed(want) ? mapped(want->at, want->at + want->size) : 0;
     bool shared = (want->flags & MAP_TYPE) != MAP_PRIVATE;
-    return beyond_limit(want->size - over, is_data(want->rights, shared));
+    return beyond_limit(want->size - over, counts_as_data(want->rights, shared));
 }
 
 /* In the order in which Linux looks at them (do_mmap). */

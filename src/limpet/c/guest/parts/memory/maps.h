@@ -55,7 +55,7 @@ void mappings_remove(u64 low, u64 high, enum layers layers);
  * so many bytes more are too many, data or not.  limits.c is where it leads. */
 extern bool (*mappings_limit)(u64 more, bool data);
 
-static inline bool is_data(u64 rights, bool shared) {
+static inline bool counts_as_data(u64 rights, bool shared) {
     return rights & PROT_WRITE && !shared;
 }
 

@@ -10,7 +10,7 @@ static long change(struct mapping *each, u8 rights) {
         return -EACCES;
     if (rights & PROT_WRITE && each->lent && !writable(each->file))
         return -EACCES;
-    if (is_data(rights, each->shared) && !(each->rights & PROT_WRITE) &&
+    if (counts_as_data(rights, each->shared) && !(each->rights & PROT_WRITE) &&
         beyond_limit(each->high - each->low, true))
         return -ENOMEM;
     if (rights & PROT_WRITE && !(each->rights & PROT_WRITE) && each->reserved &&

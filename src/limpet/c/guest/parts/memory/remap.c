@@ -38,7 +38,7 @@ static long may_resize(const struct remap *remap) {
     if (old->given)
         return -ENOMEM;
     if (remap->want > remap->have &&
-        beyond_limit(remap->want - remap->have, is_data(old->rights, old->shared)))
+        beyond_limit(remap->want - remap->have, counts_as_data(old->rights, old->shared)))
         return -ENOMEM;
     u64 offset = old->offset + (remap->at - old->low);
     return offset / PAGE + remap->want / PAGE > ~0UL / PAGE ? -EINVAL : 0;

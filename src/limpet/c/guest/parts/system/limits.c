@@ -54,7 +54,7 @@ static u64 counted(const struct mapping *each, bool data) {
     u64 size = each->high - each->low;
     if (each->low == guest_info.stack_lo)
         return data ? 0 : MIN(size, STACK_COUNTED);
-    return !data || (!each->given && is_data(each->rights, each->shared)) ? size : 0;
+    return !data || (!each->given && counts_as_data(each->rights, each->shared)) ? size : 0;
 }
 
 static bool beyond(u32 resource, u64 more, bool data) {
