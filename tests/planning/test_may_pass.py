@@ -55,7 +55,7 @@ def _program(found: Proved) -> list[tuple[int, int, bool]]:
     ]
 
 
-SOCKETS = ("published", "endpoints", "names", "sockets", "datagrams", "log")
+SOCKETS = ("published", "endpoints", "names", "sockets", "datagrams", "log", "chosen")
 
 
 def _ways(found: Proved, *, kvm: bool) -> Iterable[Call]:
@@ -75,12 +75,17 @@ def _ways(found: Proved, *, kvm: bool) -> Iterable[Call]:
 
 
 def _ends(found: Proved) -> dict[int, list[int]]:
-    """Where the addresses of endpoints are, by their length."""
+    """Where the addresses of endpoints are, by their length: in the monitor's constants, and, of
+    what a start chooses, behind the ports in the table that it closes."""
     options = found.plan.options
     at = 0x20_0000_0000 + 96 * len(options.publish)
+    table = next((each.address for each in found.plan.regions if each.name == "devices"), 0)
+    table += 112 + 150 * sum("=" in each for each in options.publish)
     ends: dict[int, list[int]] = {}
-    for index, each in enumerate(options.connect):
+    for index, each in enumerate(each for each in options.connect if "=" not in each):
         ends.setdefault(28 if each.startswith("[") else 16, []).append(at + 32 * index)
+    for index, each in enumerate(each for each in options.connect if "=" in each):
+        ends.setdefault(28 if "=[" in each else 16, []).append(table + 150 * index)
     return ends
 
 

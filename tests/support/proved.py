@@ -76,7 +76,6 @@ LINUX: dict[str, dict[str, object]] = {
     },
     "log": {"connect": ENDPOINTS, "log": "log"},
     "chosen": {"publish": (*PUBLISHED, *CHOSEN_PORTS), "connect": (*CHOSEN_ENDS, *ENDPOINTS)},
-    "chosen datagrams": {"publish": ("ask=5353:53/udp",), "connect": CHOSEN_UDP},
     "sockets": {"publish": PUBLISHED, "connect": ENDPOINTS, "sockets": 16384, "timeout": 1000},
     "63 devices": {"devices": tuple(f"{('block', 'net')[i % 2]}:d{i}" for i in range(63))},
 }
