@@ -157,6 +157,8 @@ def test_what_cannot_be_taken_back(make: Maker) -> None:
     """State outside of memory is none that a monitor can bring back."""
     with pytest.raises(PlanError, match=r"takes a guest back .* it is no snapshot"):
         limpet.plan(limpet.load(program(make)), replace(OPTIONS, snapshot=False))
+    with pytest.raises(PlanError, match="one time for all of them"):
+        limpet.plan(limpet.load(program(make)), replace(OPTIONS, timeout=1000))
     for name in {call.name for call in hypercalls()} - KNOWN:
         with pytest.raises(PlanError, match=rf"takes a guest back .* {name} leaves state outside"):
             with_rewind({name: (), "exit": ()}, OPTIONS)

@@ -22,7 +22,8 @@ def with_rewind(
     """What needs each hypercall, and that one where it is asked for.
 
     Raises:
-        PlanError: the guest is no snapshot, or not all that it is lies in its memory.
+        PlanError: the guest is no snapshot, not all that it is lies in its memory, or its end is
+            set.
     """
     if not options.asks(REWIND):
         return dict(users)
@@ -38,4 +39,10 @@ def _check(users: Collection[str], options: Options) -> None:
             f"--feature {REWIND} takes a guest back that goes on from a moment, with nothing "
             f"outside of its memory: {why}",
             hint=f"leave out --feature {REWIND}",
+        )
+    if options.timeout:  # an alarm is not taken back, and the host ends what takes too long
+        raise PlanError(
+            f"--feature {REWIND} takes a guest back any number of times, and --timeout would be "
+            "one time for all of them",
+            hint="leave out --timeout: whoever asks the guest ends it",
         )
