@@ -18,7 +18,7 @@ import pytest
 
 import limpet
 from limpet.contract.limits import REWOUND_AT, REWOUND_WORK, STATUS_REFUSED
-from limpet.guests.linux.layout import RESERVE
+from limpet.guests.linux.layout import RESERVE, Layout
 from limpet.running.snapshot import snapshot
 from tests.support import SUPPORT
 from tests.support.bundles import Maker, once
@@ -38,6 +38,7 @@ LABELS = (
     "host_place_mremap",
     "host_protect_mprotect",
     "host_rewind_madvise",
+    "host_rewind_ioctl",
 )
 
 
@@ -58,8 +59,10 @@ def made(make: Maker) -> Made:
     def make_it(new: Path) -> None:
         bundle = snapshot(limpet.plan(limpet.load(guest), OPTIONS), [hex(REWOUND_WORK)]).bundle
         known = {**bundle.symbols, **bundle.monitor.symbols}
-        others = (RESERVE[0] + (1 << 20), REWOUND_AT)
-        told.write_bytes(struct.pack("<8Q", *(known[each] for each in LABELS), *others))
+        place = bundle.plan.layout
+        assert isinstance(place, Layout)
+        others = (place.boot_info, place.rodata, RESERVE[0] + (1 << 20), REWOUND_AT, REWOUND_WORK)
+        told.write_bytes(struct.pack("<12Q", *(known[each] for each in LABELS), *others))
         bundle.write(new)
 
     return Made(once(make.folder / "jumped.process", make_it), told.read_bytes())
@@ -96,8 +99,8 @@ def _said(line: socket.socket) -> bytes:
 
 
 @contextmanager
-def kept(made: Made) -> Iterator[Guest]:
-    """The guest, kept."""
+def kept(made: Made, before: str = ".") -> Iterator[Guest]:
+    """The guest, kept once it has done something before."""
     ours, theirs = socket.socketpair()
     pipe = subprocess.PIPE
     with (
@@ -107,8 +110,10 @@ def kept(made: Made) -> Iterator[Guest]:
         theirs.close()
         ours.settimeout(30)
         try:
-            assert _said(ours) == b"keep it\0" + END
-            yield Guest(run, ours, made.addresses)
+            guest = Guest(run, ours, made.addresses)
+            if before:
+                assert guest.told(before) == b"keep it\0" + END
+            yield guest
         finally:
             run.kill()
 
@@ -118,6 +123,7 @@ BACK = {
     "t": "with the trap flag, and a handler of its own",
     "a": "with flags for alignment, nested tasks and direction",
     "z": "with a stack that is none",
+    "v": "and looks for what vector registers had",
 }
 
 
@@ -177,20 +183,34 @@ def test_what_is_not_read(made: Made) -> None:
         assert guest.process.wait(30) == STATUS_REFUSED
 
 
-def test_signals_on_the_way(made: Made) -> None:
-    """A tick that comes behind the word leads nowhere, wherever it meets the monitor."""
+def test_hostile_before(made: Made) -> None:
+    """A guest with pages that it could change in no one's sight is not kept; one that says that
+    it is kept goes back only to what lies in its own memory."""
+    for before, said, status in (("m", b"", 3), ("u", b"u", STATUS_REFUSED), ("o", b"o", None)):
+        with kept(made, "") as guest:
+            word = said and said.ljust(8) + (END if status is None else b"")
+            assert guest.told(before) == word
+            assert status is None or guest.process.wait(30) == status
+
+
+TICKS = {".": "wherever it meets the monitor", "t": "and where a trap has just arrived"}
+
+
+@pytest.mark.parametrize("how", TICKS, ids=TICKS.values())
+def test_signals_on_the_way(made: Made, how: str) -> None:
+    """A tick that comes behind the word leads nowhere."""
     with kept(made) as guest:
         first, over = guest.finds(), threading.Event()
 
         def send() -> None:
-            while not over.is_set():
+            while not over.wait(1e-5):
                 guest.process.send_signal(signal.SIGPROF)
 
         sender = threading.Thread(target=send)
         sender.start()
         try:
             for _ in range(200):
-                assert guest.told(".") == b".".ljust(8) + END
+                assert guest.told(how) == how.encode().ljust(8) + END
                 assert guest.finds() == first
         finally:
             over.set()

@@ -21,13 +21,15 @@ enum {
     MREMAP = 25,
     MPROTECT = 10,
     MADVISE = 28,
+    IOCTL = 16,
+    PLACES = 125,
     DROP = 4,
     READ_ONLY = 1
 };
 
 struct order {
     char word[8];
-    uint64_t begin, behind, end, place, protect, drop, free, kept;
+    uint64_t begin, behind, end, place, protect, drop, ask, low, high, free, kept, work;
 };
 
 static struct order order;
@@ -54,6 +56,18 @@ static long ask(uint64_t label, long number, uint64_t a, uint64_t b, uint64_t c,
                      : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), [to] "b"(label - 2)
                      : "rcx", "r11", "memory");
     return result;
+}
+
+/* Vector registers have what no memory has, until somebody stores them. */
+static void fill_vectors(uint64_t secret) {
+    __asm__ volatile("movq %0, %%xmm15\nmovq %0, %%mm3" ::"r"(secret));
+}
+
+/* Whether what the call before had there is in the library OS's memory. */
+static void look_for(uint64_t secret) {
+    for (uint64_t at = order.low; at < order.high; at += sizeof secret)
+        if (*(volatile uint64_t *)at == secret)
+            _exit(6);
 }
 
 static void go(uint64_t to, const void *word, uint64_t flags, uint64_t stack) {
@@ -103,6 +117,9 @@ static void swap(uint64_t one, uint64_t other) {
 static void come(char how) {
     uint64_t first = (uint64_t)mapped, flags = 0, stack = 0, to = order.begin;
     const void *word = order.word;
+    uint64_t secret = (uint64_t)&order * 0x9e3779b97f4a7c15UL;
+    if (how == 'v')
+        look_for(secret);
     memset((void *)data, 1, sizeof data);
     memset((void *)work, 1, WORK * PAGE);
     if (how == 'p')
@@ -132,6 +149,7 @@ static void come(char how) {
         ask(order.drop, MADVISE, order.kept, PAGE, DROP, 0, 0);
     if (how == 'w')
         *(volatile char *)(order.kept + PAGE) = 1;
+    fill_vectors(secret);
     go(to, word, flags, stack);
 }
 
@@ -150,6 +168,53 @@ static void say(void) {
     fflush(stdout);
 }
 
+/* A guest that is hostile already when it is kept: a page where pages are not looked at, which can
+ * be written at any time and only be read whenever somebody looks at its rights. */
+static void hide_page(void) {
+    move((uint64_t)mapped, order.free);
+    if (ask(order.protect, MPROTECT, order.free, PAGE, READ_ONLY, 0, 0))
+        _exit(8);
+}
+
+/* What is kept and how the kernel is asked, as hypercalls/rewind has them. */
+struct mapped {
+    uint64_t low, high, rights, page, offset, inode, device;
+};
+struct query {
+    uint64_t size, flags, at;
+    struct mapped found;
+    uint64_t names[3];
+};
+struct kept {
+    uint64_t nothing[4], takes, kept, stack, back, places, runs;
+    struct mapped place[4096];
+    uint64_t run[3];
+};
+
+/* Says that it is kept by itself, as all is now, with one run to be brought back, of `low`. */
+static void forge(uint64_t low) {
+    struct kept *forged = (struct kept *)order.kept;
+    struct query *query = (struct query *)work;
+    uint64_t at = 0, count = 0;
+    for (;; at = query->found.high) {
+        *query = (struct query){.size = sizeof *query, .flags = 16, .at = at};
+        if (ask(order.ask, IOCTL, PLACES, 0xC0686611, order.work, 0, 0) < 0)
+            break;
+        struct mapped *last = &forged->place[count ? count - 1 : 0], *found = &query->found;
+        if (found->low >= order.kept && found->high <= order.work + WORK * PAGE)
+            continue;
+        if (count && last->high == found->low && last->rights == found->rights &&
+            last->inode == found->inode &&
+            (!last->inode || last->offset + (last->high - last->low) == found->offset))
+            last->high = found->high;
+        else
+            forged->place[count++] = *found;
+    }
+    forged->places = count, forged->runs = 1, forged->kept = 1;
+    forged->run[0] = low, forged->run[1] = low + PAGE;
+    go(order.begin, order.word, 0, 0);
+}
+
 int main(int argc, char **argv) {
     alarm(0); /* timers, so ticks */
     work = (volatile char *)strtoul(argc > 1 ? argv[1] : "0", NULL, 0);
@@ -159,6 +224,14 @@ int main(int argc, char **argv) {
     int moment = open("/dev/limpet/snapshot", O_WRONLY);
     write(moment, "x", 1);
     int device = open("/dev/limpet/rewind", O_WRONLY);
+    if (read(0, &order, sizeof order) != sizeof order)
+        return 4;
+    if (order.word[0] == 'm')
+        hide_page();
+    if (order.word[0] == 'u')
+        forge(order.work); /* where it is not to be written */
+    if (order.word[0] == 'o')
+        forge((uint64_t)data);
     if (write(device, "keep it", 8) != 8) {
         perror("not kept");
         return 3;

@@ -137,6 +137,8 @@ guest_start:
         .org    0x2c0
         jmp     trap_entry_kvm
         .org    0x2d0
+        .globl  signal_entry
+signal_entry:
         jmp     trap_first
 
 /* ring0_gate(from, to, pages, rights): the one INT3 that ring 0 takes for a request (ring0/gate.S)

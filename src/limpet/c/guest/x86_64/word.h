@@ -4,13 +4,15 @@
  *
  * `rewound_signal` is where the kernel leads a signal, before anything else: what has met the way
  * behind the word begins it again, but for its last steps, where all is as it was.  A signal may
- * meet this entry itself: then where the one before it came from counts.
+ * meet this entry itself, or the jump to it: then where the one before it came from counts.
  */
 #ifndef LIMPET_WORD_H
 #define LIMPET_WORD_H
 
 enum { RFLAGS_USUAL = 0x202, DATA_SELECTOR = 0x2b };
 enum { SAYS_AT_ONCE = 0x4040, WORD_SIZE = 8 }; /* MSG_NOSIGNAL, MSG_DONTWAIT */
+
+#define ALL_BUT_TILES 0xfff9ffff /* as switch.S has them */
 
 static __attribute__((used)) const u64 rewound_flags = RFLAGS_USUAL;
 
@@ -37,7 +39,12 @@ static __attribute__((naked, noinline)) void rewound_go(const u64 *word) {
         "mov %[words], %%ecx\n"
         "xor %%eax, %%eax\n"
         "rep stosq\n"
-        "fninit\n"
+        "movabs %[work], %%rdi\n" /* XRSTOR of zeros: no register has anything of the last call */
+        "mov %[vectors], %%eax\n"
+        "mov $-1, %%edx\n"
+        "xrstor64 (%%rdi)\n"
+        "wrfsbase %%rcx\n"
+        "wrgsbase %%rcx\n"
         "mov %[input], %%edi\n"
         "movabs %[zeros], %%rsi\n"
         "mov %[size], %%edx\n"
@@ -66,37 +73,51 @@ static __attribute__((naked, noinline)) void rewound_go(const u64 *word) {
         "rewound_end:\n" ::[size] "i"(WORD_SIZE),
         [input] "i"(STDIN), [write] "i"(NR_WRITE), [stack] "i"(REWOUND_WORK + REWOUND_WORK_SIZE),
         [data] "i"(DATA_SELECTOR), [work] "i"(REWOUND_WORK), [words] "i"(REWOUND_WORK_SIZE / 8),
-        [zeros] "i"(REWOUND_AT), [at_once] "i"(SAYS_AT_ONCE), [sendto] "i"(NR_SENDTO),
-        [kept_stack] "i"(__builtin_offsetof(struct rewound, stack)),
+        [vectors] "i"(ALL_BUT_TILES), [zeros] "i"(REWOUND_AT), [at_once] "i"(SAYS_AT_ONCE),
+        [sendto] "i"(NR_SENDTO), [kept_stack] "i"(__builtin_offsetof(struct rewound, stack)),
         [kept_back] "i"(__builtin_offsetof(struct rewound, back)));
 }
 
-/* RDX has the kernel's ucontext; its 136 and 168 are RDX and RIP as they were. */
+/* RDX has the kernel's ucontext; its 136, 160 and 168 are RDX, RSP and RIP as they were.  Functions
+ * are on the way only while its own stack is used. */
 void rewound_signal(void);
 __attribute__((naked, noinline, used)) void rewound_signal(void) {
-    __asm__ volatile("mov %rdx, %rax\n"
-                     "1: mov 168(%rax), %rcx\n"
-                     "lea rewound_low(%rip), %r8\n"
-                     "cmp %r8, %rcx\n"
-                     "jb trap_entry_process\n"
-                     "lea rewound_high(%rip), %r8\n"
-                     "cmp %r8, %rcx\n"
-                     "jae trap_entry_process\n"
-                     "lea host_rewind_sendto(%rip), %r8\n"
-                     "cmp %r8, %rcx\n"
-                     "jb 2f\n"
-                     "lea rewound_end(%rip), %r8\n"
-                     "cmp %r8, %rcx\n"
-                     "jb host_rewind_sendto\n"
-                     "2: lea rewound_signal(%rip), %r8\n"
-                     "cmp %r8, %rcx\n"
-                     "jb host_rewind_write\n"
-                     "lea 3f(%rip), %r8\n"
-                     "cmp %r8, %rcx\n"
-                     "jae host_rewind_write\n"
-                     "mov 136(%rax), %rax\n"
+    __asm__ volatile("mov %%rdx, %%rax\n"
+                     "1: mov 168(%%rax), %%rcx\n"
+                     "lea signal_entry(%%rip), %%r8\n"
+                     "cmp %%r8, %%rcx\n"
+                     "je 2f\n"
+                     "lea rewound_signal(%%rip), %%r8\n"
+                     "cmp %%r8, %%rcx\n"
+                     "jb 3f\n"
+                     "lea rewound_signal_end(%%rip), %%r8\n"
+                     "cmp %%r8, %%rcx\n"
+                     "jae 3f\n"
+                     "2: mov 136(%%rax), %%rax\n"
                      "jmp 1b\n"
-                     "3:\n");
+                     "3: lea rewound_low(%%rip), %%r8\n"
+                     "cmp %%r8, %%rcx\n"
+                     "jb trap_entry_process\n"
+                     "lea rewound_high(%%rip), %%r8\n"
+                     "cmp %%r8, %%rcx\n"
+                     "jae trap_entry_process\n"
+                     "lea host_rewind_write(%%rip), %%r8\n"
+                     "cmp %%r8, %%rcx\n"
+                     "jb 4f\n"
+                     "lea host_rewind_sendto(%%rip), %%r8\n"
+                     "cmp %%r8, %%rcx\n"
+                     "jb host_rewind_write\n"
+                     "lea rewound_end(%%rip), %%r8\n"
+                     "cmp %%r8, %%rcx\n"
+                     "jb host_rewind_sendto\n"
+                     "4: mov 160(%%rax), %%rcx\n"
+                     "movabs %[work], %%r8\n"
+                     "sub %%r8, %%rcx\n"
+                     "cmp %[size], %%rcx\n"
+                     "ja trap_entry_process\n"
+                     "jmp host_rewind_write\n"
+                     "rewound_signal_end:\n" ::[work] "i"(REWOUND_WORK),
+                     [size] "i"(REWOUND_WORK_SIZE));
 }
 
 #endif

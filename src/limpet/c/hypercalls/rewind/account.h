@@ -77,6 +77,14 @@ BEHIND bool next_place(u64 at) {
     return true;
 }
 
+/* Where pages are not looked at, there may be none that a guest writes, nor any that it can give
+ * the right to: it could take that back before it is looked at. */
+BEHIND bool escapes(const struct mapped *place) {
+    return place->high > GUEST_END &&
+           (place->rights & PROT_WRITE ||
+            (place->low < guest_info.reserve_hi && place->high > guest_info.reserve_lo));
+}
+
 /* The kernel has pieces of what is one: how they came to be is nobody's matter. */
 BEHIND bool goes_on(const struct mapped *one, const struct mapped *next) {
     return one->high == next->low && one->rights == next->rights && one->inode == next->inode &&

@@ -58,7 +58,7 @@ BEHIND void compare_places(void) {
     u64 count = 0;
     WORK->in_a_row.high = 0;
     for (u64 at = 0; next_place(at); at = found->high) {
-        if (found->high > GUEST_END && found->rights & PROT_WRITE)
+        if (escapes(found))
             give_up();
         if (at && goes_on(&WORK->in_a_row, found)) {
             WORK->in_a_row.high = found->high;
