@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -127,3 +128,20 @@ def test_few_descriptors(leaves: Made, folder: Path) -> None:
     kept = [f"k{name}" for name in NAMES[:3]]
     assert end(*READ, *kept, *READ, "sf1", "sf2", "rf1") == (0, b"done\n")
     assert end(*kept, "kf9", "kf8") == (1, b"kf8: No file descriptors available\n")
+
+
+def test_slots_of_connections(make: Maker, backend: Backend, folder: Path) -> None:
+    """What is left open, or was found last, is in no connection's way: they share the slots."""
+    source = (SUPPORT / "programs" / "leaves.c").read_text(encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        port = there.getsockname()[1]
+        end = f"127.0.0.1:{port}/tcp"
+        made = make(
+            make.compile(source, "leaves"),
+            backend,
+            devices=("volume:/w",),
+            connect=(end,),
+            sockets=3,
+        )
+        with told(made, folder, "spins", *READ[:2], "sf7", f"t{port}") as pid:
+            assert opened(pid) == 1

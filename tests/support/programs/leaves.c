@@ -1,8 +1,11 @@
 /* Opens and closes files of a folder as each word says, then spins or waits: who looks from outside
  * sees what it has left open. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -33,6 +36,12 @@ static int writes(const char *path) {
     return write(fd, "bytes", 5) == 5 ? close(fd) : -1;
 }
 
+static int connects(const char *port) {
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(atoi(port))};
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return connect(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&at, sizeof at);
+}
+
 static int once(const char *folder, const char *word) {
     struct stat stat_;
     struct statfs room;
@@ -60,6 +69,8 @@ static int once(const char *folder, const char *word) {
         return unlink(path);
     case 's':
         return stat(path, &stat_);
+    case 't':
+        return connects(word + 1);
     case 'f':
         return fstatfs(kept, &room);
     default:

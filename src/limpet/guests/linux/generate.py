@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from limpet.arch.x86_64.machine import Supervisor
@@ -18,6 +17,7 @@ from limpet.guests.linux.outside import outside_c
 from limpet.guests.linux.rewinding import REWIND
 from limpet.guests.linux.signals import ATTEND
 from limpet.guests.linux.traced import TRACE
+from limpet.guests.linux.volumes import settled
 from limpet.planning import choices, sealed
 from limpet.planning.blobs import Blobs
 from limpet.planning.features import Chosen
@@ -120,9 +120,7 @@ def gates_c(
         for call in hypercalls()
         if not (hears and call.name == "wait")
     )
-    if _count(devices, VOLUME):
-        waits = r"\nvoid hypercall_(wait|attend|console_in|socket_wait|socket_batch)\(.*\n"
-        gates = re.sub(waits, r"\g<0>    volumes_settle();\n", gates)
+    gates = settled(gates) if _count(devices, VOLUME) else gates
     if hears:
         gates += "\nvoid hypercall_wait(struct wait *block) {\n    attend(block);\n}\n"
     gates = _by_the_guests_clock(gates) if snapshot and tells_time else gates

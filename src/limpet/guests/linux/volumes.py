@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Collection, Mapping, Sequence
 
@@ -115,3 +116,14 @@ def check_volumes(guest: Guest, devices: Sequence[Device]) -> None:
                     "is no folder",
                     hint="give the volume another path",
                 )
+
+
+_SETTLES = re.compile(
+    r"\nvoid hypercall_(wait|attend|console_in|socket_(wait|batch|accept|connect|broker))\(.*\n"
+)
+"""The gates of what waits, and of what needs a slot, as files below volumes do."""
+
+
+def settled(gates: str) -> str:
+    """Gates before which what was closed below volumes is left open no longer."""
+    return _SETTLES.sub(r"\g<0>    volumes_settle();\n", gates)

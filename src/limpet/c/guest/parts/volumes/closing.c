@@ -3,8 +3,8 @@
  *
  * What was open to be read, or only to be named, holds nothing but itself.  Such descriptors are
  * left open a little longer, while they are in a row, and go in one call: before the guest waits,
- * before it changes anything below a volume or asks how much room there is, and when there are
- * enough of them, or the host has no more.
+ * or has another connection, whose slots are the same; before it changes anything below a volume or
+ * asks how much room there is; and when there are enough of them, or the host has no more.
  */
 #include "parts/volumes/volumes.h"
 
