@@ -1,5 +1,5 @@
 /* volume_open on kvm: the path is copied, so that it ends and stays as it is.  What is neither file
- * nor folder is not left open. */
+ * nor folder is told, and left open: the guest closes it. */
 static const struct mft_entry *writable_or_read(u64 volume, u64 way) {
     const struct mft_entry *device = device_at(volume, DEVICE_VOLUME);
     return device && way < (device->read_only ? HOW_WRITES : HOW_COUNT) ? device : NULL;
