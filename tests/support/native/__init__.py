@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
@@ -31,13 +31,13 @@ quick = settings(
 
 
 class Library:
-    """One file of tests/native with what it includes, loaded."""
+    """One file of tests/support/native with what it includes, loaded."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, includes: Sequence[str] = GUEST_INCLUDES) -> None:
         (folder / "contract.h").write_text(contract.c_header())
         (folder / "tree_format.h").write_text(tree.c_header())
         made = folder / f"{name}.o"
-        flags = ["-O2", "-fPIC", *GUEST_INCLUDES]
+        flags = ["-O2", "-fPIC", *includes]
         compile_object(NATIVE / f"{name}.c", made, flags=flags, include=folder)
         output = folder / f"{name}.so"
         subprocess.run([zig(), "ld.lld", "-shared", "-o", output, made], check=True)
