@@ -100,13 +100,11 @@ def linux(make: Maker, backends: tuple[Backend, ...]) -> Iterator[limpet.Plan]:
         yield limpet.plan(sockets, replace(options, publish=DATAGRAMS, connect=NAMES, log="log"))
         yield limpet.plan(sockets, replace(options, publish=PUBLISHED, log="log"))
         yield limpet.plan(sockets, replace(options, publish=GIVEN))
-        chosen = replace(options, publish=CHOSEN_PORTS, connect=CHOSEN_ENDS, features=("help",))
-        yield limpet.plan(sockets, replace(chosen, publish=(*GIVEN, *CHOSEN_PORTS)))
-        yield limpet.plan(sockets, replace(chosen, devices=("volume:/v",)))
-        yield limpet.plan(
-            sockets, replace(options, publish=("ask=5353:53/udp",), connect=CHOSEN_UDP)
-        )
         yield limpet.plan(sockets, replace(options, publish=GIVEN, devices=("volume:/v",)))
+    options = replace(volume, publish=(*GIVEN, *CHOSEN_PORTS), connect=CHOSEN_ENDS)
+    yield limpet.plan(sockets, replace(options, features=("help",)))
+    options = limpet.Options(publish=("ask=5353:53/udp",), connect=CHOSEN_UDP, backends=backends)
+    yield limpet.plan(sockets, replace(options, strict=True))
     data = limpet.load(make.compile(DATA, "data"))
     yield limpet.plan(data, limpet.Options(timeout=1500, words=("a", "b"), backends=backends))
     if len(backends) == 1:  # as every snapshot
