@@ -60,6 +60,17 @@ def _content(of: Edited) -> bytes:
 
 
 @pytest.mark.parametrize("backend", [each for each in BACKENDS if each == "process"])
+def test_opened_again(make: Maker, backend: Backend) -> None:
+    """A monitor that closes it, and gives it other rights as well: what unmapped does that."""
+    changed = edited(make, backend)
+    unmaps, takes = b"\xb8\x0b\0\0\0\xbf", b"\xb8\x0a\0\0\0\xbf"  # mov $11, %eax; mov $..., %edi
+    places = (each.address - 12 for each in changed.audit().calls if each.calls == ("munmap",))
+    at = next(each for each in places if changed.bundle.memory(each, 6) == unmaps)
+    changed.poke(at, takes + struct.pack("<I", table(changed)))
+    assert set(changed.audit().endpoints) == UNTOLD
+
+
+@pytest.mark.parametrize("backend", [each for each in BACKENDS if each == "process"])
 def test_filter_that_opens_it(make: Maker, backend: Backend) -> None:
     """A filter that lets rights be changed from the table on."""
     changed = edited(make, backend)

@@ -1,9 +1,9 @@
 """What a start chooses, as far as reading shows it: a table that is filled, closed, and stays so.
 
 The bound of each choice stands beside its place.  That the place holds still while the guest runs
-is shown here: the monitor makes the table read-only before its filter, no filter lets anything make
-it writable or put other pages there, and no guest's page tables let it be written.  That the
-monitor's code keeps to the bound is for making the bundle again to show.
+is shown here: the monitor makes the table read-only before its filter and gives it no other rights,
+no filter lets anything make it writable or put other pages there, and no guest's page tables let it
+be written.  That the monitor's code keeps to the bound is for making the bundle again to show.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from limpet.audit.monitor_code import NO_FILTER, Call
 from limpet.planning.choices import CHOICE, read_choice
 
 _MPROTECT = NUMBERS["mprotect"]
+_GIVE_RIGHTS = frozenset({_MPROTECT, NUMBERS["pkey_mprotect"]})
 
 
 def choice(inside: Inside, at: int) -> str | None:
@@ -33,8 +34,11 @@ def choice(inside: Inside, at: int) -> str | None:
 
 def _stays(inside: Inside, at: int, end: int) -> bool:
     """Whether nobody can write [at, end) from the moment on at which the guest runs."""
-    return any(_closes(call, at, end) for call in inside.code.calls) and not (
-        _filter_opens(inside, at, end) or _guest_writes(inside, at, end)
+    calls = inside.code.calls
+    return any(_closes(call, at, end) for call in calls) and not (
+        any(_reopens(call, at, end) for call in calls)
+        or _filter_opens(inside, at, end)
+        or _guest_writes(inside, at, end)
     )
 
 
@@ -44,6 +48,16 @@ def _closes(call: Call, at: int, end: int) -> bool:
     if call.numbers != {_MPROTECT} or call.filters != {NO_FILTER} or low is None or size is None:
         return False
     return low <= at and end <= low + size and call.argument(2) == mmap.PROT_READ
+
+
+def _reopens(call: Call, at: int, end: int) -> bool:
+    """Whether a call before the filter may give it other rights, before that or behind it."""
+    if not call.numbers & _GIVE_RIGHTS or NO_FILTER not in call.filters:
+        return False
+    if call.argument(2) == mmap.PROT_READ:
+        return False
+    low, size = call.argument(0), call.argument(1)
+    return low is None or size is None or (low < end and at < low + size)
 
 
 def _filter_opens(inside: Inside, at: int, end: int) -> bool:
