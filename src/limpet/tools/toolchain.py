@@ -49,6 +49,11 @@ COMPILE_TIMEOUT = 300.0
 """Seconds; the first link against musl builds that libc, which takes most of a minute."""
 
 
+_BESIDE = 3
+"""How far compilers that run beside Limpet, one on each processor, give way (``nice``): so far that
+two of them weigh as much as it does.  What it does meanwhile is not shared among processors, so it
+has one for itself, or would end last."""
+
 LIBC = "libc"
 """A file in zig's own folder that says that the libc of programs is there."""
 
@@ -79,12 +84,12 @@ def _own_folders() -> Iterator[tuple[Path, dict[str, str]]]:
         )
 
 
-def _zig(output: Path, read: Sequence[Path], *words: str | Path) -> Completed:
+def _zig(output: Path, read: Sequence[Path], *words: str | Path, priority: int = 0) -> Completed:
     """Run zig on Limpet's own C: it reads nothing but that, and writes nothing but ``output``."""
     with _own_folders() as (shared, environment):
         own = environment["TMPDIR"]
         readable = (str(zig().parent), str(C_ROOT), *map(str, read))
-        bounds = Bounds(readable, (str(shared), own, str(output.parent)))
+        bounds = Bounds(readable, (str(shared), own, str(output.parent)), ours=True)
         return run(
             [zig(), *words],
             timeout=COMPILE_TIMEOUT,
@@ -92,6 +97,7 @@ def _zig(output: Path, read: Sequence[Path], *words: str | Path) -> Completed:
             env=environment,
             umask=0o077,
             bounds=bounds,
+            priority=priority,
         )
 
 
@@ -122,7 +128,7 @@ def compile_beside(sources: Sequence[Path], *, flags: Sequence[str], include: Pa
     words = _for_many(told.stderr)
 
     def one(share: Sequence[Path]) -> None:
-        made = _zig(output, (include,), "clang", *words, *share)
+        made = _zig(output, (include,), "clang", *words, *share, priority=_BESIDE)
         _expect(made, f"cannot compile one of {len(share)} files")
 
     shares = _shares(sources, len(os.sched_getaffinity(0)))
