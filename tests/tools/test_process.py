@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from limpet.errors import BuildError
 from limpet.sources import MONITOR_INCLUDES
-from limpet.tools import landlock
+from limpet.tools import landlock, toolchain
 from limpet.tools.freestanding import write_headers
 from limpet.tools.process import MOST_OUTPUT, Bounds, run
 from limpet.tools.toolchain import compile_object
@@ -76,6 +77,35 @@ def test_bounds_stand_from_the_start(tmp_path: Path) -> None:
     for _ in range(20):
         _, out, _ = _run("(ulimit -f; ulimit -v)", tmp_path, size=4096, memory=64 << 20)
         assert out.split() == ["8", "65536"]
+
+
+def test_what_is_ours_is_bounded_too(tmp_path: Path) -> None:
+    """A moment after its start, which then costs no copy of this process; it can give way."""
+    bounds = Bounds(PROGRAMS, (str(tmp_path),), 64 << 20, 4096, ours=True)
+    script = "sleep 0.2; (ulimit -f; ulimit -v; nice)"
+    done = run(["/bin/sh", "-c", script], timeout=20, bounds=bounds, priority=3)
+    assert done.stdout.split() == ["8", "65536", str(os.nice(0) + 3)]
+    if landlock.version():
+        done = run(["/bin/cat", "/etc/passwd"], timeout=20, check=False, bounds=bounds)
+        assert "Permission denied" in done.stderr
+
+
+def test_only_our_own_is_bounded_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compiler of a user's program has its bounds from the start."""
+    given: list[Bounds] = []
+
+    def started(*_: object, bounds: Bounds, **__: object) -> None:
+        given.append(bounds)
+        raise BuildError("enough")
+
+    monkeypatch.setattr(toolchain, "run", started)
+    source = tmp_path / "any.c"
+    source.write_text("int any;")
+    with pytest.raises(BuildError):
+        toolchain.compile_program([source], tmp_path / "any")
+    with pytest.raises(BuildError):
+        compile_object(source, tmp_path / "any.o", flags=(), include=tmp_path)
+    assert [each.ours for each in given] == [False, True]
 
 
 def test_sizes_are_bounded(tmp_path: Path) -> None:
