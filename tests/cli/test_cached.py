@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,10 +13,12 @@ import pytest
 
 from limpet.tools.cache import Cache
 from limpet.tools.toolchain import LIBC, shared_folder
+from tests.support import ROOT
 from tests.support.bundles import BUSYBOX, KVM_PROBLEM, need
 from tests.support.caches import seeded
 from tests.support.command import Cli
 
+HELLO = ROOT / "examples" / "hello.c"
 PROCESS = ("--backend", "process")
 PRINTS = '#include <stdio.h>\n#include "a.h"\nint main(void) { puts(A); return 0; }\n'
 needs_kvm = pytest.mark.skipif(bool(KVM_PROBLEM), reason=f"*** NO KVM HERE: {KVM_PROBLEM} ***")
@@ -51,6 +54,21 @@ def test_same_meaning_same_bundle(fresh: Cli) -> None:
     for words in said:
         assert fresh("-q", "run", *words, busybox, "echo", "x").stdout == "x\n"
     assert len(entries(fresh, "bundle")) == 2
+
+
+def test_a_first_build_is_written_to_both(fresh: Cli) -> None:
+    """To its place and to the cache; where its place is wrong it is in the cache all the same."""
+    words = ("-q", "build", *PROCESS, HELLO, "-o")
+    assert "cannot be written" in fresh(*words, "no/such/x").stderr
+    (name,) = entries(fresh, "bundle")
+    kept = Path(fresh.env["LIMPET_CACHE"]) / name / "bundle"
+    fresh(*words, "again")
+    again = (fresh.cwd / "again").read_bytes()
+    assert again == kept.read_bytes()
+    shutil.rmtree(kept.parent)
+    fresh(*words, "first")
+    assert (fresh.cwd / "first").read_bytes() == kept.read_bytes() == again
+    assert os.access(fresh.cwd / "first", os.X_OK)
 
 
 def project(folder: Path) -> str:

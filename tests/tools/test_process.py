@@ -19,8 +19,10 @@ PROGRAMS = ("/bin", "/usr", "/lib", "/lib64", "/etc/ld.so.cache")
 confined = pytest.mark.skipif(not landlock.version(), reason="*** NO LANDLOCK IN THIS KERNEL ***")
 
 
-def _run(script: str, folder: Path, **bounds: int) -> tuple[int, str, str]:
-    own = Bounds(PROGRAMS, (str(folder),), **bounds)
+def _run(
+    script: str, folder: Path, *, memory: int = 16 << 30, size: int = 1 << 30
+) -> tuple[int, str, str]:
+    own = Bounds(PROGRAMS, (str(folder),), memory, size)
     done = run(["/bin/sh", "-c", script], timeout=20, check=False, bounds=own)
     return done.code, done.stdout, done.stderr
 

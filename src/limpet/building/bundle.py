@@ -55,13 +55,14 @@ class Bundle:
     data: bytes
     symbols: Mapping[str, int] = field(default_factory=dict, repr=False)
 
-    def write(self, path: Path) -> None:
-        """Put the bundle at ``path``, executable, all of it or nothing.
+    def write(self, *paths: Path) -> None:
+        """Put the bundle at each of ``paths``, executable, all of it or nothing.
 
         Raises:
-            BuildError: the place cannot be written.
+            BuildError: a place cannot be written.
         """
-        executables.write(path, self.data)
+        with ThreadPoolExecutor(len(paths)) as pool:
+            list(pool.map(lambda path: executables.write(path, self.data), paths))
 
 
 def build(plan: Plan, cache: Cache | None = None, *, packed: bytes = b"") -> Bundle:
@@ -77,11 +78,12 @@ def build(plan: Plan, cache: Cache | None = None, *, packed: bytes = b"") -> Bun
     cache = cache or Cache.default()
     with upkeep.workspace(cache) as folder:
         _write_sources(plan, folder)
-        with ThreadPoolExecutor(3) as pool:
-            guest_future = pool.submit(kind_of(plan.image).link, plan, folder, cache)
+        with ThreadPoolExecutor(4) as pool:
+            pool.submit(lambda: plan.guest.tree.digest)  # kept there: the record has it
+            linked_future = pool.submit(kind_of(plan.image).link, plan, folder, cache)
             monitor_future = pool.submit(_monitor, plan, folder)
             ring0_future = pool.submit(_ring0, plan, cache)
-            contents, symbols = guest_future.result()
+            contents, symbols = linked_future.result()
             linked = monitor_future.result()
             ring0 = ring0_future.result()
     labels = {**symbols, **linked.symbols}
@@ -91,8 +93,10 @@ def build(plan: Plan, cache: Cache | None = None, *, packed: bytes = b"") -> Bun
     segments = arranged([*_loads(plan, contents, monitor, ring0), *_broker(plan, cache)])
     _check_count(plan, len(segments))
     assert all(each.address + each.size <= behind.address for each, behind in pairwise(segments))
-    made = record_of(plan, segments, toolchain.version(), __version__).pack()
-    guest = packed_guest.pack(plan.image, segments, packed)
+    with ThreadPoolExecutor(1) as pool:
+        guest_future = pool.submit(packed_guest.pack, plan.image, segments, packed)
+        made = record_of(plan, segments, toolchain.version(), __version__).pack()
+        guest = guest_future.result()
     return Bundle(plan, monitor, write(entry, segments, made, guest), symbols)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from limpet.building.cache_key import Keys, keys_of
 from limpet.cli import say
-from limpet.errors import PlanError
+from limpet.errors import BuildError, PlanError
 from limpet.guests.usual import usual
 from limpet.loading import seen, sources
 from limpet.loading.asked import NOTHING, Wants
@@ -166,14 +166,25 @@ class Job:
                     if executables.take_place(target, partial(_from_last, changed, base)):
                         self._say(lines)
                         return target.stat().st_size
-            entry = self._entry(cache, found, progress)
+            entry = self._entry(cache, found, progress, left := [target])
         with entry as folder:
             self._say(_lines_in(folder))
-            executables.copy(folder / _BUNDLE, target)
+            if left:
+                executables.copy(folder / _BUNDLE, target)
             return (folder / _BUNDLE).stat().st_size
 
-    def _entry(self, cache: Cache, found: Found, progress: Progress) -> Entry:
-        return cache.folder(found.key, lambda folder: self._make(folder, progress, found, cache))
+    def _entry(
+        self, cache: Cache, found: Found, progress: Progress, targets: list[Path] | None = None
+    ) -> Entry:
+        """The entry of the bundle; one that is made now is put at the ``targets`` as well.
+
+        Those that it was put at are taken from the list.
+        """
+
+        def make(folder: Path) -> None:
+            self._make(folder, progress, found, cache, targets or [])
+
+        return cache.folder(found.key, make)
 
     def _say(self, lines: Sequence[str]) -> None:
         say.warn(lines)
@@ -256,7 +267,9 @@ class Job:
             raise PlanError(f"{self.app}: changed while it was read", hint="try again")
         return found.made, self.packing.root or (Path(found.root) if found.root else None)
 
-    def _make(self, folder: Path, progress: Progress, found: Found, cache: Cache) -> None:
+    def _make(
+        self, folder: Path, progress: Progress, found: Found, cache: Cache, targets: list[Path]
+    ) -> None:
         started = time.monotonic()
         if found.changed and _exchanged(folder, found.changed, cache):
             return
@@ -265,7 +278,11 @@ class Job:
         made = found.planned or self.plan(progress)
         progress("building the monitor")
         bundle = build(made)
-        bundle.write(folder / _BUNDLE)
+        try:
+            bundle.write(folder / _BUNDLE, *targets)
+            targets.clear()
+        except BuildError:
+            bundle.write(folder / _BUNDLE)  # the other place is said to be wrong by who copies
         devices = "".join(f"{each.kind}:{each.name}\n" for each in made.image.devices)
         (folder / _DEVICES).write_text(devices, "utf-8")
         lines = _lines(made.warnings)

@@ -54,7 +54,9 @@ class _Base(Job):
     words: tuple[str, ...] = ()
     """What it is started with until its moment."""
 
-    def _make(self, folder: Path, progress: Progress, found: Found, cache: Cache) -> None:
+    def _make(
+        self, folder: Path, progress: Progress, found: Found, cache: Cache, _: list[Path]
+    ) -> None:
         from limpet.running.snapshot import Snapshot, attempt
 
         plan = found.planned or self.plan(progress)

@@ -133,6 +133,8 @@ class Supervisor:
 
     def without(self, low: int, high: int) -> Supervisor:
         """Less the small pages of [low, high): KVM cannot go on at a page that nothing backs."""
+        if low == high:
+            return self
         pages = [list(page) for page in struct.iter_unpack("<512Q", self.tables)]
         tables = Tables(self.cr3, pages)
         for address in range(low, high, PAGE):
