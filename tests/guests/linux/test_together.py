@@ -63,6 +63,29 @@ def test_files_with_a_name_in_common_are_apart(tmp_path: Path, own: str) -> None
     assert compiled(tmp_path, files) == 2
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        "long own(long value);",
+        "static inline long own(long value) { return value + 1; }",
+        "extern long own;",
+        "extern const char own[];",
+        "enum { FIRST, own };",
+        "#define own(value) value",
+    ],
+)
+@pytest.mark.parametrize("includes", ["a", "b"])
+def test_what_a_header_gives_is_no_other_file_s_own(
+    tmp_path: Path, given: str, includes: str
+) -> None:
+    """Be it the first or the second that includes it, through another one too."""
+    (tmp_path / "given.h").write_text(f"{given}\n")
+    (tmp_path / "more.h").write_text('#include "given.h"\n')
+    asks, has = '#include "more.h"\nint asks;\n', "static int own = 1;\nint *has = &own;\n"
+    sources = {"a": asks, "b": has} if includes == "a" else {"a": has, "b": asks}
+    assert compiled(tmp_path, written(tmp_path, **sources)) == 2
+
+
 def test_a_macro_ends_with_its_file(tmp_path: Path) -> None:
     """Another file has its own, or a name for something else."""
     first = "#define SIZE 4\nint first(void) { return SIZE; }\n"
