@@ -51,13 +51,13 @@ def _functions(image: Image, table: int) -> list[Function]:
     if head != _HEAD or count > MOST:
         raise LookupError
     found, known = [], dict[int, str]()
-    for index in range(count):
-        start, frame = struct.unpack("<ii", bytes_at(image, table + 12 + 8 * index, 8))
+    rows = bytes_at(image, table + 12, 8 * count)
+    for start, frame in struct.iter_unpack("<ii", rows):
         at = table + frame
-        cie = at + 4 - _number(image, at + 4)
+        back, offset, size = struct.unpack("<IiI", bytes_at(image, at + 4, 12))
+        cie = at + 4 - back
         if cie not in known:
             known[cie] = _kind(bytes_at(image, cie, 32))
-        offset, size = struct.unpack("<iI", bytes_at(image, at + 8, 8))
         if at + 8 + offset != table + start:
             raise LookupError
         if "S" not in known[cie] and size:  # a frame of a signal starts a byte before its function

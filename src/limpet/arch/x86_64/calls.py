@@ -112,21 +112,23 @@ class Calls:
     def tails(self) -> dict[int, list[int]]:
         """Places inside of functions that others may jump to: the sources of each."""
         found: dict[int, list[int]] = {}
+        starts = self.functions
         for segment in self.image.executable:
             data, low = segment.data, segment.address
             inside = range(low, low + len(data))
             for target, sources in self.branches.near.items():
                 if target not in inside or not _begins(data, target - low):
                     continue
-                function = self.function(target)
+                index = bisect_right(starts, target)
+                if not index or starts[index - 1] == target:
+                    continue
+                start, end = starts[index - 1], (*starts[index : index + 1], 1 << 64)[0]
                 jumps = [
                     each
                     for each in sources
-                    if each in inside
-                    and data[each - low] != _CALL
-                    and self.function(each) != function
+                    if not start <= each < end and each in inside and data[each - low] != _CALL
                 ]
-                if jumps and target != function:
+                if jumps:
                     found[target] = jumps
         return found
 

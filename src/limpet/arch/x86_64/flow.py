@@ -40,7 +40,7 @@ Decoded = tuple[int, int, str, str]
 """Address, size, mnemonic and operands."""
 
 Branches = Mapping[int, Sequence[int]]
-"""The sources of near branches by target, wherever the bytes of one stand."""
+"""The sources of near branches by target, ascending, wherever the bytes of one stand."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,12 @@ class Code:
         found = {*self.pointed, *self.taken, *(t for each in self.tables.values() for t in each)}
         for target, sources in self.near.items():
             index = self.at(target)
-            if any(self.at(source) != index for source in sources):
+            if index is None:
+                others = any(self.at(source) is not None for source in sources)
+            else:  # sources are ascending
+                start, end, _ = self.functions[index]
+                others = sources[0] < start or end <= sources[-1]
+            if others:
                 found.add(target)
         return found
 
