@@ -53,10 +53,14 @@ class Project:
     def __getitem__(self, name: str) -> Path:
         return self.folder / name
 
-    def job(self, memory: int = 0, script: str = "app.py") -> Job:
+    def job(self, memory: int = 0, script: str = "app.py", words: tuple[str, ...] = ()) -> Job:
         files = {f"/{script}": self[script], "/data": self["data"], DEEP: self["deep"]}
-        options = limpet.Options(backends=("process",), memory=memory)
+        options = limpet.Options(backends=("process",), memory=memory, words=words)
         return Job.given(self.python, options, Packing(files=files))
+
+    def built(self) -> Job:
+        """What ``limpet build`` makes: an interpreter is called by its path."""
+        return self.job(words=(str(self.python),))
 
     def keys(self, memory: int = 0, script: str = "app.py") -> Keys:
         job = self.job(memory, script)
@@ -275,7 +279,7 @@ def test_command(project: Project, tmp_path: Path) -> None:
     """A command makes the bundle so, and anew when the last one is gone."""
     build = _command(project, tmp_path)
     assert "built in" in build()
-    with project.job().bundle(Cache.default()) as made:
+    with project.built().bundle(Cache.default()) as made:
         last = made.path.parent
     for text, quick in (("import helper, late\n", True), ("import late, helper #\n", False)):
         project["app.py"].write_text(text)
@@ -293,7 +297,7 @@ def test_written_once(project: Project, tmp_path: Path) -> None:
     content = (tmp_path / "made").read_bytes()
     assert "only texts have changed" in build()
     assert (tmp_path / "made").read_bytes() == content
-    with project.job().bundle(cache) as made:
+    with project.built().bundle(cache) as made:
         assert made.path.read_bytes() == content
     (tmp_path / "made").unlink()
     assert "built in" not in build()
