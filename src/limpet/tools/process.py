@@ -111,7 +111,8 @@ def _in_memory(name: str) -> BinaryIO:
 
 
 def _limit(process: int, bounds: Bounds) -> None:
-    """In the child (0), before it can have started others, which nothing would limit."""
+    """Limit ``process``: in the child itself (0) before it can have started others, which nothing
+    would limit, or from outside where it is ours."""
     resource.prlimit(process, resource.RLIMIT_FSIZE, (bounds.size, bounds.size))
     resource.prlimit(process, resource.RLIMIT_AS, (bounds.memory, bounds.memory))
 
