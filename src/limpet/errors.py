@@ -12,7 +12,8 @@
     ├── PlanError           the options or the guest cannot be honoured (2)
     ├── BuildError          the bundle cannot be made or written (1)
     │   ├── ToolchainError  the pinned C toolchain is missing or broken
-    │   └── VersionError    made with other tools than these: it cannot be made again here
+    │   ├── VersionError    made with other tools than these: it cannot be made again here
+    │   └── Outgrown        what stands beside the guest is larger than its plan has it
     ├── HostError           this host does not offer what was asked for (125)
     ├── RunError            the bundle cannot be started (125)
     └── SandboxError        a sandbox has no answer to what it was asked
@@ -102,6 +103,10 @@ class ToolchainError(BuildError):
 
 class VersionError(BuildError):
     """Made with other tools than these: it cannot be made again here."""
+
+
+class Outgrown(BuildError):
+    """What stands beside the guest is larger than its plan has it."""
 
 
 class HostError(LimpetError):

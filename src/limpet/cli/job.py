@@ -11,15 +11,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from limpet.building.cache_key import Keys, keys_of
 from limpet.cli import say
-from limpet.errors import BuildError, PlanError
+from limpet.errors import BuildError, Outgrown, PlanError
 from limpet.guests.usual import usual
 from limpet.loading import seen, sources
 from limpet.loading.asked import NOTHING, Wants
 from limpet.tools import executables
+from limpet.tools.cache import Cache
 from limpet.tools.inputs import digest_of
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from limpet.loading.start import Start
     from limpet.planning.options import Options
     from limpet.planning.plan import Plan
-    from limpet.tools.cache import Cache
     from limpet.tools.entries import Entry
     from limpet.tools.progress import Progress
 
@@ -85,6 +85,8 @@ class Job:
     packing: Packing = Packing()
     fell_back: str = ""
     """Why ``auto`` is not the virtual machine that a user expects."""
+    _early: ClassVar[bool] = True
+    """Whether it is planned before all is compiled, and where need be again."""
 
     @classmethod
     def given(
@@ -104,12 +106,17 @@ class Job:
             options = replace(options, backends=found)
         return cls(app, kind.complete(options), packing, fell_back)
 
-    def plan(self, progress: Progress) -> Plan:
+    def plan(self, progress: Progress, *, early: bool = False) -> Plan:
         """Read the guest and decide everything.
+
+        Args:
+            early: before what stands beside it is compiled; see :func:`limpet.plan`.
 
         Raises:
             LimpetError: it cannot be.
         """
+        if early and _is_program(self.app):
+            usual(self.app).begin(Cache.default())
         from limpet.guests.registry import load, plan
 
         guest = load(
@@ -121,10 +128,11 @@ class Job:
             include=self.packing.include,
             wants=self.packing.wants,
             progress=progress,
+            waits=not early,
         )
         for each in guest.notes:
             say.note(each)
-        return plan(guest, self.options)
+        return plan(guest, self.options, early=early)
 
     @contextmanager
     def bundle(self, cache: Cache) -> Iterator[Made]:
@@ -220,7 +228,7 @@ class Job:
         if changed:
             known = changed.seen
         else:
-            planned = self.plan(progress)
+            planned = self.plan(progress, early=self._early)
             known = seen.written(planned.guest.seen)
         cache.put_text(name, known)
         return Found(_key(digest, known), last, planned, changed)
@@ -274,10 +282,15 @@ class Job:
         if found.changed and _exchanged(folder, found.changed, cache):
             return
         from limpet.building.bundle import build
+        from limpet.guests.registry import plan
 
-        made = found.planned or self.plan(progress)
+        made = found.planned or self.plan(progress, early=True)
         progress("building the monitor")
-        bundle = build(made)
+        try:
+            bundle = build(made)
+        except Outgrown:
+            made = plan(made.guest, self.options)
+            bundle = build(made)
         try:
             bundle.write(folder / _BUNDLE, *targets)
             targets.clear()
@@ -303,6 +316,15 @@ def _key(guest: Any, known: str) -> str:
     digest = guest.copy()
     digest.update(known.encode(errors="surrogateescape"))
     return f"bundle-{digest.hexdigest()}"
+
+
+def _is_program(path: Path) -> bool:
+    """Whether it may be a finished program: reading anything else may end soon, with an error."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(4) == b"\x7fELF"
+    except OSError:
+        return False
 
 
 def _has(cache: Cache, key: str) -> bool:

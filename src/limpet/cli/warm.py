@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from limpet.cli import say
 from limpet.cli.job import Found, Job, Packing
@@ -53,6 +53,7 @@ class _Base(Job):
 
     words: tuple[str, ...] = ()
     """What it is started with until its moment."""
+    _early: ClassVar[bool] = False
 
     def _make(
         self, folder: Path, progress: Progress, found: Found, cache: Cache, _: list[Path]

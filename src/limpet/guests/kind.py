@@ -28,8 +28,9 @@ class Kind:
     ``images`` are the values of :attr:`Image.kind` that are its own.  ``read`` gives ``None`` for a
     program that is of another kind; the one kind with ``fallback`` is asked last.  ``defaults``
     completes the options that the user left open.  ``measure`` says how large what stands beside a
-    guest can be, compiled once for every version of Limpet; ``judge`` gives the verdict on a guest,
-    so that it is there when a plan asks.  ``plan`` is pure; ``link`` links that for the guest;
+    guest can be, compiled once for every version of Limpet, and ``room`` the same as far as it is
+    known before that; ``judge`` gives the verdict on a guest, so that it is there when a plan asks.
+    ``plan`` is pure; ``link`` links that for the guest, unless it is larger than the plan has it;
     ``inside`` says to a debugger what that is.
     """
 
@@ -42,4 +43,5 @@ class Kind:
     link: Callable[[Plan, Path, Cache], tuple[Contents, Symbols]]
     inside: Callable[[Plan, Symbols, Cache], Inside]
     judge: Callable[[Guest], Judged | None] = lambda _: None
+    room: Sizes | None = None
     fallback: bool = False

@@ -68,6 +68,7 @@ def load(
     wants: Wants = NOTHING,
     progress: Progress = silent,
     cache: Cache | None = None,
+    waits: bool = True,
 ) -> Guest:
     """Read the guest at ``path``.
 
@@ -81,6 +82,7 @@ def load(
         wants: what an interpreter that is known is to have, beside what its texts name.
         progress: told what takes a moment.
         cache: what was compiled, and what was found out about shared objects, before.
+        waits: whether what stands beside the guest has to be compiled at the end.
 
     Raises:
         InputError: anything given cannot be used; names it and what to do.
@@ -89,7 +91,7 @@ def load(
     found = program_of(Path(path), progress, cache)
     progress("reading the program")
     image = read_image(found.data, found.name)
-    with _measured_beside(image, cache):
+    with _measured_beside(image, cache, waits=waits):
         packed = tree_of(
             image,
             path,
@@ -115,7 +117,7 @@ def load(
 
 
 @contextmanager
-def _measured_beside(image: Image, cache: Cache) -> Iterator[None]:
+def _measured_beside(image: Image, cache: Cache, *, waits: bool) -> Iterator[None]:
     """Meanwhile what will stand beside the guest is compiled, where it never was: the plan asks."""
     pool = ThreadPoolExecutor(1)
     pool.submit(kind_of(image).measure, image, cache)  # what fails fails again for the plan
@@ -124,14 +126,22 @@ def _measured_beside(image: Image, cache: Cache) -> Iterator[None]:
     except BaseException:
         pool.shutdown(wait=False)  # what is wrong with the guest is said at once
         raise
-    pool.shutdown()
+    pool.shutdown(wait=waits)
 
 
-def plan(guest: Guest, options: Options | None = None, cache: Cache | None = None) -> Plan:
+def plan(
+    guest: Guest,
+    options: Options | None = None,
+    cache: Cache | None = None,
+    *,
+    early: bool = False,
+) -> Plan:
     """Decide everything about the bundle of ``guest``.
 
     Args:
         cache: where the size of what stands beside the guest is known, or found out once.
+        early: do not wait for that.  The plan is the same, or it has to be made again: then
+            ``build`` raises ``Outgrown``.
 
     Raises:
         PlanError: the options or the guest cannot be honoured.
@@ -140,7 +150,8 @@ def plan(guest: Guest, options: Options | None = None, cache: Cache | None = Non
     kind = kind_of(guest.image)
     options = kind.defaults(guest.image, options or Options())
     _check(guest, options)
-    beside = kind.measure(guest.image, cache or Cache.default())
+    beside = kind.room if early else None
+    beside = beside or kind.measure(guest.image, cache or Cache.default())
     return kind.plan(guest, options, beside)
 
 

@@ -7,6 +7,7 @@ what is damaged is complained about when it is read in full.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +17,7 @@ from limpet.planning.options import Options
 
 if TYPE_CHECKING:
     from limpet.contract import Backend
+    from limpet.tools.cache import Cache
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Usual:
 
     ``kind`` is what :attr:`Image.kind` will be, or the name of the kind; ``backends`` are those
     that it is made for, ``only`` when it runs on no others; ``devices`` says whether it brings a
-    list of its own.
+    list of its own; ``begin`` compiles what stands beside it, where it never was, while it is read.
     """
 
     kind: str
@@ -32,6 +34,7 @@ class Usual:
     backends: tuple[Backend, ...]
     only: bool = False
     devices: bool = False
+    begin: Callable[[Cache], None] = lambda _: None
 
     def complete(self, options: Options) -> Options:
         """``options`` with nothing left open: equal ones mean equal bundles."""

@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from functools import cache as once
 from pathlib import Path
 
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
-
 from limpet import contract
 from limpet.errors import BuildError
 from limpet.formats import elf
@@ -59,6 +56,9 @@ def write_headers(folder: Path) -> None:
 
 def read_linked(path: Path) -> Linked:
     """Read what the linker wrote to ``path``."""
+    from elftools.elf.elffile import ELFFile  # a compiler can start without it
+    from elftools.elf.sections import SymbolTableSection
+
     file = ELFFile(io.BytesIO(path.read_bytes()))
     sections = {
         section.name: bytes(section.data())
@@ -70,8 +70,12 @@ def read_linked(path: Path) -> Linked:
     return Linked(sections, {each.name: each["st_value"] for each in table.iter_symbols()})
 
 
-def sizes_of(objects: Iterable[Path]) -> Sizes:
-    """How large ``objects`` can be when they are linked: each section, and what aligns it."""
+def sizes_of(objects: Iterable[Path], alignment: int = 1) -> Sizes:
+    """How large ``objects`` can be when they are linked: each section, and what aligns it.
+
+    Args:
+        alignment: what each is taken to ask for at least.
+    """
     found: Counter[str] = Counter()
     for path in objects:
         for name, section in _sections(path.read_bytes()):
@@ -79,7 +83,7 @@ def sizes_of(objects: Iterable[Path]) -> Sizes:
                 continue
             kind = "data" if section.flags & elf.SHF_WRITE else "rodata"
             kind = "text" if section.flags & elf.SHF_EXECINSTR else kind
-            found[kind] += section.size + max(section.alignment, 1) - 1
+            found[kind] += section.size + max(section.alignment, alignment) - 1
     return Sizes(**found)
 
 
@@ -118,6 +122,8 @@ def ring_0_stubs(trap_frame: int, trap_entry: int, cache: Cache) -> bytes:
         write_headers(folder)
         source = GUEST_ROOT / "x86_64" / "stubs.S"
         toolchain.compile_object(source, folder / "stubs.o", flags=[], include=folder)
+
+    from elftools.elf.elffile import ELFFile
 
     with cache.folder(f"stubs-{guest_digest()}", make) as folder:
         stream = io.BytesIO((folder / "stubs.o").read_bytes())

@@ -112,11 +112,14 @@ def compile_object(source: Path, output: Path, *, flags: Sequence[str], include:
     _expect(made, f"cannot compile {source.name}")
 
 
-def compile_beside(sources: Sequence[Path], *, flags: Sequence[str], include: Path) -> None:
+def compile_beside(
+    sources: Sequence[Path], *, flags: Sequence[str], include: Path, shares: int = 0
+) -> None:
     """Compile C files of ours below ``include``, each to an object beside it.
 
     It is the one that :func:`compile_object` makes.  A compiler starts for about as long as it
-    takes to compile a file, so each processor has one compiler, for its share.
+    takes to compile a file, so each processor has one compiler, for its share, or there are so many
+    ``shares``.
 
     Raises:
         ToolchainError: one does not compile, which is a fault of Limpet.
@@ -131,9 +134,9 @@ def compile_beside(sources: Sequence[Path], *, flags: Sequence[str], include: Pa
         made = _zig(output, (include,), "clang", *words, *share, priority=_BESIDE)
         _expect(made, f"cannot compile one of {len(share)} files")
 
-    shares = _shares(sources, len(os.sched_getaffinity(0)))
-    with ThreadPoolExecutor(len(shares)) as pool:
-        list(pool.map(one, shares))
+    found = _shares(sources, shares or len(os.sched_getaffinity(0)))
+    with ThreadPoolExecutor(len(found)) as pool:
+        list(pool.map(one, found))
 
 
 def _words(flags: Sequence[str], include: Path) -> list[str | Path]:

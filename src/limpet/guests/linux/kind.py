@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from limpet.guests.kind import Kind
 from limpet.guests.linux.inside import inside
-from limpet.guests.linux.library import sizes
 from limpet.guests.linux.link import link
+from limpet.guests.linux.most import ROOM, sizes
 from limpet.guests.linux.peek import USUAL
 from limpet.guests.linux.plan import plan
 from limpet.guests.linux.read import DYNAMIC, STATIC, STATIC_PIE, read
@@ -17,6 +17,7 @@ KIND = Kind(
     read=read,
     defaults=lambda _, options: USUAL.complete(options),
     measure=lambda _, cache: sizes(cache),
+    room=ROOM,
     plan=plan,
     link=link,
     inside=inside,

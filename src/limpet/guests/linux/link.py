@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from limpet.guests.linux import layout, library
+from limpet.errors import Outgrown
+from limpet.guests.linux import layout, library, most
 from limpet.guests.linux.layout import Layout
 from limpet.guests.linux.rewinding import REWIND
 from limpet.planning.plan import Plan
@@ -42,6 +43,9 @@ def link(plan: Plan, folder: Path, cache: Cache) -> tuple[Mapping[str, bytes], M
 
     Returns:
         The contents of the regions that the linker fills, by name, and the symbols.
+
+    Raises:
+        Outgrown: it has another size than the plan was made with.
     """
     place = plan.layout
     assert isinstance(place, Layout)
@@ -53,6 +57,11 @@ def link(plan: Plan, folder: Path, cache: Cache) -> tuple[Mapping[str, bytes], M
     goes_back = any(call.name == REWIND for call in plan.hypercalls)
     signals = "rewound_signal" if goes_back and "process" in plan.filters else "trap_entry_process"
     script.write_text(_script(place, signals), encoding="utf-8")
+    if most.sizes(cache) != place.library:
+        raise Outgrown(
+            f"{plan.image.name}: what stands beside it has another size than its plan has it",
+            hint="plan it again",
+        )
     with library.objects(cache) as known:
         toolchain.link([*generated, *known], output, script)
     linked = freestanding.read_linked(output)

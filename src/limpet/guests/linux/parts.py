@@ -17,11 +17,13 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from limpet.arch.x86_64.sites import Site
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.sources import GUEST_ROOT
+
+if TYPE_CHECKING:
+    from limpet.arch.x86_64.sites import Site
 
 
 @dataclass(frozen=True)
