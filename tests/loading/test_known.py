@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from limpet.errors import BuildError
-from limpet.formats.image import Image
+from limpet.formats.image import Image, read_program
+from limpet.guests.linux.read import read
 from limpet.loading import known
-from limpet.loading.known import read_code
+from limpet.loading.known import read_alone, read_code
 from limpet.loading.objects import read_object
 from limpet.tools.cache import Cache
+from tests.support.bundles import Maker
 
 LOADER = Path("/lib64/ld-linux-x86-64.so.2")
 
@@ -44,6 +46,23 @@ def test_it_is_the_same(loader: Image, cache: Cache, monkeypatch: pytest.MonkeyP
     again = read_code(loader, cache)
     assert again == read
     assert again[1].branches.near == read[1].branches.near
+
+
+def test_a_program_alone(make: Maker, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept of a static program is what is read, and it is no shared object's."""
+    program = make.compile('#include <stdio.h>\nint main(void) { return puts("x"); }\n', "alone")
+    image = read(read_program(program.read_bytes(), "alone"))
+    assert image is not None
+    monkeypatch.setattr(known, "SMALL", 0)
+    first = read_alone(image, cache)
+    entry = _entry(cache)
+    read_code(image, cache)
+    assert len(list(cache.root.glob("code-*"))) == 2
+    monkeypatch.setattr(known, "scan", None)
+    again = read_alone(image, cache)
+    assert again == first and again.sites
+    assert again.branches.near == first.branches.near
+    assert entry.exists()
 
 
 @pytest.mark.parametrize("how", ["shorter", "another byte", "empty"])

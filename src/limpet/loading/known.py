@@ -1,4 +1,4 @@
-"""What the code of a shared object says, kept by the object's content: reading it takes long.
+"""What the code of a program or a shared object says, kept by its content: reading it takes long.
 
 An entry is a text of the cache, which only this user can have written; it begins with the SHA-256
 of what follows, so that a damaged one is made again.  It is known by the object's content and by
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache as once
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 import capstone
 
 from limpet.arch.x86_64.flow import Flow
-from limpet.arch.x86_64.sites import Branches, Finder, Instruction, Scan, Site
+from limpet.arch.x86_64.sites import Branches, Finder, Instruction, Scan, Site, scan
 from limpet.errors import BuildError
 from limpet.formats.image import Image, read_program
 from limpet.formats.unwind import Function
@@ -30,6 +30,7 @@ SMALL = 64 << 10
 
 _PACKAGE = Path(__file__).parents[1]
 _READERS = ("arch/x86_64", "formats", "loading")
+_Reader = Callable[[Image], tuple[Links, Scan]]
 
 
 def read_code(image: Image, cache: Cache | None) -> tuple[Links, Scan]:
@@ -38,12 +39,21 @@ def read_code(image: Image, cache: Cache | None) -> tuple[Links, Scan]:
     Raises:
         ImageError: its code or its dynamic section is damaged.
     """
+    return _known(image, cache, "linked", _read)
+
+
+def read_alone(image: Image, cache: Cache | None) -> Scan:
+    """The scan of a program without shared objects; from ``cache`` where it is known."""
+    return _known(image, cache, "alone", lambda image: (Links(), scan(image)))[1]
+
+
+def _known(image: Image, cache: Cache | None, how: str, read: _Reader) -> tuple[Links, Scan]:
     if cache is None or len(image.data) < SMALL:
-        return _read(image)
-    key = f"code-{hashlib.sha256(f'{_reader()} {image.digest}'.encode()).hexdigest()}"
+        return read(image)
+    key = f"code-{hashlib.sha256(f'{_reader()} {how} {image.digest}'.encode()).hexdigest()}"
     found = _unpacked(cache.text(key) or "", image)
     if found is None:
-        found = _read(image)
+        found = read(image)
         with suppress(BuildError):  # one that cannot be written is no reason to do without
             cache.put_text(key, packed(*found))
     return found

@@ -18,7 +18,7 @@ from limpet.formats.image import MAX_IMAGE, Access, Image, Segment, read_image, 
 from limpet.formats.tree.layout import Tree, head, record
 from limpet.formats.tree.paths import Paths
 from limpet.loading.guest import Guest, SharedObject
-from limpet.loading.known import read_code
+from limpet.loading.known import read_alone, read_code
 from limpet.plain import quoted
 from limpet.tools.cache import Cache
 from limpet.tools.progress import Progress, silent
@@ -47,7 +47,7 @@ def with_objects(
         ImageError: its loader is missing or damaged, or there is no end of objects.
     """
     if image.interpreter is None:
-        found_in = sites.scan(image) if image.calls else sites.Scan((), 0, frozenset())
+        found_in = read_alone(image, cache) if image.calls else sites.Scan((), 0, frozenset())
         return Guest(image, found_in, tree, path)
     found: list[SharedObject] = []
     left: list[tuple[str, str]] = []
