@@ -103,13 +103,24 @@ def _other_pages(view: memoryview, pieces: Iterable[tuple[int, bytes]]) -> dict[
 
 
 def _is_all(found: BundleFile, view: memoryview, change: _Change) -> bool:
-    """Whether no segment stands, or stood, in what changes: see ``_inside`` of the writer."""
+    """Whether no segment stands, or stood, in another one: see ``_inside`` of the writer."""
     fixed = [each for each in found.parts if not each.flags & elf.PF_W and each != change.part]
-    if any(each.size >= change.part.size for each in fixed):
+    largest = max(fixed, key=lambda each: each.size)
+    if largest.size > change.part.size:
+        return not _stands_in(largest, view, change)
+    if largest.size == change.part.size:
         return False
     firsts = {bytes(view[each.offset : each.offset + PAGE]) for each in fixed}
     before = {bytes(view[at : at + PAGE]) for at in change.pages}
     return firsts.isdisjoint(before) and firsts.isdisjoint(change.pages.values())
+
+
+def _stands_in(largest: Part, view: memoryview, change: _Change) -> bool:
+    """Whether what changes stands, or stood, in the largest segment: by its first page."""
+    at = change.part.offset
+    first = {bytes(view[at : at + PAGE]), bytes(change.pages.get(at, b""))}
+    end = largest.offset + largest.size
+    return any(bytes(view[at : at + PAGE]) in first for at in range(largest.offset, end, PAGE))
 
 
 def _digests(view: memoryview, change: _Change) -> tuple[str, str]:
