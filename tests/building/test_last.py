@@ -15,12 +15,13 @@ import limpet
 from limpet.building.cache_key import Keys, keys_of
 from limpet.building.last import Last, last_of
 from limpet.cli.job import Job, Packing
-from limpet.contract.pages import PAGE
+from limpet.contract.pages import PAGE, align_up
 from limpet.formats import elf
+from limpet.loading.files import pack
 from limpet.tools.cache import Cache
 from limpet.tools.inputs import digest_of
 from limpet.tools.progress import silent
-from tests.support.bundles import execute, need
+from tests.support.bundles import Maker, execute, need
 from tests.support.command import Cli
 
 PROGRAM = r"""
@@ -236,6 +237,43 @@ def test_planned_anew(
     edit(project)
     (tmp_path / "exchanged").unlink()
     assert not base.exchanged(tmp_path)
+
+
+def test_a_small_tree(make: Maker, tmp_path: Path) -> None:
+    """Where the program is larger than its tree, it is not looked for there; nor in it the tree."""
+    program, data = make.compile(PROGRAM, "small"), tmp_path / "data"
+    data.write_bytes(b"a" * 5000)
+    options = limpet.Options(backends=("process",))
+    job = Job.given(program, options, Packing(given={"/data": data}))
+    bundle = limpet.build(job.plan(silent))
+    bundle.write(tmp_path / "base")
+    last = last_of(bundle.plan, "base", program)
+    data.write_bytes(b"b" * 4999)
+    changed = last.changed(program)
+    assert changed and changed.write(tmp_path / "base", tmp_path / "made")
+    assert (tmp_path / "made").read_bytes() == limpet.build(job.plan(silent)).data
+    assert execute(["small", "data"], tmp_path / "made").stdout == data.read_bytes()
+
+
+def test_a_tree_within(make: Maker, tmp_path: Path) -> None:
+    """Where the tree stands in the program, byte by byte, there is no other place to change."""
+    data = tmp_path / "data"
+    data.write_bytes(b"a" * 5000)
+    tree = bytearray(pack(None, {"/data": data}).data)
+    numbers = ",".join(map(str, tree.ljust(align_up(len(tree), PAGE), b"\0")))
+    more = f"const unsigned char more[1 << 19] __attribute__((aligned(4096))) = {{{numbers}}};\n"
+    used = "int main(int count, char **words) { *(volatile char *)more;"
+    source = more + PROGRAM.replace("int main(int count, char **words) {", used)
+    program, options = make.compile(source, "within"), limpet.Options(backends=("process",))
+    job = Job.given(program, options, Packing(given={"/data": data}))
+    for first, then in (("a", "b"), ("b", "a")):
+        data.write_text(first * 5000)
+        bundle = limpet.build(job.plan(silent))
+        last = last_of(bundle.plan, "base", program)
+        bundle.write(tmp_path / f"base{first}")
+        data.write_text(then * 5000)
+        changed = last.changed(program)
+        assert changed and not changed.write(tmp_path / f"base{first}", tmp_path / "made")
 
 
 def test_touched_library(tmp_path: Path) -> None:

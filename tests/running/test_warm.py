@@ -17,6 +17,7 @@ from limpet.audit.verify import verify
 from limpet.cli.job import Packing
 from limpet.cli.warm import Wanted, deliver_warm, wanted_of, warm_bundle
 from limpet.contract import Backend
+from limpet.loading.named import named_in
 from limpet.loading.start import start_of
 from limpet.planning.options import Options
 from limpet.running.warm import guest
@@ -40,7 +41,8 @@ def wanted(words: Sequence[str], backend: Backend, **given: object) -> Wanted | 
     packing = Packing(files=given.pop("files", {}))  # type: ignore[arg-type]
     start = start_of(Path(PYTHON), None, words)
     more = {"warm": None, "teardown": False, **given}
-    return wanted_of(start, words, options, packing, more)
+    named = named_in(words, start.files)
+    return wanted_of(start, words, options, packing, more, named)
 
 
 @contextmanager
@@ -48,9 +50,9 @@ def bundle(words: Sequence[str], backend: Backend, **given: object) -> Iterator[
     """The warm bundle of these words."""
     found = wanted(words, backend, **given)
     assert isinstance(found, Wanted), found
-    with warm_bundle(found, Cache.default()) as path:
-        assert isinstance(path, Path), path
-        yield path
+    with warm_bundle(found, Cache.default()) as ready:
+        assert not isinstance(ready, str), ready
+        yield ready[0]
 
 
 def reason(words: Sequence[str], backend: Backend = "process", **given: object) -> str:
@@ -123,6 +125,29 @@ def test_what_a_script_finds(here: Path, backend: Backend) -> None:
         assert verify(path).same
         found = alike(execute([PYTHON, "ends.py", "names"], path), here)
         assert found == natively(["ends.py", "names"], here)
+
+
+def test_named_files(here: Path, backend: Backend) -> None:
+    """A script has the files that its words name, but for what its interpreter has there."""
+    library = f"/usr/lib/python3.{os.path.realpath(PYTHON).rpartition('.')[2]}/os.py"
+    (here / "app.py").write_text(
+        "import sys\nprint(*(len(open(x).read()) for x in sys.argv[1:]))\n"
+    )
+    for name in ("json.txt", "more"):
+        (here / name).write_text(name)
+    words = ["app.py", "json.txt", library, "more"]
+    found = wanted(words, backend)
+    assert isinstance(found, Wanted)
+    with warm_bundle(found, Cache.default()) as ready:
+        assert not isinstance(ready, str)
+        size = len(Path(library).read_text())
+        assert execute([PYTHON, *words], ready[0]).stdout == f"8 {size} 4\n".encode()
+        assert ready[1] == ("/json.txt", "/more")
+    (here / "more").write_text("another")
+    with bundle(words, backend) as path:
+        assert execute([PYTHON, *words[:2], "more"], path).stdout == b"8 7\n"
+    (here / "more").write_bytes(Path(PYTHON).read_bytes()[:4096])
+    assert "more than fits" in reason(words)
 
 
 def test_teardown(here: Path) -> None:
@@ -322,7 +347,7 @@ def test_put_where_it_is_to_be(here: Path) -> None:
     with subprocess.Popen(["cmp", here / "pipe", here / "put"]) as compares:
         assert deliver_warm(found, cache, here / "pipe") == size
     assert compares.returncode == 0
-    with warm_bundle(found, cache) as path:
-        assert isinstance(path, Path)
-        assert path.read_bytes() == (here / "put").read_bytes()
+    with warm_bundle(found, cache) as ready:
+        assert not isinstance(ready, str)
+        assert ready[0].read_bytes() == (here / "put").read_bytes()
     assert sorted(os.listdir(here)) == ["app.py", "pipe", "put"]

@@ -320,3 +320,41 @@ def test_full_disk(tmp_path: Path) -> None:
         assert names(cache) == set()
     finally:
         subprocess.run(["umount", cache.root.parent], check=True)
+
+
+def test_few(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of entries that are noted together the last few are kept, and of large ones but two."""
+    monkeypatch.setattr(upkeep, "FEW", 3)
+    monkeypatch.setattr(upkeep, "FEW_BYTES", 3 * MIB)
+    name = key(0, "given")
+
+    def noted(number: int, size: int = 1, base: int | None = None) -> set[str]:
+        with cache.folder(key(number), filled(size)):
+            pass
+        bases = [] if base is None else [key(base)]
+        cache.keep_few(name, [*bases, key(number)])
+        return names(cache) - {name, key(99)}
+
+    with cache.folder(key(99), filled()):
+        pass
+    assert noted(1) == {key(1)}
+    noted(2, base=1)
+    assert noted(3, base=1) == {key(1), key(2), key(3)}
+    assert noted(4, base=1) == {key(1), key(3), key(4)}  # the base is as good as new
+    assert noted(3) == {key(1), key(3), key(4)}
+    assert noted(5) == {key(1), key(4), key(5)}
+    assert noted(6, 2 * MIB) == {key(4), key(5), key(6)}
+    assert noted(7, 2 * MIB) == {key(6), key(7)}
+    assert key(99) in names(cache)
+
+
+def test_few_that_are_damaged(cache: Cache) -> None:
+    """What is noted names entries of the cache, and nothing else is thrown out."""
+    outside = cache.root.parent / "outside"
+    outside.write_text("x")
+    with cache.folder(key(1), filled()):
+        pass
+    cache.put_text(key(0, "given"), "../outside\n" * 20)
+    cache.keep_few(key(0, "given"), [key(1)])
+    assert outside.exists()
+    assert cache.text(key(0, "given")) == key(1)

@@ -17,13 +17,18 @@ from limpet.tools import pinned
 from limpet.tools.inputs import signature, signatures
 
 _PACKAGE = Path(__file__).parents[1]
+_NAMES = "utf-8", "surrogateescape"
 
 
 class Keys(NamedTuple):
-    """Of a bundle, and of all that differ from it in what their single files hold, nothing else."""
+    """Of a bundle, and of all that differ from it in what their single files hold, nothing else.
+
+    ``given`` is what files that come last are now: it belongs to the key of a bundle as well.
+    """
 
     bundle: str
     outline: str
+    given: str = ""
 
 
 def keys_of(
@@ -35,6 +40,7 @@ def keys_of(
     files: Mapping[str, Path],
     keep_times: bool,
     wants: Wants = NOTHING,
+    given: Mapping[str, Path] | None = None,
 ) -> Keys:
     """Keys for the bundle of a program.
 
@@ -49,6 +55,7 @@ def keys_of(
         files: single files over it, by their path in the guest.
         keep_times: whether they keep their times.
         wants: what an interpreter is to have beside.
+        given: files that come last, which are in no key but that of the outline.
 
     Raises:
         OSError: something of the tree is missing or unreadable.
@@ -64,8 +71,13 @@ def keys_of(
     outline = state.copy()
     for guest, path in sorted(files.items()):
         state.update(signature(os.path.realpath(path), f"file {guest}"))
-        outline.update(repr((guest, os.path.abspath(path))).encode(errors="surrogateescape"))
-    return Keys(f"bundle-{state.hexdigest()}", f"last-{outline.hexdigest()}")
+        outline.update(repr((guest, os.path.abspath(path))).encode(*_NAMES))
+    last = b""
+    for guest, path in sorted((given or {}).items()):
+        name = repr(("given", guest, os.path.abspath(path)))
+        last += signature(os.path.realpath(path), name)
+        outline.update(name.encode(*_NAMES))
+    return Keys(f"bundle-{state.hexdigest()}", f"last-{outline.hexdigest()}", last.decode(*_NAMES))
 
 
 def own_files() -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ import click
 from limpet.cli import say
 from limpet.cli.job import Job
 from limpet.cli.options import FILE, about_guest, chosen, declared, packing
+from limpet.guests.usual import usual
+from limpet.loading.named import named_in
 from limpet.loading.start import start_of
 from limpet.plain import plain
 
@@ -35,20 +38,26 @@ def command(
 ) -> None:
     """Say what the bundle of APP has and lacks, and the reason for each.
 
-    ARGUMENTS are as for run: an interpreter's script is packed as well.
+    ARGUMENTS are as for run: an interpreter's script and files that they name are packed as well.
     """
     from limpet.planning.explain import as_data, as_text
 
     options = chosen(given, (*block, *net, *volume), tuple(map(str, publish)))
     with say.Progress() as progress:
         start = start_of(app, given["root"], arguments)
-        job = Job.given(start.program, options, packing(given).for_start(start))
+        files = packing(given).for_start(start)
+        mounted = [each.removeprefix("volume:").removesuffix(":ro") for each in volume]
+        words = () if usual(start.program).devices else arguments
+        named = named_in(words, files.files, mounted, given["root"])
+        job = Job.given(start.program, options, replace(files, given=named.paths))
         made = job.plan(progress)
+    told = named.told(made.guest.given)
+    whys = [*start.why, *([f"limpet run {told}"] if told else [])]
     if as_json:
         import json
 
-        click.echo(json.dumps({"start": start.why, **as_data(made)}, indent=2))
+        click.echo(json.dumps({"start": whys, **as_data(made)}, indent=2))
     else:
-        for why in start.why:
+        for why in whys:
             click.echo(f"start     {plain(why)}")
         click.echo(as_text(made), nl=False)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from limpet.building.cache_key import Keys, keys_of
-from limpet.cli import say
+from limpet.cli import kept, say
 from limpet.errors import BuildError, Outgrown, PlanError
 from limpet.guests.usual import usual
 from limpet.loading import seen, sources
@@ -32,19 +32,21 @@ if TYPE_CHECKING:
     from limpet.tools.entries import Entry
     from limpet.tools.progress import Progress
 
-_BUNDLE, _WARNINGS, _DEVICES = "bundle", "warnings", "devices"
+_BUNDLE, _DEVICES = "bundle", "devices"
 
 
 @dataclass(frozen=True)
 class Made:
     """A bundle in the cache, what its plan warned about, and the devices of a manifest.
 
-    ``devices`` are ``block:NAME`` and ``net:NAME``.
+    ``devices`` are ``block:NAME`` and ``net:NAME``; ``given`` are the paths in the guest of what
+    the command line names and is in its tree.
     """
 
     path: Path
     warnings: tuple[str, ...]
     devices: tuple[str, ...]
+    given: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ class Packing:
     """The files that a guest gets: a folder, and single files over it by their path in the guest.
 
     ``keep_times`` says whether they keep their times of change, ``include`` has patterns of files
-    of this host that are packed where they are, ``wants`` what an interpreter is to have beside.
+    of this host that are packed where they are, ``wants`` what an interpreter is to have beside;
+    ``given`` are files that the command line names, for paths that nothing else has.
     """
 
     root: Path | None = None
@@ -70,6 +73,7 @@ class Packing:
     keep_times: bool = False
     include: tuple[str, ...] = ()
     wants: Wants = NOTHING
+    given: Mapping[str, Path] = field(default_factory=dict)
 
     def for_start(self, start: Start) -> Packing:
         """With what starts as well: its scripts, where nothing else was given for their paths."""
@@ -127,6 +131,7 @@ class Job:
             environment=self.options.environment,
             include=self.packing.include,
             wants=self.packing.wants,
+            given=self.packing.given,
             progress=progress,
             waits=not early,
         )
@@ -148,9 +153,10 @@ class Job:
             found = self._found(cache, progress)
             entry = self._entry(cache, found, progress)
         with entry as folder:
-            lines = _lines_in(folder)
+            lines = kept.lines_in(folder)
             self._say(lines)
-            yield Made(folder / _BUNDLE, lines, self._devices(folder))
+            given = kept.read_names(folder / kept.GIVEN) if self.packing.given else ()
+            yield Made(folder / _BUNDLE, lines, self._devices(folder), given)
 
     def deliver(self, cache: Cache, target: Path) -> int:
         """Put the bundle at ``target``, and say what its plan warned about.
@@ -170,13 +176,13 @@ class Job:
             entry = cache.held(changed.base) if changed else None
             if entry and changed:
                 with entry as base:
-                    lines = _lines_in(base)
+                    lines = kept.lines_in(base)
                     if executables.take_place(target, partial(_from_last, changed, base)):
                         self._say(lines)
                         return target.stat().st_size
             entry = self._entry(cache, found, progress, left := [target])
         with entry as folder:
-            self._say(_lines_in(folder))
+            self._say(kept.lines_in(folder))
             if left:
                 executables.copy(folder / _BUNDLE, target)
             return (folder / _BUNDLE).stat().st_size
@@ -192,7 +198,11 @@ class Job:
         def make(folder: Path) -> None:
             self._make(folder, progress, found, cache, targets or [])
 
-        return cache.folder(found.key, make)
+        entry = cache.folder(found.key, make)
+        if self.packing.given:
+            base = (found.changed.base,) if found.changed else ()
+            cache.keep_few(kept.listed_by(self.app), (*base, found.key))
+        return entry
 
     def _say(self, lines: Sequence[str]) -> None:
         say.warn(lines)
@@ -213,12 +223,13 @@ class Job:
         """
         keys = self._keys(cache, progress)
         include = [os.path.abspath(each) for each in self.packing.include]
-        if not include and not seen.is_dynamic(self.app):
+        if not include and not self.packing.given and not seen.is_dynamic(self.app):
             return Found(keys.bundle)
         more = f"\0{os.path.realpath(self.app)}\0{include}".encode(errors="surrogateescape")
         digest = hashlib.sha256(keys.bundle.encode() + more)
         last = f"last-{hashlib.sha256(keys.outline.encode() + more).hexdigest()}"
         name = f"seen-{digest.hexdigest()}"
+        digest.update(keys.given.encode(errors="surrogateescape"))
         known, planned, changed = cache.text(name), None, None
         if known is not None and seen.same(known):
             key = _key(digest, known)
@@ -235,18 +246,19 @@ class Job:
 
     def _changed(self, cache: Cache, last: str) -> Changed | None:
         """What is to be exchanged in the last bundle of the kind."""
-        text = cache.text(last) if self.packing.files else None
+        text = cache.text(last) if self.packing.files or self.packing.given else None
         if text is None:
             return None
         from limpet.building.last import Last
 
-        kept = Last.parse(text)
-        return kept.changed(self.app) if kept else None
+        found = Last.parse(text)
+        return found.changed(self.app) if found else None
 
     def _keys(self, cache: Cache, progress: Progress) -> Keys:
         program, root = self._program(cache, progress)
         packing = self.packing
-        packs = root or packing.files or packing.include or seen.is_dynamic(self.app)
+        single = packing.files or packing.include or packing.given
+        packs = root or single or seen.is_dynamic(self.app)
         try:
             return keys_of(
                 program,
@@ -256,6 +268,7 @@ class Job:
                 files=packing.files,
                 keep_times=packing.keep_times and bool(packs),
                 wants=packing.wants,
+                given=packing.given,
             )
         except OSError:
             self.plan(progress)  # says what is wrong with the input
@@ -298,9 +311,10 @@ class Job:
             bundle.write(folder / _BUNDLE)  # the other place is said to be wrong by who copies
         devices = "".join(f"{each.kind}:{each.name}\n" for each in made.image.devices)
         (folder / _DEVICES).write_text(devices, "utf-8")
-        lines = _lines(made.warnings)
-        (folder / _WARNINGS).write_text("".join(lines), "utf-8", "surrogateescape")
-        if found.last and self.packing.files:
+        kept.write_lines(folder, made.warnings)
+        if self.packing.given:
+            kept.write_names(folder / kept.GIVEN, made.guest.given)
+        if found.last and (self.packing.files or self.packing.given):
             from limpet.building.last import last_of
 
             cache.put_text(found.last, last_of(made, found.key, self.app).text())
@@ -357,7 +371,9 @@ def _exchanged(folder: Path, changed: Changed, cache: Cache) -> bool:
     with last as base:
         if not _from_last(changed, base, folder / _BUNDLE):
             return False
-        (folder / _WARNINGS).write_bytes((base / _WARNINGS).read_bytes())
+        for each in (kept.WARNINGS, kept.GIVEN):
+            if (base / each).exists():
+                (folder / each).write_bytes((base / each).read_bytes())
     return True
 
 
@@ -368,15 +384,6 @@ def _from_last(changed: Changed, base: Path, target: Path) -> bool:
     if made:
         say.detail(f"only texts have changed: built in {time.monotonic() - started:.2f} s")
     return made
-
-
-def _lines_in(entry: Path) -> tuple[str, ...]:
-    """What is to be said of the bundle in ``entry``."""
-    return tuple((entry / _WARNINGS).read_text("utf-8", "surrogateescape").splitlines())
-
-
-def _lines(warnings: Sequence[str]) -> list[str]:
-    return [f"{' '.join(each.splitlines())}\n" for each in warnings]
 
 
 def on_this_host() -> tuple[tuple[Backend, ...], str]:

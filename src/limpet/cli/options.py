@@ -277,6 +277,11 @@ _ATTACHED = (
         help="The guest has a folder of the host's, and nothing above it.",
     ),
     _PUBLISHED,
+    click.option(
+        "--no-given",
+        is_flag=True,
+        help="Do not give the guest the files that its words name, as they are now.",
+    ),
 )
 
 
@@ -302,7 +307,7 @@ def declared(command: Command) -> Command:
 
 
 def attached(command: Command) -> Command:
-    """Devices, and what they are attached to."""
+    """Devices and what they are attached to, and whether files that are named are given."""
     return _with(command, _ATTACHED)
 
 

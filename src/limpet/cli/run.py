@@ -7,17 +7,19 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace as other
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from limpet.cli import debugger, say
-from limpet.cli.job import Job, Made
+from limpet.cli.job import Job, Made, Packing
 from limpet.cli.options import FILE, about_guest, attached, chosen, packing
 from limpet.cli.pythons import by_python, for_python, is_python
 from limpet.errors import PlanError
 from limpet.guests.usual import usual
+from limpet.loading.named import NOTHING, Named, named_in
 from limpet.loading.start import start_of
 from limpet.tools.cache import Cache
 
@@ -60,7 +62,7 @@ def command(
     """Run APP (a program, a script, a .c file, a folder with limpet.toml or a unikernel).
 
     A name without a slash is looked up in PATH when there is no such file here. A script gets the
-    program that its #! line names.
+    program that its #! line names. Files that ARGUMENTS name are packed as they are now.
 
     The exit status is the guest's own; see docs/exit-status.md for the others.
     """
@@ -117,8 +119,11 @@ def ready(
     options = chosen(given, _declared(block, net, volume), ports)
     _check_ways((*options.publish, *options.connect))
     files = packing(given).for_start(start)
+    named = NOTHING if own else _named(arguments, files, volume, given)
+    files = other(files, given=named.paths)
     job = Job.given(start.program, options, files, strict=options.strict)
     with job.bundle(Cache.default()) as made:
+        say.given(named, made.given)
         if options.strict:
             from limpet.running.strict import refuse_if_missing
 
@@ -133,6 +138,15 @@ def ready(
         if attached or own:
             words.append("--")
         yield made, [start.words[0], *words, *start.words[1:], *arguments]
+
+
+def _named(
+    arguments: Sequence[str], files: Packing, volumes: Sequence[Volume], given: dict[str, Any]
+) -> Named:
+    """The files that the words behind a program name, where these are to be given."""
+    if given["no_given"]:
+        return NOTHING
+    return named_in(arguments, files.files, [each.name for each in volumes], given["root"])
 
 
 def _as_python(
@@ -158,7 +172,8 @@ def _as_python(
         block, net, publish, volume = devices
         options = chosen(given, _declared(block, net, volume), tuple(map(str, publish)))
         _check_ways((*options.publish, *options.connect))
-        wanted = wanted_of(start, behind, options, packing(given), given)
+        named = _named(behind, packing(given).for_start(start), volume, given)
+        wanted = wanted_of(start, behind, options, packing(given), given, named)
         folders = [word for each in volume for word in each.words()]
         folders += ["--"] if volume else []
         run_warm(wanted, [start.words[0], *words, *folders, *behind], Cache.default())

@@ -13,6 +13,8 @@ from limpet.plain import plain
 if TYPE_CHECKING:
     from rich.status import Status
 
+    from limpet.loading.named import Named
+
 _CHOSEN = {"quiet": False, "verbose": False}
 
 
@@ -42,6 +44,13 @@ def warn(warnings: Iterable[str]) -> None:
     """What a plan warns about."""
     for each in warnings:
         note(f"warning: {each}")
+
+
+def given(named: Named, given: Iterable[str]) -> None:
+    """What of ``named`` a guest was ``given``, and what of it not."""
+    told = named.told(given)
+    for each in (told, *named.hints) if told else named.hints:
+        note(each)
 
 
 class Progress:

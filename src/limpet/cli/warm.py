@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +19,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from limpet.cli import say
 from limpet.cli.job import Found, Job, Packing
+from limpet.cli.kept import listed_by, read_names, write_names
 from limpet.loading.asked import Wants
+from limpet.loading.named import NOTHING, Named
 from limpet.running.warm.guest import STUB, TEXTS, guest_files, hooks_of, laid
 from limpet.tools import executables
 
@@ -28,16 +31,21 @@ if TYPE_CHECKING:
     from limpet.planning.plan import Plan
     from limpet.running.snapshot import Ended, Snapshot
     from limpet.running.warm.script import Script
+    from limpet.running.warm.texts import Texts
     from limpet.tools.cache import Cache
     from limpet.tools.entries import Entry
     from limpet.tools.progress import Progress
 
 _BUNDLE, _WARNINGS, _DEVICES, _ABOUT = "bundle", "warnings", "devices", "about"
+_PATHS = "paths"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A script to be run by ``program``, which is called ``name``, with what else is packed."""
+    """A script to be run by ``program``, which is called ``name``, with what else is packed.
+
+    ``named`` are files among its texts that the command line names.
+    """
 
     program: Path
     name: str
@@ -45,6 +53,7 @@ class Wanted:
     options: Options
     packing: Packing
     teardown: bool = False
+    named: Named = NOTHING
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,9 @@ class _Base(Job):
         (folder / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
         (folder / _WARNINGS).write_text("".join(f"{each}\n" for each in plan.warnings))
         (folder / _DEVICES).write_text("", encoding="utf-8")
+        entries = plan.guest.tree.entries
+        paths = (f"{each.path}{'/' * stat.S_ISDIR(each.mode)}" for each in entries)
+        write_names(folder / _PATHS, paths)
 
 
 def _about(plan: Plan, stopped: Snapshot | Ended) -> dict[str, Any]:
@@ -99,7 +111,12 @@ def _about(plan: Plan, stopped: Snapshot | Ended) -> dict[str, Any]:
 
 
 def wanted_of(
-    start: Start, words: Sequence[str], options: Options, packing: Packing, given: dict[str, Any]
+    start: Start,
+    words: Sequence[str],
+    options: Options,
+    packing: Packing,
+    given: dict[str, Any],
+    named: Named = NOTHING,
 ) -> Wanted | str:
     """What is to be run warm, or why that cannot be.
 
@@ -107,6 +124,7 @@ def wanted_of(
         words: what is behind the interpreter's own name.
         packing: what the user packs; the script's texts are in ``start``.
         given: ``warm`` and ``teardown`` as the command line has them.
+        named: files that ``words`` name.
 
     Raises:
         LimpetError: something of it cannot be read.
@@ -135,31 +153,53 @@ def wanted_of(
     if parts is None:
         return "the interpreter is asked for more than to run a script"
     library = f"{home}/{which.library}"
-    others = dict(packing.files)
-    script = script_of(parts, start.files, which, given["warm"], library, os.isatty(0), others)
+    others, terminal, imports = dict(packing.files), os.isatty(0), given["warm"]
+    script = script_of(parts, start.files, which, imports, library, terminal, others, named.paths)
     if isinstance(script, str):
         return script
     if script.texts.is_below(volumes):
         return "what it runs lies below a folder of the host's"
     name = start.words[0]
     packing = replace(packing, wants=Wants(alone=start.wants.alone))  # its modules are named there
-    return Wanted(start.program, name, script, options, packing, given["teardown"])
+    return Wanted(start.program, name, script, options, packing, given["teardown"], named)
 
 
 @contextmanager
-def warm_bundle(wanted: Wanted, cache: Cache) -> Iterator[Path | str]:
+def warm_bundle(wanted: Wanted, cache: Cache) -> Iterator[tuple[Path, Collection[str]] | str]:
     """The bundle of a script, which stays there meanwhile; or why it has to start cold.
+
+    With it come the paths in the guest of what was named and is there.
 
     Raises:
         LimpetError: it cannot be made.
     """
+    entry, given = None, tuple[str, ...]()
     with _stopped(wanted, cache) as (base, about, reason):
-        entry = None if reason else _with_texts(base, about, wanted.script, cache)
+        if not reason:
+            given = _free(base, wanted.named)
+            lost = set(wanted.named.files).difference(given)
+            texts = wanted.script.texts
+            texts = texts.without(lost) if lost else texts
+            entry = _with_texts(base, about, texts, wanted, cache)
     if entry is None:
         yield reason
         return
     with entry as own:
-        yield own / _BUNDLE
+        yield own / _BUNDLE, given
+
+
+def _free(base: Path, named: Named) -> tuple[str, ...]:
+    """Of what was named the paths in the guest where the bundle ``base`` has nothing."""
+    if not named.files:
+        return ()
+    there = set(read_names(base.parent / _PATHS))
+    return tuple(each for each in named.files if not _is_there(each, there))
+
+
+def _is_there(path: str, there: Collection[str]) -> bool:
+    """Whether something is at ``path``, or a file is where one of its folders would be."""
+    above = [path[:at] for at in range(1, len(path)) if path[at] == "/"]
+    return f"{path}/" in there or any(each in there for each in (path, *above))
 
 
 def deliver_warm(wanted: Wanted, cache: Cache, target: Path) -> int | str:
@@ -176,7 +216,7 @@ def deliver_warm(wanted: Wanted, cache: Cache, target: Path) -> int | str:
         data = wanted.script.texts.filled()
         if executables.take_place(target, partial(_lay, base, about, data)):
             return target.stat().st_size
-        with _with_texts(base, about, wanted.script, cache) as own:
+        with _with_texts(base, about, wanted.script.texts, wanted, cache) as own:
             executables.copy(own / _BUNDLE, target)
             return (own / _BUNDLE).stat().st_size
 
@@ -200,15 +240,20 @@ def _shadowed(modules: list[str], script: Script) -> str:
     return f"{both[0]} beside the script has the name of a module" if both else ""
 
 
-def _with_texts(base: Path, about: dict[str, Any], script: Script, cache: Cache) -> Entry:
+def _with_texts(
+    base: Path, about: dict[str, Any], texts: Texts, wanted: Wanted, cache: Cache
+) -> Entry:
     """The entry of the bundle with the script's texts."""
-    data = script.texts.filled()
-    key = sha256(f"{base.parent.name} ".encode() + data).hexdigest()
+    data = texts.filled()
+    key = f"warm-{sha256(f'{base.parent.name} '.encode() + data).hexdigest()}"
 
     def make(folder: Path) -> None:
         _lay(base, about, data, folder / _BUNDLE)
 
-    return cache.folder(f"warm-{key}", make)
+    entry = cache.folder(key, make)
+    if wanted.named.files:
+        cache.keep_few(listed_by(wanted.program), (key,))
+    return entry
 
 
 def _lay(base: Path, about: dict[str, Any], data: bytes, target: Path) -> bool:
@@ -243,10 +288,11 @@ def run_warm(wanted: Wanted | str, argv: Sequence[str], cache: Cache) -> None:
         say.note(f"started cold: {wanted}")
         return
     with warm_bundle(wanted, cache) as found:
-        if isinstance(found, Path):
+        if not isinstance(found, str):
             if wanted.options.strict:
                 from limpet.running.strict import refuse_if_missing
 
-                refuse_if_missing(wanted.name, found, ())
-            become(found, argv)
+                refuse_if_missing(wanted.name, found[0], ())
+            say.given(wanted.named, found[1])
+            become(found[0], argv)
         say.note(f"started cold: {found}")

@@ -66,6 +66,7 @@ def load(
     environment: Sequence[str] = (),
     include: Sequence[str] = (),
     wants: Wants = NOTHING,
+    given: Mapping[str, Path] | None = None,
     progress: Progress = silent,
     cache: Cache | None = None,
     waits: bool = True,
@@ -80,6 +81,7 @@ def load(
         environment: its ``NAME=VALUE`` strings: a loader looks for shared objects as they say.
         include: files and folders of this host to pack where they are, by pattern.
         wants: what an interpreter that is known is to have, beside what its texts name.
+        given: files of this host by their path in the guest, where it has nothing else.
         progress: told what takes a moment.
         cache: what was compiled, and what was found out about shared objects, before.
         waits: whether what stands beside the guest has to be compiled at the end.
@@ -101,6 +103,7 @@ def load(
             environment=environment,
             include=include,
             wants=wants,
+            given=given,
         )
         guest = with_objects(image, packed.tree, packed.path, progress, cache)
         judged = kind_of(image).judge(guest)
@@ -108,6 +111,7 @@ def load(
         guest,
         seen=packed.seen,
         texts=packed.texts,
+        given=tuple(packed.given),
         why=tuple(packed.why),
         notes=tuple(packed.notes),
         warnings=tuple(packed.warnings),

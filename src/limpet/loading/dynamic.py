@@ -29,7 +29,8 @@ class Packed:
 
     ``texts`` are single files of the host by their path in the guest, ``why`` says what is packed
     that nobody named, ``notes`` what of it is not, ``warnings`` what may be wrong with it; ``find``
-    says where the host has a shared object, where that may be looked at.
+    says where the host has a shared object, where that may be looked at; ``given`` are the paths of
+    what was given and is in the tree.
     """
 
     tree: Tree
@@ -40,6 +41,7 @@ class Packed:
     warnings: Sequence[str] = ()
     find: Find | None = None
     notes: Sequence[str] = ()
+    given: Sequence[str] = ()
 
 
 def tree_of(
@@ -52,22 +54,24 @@ def tree_of(
     environment: Sequence[str] = (),
     include: Sequence[str] = (),
     wants: Wants = NOTHING,
+    given: Mapping[str, Path] | None = None,
 ) -> Packed:
-    """The packed tree of ``image``.
+    """The packed tree of ``image``; what is ``given`` has no name there that something else has.
 
     Raises:
         InputError: something cannot be packed, or a shared object is missing or of no use.
     """
-    if image.interpreter is None and not include:
+    if image.interpreter is None and not include and not given:
         return Packed(pack(root, files, keep_times=keep_times))
     finder = Finder(keep_times)
     top = collect(root, files, finder)
-    given = list(top.files())
+    named = list(top.files())
     layers = Layers(top, finder, host=True)
     included = [path for each in include for path in layers.include(each)]
     if image.interpreter is None:
-        singles = _singles(files or {})
-        return Packed(pack_nodes(top), seen=layers.seen, texts=singles)
+        laid = _laid(layers, given or {})
+        singles = {**_singles(files or {}), **laid}
+        return Packed(pack_nodes(top), seen=layers.seen, texts=singles, given=tuple(laid))
     if Layers(top, finder, host=False).has(image.interpreter):
         layers.host = False
     where = program_path(str(app), None if root is None else str(root))
@@ -77,15 +81,17 @@ def tree_of(
     libraries.find()
     which = known(where) if layers.host else None
     more = _interpreted(which, layers, (str(app), where), files or {}, wants) if which else None
-    for path in (*included, *(given if layers.host else ()), *(more.objects if more else ())):
+    for path in (*included, *(named if layers.host else ()), *(more.objects if more else ())):
         libraries.follow(path)
-    singles = _singles({**(files or {}), **(more.laid if more else {})})
+    laid = _laid(layers, given or {})
+    singles = {**_singles({**(files or {}), **(more.laid if more else {})}), **laid}
     tree = pack_nodes(top)
     taken = [each.path for each in libraries.loaded if each.path in layers.seen]
     find = libraries.on_host if layers.host else None
     why = more.why if more else ()
     notes = (more.left_out,) if more and more.left_out else ()
-    return Packed(tree, where, layers.seen, singles, why, tuple(warnings(taken)), find, notes)
+    doubts = tuple(warnings(taken))
+    return Packed(tree, where, layers.seen, singles, why, doubts, find, notes, tuple(laid))
 
 
 def _interpreted(
@@ -100,6 +106,12 @@ def _interpreted(
     with layers.keeping(which.times):
         found.pack(files, wants)
     return found
+
+
+def _laid(layers: Layers, given: Mapping[str, Path]) -> Mapping[str, Single]:
+    """Those of ``given`` that are in the tree now."""
+    singles = _singles(given)
+    return {guest: each for guest, each in singles.items() if layers.give(guest, each.named)}
 
 
 def _singles(files: Mapping[str, Path]) -> Mapping[str, Single]:

@@ -50,10 +50,10 @@ class Guest:
     why they are none, ``links`` are those of a dynamic program itself; ``path`` is where the
     program is in its tree, nothing where that does not matter.  ``seen`` has what the host's files
     were by which the objects were found, ``texts`` single files of the host by their path in the
-    tree, ``why`` what was packed that nobody named, ``notes`` what of it was not, ``warnings``
-    what may be wrong with it, ``offers`` what it may load and has not; ``memory`` is what a
-    guest has that goes on instead of starting; ``judged`` is the verdict on it, where it is known
-    before the plan asks.
+    tree, ``given`` those of them that a command line names, ``why`` what was packed that nobody
+    named, ``notes`` what of it was not, ``warnings`` what may be wrong with it, ``offers`` what it
+    may load and has not; ``memory`` is what a guest has that goes on instead of starting;
+    ``judged`` is the verdict on it, where it is known before the plan asks.
     """
 
     image: Image
@@ -71,6 +71,7 @@ class Guest:
     warnings: tuple[str, ...] = field(default=(), repr=False, compare=False)
     offers: tuple[Offer, ...] = field(default=(), repr=False, compare=False)
     memory: Memory | None = field(default=None, repr=False)
+    given: tuple[str, ...] = field(default=(), repr=False, compare=False)
     judged: Judged | None = field(default=None, repr=False, compare=False)
 
 

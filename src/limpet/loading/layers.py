@@ -142,6 +142,20 @@ class Layers:
         at.children[name] = self._finder.file(Path(source), name)
         return True
 
+    def give(self, path: str, source: str) -> bool:
+        """Have the host's file ``source`` at ``path`` where the tree has nothing; whether it has.
+
+        It is not looked at again: who gives it knows whether it has changed.
+        """
+        try:
+            at, name = self._made_folder(path)
+        except TreeError:  # a file is in the way
+            return False
+        if name in at.children:
+            return False
+        at.children[name] = self._finder.file(Path(source), name)
+        return True
+
     def include(self, pattern: str) -> list[str]:
         """Add the host's files that ``pattern`` matches, of folders everything below; their paths.
 

@@ -12,7 +12,7 @@ This is on the path of every cached ``limpet run``, so it imports nothing heavy.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,19 @@ class Cache(Entries):
         from limpet.tools import upkeep
 
         return upkeep.made(self, key, make)
+
+    def keep_few(self, name: str, keys: Sequence[str]) -> None:
+        """Note entries under ``name``, the new one last, and throw out all that were but a few.
+
+        Raises:
+            BuildError: the cache cannot be written, or somebody else could have.
+        """
+        known = (self.text(name) or "").split()
+        if keys[-1] in known:
+            return
+        from limpet.tools import upkeep
+
+        upkeep.keep_few(self, name, [*(each for each in known if each not in keys), *keys])
 
     def put_text(self, key: str, text: str) -> None:
         """Keep a text that says what was found out about ``key``.

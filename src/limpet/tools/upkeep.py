@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,9 @@ _KEY = re.compile(r"[a-z]+-[0-9a-f]{64}")
 
 _WORKSPACE, _YOUNG = ".new-", 60
 """How a folder of something unfinished is called; for how many seconds it may be without a lock."""
+
+FEW, FEW_BYTES = 8, 256 << 20
+"""Entries of one kind that are kept where each use may make another, and bytes of all but two."""
 
 SIZE = ".size"
 """A file in an entry that changes, with its size in bytes: walking it takes too long."""
@@ -139,6 +142,29 @@ def put_text(cache: Entries, key: str, text: str) -> None:
             os.replace(path, cache.root / key)
     except OSError as error:
         raise _unwritable(cache.root, error) from error
+
+
+def keep_few(cache: Entries, name: str, keys: Sequence[str]) -> None:
+    """See ``Cache.keep_few``; ``keys`` are all that are noted, the last behind the others."""
+    kept: list[str] = []
+    left = FEW_BYTES
+    for key in filter(_KEY.fullmatch, reversed(keys)):
+        size = _size_now(cache.root / key)
+        if len(kept) < 2 or (size <= left and len(kept) < FEW):
+            kept.insert(0, key)
+            left -= size
+        else:
+            left = 0  # and so are all that are older
+            _thrown_out(cache.root, cache.root / key)
+    put_text(cache, name, "\n".join(kept))
+
+
+def _size_now(path: Path) -> int:
+    """Bytes that an entry takes; none when it is gone."""
+    try:
+        return size_of(path)
+    except OSError:
+        return 0
 
 
 @dataclass(frozen=True)

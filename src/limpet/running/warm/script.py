@@ -44,6 +44,7 @@ def script_of(
     library: str,
     terminal: bool,
     given: Mapping[str, Path],
+    named: Mapping[str, Path],
 ) -> Script | str:
     """The script of ``words``, or why it cannot be run warm.
 
@@ -53,6 +54,7 @@ def script_of(
         library: the folder of the interpreter's own modules, all of which are packed.
         terminal: whether standard input is one.
         given: other files of the user's, which modules may be imported from as well.
+        named: files that are named in its words.
 
     Raises:
         PlanError: ``warm`` is no list of imports.
@@ -72,9 +74,10 @@ def script_of(
         elsewhere |= imported(text, which)
     if words.kind == "-m" and not files:
         elsewhere.add(_top(words.rest[1]))
-    texts = texts_of(found.files, _first_folder(words), given)
+    modules = {guest: path for guest, path in named.items() if guest.endswith(which.suffixes)}
+    texts = texts_of(found.files, _first_folder(words), {**given, **modules}, named)
     if texts is None:
-        return "beside the script there is a shared object, or more than fits"
+        return "what it is given, or what lies beside it, is a shared object or more than fits"
     return Script(words.options, imports, _installed(elsewhere, library), texts)
 
 

@@ -6,7 +6,7 @@ import marshal
 import os
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from limpet.errors import TreeError
@@ -28,6 +28,13 @@ class Texts:
     """What they could be imported as: the first part of a module's name."""
 
     paths: frozenset[str] = frozenset()
+    least: int = _SMALLEST
+    """Bytes that the file has at least."""
+
+    def without(self, paths: Iterable[str]) -> Texts:
+        """Without these, for the same bundle."""
+        kept = [each for each in marshal.loads(self.data) if each[0] not in paths]
+        return replace(self, data=marshal.dumps(kept, _MARSHAL), least=self.room)
 
     def is_below(self, folders: Iterable[str]) -> bool:
         """Whether one would be unpacked into one of ``folders`` of the guest."""
@@ -36,7 +43,7 @@ class Texts:
     @property
     def room(self) -> int:
         """Bytes of the file that takes them."""
-        size = _SMALLEST
+        size = self.least
         while size < len(self.data):
             size *= 2
         return size
@@ -52,19 +59,25 @@ def filler(room: int) -> bytes:
     return (marshal.dumps([], _MARSHAL) + rest)[:room]
 
 
-def texts_of(files: Mapping[str, Path], start: str, others: Mapping[str, Path]) -> Texts | None:
+def texts_of(
+    files: Mapping[str, Path],
+    start: str,
+    others: Mapping[str, Path],
+    named: Mapping[str, Path] | None = None,
+) -> Texts | None:
     """``files`` as the guest unpacks them; ``None`` where that cannot be: too much, or code.
 
     Args:
         start: the folder of the guest from which modules are imported first.
         others: what else of the user's is there.
+        named: files to unpack from which nothing is imported.
 
     Raises:
         TreeError: one cannot be read.
     """
     packed: list[tuple[str, int, int, bytes]] = []
     size = 0
-    for guest, host in sorted(files.items()):
+    for guest, host in sorted({**(named or {}), **files}.items()):
         try:
             with host.open("rb") as stream:
                 status = os.fstat(stream.fileno())
