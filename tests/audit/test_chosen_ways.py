@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import struct
+from types import SimpleNamespace
 
 import pytest
 
+from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.audit.chosen import reopens
+from limpet.audit.monitor_code import NO_FILTER, Call
 from limpet.contract import BACKENDS, Backend
 from limpet.contract.pages import PAGE
 from tests.support import SUPPORT
@@ -59,15 +63,55 @@ def _content(of: Edited) -> bytes:
     return content[: 8 + 104 + 150] if content else content
 
 
-@pytest.mark.parametrize("backend", [each for each in BACKENDS if each == "process"])
-def test_opened_again(make: Maker, backend: Backend) -> None:
-    """A monitor that closes it, and gives it other rights as well: what unmapped does that."""
-    changed = edited(make, backend)
-    unmaps, takes = b"\xb8\x0b\0\0\0\xbf", b"\xb8\x0a\0\0\0\xbf"  # mov $11, %eax; mov $..., %edi
+@pytest.mark.parametrize("name", ["mprotect", "mmap", "munmap", "mremap", "remap_file_pages"])
+def test_opened_again(make: Maker, name: str) -> None:
+    """A monitor that closes it, and gives it other rights or pages as well: what unmapped does."""
+    changed = edited(make, "process")
+    unmaps = b"\xb8\x0b\0\0\0\xbf"  # mov $11, %eax; mov $..., %edi
+    takes = b"\xb8" + struct.pack("<I", NUMBERS[name]) + b"\xbf"
     places = (each.address - 12 for each in changed.audit().calls if each.calls == ("munmap",))
     at = next(each for each in places if changed.bundle.memory(each, 6) == unmaps)
     changed.poke(at, takes + struct.pack("<I", table(changed)))
     assert set(changed.audit().endpoints) == UNTOLD
+
+
+def _call(name: str, *arguments: int | None) -> Call:
+    """A call before the filter, whose other arguments are not known."""
+    known = (*arguments, *(None,) * (6 - len(arguments)))
+    values = tuple(frozenset() if each is None else frozenset({each}) for each in known)
+    state = SimpleNamespace(filters=frozenset({NO_FILTER}))
+    return Call(0, frozenset({NUMBERS[name]}), values, state)  # type: ignore[arg-type]
+
+
+_FIXED, _PRIVATE = 0x10, 2
+
+
+@pytest.mark.parametrize(
+    ("call", "opens"),
+    [
+        (_call("mmap", 0, PAGE, 3, _PRIVATE), False),
+        (_call("mmap", None, PAGE, 3, _PRIVATE), False),  # the kernel looks for a free place
+        (_call("mmap", None, PAGE, 3, None), True),
+        (_call("mmap", None, PAGE, 1, _PRIVATE | _FIXED), True),
+        (_call("mmap", 3 * PAGE, PAGE, 3, _PRIVATE | _FIXED), True),
+        (_call("mmap", 4 * PAGE, PAGE, 3, _PRIVATE | _FIXED), False),
+        (_call("mmap", 0, 3 * PAGE, 3, _PRIVATE | _FIXED), False),
+        (_call("mmap", 0, 3 * PAGE + 1, 3, _PRIVATE | _FIXED), True),
+        (_call("munmap", 0, 4 * PAGE), True),
+        (_call("munmap", 0, PAGE), False),
+        (_call("mremap", 0, PAGE, PAGE, 1), False),
+        (_call("mremap", 0, PAGE, PAGE, 3, 3 * PAGE), True),
+        (_call("mremap", 0, PAGE, PAGE, 3, 4 * PAGE), False),
+        (_call("mremap", 3 * PAGE, PAGE, PAGE, 1), True),
+        (_call("mprotect", 3 * PAGE, PAGE, 1), False),
+        (_call("mprotect", 3 * PAGE, PAGE, 3), True),
+        (_call("shmat"), True),
+        (_call("write"), False),
+    ],
+)
+def test_what_opens(call: Call, opens: bool) -> None:
+    """What may have other rights, or other pages, at the fourth page."""
+    assert reopens(call, 3 * PAGE, 4 * PAGE) is opens
 
 
 @pytest.mark.parametrize("backend", [each for each in BACKENDS if each == "process"])

@@ -1,9 +1,10 @@
 """What a start chooses, as far as reading shows it: a table that is filled, closed, and stays so.
 
 The bound of each choice stands beside its place.  That the place holds still while the guest runs
-is shown here: the monitor makes the table read-only before its filter and gives it no other rights,
-no filter lets anything make it writable or put other pages there, and no guest's page tables let it
-be written.  That the monitor's code keeps to the bound is for making the bundle again to show.
+is shown here: the monitor makes the table read-only before its filter and gives it no other rights
+and no other pages, no filter lets anything make it writable or put other pages there, and no
+guest's page tables let it be written.  That the monitor's code keeps to the bound is for making the
+bundle again to show.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from limpet.planning.choices import CHOICE, read_choice
 
 _MPROTECT = NUMBERS["mprotect"]
 _GIVE_RIGHTS = frozenset({_MPROTECT, NUMBERS["pkey_mprotect"]})
+_MMAP, _MUNMAP, _MREMAP = NUMBERS["mmap"], NUMBERS["munmap"], NUMBERS["mremap"]
+_BRING = ANEW - _GIVE_RIGHTS - {_MMAP}
+_FIXED, _MOVED_THERE = 0x10, 2  # MAP_FIXED, MREMAP_FIXED
 
 
 def choice(inside: Inside, at: int) -> str | None:
@@ -36,7 +40,7 @@ def _stays(inside: Inside, at: int, end: int) -> bool:
     """Whether nobody can write [at, end) from the moment on at which the guest runs."""
     calls = inside.code.calls
     return any(_closes(call, at, end) for call in calls) and not (
-        any(_reopens(call, at, end) for call in calls)
+        any(reopens(call, at, end) for call in calls)
         or _filter_opens(inside, at, end)
         or _guest_writes(inside, at, end)
     )
@@ -50,13 +54,28 @@ def _closes(call: Call, at: int, end: int) -> bool:
     return low <= at and end <= low + size and call.argument(2) == mmap.PROT_READ
 
 
-def _reopens(call: Call, at: int, end: int) -> bool:
-    """Whether a call before the filter may give it other rights, before that or behind it."""
-    if not call.numbers & _GIVE_RIGHTS or NO_FILTER not in call.filters:
+def reopens(call: Call, at: int, end: int) -> bool:
+    """Whether a call before the filter may give it other rights, or have other pages there.
+
+    It may come before the table is closed, or behind that; what is unmapped leaves room for others.
+    """
+    if NO_FILTER not in call.filters:
         return False
-    if call.argument(2) == mmap.PROT_READ:
-        return False
-    low, size = call.argument(0), call.argument(1)
+    first, size, third, fourth, fifth = (call.argument(index) for index in range(5))
+    here = _meets(first, size, at, end)
+    moved_here = fourth is None or bool(fourth & _MOVED_THERE and _meets(fifth, third, at, end))
+    placed = any(flags & _FIXED for flags in call.arguments[3]) or not call.arguments[3]
+    return (
+        bool(call.numbers & _BRING)
+        or bool(call.numbers & _GIVE_RIGHTS and here and third != mmap.PROT_READ)
+        or bool(_MUNMAP in call.numbers and here)
+        or bool(_MMAP in call.numbers and here and placed)
+        or bool(_MREMAP in call.numbers and (here or moved_here))
+    )
+
+
+def _meets(low: int | None, size: int | None, at: int, end: int) -> bool:
+    """Whether what begins at ``low`` may have something of [at, end)."""
     return low is None or size is None or (low < end and at < low + size)
 
 
