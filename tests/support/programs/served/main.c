@@ -36,5 +36,6 @@ int main(void) {
     run(signals);
     run(watches);
     run(queues);
+    run(limits);
     return 0;
 }

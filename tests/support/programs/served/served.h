@@ -19,7 +19,7 @@ struct served_case {
 
 /* Each ends with one that has no name. */
 extern const struct served_case events[], files[], kinds[], arguments[], signals[], watches[],
-    queues[];
+    queues[], limits[];
 
 int new_file(int size);     /* without a name */
 const char *own_name(void); /* of what the whole machine names */

@@ -24,10 +24,14 @@ static long choose(s32 family, s32 type, s32 protocol, const struct transport **
     }
 }
 
+static bool has_strange_flags(long type) {
+    return (u32)type & ~(u32)(SOCK_KIND | SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
 static long make(long family, long type, long protocol, struct socket **made) {
     const struct transport *transport;
     u32 kind = (u32)type & SOCK_KIND;
-    if ((u32)type & ~(u32)(SOCK_KIND | SOCK_CLOEXEC | SOCK_NONBLOCK))
+    if (has_strange_flags(type))
         return -EINVAL;
     long found = choose((s32)family, (s32)kind, (s32)protocol, &transport);
     if (found < 0)
@@ -64,8 +68,15 @@ static long install_both(struct socket *a, struct socket *b, long flags, s32 *to
 
 long sys_socketpair(long family, long type, long protocol, long to) {
     struct socket *a, *b;
+    if (has_strange_flags(type))
+        return -EINVAL;
+    long error = fd_lowest(0);
+    if (error >= 0)
+        error = fd_lowest(error + 1);
+    if (error < 0)
+        return error;
     *(volatile u64 *)to = *(volatile u64 *)to; /* a bad one is a fault now */
-    long error = make(family, type, protocol, &a);
+    error = make(family, type, protocol, &a);
     if (error)
         return error;
     if (!a->transport->pair)
@@ -145,9 +156,12 @@ long sys_accept4(long fd, long to, long length, long flags) {
         return -EBADF;
     if ((u32)flags & ~(u32)(SOCK_CLOEXEC | SOCK_NONBLOCK))
         return -EINVAL;
+    long lowest = fd_lowest(0);
+    if (lowest < 0)
+        return lowest;
     struct socket *socket = socket_of(file, &error);
     if (!error)
-        error = fd_lowest(0) < 0 ? fd_lowest(0) : accept_one(socket, &made);
+        error = accept_one(socket, &made);
     if (error)
         return error;
     long accepted = socket_install(made, flags);

@@ -248,14 +248,14 @@ static void put_limit(struct text *to, u64 value, bool last) {
 
 void make_limits(struct text *to, u64 number) {
     static const char names[][2][26] = {
-        {"Max cpu time             ", "seconds"},   {"Max file size            ", "bytes"},
-        {"Max data size            ", "bytes"},     {"Max stack size           ", "bytes"},
-        {"Max core file size       ", "bytes"},     {"Max resident set         ", "bytes"},
-        {"Max processes            ", "processes"}, {"Max open files           ", "files"},
-        {"Max locked memory        ", "bytes"},     {"Max address space        ", "bytes"},
-        {"Max file locks           ", "locks"},     {"Max pending signals      ", "signals"},
-        {"Max msgqueue size        ", "bytes"},     {"Max nice priority        ", ""},
-        {"Max realtime priority    ", ""},          {"Max realtime timeout     ", "us"}};
+        {"Max cpu time             ", "seconds   "}, {"Max file size            ", "bytes     "},
+        {"Max data size            ", "bytes     "}, {"Max stack size           ", "bytes     "},
+        {"Max core file size       ", "bytes     "}, {"Max resident set         ", "bytes     "},
+        {"Max processes            ", "processes "}, {"Max open files           ", "files     "},
+        {"Max locked memory        ", "bytes     "}, {"Max address space        ", "bytes     "},
+        {"Max file locks           ", "locks     "}, {"Max pending signals      ", "signals   "},
+        {"Max msgqueue size        ", "bytes     "}, {"Max nice priority        ", ""},
+        {"Max realtime priority    ", ""},           {"Max realtime timeout     ", "us        "}};
     (void)number;
     text_put(to,
              "Limit                     Soft Limit           Hard Limit           Units     \n");
