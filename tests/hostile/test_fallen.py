@@ -79,8 +79,12 @@ static void probe_rights(void) {
 }
 """
 PROBE_CALLS = "write openat socket connect bind close kill setrlimit setresuid fork exit_group"
-EPERM, EAGAIN, EACCES, EMFILE = "001", "011", "013", "024"
+EPERM, ENOENT, EAGAIN, EACCES, EMFILE = "001", "002", "011", "013", "024"
 
+READS = """\
+#include <fcntl.h>
+int main(void) { return open("/w/there", O_RDONLY) != -1; }
+"""
 USE = """\
 import sys
 from pathlib import Path
@@ -90,6 +94,13 @@ for backend in "process", "kvm":
     options = limpet.Options(backends=(backend,), features=("landlock_probe",))
     limpet.build(limpet.plan(guest, options)).write(folder / backend)
     print(backend, *limpet.run(folder / backend).stderr.decode().split())
+options = limpet.Options(
+    backends=("process",), features=("landlock_probe",), devices=("volume:/w:ro",)
+)
+limpet.build(limpet.plan(limpet.load(sys.argv[5]), options)).write(folder / "reads")
+(folder / "empty").mkdir()
+words = [f"--volume:/w={folder / 'empty'}"]
+print("reads", *limpet.run(folder / "reads", words).stderr.decode().split())
 options = limpet.Options(
     backends=("process",), features=("landlock_probe",), publish=(sys.argv[3],), sockets=8
 )
@@ -123,13 +134,15 @@ def test_from_inside(make: Maker, tmp_path: Path) -> None:
         (folder / "probe.c").write_text(PROBE_C.replace("PROBE", f"{probe}UL"))
         program = make.compile(NOTHING, "nothing")
         datagrams = make.compile(PROGRAM.read_text(encoding="utf-8"), "datagrams")
+        reads = make.compile(READS, "reads")
         porter = folder.parent / "porter" / "start.c"
         before, limits, behind = porter.read_text().partition("    limit(RLIMIT_CORE, 0);\n")
         assert limits
         porter.write_text(f"{before}    probe_porter();\n{limits}{behind}")
         published = f"127.0.0.1:{free_port('127.0.0.1', socket.SOCK_DGRAM)}:53/udp"
+        given = (program, tmp_path, published, datagrams, reads)
         done = subprocess.run(
-            [sys.executable, "-c", USE, *map(str, (program, tmp_path, published, datagrams))],
+            [sys.executable, "-c", USE, *map(str, given)],
             env=os.environ | own,
             capture_output=True,
             text=True,
@@ -139,9 +152,10 @@ def test_from_inside(make: Maker, tmp_path: Path) -> None:
     assert done.stderr == ""
     outside = f"{EACCES} {EACCES} {EACCES} {EACCES} {EPERM} {EPERM}"
     rights = f"{EMFILE} {EPERM} {EPERM}"
-    process, kvm, porter_too = done.stdout.splitlines()
+    process, kvm, reading, porter_too = done.stdout.splitlines()
     assert process == f"process {outside} {rights} {EAGAIN}"
     assert kvm == f"kvm {outside} {rights} +++"  # KVM's own thread needs it; the filter refuses
+    assert reading.startswith(f"reads {ENOENT} {ENOENT} {outside[8:]} ")  # a root of its own
     both = f"porter {EACCES} {EPERM} {EACCES} {outside} {rights} {EAGAIN}"
     both = both.replace(EMFILE, "+++")  # its guest has slots for connections
     assert Counter(porter_too.split()) == Counter(both.split())

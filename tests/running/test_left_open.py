@@ -45,11 +45,11 @@ def leaves(make: Maker, backend: Backend) -> Made:
 
 
 @contextmanager
-def told(made: Made, folder: Path, *words: str) -> Iterator[int]:
+def told(made: Made, folder: Path, *words: str, before: Sequence[str] = ()) -> Iterator[int]:
     """The process of one that has done all that ``words`` say, and is not yet at its end."""
-    argv = [made.name, f"--volume:/w={folder}", "--", "/w", *words]
+    argv = [*before, str(made.path), f"--volume:/w={folder}", "--", "/w", *words]
     pipe = subprocess.PIPE
-    with subprocess.Popen(argv, executable=made.path, stdin=pipe, stdout=pipe, env={}) as running:
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe) as running:
         assert running.stdout
         try:
             assert running.stdout.readline() == b"done\n"

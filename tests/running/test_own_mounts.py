@@ -86,3 +86,23 @@ def test_mounts_below(make: Maker, backend: Backend, folder: Path) -> None:
     before = (*WITH_A_MOUNT, str(folder))
     assert said(made, folder, "rsub/f", before) == b"done\n"
     assert said(made, folder, "rsub/null", before) == b"rsub/null: Permission denied\n"
+
+
+@pytest.mark.parametrize(
+    ("volume", "before", "own"),
+    [
+        ("volume:/w:ro", (), True),
+        ("volume:/w", (), False),
+        ("volume:/w:ro", NO_MOUNTS, False),
+        ("volume:/w:ro", ("sh", "-c", 'exec "$@" 2< /', "sh"), False),
+    ],
+    ids=["read", "written", "no mounts", "a directory is open"],
+)
+def test_nothing_else_has_a_path(
+    make: Maker, folder: Path, volume: str, before: Sequence[str], own: bool
+) -> None:
+    """The folder's mount is the root of who only reads there, and has nothing else open."""
+    made = program(make, "process", volume)
+    with told(made, folder, "waits", "rf", before=before) as pid:
+        assert os.path.samefile(f"/proc/{pid}/root/", folder if own else "/")
+        assert os.path.samefile(f"/proc/{pid}/cwd/", folder) == own

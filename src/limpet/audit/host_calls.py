@@ -187,6 +187,8 @@ _WRITES_NOTHING = frozenset(
         "unshare",
         "openat2",
         "umask",
+        "fchdir",
+        "chroot",
         "mkdirat",
         "symlinkat",
         "unlinkat",

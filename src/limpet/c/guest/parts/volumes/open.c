@@ -11,24 +11,27 @@ static u64 reading_way(bool follow, long flags) {
            (flags & O_PATH ? HOW_PATH : 0);
 }
 
-static long file_of(const struct walked *place, long slot, u32 mode, u32 flags,
-                    struct file **file) {
-    char path[VOLUME_PATH_MOST];
-    if (slot < 0)
-        return slot;
-    place_path(place, path);
-    u64 size = strlen(path) + 1;
-    struct held *held = heap_alloc(sizeof *held + size);
-    if (held) {
-        *held = (struct held){.slot = (u64)slot, .volume = place->volume, .mode = mode};
-        memcpy(held->path, path, size);
-    }
-    *file = held ? file_new(&volume_ops, flags, held) : NULL;
+/* With its path, which is written once: it is what is asked of the host, too. */
+static long held_new(const struct walked *place, struct held **made) {
+    struct held *held = heap_alloc(sizeof *held + strlen(place->base) + strlen(place->rest) + 3);
+    long error = held ? place_path(place, held->path) : -ENOMEM;
+    if (error)
+        heap_free(held);
+    else
+        held->volume = place->volume, *made = held;
+    return error;
+}
+
+/* An open file of what was opened there, or that error; `held` is the file's, or gone. */
+static long file_of(struct held *held, long slot, u32 mode, u32 flags, struct file **file) {
+    *file = slot < 0 ? NULL : file_new(&volume_ops, flags, held);
+    held->slot = (u64)slot, held->mode = mode;
     if (*file)
         return 0;
-    slot_close((u64)slot);
+    if (slot >= 0)
+        slot_close((u64)slot);
     heap_free(held);
-    return -ENOMEM;
+    return slot < 0 ? slot : -ENOMEM;
 }
 
 /* No devices, no pipes: what is open has bytes or names, or is only named. */
@@ -112,10 +115,12 @@ static bool looked_at(const struct walked *place, long flags) {
     return !(flags & O_PATH) && !volume_entry(place->volume)->no_devices;
 }
 
-static long open_slot(struct walked *place, bool follow, long flags, u32 wanted, u32 *mode) {
+static long open_slot(struct walked *place, const char *path, bool follow, long flags, u32 wanted,
+                      u32 *mode) {
     bool read_only = volume_entry(place->volume)->read_only;
     if (flags & O_PATH || (!writes(flags) && !(flags & O_CREAT)))
-        return place_open(place, reading_way(follow, flags), looked_at(place, flags) ? mode : NULL);
+        return path_open(place->volume, path, reading_way(follow, flags),
+                         looked_at(place, flags) ? mode : NULL);
     if (read_only && (writes(flags) || flags & O_EXCL))
         return refuse_writing(place, follow, flags);
     if (!read_only && flags & O_CREAT)
@@ -136,34 +141,43 @@ void volumes_found(void) {
 
 long volumes_open(struct walked *place, bool follow, long flags, long mode) {
     u32 kept = (u32)flags & ~(u32)O_CLOEXEC, found = 0;
+    struct held *held;
     struct file *file;
     if ((flags & O_TMPFILE) == O_TMPFILE)
         return -EOPNOTSUPP;
     volumes_found();
-    long slot = open_slot(place, follow, flags, masked(mode) & 0777, &found);
+    long error = held_new(place, &held);
+    if (error)
+        return error;
+    long slot = open_slot(place, held->path, follow, flags, masked(mode) & 0777, &found);
     if (slot == -EXDEV && !place->clean) {
-        long error = place_resolve(place, follow ? LAST_FOLLOWED : LAST_KEPT);
+        heap_free(held);
+        error = place_resolve(place, follow ? LAST_FOLLOWED : LAST_KEPT);
         return error || !place->volume ? error : volumes_open(place, follow, flags, mode);
     }
-    long error = slot < 0 ? slot : check_kind(found, flags);
+    error = slot < 0 ? slot : check_kind(found, flags);
     if (error && slot >= 0)
         slot_close((u64)slot);
-    if (!error)
-        error = file_of(place, slot, found, flags & O_PATH ? kept : kept | O_LARGEFILE, &file);
+    error = file_of(held, error ? error : slot, found, flags & O_PATH ? kept : kept | O_LARGEFILE,
+                    &file);
     return error ? error : fd_install(file, 0, flags & O_CLOEXEC);
 }
 
 long volumes_find(struct walked *place, enum last last) {
+    struct held *held;
     volumes_found();
-    long slot = place_open(place, reading_way(last == LAST_FOLLOWED, O_PATH), NULL);
+    long error = held_new(place, &held);
+    if (error)
+        return error;
+    long slot =
+        path_open(place->volume, held->path, reading_way(last == LAST_FOLLOWED, O_PATH), NULL);
     if (slot == -EXDEV && !place->clean) {
-        long error = place_resolve(place, last);
+        heap_free(held);
+        error = place_resolve(place, last);
         return error || !place->volume ? error : volumes_find(place, last);
     }
     place->node = NULL;
-    long error = file_of(place, slot, 0, O_PATH, &passing);
-    if (error)
-        passing = NULL;
+    error = file_of(held, slot, 0, O_PATH, &passing);
     place->file = passing;
     return error;
 }

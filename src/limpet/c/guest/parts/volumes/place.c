@@ -27,7 +27,7 @@ const char *volumes_unfit(void) {
                    : NULL;
 }
 
-static long open_path(u64 volume, const char *path, u64 way, u32 *mode) {
+long path_open(u64 volume, const char *path, u64 way, u32 *mode) {
     struct volume_open block = {.volume = volume,
                                 .path = (u64)path,
                                 .size = strlen(path) + 1,
@@ -47,7 +47,7 @@ static long open_path(u64 volume, const char *path, u64 way, u32 *mode) {
 long place_open(const struct walked *place, u64 way, u32 *mode) {
     char path[VOLUME_PATH_MOST];
     long error = place_path(place, path);
-    return error ? error : open_path(place->volume, path, way, mode);
+    return error ? error : path_open(place->volume, path, way, mode);
 }
 
 /* A walk by names: `clean` has neither links nor dots, `rest` of `left` is still to go. */
@@ -81,7 +81,7 @@ static void cut_last(struct steps *steps) {
 /* What the link at `clean` says, in `link`; 0: it is none. */
 static long read_link(const struct walked *place, struct steps *steps) {
     u32 mode;
-    long slot = open_path(place->volume, steps->clean, HOW_PATH | HOW_NO_FOLLOW, &mode);
+    long slot = path_open(place->volume, steps->clean, HOW_PATH | HOW_NO_FOLLOW, &mode);
     if (slot < 0)
         return slot;
     struct volume_link block = {

@@ -52,7 +52,8 @@ long volume_write_set(struct file *file, u64 what, u64 mode, s64 offset, s64 len
 /* place.c: the paths of a walk that came to a volume */
 long place_path(const struct walked *place, char *path);         /* VOLUME_PATH_MOST bytes */
 long place_open(const struct walked *place, u64 way, u32 *mode); /* NULL: nobody looks */
-long place_resolve(struct walked *place, enum last last);        /* name by name */
+long path_open(u64 volume, const char *path, u64 way, u32 *mode);
+long place_resolve(struct walked *place, enum last last); /* name by name */
 
 /* closing.c */
 void slot_close(u64 slot);

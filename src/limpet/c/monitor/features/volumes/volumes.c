@@ -62,3 +62,24 @@ static void allow_volumes(long rules, u64 files, u64 names) {
             must(host4(NR_LANDLOCK_ADD_RULE, rules, BENEATH, (long)&rule, 0));
     }
 }
+
+/* Of root: the root becomes a folder's own mount, so that nothing else has a path.  Then Landlock,
+ * which would look at each file that is opened, has no files to keep: all of them are in mounts
+ * that are only read.  A directory that the starter left open leads elsewhere, and --strict keeps
+ * every wall. */
+static u64 files_to_fence(void) {
+    const struct boot_info *boot = (const struct boot_info *)BOOT_INFO;
+    long folder = -1;
+    for (u64 i = 1; i < MANIFEST->count; i++) {
+        const struct mft_entry *device = &MANIFEST->entries[i];
+        if (device->type == DEVICE_VOLUME && !(device->no_devices && device->read_only))
+            return ~0UL;
+        folder = device->type == DEVICE_VOLUME ? (long)device->handle : folder;
+    }
+    for (u64 fd = 0; fd < FIRST_FD; fd++)
+        if ((boot->stdio[fd].mode & S_IFMT) == S_IFDIR)
+            return ~0UL;
+    if (STRICT || host3(NR_FCHDIR, folder, 0, 0) < 0 || host3(NR_CHROOT, (long)".", 0, 0) < 0)
+        return ~0UL;
+    return 0;
+}
