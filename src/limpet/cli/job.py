@@ -359,6 +359,7 @@ def _uncollected() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()  # nor when it is over
         if was:
             gc.enable()
 

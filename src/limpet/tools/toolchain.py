@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,13 +113,18 @@ def compile_object(source: Path, output: Path, *, flags: Sequence[str], include:
 
 
 def compile_beside(
-    sources: Sequence[Path], *, flags: Sequence[str], include: Path, shares: int = 0
+    sources: Sequence[Path],
+    *,
+    flags: Sequence[str],
+    include: Path,
+    shares: int = 0,
+    started: Callable[[], object] = bool,
 ) -> None:
     """Compile C files of ours below ``include``, each to an object beside it.
 
     It is the one that :func:`compile_object` makes.  A compiler starts for about as long as it
     takes to compile a file, so each processor has one compiler, for its share, or there are so many
-    ``shares``.
+    ``shares``.  ``started`` is told when they have it.
 
     Raises:
         ToolchainError: one does not compile, which is a fault of Limpet.
@@ -136,7 +141,9 @@ def compile_beside(
 
     found = _shares(sources, shares or len(os.sched_getaffinity(0)))
     with ThreadPoolExecutor(len(found)) as pool:
-        list(pool.map(one, found))
+        compiled = pool.map(one, found)
+        started()
+        list(compiled)
 
 
 def _words(flags: Sequence[str], include: Path) -> list[str | Path]:

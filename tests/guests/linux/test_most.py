@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from limpet.building.bundle import build
 from limpet.cli.job import Job
 from limpet.cli.say import Progress
-from limpet.errors import ImageError, Outgrown
+from limpet.errors import ImageError, Outgrown, ToolchainError
 from limpet.guests.linux import library, most
 from limpet.guests.registry import load, plan
 from limpet.planning.options import Options
@@ -56,15 +57,30 @@ def test_it_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Whoever needs it while it is compiled waits."""
     times = []
 
-    def made(folder: Path) -> None:
+    def made(folder: Path, started: Callable[[], object]) -> None:
+        started()
         time.sleep(0.2)
         times.append(folder)
 
     monkeypatch.setattr(library, "_make", made)
     library.begin(Cache(tmp_path))
-    time.sleep(0.1)
+    assert not times
     with library._library(Cache(tmp_path)):
         assert len(times) == 1
+
+
+def test_who_begins_is_not_kept_by_what_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who needs it is told."""
+
+    def fails(folder: Path, started: Callable[[], object]) -> None:
+        raise ToolchainError("it does not compile")
+
+    monkeypatch.setattr(library, "_make", fails)
+    library.begin(Cache(tmp_path))
+    with pytest.raises(ToolchainError, match="it does not compile"):
+        library.sizes(Cache(tmp_path))
 
 
 def test_nothing_is_begun_for_what_is_no_program(

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 from limpet.errors import BuildError
@@ -43,11 +43,20 @@ _made_once = Lock()
 def begin(cache: Cache) -> None:
     """Compile it where it never was, beside what the caller does meanwhile.
 
-    Whoever needs it waits for that; what fails fails again for them.
+    It returns when the compiler has started: no processor waits for what the caller does.  Whoever
+    needs it waits for that; what fails fails again for them.
     """
-    pool = ThreadPoolExecutor(1)
-    pool.submit(lambda: _library(cache).__exit__())
+    pool, started = ThreadPoolExecutor(1), Event()
+
+    def compiled() -> None:
+        try:
+            _library(cache, started.set).__exit__()
+        finally:
+            started.set()
+
+    pool.submit(compiled)
     pool.shutdown(wait=False)
+    started.wait()
 
 
 @contextmanager
@@ -97,16 +106,16 @@ def _damaged(path: Path) -> BuildError:
     )
 
 
-def _library(cache: Cache) -> Entry:
+def _library(cache: Cache, started: Callable[[], object] = bool) -> Entry:
     state = hashlib.sha256(freestanding.guest_digest().encode())
     for own in (__file__, together.__file__):  # how it is compiled, and what is kept of that
         state.update(Path(own).read_bytes())
     with _made_once:
-        return cache.folder(f"libos-{state.hexdigest()}", _make)
+        return cache.folder(f"libos-{state.hexdigest()}", lambda folder: _make(folder, started))
 
 
-def _make(folder: Path) -> None:
-    """Compile all of the library OS into ``folder``, and measure."""
+def _make(folder: Path, started: Callable[[], object]) -> None:
+    """Compile all of the library OS into ``folder``, and measure; say when that is ``started``."""
     with tempfile.TemporaryDirectory(dir=folder) as name:
         work = Path(name)
         sources = guest_sources()
@@ -117,7 +126,7 @@ def _make(folder: Path) -> None:
         with ThreadPoolExecutor(1) as pool:
             assembled = pool.submit(_assembled, assembly, work)
             written = [work / each for each, _ in texts]
-            toolchain.compile_beside(written, flags=FLAGS, include=work)
+            toolchain.compile_beside(written, flags=FLAGS, include=work, started=started)
             made = assembled.result() | {each: (work / each).with_suffix(".o") for each, _ in texts}
         found = asdict(freestanding.sizes_of(made.values()))
         digests = {}
