@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from limpet.arch.x86_64.sites import Branches, Finder, Scan
 from limpet.errors import BuildError
 from limpet.formats.image import Image, read_program
 from limpet.guests.linux.read import read
-from limpet.loading import known
+from limpet.guests.registry import load
+from limpet.loading import known, objects
 from limpet.loading.known import read_alone, read_code
+from limpet.loading.links import Links
 from limpet.loading.objects import read_object
 from limpet.tools.cache import Cache
 from tests.support.bundles import Maker
@@ -94,3 +97,18 @@ def test_another_object(loader: Image, cache: Cache) -> None:
     assert other is not None
     read_code(other, cache)
     assert len(list(cache.root.glob("code-*"))) == 2
+
+
+def test_what_it_took_to_read_objects_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All branches of all of them are more memory than they are themselves."""
+
+    def computed(image: Image, _: Cache) -> tuple[Links, Scan]:
+        finder = Finder(image)
+        assert finder.near_branches is vars(finder)["near_branches"]
+        return Links(), Scan((), 0, frozenset(), Branches(finder))
+
+    monkeypatch.setattr(objects, "read_code", computed)
+    guest = load("/usr/bin/env")
+    finders = [each.scan.branches.finder for each in guest.objects]
+    assert finders and not any("near_branches" in vars(each) for each in finders)
+    assert "near_branches" in vars(guest.scan.branches.finder)  # its verdict has the program's

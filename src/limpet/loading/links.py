@@ -102,8 +102,8 @@ def _is_other(site: Site, code: Code) -> bool:
     """Whether what may be a site is a part of other instructions, as its function decodes."""
     if site.numbers or code.starts(site.address):
         return False
-    entered = code.entered.intersection(range(site.address - _IN_STEP, site.address + 1))
-    return all(code.starts(each) for each in entered)
+    near = range(site.address - _IN_STEP, site.address + 1)
+    return all(code.starts(each) for each in near if code.is_entered(each))
 
 
 def _writers(sites: Iterable[Site], code: Code, slices: Slices) -> Mapping[int, frozenset[int]]:
@@ -138,12 +138,12 @@ def _with_asked(
     numbers: set[int] = set()
     any_name = any_number = False
     for slot, name in linkage.slots.items():
-        if name in LOOKS_UP:
+        if name in LOOKS_UP and not any_name:
             values = _given(code, slices, branches, slot, "si")
             texts = {_text(code.image, each) for each in values or ()}
             any_name |= values is None or None in texts
             named.update(each for each in texts if each is not None)
-        elif name == CALLS_BY_NUMBER:
+        elif name == CALLS_BY_NUMBER and not any_number:
             values = _given(code, slices, branches, slot, "di")
             any_number |= values is None
             numbers.update(each & 0xFFFFFFFF for each in values or ())

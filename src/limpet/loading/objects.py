@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from limpet.arch.x86_64 import sites
+from limpet.arch.x86_64.sites import Branches, Finder
 from limpet.contract.pages import PAGE, align_up
 from limpet.errors import ImageError
 from limpet.formats import elf
@@ -59,7 +60,8 @@ def with_objects(
             if read is not None:
                 memory += sum(each.memory_size for each in read.segments)
                 links, sites_in = read_code(read, cache)
-                found.append(SharedObject(where, inode, read, sites_in, links))
+                own = replace(sites_in, branches=Branches(Finder(read)))  # found when somebody asks
+                found.append(SharedObject(where, inode, read, own, links))
         except ImageError as error:
             left.append((where, error.message.removeprefix(f"{where}: ")))
         if len(found) > MOST or memory > MAX_IMAGE:

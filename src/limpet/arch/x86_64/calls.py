@@ -40,6 +40,9 @@ _LOADED = re.compile(r"(?:rip ([+-]) |, )(0x[0-9a-f]+)\]?\Z")
 _CHUNK = 128
 """Bytes that are decoded at a time: most blocks are shorter."""
 
+_DISTANCES = int.from_bytes(bytes((*range(127, -1, -1), *range(255, 127, -1))), "little")
+"""What the second bytes of jumps from 128 bytes around a place are that lead there."""
+
 _MAX_BLOCK = 1 << 16
 _MAX_EFFORT = 150_000
 """Instructions that are looked at for one image: a program may be made to be slow to read."""
@@ -80,6 +83,8 @@ class Calls:
     _bodies: dict[int, Body] = field(default_factory=dict)
     _callers: dict[int, Sequence[int]] = field(default_factory=dict)
     _calling: dict[int, Collection[int]] = field(default_factory=dict)
+    _function: dict[int, int] = field(default_factory=dict)
+    _begun: dict[int, bool] = field(default_factory=dict)
 
     @cached_property
     def functions(self) -> list[int]:
@@ -92,7 +97,7 @@ class Calls:
                 target
                 for target, sources in self.branches.near.items()
                 if target in inside
-                and (target % 16 == 0 or _begins(data, target - low))
+                and (target % 16 == 0 or self._begins(data, target - low, target))
                 and any(each in inside and data[each - low] == _CALL for each in sources)
             )
         return sorted(found)
@@ -104,7 +109,7 @@ class Calls:
         for segment in self.image.executable:
             data, low = segment.data, segment.address
             for target in self.branches.pointed:
-                if 0 <= target - low < len(data) and _begins(data, target - low):
+                if 0 <= target - low < len(data) and self._begins(data, target - low, target):
                     found.add(target)
         return found
 
@@ -117,7 +122,7 @@ class Calls:
             data, low = segment.data, segment.address
             inside = range(low, low + len(data))
             for target, sources in self.branches.near.items():
-                if target not in inside or not _begins(data, target - low):
+                if target not in inside or not self._begins(data, target - low, target):
                     continue
                 index = bisect_right(starts, target)
                 if not index or starts[index - 1] == target:
@@ -132,6 +137,12 @@ class Calls:
                     found[target] = jumps
         return found
 
+    def _begins(self, data: bytes, at: int, address: int) -> bool:
+        """Whether a block can begin at ``address``, which is offset ``at`` of ``data``."""
+        if address not in self._begun:
+            self._begun[address] = _begins(data, at)
+        return self._begun[address]
+
     @cached_property
     def blocks(self) -> list[int]:
         """Where blocks start, ascending."""
@@ -143,7 +154,9 @@ class Calls:
 
     def function(self, address: int) -> int:
         """The start of the function that ``address`` is in."""
-        return _last(self.functions, address)
+        if address not in self._function:
+            self._function[address] = _last(self.functions, address)
+        return self._function[address]
 
     def callers(self, start: int) -> Sequence[int]:
         """The instructions that may call or jump to the block at ``start``."""
@@ -157,11 +170,14 @@ class Calls:
         for segment in self.image.executable:
             data, at = segment.data, start - segment.address
             if 128 <= at <= len(data) - 128:
-                ahead = zip(data[at - 128 : at], range(127, -1, -1), strict=True)
-                back = zip(data[at : at + 128], range(255, 127, -1), strict=True)
-                for index, (distance, wanted) in enumerate((*ahead, *back), at - 128):
-                    if distance == wanted and data[index - 1] in _SHORT_JUMPS:
-                        yield segment.address + index - 1
+                around = int.from_bytes(data[at - 128 : at + 128], "little") ^ _DISTANCES
+                fits = around.to_bytes(256, "little")
+                index = fits.find(0)
+                while index >= 0:
+                    jump = at - 128 + index - 1
+                    if data[jump] in _SHORT_JUMPS:
+                        yield segment.address + jump
+                    index = fits.find(0, index + 1)
 
     @cached_property
     def _into(self) -> dict[int, list[int]]:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 import struct
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 
 from capstone import CS_ARCH_X86, CS_MODE_64, Cs
 
@@ -25,7 +26,8 @@ from limpet.formats.unwind import Function, bytes_at
 
 _decoder = Cs(CS_ARCH_X86, CS_MODE_64)
 _LEA = re.compile(rb"\x8d(?=[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](....))", re.DOTALL)
-_RELATIVE = re.compile(rb"[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](?=(....))", re.DOTALL)
+_RELATIVE = re.compile(rb"[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](?=....)", re.DOTALL)
+_OFFSET = struct.Struct("<i")
 _BEHIND = (0, 1, 2, 4)
 """Bytes that an instruction may have behind an address in it."""
 
@@ -137,14 +139,21 @@ class Code:
                 found.setdefault(source + 6 + offset, []).append(source)
         return found
 
-    def uses(self, address: int) -> Iterator[int]:
+    def uses(self, address: int) -> list[int]:
         """Where the bytes of an instruction stand that names ``address`` relative to itself."""
+        wanted = {address - behind for behind in _BEHIND}
+        return [at for at, named in self._relative if named in wanted]
+
+    @cached_property
+    def _relative(self) -> list[tuple[int, int]]:
+        """Where the bytes of an address relative to an instruction stand, and where it may lead."""
+        found = []
         for segment in self.image.executable:
-            for match in _RELATIVE.finditer(segment.data):
-                at = segment.address + match.start()
-                (offset,) = struct.unpack("<i", match[1])
-                if address - (at + 5 + offset) in _BEHIND:
-                    yield at
+            data, start = segment.data, segment.address
+            for match in _RELATIVE.finditer(data):
+                at = match.start()
+                found.append((start + at, start + at + 5 + _OFFSET.unpack_from(data, at + 1)[0]))
+        return found
 
     @cached_property
     def tables(self) -> dict[int, set[int]]:
@@ -175,20 +184,23 @@ class Code:
             yield base + offset
             at += 4
 
+    def is_entered(self, address: int) -> bool:
+        """Whether code comes to ``address`` otherwise than by a branch of the same function."""
+        if address in self.pointed or address in self.taken or address in self._listed:
+            return True
+        sources = self.near.get(address)
+        if not sources:
+            return False
+        index = self.at(address)
+        if index is None:
+            return any(self.at(source) is not None for source in sources)
+        start, end, _ = self.functions[index]
+        return sources[0] < start or end <= sources[-1]  # they are ascending
+
     @cached_property
-    def entered(self) -> set[int]:
-        """Addresses that code comes to otherwise than by a branch of the same function."""
-        found = {*self.pointed, *self.taken, *(t for each in self.tables.values() for t in each)}
-        for target, sources in self.near.items():
-            index = self.at(target)
-            if index is None:
-                others = any(self.at(source) is not None for source in sources)
-            else:  # sources are ascending
-                start, end, _ = self.functions[index]
-                others = sources[0] < start or end <= sources[-1]
-            if others:
-                found.add(target)
-        return found
+    def _listed(self) -> set[int]:
+        """What a jump table has."""
+        return {target for each in self.tables.values() for target in each}
 
     @cached_property
     def branched_to(self) -> set[int]:
@@ -197,7 +209,7 @@ class Code:
         Of functions that decode exactly it is what their instructions name; of all other bytes
         what they would name if they were code.
         """
-        found = {*self.pointed, *(t for each in self.tables.values() for t in each)}
+        found = {*self.pointed, *self._listed}
         for index in range(len(self.functions)):
             found.update(self.branches(index))
             for each in self.decoded(index) or ():
@@ -218,13 +230,15 @@ class Code:
         """Whether an instruction starts at ``address``; in doubt, yes."""
         index = self.at(address)
         code = None if index is None else self.decoded(index)
-        return code is None or any(each[0] == address for each in code)
+        return code is None or _first(code, address) < _first(code, address + 1)
 
     def around(self, address: int, back: int, ahead: int) -> Sequence[Decoded]:
         """The instructions of its function so many bytes around ``address``."""
         index = self.at(address)
         code = None if index is None else self.decoded(index)
-        return [each for each in code or () if address - back <= each[0] < address + ahead]
+        if code is None:
+            return ()
+        return code[_first(code, address - back) : _first(code, address + ahead)]
 
     def flow(self, offered: Iterable[int]) -> Flow:
         """What leads where; others may come to what is at the addresses ``offered``."""
@@ -272,6 +286,11 @@ class Code:
         following = self.at(end)
         if last not in LEAVES and last != "call" and following is not None:
             yield following
+
+
+def _first(code: Sequence[Decoded], address: int) -> int:
+    """The index of the first instruction that does not start before ``address``."""
+    return bisect_left(code, address, key=itemgetter(0))
 
 
 def branch_of(each: Decoded) -> int | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import struct
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import compress
 
 from limpet.formats.image import Segment
 
@@ -22,17 +23,22 @@ def near(code: Sequence[Segment]) -> dict[int, list[int]]:
     low = min((each.address for each in code), default=0)
     high = max((each.end for each in code), default=0)
     within = _offsets_within(high - low + _LONGEST_BRANCH)
+    unpack = _OFFSET.unpack_from
     for opcode, size in _NEAR:
         pattern = re.compile(b"%s(?=%s)" % (opcode, within), re.DOTALL)
         for segment in code:
-            for match in pattern.finditer(segment.data):
+            data, start = segment.data, segment.address
+            end = start + size + _OFFSET.size
+            for match in pattern.finditer(data):
                 at = match.start()
-                (offset,) = _OFFSET.unpack_from(segment.data, at + size)
-                target = segment.address + at + size + _OFFSET.size + offset
-                if low <= target < high:
-                    found.setdefault(target, []).append(segment.address + at)
+                target = end + at + unpack(data, at + size)[0]
+                if target in found:
+                    found[target].append(start + at)
+                elif low <= target < high:
+                    found[target] = [start + at]
     for sources in found.values():
-        sources.sort()
+        if len(sources) > 1:
+            sources.sort()
     return found
 
 
@@ -63,7 +69,17 @@ def immediates(code: bytes, low: int, high: int) -> set[int]:
 def words(data: bytes, low: int, high: int) -> set[int]:
     """Every aligned 4-byte value in data that could be one."""
     usable = data[: len(data) // 4 * 4]
-    return {word for word in memoryview(usable).cast("I") if low <= word < high}
+    likely: Iterable[int] = memoryview(usable).cast("I")
+    if high <= 1 << 24:  # most of what is no address is told by its upper half, all at once
+        upper = _marks(usable[3::4], range(1)) & _marks(usable[2::4], range((high >> 16) + 1))
+        likely = compress(likely, upper.to_bytes(len(usable) // 4, "little"))
+    return {word for word in likely if low <= word < high}
+
+
+def _marks(data: bytes, values: Collection[int]) -> int:
+    """A number that has a byte of 1 where ``data`` has one of ``values``, and else 0."""
+    marks = bytes(each in values for each in range(256))
+    return int.from_bytes(data.translate(marks), "little")
 
 
 def tables(segment: Segment, bases: set[int], low: int, high: int) -> set[int]:

@@ -355,9 +355,9 @@ class Finder:
         self, register: str, before: tuple[Instruction, ...], address: int
     ) -> tuple[frozenset[int], str]:
         """The values that a register can have at ``address``, and how that is known."""
-        targets = self.targets_around(address)
+        entry = max((t for t in self.targets_around(address) if t <= address), default=-1)
         for each in reversed(before):
-            if targets & set(range(each.address + 1, address + 1)):
+            if each.address < entry:
                 return frozenset(), "a branch can enter between the number and the call"
             if each.mnemonic in WRITES_NONE:
                 continue

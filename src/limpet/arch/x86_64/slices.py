@@ -132,7 +132,7 @@ class Slices:
         """The places of the instructions that run right before the one at ``address``."""
         place = _place(ways, address)
         start = self.code.functions[index].start
-        if place is None or address == start or address in self.code.entered:
+        if place is None or address == start or self.code.is_entered(address):
             raise _Unknown
         yield from ways.jumps.get(address, ())
         if self._runs_on(ways.code[place - 1]):

@@ -16,9 +16,9 @@ from limpet.contract.limits import PLACE_MOST
 from limpet.contract.pages import LARGE_PAGE, PAGE, align_up
 from limpet.errors import PlanError
 from limpet.formats.image import Access
-from limpet.guests.linux.late import RUNS_MOST, marked
+from limpet.guests.linux.late import RUNS_MOST
 from limpet.guests.linux.place import PlacedProgram
-from limpet.planning.regions import MONITOR_BASE, Region, image_regions, writable_runs
+from limpet.planning.regions import MONITOR_BASE, Region, writable_runs
 from limpet.tools.freestanding import Sizes
 
 ADDRESS_LIMIT = 1 << 36
@@ -224,7 +224,7 @@ def lay_out(
         PlanError: the program leaves no room below :data:`ADDRESS_LIMIT`.
     """
     image = program.image
-    regions = marked(image_regions(image), program.late)
+    regions = program.regions
     at = align_up(regions[-1].end, 16 * PAGE)
     text = align_up(at + trampolines, TEXT_ALIGN)
     state = align_up(text + library.text, PAGE)

@@ -17,9 +17,10 @@ from limpet.contract.pages import PAGE, align_up
 from limpet.formats.image import Access, Image, Segment
 from limpet.formats.symbols import Symbol
 from limpet.guests.linux.bound import bound
-from limpet.guests.linux.late import RIGHTS, late_objects
+from limpet.guests.linux.late import RIGHTS, late_objects, marked
 from limpet.guests.linux.reach import in_reach
 from limpet.loading.guest import Guest, SharedObject
+from limpet.planning.regions import Region, image_regions
 
 STATIC_PIE_BASE = 0x400000
 """Where a program that can lie anywhere is placed, like an ordinary executable."""
@@ -109,6 +110,11 @@ class PlacedProgram:
             for segment in each.image.segments
             if each.late and Access.EXECUTE in segment.access
         ]
+
+    @cached_property
+    def regions(self) -> tuple[Region, ...]:
+        """Their memory, the late ones marked."""
+        return marked(image_regions(self.image), self.late)
 
     @cached_property
     def scan(self) -> Scan:
