@@ -2,9 +2,58 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
 from limpet.tools import executables
+
+WAYS = {
+    "put": "executables.put(path, killed)",
+    "take_place": "executables.take_place(path, killed)",
+}
+KILLED = """
+import os, pathlib, signal, sys
+from limpet.tools import executables
+path = pathlib.Path(sys.argv[1])
+def killed(new):
+    with open(new, "wb") as stream:
+        stream.write(b"half of it")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nothing_is_left_of_who_was_killed(tmp_path: Path, way: str) -> None:
+    """And what was there is as it was."""
+    path = tmp_path / "bundle"
+    path.write_bytes(b"the last one")
+    words = [sys.executable, "-c", KILLED + WAYS[way], str(path)]
+    assert subprocess.run(words, check=False).returncode < 0
+    assert os.listdir(tmp_path) == ["bundle"] and path.read_bytes() == b"the last one"
+
+
+def test_file_systems_without_nameless_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have temporary names instead, and nothing else of them stays."""
+    opened = os.open
+
+    def without(path: str, flags: int, *more: int, **others: int) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+        return opened(path, flags, *more, **others)
+
+    monkeypatch.setattr(os, "open", without)
+    path = tmp_path / "bundle"
+    executables.write(path, b"one")
+    assert executables.take_place(path, lambda new: new.write_bytes(b"other") > 0)
+    assert not executables.take_place(path, lambda new: new.write_bytes(b"no") < 0)
+    assert os.listdir(tmp_path) == ["bundle"] and path.read_bytes() == b"other"
 
 
 def test_the_longest_name(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def exchanged(base: Path, target: Path, files: Mapping[int, Content], outline: s
         if change is None:
             return False
         end = max(each.offset + each.size for each in found.parts)
-        with target.open("x+b", buffering=0) as stream:
+        with target.open("w+b", buffering=0) as stream:
             handle = stream.fileno()
             send(source.fileno(), handle, end)
             for at, page in change.pages.items():

@@ -1,7 +1,12 @@
-"""Executable files, written whole or not at all."""
+"""Executable files, written whole or not at all.
+
+A new file has no name before it is whole, so that nothing is left of one whose writer is killed.
+File systems without such files (``O_TMPFILE``) have it under a temporary name beside its place.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +33,9 @@ def copy(source: Path, path: Path) -> None:
 def take_place(path: Path, make: Callable[[Path], bool]) -> bool:
     """Have ``make`` write a new file, which takes the place of ``path``.
 
+    Args:
+        make: is given a path that there may be, with an empty file.
+
     Returns:
         Whether it did: what ``make`` says.  A device or pipe stays, and ``make`` is not asked.
 
@@ -39,6 +47,13 @@ def take_place(path: Path, make: Callable[[Path], bool]) -> bool:
     if path.exists() and not path.is_file():
         return False
     try:
+        handle = _nameless(path.parent)
+        if handle is not None:
+            with open(handle, "rb"):
+                made = make(Path(_OWN, str(handle)))
+                if made:
+                    _name(handle, path)
+                return made
         with tempfile.TemporaryDirectory(prefix=_beside(path), dir=path.parent) as folder:
             new = Path(folder, "new")
             made = make(new)
@@ -99,9 +114,43 @@ def _unwritable(path: Path, error: OSError) -> BuildError:
     )
 
 
+_OWN = "/proc/self/fd"
+_HAVE_NONE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
+
+
+def _nameless(folder: Path) -> int | None:
+    """A new file in ``folder`` that has no name, ``None`` where there is no such thing."""
+    if not os.path.isdir(_OWN):  # by which it gets one
+        return None
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno in _HAVE_NONE:
+            return None
+        raise
+
+
+def _name(handle: int, path: Path) -> None:
+    """Have a file without a name take the place of ``path``."""
+    name = path.with_name(f"{_beside(path)}{os.urandom(4).hex()}")
+    os.link(f"{_OWN}/{handle}", name, src_dir_fd=handle)  # which has it follow the link
+    try:
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
 def _exchange(path: Path, fill: Callable[[int], None]) -> None:
     import tempfile
 
+    nameless = _nameless(path.parent)
+    if nameless is not None:
+        with open(nameless, "rb"):
+            fill(nameless)
+            os.fchmod(nameless, 0o755)
+            _name(nameless, path)
+        return
     handle, name = tempfile.mkstemp(prefix=_beside(path), dir=path.parent)
     try:
         try:
