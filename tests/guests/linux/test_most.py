@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -78,7 +79,10 @@ def test_who_begins_is_not_kept_by_what_fails(
         raise ToolchainError("it does not compile")
 
     monkeypatch.setattr(library, "_make", fails)
-    library.begin(Cache(tmp_path))
+    begins = Thread(target=library.begin, args=(Cache(tmp_path),), daemon=True)
+    begins.start()
+    begins.join(20)
+    assert not begins.is_alive()
     with pytest.raises(ToolchainError, match="it does not compile"):
         library.sizes(Cache(tmp_path))
 
