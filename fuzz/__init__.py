@@ -9,6 +9,17 @@ CORPUS = HERE / "corpus"
 FILE_MOST = 4096
 """Bytes of one input."""
 
-READERS = ("elf", "dynamic", "notes", "tree", "record", "project", "bundle", "answers", "gdb")
-NATIVE = ("hypercalls", "libos", "broker")
+READERS = (
+    "elf",
+    "dynamic",
+    "notes",
+    "tree",
+    "record",
+    "project",
+    "bundle",
+    "answers",
+    "gdb",
+    "frames",
+)
+NATIVE = ("hypercalls", "libos", "broker", "porter")
 TARGETS = (*READERS, *NATIVE, "plan")

@@ -271,6 +271,18 @@ def _compile_broker(folder: Path, output: Path) -> None:
     clang(*FLAGS, "-fsanitize=address,fuzzer", *includes, SOURCES / "broker.c", "-o", output)
 
 
+# --- the porter ---
+
+
+def _porter() -> dict[str, str]:
+    return {"contract.h": contract.c_header(), "host_numbers.h": host_numbers_h(NUMBERS, ())}
+
+
+def _compile_porter(folder: Path, output: Path) -> None:
+    includes = [f"-I{SOURCES}", f"-I{folder}", *MONITOR_INCLUDES]
+    clang(*FLAGS, "-fsanitize=address,fuzzer", *includes, SOURCES / "porter.c", "-o", output)
+
+
 # --- the library OS ---
 
 LEFT_OUT = ("arch_prctl", "rt_sigreturn", "clone", "clone3")
@@ -358,5 +370,6 @@ _NATIVE: Mapping[str, tuple[Callable[[], dict[str, str]], Callable[[Path, Path],
     "hypercalls": (_hypercalls, _compile_hypercalls),
     "libos": (_libos, _compile_libos),
     "broker": (_broker, _compile_broker),
+    "porter": (_porter, _compile_porter),
 }
 """What each native target is made from, and how."""

@@ -33,6 +33,7 @@ from limpet.running.debugging.about import About
 from limpet.running.debugging.commands import Commands, Ordered
 from limpet.running.debugging.files import Files
 from limpet.running.debugging.guest import Guest
+from limpet.running.frames import Gate, whole
 from limpet.sandbox import answers as sandbox_answers
 from limpet.sandbox.memory import Memory
 from tests.support.still import StillMachine
@@ -167,10 +168,50 @@ def gdb(data: bytes) -> None:
                     assert len(commands.taken(message.data)) <= packets.MOST
 
 
+GATEWAY = bytes([10, 0, 2, 2])
+
+
+def frames(data: bytes) -> None:
+    """Frames of a guest and of passt, each behind its direction and size; or what passt sends."""
+    if data[:1] == b"w":
+        with suppress(ConnectionError):
+            found, rest = whole(data[1:])
+            sent = b"".join(len(each).to_bytes(4, "big") + each for each in found)
+            assert sent + rest == data[1:], "passt has sent something else"
+        return
+    gate, heard = Gate("10.0.2.2"), set[bytes]()
+    while data:
+        size = int.from_bytes(data[1:2], "big")
+        inward, frame, data = data[0] & 1, data[2 : 2 + size], data[2 + size :]
+        at = 14 + 4 * (frame[14] & 15) if len(frame) > 14 else 0
+        if inward:
+            gate.comes_in(frame)
+            if frame[23:24] == b"\x11" and frame[26:30] == GATEWAY:
+                heard.add(frame[at : at + 4])
+        elif gate.lets_out(frame):
+            assert _may_go(frame, at, heard), "a frame to the host itself"
+
+
+def _may_go(frame: bytes, at: int, heard: set[bytes]) -> bool:
+    """Said once more: what is no ARP goes to no loopback, and to the gateway only as an answer."""
+    if frame[12:14] == b"\x08\x06":
+        return True
+    to, kind = frame[30:34], frame[23]
+    if frame[12:14] != b"\x08\x00" or len(frame) < 34 or to[0] in (0, 127):
+        return False
+    if to != GATEWAY or kind not in (6, 17):
+        return True
+    if kind == 6:
+        return len(frame) >= at + 14 and frame[at + 13] & 0x12 != 2
+    ports = frame[at : at + 4]
+    return ports[2:] + ports[:2] in heard or ports[2:] == bytes([0, 67])
+
+
 RUNS: dict[str, Callable[[bytes], None]] = {
     "record": record,
     "project": project,
     "bundle": bundle,
     "answers": answers,
     "gdb": gdb,
+    "frames": frames,
 }

@@ -14,6 +14,7 @@ with atheris.instrument_imports(include=["limpet", "tomllib"]):
     import limpet.formats.tree.read
     import limpet.loading.settings
     import limpet.running.debugging.commands
+    import limpet.running.frames
     import limpet.sandbox.answers
 
 from fuzz import edits, hostile, targets

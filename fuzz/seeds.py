@@ -215,6 +215,7 @@ def seeds() -> dict[str, list[bytes]]:
     found["record"] += [bytes([0x80 + each]) for each in range(4)]
     found["project"] = list(PROJECTS)
     found["gdb"] = [b"+" + packets.packed(packets.escaped(each)) for each in PACKETS]
+    found["frames"] = list(WAYS)
     found["answers"] = [_frames(*each) for each in ANSWERS]
     pieces = struct.pack("<QQ2sQQQQ", 4096, 2, b"ab", 8192, 1 << 63 | 4096, 0, 0)
     found["answers"].append(_frames(b"m", "") + pieces + _frames(b"o", "behind"))
@@ -241,6 +242,37 @@ ANSWERS = (
     (b"a", '{"id":2,"raised":{"type":"ValueError","message":"no","traceback":"..."}}'),
     (b"c", '{"id":2,"tool":"search","arguments":[["a"],{"most":3}]}'),
 )
+
+
+def ipv4(
+    kind: int, source: bytes, to: bytes, ports: bytes, flags: int = 2, words: int = 5
+) -> bytes:
+    """An Ethernet frame with a packet."""
+    head = bytes([0x40 | words, 0, 0, 40, 0, 0, 0, 0, 64, kind, 0, 0]) + source + to
+    body = ports + bytes(9) + bytes([flags]) + bytes(6)
+    return bytes(12) + b"\x08\x00" + head + bytes(4 * max(words - 5, 0)) + body
+
+
+def _way(inward: bool, frame: bytes) -> bytes:
+    return bytes([inward, len(frame)]) + frame
+
+
+_GUEST, _GATEWAY, _PORTS = bytes([10, 0, 2, 15]), bytes([10, 0, 2, 2]), b"\x12\x34\x00\x35"
+WAYS = (
+    _way(False, ipv4(6, _GUEST, _GATEWAY, _PORTS)),
+    _way(False, ipv4(6, _GUEST, _GATEWAY, _PORTS, 0x12)),
+    _way(False, ipv4(6, _GUEST, bytes([127, 0, 0, 1]), _PORTS)),
+    _way(False, ipv4(17, _GUEST, _GATEWAY, _PORTS)),
+    _way(True, ipv4(17, _GATEWAY, _GUEST, _PORTS[2:] + _PORTS[:2]))
+    + _way(False, ipv4(17, _GUEST, _GATEWAY, _PORTS)),
+    _way(False, ipv4(17, _GUEST, _GATEWAY, b"\0\x44\0\x43")),
+    _way(False, ipv4(6, _GUEST, _GATEWAY, _PORTS, words=15)),
+    _way(False, bytes(12) + b"\x08\x06" + bytes(28)),
+    b"w" + b"\0\0\0\x03abc\0\0\0\x01d\0\0\0\x09x",
+    b"w" + b"\0\0\0\0",
+    b"w" + b"\xff\xff\xff\xffx",
+)
+"""Of a guest on passt's network."""
 
 
 def _frames(kind: bytes, text: str) -> bytes:

@@ -18,13 +18,14 @@ from tests.support.bundles import Maker
 pytestmark = pytest.mark.slow
 
 CORPUS = ROOT / "fuzz" / "corpus"
-READERS = ("elf", "dynamic", "notes", "tree", "record", "project", "bundle", "answers", "gdb")
-NATIVE = ("hypercalls", "libos", "broker")
+READERS = ("elf", "dynamic", "notes", "tree", "record", "project", "bundle", "answers")
+OF_OTHERS = ("gdb", "frames")
+NATIVE = ("hypercalls", "libos", "broker", "porter")
 
 
 def fuzz(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """``python -m fuzz`` with the tested Limpet."""
-    if arguments[0] in READERS and not importlib.util.find_spec("atheris"):
+    if arguments[0] in READERS + OF_OTHERS and not importlib.util.find_spec("atheris"):
         pytest.skip("*** no atheris here: pip install -e '.[fuzz]' ***")
     if arguments[0] in NATIVE and not shutil.which("clang"):
         pytest.skip("*** no clang here: apt-get install clang ***")
@@ -35,7 +36,7 @@ def fuzz(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("target", [*READERS, *NATIVE])
+@pytest.mark.parametrize("target", [*READERS, *OF_OTHERS, *NATIVE])
 def test_saved(target: str) -> None:
     """Every saved input still ends well."""
     files = sorted((CORPUS / target).iterdir())

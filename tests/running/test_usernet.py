@@ -11,10 +11,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from limpet.contract.limits import FRAME_MOST
 from limpet.errors import PlanError
 from limpet.formats.ports import port as published
 from limpet.running import usernet
-from limpet.running.frames import Gate
+from limpet.running.frames import Gate, whole
 from tests.support.ends import LOCAL, free_port
 
 pytestmark = pytest.mark.slow
@@ -190,14 +191,27 @@ def test_published_to_this_host_alone(address: str) -> None:
 def test_truncated_frames() -> None:
     """Frames that end anywhere are judged, not failed on."""
     gate = Gate(usernet.GATEWAY)
-    whole = OURS + OURS + b"\x08\x00" + _ipv4(socket.inet_aton(usernet.GATEWAY), 6, bytes(20))
-    for size in range(len(whole)):
+    frame_of_all = (
+        OURS + OURS + b"\x08\x00" + _ipv4(socket.inet_aton(usernet.GATEWAY), 6, bytes(20))
+    )
+    for size in range(len(frame_of_all)):
         for head in (0x45, 0x40, 0x4F):
-            frame = whole[:14] + bytes([head]) + whole[15:size] if size > 14 else whole[:size]
+            frame = frame_of_all[:size]
+            if size > 14:
+                frame = frame[:14] + bytes([head]) + frame[15:]
             gate.comes_in(frame)
             assert not gate.lets_out(frame) or size > 47
     assert not gate.lets_out(OURS + OURS + b"\x86\xdd" + bytes(60))
     assert not gate.lets_out(os.urandom(12) + b"\x81\x00\x00\x01\x08\x00" + bytes(60))
+
+
+def test_what_passt_sends() -> None:
+    """Frames come in pieces; behind a size that no frame has there is nothing to be told apart."""
+    assert whole(b"\0\0\0\2ab\0\0\0\1c\0\0\0\3de") == ([b"ab", b"c"], b"\0\0\0\3de")
+    assert whole(b"\0\0\0") == ([], b"\0\0\0")
+    for size in (0, FRAME_MOST + 1, 0xFFFFFFFF):
+        with pytest.raises(ConnectionError):
+            whole(size.to_bytes(4, "big"))
 
 
 @pytest.mark.parametrize("port", ["300.1.1.1:80:80", "1.2.3:80:80", "::1:80:80", "localhost:80:80"])

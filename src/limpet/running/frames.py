@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import socket
 
+from limpet.contract.limits import FRAME_MOST
+
+_SIZE = 4
 _ETHERNET, _IPV4_LEAST = 14, 20
 _ARP, _IPV4 = b"\x08\x06", b"\x08\x00"
 _TCP, _UDP = 6, 17
@@ -58,6 +61,24 @@ class Gate:
         if frame[23] == _UDP:
             return (target, source) in self._heard or target == _DHCP_SERVER.to_bytes(2, "big")
         return True
+
+
+def whole(received: bytes) -> tuple[list[bytes], bytes]:
+    """The frames that are there as a whole, each behind its size as passt sends them; and the rest.
+
+    Raises:
+        ConnectionError: a size that no frame has: what follows is not to be told apart any more.
+    """
+    frames, at = [], 0
+    while len(received) - at >= _SIZE:
+        size = int.from_bytes(received[at : at + _SIZE], "big")
+        if not 0 < size <= FRAME_MOST:
+            raise ConnectionError(f"a frame of {size} bytes")
+        if len(received) - at < _SIZE + size:
+            break
+        frames.append(received[at + _SIZE : at + _SIZE + size])
+        at += _SIZE + size
+    return frames, received[at:]
 
 
 def _payload(frame: bytes) -> int | None:

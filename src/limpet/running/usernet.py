@@ -22,7 +22,7 @@ from typing import NoReturn
 from limpet.contract.limits import FRAME_MOST, MTU_USUAL
 from limpet.errors import HostError
 from limpet.formats.ports import Port
-from limpet.running.frames import Gate
+from limpet.running.frames import Gate, whole
 from limpet.running.walls import raise_walls
 
 ADDRESS, GATEWAY, NETMASK, MTU = "10.0.2.15", "10.0.2.2", "24", str(MTU_USUAL)
@@ -127,11 +127,8 @@ def _relay(guest: socket.socket, wire: socket.socket) -> None:
 
 def _deliver(buffer: bytes, guest: socket.socket, gate: Gate) -> bytes:
     """Send every whole frame to the guest; what is left of ``buffer``."""
-    while len(buffer) >= 4:
-        size = int.from_bytes(buffer[:4], "big")
-        if len(buffer) < 4 + size:
-            break
-        gate.comes_in(buffer[4 : 4 + size])
-        guest.send(buffer[4 : 4 + size])
-        buffer = buffer[4 + size :]
-    return buffer
+    frames, rest = whole(buffer)
+    for each in frames:
+        gate.comes_in(each)
+        guest.send(each)
+    return rest

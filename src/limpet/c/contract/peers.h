@@ -39,8 +39,10 @@ static inline bool is_peer(const struct peer *peer, const u8 *address) {
     return true;
 }
 
-/* NULL: it has not been heard, or not for long. */
+/* NULL: it has not been heard, or not for long; or it has no family, as a place that is empty. */
 static inline struct peer *peer_known(struct peers *peers, const u8 *address) {
+    if (!address[0])
+        return NULL;
     struct peer *set = peer_set(peers, address);
     for (u32 i = 0; i < PEER_PLACES; i++)
         if (is_peer(&set[i], address))
