@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -121,6 +122,26 @@ def test_sizes_are_bounded(tmp_path: Path) -> None:
     code, out, _ = _run("yes", tmp_path, size=3 * MOST_OUTPUT)
     assert code != 0
     assert len(out) == MOST_OUTPUT
+
+
+def test_an_end_is_noticed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not when somebody looks the next time."""
+    looked = list[float]()
+    monkeypatch.setattr(time, "sleep", looked.append)
+    assert run(["sh", "-c", "sleep 0.1"], timeout=20).code == 0
+    assert not looked
+
+
+def test_a_kernel_that_cannot_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then somebody looks."""
+
+    def unknown(pid: int) -> int:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(os, "pidfd_open", unknown)
+    assert run(["sh", "-c", "exit 3"], timeout=20, check=False).code == 3
+    with pytest.raises(BuildError, match="took longer than 0 s and was ended"):
+        run(["sleep", "9"], timeout=0.1)
 
 
 def test_a_program_that_never_ends_is_ended(tmp_path: Path) -> None:
