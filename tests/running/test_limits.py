@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -44,6 +45,20 @@ def test_timeout(make: Maker, backend: Backend, command: list[str]) -> None:
     assert done.returncode == 124
     assert done.stderr == b"limpet: the guest ran longer than its --timeout\n"
     assert 0.25 < time.monotonic() - started < 10
+
+
+@pytest.mark.kvm
+def test_processor_time_of_the_host(make: Maker) -> None:
+    """The limit of whoever starts it counts what the guest computes, in a virtual machine too."""
+    guest = make(need(BUSYBOX, "busybox-static"), "kvm", name="busybox")
+    done = subprocess.run(
+        ["busybox", "sh", "-c", SPIN],
+        executable=guest.path,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (1, 1)),
+        timeout=60,
+        check=False,
+    )
+    assert -done.returncode in (signal.SIGKILL, signal.SIGXCPU)
 
 
 def test_max_output(make: Maker, backend: Backend) -> None:
