@@ -1,7 +1,9 @@
-"""``python -m conformance cpython``: CPython's own tests natively and in a bundle, by name.
+"""``python -m conformance SUITE``: a suite of others natively and in a bundle, by name.
 
-Every difference that ``cpython.toml`` does not give a reason for is printed, and makes the exit
-status 1.  What was run is kept with ``--keep`` and not run again.
+``cpython`` is CPython's own (:mod:`conformance.cpython`), ``numpy`` is numpy's
+(:mod:`conformance.arrays`).  Every difference that ``cpython.toml`` or ``arrays.toml`` does not
+give a reason for is printed, and makes the exit status 1.  What was run is kept with ``--keep`` and
+not run again.
 """
 
 from __future__ import annotations
@@ -12,13 +14,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from conformance import cpython
+from conformance import arrays, cpython
 from conformance.outcome import Compared, Outcome
+from conformance.runner import pairs
+
+SUITES = {"cpython": cpython, "numpy": arrays}
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m conformance", description=__doc__)
-    parser.add_argument("suite", choices=["cpython"])
+    parser.add_argument("suite", choices=SUITES)
     parser.add_argument("modules", nargs="*", help="only these")
     parser.add_argument("--backend", choices=["process", "kvm"], default="process")
     parser.add_argument("--restored", action="store_true", help="each from a snapshot")
@@ -30,18 +35,19 @@ def _arguments() -> argparse.Namespace:
 
 
 def _compare(given: argparse.Namespace, folder: Path) -> int:
-    compared = Compared(cpython.known())
-    names = given.modules or (compared.known.sample if given.sample else cpython.modules())
+    suite = SUITES[given.suite]
+    compared = Compared(suite.known())
+    names = given.modules or (compared.known.sample if given.sample else suite.modules())
     if given.random:
         names = sorted(random.sample(names, min(given.random, len(names))))
-    guest = cpython.restored if given.restored else cpython.guest
-    here, there = guest(folder, given.backend), cpython.native(folder)
-    for native, outcome in cpython.pairs(names, here, there, given.jobs):
+    guest = suite.restored if given.restored else suite.guest
+    here, there = guest(folder, given.backend), suite.native(folder)
+    for native, outcome in pairs(names, here, there, given.jobs):
         compared.add(native, outcome)
         worse = compared.different.get(native.module, [])
         print(f"{native.module:<32} {_said(native)} {_said(outcome)} {' '.join(worse)}", flush=True)
     print(f"{compared.same} of {compared.modules} modules that pass natively pass here")
-    if names == cpython.modules():
+    if names == suite.modules():
         stale = sorted(set(compared.known.reasons) - compared.used)
         print(*(f"passes, and is known as a failure: {each}" for each in stale), sep="\n")
     return 1 if compared.different else 0
@@ -55,8 +61,9 @@ def _said(outcome: Outcome) -> str:
 def main() -> int:
     """Run what is asked for; the exit status."""
     given = _arguments()
-    if cpython.missing():
-        print(cpython.missing(), file=sys.stderr)
+    missing = SUITES[given.suite].missing()
+    if missing:
+        print(missing, file=sys.stderr)
         return 2
     if given.keep:
         given.keep.mkdir(parents=True, exist_ok=True)

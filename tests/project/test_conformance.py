@@ -7,9 +7,11 @@ import sys
 
 import pytest
 
-from conformance import cpython
+from conformance import arrays, cpython
 from conformance.outcome import Compared, Known, read_outcome
+from limpet.contract import Backend
 from tests.support import ROOT
+from tests.support.large import large
 
 RAN = """test_a (test.test_x.T.test_a) ... ok
 ======================================================================
@@ -55,11 +57,48 @@ def test_difference(native: str, here: str, different: list[str]) -> None:
     assert compared.different.get("test_x", []) == different
 
 
-@pytest.mark.slow
-def test_sample() -> None:
-    """A few modules of CPython's are in a bundle what they are on Linux."""
-    if cpython.missing():
-        pytest.skip(f"*** {cpython.missing()} ***")
-    argv = [sys.executable, "-m", "conformance", "cpython", "--sample"]
+WORSE = """.F.E
+FAILED ../site-packages/numpy/_core/tests/test_x.py::TestA::test_b[int-x y] - Assertion...
+ERROR ../site-packages/numpy/_core/tests/test_x.py::test_c
+ERROR site-packages/numpy/_core/tests/test_x.py - ImportError: no
+1 failed, 2 passed, 1 warning, 2 errors in 0.50s
+"""
+
+
+def test_outcome_of_pytest() -> None:
+    """What a module of numpy's comes to, with parameters that no pattern takes for its own."""
+    outcome = arrays.read_outcome("_core.test_x", WORSE, 1.0)
+    names = {"_core.test_x.TestA.test_b(int-x", "_core.test_x.test_c", "_core.test_x"}
+    assert outcome.failed == names and outcome.ended and not outcome.passed
+    assert arrays.read_outcome("x", ".s.\n2 passed, 1 skipped in 1.00s\n", 1.0).passed
+    for skipped in (
+        "s\n1 skipped in 0.01s\n",
+        "\nno tests ran in 0.01s\n",
+        "27 deselected in 1.1s",
+    ):
+        outcome = arrays.read_outcome("x", skipped, 1.0)
+        assert outcome.skipped and outcome.ended and not outcome.passed
+    assert not arrays.read_outcome("x", "..F\nended: it takes too long\n", 1.0).ended
+
+
+def sample(*words: str) -> None:
+    """A few modules of a suite are in a bundle what they are on Linux."""
+    argv = [sys.executable, "-m", "conformance", *words, "--sample"]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_sample() -> None:
+    """CPython's, started as usual."""
+    if cpython.missing():
+        pytest.skip(f"*** {cpython.missing()} ***")
+    sample("cpython")
+
+
+@large
+def test_sample_of_numpy(backend: Backend) -> None:
+    """numpy's, each from a snapshot."""
+    if arrays.missing():
+        pytest.skip(f"*** {arrays.missing()} ***")
+    sample("numpy", "--restored", "--backend", backend)
