@@ -111,8 +111,12 @@ void clock_renew(void) {
     scale = base_ticks = first_ticks = idle_ticks = 0; /* so that it is asked again */
 }
 
-/* The same machine goes on from where its clock was, at the host's time that it is told. */
+/* The same machine goes on from where its clock was, at the host's time that it is told.  How long
+ * ago it was kept by both tells the rate, which it could not know by then. */
 void clock_rewound(const struct rewind *told) {
+    u64 kept = first_monotonic + snapshot_host_ahead;
+    if (!boot_info.tsc_khz && first_ticks && told->monotonic - kept >= (u64)BASELINE)
+        set_scale(told->monotonic - kept, ticks() - first_ticks);
     before_first = cpu_time(latest);
     snapshot_host_ahead = told->monotonic - latest;
     base_ticks = first_ticks = ticks();
