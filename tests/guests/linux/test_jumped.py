@@ -53,7 +53,7 @@ class Made:
 @pytest.fixture(scope="module")
 def made(make: Maker) -> Made:
     """For all attacks."""
-    guest = make.compile(PROGRAM.read_text(encoding="utf-8"), "jumped", "-O1")
+    guest = make.compile(PROGRAM.read_text(encoding="utf-8"), "jumped", "-O1", "-mfsgsbase")
     told = make.folder / "jumped.addresses"
 
     def make_it(new: Path) -> None:
@@ -62,7 +62,8 @@ def made(make: Maker) -> Made:
         place = bundle.plan.layout
         assert isinstance(place, Layout)
         others = (place.boot_info, place.rodata, RESERVE[0] + (1 << 20), REWOUND_AT, REWOUND_WORK)
-        told.write_bytes(struct.pack("<12Q", *(known[each] for each in LABELS), *others))
+        labels = (known[each] for each in LABELS)
+        told.write_bytes(struct.pack("<13Q", *labels, *others, place.arena[0]))
         bundle.write(new)
 
     return Made(once(make.folder / "jumped.process", make_it), told.read_bytes())
@@ -123,7 +124,8 @@ BACK = {
     "t": "with the trap flag, and a handler of its own",
     "a": "with flags for alignment, nested tasks and direction",
     "z": "with a stack that is none",
-    "v": "and looks for what vector registers had",
+    "v": "and looks for what vector registers and segments had",
+    "b": "and has changed what can only be read again",
 }
 
 
@@ -131,7 +133,9 @@ def test_goes_back(made: Made) -> None:
     """Whatever flags, selectors, stack and handlers it has: all is as it was kept."""
     with kept(made) as guest:
         first = guest.finds()
-        assert first.startswith(b"left 0 flags 200 selectors 0 0 ") and first.endswith(b" a b\n")
+        assert first.startswith(b"left 0 flags 200 selectors 0 0 ") and first.endswith(
+            b" s T a b\n"
+        )
         for how in (*BACK, *BACK):
             assert guest.told(how) == how.encode().ljust(8) + END, BACK[how]
             assert guest.finds() == first, BACK[how]
@@ -161,6 +165,10 @@ ENDS = {
     "s": ("two pages have changed places", STATUS_REFUSED),
     "h": ("a page is elsewhere", STATUS_REFUSED),
     "r": ("a page has other rights", STATUS_REFUSED),
+    "q": ("a page of the program's data has other rights", STATUS_REFUSED),
+    "c": ("a page of its code has other rights", STATUS_REFUSED),
+    "n": ("a page of it is out of reach", -signal.SIGSYS),
+    "i": ("a page was written that could not be when it was kept", STATUS_REFUSED),
     "d": ("what is kept is to be dropped", -signal.SIGSYS),
     "w": ("what is kept is to be written", 128 + signal.SIGSEGV),
 }
@@ -191,6 +199,15 @@ def test_hostile_before(made: Made) -> None:
             word = said and said.ljust(8) + (END if status is None else b"")
             assert guest.told(before) == word
             assert status is None or guest.process.wait(30) == status
+
+
+def test_a_fault_on_the_way(made: Made) -> None:
+    """One that has kept itself so that nobody can bring it back: it never comes to its own code."""
+    with kept(made, "") as guest:
+        guest.line.settimeout(0.5)
+        assert guest.told("y") == b"y".ljust(8) and guest.process.poll() is None
+        streams = guest.process.stdout, guest.process.stderr
+        assert not select.select([each for each in streams if each], [], [], 0)[0]
 
 
 TICKS = {".": "wherever it meets the monitor", "t": "and where a trap has just arrived"}

@@ -24,18 +24,21 @@ enum {
     IOCTL = 16,
     PLACES = 125,
     DROP = 4,
-    READ_ONLY = 1
+    NOTHING = 0,
+    READ_ONLY = 1,
+    READ_WRITE = 3
 };
 
 struct order {
     char word[8];
-    uint64_t begin, behind, end, place, protect, drop, ask, low, high, free, kept, work;
+    uint64_t begin, behind, end, place, protect, drop, ask, low, high, free, kept, work, arena;
 };
 
 static struct order order;
 static volatile char *mapped; /* pages of the file's */
 static volatile char *work;   /* where that code works */
 static volatile char data[64][PAGE];
+static __attribute__((aligned(PAGE))) char sealed[2][PAGE] = {"s", "t"}; /* by the program itself */
 
 static void mine(int number, siginfo_t *info, void *context) {
     static const char line[] = "the guest's own code runs behind the word\n";
@@ -58,27 +61,36 @@ static long ask(uint64_t label, long number, uint64_t a, uint64_t b, uint64_t c,
     return result;
 }
 
-/* Vector registers have what no memory has, until somebody stores them. */
-static void fill_vectors(uint64_t secret) {
-    __asm__ volatile("movq %0, %%xmm15\nmovq %0, %%mm3" ::"r"(secret));
+/* What the last call had where no memory is, until somebody stores it: vector registers, and the
+ * bases of segments, which have less room. */
+static uint64_t secret_of(int which) {
+    uint64_t secret = ((uint64_t)&order + (uint64_t)which) * 0x9e3779b97f4a7c15UL;
+    return which ? secret >> 18 : secret;
 }
 
-/* Whether what the call before had there is in the library OS's memory. */
-static void look_for(uint64_t secret) {
-    for (uint64_t at = order.low; at < order.high; at += sizeof secret)
-        if (*(volatile uint64_t *)at == secret)
-            _exit(6);
+static void fill_vectors(void) {
+    __asm__ volatile("movq %0, %%xmm15\nmovq %0, %%mm3\nwrgsbase %1" ::"r"(secret_of(0)),
+                     "r"(secret_of(1)));
+}
+
+/* Whether it is in the library OS's memory. */
+static void look_for_secrets(void) {
+    for (uint64_t at = order.low; at < order.high; at += sizeof at)
+        for (int i = 0; i < 3; i++)
+            if (*(volatile uint64_t *)at == secret_of(i))
+                _exit(6);
 }
 
 static void go(uint64_t to, const void *word, uint64_t flags, uint64_t stack) {
-    __asm__ volatile("fld1\nfstp %%st(0)\n"
-                     "mov %[s], %%ecx\nmov %%ecx, %%ds\nmov %%ecx, %%es\n"
-                     "pushfq\nor %[flags], (%%rsp)\n"
-                     "mov %[stack], %%r9\nmov %%rsp, %%r8\n"
-                     "test %%r9, %%r9\ncmovz %%r8, %%r9\n"
-                     "popfq\nmov %%r9, %%rsp\njmp *%[to]\n" ::[to] "a"(to),
-                     "D"(word), [flags] "r"(flags), [stack] "d"(stack), [s] "i"(0x2b)
-                     : "rcx", "r8", "r9", "memory");
+    __asm__ volatile(
+        "fld1\nfstp %%st(0)\nwrfsbase %[base]\n"
+        "mov %[s], %%ecx\nmov %%ecx, %%ds\nmov %%ecx, %%es\n"
+        "pushfq\nor %[flags], (%%rsp)\n"
+        "mov %[stack], %%r9\nmov %%rsp, %%r8\n"
+        "test %%r9, %%r9\ncmovz %%r8, %%r9\n"
+        "popfq\nmov %%r9, %%rsp\njmp *%[to]\n" ::[to] "a"(to),
+        "D"(word), [flags] "r"(flags), [stack] "d"(stack), [s] "i"(0x2b), [base] "r"(secret_of(2))
+        : "rcx", "r8", "r9", "memory");
     __builtin_unreachable();
 }
 
@@ -114,12 +126,23 @@ static void swap(uint64_t one, uint64_t other) {
     move(order.free, other);
 }
 
+static void rights(const void *at, uint64_t which) {
+    if (ask(order.protect, MPROTECT, (uint64_t)at & -PAGE, PAGE, which, 0, 0))
+        _exit(8);
+}
+
+/* Rights are as they were again, and what is there is not. */
+static void break_seal(char *at) {
+    rights(at, READ_WRITE);
+    *at = '!';
+    rights(at, READ_ONLY);
+}
+
 static void come(char how) {
     uint64_t first = (uint64_t)mapped, flags = 0, stack = 0, to = order.begin;
     const void *word = order.word;
-    uint64_t secret = (uint64_t)&order * 0x9e3779b97f4a7c15UL;
     if (how == 'v')
-        look_for(secret);
+        look_for_secrets();
     memset((void *)data, 1, sizeof data);
     memset((void *)work, 1, WORK * PAGE);
     if (how == 'p')
@@ -143,13 +166,23 @@ static void come(char how) {
         swap(first, first + PAGE);
     if (how == 'h')
         move(first, order.free);
-    if (how == 'r' && ask(order.protect, MPROTECT, first, PAGE, READ_ONLY, 0, 0))
-        _exit(8);
+    if (how == 'r')
+        rights((const void *)first, READ_ONLY);
+    if (how == 'q')
+        rights((const void *)data, READ_ONLY);
+    if (how == 'c')
+        rights((const void *)strtoul, READ_ONLY); /* code that nothing runs any more */
+    if (how == 'n')
+        rights(sealed, NOTHING);
+    if (how == 'b')
+        break_seal(sealed[0]);
+    if (how == 'i')
+        break_seal(sealed[1]);
     if (how == 'd')
         ask(order.drop, MADVISE, order.kept, PAGE, DROP, 0, 0);
     if (how == 'w')
         *(volatile char *)(order.kept + PAGE) = 1;
-    fill_vectors(secret);
+    fill_vectors();
     go(to, word, flags, stack);
 }
 
@@ -163,8 +196,9 @@ static void say(void) {
         sum += data[i][7];
     for (int i = 0; i < WORK * PAGE; i += 8)
         sum += work[i];
-    printf("left %lu flags %lx selectors %x %x x87 %x pages %c %c\n", (long)sum,
-           (long)flags & 0x64700, ds, es, x87[3], mapped[0], mapped[PAGE]);
+    printf("left %lu flags %lx selectors %x %x x87 %x pages %c %c %c %c\n", (long)sum,
+           (long)flags & 0x64700, ds, es, x87[3], sealed[0][0], sealed[1][0], mapped[0],
+           mapped[PAGE]);
     fflush(stdout);
 }
 
@@ -195,11 +229,17 @@ struct kept {
 static void forge(uint64_t low) {
     struct kept *forged = (struct kept *)order.kept;
     struct query *query = (struct query *)work;
-    uint64_t at = 0, count = 0;
+    const uint64_t looks[][2] = {{16 | 2, 0}, {16 | 4, 0}, {16, order.arena}};
+    uint64_t at = 0, count = 0, look = 0;
     for (;; at = query->found.high) {
-        *query = (struct query){.size = sizeof *query, .flags = 16, .at = at};
-        if (ask(order.ask, IOCTL, PLACES, 0xC0686611, order.work, 0, 0) < 0)
-            break;
+        *query = (struct query){.size = sizeof *query, .flags = looks[look][0], .at = at};
+        if (ask(order.ask, IOCTL, PLACES, 0xC0686611, order.work, 0, 0) < 0 ||
+            (look < 2 && query->found.low >= order.arena)) {
+            if (++look == 3)
+                break;
+            query->found.high = looks[look][1];
+            continue;
+        }
         struct mapped *last = &forged->place[count ? count - 1 : 0], *found = &query->found;
         if (found->low >= order.kept && found->high <= order.work + WORK * PAGE)
             continue;
@@ -211,7 +251,7 @@ static void forge(uint64_t low) {
             forged->place[count++] = *found;
     }
     forged->places = count, forged->runs = 1, forged->kept = 1;
-    forged->run[0] = low, forged->run[1] = low + PAGE;
+    forged->run[0] = low, forged->run[1] = low + PAGE, forged->run[2] = 2;
     go(order.begin, order.word, 0, 0);
 }
 
@@ -221,8 +261,11 @@ int main(int argc, char **argv) {
     mapped = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     for (int i = 0; i < 4; i++)
         mapped[i * PAGE] = (char)('a' + i);
+    mprotect(sealed[0], PAGE, PROT_READ);
     int moment = open("/dev/limpet/snapshot", O_WRONLY);
     write(moment, "x", 1);
+    sealed[1][0] = 'T'; /* since the start, and then never again */
+    mprotect(sealed[1], PAGE, PROT_READ);
     int device = open("/dev/limpet/rewind", O_WRONLY);
     if (read(0, &order, sizeof order) != sizeof order)
         return 4;
@@ -232,6 +275,8 @@ int main(int argc, char **argv) {
         forge(order.work); /* where it is not to be written */
     if (order.word[0] == 'o')
         forge((uint64_t)data);
+    if (order.word[0] == 'y')
+        forge((uint64_t)strtoul & -PAGE); /* which nobody can write */
     if (write(device, "keep it", 8) != 8) {
         perror("not kept");
         return 3;

@@ -107,6 +107,9 @@ struct guest_memory {
     bool (*move)(u64 from, u64 size, u64 to);
     void (*gather)(void);  /* all pages are where they are in the arena, for a snapshot */
     void (*scatter)(void); /* and again where they were, with their rights */
+    /* The same where a guest goes back in place to the moment that is kept, before and behind. */
+    void (*arrange)(bool keeps);
+    void (*place_again)(void);
     long (*map)(long at, long length, long protection, long flags, long fd, long offset);
 };
 extern const struct guest_memory own_memory;

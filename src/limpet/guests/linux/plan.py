@@ -29,7 +29,7 @@ from limpet.guests.linux.parts import CORE_HYPERCALLS, SystemCall, hypercall_use
 from limpet.guests.linux.place import PlacedProgram
 from limpet.guests.linux.place import place as place_program
 from limpet.guests.linux.reasons import device_decisions, hypercall_decisions
-from limpet.guests.linux.rewinding import with_rewind
+from limpet.guests.linux.rewinding import REWIND, readable, with_rewind
 from limpet.guests.linux.rights import with_rights
 from limpet.guests.linux.signals import with_signals
 from limpet.guests.linux.terminal import guest_facts, makes_terminals, with_terminal
@@ -378,13 +378,15 @@ def _rules(
 ) -> list[Rule]:
     """What the hypercalls ask of the host."""
     rules = []
+    goes_back = any(call.name == REWIND for call in hypercalls)
     # devices first: the filter is run from its start for every call
     there = (call for call in hypercalls if backend in call.backends)
     for hypercall in sorted(there, key=lambda call: not call.device):
         for host in (each for each in hypercall.host if each.backend in ("", backend)):
             why = f"{hypercall.name}: {host.why}"
             label = f"host_{hypercall.name}_{host.call}"
-            for pins in resolved(host, backend, devices, place.changing, way_out):
+            asked = readable(host) if goes_back else host
+            for pins in resolved(asked, backend, devices, place.changing, way_out):
                 if backend == "kvm":
                     rules.append(Rule(host.call, why, pins))
                 else:

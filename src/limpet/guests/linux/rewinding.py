@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
+from limpet.contract.hypercall import HostCall
 from limpet.errors import PlanError
 from limpet.planning.options import Options
 
@@ -29,6 +31,19 @@ def with_rewind(
         return dict(users)
     _check(users, options)
     return {**users, REWIND: (f"--feature {REWIND}: /dev/limpet/{REWIND} asks for it",)}
+
+
+def readable(host: HostCall) -> HostCall:
+    """``host`` for a guest that is taken back, whose program nothing puts out of reach.
+
+    Whoever takes it back does not look at what can only be read.
+    """
+    if not any(pin.place == "program" for pin in host.pins):
+        return host
+    some = tuple(
+        replace(pin, values=tuple(each for each in pin.values if each)) for pin in host.pins
+    )
+    return replace(host, pins=some)
 
 
 def _check(users: Collection[str], options: Options) -> None:

@@ -24,7 +24,8 @@ struct places_query {
     u64 nowhere[2];
 };
 
-/* struct page_region and struct pm_scan_arg, there too */
+/* struct page_region and struct pm_scan_arg, there too; of a run that is kept, `kinds` says whether
+ * it could be written */
 struct written_run {
     u64 low, high, kinds;
 };
@@ -62,27 +63,77 @@ BEHIND void copy_words(u64 to, u64 from, u64 size) {
     __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words)::"memory");
 }
 
-/* What is mapped next, `at` or behind it; what is kept itself, and where this works, is nobody's
- * to change.  False: nothing is. */
-BEHIND bool next_place(u64 at) {
+/*
+ * Places are looked at three times: all from the arena on, and what is below it and can be written,
+ * or be run.  What is left is the program's, and can only be read.  A guest can give that other
+ * rights, by which it is found then, but take none away: the filter lets none of the program be
+ * put out of reach.
+ */
+enum { LOOKS = 3, CAN_BE_WRITTEN = 2, CAN_BE_RUN = 4 }; /* PROCMAP_QUERY_VMA_... */
+
+BEHIND u64 looks_for(u64 look) {
+    return look == 0 ? CAN_BE_WRITTEN : look == 1 ? CAN_BE_RUN : 0;
+}
+
+BEHIND u64 looks_from(u64 look) {
+    return look == 2 ? guest_info.arena_lo : 0;
+}
+
+BEHIND u64 looks_to(u64 look) {
+    return look == 2 ? ~0UL : guest_info.arena_lo;
+}
+
+/* What is mapped next, `at` or behind it, that a look is for; what is kept itself, and where this
+ * works, is nobody's to change.  False: nothing is. */
+BEHIND bool next_place(u64 look, u64 at) {
     enum { COVERING_OR_NEXT = 16 };
     struct places_query *query = &WORK->query.places;
     do {
-        query->size = sizeof *query, query->flags = COVERING_OR_NEXT, query->at = at;
+        query->size = sizeof *query, query->flags = COVERING_OR_NEXT | looks_for(look);
+        query->at = at;
         query->no_name[0] = query->no_name[1] = 0, query->nowhere[0] = query->nowhere[1] = 0;
         if (HOST_STUB(rewind, ioctl, NR_IOCTL, PLACES_FD, PLACES_ASKED, (long)query, 0, 0, 0) < 0)
             return false;
         at = query->found.high;
     } while (query->found.low >= REWOUND_AT && at <= REWOUND_WORK + REWOUND_WORK_SIZE);
+    return query->found.low < looks_to(look);
+}
+
+/* Where pages are looked at, ascending: the program's data, also what it has sealed, that of the
+ * library OS, and all from the arena on.  Data that is near each other is one: to ask costs as much
+ * as to look at some pages in between.  False: there is no more. */
+BEHIND bool next_watched(u64 *number, u64 *low, u64 *high) {
+    enum { NEAR = 512 * PAGE };
+    const struct span *data = (const struct span *)guest_info.data;
+    u64 count = guest_info.data_count, i = *number;
+    if (i > count + 1)
+        return false;
+    if (i < count) {
+        *low = ALIGN_DOWN(data[i].low, PAGE);
+        while (i + 1 < count && data[i + 1].low - data[i].high < NEAR)
+            i++;
+        *high = ALIGN_UP(data[i].high, PAGE);
+    } else {
+        *low = i == count ? (u64)&boot_info : guest_info.arena_lo;
+        *high = i == count ? (u64)&guest_info : GUEST_END;
+    }
+    *number = i + 1;
     return true;
+}
+
+BEHIND bool is_watched(const struct mapped *place) {
+    u64 low, high;
+    for (u64 i = 0; next_watched(&i, &low, &high);)
+        if (place->low >= low && place->high <= high)
+            return true;
+    return false;
 }
 
 /* Where pages are not looked at, there may be none that a guest writes, nor any that it can give
  * the right to: it could take that back before it is looked at. */
 BEHIND bool escapes(const struct mapped *place) {
-    return place->high > GUEST_END &&
-           (place->rights & PROT_WRITE ||
-            (place->low < guest_info.reserve_hi && place->high > guest_info.reserve_lo));
+    return (place->rights & PROT_WRITE && !is_watched(place)) ||
+           (place->low < guest_info.reserve_hi && place->high > guest_info.reserve_lo);
 }
 
 /* The kernel has pieces of what is one: how they came to be is nobody's matter. */
@@ -91,12 +142,12 @@ BEHIND bool goes_on(const struct mapped *one, const struct mapped *next) {
            (!one->inode || one->offset + (one->high - one->low) == next->offset);
 }
 
-/* Pages from `at` on that are not the file's and not zeros: how many runs, or less than 0. */
-BEHIND long written_runs(u64 at) {
+/* Pages of [at, high) that are not the file's and not zeros: how many runs, or less than 0. */
+BEHIND long written_runs(u64 at, u64 high) {
     enum { FILE = 4, PRESENT = 8, SWAPPED = 16, ZERO = 32 };
     struct pages_query *query = &WORK->query.pages;
     query->size = sizeof *query, query->flags = 0, query->most = 0;
-    query->low = at, query->high = GUEST_END;
+    query->low = at, query->high = high;
     query->runs = (u64)WORK->runs, query->count = SCANNED_MOST;
     query->inverted = query->all = FILE | ZERO, query->any = PRESENT | SWAPPED;
     query->told = PRESENT;

@@ -53,22 +53,31 @@ BEHIND void expect_kept(u64 number) {
         give_up();
 }
 
-BEHIND void compare_places(void) {
+/* Behind the first `count` that are kept: how many there are now. */
+BEHIND u64 compare_places(u64 look, u64 count) {
     const struct mapped *found = &WORK->query.places.found;
-    u64 count = 0;
-    WORK->in_a_row.high = 0;
-    for (u64 at = 0; next_place(at); at = found->high) {
+    bool first = true;
+    for (u64 at = looks_from(look); next_place(look, at); at = found->high, first = false) {
         if (escapes(found))
             give_up();
-        if (at && goes_on(&WORK->in_a_row, found)) {
+        if (!first && goes_on(&WORK->in_a_row, found)) {
             WORK->in_a_row.high = found->high;
             continue;
         }
-        if (at)
+        if (!first)
             expect_kept(count++);
         copy_words((u64)&WORK->in_a_row, (u64)found, sizeof *found);
     }
+    if (first)
+        give_up();
     expect_kept(count++);
+    return count;
+}
+
+BEHIND void compare_all_places(void) {
+    u64 count = 0;
+    for (u64 look = 0; look < LOOKS; look++)
+        count = compare_places(look, count);
     if (count != KEPT->place_count)
         give_up();
 }
@@ -87,18 +96,33 @@ BEHIND void drop_others(u64 low, u64 high, u64 *next) {
     }
 }
 
-BEHIND void bring_pages_back(void) {
-    u64 next = 0, from = COPIES;
-    for (u64 at = 0; at < GUEST_END; at = WORK->query.pages.behind) {
-        long count = written_runs(at);
+/* What could only be read when it was kept is not written, but has to be what it was. */
+BEHIND void expect_same(u64 low, u64 from, u64 size) {
+    for (u64 i = 0; i < size; i += sizeof(u64))
+        if (*(const volatile u64 *)(low + i) != *(const volatile u64 *)(from + i))
+            give_up();
+}
+
+BEHIND void drop_written(u64 low, u64 high, u64 *next) {
+    for (u64 at = low; at < high; at = WORK->query.pages.behind) {
+        long count = written_runs(at, high);
         if (count < 0)
             give_up();
         for (long i = 0; i < count; i++)
-            drop_others(WORK->runs[i].low, WORK->runs[i].high, &next);
+            drop_others(WORK->runs[i].low, WORK->runs[i].high, next);
     }
+}
+
+BEHIND void bring_pages_back(void) {
+    u64 low, high, next = 0, from = COPIES;
+    for (u64 i = 0; next_watched(&i, &low, &high);)
+        drop_written(low, high, &next);
     for (u64 i = 0; i < KEPT->run_count; i++) {
         const struct written_run *each = &KEPT->runs[i];
-        copy_words(each->low, from, each->high - each->low);
+        if (each->kinds)
+            copy_words(each->low, from, each->high - each->low);
+        else
+            expect_same(each->low, from, each->high - each->low);
         from += each->high - each->low;
     }
 }
@@ -107,7 +131,7 @@ BEHIND void bring_pages_back(void) {
 static __attribute__((used, noinline)) void rewound_make(void) {
     forget_waiting();
     seal_kept();
-    compare_places();
+    compare_all_places();
     bring_pages_back();
 }
 

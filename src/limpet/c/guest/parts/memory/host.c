@@ -20,9 +20,15 @@ static void host_execute_all(u64 low, u64 high) {
     }
 }
 
+u64 host_changes;
+void (*host_noted)(u64 low, u64 high, u64 rights);
+
 /* What is to be written and run can be written first. */
 void host_protect(u64 low, u64 high, u64 rights) {
     u64 host = rights & PROT_WRITE ? 3 : rights & PROT_READ;
+    host_changes += low >= guest_info.arena_lo && low < guest_info.arena_hi;
+    if (host_noted)
+        host_noted(low, high, rights);
     if (rights & PROT_EXEC && !(rights & PROT_WRITE) && host_execute) {
         host_execute_all(low, high);
         return;

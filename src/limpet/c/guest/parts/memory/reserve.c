@@ -292,5 +292,7 @@ const struct guest_memory own_memory = {
     .move = reserve_move,
     .gather = reserve_gather,
     .scatter = reserve_scatter,
+    .arrange = reserve_arrange,
+    .place_again = reserve_place_again,
     .map = sys_mmap,
 };

@@ -12,6 +12,8 @@ long sys_mmap(long address, long length, long protection, long flags, long fd, l
 bool host_place(u64 from, u64 to, u64 size);
 void host_protect(u64 low, u64 high, u64 rights);
 bool reserve_lacks(u64 low, u64 high);
+extern u64 host_changes; /* how often rights in the arena changed */
+extern void (*host_noted)(u64 low, u64 high, u64 rights); /* told of each change; NULL: nobody */
 
 /* Pages of the arena at reserved addresses, in a row in both places. */
 struct run {
@@ -24,6 +26,8 @@ const struct run *reserve_runs(void);
 /* stopped.c */
 void reserve_gather(void);
 void reserve_scatter(void);
+void reserve_arrange(bool keeps);
+void reserve_place_again(void);
 
 /* hidden.c: the same way */
 bool is_hidden(u64 at);

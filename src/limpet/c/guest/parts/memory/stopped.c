@@ -1,7 +1,27 @@
-/* Memory around the moment of a snapshot: nothing is elsewhere then, and everything after it. */
+/*
+ * Memory around the moment of a snapshot: nothing is elsewhere then, and everything after it.
+ *
+ * Where a guest is taken back to its moment in place, rights in the arena stay as the moment had
+ * them, so that whoever changes none pays for none.  Whoever does has them arranged again first.
+ */
 #include "parts/memory/reserve.h"
 
+enum { NOTED_MOST = 64 };
+
+static struct rights {
+    u64 low, high, rights;
+} noted[NOTED_MOST]; /* in the arena, at the moment */
+static u64 noted_count, kept_changes;
+static bool moved; /* what was elsewhere is in the arena, as it can be read and written */
+
+static void note(u64 low, u64 high, u64 rights) {
+    if (noted_count < NOTED_MOST)
+        noted[noted_count] = (struct rights){low, high, rights};
+    noted_count++;
+}
+
 void reserve_gather(void) {
+    moved = reserve_runs() != NULL;
     for (const struct run *each = reserve_runs(); each; each = each->next) {
         if (each->changed)
             host_protect(each->low, each->high, PROT_READ | PROT_WRITE);
@@ -10,13 +30,56 @@ void reserve_gather(void) {
     }
 }
 
-/* What a start maps can be read and written. */
-void reserve_scatter(void) {
+static void place_runs(void) {
     for (const struct run *each = reserve_runs(); each; each = each->next)
         if (!host_place(each->frame, each->low, each->high - each->low))
             panic("the host does not move memory");
+}
+
+enum { GIVEN = 1, RESERVED = 2, IN_ARENA = 4 };
+
+static int kind_of(const struct mapping *each) {
+    return each->given ? GIVEN : each->reserved ? RESERVED : IN_ARENA;
+}
+
+/* What a start maps can be read and written. */
+static void give_rights(int kinds) {
     for (const struct mapping *each = mapping_from(0); each; each = each->next)
-        if (each->rights != (PROT_READ | PROT_WRITE) && each->rights != GIVEN_RIGHTS)
+        if (kinds & kind_of(each) && each->rights != (PROT_READ | PROT_WRITE) &&
+            each->rights != GIVEN_RIGHTS)
             guest_memory->protect(each, each->rights);
+}
+
+void reserve_scatter(void) {
+    place_runs();
+    give_rights(GIVEN | RESERVED | IN_ARENA);
+    pages_hide_again();
+}
+
+/* Rights in the arena are those of the moment: now, if it is kept, or as they were then. */
+void reserve_arrange(bool keeps) {
+    if (!keeps && !moved && host_changes == kept_changes)
+        return;
+    host_protect(guest_info.arena_lo, guest_info.arena_hi, PROT_READ | PROT_WRITE);
+    if (keeps) {
+        noted_count = 0, host_noted = note;
+        give_rights(IN_ARENA);
+        pages_hide_again();
+        host_noted = NULL;
+    }
+    if (keeps && noted_count > NOTED_MOST)
+        host_protect(guest_info.arena_lo, guest_info.arena_hi, PROT_READ | PROT_WRITE);
+    for (u64 i = 0; !keeps && noted_count <= NOTED_MOST && i < noted_count; i++)
+        host_protect(noted[i].low, noted[i].high, noted[i].rights);
+    kept_changes = host_changes;
+}
+
+/* What was not arranged, since all of it was there to be read and written. */
+void reserve_place_again(void) {
+    place_runs();
+    give_rights(RESERVED);
+    if (noted_count <= NOTED_MOST)
+        return;
+    give_rights(IN_ARENA);
     pages_hide_again();
 }

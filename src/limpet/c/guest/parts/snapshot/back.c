@@ -1,8 +1,8 @@
 /*
  * In a process, code that nothing can change makes all of a guest as it was (hypercalls/rewind),
  * and nothing here is trusted with that.  The host compares what is mapped where, and with which
- * rights; so all of it is where a start has it before, and what the program wants of it is arranged
- * again behind.
+ * rights; so all of it is where a start has it before, with the rights of the moment, and what lay
+ * elsewhere is moved there again behind.
  */
 #include "rewound.h"
 #include "parts/memory/placed.h"
@@ -11,9 +11,15 @@
 
 static u64 word;
 
+static void come_back(void) {
+    snapshot_go_on(guest_memory ? guest_memory->place_again : NULL);
+}
+
 static void leave(void) {
-    if (!REWOUND->kept && !snapshot_keep(snapshot_between(), snapshot_come_back))
-        snapshot_come_back();
+    if (guest_memory)
+        guest_memory->arrange(!REWOUND->kept);
+    if (!REWOUND->kept && !snapshot_keep(snapshot_between(), come_back))
+        come_back();
     snapshot_forget(word);
 }
 
@@ -24,8 +30,6 @@ void snapshot_go_back(struct rewind *block) {
     word = block->word;
     if (guest_memory && guest_placed)
         guest_placed->keep(!REWOUND->kept);
-    if (guest_memory)
-        host_protect(guest_info.arena_lo, guest_info.arena_hi, PROT_READ | PROT_WRITE);
     snapshot_leave(leave);
     block->result = REWOUND->kept ? 0 : -EBUSY;
 }

@@ -38,12 +38,16 @@ void snapshot_leave(void (*to)(void)) {
     thread_switch(&snapshot_moment.stack, stack, thread_vectors_size());
 }
 
-void snapshot_come_back(void) {
+void snapshot_go_on(void (*arrange)(void)) {
     u64 left;
     current = snapshot_moment.current;
-    if (guest_memory)
-        guest_memory->scatter();
+    if (arrange)
+        arrange();
     thread_switch(&left, snapshot_moment.stack, thread_vectors_size());
+}
+
+void snapshot_come_back(void) {
+    snapshot_go_on(guest_memory ? guest_memory->scatter : NULL);
 }
 
 u64 snapshot_between(void) {

@@ -43,6 +43,7 @@ void snapshot_tell(void);
  * back to it.  Between the two there is a stack that ends at snapshot_between(). */
 void snapshot_leave(void (*to)(void));
 void snapshot_come_back(void);
+void snapshot_go_on(void (*arrange)(void)); /* the same, once that is done */
 u64 snapshot_between(void);
 
 long snapshot_rewind(u64 word);              /* rewind.c */
