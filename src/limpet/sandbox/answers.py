@@ -125,9 +125,10 @@ def _frame(kind: int, contents: bytes) -> Frame:
     if kind == ord("o"):
         return Output(contents)
     try:
-        fields = json.loads(
-            contents.decode(), parse_constant=_no_constant, parse_int=_int, parse_float=_float
-        )
+        text = contents.decode()
+        fields, end = _STRICT.raw_decode(text)
+        if end != len(text):
+            raise ValueError("something is behind it")
         return _answer(fields) if kind == ord("a") else _call(fields)
     except (ValueError, RecursionError) as error:
         raise BadAnswer(
@@ -150,6 +151,9 @@ def _float(text: str) -> float:
     if abs(number) == float("inf"):
         raise ValueError("a number is too large")
     return number
+
+
+_STRICT = json.JSONDecoder(parse_constant=_no_constant, parse_int=_int, parse_float=_float)
 
 
 def _answer(fields: Any) -> Answer:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import array
 import fcntl
-import json
 import math
 import os
 import select
@@ -29,6 +28,7 @@ from limpet.errors import (
 )
 from limpet.plain import plain
 from limpet.sandbox.answers import Answer, MemoryFollows, Output, Reader, ToolCall
+from limpet.sandbox.guest.channel import written
 from limpet.sandbox.memory import Memory
 
 PIECE = 1 << 16
@@ -94,6 +94,7 @@ class Line(Protocol):
     _process: subprocess.Popen[bytes]
     _killed: bool
     _rewinds: bool
+    _poll: select.poll
 
     def cpu(self) -> float:
         """Seconds that it has computed."""
@@ -118,13 +119,11 @@ class Exchange:
         self._of, self._limits, self._heard, self._serve = instance, limits, heard, serve
         self._number, self._last = request["id"], "word" in request
         self._unsent = memoryview(framed(request))
-        self._begun = False
+        self._begun = self._full = False
         self._written = self._words = 0
         self._end = time.monotonic() + limits.wall if limits.wall else None
         self._cpu_end = instance.cpu() + limits.cpu if limits.cpu else None
-        self._poll = select.poll()
-        self._poll.register(instance._out, select.POLLIN)
-        self._poll.register(instance._err, select.POLLIN)
+        self._poll = instance._poll
 
     def answer(self) -> Answer:
         """Until it is there."""
@@ -170,11 +169,14 @@ class Exchange:
             while self._unsent:
                 self._unsent = self._unsent[os.write(pipe, self._unsent) :]
         except BlockingIOError:
-            self._poll.register(pipe, select.POLLOUT)
+            self._full = True
+            self._poll.modify(pipe, select.POLLOUT)
             return
         except (BrokenPipeError, ConnectionResetError):  # the latter of a socket, as it ends
             pass
-        self._poll.register(pipe, select.POLLIN if self._of._rewinds else 0)
+        if self._full:
+            self._full = False
+            self._poll.modify(pipe, select.POLLIN if self._of._rewinds else 0)
 
     def _hear(self) -> None:
         """What is there of its standard error: no more than a pipe holds, it may write for ever."""
@@ -275,5 +277,5 @@ class Exchange:
 
 def framed(request: Mapping[str, Any]) -> bytes:
     """A request as the agent reads it."""
-    data = json.dumps(request, separators=(",", ":")).encode()
+    data = written(request)
     return len(data).to_bytes(4, "little") + data

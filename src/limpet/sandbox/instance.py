@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -67,6 +68,10 @@ class Instance:
         self._err = _end(self._process.stderr)
         for each in (self._in, self._out, self._err):
             os.set_blocking(each.fileno(), False)
+        self._poll = select.poll()
+        self._poll.register(self._in, select.POLLIN if rewinds else 0)
+        self._poll.register(self._out, select.POLLIN)
+        self._poll.register(self._err, select.POLLIN)
         self._reader = Reader()
         self._number = 0
         self._killed = False
@@ -81,6 +86,11 @@ class Instance:
     def input(self) -> int:
         """The descriptor of its standard input."""
         return self._in.fileno()
+
+    @property
+    def killed(self) -> bool:
+        """Whether it was ended."""
+        return self._killed
 
     @property
     def alive(self) -> bool:
@@ -112,11 +122,13 @@ class Instance:
 
     def forget(self) -> bool:
         """What the guest wrote until now is read by nobody; nothing writes meanwhile.  True."""
-        self._reader = Reader()
-        for each in (self._out, self._err):
-            with suppress(BlockingIOError):
-                while os.read(each.fileno(), PIECE):
-                    pass
+        if self._reader.rest:
+            self._reader = Reader()
+        for number, _ in self._poll.poll(0):
+            if number != self._in.fileno():
+                with suppress(BlockingIOError):
+                    while os.read(number, PIECE):
+                        pass
         return True
 
     def ask(

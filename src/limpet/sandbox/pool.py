@@ -7,14 +7,13 @@ guest of its own, that starts while nobody waits for it.
 
 from __future__ import annotations
 
-import copy
 import os
 import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -44,7 +43,8 @@ class _Member:
 
     def lend(self, *, once: bool) -> Sandbox:
         """It, for one call, which with ``once`` asks for one thing."""
-        lent = copy.copy(self._own)
+        lent = Sandbox.__new__(Sandbox)
+        lent.__dict__.update(self._own.__dict__)
         if self._kept:
             lent._instance = Turn(self._kept, once=once and not lent._tools.names)
         self._lent = lent
@@ -118,9 +118,10 @@ class Pool:
             raise PlanError(f"a pool of {min} to {most} sandboxes", hint="give numbers from 1 on")
         self._snapshot, self._min, self.max = snapshot, min, most
         self._ready: deque[_Member] = deque()
-        self._turns = threading.BoundedSemaphore(most)
         self._used: set[_Member] = set()
         self._lock = threading.Lock()
+        self._turn = threading.Condition(self._lock)
+        self._turns, self._waiting = most, 0
         self._gone: queue.SimpleQueue[_Member | None] = queue.SimpleQueue()
         self._closed = False
         self._keeper = threading.Thread(target=self._keep, name="limpet pool", daemon=True)
@@ -170,8 +171,7 @@ class Pool:
     def _use(self, work: Callable[[Sandbox], Any], *, once: bool) -> Any:
         for left in reversed(range(_AGAIN)):
             try:
-                with self._turns, self._one(once) as sandbox:
-                    return work(sandbox)
+                return self._one(work, once)
             except NeverRan:
                 if not left or self._closed:
                     raise
@@ -190,12 +190,26 @@ class Pool:
         if self._keeper.is_alive():  # it may be starting one
             self._keeper.join()
 
-    @contextmanager
-    def _one(self, once: bool) -> Iterator[Sandbox]:
+    def _one(self, work: Callable[[Sandbox], Any], once: bool) -> Any:
+        with self._lock:
+            while not self._turns:
+                self._waiting += 1
+                self._turn.wait()
+                self._waiting -= 1
+            self._turns -= 1
+        try:
+            return self._made(work, once)
+        finally:
+            with self._lock:
+                self._turns += 1
+                if self._waiting:
+                    self._turn.notify()
+
+    def _made(self, work: Callable[[Sandbox], Any], once: bool) -> Any:
         member = self._taken()
         lent = member.lend(once=once)
         try:
-            yield lent
+            return work(lent)
         finally:
             with self._lock:
                 self._used.discard(member)

@@ -46,6 +46,8 @@ class Kept:
         assert isinstance(instance, Instance)
         self.instance = instance
         self._word = self._heard = b""
+        self._line = select.poll()
+        self._line.register(instance.input, select.POLLIN)
         self.ask_back()
         if not self.is_back(_KEPT):
             instance.close()
@@ -71,14 +73,16 @@ class Kept:
         """
         if not self._word:
             return False
-        ready = select.poll()
-        ready.register(self.instance.input, select.POLLIN)
         while len(self._heard) < len(_END) + _WORD:
-            if not ready.poll(seconds * 1000):
-                return False
             heard = b""
-            with suppress(OSError):
+            try:
                 heard = os.read(self.instance.input, 2 * _WORD)
+            except BlockingIOError:
+                if not self._line.poll(seconds * 1000):
+                    return False
+                continue
+            except OSError:
+                pass
             if not heard:  # it has ended
                 break
             self._heard += heard
@@ -110,7 +114,7 @@ class Turn:
         with self._lock:
             self._ended = True
             late = self._last and self._interrupted
-            if self._asked or late or not self._instance.alive:
+            if self._asked or late or self._instance.killed:
                 return False
             if not self._last:
                 self._kept.ask_back()

@@ -18,6 +18,10 @@ from .values import decode, encode
 _renewed: Any = importlib.import_module(".renewed", __package__)  # that of warm scripts
 
 
+_OFTEN, _AGAIN = 100, 3
+"""Times that something is rehearsed: until nothing of it is compiled for what it meets any more."""
+
+
 class Agent:
     """Answers requests."""
 
@@ -26,7 +30,7 @@ class Agent:
         self._interpreter = Interpreter()
         self._interpreter.enter()
         self._number = 0
-        self._kept = self._is_new = False
+        self._kept = self._is_new = self._streams = False
 
     def warm(self) -> None:
         """Run what is to be done before the moment."""
@@ -34,6 +38,7 @@ class Agent:
         if os.path.exists(path):
             with open(path, encoding="utf-8") as stream:
                 self._interpreter.run(stream.read())
+        self._rehearse(_OFTEN)
         before_snapshot()
         sys.stdout.flush()
 
@@ -44,7 +49,9 @@ class Agent:
         after_restore()
         while True:
             self._number = request["id"]
-            sys.stdout.reconfigure(line_buffering=request.get("stream", False))  # type: ignore
+            if request.get("stream", False) is not self._streams:
+                self._streams = not self._streams
+                sys.stdout.reconfigure(line_buffering=self._streams)  # type: ignore[union-attr]
             if request["do"] == "memory":
                 self._tell_memory()
             elif request["do"] == "rewind":
@@ -81,12 +88,21 @@ class Agent:
         Each time it goes on behind the first of these, and as a new one.
         """
         if not self._kept:
+            self._rehearse(_AGAIN)
             before_snapshot()
             reseed()  # so that what it writes is kept, and need not be found each time
         self._kept = True
         self._channel.rewind(word)
         reseed()
         self._is_new = True
+
+    def _rehearse(self, often: int) -> None:
+        """Do what is always done, so that the interpreter knows it, and has it in memory."""
+        number = self._number
+        asked = {"do": "run", "code": "0", "stream": False, "word": 1 << 63, "id": number}
+        for request in self._channel.rehearsed(asked, often):
+            self._answer(self._done(request))
+            self._interpreter.forget()
 
     def _answer(self, answer: dict[str, Any]) -> None:
         answer["id"] = self._number
@@ -111,7 +127,7 @@ class Agent:
         try:
             self._channel.running = True
             try:
-                return {"ok": getattr(self, f"do_{request['do']}")(request)}
+                return {"ok": _DONE[request["do"]](self, request)}
             finally:
                 self._channel.running = False
         except SystemExit as error:
@@ -176,6 +192,9 @@ class Agent:
         path = request["path"]
         names = sorted(os.listdir(path))
         return [f"{name}/" if _is_folder(os.path.join(path, name)) else name for name in names]
+
+
+_DONE = {name[3:]: value for name, value in vars(Agent).items() if name.startswith("do_")}
 
 
 def _is_folder(path: str) -> bool:
