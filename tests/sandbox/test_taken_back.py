@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from limpet import Pool, Sandbox, SandboxSnapshot
+from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.contract.limits import PAGES_ASKED, PLACES_ASKED
 from limpet.errors import BadAnswer, LimpetError, NeverRan, PlanError
 from limpet.sandbox.instance import Instance
 from tests.support.bundles import BACKENDS
+from tests.support.refusing import refusing
 
 FOUND = """
 import gc, os, random, signal, sys, threading, time
@@ -70,6 +75,21 @@ def pool(alone: Path, request: pytest.FixtureRequest) -> Iterator[Pool]:
         yield made
 
 
+@pytest.mark.parametrize("asked", [PLACES_ASKED, PAGES_ASKED], ids=["mapped", "written"])
+def test_an_older_kernel(alone: Path, monkeypatch: pytest.MonkeyPatch, asked: int) -> None:
+    """One that does not tell what is mapped, or was written: each call has a guest of its own."""
+    older = refusing(NUMBERS["ioctl"], errno.ENOTTY, asked)
+    monkeypatch.setattr("subprocess.Popen", partial(subprocess.Popen, preexec_fn=older))
+    with alone.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        snapshot = Sandbox.prepare(backend="process", timeout=30)
+    with Pool(snapshot, 1, 1) as made:
+        pids = [made.use(whose) for _ in range(2)]
+        assert len(set(pids)) == 2 and not snapshot._prepared.rewinds
+        assert made.run("import sys\nsys.left = 1").ok
+        assert value(made, "import sys\nhasattr(sys, 'left')") is False
+
+
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call waits for its guest on the slowest host, too: the test is about that one."""
@@ -87,6 +107,12 @@ def process(pool: Pool) -> subprocess.Popen[bytes]:
 def pid(pool: Pool) -> int:
     """The same, as a number."""
     return process(pool).pid
+
+
+def whose(sandbox: Sandbox) -> int:
+    """The process of one that is nobody's turn, but its own."""
+    assert isinstance(sandbox._instance, Instance)
+    return sandbox._instance.pid
 
 
 def value(pool: Pool, code: str) -> Any:

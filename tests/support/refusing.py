@@ -14,17 +14,21 @@ _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 
 
-def refusing(number: int, error: int) -> Callable[[], None]:
-    """What a child does before ``exec``, after which the call ``number`` fails with ``error``."""
-    program = struct.pack(
-        "<HBBIHBBIHBBIHBBI",
-        *(_LOAD, 0, 0, 0),
-        *(_EQUAL, 0, 1, number),
-        *(_RETURN, 0, 0, _ERRNO | error),
-        *(_RETURN, 0, 0, _ALLOW),
-    )
-    code = ctypes.create_string_buffer(program)
-    described = struct.pack("<Q", 4) + struct.pack("<Q", ctypes.addressof(code))
+_NUMBER, _SECOND = 0, 24
+"""Where ``struct seccomp_data`` has the call, and half of its second argument."""
+
+
+def refusing(number: int, error: int, second: int | None = None) -> Callable[[], None]:
+    """What a child does before ``exec``, after which the call ``number`` fails with ``error``.
+
+    With ``second`` only where that is the call's second argument.
+    """
+    wanted = {_NUMBER: number} | ({} if second is None else {_SECOND: second})
+    steps = [(_RETURN, 0, 0, _ERRNO | error), (_RETURN, 0, 0, _ALLOW)]
+    for at, value in reversed(wanted.items()):
+        steps = [(_LOAD, 0, 0, at), (_EQUAL, 0, len(steps) - 1, value), *steps]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *each) for each in steps))
+    described = struct.pack("<Q", len(steps)) + struct.pack("<Q", ctypes.addressof(code))
     prctl = ctypes.CDLL(None, use_errno=True).prctl
 
     def refuse() -> None:
