@@ -73,6 +73,10 @@ POOLED: dict[Backend, float] = {"process": 100, "kvm": 400}
 """Microseconds of a call in a pool: a guest is taken back, asked, and has answered."""
 
 
+RESET = 400
+"""Microseconds of :meth:`Sandbox.reset`, in place."""
+
+
 def _median(run: Callable[[str], object]) -> float:
     """Microseconds of one call behind another: nothing is done in between."""
     took = []
@@ -90,6 +94,8 @@ def _pooled(backend: Backend) -> Iterator[Row]:
     with limpet.Pool(snapshot, 2, 1) as pool:
         yield Row(f"a pooled call, {backend}", _median(pool.run), None, POOLED[backend], "us")
     with snapshot.start() as sandbox:
+        sandbox.reset()
+        yield Row(f"a reset, {backend}", _median(lambda _: sandbox.reset()), None, RESET, "us")
         yield Row(
             f"a call that is remembered, {backend}",
             _median(sandbox.run),

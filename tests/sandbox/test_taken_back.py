@@ -15,8 +15,10 @@ import pytest
 
 from limpet import Pool, Sandbox, SandboxSnapshot
 from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.contract import Backend
 from limpet.contract.limits import PAGES_ASKED, PLACES_ASKED
 from limpet.errors import BadAnswer, LimpetError, NeverRan, PlanError
+from limpet.sandbox.answers import Value
 from limpet.sandbox.instance import Instance
 from tests.support.bundles import BACKENDS
 from tests.support.refusing import refusing
@@ -240,6 +242,50 @@ def test_what_is_not_read(pool: Pool) -> None:
     same = pid(pool)
     assert pool.use(lambda sandbox: sandbox.run(UNREAD)).ok
     assert value(pool, "1") == 1 and pid(pool) != same
+
+
+def test_one_that_is_reset(alone: Path, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone, it begins anew once, and is taken back from then on, with its files and tools."""
+    monkeypatch.setattr("limpet.sandbox.rewinding._BACK", 30)
+    with alone.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        snapshot = Sandbox.prepare(backend=backend, files={"/in": b"1"}, tools={"half": half})
+    with snapshot.start() as sandbox:
+        pids = []
+        for _ in range(3):
+            sandbox.reset()
+            assert sandbox.run("half(7), hasattr(__import__('sys'), 'left')").value == ours(
+                (3, False)
+            )
+            assert sandbox.run("import os\n[*os.listdir('/')].count('left')").value == ours(0)
+            assert sandbox.get("/in") == b"1" and sandbox.run(LEAVES).ok
+            pids.append(whose(sandbox))
+        assert len(set(pids)) == 1
+        sandbox.kill()
+        sandbox.reset()
+        monkeypatch.setattr("limpet.sandbox.rewinding._BACK", 0.2)
+        stays = whose(sandbox)
+        assert sandbox.run(WORD + STAYS).ok and stays not in pids
+        sandbox.reset()
+        assert sandbox.run("half(9)").value == ours(4) and whose(sandbox) != stays
+
+
+def half(number: int) -> int:
+    """A tool."""
+    return number // 2
+
+
+def ours(data: Any) -> Value:
+    """As a value of a guest's comes here."""
+    return Value(repr(data), data, True, {})
+
+
+STAYS = """
+while 'agent' not in frame.f_globals.get('__name__', '') and 'self' not in frame.f_locals:
+    frame = frame.f_back
+frame.f_locals['self']._rewind = lambda word: None
+"""
+"""Never goes back, though it is asked to."""
 
 
 def test_who_computes_unasked(pool: Pool) -> None:

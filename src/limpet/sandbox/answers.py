@@ -241,6 +241,18 @@ def plain_of(sent: Any) -> Any:
         ) from None
 
 
+def expect_done(answer: Answer) -> None:
+    """Nothing, where it went well.
+
+    Raises:
+        CodeRaised: it did not.
+    """
+    if answer.raised:
+        raise error_of(answer.raised)
+    if answer.exit is not None:
+        raise error_of(Raised("SystemExit", str(answer.exit), ""))
+
+
 def error_of(by: Raised) -> CodeRaised:
     """An exception of the guest's, for who asked for something else than to run code."""
     short = plain(f"{by.type:.200}: {by.message:.400}")

@@ -21,6 +21,7 @@ from limpet.errors import (
     CpuLimit,
     Died,
     Killed,
+    LimitReached,
     NeverRan,
     OutputLimit,
     PlanError,
@@ -79,6 +80,12 @@ class Heard:
         self.stderr += data
         if self.on_stderr:
             self.on_stderr(data)
+
+    def by(self, reached: LimitReached) -> LimitReached:
+        """``reached``, with what was written until then."""
+        reached.stdout = self.stdout.decode(errors="replace")
+        reached.stderr = self.stderr.decode(errors="replace")
+        return reached
 
 
 Serve = Callable[[ToolCall], Mapping[str, Any]]

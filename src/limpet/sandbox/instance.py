@@ -165,8 +165,7 @@ class Instance:
                     raise
                 raise Killed("the sandbox was closed meanwhile") from None
         except LimitReached as error:
-            error.stdout = heard.stdout.decode(errors="replace")
-            error.stderr = heard.stderr.decode(errors="replace")
+            heard.by(error)
             raise
         except BaseException:
             self.kill()

@@ -21,12 +21,17 @@ from limpet.sandbox.answers import Answer
 from limpet.sandbox.exchange import Heard, Limits, Serve, framed
 from limpet.sandbox.instance import Instance
 from limpet.sandbox.memory import Memory
+from limpet.sandbox.prepared import Prepared
+from limpet.sandbox.tools import Tools
 
 _WORD = 8
 """Bytes."""
 
 _END = bytes(8)
 """What is said behind the word: in a process the word is only the beginning of its way back."""
+
+_BACK = 1.0
+"""Seconds in which it has to be back where somebody waits for it, and nobody for another one."""
 
 _KEPT = 10.0
 """Seconds in which a new one has to be kept."""
@@ -88,6 +93,39 @@ class Kept:
             self._heard += heard
         expected, self._word = self._word + _END, b""
         return self._heard == expected and self.instance.forget()
+
+
+class Goes:
+    """A guest of one owner, which goes back whenever that one wants it.
+
+    Args:
+        kept: the guest.
+        tools: of the host's, that it knows by then.
+    """
+
+    def __init__(self, kept: Kept, tools: Tools) -> None:
+        self._kept, self.tools = kept, tools
+
+    @classmethod
+    def kept(cls, prepared: Prepared, instance: Instance | Turn, tools: Tools) -> Goes | None:
+        """``instance`` as it is now; ``None`` where that cannot be, and where that has ended it.
+
+        Raises:
+            NeverRan: its monitor does not keep it, and would anywhere.
+        """
+        try:
+            return cls(Kept(instance), tools) if prepared.rewinds else None
+        except NeverRan:
+            if not prepared.rewinds_not_here():
+                raise
+        return None
+
+    def goes_back(self) -> bool:
+        """Have it taken back; whether it is as it was, and can be asked more."""
+        if not self._kept.instance.alive:
+            return False
+        self._kept.ask_back()
+        return self._kept.is_back(_BACK)
 
 
 class Turn:

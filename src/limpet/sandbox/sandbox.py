@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from limpet.errors import BadAnswer, MemoryLimit, NeverRan, SandboxError
-from limpet.sandbox.answers import Answer, Raised, error_of, plain_of, value_of
+from limpet.sandbox.answers import Answer, expect_done, plain_of, value_of
 from limpet.sandbox.exchange import Heard, Limits
 from limpet.sandbox.functions import described, pickled, sent
 from limpet.sandbox.guest.channel import MOST_ANSWER
@@ -20,7 +20,7 @@ from limpet.sandbox.memory import Memory
 from limpet.sandbox.prepared import File, Prepared
 from limpet.sandbox.recipe import Recipe
 from limpet.sandbox.result import Result, Timings
-from limpet.sandbox.rewinding import Turn
+from limpet.sandbox.rewinding import Goes, Turn
 from limpet.sandbox.saved import Kept
 from limpet.sandbox.told import Told, decoded
 from limpet.sandbox.tools import Tool
@@ -92,24 +92,26 @@ class Sandbox:
     def _start(self, prepared: Prepared) -> None:
         self._prepared: Prepared | None = prepared
         self._limits, self._tools = prepared.limits, prepared.tools
+        self._kept: Goes | None = None
         try:
             self._begin()
         except BaseException:
             self.close()
             raise
 
-    def _begin(self) -> None:
-        """Start the guest, and give it what it gets."""
-        prepared = self._there()
+    def _begin(self, *, keeps: bool = False) -> None:
+        """Start the guest, to be taken back later where it ``keeps``, and give it what it gets."""
+        prepared = self._there().rewinding() if keeps else self._there()
         began = time.monotonic()
         self._instance: Instance | Turn = prepared.start()
         self._starting = time.monotonic() - began
         if prepared.memory:
             self._look()
-            return
-        self._tell_tools()
-        for name, data in prepared.files.items():
-            self.put(name, data)
+        else:
+            self._tell_tools()
+            for name, data in prepared.files.items():
+                self.put(name, data)
+        self._kept = Goes.kept(prepared, self._instance, self._tools) if keeps else None
 
     def _look(self) -> None:
         """See whether a guest that was given memory goes on.
@@ -305,8 +307,7 @@ class Sandbox:
         prepared = self._there()
         memory = prepared.room()
         answer, _ = self._asked({"do": "memory"}, Heard(), memory=memory)
-        if answer.raised:
-            raise error_of(answer.raised)
+        expect_done(answer)
         if not memory.is_whole:
             raise self._broken("the guest sent something else than its memory")
         return SandboxSnapshot(prepared.with_memory(memory, self._tools))
@@ -330,11 +331,19 @@ class Sandbox:
     def reset(self) -> None:
         """Forget everything: the sandbox is as it was when it was made.
 
+        The first time another guest is started, which is taken back from then on, where it can be.
+
         Raises:
             NeverRan: it was closed, or cannot be started again.
         """
+        if self._kept and self._prepared and self._kept.goes_back():
+            if self._tools is not self._kept.tools:
+                self._tell_tools()
+            return
         self._instance.close()
-        self._begin()
+        self._begin(keeps=True)
+        if not self._instance.alive:  # this host does not let it be kept
+            self._begin()
 
     def _asked(
         self,
@@ -343,19 +352,16 @@ class Sandbox:
         timeout: float | None = None,
         memory: Memory | None = None,
     ) -> tuple[Answer, Timings]:
-        prepared, limits = self._there(), self._limits
+        prepared, limits, instance = self._there(), self._limits, self._instance
         if timeout is not None:
             limits = Limits(timeout, limits.cpu, limits.output)
-        instance = self._instance
         began, computed = time.monotonic(), instance.cpu()
         answer = instance.ask(request, limits, heard, self._tools.serve, memory)
         wall, cpu = time.monotonic() - began, instance.cpu() - computed
         starting, self._starting = self._starting, 0.0
         if answer.raised and answer.raised.type == "MemoryError":
-            reached = MemoryLimit(f"it wanted more than {prepared.recipe.options.memory} bytes")
-            reached.stdout = heard.stdout.decode(errors="replace")
-            reached.stderr = heard.stderr.decode(errors="replace")
-            raise reached
+            most = prepared.recipe.options.memory
+            raise heard.by(MemoryLimit(f"it wanted more than {most} bytes"))
         return answer, Timings(wall, max(cpu, 0.0), starting)
 
     def _done(self, request: Mapping[str, Any]) -> Any:
@@ -365,10 +371,7 @@ class Sandbox:
             CodeRaised: it did not go well in the guest.
         """
         answer, _ = self._asked(request, Heard())
-        if answer.raised:
-            raise error_of(answer.raised)
-        if answer.exit is not None:
-            raise error_of(Raised("SystemExit", str(answer.exit), ""))
+        expect_done(answer)
         return self._of(plain_of, answer)
 
     def _of(self, read: Callable[[Any], Any], answer: Answer) -> Any:
