@@ -68,5 +68,4 @@ def test_runs(large: Cli, make: Maker, backend: Backend, source: str) -> None:
     said = b"42\n" if source is CALLS else b"small\n"
     assert (ran.stdout, ran.stderr, ran.status) == (said, b"", 0)
     assert (bundle.stat().st_size > 2 * SIZE) == (source is CALLS)
-    assert "the same, byte for byte" in large("verify", bundle).stdout
-    assert large("audit", bundle).stdout.startswith("VERIFIED: ")
+    assert large("audit", bundle).stdout.startswith("VERIFIED: ")  # byte for byte
