@@ -18,6 +18,9 @@ from limpet.contract import Backend
 
 WARM = "import numpy, numpy.testing, pytest, hypothesis"
 NEEDS = ("numpy", "pytest", "hypothesis")
+ASKED_FOR = ("numpy", "setuptools", "pkg_resources")
+"""What a bundle has whole of the environment: the tests themselves, and what one imports."""
+
 MEMORY = 2 << 30
 
 _OPTIONS = ("-q", "-rfE", "--tb=short", "-p", "no:cacheprovider", "-m", "not slow")
@@ -64,7 +67,9 @@ def _path(module: str) -> str:
 
 
 def _argv(*words: str) -> Callable[[str], Sequence[str]]:
-    return lambda module: [str(_python()), *words, *_OPTIONS, _path(module)]
+    """Wherever the working folder is, numpy's own ``conftest.py`` counts."""
+    top = ["--rootdir", str(_packages()), "--confcutdir", str(_packages())]
+    return lambda module: [str(_python()), *words, *_OPTIONS, *top, _path(module)]
 
 
 def read_outcome(module: str, text: str, seconds: float) -> Outcome:
@@ -91,7 +96,9 @@ def native(folder: Path) -> Runner:
 
 def _bundle(folder: Path, backend: Backend, name: str, *words: str) -> Runner:
     argv = ["--backend", backend, "--memory", str(MEMORY), "--keep-times", *words]
-    argv += ["--python", str(_python()), "--include", f"{_packages()}/numpy", "-m", "pytest"]
+    for each in filter(os.path.isdir, (f"{_packages()}/{name}" for name in ASKED_FOR)):
+        argv += ["--include", each]
+    argv += ["--python", str(_python()), "-m", "pytest"]
     bundle = built(folder / f"numpy-{name}", argv)
     return Runner(bundle, {}, made(folder / name), _argv(), read_outcome)
 
