@@ -50,7 +50,9 @@ def snapshot_bytes(bundle: BundleFile) -> int:
     """How much memory the guest goes on with, where it does not start."""
     if not bundle.record.options.get("snapshot"):
         return 0
-    return sum(part.size for part in bundle.parts if "w" in part.rights)
+    sealed = bundle.record.sealed if bundle.record.machine is None else ()
+    written = sum(part.size for part in bundle.parts if "w" in part.rights)
+    return written + sum(high - low for low, high in sealed)
 
 
 def host_call(call: Call, bundle: BundleFile) -> HostCall:

@@ -149,14 +149,24 @@ def taken_out(bundle: BundleFile) -> Guest:
 
 
 def _memory(bundle: BundleFile) -> Memory:
-    """What the guest goes on with: all that it can write, and only the guest is harmed by it."""
-    parts = sorted(bundle.parts, key=lambda part: part.address)
-    runs = ((part.address, bundle.content(part)) for part in parts if "w" in part.rights)
+    """What the guest goes on with: all that it could ever write, and only it is harmed by that."""
+    known = bundle.record
+    runs = [(part.address, bundle.content(part)) for part in bundle.parts if "w" in part.rights]
+    runs += _sealed(bundle)
     try:
-        found = Memory.of_pages(runs, bundle.largest)
-        return replace(found, hot=bundle.record.hot, loaded=bundle.record.loaded)
+        found = Memory.of_pages(sorted(runs), bundle.largest)
+        return replace(found, hot=known.hot, loaded=known.loaded, sealed=known.sealed)
     except ValueError as error:
         raise BundleError(f"{bundle.name}: a snapshot with {error}", hint="do not run it") from None
+
+
+def _sealed(bundle: BundleFile) -> Iterator[tuple[int, bytes]]:
+    """What a process can only read at first; a virtual machine's monitor can write that."""
+    runs = bundle.record.sealed if bundle.record.machine is None else ()
+    if sum(high - low for low, high in runs) > bundle.largest:
+        raise BundleError(f"{bundle.name}: a snapshot with too much memory", hint="do not run it")
+    for low, high in runs:
+        yield low, bundle.memory(low, high - low)
 
 
 def options(bundle: BundleFile) -> Options:

@@ -19,6 +19,7 @@ def record_of(plan: Plan, segments: Sequence[Load], toolchain: str, version: str
     """The record of the bundle of ``plan`` with ``segments``."""
     image = plan.image
     places = plan.blobs.filter_addresses(plan.filters)
+    memory = plan.guest.memory
     return Record(
         limpet=version,
         toolchain=toolchain,
@@ -38,8 +39,9 @@ def record_of(plan: Plan, segments: Sequence[Load], toolchain: str, version: str
         machine=_machine(plan),
         ports=tuple(call.port for call in on_kvm(plan.hypercalls)) if plan.supervisor else (),
         tree=_tree(plan),
-        hot=plan.guest.memory.hot if plan.guest.memory else (),
-        loaded=plan.guest.memory.loaded if plan.guest.memory else (),
+        hot=memory.hot if memory else (),
+        loaded=memory.loaded if memory else (),
+        sealed=memory.sealed if memory else (),
     )
 
 

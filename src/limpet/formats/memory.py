@@ -13,6 +13,9 @@ JOINED = 256 * PAGE
 MAX_HOT = 256
 """Runs of hot pages."""
 
+MAX_SEALED = 256
+"""Runs of sealed ones: in a process each is a piece of memory, and Linux starts only so many."""
+
 Run = tuple[int, bytes]
 """Address and content."""
 
@@ -21,13 +24,15 @@ Run = tuple[int, bytes]
 class Memory:
     """Runs of whole pages, ascending; what lies between them is zero.
 
-    ``hot`` are the pages that a start writes, [low, high), ascending; ``loaded`` are the inodes of
+    ``hot`` are the pages that a start writes, [low, high), ascending, and ``sealed`` those of the
+    program that could only be read: all of them, or none are named.  ``loaded`` are the inodes of
     the shared objects whose code could be run.
     """
 
     runs: tuple[Run, ...]
     hot: tuple[tuple[int, int], ...] = ()
     loaded: tuple[int, ...] = ()
+    sealed: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def of_pages(cls, pages: Iterable[Run], most: int = 1 << 62) -> Memory:

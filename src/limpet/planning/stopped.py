@@ -5,24 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from limpet.contract.pages import PAGE
 from limpet.formats.image import Access
 from limpet.formats.memory import Memory
-from limpet.planning.regions import Region
+from limpet.planning.regions import NOTHING, Region
 
 WHY = "the guest's memory when it stopped"
 
 
 def with_memory(
-    regions: Iterable[Region], memory: Memory | None, fresh: tuple[int, int]
+    regions: Iterable[Region], memory: Memory | None, fresh: tuple[int, int], *, machine: bool
 ) -> tuple[Region, ...]:
     """``regions`` as the guest left them; where there is no ``memory`` they are as they start.
 
     Args:
         fresh: what the monitor fills at a start, [low, high): it is zero before.
+        machine: whether the rights of pages are those of a virtual machine's tables; the monitor
+            can write what is sealed there, since its guest may ask to have that again.
     """
     if memory is None:
         return tuple(regions)
-    return tuple(piece for region in regions for piece in _pieces(region, memory, fresh))
+    host = Access.WRITE if machine else NOTHING
+    return tuple(
+        part
+        for region in regions
+        for piece in _pieces(region, memory, fresh)
+        for part in _with_rights(piece, memory, host)
+    )
 
 
 def _pieces(region: Region, memory: Memory, fresh: tuple[int, int]) -> Iterator[Region]:
@@ -55,3 +64,41 @@ def _split(region: Region, memory: Memory) -> Iterator[Region]:
         at = address + len(content)
     if at < region.end:
         yield replace(region, address=at, size=region.end - at)
+
+
+def _with_rights(region: Region, memory: Memory, host: Access) -> Iterator[Region]:
+    """What could only be read at the moment is so from the start."""
+    if Access.WRITE not in region.access or region.late is not None:
+        yield region
+        return
+    at = region.address
+    for first, end in memory.sealed:
+        low, high = max(first, region.address), min(end, region.end)
+        if low < high:
+            yield from _part(region, at, low)
+            sealed = replace(region, access=Access.READ, host=host)
+            yield from _part(sealed, low, high)
+            at = high
+    yield from _part(region, at, region.end)
+
+
+def _part(region: Region, low: int, high: int) -> Iterator[Region]:
+    """``region`` between ``low`` and ``high``, if that is something."""
+    if low >= high:
+        return
+    at = low - region.address
+    name = f"{region.name}_{at // PAGE}" if at else region.name
+    content = (region.content or b"")[at : high - region.address]
+    at_start = region.at_start
+    if (
+        Access.WRITE not in region.access | region.host
+    ):  # neither kernel nor monitor has zeros there
+        content, at_start = content.ljust(high - low, b"\0"), False
+    yield replace(
+        region, name=name, address=low, size=high - low, content=content, at_start=at_start
+    )
+
+
+def sealed_c(memory: Memory | None) -> str:
+    """Whether a bundle has rights of its moment, for the guest: a constant, and no memory."""
+    return f"const bool snapshot_sealed = {str(bool(memory and memory.sealed)).lower()};\n"

@@ -32,6 +32,7 @@ from limpet.guests import registry
 from limpet.planning.options import Options
 from limpet.planning.plan import Plan
 from limpet.planning.regions import Region
+from limpet.running.sealed import sealed
 
 MOMENT = "snapshot_moment"
 """The library OS's symbol whose first word says that it has stopped, and why (parts/snapshot)."""
@@ -299,7 +300,9 @@ def _at_moment(process: _Process, bundle: Bundle) -> _Stopped | None:
     if not why:
         return None
     memory = _read(process.memory, process.pagemap, bundle)
-    return _Stopped(replace(memory, loaded=_loaded(process.maps, bundle)), why)
+    loaded = _loaded(process.maps, bundle)
+    kept = sealed(process.memory, process.maps, bundle, loaded)
+    return _Stopped(replace(memory, loaded=loaded, sealed=kept), why)
 
 
 def _loaded(maps: BinaryIO, bundle: Bundle) -> tuple[int, ...]:

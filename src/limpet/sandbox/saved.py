@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -204,14 +204,28 @@ def _check_fits(head: Mapping[str, Any], prepared: Prepared, name: str) -> None:
 def _fixed(bundle: Path) -> str:
     """A digest of what no start changes: memory that points there fits no other bytes.
 
-    The monitor is not of it: it knows by chance which pages are hot.
+    The monitor is not of it: it knows by chance which pages are hot.  Neither is what was sealed
+    at the moment, which is memory: a loader seals what it has found of its processor.
     """
     from limpet.formats.bundle.read import taken_apart
 
     found = taken_apart(bundle.read_bytes(), str(bundle))
     digest = hashlib.sha256()
     for each in found.parts:
-        if "w" not in each.rights and each is not found.monitor:
-            digest.update(f"{each.name} {each.address:#x} {each.memory_size:#x}\n".encode())
-            digest.update(found.content(each))
+        if "w" in each.rights or each is found.monitor:
+            continue
+        for low, high in _left(each.address, each.end, found.record.sealed):
+            digest.update(f"{low:#x} {high:#x}\n".encode())
+            digest.update(found.memory(low, high - low))
     return digest.hexdigest()
+
+
+def _left(low: int, high: int, runs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """What of [low, high) is in none of ``runs``, which ascend."""
+    for start, end in runs:
+        if start < high and low < end:
+            if low < start:
+                yield low, start
+            low = end
+    if low < high:
+        yield low, high

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import limpet
+from limpet.audit.facts import snapshot_bytes
 from limpet.audit.verify import rebuild, verify
 from limpet.cli import cli
 from limpet.contract import Backend
@@ -26,6 +27,7 @@ from limpet.formats.image import Access
 from limpet.formats.memory import Memory
 from limpet.guests.linux.layout import BOOT_SIZE
 from limpet.running.snapshot import MOMENT, Snapshot, snapshot
+from limpet.sandbox.saved import _fixed
 from tests.support import SUPPORT, unikernels
 from tests.support.bundles import BUSYBOX, Maker, execute, need
 from tests.support.shared import compiler
@@ -87,6 +89,35 @@ def test_made_again(moment: Path, backend: Backend, tmp_path: Path) -> None:
     assert changed != bundle.data
     (tmp_path / "again").write_bytes(changed)
     assert [each.part for each in verify(tmp_path / "again").differences]
+
+
+def test_sealed(moment: Path, backend: Backend, tmp_path: Path) -> None:
+    """What a guest could only read is so in its file, or in a virtual machine's tables.
+
+    It is memory: what is kept of a sandbox does not ask for the same.
+    """
+    bundle = taken(moment, backend, "x").bundle
+    memory, file = bundle.plan.guest.memory, parse(bundle.data, "of a snapshot")
+    assert memory
+    low, high = next(
+        (low, high) for low, high in memory.sealed if b"fixed\0" in memory.content(low, high)
+    )
+    region = next(each for each in bundle.plan.regions if each.address <= low < each.end)
+    assert (region.address, region.end, region.access) == (low, high, Access.READ)
+    part = file.part_at(low)
+    assert part and part.rights == ("rw-" if backend == "kvm" else "r--")
+    assert b"fixed\0" in file.memory(low, high - low)
+    sealed = sum(high - low for low, high in memory.sealed) if backend == "process" else 0
+    written = sum(each.size for each in file.parts if "w" in each.rights)
+    assert snapshot_bytes(file) == written + sealed
+    one, other, third = (tmp_path / name for name in ("one", "other", "third"))
+    one.write_bytes(bundle.data)
+    other.write_bytes(bundle.data.replace(b"fixed\0", b"mixed\0", 1))
+    assert _fixed(one) == _fixed(other)
+    constant = b"the other thread has"
+    assert constant in bundle.data
+    third.write_bytes(bundle.data.replace(constant, constant.upper()))
+    assert _fixed(one) != _fixed(third)
 
 
 def test_what_the_monitor_fills(moment: Path, backend: Backend) -> None:
@@ -189,12 +220,14 @@ def test_bound(tmp_path: Path) -> None:
     assert verify(tmp_path / "again").same
 
 
-def test_hot_pages_of_a_record(moment: Path) -> None:
+@pytest.mark.parametrize("name", ["hot", "sealed"])
+def test_pages_of_a_record(moment: Path, name: str) -> None:
     """A record has whole pages, of a program."""
     data = taken(moment, "process", "x").bundle.data
     record = parse(data, "of a snapshot").section(RECORD_SECTION) or b""
     for said in (b"[[4096,4097]]", b"[[8192,4096]]", b"[[4096,4096]]", b"[[0,140737488355328]]"):
-        text = re.sub(rb'"hot":[][0-9,]*', b'"hot":' + said, record)
+        text = re.sub(rf'"{name}":[][0-9,]*'.encode(), f'"{name}":'.encode() + said, record)
+        assert text != record
         with pytest.raises(BundleError, match="its record is damaged"):
             read_record(text, "of a snapshot", limpet.__version__)
 

@@ -75,6 +75,9 @@ int main(int count, char **words) {
     memset(block, 7, 3000000);
     strcpy(fixed, "fixed");
     mprotect(fixed, 4096, PROT_READ);
+    char *kept_away = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    strcpy(kept_away, "kept away");
+    mprotect(kept_away, 4096, PROT_NONE);
     volatile char *gone = fixed + 4096;
     munmap(fixed + 4096, 4096);
     if (write(file, "0123456789", 10) != 10 || lseek(file, 4, SEEK_SET) != 4)
@@ -119,6 +122,13 @@ int main(int count, char **words) {
     if (!number)
         *gone = 0;
     printf("unmapped, signal %d\n", number);
+    number = sigsetjmp(back, 1);
+    if (!number)
+        number = *(volatile char *)kept_away;
+    mprotect(fixed, 4096, PROT_READ | PROT_WRITE);
+    mprotect(kept_away, 4096, PROT_READ | PROT_WRITE);
+    fixed[0] = 'm', kept_away[0] = 'l';
+    printf("%s, %s, signal %d\n", fixed, kept_away, number);
     of_main++;
     pthread_mutex_lock(&lock);
     turn = 2;

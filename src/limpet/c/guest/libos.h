@@ -107,6 +107,10 @@ struct guest_memory {
     bool (*move)(u64 from, u64 size, u64 to);
     void (*gather)(void);  /* all pages are where they are in the arena, for a snapshot */
     void (*scatter)(void); /* and again where they were, with their rights */
+    /* The same where all that can only be read, of what is not elsewhere, is so already; and what
+     * takes that back. */
+    void (*scatter_sealed)(void);
+    void (*unseal)(void);
     /* The same where a guest goes back in place to the moment that is kept, before and behind. */
     void (*arrange)(bool keeps);
     void (*place_again)(void);

@@ -17,7 +17,7 @@ from limpet.contract.limits import CONTRACT_VERSION, MAX_DEVICES
 from limpet.contract.pages import PAGE
 from limpet.contract.slots import HELD, SLOTS, Slot
 from limpet.errors import BundleError
-from limpet.formats.memory import MAX_HOT
+from limpet.formats.memory import MAX_HOT, MAX_SEALED
 
 LOCATE = 8
 """Hex digits for each packed file: to say which one differs; the tree's own SHA-256 decides."""
@@ -132,7 +132,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Record:
-    """What a bundle says of itself; ``hot`` and ``loaded`` are what :class:`Memory` has."""
+    """What a bundle says of itself; the last three are what :class:`Memory` has."""
 
     limpet: str
     toolchain: str
@@ -149,6 +149,7 @@ class Record:
     tree: Tree | None
     hot: tuple[tuple[int, int], ...] = ()
     loaded: tuple[int, ...] = ()
+    sealed: tuple[tuple[int, int], ...] = ()
 
     def pack(self) -> bytes:
         """The one form in which a bundle has it."""
@@ -170,10 +171,8 @@ class Record:
         }
         if self.tree:
             known["tree"] = vars(self.tree)
-        if self.hot:
-            known["hot"] = self.hot
-        if self.loaded:
-            known["loaded"] = self.loaded
+        memory = {name: getattr(self, name) for name in ("hot", "loaded", "sealed")}
+        known |= {name: each for name, each in memory.items() if each}
         return json.dumps(known, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -269,14 +268,17 @@ def _record(known: _Table) -> Record:
         machine=None if known.known["machine"] is None else _machine(known.table("machine")),
         ports=tuple(_number(each, 0xFFFF) for each in known.list("ports")),
         tree=_tree(known.table("tree")) if "tree" in known.known else None,
-        hot=tuple(map(_hot, known.list("hot", MAX_HOT))) if "hot" in known.known else (),
-        loaded=tuple(_number(each, 1 << 32) for each in known.list("loaded"))
-        if "loaded" in known.known
-        else (),
+        hot=tuple(map(_pages, _some(known, "hot", MAX_HOT))),
+        loaded=tuple(_number(each, 1 << 32) for each in _some(known, "loaded")),
+        sealed=tuple(map(_pages, _some(known, "sealed", MAX_SEALED))),
     )
 
 
-def _hot(given: object) -> tuple[int, int]:
+def _some(known: _Table, name: str, most: int = _MOST) -> list[Any]:
+    return known.list(name, most) if name in known.known else []
+
+
+def _pages(given: object) -> tuple[int, int]:
     low, high = _range(*_list(given))
     if low % PAGE or high % PAGE or low == high or high >= 1 << 47:
         raise ValueError(f"pages from {low:#x} to {high:#x}")

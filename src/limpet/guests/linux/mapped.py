@@ -19,7 +19,7 @@ LINKED = ("libos_text", "libos_data", "constants")
 
 def _changes(region: Region, place: Layout) -> bool:
     """Whether its pages have the rights that the program gives them."""
-    return Access.WRITE in region.access and place.is_programs(region)
+    return Access.WRITE in region.access | region.host and place.is_programs(region)
 
 
 def _cut(region: Region, at: int) -> Iterator[tuple[int, int]]:

@@ -56,7 +56,7 @@ from limpet.planning.processor import machine_decisions, may_ask_cpuid
 from limpet.planning.regions import Region, patched
 from limpet.planning.seccomp import KILL_PROCESS, TRAP, Filter, Rule
 from limpet.planning.shelves import gaps_of_file
-from limpet.planning.stopped import with_memory
+from limpet.planning.stopped import sealed_c, with_memory
 from limpet.tools.freestanding import Sizes
 
 WORD = 8
@@ -110,8 +110,10 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     own = fixed.pack(image, place, guest.tree, level, reserves=reserves)
     packed = _packed(place, guest)
     fresh = place.boot_info, place.data
-    regions = with_memory(_regions(place, rewriting, own, table, packed), guest.memory, fresh)
-    pages = supervisor(place, regions, hypercalls) if "kvm" in options.backends else None
+    virtual = "kvm" in options.backends
+    regions = _regions(place, rewriting, own, table, packed)
+    regions = with_memory(regions, guest.memory, fresh, machine=virtual)
+    pages = supervisor(place, regions, hypercalls) if virtual else None
     asks_cpuid = may_ask_cpuid(image)
     asked = tuple(each for each in judged.asked if not (leads and each.what == SOCKETS.what))
     kvm = blobs(
@@ -186,7 +188,8 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
                 way_out=way_out,
                 traced=TRACE in users,
                 counted=options.asks(REPORT),
-            ),
+            )
+            + sealed_c(guest.memory) * options.snapshot,
             "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen, regions, way_out)
             + hot_pages(guest.memory),
             "host_numbers.h": host_numbers(chosen, (*hypercalls, *beside)),

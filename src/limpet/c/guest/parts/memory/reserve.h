@@ -26,6 +26,8 @@ const struct run *reserve_runs(void);
 /* stopped.c */
 void reserve_gather(void);
 void reserve_scatter(void);
+void reserve_scatter_sealed(void);
+void reserve_unseal(void);
 void reserve_arrange(bool keeps);
 void reserve_place_again(void);
 

@@ -42,18 +42,37 @@ static int kind_of(const struct mapping *each) {
     return each->given ? GIVEN : each->reserved ? RESERVED : IN_ARENA;
 }
 
-/* What a start maps can be read and written. */
-static void give_rights(int kinds) {
+/* What a bundle that has rights of the moment has so from the start. */
+static bool is_sealed(const struct mapping *each) {
+    return !each->reserved && each->rights == PROT_READ;
+}
+
+/* All else that a start maps can be read and written. */
+static void give_rights(int kinds, bool sealed) {
     for (const struct mapping *each = mapping_from(0); each; each = each->next)
         if (kinds & kind_of(each) && each->rights != (PROT_READ | PROT_WRITE) &&
-            each->rights != GIVEN_RIGHTS)
+            each->rights != GIVEN_RIGHTS && !(sealed && is_sealed(each)))
             guest_memory->protect(each, each->rights);
 }
 
-void reserve_scatter(void) {
+static void scatter(bool sealed) {
     place_runs();
-    give_rights(GIVEN | RESERVED | IN_ARENA);
+    give_rights(GIVEN | RESERVED | IN_ARENA, sealed);
     pages_hide_again();
+}
+
+void reserve_scatter(void) {
+    scatter(false);
+}
+
+void reserve_scatter_sealed(void) {
+    scatter(true);
+}
+
+void reserve_unseal(void) {
+    for (const struct mapping *each = mapping_from(0); each; each = each->next)
+        if (is_sealed(each))
+            guest_memory->protect(each, PROT_READ | PROT_WRITE);
 }
 
 /* Rights in the arena are those of the moment: now, if it is kept, or as they were then. */
@@ -63,7 +82,7 @@ void reserve_arrange(bool keeps) {
     host_protect(guest_info.arena_lo, guest_info.arena_hi, PROT_READ | PROT_WRITE);
     if (keeps) {
         noted_count = 0, host_noted = note;
-        give_rights(IN_ARENA);
+        give_rights(IN_ARENA, false);
         pages_hide_again();
         host_noted = NULL;
     }
@@ -77,9 +96,9 @@ void reserve_arrange(bool keeps) {
 /* What was not arranged, since all of it was there to be read and written. */
 void reserve_place_again(void) {
     place_runs();
-    give_rights(RESERVED);
+    give_rights(RESERVED, false);
     if (noted_count <= NOTED_MOST)
         return;
-    give_rights(IN_ARENA);
+    give_rights(IN_ARENA, false);
     pages_hide_again();
 }

@@ -79,7 +79,7 @@ static void tell(u64 low, u64 high) {
     }
 }
 
-/* What the program has put out of reach is memory too; come_back() gives all its rights again. */
+/* What the program has put out of reach is memory too; come_again() gives that its rights again. */
 static void reach(void) {
     for (const struct mapping *each = mapping_from(0); each; each = each->next)
         if (!each->reserved && !(each->rights & PROT_READ))
@@ -138,10 +138,12 @@ static bool brings_memory(void) {
     return false;
 }
 
-void memory_take(void) {
+bool memory_take(void) {
     struct piece piece;
     if (!brings_memory() || !guest_snapshot->console_in)
-        return;
+        return false;
+    if (guest_memory)
+        guest_memory->unseal();
     for (get((u64)&piece, sizeof piece); piece.size; get((u64)&piece, sizeof piece)) {
         if (guest_placed)
             guest_placed->load(piece.low);
@@ -150,4 +152,5 @@ void memory_take(void) {
         else
             get(piece.low, piece.size);
     }
+    return true;
 }

@@ -46,8 +46,9 @@ void snapshot_go_on(void (*arrange)(void)) {
     thread_switch(&left, snapshot_moment.stack, thread_vectors_size());
 }
 
-void snapshot_come_back(void) {
-    snapshot_go_on(guest_memory ? guest_memory->scatter : NULL);
+static void come_again(bool sealed) {
+    const struct guest_memory *memory = guest_memory;
+    snapshot_go_on(!memory ? NULL : sealed ? memory->scatter_sealed : memory->scatter);
 }
 
 u64 snapshot_between(void) {
@@ -84,7 +85,7 @@ void snapshot_wait(struct wait *block, void (*ask)(struct wait *block)) {
 
 static void tell(void) {
     memory_tell((struct span){(u64)&between, (u64)(&between + 1)});
-    snapshot_come_back();
+    come_again(true);
 }
 
 void snapshot_tell(void) {
@@ -93,12 +94,12 @@ void snapshot_tell(void) {
 }
 
 static void go_on(void) {
-    memory_take();
+    bool sealed = !memory_take() && snapshot_sealed;
     if (!processor_has(&snapshot_moment.on))
         end_unstarted("was stopped on a processor that can more than this one: take the snapshot "
                       "again on this host");
     guest_snapshot->renew();
-    snapshot_come_back();
+    come_again(sealed);
 }
 
 /* The words of a later start must not lie over those that the program has. */

@@ -22,6 +22,10 @@ struct snapshot_ops {
 
 extern const struct snapshot_ops *const guest_snapshot; /* generated; NULL: it only ever starts */
 
+/* generated: what can only be read at the moment is so in the bundle.  A constant of the bundle's,
+ * while tables with pointers are memory of the moment. */
+extern const bool snapshot_sealed;
+
 /* snapshot.c: what a plan's own table is made of. */
 void snapshot_start(void);
 void snapshot_input(void);
@@ -40,10 +44,10 @@ void snapshot_begin(s64 now);
 void snapshot_tell(void);
 
 /* Off the stack of the thread that runs, so that memory has all that is to be gone on from; and
- * back to it.  Between the two there is a stack that ends at snapshot_between(). */
+ * back to it, once something is done.  Between the two there is a stack that ends at
+ * snapshot_between(). */
 void snapshot_leave(void (*to)(void));
-void snapshot_come_back(void);
-void snapshot_go_on(void (*arrange)(void)); /* the same, once that is done */
+void snapshot_go_on(void (*arrange)(void)); /* NULL: nothing */
 u64 snapshot_between(void);
 
 long snapshot_rewind(u64 word);              /* rewind.c */
@@ -53,7 +57,7 @@ _Noreturn void snapshot_forget(u64 word);
 
 /* live.c: memory through the standard streams, [left.low, left.high) left out. */
 void memory_tell(struct span left);
-void memory_take(void); /* in place of the bundle's, where the start brings some */
+bool memory_take(void); /* in place of the bundle's: whether the start brings some */
 long memory_told(void); /* 0, or why it could not be told */
 
 /* The monitor puts the words of a start above this, and nothing else lies there. */

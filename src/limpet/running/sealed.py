@@ -1,0 +1,101 @@
+"""Which pages of a guest that has stopped could only be read then.
+
+In a process the kernel says so, of a virtual machine its guest's page tables do.  They are the
+guest's, and believed of what is the guest's alone.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from typing import BinaryIO
+
+from limpet.arch.x86_64 import paging
+from limpet.building.bundle import Bundle
+from limpet.contract.pages import PAGE
+from limpet.formats.image import Access
+from limpet.formats.memory import MAX_SEALED
+from limpet.planning.regions import Region
+
+Run = tuple[int, int]
+"""[low, high)"""
+
+_ADDRESS = 0x000F_FFFF_FFFF_F000
+
+_MOST = 64 << 20
+"""Bytes of them, in a process: what is zeros there is in its file as well."""
+
+
+def sealed(
+    memory: BinaryIO, maps: BinaryIO, bundle: Bundle, loaded: tuple[int, ...]
+) -> tuple[Run, ...]:
+    """Runs of such pages, ascending; none where they are too many or too large.
+
+    Args:
+        memory: what a process has at each of its addresses.
+        maps: what is mapped where in it: proc(5).
+        loaded: inodes of the shared objects whose code could be run.
+    """
+    regions = [
+        each
+        for each in sorted(bundle.plan.regions, key=lambda each: each.address)
+        if Access.WRITE in each.access and (each.late is None or each.late in loaded)
+    ]
+    pages = bundle.plan.supervisor
+    found = _in_tables(memory, pages.cr3, regions) if pages else _in_process(maps, regions)
+    runs = tuple(_joined(found))
+    large = not pages and sum(high - low for low, high in runs) > _MOST
+    return () if large or len(runs) > MAX_SEALED else runs
+
+
+def _in_process(maps: BinaryIO, regions: Iterable[Region]) -> Iterator[Run]:
+    maps.seek(0)
+    read_only = []
+    for line in maps.read().decode(errors="replace").splitlines():
+        addresses, rights = line.split()[:2]
+        if rights.startswith("r--"):
+            low, high = addresses.split("-")
+            read_only.append((int(low, 16), int(high, 16)))
+    for region in regions:
+        for first, end in read_only:
+            if first < region.end and region.address < end:
+                yield max(first, region.address), min(end, region.end)
+
+
+def _in_tables(memory: BinaryIO, root: int, regions: Iterable[Region]) -> Iterator[Run]:
+    @cache
+    def table(at: int) -> Sequence[int]:
+        memory.seek(at)
+        return struct.unpack("<512Q", memory.read(PAGE).ljust(PAGE, b"\0"))
+
+    for region in regions:
+        at = region.address
+        while at < region.end:
+            entry, size = _entry(table, root, at)
+            end = min(at // size * size + size, region.end)
+            if entry & (paging.PRESENT | paging.WRITABLE) == paging.PRESENT:
+                yield at, end
+            at = end
+
+
+def _entry(table: Callable[[int], Sequence[int]], root: int, at: int) -> tuple[int, int]:
+    """What says where ``at`` is, 0 if nothing does, and of how many bytes it says that."""
+    here = root
+    for shift in (39, 30, 21, 12):
+        entry = table(here)[at >> shift & 511]
+        if not entry & paging.PRESENT or entry & paging.LARGE or shift == 12:
+            runs = entry & paging.PRESENT and not entry & paging.NO_EXECUTE
+            return 0 if runs else entry, 1 << shift
+        here = entry & _ADDRESS
+    return 0, PAGE
+
+
+def _joined(runs: Iterable[Run]) -> Iterator[Run]:
+    low = high = 0
+    for start, end in runs:
+        if start != high and low < high:
+            yield low, high
+        low, high = (low if start == high else start), end
+    if low < high:
+        yield low, high
