@@ -120,6 +120,9 @@ def test_links_are_told() -> None:
     assert f"beside (7 bytes of {here}/data.json)" in told
     assert f"up/here/data.json (7 bytes of {here}/data.json)" in told
     assert told.endswith(" and data.json (7 bytes)")
+    os.unlink("link")
+    os.symlink("/etc/shadow", "link")
+    assert found.paths["/link"] == Path("/etc/hostname")
 
 
 @pytest.mark.usefixtures("here")

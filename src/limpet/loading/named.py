@@ -57,8 +57,8 @@ class Named:
 
     @property
     def paths(self) -> dict[str, Path]:
-        """Where the files are."""
-        return {guest: Path(each.word) for guest, each in self.files.items()}
+        """Where the files are, as it is told: a link that changes now leads nowhere else."""
+        return {guest: Path(each.real) for guest, each in self.files.items()}
 
     def told(self, given: Iterable[str]) -> str:
         """What to say of those that were ``given``, by their path in the guest; or nothing."""
