@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from limpet.building.record import record_of
 from limpet.contract.pages import PAGE, align_up
 from limpet.errors import BuildError
 from limpet.formats.bundle import packed_guest
-from limpet.formats.bundle.write import LATE, MAX_SEGMENTS, Load, arranged, write
+from limpet.formats.bundle.write import LATE, MAX_SEGMENTS, Load, arranged, pieces
 from limpet.formats.image import Access
 from limpet.guests.registry import kind_of
 from limpet.planning.broker import host_numbers
@@ -45,15 +46,25 @@ class Monitor:
 
 @dataclass(frozen=True)
 class Bundle:
-    """One executable file's bytes, and what they were made from.
+    """One executable file's bytes, in pieces, and what they were made from.
 
     ``symbols`` are those of what stands beside the guest.
     """
 
     plan: Plan
     monitor: Monitor
-    data: bytes
+    pieces: tuple[bytes, ...] = field(repr=False)
     symbols: Mapping[str, int] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def data(self) -> bytes:
+        """All of it."""
+        return b"".join(self.pieces)
+
+    @property
+    def size(self) -> int:
+        """How many bytes that is."""
+        return sum(map(len, self.pieces))
 
     def write(self, *paths: Path) -> None:
         """Put the bundle at each of ``paths``, executable, all of it or nothing.
@@ -62,7 +73,7 @@ class Bundle:
             BuildError: a place cannot be written.
         """
         with ThreadPoolExecutor(len(paths)) as pool:
-            list(pool.map(lambda path: executables.write(path, self.data), paths))
+            list(pool.map(lambda path: executables.write(path, *self.pieces), paths))
 
 
 def build(plan: Plan, cache: Cache | None = None, *, packed: bytes = b"") -> Bundle:
@@ -97,7 +108,7 @@ def build(plan: Plan, cache: Cache | None = None, *, packed: bytes = b"") -> Bun
         guest_future = pool.submit(packed_guest.pack, plan.image, segments, packed)
         made = record_of(plan, segments, toolchain.version(), __version__).pack()
         guest = guest_future.result()
-    return Bundle(plan, monitor, write(entry, segments, made, guest), symbols)
+    return Bundle(plan, monitor, pieces(entry, segments, made, guest), symbols)
 
 
 def _ring0(plan: Plan, cache: Cache) -> tuple[bytes, bytes]:

@@ -319,7 +319,7 @@ class Job:
 
             cache.put_text(found.last, last_of(made, found.key, self.app).text())
         say.detail(
-            f"built in {time.monotonic() - started:.2f} s: {len(bundle.data)} bytes, monitor "
+            f"built in {time.monotonic() - started:.2f} s: {bundle.size} bytes, monitor "
             f"{bundle.monitor.size} bytes, {len(made.calls)} system calls, "
             f"{len(made.hypercalls)} hypercalls"
         )

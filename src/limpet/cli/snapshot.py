@@ -62,4 +62,4 @@ def command(
     click.echo(made.stdout, nl=False)
     click.echo(made.stderr, nl=False, err=True)
     made.bundle.write(output)
-    say.note(f"{output}: {kilobytes(len(made.bundle.data))}")
+    say.note(f"{output}: {kilobytes(made.bundle.size)}")

@@ -14,12 +14,12 @@ from pathlib import Path
 from limpet.errors import BuildError
 
 
-def write(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path``; see :func:`put`."""
+def write(path: Path, *data: bytes) -> None:
+    """Write ``data`` to ``path``, one behind the other; see :func:`put`."""
 
     def fill(handle: int) -> None:
         with open(handle, "wb", closefd=False) as stream:
-            stream.write(data)
+            stream.writelines(data)
 
     put(path, fill)
 

@@ -85,6 +85,13 @@ def _continues(last: Load, load: Load) -> bool:
 
 def write(entry: int, segments: Sequence[Load], record: bytes, guest: bytes = b"") -> bytes:
     """The bytes of a bundle that starts at ``entry``, of segments as :func:`arranged`."""
+    return b"".join(pieces(entry, segments, record, guest))
+
+
+def pieces(
+    entry: int, segments: Sequence[Load], record: bytes, guest: bytes = b""
+) -> tuple[bytes, ...]:
+    """The same, one behind the other: they may be large, and need not be copied."""
     first = align_up(elf.HEADER_SIZE + (len(segments) + 1) * elf.PROGRAM_SIZE, PAGE)
     offsets, end = _offsets(segments, first)
     parts, body, done = [], list[bytes](), first
@@ -96,7 +103,7 @@ def write(entry: int, segments: Sequence[Load], record: bytes, guest: bytes = b"
             body += (bytes(at - done), segments[index].content)
             done = at + parts[index].size
     head, tail = around(entry, parts, end, record, guest)
-    return b"".join((head, *body, tail))  # they may be large: copied once
+    return (head, *body, tail)
 
 
 def around(
