@@ -131,6 +131,12 @@ class Exchange:
         self._end = time.monotonic() + limits.wall if limits.wall else None
         self._cpu_end = instance.cpu() + limits.cpu if limits.cpu else None
         self._poll = instance._poll
+        self._poll.modify(instance._in, self._hears)  # the last one may have left it otherwise
+
+    @property
+    def _hears(self) -> int:
+        """What comes out of a guest's standard input, if anything can."""
+        return select.POLLIN if self._of._rewinds else 0
 
     def answer(self) -> Answer:
         """Until it is there."""
@@ -183,7 +189,7 @@ class Exchange:
             pass
         if self._full:
             self._full = False
-            self._poll.modify(pipe, select.POLLIN if self._of._rewinds else 0)
+            self._poll.modify(pipe, self._hears)
 
     def _hear(self) -> None:
         """What is there of its standard error: no more than a pipe holds, it may write for ever."""

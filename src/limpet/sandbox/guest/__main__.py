@@ -18,6 +18,9 @@ from .values import decode, encode
 _renewed: Any = importlib.import_module(".renewed", __package__)  # that of warm scripts
 
 
+_MOMENT = "/dev/limpet/snapshot"
+"""There where a snapshot is taken; else each start does all of this again."""
+
 _OFTEN, _AGAIN = 100, 3
 """Times that something is rehearsed: until nothing of it is compiled for what it meets any more."""
 
@@ -38,7 +41,8 @@ class Agent:
         if os.path.exists(path):
             with open(path, encoding="utf-8") as stream:
                 self._interpreter.run(stream.read())
-        self._rehearse(_OFTEN)
+        if os.path.exists(_MOMENT):
+            self._rehearse(_OFTEN)
         before_snapshot()
         sys.stdout.flush()
 
@@ -252,7 +256,7 @@ def _hooks(which: str) -> Any:
 def _has_connected() -> bool:
     """Whether this is before the moment, and what no start would have is in memory already."""
     try:
-        with open("/dev/limpet/snapshot") as device:
+        with open(_MOMENT) as device:
             return device.read() == "0 connected\n"
     except OSError:  # there is no moment
         return False

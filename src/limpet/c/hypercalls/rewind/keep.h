@@ -88,6 +88,12 @@ static bool keep_all_pages(void) {
     return true;
 }
 
+/* Not this library OS's own, whose stack is in use. */
+static bool is_programs(const struct mapped *place) {
+    bool own = place->low >= (u64)&boot_info && place->low < guest_info.arena_lo;
+    return place->rights & PROT_WRITE && place->high <= guest_info.arena_hi && !own;
+}
+
 /* What only the start has read: there is less to be looked at each time. */
 static void drop_unwritten(const struct mapped *place) {
     u64 at = place->low;
@@ -108,7 +114,7 @@ static bool keep_guest(u64 stack, u64 back) {
     if (!keep_all_places() || !keep_all_pages())
         return false;
     for (u64 i = 0; i < KEPT->place_count; i++)
-        if (KEPT->places[i].rights & PROT_WRITE && KEPT->places[i].high <= guest_info.arena_hi)
+        if (is_programs(&KEPT->places[i]))
             drop_unwritten(&KEPT->places[i]);
     KEPT->head.stack = stack, KEPT->head.back = back;
     KEPT->head.kept = 1;
