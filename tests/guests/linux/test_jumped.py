@@ -35,6 +35,7 @@ LABELS = (
     "rewound_go",
     "host_rewind_write",
     "host_rewind_sendto",
+    "rewound_high",
     "host_place_mremap",
     "host_protect_mprotect",
     "host_rewind_madvise",
@@ -63,7 +64,7 @@ def made(make: Maker) -> Made:
         assert isinstance(place, Layout)
         others = (place.boot_info, place.rodata, RESERVE[0] + (1 << 20), REWOUND_AT, REWOUND_WORK)
         labels = (known[each] for each in LABELS)
-        told.write_bytes(struct.pack("<13Q", *labels, *others, place.arena[0]))
+        told.write_bytes(struct.pack("<14Q", *labels, *others, place.arena[0]))
         bundle.write(new)
 
     return Made(once(make.folder / "jumped.process", make_it), told.read_bytes())

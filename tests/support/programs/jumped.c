@@ -31,7 +31,8 @@ enum {
 
 struct order {
     char word[8];
-    uint64_t begin, behind, end, place, protect, drop, ask, low, high, free, kept, work, arena;
+    uint64_t begin, behind, end, over, place, protect, drop, ask;
+    uint64_t low, high, free, kept, work, arena;
 };
 
 static struct order order;
@@ -44,7 +45,7 @@ static void mine(int number, siginfo_t *info, void *context) {
     static const char line[] = "the guest's own code runs behind the word\n";
     uint64_t at = (uint64_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
     (void)number, (void)info;
-    if (at >= order.behind)
+    if (at >= order.behind && at < order.over)
         write(1, line, sizeof line - 1);
 }
 
