@@ -20,6 +20,8 @@ from limpet.contract.limits import (
     SOCKET_ROOM,
     SOCKET_SEND,
     SOCKET_SENDS_MOST,
+    SOCKET_THEN_CLOSE,
+    SOCKET_THEN_TELL,
 )
 from limpet.planning.choices import ADDRESS_SIZE
 from limpet.planning.outside import Outside, outside
@@ -201,7 +203,8 @@ def test_blocks_of_a_machine(linked: Linked) -> None:
         assert last("socket_receive", [*packed(fd, 0), own, 1, 0]) == EBADF
         assert int(tried("socket_close", "block", [*packed(fd, 3), 0, 0, 0])[1], 16) == EBADF
         assert device("socket_option", [*packed(fd, 1, 9, 1, 1, 0, 4, 0), 0]) == EBADF
-    for flags in (0, 1, SOCKET_SEND | 1, 0x8000, SOCKET_SEND | 0x20000000):
+    wrong = (0, 1, SOCKET_SEND | 1, 0x8000, SOCKET_SEND | 0x20000000)
+    for flags in (*wrong, SOCKET_SEND | SOCKET_THEN_CLOSE):
         assert last("socket_send", [*packed(slot, flags), own, 1, 0]) == EBADF
     assert last("socket_receive", [*packed(slot, 0x2000), own, 1, 0]) == EBADF
     for level, name in ((1, 36), (1, 25), (0, 9), (6, 31), (6, 2), (6, 200), (41, 26)):
@@ -230,11 +233,12 @@ def test_batches_of_a_machine(linked: Linked) -> None:
         *,
         events: int = 0,
         rooms: int = 0,
+        accepts: int = 0,
         sends: int = state,
         count: int = 1,
         length: int = 1,
     ) -> list[int]:
-        words = [0, 0, events, sends, count, rooms, 0, 1, state]
+        words = [0, 0, events, sends, count, rooms, accepts, 0, 1, state]
         one = [*packed(fd, flags), address, length, untried % 2**64]
         ran = linked.made.run("batch", *map(str, (port, place.state_end - 4096, *words, *one)))
         assert ran.status == 0, ran
@@ -244,6 +248,9 @@ def test_batches_of_a_machine(linked: Linked) -> None:
         assert tried(fd) == [0, -9]
     for flags in (0, 1, SOCKET_SEND | 1, 0x8000, SOCKET_SEND | 0x20000000):
         assert tried(flags=flags) == [0, -9]
+    # To be told of room, or closed: over no other slot either.
+    for fd in (0, given.events, given.listeners.start, given.connections.stop):
+        assert tried(fd, SOCKET_SEND | SOCKET_THEN_TELL | SOCKET_THEN_CLOSE) == [0, -9]
     for address in (0, place.supervisor, MONITOR, place.stack[1]):
         assert tried(address=address) == [0, -14]
         assert tried(events=address or 1) == [-14, untried]
@@ -253,10 +260,13 @@ def test_batches_of_a_machine(linked: Linked) -> None:
     for address in (*ours, place.supervisor, MONITOR, place.stack[1]):
         assert tried(rooms=address or 8, events=own) == [-14, untried]
         assert tried(sends=address) == [-14, untried]
+        assert tried(accepts=address or 8, events=own) == [-14, untried]
     assert tried(length=MAX_TRANSFER + 1) == [0, -14]
     for count in (most + 1, 2**32 + 1, 2**64 - 1):
         assert tried(count=count) == [-14, untried]
     assert tried(sends=state + 4) == tried(rooms=state + 4, events=own) == [-14, untried]
+    assert tried(accepts=state + 4, events=own) == [-14, untried]
     assert tried() == [0, -9]  # the slot is empty
     assert tried(events=state + 64, rooms=state) == [0, -9]  # what comes lies over what is told
+    assert tried(events=state + 64, rooms=state, accepts=state) == [0, -9]
     assert not linked.reached()

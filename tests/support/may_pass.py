@@ -198,7 +198,8 @@ def sockets(
     if ports:
         taken = {0: ((7, 6 + ports),), 3: one(0x80800)}
         yield call(ACCEPT4, "accept_accept4", taken, _1=MONITOR, _2=MONITOR)
-        yield call(EPOLL_CTL, "accept_epoll_ctl", watch, _3=MONITOR)
+        more = watch | {1: one(1, 3)} if kvm else watch
+        yield call(EPOLL_CTL, "accept_epoll_ctl", more, _3=MONITOR)
     for length, places in ends.items():
         family = {16: 2, 28: 10}[length]
         made = {0: one(family), 1: one(0x80801), 2: one(0)}

@@ -35,7 +35,7 @@ _HERE = -100 & MASK  # AT_FDCWD
 _CLOEXEC = os.O_CLOEXEC
 SHARED_MEMORY = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-_ADD = 1  # EPOLL_CTL_ADD
+_ADD, _CHANGE = 1, 3  # EPOLL_CTL_ADD, EPOLL_CTL_MOD
 
 VALUES: dict[tuple[str, int], frozenset[int]] = {
     ("mmap", 2): frozenset({mmap.PROT_READ | mmap.PROT_WRITE}),
@@ -86,7 +86,7 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
         }
     ),
     ("accept4", 3): frozenset({SOCKET_FLAGS}),
-    ("epoll_ctl", 1): frozenset({_ADD}),
+    ("epoll_ctl", 1): frozenset({_ADD, _CHANGE}),
     ("socketpair", 0): frozenset({socket.AF_UNIX}),
     ("socketpair", 1): frozenset(
         {socket.SOCK_SEQPACKET | _CLOEXEC, socket.SOCK_SEQPACKET | SOCKET_FLAGS}

@@ -100,10 +100,11 @@ class Hypercall:
         return {"address", "length", "result"} <= fields
 
 
-SOCKET_PINS = ("", "events", "listeners", "broker", "slots", "links", "endpoints")
+SOCKET_PINS = ("", "events", "listeners", "broker", "slots", "taken", "links", "endpoints")
 """What leads out of a guest: the set of what it waits for, published ports, the broker,
-connections, these and what carries datagrams, and, with the argument behind it, the addresses that
-it or its porter may connect to, and how long each is."""
+connections, those of a guest that takes some from ports, connections and what carries datagrams,
+and, with the argument behind it, the addresses that it or its porter may connect to, and how long
+each is."""
 
 
 def _socket_pin(argument: dict[str, Any]) -> str:

@@ -36,7 +36,7 @@ class Number(int):
         return str(int(self))
 
 
-CONTRACT_VERSION = Number(20, "of this contract: one more whenever guest or monitor sees another")
+CONTRACT_VERSION = Number(21, "of this contract: one more whenever guest or monitor sees another")
 
 PORT_BASE = Number(
     0x500,
@@ -167,6 +167,7 @@ SOCKET_ADDRESS_SIZE = Number(28, "bytes of the largest address of a socket: stru
 SOCKET_VALUE_SIZE = Number(8, "bytes of the largest value of a socket's option")
 SOCKET_EVENTS_MOST = Number(64, "the most events of sockets that one hypercall tells")
 SOCKET_SENDS_MOST = Number(64, "the most connections that one hypercall sends over")
+SOCKET_ACCEPTS_MOST = Number(16, "the most connections that a wait takes from published ports")
 SOCKET_ROOM = Number(4096, "bytes of a room for what comes with an event, with their number")
 SOCKET_NOT_TAKEN = Number(1 << 32, "in a room: nothing was taken from that connection")
 SOCKET_IS_STREAM = Number(1, "with a slot in an event: it is a stream, which can be taken from")
@@ -178,6 +179,12 @@ SOCKET_FLAGS = Number(0x80800, "SOCK_NONBLOCK and SOCK_CLOEXEC, which every conn
 SOCKET_PEEK = Number(2, "MSG_PEEK")
 SOCKET_SEND = Number(0x4000, "MSG_NOSIGNAL, with which everything is sent")
 SOCKET_SEND_MORE = Number(0xC000, "MSG_NOSIGNAL and MSG_MORE")
+SOCKET_THEN_TELL = Number(
+    2, "with a send's flags, on kvm: where it comes short, room for more is told from then on"
+)
+SOCKET_THEN_CLOSE = Number(
+    4, "with a send's flags, in a batch: where all was sent, the connection is closed"
+)
 SOCKET_CLOSE = Number(3, "socket_close.how: it is closed; 0 to 2 are those of shutdown(2)")
 
 ETHERNET_HEADER = Number(18, "bytes of a frame before its payload, a VLAN tag included")

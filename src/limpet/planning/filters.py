@@ -88,7 +88,9 @@ def _out(pins: Sequence[Pin], way_out: WayOut | None) -> Iterator[list[Pin]]:
         "broker": Pin(0, values=(given.broker,)),
     }
     slots = Pin(0, range=(given.connections.start, given.connections.stop))
-    known["slots"] = known["links"] = slots
+    known["slots"] = known["taken"] = known["links"] = slots
+    if not given.listeners and any(pin.sockets in ("listeners", "taken") for pin in pins):
+        return  # no port, nothing that was taken from one
     fixed = [replace(known.get(pin.sockets, pin), index=pin.index) for pin in pins]
     ends = next((pin.index for pin in fixed if pin.sockets == "endpoints"), None)
     if ends is not None:

@@ -145,3 +145,71 @@ def test_who_was_connected_by_another(make: Maker) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("-> socket_batch(") > ROUNDS / 2
     assert done.stderr.count("-> socket_receive(") < ROUNDS / 2
+
+
+CONNECTIONS, LAST = 60, 15_000
+SERVES = f"""
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+int main(int argc, char **argv) {{
+    struct sockaddr_in at = {{.sin_family = AF_INET, .sin_port = htons(80)}};
+    struct epoll_event event = {{.events = EPOLLIN, .data.fd = socket(AF_INET, SOCK_STREAM, 0)}};
+    int port = event.data.fd, all = epoll_create1(0), done = 0, few = 4096;
+    static char said[9], page[{LAST}];
+    if (bind(port, (void *)&at, sizeof at) || listen(port, 9) || fcntl(port, F_SETFL, O_NONBLOCK) ||
+        epoll_ctl(all, EPOLL_CTL_ADD, port, &event))
+        return 1;
+    while (done < {CONNECTIONS} && epoll_wait(all, &event, 1, -1) == 1) {{
+        if (event.data.fd == port) {{
+            event.data.fd = accept(port, NULL, NULL);
+            setsockopt(event.data.fd, SOL_SOCKET, SO_SNDBUF, &few, sizeof few);
+            epoll_ctl(all, EPOLL_CTL_ADD, event.data.fd, &event);
+            continue;
+        }}
+        int got = read(event.data.fd, said, sizeof said), size = *said == 'l' ? {LAST} : 5;
+        done += got == 5 && write(event.data.fd, page, size) == size;
+        close(event.data.fd);
+    }}
+    return 0;
+}}
+"""
+
+
+def _connected(port: int) -> socket.socket:
+    for _ in range(400):
+        with suppress(ConnectionRefusedError):
+            client = socket.socket()
+            client.settimeout(20)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            client.connect((LOCAL, port))
+            return client
+        time.sleep(0.05)
+    pytest.fail("nobody listens there")
+
+
+@pytest.mark.kvm
+def test_connections_that_come_and_go(make: Maker) -> None:
+    """The wait takes them from their port, with what has come, and closes them behind the last,
+    all of which arrives, though the host has not enough room for it."""
+    program, port = make.compile(SERVES, "serves"), free_port(LOCAL)
+    words = ["--backend", "kvm", "-p", f"{LOCAL}:{port}:80", str(program)]
+    argv = [sys.executable, "-m", "limpet", "trace", *words]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as running:
+        try:
+            for number in range(CONNECTIONS):
+                large = number % 12 == 11
+                with _connected(port) as client, client.makefile("rb") as answer:
+                    client.sendall(b"large" if large else b"small")
+                    time.sleep(0.01 * large)
+                    assert len(answer.read()) == (LAST if large else 5)
+            said = running.communicate(timeout=20)[1]
+        finally:
+            running.kill()
+    assert running.returncode == 0, said
+    assert said.count("-> socket_accept(") < 4
+    assert said.count("-> socket_close(") < CONNECTIONS  # at once until it has waited soon
+    assert said.count("-> socket_batch(") < 3 * CONNECTIONS

@@ -62,12 +62,12 @@ static void device_block(const u64 *n) {
     printf("%ld\n", ((const volatile long *)n[1])[4]);
 }
 
-/* A block of eight words at n[1], and a send of four at n[10]: the results of both. */
+/* A block of nine words at n[1], and a send of four at n[11]: the results of both. */
 static void batch(const u64 *n) {
-    memcpy((void *)n[1], n + 2, 64);
-    memcpy((void *)n[10], n + 11, 32);
+    memcpy((void *)n[1], n + 2, 72);
+    memcpy((void *)n[11], n + 12, 32);
     __asm__ volatile("outl %0, %1" ::"a"((uint32_t)n[1]), "Nd"((uint16_t)n[0]) : "memory");
-    printf("%ld %ld\n", ((const volatile long *)n[1])[7], ((const volatile long *)n[10])[3]);
+    printf("%ld %ld\n", ((const volatile long *)n[1])[8], ((const volatile long *)n[11])[3]);
 }
 
 /* Blocks at n[0], one behind the other: of each its port, how many words, and these; the last word

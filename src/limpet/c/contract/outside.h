@@ -4,6 +4,7 @@
 
 #include "host.h"
 
+enum { EPOLL_CTL_MOD = 3 };
 enum { AF_INET6 = 10, SOCK_STREAM = 1, SIZE_OF_4 = 16 }; /* of struct sockaddr_in */
 enum {
     HOST_ENOPROTOOPT = 92,
@@ -20,6 +21,7 @@ struct epoll_event {
 /* EPOLLIN, EPOLLOUT, EPOLLRDHUP, and EPOLLET: each change of a connection is told once. */
 #define WATCHED_EVENTS (0x1U | 0x4U | 0x2000U | 1U << 31)
 #define EPOLL_IN 0x1U
+#define EPOLL_OUT 0x4U
 #define EPOLL_ENDS (0x8U | 0x10U) /* EPOLLERR, EPOLLHUP */
 
 /* What an event of a stream has: its slot, and that it is one. */

@@ -74,7 +74,8 @@ def gates_c(
     if "process" in backends:
         text += '#include "stub.h"\n'
         for call in (each for each in chosen if "process" in each.backends):
-            stubs = dict.fromkeys(host.call for host in call.host if not host.own)
+            made = (host for host in call.host if host.backend != "kvm" and not host.own)
+            stubs = dict.fromkeys(host.call for host in made)
             text += "".join(f"HOST_STUB_DEFINE({call.name}, {each})\n" for each in stubs)
             text += f'#include "hypercalls/{call.name}/process.c"\n'
     if "kvm" in backends:

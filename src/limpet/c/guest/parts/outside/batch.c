@@ -13,6 +13,7 @@ struct gathered {
     struct socket *socket;
     u64 size;
     bool more; /* the program said that more comes */
+    bool last; /* it has closed the socket */
     u8 *bytes; /* ROOM of them, kept for the next one */
 };
 
@@ -64,7 +65,7 @@ static void fail(struct socket *socket, s64 error) {
 static void keep(struct socket *socket, const u8 *bytes, u64 size, bool more) {
     struct link *link = link_of(socket);
     struct unsent *made = heap_alloc(sizeof *made + size);
-    link->writable = false;
+    link->writable = link->roomy = false;
     if (!made) {
         fail(socket, -ENOBUFS);
         return;
@@ -85,12 +86,22 @@ static void settle(const struct gathered *each, s64 result) {
         fail(each->socket, result);
     else if (done < each->size)
         keep(each->socket, each->bytes + done, each->size - done, each->more);
+    if (each->last && !link->unsent) {
+        link->over = done == each->size;
+        link_close(each->socket);
+        socket_put(each->socket);
+    }
+}
+
+static u32 flags_of(const struct gathered *each) {
+    return (each->more ? SOCKET_SEND_MORE : SOCKET_SEND) | (each->last ? SOCKET_THEN_CLOSE : 0) |
+           link_tells(link_of(each->socket));
 }
 
 void batch_fill(struct socket_batch *block) {
     for (u64 i = 0; i < count; i++)
         sends[i] = (struct socket_send){.slot = link_of(all[i].socket)->slot,
-                                        .flags = all[i].more ? SOCKET_SEND_MORE : SOCKET_SEND,
+                                        .flags = flags_of(&all[i]),
                                         .address = (u64)all[i].bytes,
                                         .length = all[i].size,
                                         .result = NOT_TRIED};
@@ -163,7 +174,7 @@ static struct gathered *gathered_of(struct socket *socket) {
         return NULL;
     before_end = end;
     oldest = count ? oldest : latest;
-    next->socket = socket, next->size = 0;
+    next->socket = socket, next->size = 0, next->last = false;
     link->gathered = next;
     count++;
     return next;
@@ -242,10 +253,12 @@ bool batch_told(struct socket *socket, struct link *link) {
     struct unsent *unsent = link->unsent;
     while (unsent->done < unsent->size) {
         struct socket_send block = {.slot = link->slot,
-                                    .flags = unsent->more ? SOCKET_SEND_MORE : SOCKET_SEND,
+                                    .flags = (unsent->more ? SOCKET_SEND_MORE : SOCKET_SEND) |
+                                             link_tells(link),
                                     .address = (u64)unsent->bytes + unsent->done,
                                     .length = unsent->size - unsent->done};
         hypercall_socket_send(&block);
+        link_was_sent(link, &block);
         link->writable = block.result >= 0;
         if (block.result == -EAGAIN)
             return true;
@@ -258,8 +271,22 @@ bool batch_told(struct socket *socket, struct link *link) {
     return finish(socket, link);
 }
 
+/* What the program sent last goes with the wait, and then it is closed. */
+static bool closes_with_it(const struct socket *socket, struct link *link) {
+    if (!link->gathered || !gathers() || socket->linger >= 0 || socket->error || link->held[0].at)
+        return false;
+    note(false);
+    link->gathered->last = latest - oldest <= LATE;
+    return link->gathered->last;
+}
+
 bool batch_leaves(struct socket *socket) {
     struct link *link = link_of(socket);
+    if (closes_with_it(socket, link)) {
+        link->left = true;
+        socket->references++;
+        return true;
+    }
     batch_flush_of(link);
     if (link->held[0]
             .at) /* bytes that nobody has read: the other side is told so, as by the kernel */

@@ -67,8 +67,9 @@ long link_begin(struct socket *socket, s64 slot, const void *local, const struct
 void link_close(struct socket *socket) {
     struct link *link = link_of(socket);
     batch_forget(link);
+    if (!link->over)
+        give_back(link->slot);
     sockets[link->slot - outside_slots.first] = NULL;
-    give_back(link->slot);
     socket->outside = link->next;
     heap_free(link);
     socket_changed(socket, ANYTHING);
@@ -94,7 +95,7 @@ void link_told(u32 slot, u32 told) {
     link->told = told & (POLLRDHUP | POLLHUP | POLLERR);
     link->readable = told & (POLLIN | POLLRDHUP | POLLHUP | POLLERR);
     link->uncertain = link->fresh = false;
-    link->writable = told & (POLLOUT | POLLHUP | POLLERR);
+    link->writable = told & (POLLOUT | POLLHUP | POLLERR) || (link->roomy && link->writable);
     if (socket->state == CONNECTING && link->writable)
         settle(socket, link);
     if (link->unsent && link->writable && !batch_told(socket, link))
@@ -169,6 +170,7 @@ static void wait_in_host(struct socket_batch *block) {
     if (boot_info.backend == BACKEND_KVM) {
         batch_fill(block);
         held_rooms(block);
+        published_ask(block);
         hypercall_socket_batch(block);
         batch_done();
         return;
@@ -191,6 +193,7 @@ static bool ask(struct socket_batch *block) {
         signal |= is_signal(&events[i]);
         tell(&events[i], (u64)i, block->rooms);
     }
+    published_took(block);
     return signal;
 }
 

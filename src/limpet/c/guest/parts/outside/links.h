@@ -23,7 +23,8 @@ struct link {
     bool readable;  /* there are bytes, or the end of them */
     bool uncertain; /* or there were: a read took as much as it asked for */
     bool writable;
-    bool fresh;   /* nothing was told yet, and will be: a read need not wait for that */
+    bool fresh;   /* nothing was told yet, and may never be: a read need not wait for that */
+    bool roomy;   /* taken by a wait: whether it can be written is told once it could not be */
     bool arrived; /* a connection of the program's is there, and it was told so */
     u32 told;     /* POLLRDHUP, POLLHUP, POLLERR as the host told last */
 
@@ -32,6 +33,7 @@ struct link {
     bool owes;                 /* the host was told that more comes, and none came yet */
     bool ended;                /* the end of what comes was taken */
     bool left;                 /* its socket is closed, and what it sent is not all sent */
+    bool over;                 /* and now it is, and the host has closed it */
     u8 shut_next;              /* SHUT_*: when all is sent */
     struct gathered *gathered; /* what is sent when the program waits */
     struct unsent *unsent;     /* what the host had no room for then */
@@ -40,6 +42,14 @@ struct link {
 
 static inline struct link *link_of(const struct socket *socket) {
     return socket->outside;
+}
+
+/* With a send's flags: what can be written is told where it comes short. */
+static inline u32 link_tells(const struct link *link) {
+    return link->roomy ? SOCKET_THEN_TELL : 0;
+}
+static inline void link_was_sent(struct link *link, const struct socket_send *block) {
+    link->roomy = link->roomy && block->result == (s64)block->length;
 }
 
 /* A socket for the connection at that slot; NULL: no memory, and the slot is free again. */
@@ -63,6 +73,8 @@ void link_set_option(const struct link *link, s32 level, s32 name, s32 value); /
 bool links_glance(void); /* who must not wait asks again and again: whether the host was asked */
 
 /* published.c: the sockets that listen at published ports. */
+void published_ask(struct socket_batch *block); /* a wait may take what comes to them */
+void published_took(struct socket_batch *block);
 void published_renew(void);    /* each is opened anew at a start */
 extern bool published_maybe[]; /* what came there may be there still */
 bool published_leads_to(const struct way *way, const struct socket *socket);

@@ -1,16 +1,19 @@
 /*
  * Published ports.  The host listens from the start of the bundle; what comes before the program
- * listens waits.  Whether a connection is there is told once, and then known by taking it: one that
- * was taken and not asked for yet is held.
+ * listens waits.  Whether a connection is there is told once, and then known by taking it: those
+ * that were taken and not asked for yet are held.
  */
-#include "parts/outside/links.h"
+#include "parts/outside/batch.h"
+
+#define NOT_TAKEN (-(1L << 62))
 
 struct listener {
     struct socket *socket; /* that listens; NULL: none */
-    struct socket *held;
+    struct socket *held;   /* the first of them */
 };
 
 static struct listener listeners[PUBLISHED_MOST];
+static struct socket_accept accepts[SOCKET_ACCEPTS_MOST] LARGE;
 bool published_maybe[PUBLISHED_MOST];
 
 bool published_leads_to(const struct way *way, const struct socket *socket) {
@@ -40,15 +43,23 @@ u64 published_listen(struct socket *socket) {
     return found;
 }
 
+static struct socket *held_first(struct listener *listener) {
+    struct socket *first = listener->held;
+    listener->held = first->next_pending;
+    first->next_pending = NULL;
+    return first;
+}
+
 void published_end(struct socket *socket) {
     for (u32 i = 0; i < ways_in_count; i++) {
         if (!(socket->published >> i & 1))
             continue;
         listeners[i].socket = NULL;
-        if (listeners[i].held) {
-            link_close(listeners[i].held);
-            socket_put(listeners[i].held);
-            listeners[i].held = NULL;
+        while (listeners[i].held) {
+            struct socket *held = held_first(&listeners[i]);
+            if (link_of(held))
+                link_close(held);
+            socket_put(held);
         }
     }
 }
@@ -103,19 +114,18 @@ static struct endpoint own_side(const struct socket *listener, const struct endp
  * the dummy address of RFC 7600, 192.0.0.8. */
 static const u8 dummy[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 0, 8};
 
-static long take(struct listener *listener, u32 index, struct socket **made) {
-    const struct socket *socket = listener->socket;
-    struct socket_accept block = {.listener = index};
-    hypercall_socket_accept(&block);
-    if (block.result == -EAGAIN)
-        published_maybe[index] = false;
-    if (block.result < 0)
-        return block.result;
-    *made = link_new((u32)block.result, socket->family, socket->protocol);
+/* The socket of what came from there, or that error. */
+static long made_of(const struct socket_accept *taken, struct socket **made) {
+    const struct socket *socket = listeners[taken->listener].socket;
+    if (taken->result == -EAGAIN)
+        published_maybe[taken->listener] = false;
+    if (taken->result < 0)
+        return taken->result;
+    *made = link_new((u32)taken->result, socket->family, socket->protocol);
     if (!*made)
         return -ENOMEM;
     (*made)->state = CONNECTED;
-    (*made)->remote = endpoint_from_host(block.peer);
+    (*made)->remote = endpoint_from_host(taken->peer);
     if (socket->family == AF_INET && !host_is_v4(&(*made)->remote))
         memcpy((*made)->remote.host, dummy, sizeof dummy);
     (*made)->own = own_side(socket, &(*made)->remote);
@@ -126,17 +136,49 @@ static long take(struct listener *listener, u32 index, struct socket **made) {
     return 0;
 }
 
+static long take(u32 index, struct socket **made) {
+    struct socket_accept block = {.listener = index};
+    hypercall_socket_accept(&block);
+    return made_of(&block, made);
+}
+
+/* Where the program listens at all ports, and has asked for all that was taken before. */
+void published_ask(struct socket_batch *block) {
+    bool all = block->rooms;
+    for (u32 i = 0; i < ways_in_count; i++)
+        all = all && (ways_in[i].udp || (listeners[i].socket && !listeners[i].held));
+    for (u32 i = 0; i < COUNT(accepts); i++)
+        accepts[i].result = NOT_TAKEN;
+    block->accepts = all ? (u64)accepts : 0;
+}
+
+void published_took(struct socket_batch *block) {
+    u64 room = (u64)MAX(block->result, 0);
+    for (u32 i = 0; block->accepts && i < COUNT(accepts) && accepts[i].result != NOT_TAKEN; i++) {
+        struct listener *listener = &listeners[accepts[i].listener];
+        struct socket *made, **end = &listener->held;
+        if (made_of(&accepts[i], &made))
+            continue;
+        while (*end)
+            end = &(*end)->next_pending;
+        *end = made;
+        link_of(made)->roomy = true;
+        held_take(made, link_of(made), room + i);
+        socket_changed(listener->socket, POLLIN);
+    }
+}
+
 long published_accept(struct socket *socket, struct socket **made) {
     for (u32 i = 0; i < ways_in_count; i++) {
         struct listener *listener = &listeners[i];
         if (!(socket->published >> i & 1))
             continue;
         if (listener->held) {
-            *made = listener->held, listener->held = NULL;
+            *made = held_first(listener);
             return 0;
         }
         bool may = published_maybe[i] || (links_glance() && published_maybe[i]);
-        long error = may ? take(listener, i, made) : -EAGAIN;
+        long error = may ? take(i, made) : -EAGAIN;
         if (error != -EAGAIN)
             return error;
     }
@@ -152,7 +194,7 @@ u32 published_ready(struct socket *socket) {
         struct listener *listener = &listeners[i];
         if (!(socket->published >> i & 1))
             continue;
-        if (!listener->held && published_maybe[i] && take(listener, i, &listener->held) == -EMFILE)
+        if (!listener->held && published_maybe[i] && take(i, &listener->held) == -EMFILE)
             return POLL_READABLE; /* it is there, and accept says why not */
         if (listener->held)
             return POLL_READABLE;

@@ -17,12 +17,13 @@ static long receive_piece(struct link *link, u64 to, u64 size, u32 flags) {
 
 static long send_piece(struct link *link, u64 from, u64 size, bool more) {
     struct socket_send block = {.slot = link->slot,
-                                .flags = more ? SOCKET_SEND_MORE : SOCKET_SEND,
+                                .flags = (more ? SOCKET_SEND_MORE : SOCKET_SEND) | link_tells(link),
                                 .address = from,
                                 .length = MIN(size, MAX_TRANSFER)};
     hypercall_socket_send(&block);
     if (block.result == -EFAULT && memory_present(from, block.length))
         hypercall_socket_send(&block);
+    link_was_sent(link, &block);
     return block.result;
 }
 
