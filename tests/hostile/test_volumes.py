@@ -181,8 +181,10 @@ def test_opening_of_a_machine(machine: Machine, tmp_path: Path) -> None:
     place = machine.hostile.place
     own = place.arena[0] + (16 << 20)
 
-    def opened(result: int, volume: int = 2, path: int = own, size: int = 5, way: int = 0) -> Any:
-        return "volume_open", (volume, path, size, way, 0, 0), result
+    def opened(
+        result: int, volume: int = 2, path: int = own, size: int = 5, way: int = 0, room: int = 0
+    ) -> Any:
+        return "volume_open", (volume, path, size, way, 0, room, 0, 0), result
 
     def named(path: str, result: int, way: int = 0, volume: int = 2) -> list[Any]:
         put = "put", (own, *text(path)), 0
@@ -198,6 +200,12 @@ def test_opening_of_a_machine(machine: Machine, tmp_path: Path) -> None:
             *(opened(EINVAL, 1, way=way) for way in (HOW_COUNT, 2**32 + HOW_WRITES, -1)),
             *(opened(EINVAL, size=size) for size in (0, 4097, 2**32 + 5, -1)),
             *(opened(EFAULT, path=path) for path in nowhere),
+            *(opened(EFAULT, room=room or 8) for room in nowhere),
+            # The monitor writes there itself, so not where a page may be constant or missing.
+            *(opened(EFAULT, room=room) for room in (own, place.guest[0], place.state - 8)),
+            opened(EFAULT, room=place.state_end - 8),
+            opened(EFAULT, room=place.state_end - 16380),
+            opened(SLOT_FD + 1, room=place.state_end - 16384),
             *named("../secret", EXDEV),
             *named(str(tmp_path / "secret"), EXDEV),
             *named("../new", EXDEV, new, 1),
@@ -215,7 +223,7 @@ def test_slots_of_a_machine(machine: Machine, tmp_path: Path) -> None:
     stat = (0,) * 18
     reads = ("volume_list", "volume_link")
     tried: list[Any] = [("put", (own, *text("file")), 0)]
-    tried.append(("volume_open", (1, own, 5, HOW_WRITES | HOW_READS_TOO, 0, 0), slot))
+    tried.append(("volume_open", (1, own, 5, HOW_WRITES | HOW_READS_TOO, 0, 0, 0, 0), slot))
     for fd in FAR:
         tried += [(name, (fd, own, 8), EBADF) for name in reads]
         tried += [("volume_read", (fd, 0, own, 8), EBADF), ("volume_close", (fd, slot), EBADF)]

@@ -36,7 +36,7 @@ class Number(int):
         return str(int(self))
 
 
-CONTRACT_VERSION = Number(21, "of this contract: one more whenever guest or monitor sees another")
+CONTRACT_VERSION = Number(22, "of this contract: one more whenever guest or monitor sees another")
 
 PORT_BASE = Number(
     0x500,
@@ -141,6 +141,7 @@ MODE_MOST = Number(0o1777, "the highest mode of a file or folder: no set-ID bit"
 LOCK_WHOLE = Number(0, "a lock of a file below a volume: flock")
 LOCK_SET = Number(1, "a lock of a file below a volume: F_OFD_SETLK")
 LOCK_TELL = Number(2, "a lock of a file below a volume: F_OFD_GETLK")
+VOLUME_AHEAD = Number(4096, "bytes of a file that are read as it is opened, on kvm")
 STAT_BYTES = Number(144, "bytes of struct stat, which is larger than struct statfs")
 
 SECTOR_LEAST = Number(512, "bytes of the smallest sector, and of one where nothing is said")

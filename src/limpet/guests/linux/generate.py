@@ -68,7 +68,7 @@ def gates_c(
     text = "/* Generated: the hypercalls of this guest. */\n"
     text += '#include "core/alarm.h"\n#include "core/tick.h"\n'
     text += f"#define TICK_TIMER {timer:#x}L\n#define NETWORKS {_count(devices, 'net')}\n"
-    text += defines(sealed.ADDRESSES)
+    text += "u64 exits_made;\n" + defines(sealed.ADDRESSES)
     if way_out:
         text += defines({**_ways_out(way_out), "ENDPOINTS": way_out.endpoints_at})
     if "process" in backends:
@@ -83,7 +83,7 @@ def gates_c(
             f'#include "hypercalls/{call.name}/ring0.c"\n' for call in chosen if call.ring0
         )
         text += (
-            "\nstatic void out(u16 port, void *block) {\n"
+            "\nstatic void out(u16 port, void *block) {\n    exits_made++;\n"
             '    __asm__ volatile("outl %0, %1" ::"a"((u32)(u64)block), "Nd"(port)'
             ' : "memory");\n}\n'
         )

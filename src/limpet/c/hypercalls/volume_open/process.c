@@ -11,5 +11,6 @@ static void process_volume_open(struct volume_open *block) {
     block->result =
         HOST_STUB(volume_open, openat2, NR_OPENAT2, (long)(DEVICE_FD + block->volume),
                   (long)block->path, (long)(OPEN_WAYS + block->way * HOW_SIZE), HOW_SIZE, 0, 0);
+    block->ahead = -1;
     block->mode = block->result >= 0 && block->look ? mode_of_slot(block->result) : 0;
 }

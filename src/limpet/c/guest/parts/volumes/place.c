@@ -35,9 +35,11 @@ long path_open(u64 volume, const char *path, u64 way, u32 *mode) {
                                 .look = mode != NULL};
     if (way >= HOW_WRITES)
         slots_settle();
+    ahead_room(&block);
     volume_host.open(&block);
     if ((block.result == -EMFILE || block.result == -ENFILE) && slots_settle())
         volume_host.open(&block);
+    ahead_came(&block);
     touched = true;
     if (mode)
         *mode = (u32)block.mode;

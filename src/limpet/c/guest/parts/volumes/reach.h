@@ -19,6 +19,7 @@ struct volume_host {
     void (*lock)(struct volume_lock *block);
 };
 extern const struct volume_host volume_host;
+extern u64 exits_made;                    /* on kvm: so many hypercalls so far */
 extern const u16 volume_modes[HOW_MODES]; /* that a new file can have at once */
 
 /* NULL where the plan has none. */

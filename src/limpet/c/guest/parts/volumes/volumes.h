@@ -55,6 +55,12 @@ long place_open(const struct walked *place, u64 way, u32 *mode); /* NULL: nobody
 long path_open(u64 volume, const char *path, u64 way, u32 *mode);
 long place_resolve(struct walked *place, enum last last); /* name by name */
 
+/* ahead.c: on kvm, what was read as a file was opened, for the moment that follows */
+void ahead_room(struct volume_open *block);
+void ahead_came(const struct volume_open *block);
+const void *ahead_stat(u64 slot);                      /* NULL: ask the host */
+long ahead_read(u64 slot, void *to, u64 size, u64 at); /* -1: ask the host */
+
 /* closing.c */
 void slot_close(u64 slot);
 void slot_leave(u64 slot); /* the same, a little later: of what is only read or named */
