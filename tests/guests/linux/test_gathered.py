@@ -173,6 +173,13 @@ int main(int argc, char **argv) {{
         int got = read(event.data.fd, said, sizeof said), size = *said == 'l' ? {LAST} : 5;
         done += got == 5 && write(event.data.fd, page, size) == size;
         close(event.data.fd);
+        if (argc > 1) {{
+            struct sockaddr_in to = {{.sin_family = AF_INET, .sin_port = htons(atoi(argv[1]))}};
+            int out = socket(AF_INET, SOCK_STREAM, 0);
+            to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+            if (connect(out, (void *)&to, sizeof to) || close(out))
+                return 2;
+        }}
     }}
     return 0;
 }}
@@ -213,3 +220,22 @@ def test_connections_that_come_and_go(make: Maker) -> None:
     assert said.count("-> socket_accept(") < 4
     assert said.count("-> socket_close(") < CONNECTIONS  # at once until it has waited soon
     assert said.count("-> socket_batch(") < 3 * CONNECTIONS
+
+
+@pytest.mark.kvm
+def test_the_last_slot(make: Maker) -> None:
+    """What the program has closed it can use at once, where it has no other."""
+    program, port = make.compile(SERVES, "serves"), free_port(LOCAL)
+    with socket.create_server((LOCAL, 0), backlog=2 * CONNECTIONS) as there:
+        at = there.getsockname()[1]
+        publish, connect = (f"{LOCAL}:{port}:80/tcp",), (f"{LOCAL}:{at}/tcp",)
+        made = make(program, "kvm", publish=publish, connect=connect, sockets=1)
+        with subprocess.Popen([made.path, str(at)]) as running:
+            try:
+                for _ in range(CONNECTIONS):
+                    with _connected(port) as client, client.makefile("rb") as answer:
+                        client.sendall(b"small")
+                        assert len(answer.read()) == 5
+                assert running.wait(20) == 0
+            finally:
+                running.kill()

@@ -273,7 +273,8 @@ bool batch_told(struct socket *socket, struct link *link) {
 
 /* What the program sent last goes with the wait, and then it is closed. */
 static bool closes_with_it(const struct socket *socket, struct link *link) {
-    if (!link->gathered || !gathers() || socket->linger >= 0 || socket->error || link->held[0].at)
+    if (!link->gathered || !gathers() || socket->linger >= 0 || socket->error || link->held[0].at ||
+        links_many())
         return false;
     note(false);
     link->gathered->last = latest - oldest <= LATE;

@@ -7,6 +7,7 @@
 
 static struct socket **sockets; /* by slot, from outside_slots.first on */
 static struct epoll_event events[SOCKET_EVENTS_MOST];
+static u32 in_use; /* of the slots */
 bool links_made;
 static u64 asked; /* when the host was asked last what has happened */
 
@@ -25,7 +26,7 @@ struct link *link_add(struct socket *socket, u32 slot, u64 size) {
         return NULL;
     }
     *link = (struct link){.next = socket->outside, .slot = slot};
-    links_made = true;
+    links_made = true, in_use++;
     socket->outside = link;
     sockets[slot - outside_slots.first] = socket;
     socket_changed(socket, ANYTHING); /* who waits for it waits for the host now */
@@ -71,8 +72,13 @@ void link_close(struct socket *socket) {
         give_back(link->slot);
     sockets[link->slot - outside_slots.first] = NULL;
     socket->outside = link->next;
+    in_use--;
     heap_free(link);
     socket_changed(socket, ANYTHING);
+}
+
+bool links_many(void) {
+    return 2 * in_use > outside_slots.end - outside_slots.first;
 }
 
 /* How a connection that the program began has ended: it is there, or an error is. */
@@ -124,7 +130,7 @@ static void lose(struct socket *socket) {
     bool left = false;
     while (link_of(socket)) {
         struct link *link = link_of(socket);
-        left |= link->left;
+        left |= link->left, in_use--;
         socket->outside = link->next;
         heap_free(link->unsent);
         heap_free(link);

@@ -60,6 +60,7 @@ struct link *link_add(struct socket *socket, u32 slot, u64 size);
 /* A connection of the program's is under way at that slot, which may be an error. */
 long link_begin(struct socket *socket, s64 slot, const void *local, const struct endpoint *to);
 void link_close(struct socket *socket); /* the first of its links */
+bool links_many(void); /* slots are scarce: whoever closes one may need it at once */
 void link_keep(struct socket *socket, s32 level, s32 name,
                s32 value);                 /* an option, on the host too */
 void link_keep_all(struct socket *socket); /* those set before there was a link */
