@@ -194,8 +194,14 @@ def test_what_is_not_read(made: Made) -> None:
 
 def test_hostile_before(made: Made) -> None:
     """A guest with pages that it could change in no one's sight is not kept; one that says that
-    it is kept goes back only to what lies in its own memory."""
-    for before, said, status in (("m", b"", 3), ("u", b"u", STATUS_REFUSED), ("o", b"o", None)):
+    it is kept goes back only to whole pages in its own memory."""
+    known = (
+        ("m", b"", 3),
+        ("u", b"u", STATUS_REFUSED),
+        ("l", b"l", STATUS_REFUSED),
+        ("o", b"o", None),
+    )
+    for before, said, status in known:
         with kept(made, "") as guest:
             word = said and said.ljust(8) + (END if status is None else b"")
             assert guest.told(before) == word

@@ -38,7 +38,7 @@ struct order {
 static struct order order;
 static volatile char *mapped; /* pages of the file's */
 static volatile char *work;   /* where that code works */
-static volatile char data[64][PAGE];
+static volatile char __attribute__((aligned(PAGE))) data[64][PAGE];
 static __attribute__((aligned(PAGE))) char sealed[2][PAGE] = {"s", "t"}; /* by the program itself */
 
 static void mine(int number, siginfo_t *info, void *context) {
@@ -226,7 +226,8 @@ struct kept {
     uint64_t run[3];
 };
 
-/* Says that it is kept by itself, as all is now, with one run to be brought back, of `low`. */
+/* Says that it is kept by itself, as all is now, with one run to be brought back, up to the end of
+ * the page of `low`. */
 static void forge(uint64_t low) {
     struct kept *forged = (struct kept *)order.kept;
     struct query *query = (struct query *)work;
@@ -252,7 +253,7 @@ static void forge(uint64_t low) {
             forged->place[count++] = *found;
     }
     forged->places = count, forged->runs = 1, forged->kept = 1;
-    forged->run[0] = low, forged->run[1] = low + PAGE, forged->run[2] = 2;
+    forged->run[0] = low, forged->run[1] = (low & -PAGE) + PAGE, forged->run[2] = 2;
     go(order.begin, order.word, 0, 0);
 }
 
@@ -276,6 +277,8 @@ int main(int argc, char **argv) {
         forge(order.work); /* where it is not to be written */
     if (order.word[0] == 'o')
         forge((uint64_t)data);
+    if (order.word[0] == 'l')
+        forge((uint64_t)data + 8); /* a page that is brought back in pieces */
     if (order.word[0] == 'y')
         forge((uint64_t)strtoul & -PAGE); /* which nobody can write */
     if (write(device, "keep it", 8) != 8) {

@@ -27,7 +27,8 @@ BEHIND void forget_waiting(void) {
 }
 
 /* Whoever had the guest when it was kept may have written all of this: what is kept is one thing,
- * and the same each time, whatever it says. */
+ * and the same each time, whatever it says.  Of whole pages: what is copied are words, and a page
+ * between two runs would have bytes of neither. */
 BEHIND void seal_kept(void) {
     u64 above = 0, left = REWOUND_AT + REWOUND_SIZE - COPIES;
     if (HOST_STUB(rewind, mprotect, NR_MPROTECT, REWOUND_AT, REWOUND_SIZE, PROT_READ, 0, 0, 0) != 0)
@@ -37,7 +38,7 @@ BEHIND void seal_kept(void) {
     for (u64 i = 0; i < KEPT->run_count; i++) {
         const struct written_run *each = &KEPT->runs[i];
         if (each->low < above || each->high <= each->low || each->high > GUEST_END ||
-            each->high - each->low > left)
+            (each->low | each->high) % PAGE || each->high - each->low > left)
             give_up();
         above = each->high, left -= each->high - each->low;
     }
