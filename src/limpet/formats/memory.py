@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from limpet.contract.pages import PAGE
 
@@ -75,3 +76,15 @@ class Memory:
         for address, content in self.within(low, high):
             found.extend(bytes(address - low - len(found)) + content)
         return bytes(found)
+
+
+def ascending(given: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Runs, [low, high), where each begins behind the one before it.
+
+    Raises:
+        ValueError: one does not.
+    """
+    found = tuple(given)
+    if any(high > low for (_, high), (low, _) in pairwise(found)):
+        raise ValueError("pages that do not ascend")
+    return found

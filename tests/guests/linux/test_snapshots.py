@@ -222,11 +222,13 @@ def test_bound(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["hot", "sealed"])
 def test_pages_of_a_record(moment: Path, name: str) -> None:
-    """A record has whole pages, of a program."""
+    """A record has whole pages, of a program, each once and in a row."""
     data = taken(moment, "process", "x").bundle.data
     record = parse(data, "of a snapshot").section(RECORD_SECTION) or b""
-    for said in (b"[[4096,4097]]", b"[[8192,4096]]", b"[[4096,4096]]", b"[[0,140737488355328]]"):
-        text = re.sub(rf'"{name}":[][0-9,]*'.encode(), f'"{name}":'.encode() + said, record)
+    backwards, twice = b"[[8192,12288],[4096,8192]]", b"[[4096,12288],[8192,16384]]"
+    page = b"[[4096,4097]]", b"[[8192,4096]]", b"[[4096,4096]]", b"[[0,140737488355328]]"
+    for said in (*page, backwards, twice):
+        text = re.sub(rf'"{name}":[][0-9,]*\]'.encode(), f'"{name}":'.encode() + said, record)
         assert text != record
         with pytest.raises(BundleError, match="its record is damaged"):
             read_record(text, "of a snapshot", limpet.__version__)

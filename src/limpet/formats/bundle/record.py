@@ -17,7 +17,7 @@ from limpet.contract.limits import CONTRACT_VERSION, MAX_DEVICES
 from limpet.contract.pages import PAGE
 from limpet.contract.slots import HELD, SLOTS, Slot
 from limpet.errors import BundleError
-from limpet.formats.memory import MAX_HOT, MAX_SEALED
+from limpet.formats.memory import MAX_HOT, MAX_SEALED, ascending
 
 LOCATE = 8
 """Hex digits for each packed file: to say which one differs; the tree's own SHA-256 decides."""
@@ -268,9 +268,9 @@ def _record(known: _Table) -> Record:
         machine=None if known.known["machine"] is None else _machine(known.table("machine")),
         ports=tuple(_number(each, 0xFFFF) for each in known.list("ports")),
         tree=_tree(known.table("tree")) if "tree" in known.known else None,
-        hot=tuple(map(_pages, _some(known, "hot", MAX_HOT))),
+        hot=ascending(map(_pages, _some(known, "hot", MAX_HOT))),
         loaded=tuple(_number(each, 1 << 32) for each in _some(known, "loaded")),
-        sealed=tuple(map(_pages, _some(known, "sealed", MAX_SEALED))),
+        sealed=ascending(map(_pages, _some(known, "sealed", MAX_SEALED))),
     )
 
 
