@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import BinaryIO
 
@@ -66,8 +67,11 @@ def _in_process(maps: BinaryIO, regions: Iterable[Region]) -> Iterator[Run]:
 def _in_tables(memory: BinaryIO, root: int, regions: Iterable[Region]) -> Iterator[Run]:
     @cache
     def table(at: int) -> Sequence[int]:
-        memory.seek(at)
-        return struct.unpack("<512Q", memory.read(PAGE).ljust(PAGE, b"\0"))
+        found = b""
+        with suppress(OSError):  # nothing is there: the guest says where a table is
+            memory.seek(at)
+            found = memory.read(PAGE)
+        return struct.unpack("<512Q", found.ljust(PAGE, b"\0"))
 
     for region in regions:
         at = region.address
