@@ -17,8 +17,9 @@ from limpet import Pool, Sandbox, SandboxSnapshot
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import Backend
 from limpet.contract.limits import PAGES_ASKED, PLACES_ASKED
-from limpet.errors import BadAnswer, LimpetError, NeverRan, PlanError
+from limpet.errors import BadAnswer, Killed, LimpetError, NeverRan, PlanError
 from limpet.sandbox.answers import Value
+from limpet.sandbox.guest.values import encode
 from limpet.sandbox.instance import Instance
 from tests.support.bundles import BACKENDS
 from tests.support.refusing import refusing
@@ -247,9 +248,15 @@ def test_what_is_not_read(pool: Pool) -> None:
 def test_one_that_is_reset(alone: Path, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """Alone, it begins anew once, and is taken back from then on, with its files and tools."""
     monkeypatch.setattr("limpet.sandbox.rewinding._BACK", 30)
+    started: list[Sandbox] = []
+
+    def reset() -> None:
+        started[0].reset()
+
     with alone.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        snapshot = Sandbox.prepare(backend=backend, files={"/in": b"1"}, tools={"half": half})
+        tools = {"half": half, "reset": reset}
+        snapshot = Sandbox.prepare(backend=backend, files={"/in": b"1"}, tools=tools)
     with snapshot.start() as sandbox:
         pids = []
         for _ in range(3):
@@ -268,6 +275,10 @@ def test_one_that_is_reset(alone: Path, backend: Backend, monkeypatch: pytest.Mo
         assert sandbox.run(WORD + STAYS).ok and stays not in pids
         sandbox.reset()
         assert sandbox.run("half(9)").value == ours(4) and whose(sandbox) != stays
+        started.append(sandbox)
+        with pytest.raises(Killed):
+            sandbox.run(MEANWHILE)
+        assert sandbox.run("2").value == ours(2)
 
 
 def half(number: int) -> int:
@@ -286,6 +297,15 @@ while 'agent' not in frame.f_globals.get('__name__', '') and 'self' not in frame
 frame.f_locals['self']._rewind = lambda word: None
 """
 """Never goes back, though it is asked to."""
+
+MEANWHILE = f"""{WORD}
+while 'agent' not in frame.f_globals.get('__name__', '') and 'self' not in frame.f_locals:
+    frame = frame.f_back
+line = frame.f_locals['self']._channel
+line.send(b'c', {{'id': request['id'], 'tool': 'reset', 'arguments': {encode([[], {}])!r}}})
+rewind(line.receive()['word'])
+"""
+"""Goes back while the host does something for it, and would be told of that behind."""
 
 
 def test_who_computes_unasked(pool: Pool) -> None:

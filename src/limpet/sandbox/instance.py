@@ -10,8 +10,8 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -119,6 +119,16 @@ class Instance:
         self._process.wait()
         for each in (self._in, self._out, self._err):
             each.close()
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Whether nobody asks it for anything now, so that nobody can meanwhile."""
+        free = self._one.acquire(blocking=False)
+        try:
+            yield free
+        finally:
+            if free:
+                self._one.release()
 
     def forget(self) -> bool:
         """What the guest wrote until now is read by nobody; nothing writes meanwhile.  True."""

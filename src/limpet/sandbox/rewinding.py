@@ -121,11 +121,15 @@ class Goes:
         return None
 
     def goes_back(self) -> bool:
-        """Have it taken back; whether it is as it was, and can be asked more."""
-        if not self._kept.instance.alive:
-            return False
-        self._kept.ask_back()
-        return self._kept.is_back(_BACK)
+        """Have it taken back; whether it is as it was, and can be asked more.
+
+        Not where it is asked for something now: what is sent to it for that would come behind.
+        """
+        with self._kept.instance.alone() as alone:
+            if not alone or not self._kept.instance.alive:
+                return False
+            self._kept.ask_back()
+            return self._kept.is_back(_BACK)
 
 
 class Turn:
