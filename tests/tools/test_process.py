@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -87,10 +89,19 @@ def test_what_is_ours_is_bounded_too(tmp_path: Path) -> None:
     bounds = Bounds(PROGRAMS, (str(tmp_path),), 64 << 20, 4096, ours=True)
     script = "sleep 0.2; (ulimit -f; ulimit -v; nice)"
     done = run(["/bin/sh", "-c", script], timeout=20, bounds=bounds, priority=3)
-    assert done.stdout.split() == ["8", "65536", str(os.nice(0) + 3)]
+    assert done.stdout.split() == ["8", "65536", str(min(os.nice(0) + 3, 19))]
     if landlock.version():
         done = run(["/bin/cat", "/etc/passwd"], timeout=20, check=False, bounds=bounds)
         assert "Permission denied" in done.stderr
+
+
+def test_who_gives_way_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it starts gives way further: to take less of that is refused to all but root."""
+    given: list[int] = []
+    monkeypatch.setattr(os, "getpriority", lambda *_: 7)
+    monkeypatch.setattr(os, "setpriority", lambda _, __, priority: given.append(priority))
+    run(["true"], timeout=20, priority=3)
+    assert given == [10]
 
 
 def test_only_our_own_is_bounded_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,6 +153,39 @@ def test_a_kernel_that_cannot_tell(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(["sh", "-c", "exit 3"], timeout=20, check=False).code == 3
     with pytest.raises(BuildError, match="took longer than 0 s and was ended"):
         run(["sleep", "9"], timeout=0.1)
+    monkeypatch.delattr(os, "pidfd_open")  # of a Python that was built for such a kernel
+    assert run(["sh", "-c", "exit 3"], timeout=20, check=False).code == 3
+
+
+ABANDONED = """
+import os, signal, sys, time
+from concurrent.futures import ThreadPoolExecutor
+from limpet import cli
+from limpet.errors import PlanError
+from limpet.tools import process
+
+def begun(**_):
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(process.run, ["sh", "-c", "sleep 20; true"], timeout=20)
+        while not process._running:
+            time.sleep(0.01)
+        if sys.argv[1] == "interrupted":
+            os.kill(os.getpid(), signal.SIGINT)
+        else:
+            pool.shutdown = lambda **_: None
+            raise PlanError("it cannot be")
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+cli.cli = begun
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(("how", "code"), [("interrupted", 130), ("refused", 2)])
+def test_nobody_waits_for_what_is_abandoned(how: str, code: int) -> None:
+    """A compiler that began for a bundle is ended with the command that wanted it."""
+    words = [sys.executable, "-c", ABANDONED, how]
+    assert subprocess.run(words, timeout=15, check=False, capture_output=True).returncode == code
 
 
 def test_a_program_that_never_ends_is_ended(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ A command is a file here that has a ``command``; it is imported when it is asked
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib import import_module
+from types import FrameType
 from typing import NoReturn
 
 import click
@@ -58,6 +60,8 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """The entry point: errors become one message and an exit status, never a traceback."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupted)
     try:
         cli(standalone_mode=False)
     except CompileError as error:
@@ -76,7 +80,21 @@ def main() -> NoReturn:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(141)
+    finally:
+        _end_others()
     sys.exit(0)
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    _end_others()
+    signal.default_int_handler(number, frame)
+
+
+def _end_others() -> None:
+    """End compilers that have begun for what is not built any more: who asked would wait."""
+    used = sys.modules.get("limpet.tools.process")  # nothing has begun where it is not imported
+    if used:
+        used.end_all()
 
 
 def _fail(error: LimpetError) -> NoReturn:

@@ -23,6 +23,9 @@ from limpet.tools import landlock
 MOST_OUTPUT = 1 << 20
 """Bytes that are kept of what a program writes to each stream."""
 
+_running: set[subprocess.Popen[bytes]] = set()
+"""What is waited for at the moment, by any thread."""
+
 
 @dataclass(frozen=True)
 class Completed:
@@ -69,7 +72,7 @@ def run(
         check: raise when it does not exit with 0.
         umask: of what it writes; -1 is this process's.
         bounds: what it may use.
-        priority: how far it gives way to others (``nice``).
+        priority: how far it gives way to others (``nice``), this process among them.
 
     Raises:
         BuildError: it cannot be started, took too long, or failed with ``check``; the message
@@ -99,12 +102,28 @@ def run(
             if bounds and bounds.ours:
                 _limit(process.pid, bounds)
             if priority:
-                os.setpriority(os.PRIO_PROCESS, process.pid, priority)
-        _wait(process, timeout, words)
+                own = os.getpriority(os.PRIO_PROCESS, 0)  # nobody but root takes less
+                os.setpriority(os.PRIO_PROCESS, process.pid, own + priority)
+        _running.add(process)
+        try:
+            _wait(process, timeout, words)
+        finally:
+            _running.discard(process)
         done = Completed(process.returncode, _text(out), _text(error))
     if check and done.code:
         raise BuildError(f"failed with status {done.code}:\n  {shlex.join(words)}\n{done.stderr}")
     return done
+
+
+def end_all() -> None:
+    """End all that runs, and what that has started: nobody waits for it any more.
+
+    It takes no lock, so that a signal's handler may call it.
+    """
+    for each in list(_running):
+        if each.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(each.pid, signal.SIGKILL)
 
 
 def _in_memory(name: str) -> BinaryIO:
@@ -155,7 +174,7 @@ def _await_end(pid: int, timeout: float) -> None:
     """
     try:
         handle = os.pidfd_open(pid)
-    except OSError:  # an old kernel, or one that may not be asked
+    except (OSError, AttributeError):  # an old kernel, here or where Python was built, or a filter
         return
     with open(handle, "rb", buffering=0):
         ends = select.poll()
