@@ -76,7 +76,7 @@ def test_they_are_told(cli: Cli, program: Path) -> None:
 
 
 def test_what_the_tree_has(cli: Cli, program: Path) -> None:
-    """A name that is in the packed tree stays what it is there, and nothing is said of it."""
+    """A name that is in the packed tree stays what it is there."""
     for folder in ("root/sub", "sub", "below"):
         (cli.cwd / folder).mkdir(parents=True)
     for name in ("root/both", "both", "alone", "sub/file", "below/file", "other"):
@@ -87,7 +87,9 @@ def test_what_the_tree_has(cli: Cli, program: Path) -> None:
     run = ("run", "--backend", "process", "--root", "root", "--file", "other:/named")
     ran = cli(*run, program, *words)
     assert ran.stdout == "root/both\nalone\nsub/file\nbelow/file: Not a directory\nother\n"
-    assert ran.stderr == "limpet: gives the guest alone (6 bytes) and sub/file (9 bytes)\n"
+    told, lost = ran.stderr.splitlines()
+    assert told == "limpet: gives the guest alone (6 bytes) and sub/file (9 bytes)"
+    assert lost.startswith("limpet: below/file is not given to the guest: it has something of its")
     given = {f"/{each}": cli.cwd / "alone" for each in ("both", "sub", "link", "below/x", "free/x")}
     guest = limpet.load(program, root=cli.cwd / "root", given=given)
     packed = {each.path: each.size for each in guest.tree.entries}

@@ -74,6 +74,21 @@ def test_what_is_the_guests_own(here: Path) -> None:
     assert list(named_in(["data.json"], root=root).files) == ["/data.json"]
 
 
+@pytest.mark.usefixtures("here")
+def test_what_is_another_file() -> None:
+    """Who names a file where the guest has its own is told that it is not that one."""
+    for name in ("etc/hosts", "dev/null", "usr/bin/env"):
+        Path(name).parent.mkdir(parents=True)
+        Path(name).write_text("the user's")
+    for word in ("etc/hosts", "dev/null"):
+        assert hint(word).startswith(f"{word} is not given to the guest: it has something of its")
+    assert named_in(["etc/hosts"], taken=["/etc/hosts"]) == Named()
+    found = named_in(["usr/bin/env", "data.json"])
+    assert not found.hints and not found.lost(found.files)
+    assert [each.split()[0] for each in found.lost(["/data.json"])] == ["usr/bin/env"]
+    assert not named_in(["/usr/bin/env"]).lost(())
+
+
 def test_own_files_are_those_of_the_library_os() -> None:
     """What it makes itself in /etc is known by name."""
     parts = ROOT / "src/limpet/c/guest/parts"

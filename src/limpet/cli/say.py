@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 import click
@@ -46,10 +46,9 @@ def warn(warnings: Iterable[str]) -> None:
         note(f"warning: {each}")
 
 
-def given(named: Named, given: Iterable[str]) -> None:
+def given(named: Named, given: Collection[str]) -> None:
     """What of ``named`` a guest was ``given``, and what of it not."""
-    told = named.told(given)
-    for each in (told, *named.hints) if told else named.hints:
+    for each in filter(None, (named.told(given), *named.hints, *named.lost(given))):
         note(each)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,6 +73,14 @@ class Named:
         both = " and ".join(texts[-2:])
         return f"gives the guest {', '.join([*texts[:-2], both])}"
 
+    def lost(self, given: Collection[str]) -> list[str]:
+        """Hints about those that were not ``given``: the guest has something else there."""
+        return [
+            _not_given(each.word, _another(each.word))
+            for guest, each in self.files.items()
+            if guest not in given and _is_another(each.real, guest)
+        ]
+
 
 NOTHING = Named()
 
@@ -118,6 +126,9 @@ class _Finder:
         if guest.startswith(_DESCRIPTORS) and guest[len(_DESCRIPTORS) :] not in _STANDARD:
             self._hint(word, "a descriptor, and it has a standard input")
         if self._is_there(guest):
+            own = guest in OWN_FILES - self._taken or _is_below(guest, OWN_FOLDERS)
+            if own and stat.S_ISREG(status.st_mode) and _is_another(word, guest):
+                self._hint(word, _another(word))
             return
         why = _refused(word, guest, status) or self._too_much(word, guest, status)
         if why:
@@ -126,11 +137,11 @@ class _Finder:
             self._give(guest, NamedFile(word, os.path.realpath(word), status.st_size))
 
     def _hint(self, word: str, why: str) -> None:
-        self.hints.append(f"{quoted(word)} is not given to the guest: {why}")
+        self.hints.append(_not_given(word, why))
 
     def _is_there(self, guest: str) -> bool:
         """Whether the guest has, or will have, something else at that path."""
-        below = any(f"{guest}/".startswith(f"{each.rstrip('/')}/") for each in self._folders)
+        below = _is_below(guest, self._folders)
         packed = self._root is not None and os.path.lexists(f"{self._root}{guest}")
         inside = any(each.startswith(f"{guest.rstrip('/')}/") for each in self._taken)
         return below or packed or inside or guest in self._taken | OWN_FILES | {"/"}
@@ -153,6 +164,24 @@ class _Finder:
                 "the guest, whose working folder is /",
                 hint=f"--file {quoted(file.word)}:/other and that name instead, or --no-given",
             )
+
+
+def _is_below(guest: str, folders: Iterable[str]) -> bool:
+    return any(f"{guest}/".startswith(f"{each.rstrip('/')}/") for each in folders)
+
+
+def _is_another(word: str, guest: str) -> bool:
+    """Whether it is another file than the host has at that path, which a guest may well have."""
+    return os.path.realpath(word) != os.path.realpath(guest)
+
+
+def _another(word: str) -> str:
+    name = f"--file {quoted(word)}:/other and that name instead"
+    return f"it has something of its own under that name ({name})"
+
+
+def _not_given(word: str, why: str) -> str:
+    return f"{quoted(word)} is not given to the guest: {why}"
 
 
 def _refused(word: str, guest: str, status: os.stat_result) -> str:
