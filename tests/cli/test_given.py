@@ -57,7 +57,7 @@ def test_they_are_given(cli: Cli, program: Path, backend: Backend) -> None:
         data.write_text(text)
         ran = cli(*run, "data", "writes", "absent", "/etc/passwd")
         assert ran.stdout.startswith(f"{text}1\nabsent: No such file or directory\nroot:x:0:0")
-        line = f"limpet: gives the guest data ({len(text)} bytes) and writes (10 bytes)\n"
+        line = f"limpet: gives the guest copies of data ({len(text)} bytes) and writes (10 bytes)\n"
         assert ran.stderr.endswith(line)
     assert writes.read_text() == "the user's"
 
@@ -71,7 +71,7 @@ def test_they_are_told(cli: Cli, program: Path) -> None:
     without = cli(*run, "--no-given", program, "data")
     assert (without.stdout, without.stderr) == ("data: No such file or directory\n", "")
     explained = cli("explain", "--backend", "process", program, "data").stdout
-    assert "start     limpet run gives the guest data (2 bytes)\n" in explained
+    assert "start     limpet run gives the guest a copy of data (2 bytes)\n" in explained
     assert "gives the guest" not in cli("explain", "--backend", "process", program).stdout
 
 
@@ -88,7 +88,7 @@ def test_what_the_tree_has(cli: Cli, program: Path) -> None:
     ran = cli(*run, program, *words)
     assert ran.stdout == "root/both\nalone\nsub/file\nbelow/file: Not a directory\nother\n"
     told, lost = ran.stderr.splitlines()
-    assert told == "limpet: gives the guest alone (6 bytes) and sub/file (9 bytes)"
+    assert told == "limpet: gives the guest copies of alone (6 bytes) and sub/file (9 bytes)"
     assert lost.startswith("limpet: below/file is not given to the guest: it has something of its")
     given = {f"/{each}": cli.cwd / "alone" for each in ("both", "sub", "link", "below/x", "free/x")}
     guest = limpet.load(program, root=cli.cwd / "root", given=given)

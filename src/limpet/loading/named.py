@@ -71,7 +71,8 @@ class Named:
             size = kilobytes(sum(each.size for each in more))
             texts.append(f"{len(more)} more file{'s' * (len(more) > 1)} ({size})")
         both = " and ".join(texts[-2:])
-        return f"gives the guest {', '.join([*texts[:-2], both])}"
+        copies = "a copy" if len(files) == 1 else "copies"
+        return f"gives the guest {copies} of {', '.join([*texts[:-2], both])}"
 
     def lost(self, given: Collection[str]) -> list[str]:
         """Hints about those that were not ``given``: the guest has something else there."""
