@@ -160,7 +160,7 @@ def test_stubs(handlers: dict[str, Compiled]) -> None:
     for call in (each for each in contract.hypercalls() if "process" in each.backends):
         where = next(name for name, each in handlers.items() if _has(each, call))
         objects = handlers[where].objects
-        for host in call.host:
+        for host in (each for each in call.host if each.backend != "kvm"):
             place = objects.symbols[f"host_{call.name}_{host.call}"]
             name = "rewound_go" if host.own else f"stub_{call.name}_{host.call}"
             assert objects.sections[place].name == f".text.{name}"
