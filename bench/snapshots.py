@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ OPTIONS = PRINTS[:-2]
 
 
 WAITS = "import sys\nsys.stdin.read(1)\nsys.stdin.read(1)"
+SCRIPT: dict[Backend, float] = {"process": 1 / 6, "kvm": 0.6}
 CLONES, PRIVATE = 530, 1
 """Milliseconds for a thousand of them, MiB of one that waits."""
 
@@ -58,6 +60,16 @@ def _rows(backend: Backend, folder: Path) -> Iterator[Row]:
     if backend == "process":
         modules = times["modules"], times["native modules"]
         yield Row(f"{name}, with modules", *modules, 1 / 25, "us")
+
+
+def _script(backend: Backend, folder: Path) -> Iterator[Row]:
+    """A script as ``limpet build app.py`` makes it, beside the same as Python runs it."""
+    script, made = folder / "app.py", folder / f"app.{backend}"
+    script.write_text("print(1)\n")
+    words = ["build", "-q", "--backend", backend, str(script), "-o", str(made)]
+    subprocess.run([sys.executable, "-m", "limpet", *words], check=True)
+    times = times_of(folder, {"ours": [made], "native": [PYTHON, script]})
+    yield Row(f"app.py, {backend}", times["ours"], times["native"], SCRIPT[backend], "us")
 
 
 def _many(folder: Path) -> Iterator[Row]:
@@ -111,5 +123,6 @@ def rows(folder: Path) -> list[Row]:
         print(f"*** {PYTHON} is not installed: no rows ***")
         return []
     found = [row for backend in backends() for row in _rows(backend, folder)]
+    found += [row for backend in backends() for row in _script(backend, folder)]
     pooled = [row for backend in backends() for row in _pooled(backend)]
     return [*found, *pooled, *_many(folder)]

@@ -25,6 +25,7 @@ from limpet.running.warm.report import reason_of, report_of
 from limpet.tools.cache import Cache
 from tests.support import SUPPORT
 from tests.support.bundles import Ran, execute
+from tests.support.faults import faults_of
 from tests.support.large import LARGE, large
 
 PYTHON = "/usr/bin/python3"
@@ -317,6 +318,18 @@ def test_ways_out(here: Path) -> None:
         for text, why in (("import os; os.listdir('/data')", "looked into"), (early, "connects")):
             (here / "early").write_text(text)
             assert why in reason(["app.py"], "process", **ways)
+
+
+def test_rehearsed(here: Path) -> None:
+    """What any start writes comes at once, not a fault each; nothing of the rehearsal is there."""
+    (here / "app.py").write_text("import os, sys\nprint(os.listdir('/'), len(sys.argv[1]))\n")
+    with bundle(["app.py"], "process") as path:
+        ran = execute([PYTHON, "app.py", "word"], path)
+        faults = faults_of([PYTHON, "app.py", "word"], path)
+        assert execute([PYTHON, "app.py", "-" * 100_000], path).stdout.endswith(b" 100000\n")
+    assert b"'app.py'" in ran.stdout
+    assert b"rehearsed" not in ran.stdout
+    assert faults < 180
 
 
 def test_its_environment(here: Path) -> None:

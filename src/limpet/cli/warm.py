@@ -23,6 +23,7 @@ from limpet.cli.kept import listed_by, read_names, write_names
 from limpet.loading.asked import Wants
 from limpet.loading.named import NOTHING, Named
 from limpet.running.warm.guest import STUB, TEXTS, guest_files, hooks_of, laid
+from limpet.running.warm.texts import REHEARSED
 from limpet.tools import executables
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class _Base(Job):
 
     words: tuple[str, ...] = ()
     """What it is started with until its moment."""
+    rehearsed: tuple[str, ...] = ()
+    """What one of its starts may have behind its name."""
     _early: ClassVar[bool] = False
 
     def _make(
@@ -71,7 +74,7 @@ class _Base(Job):
 
         plan = found.planned or self.plan(progress)
         progress("importing its modules once, for all starts")
-        stopped = attempt(plan, self.words[1:], name=self.words[0])
+        stopped = attempt(plan, self.words[1:], name=self.words[0], rehearsed=self.rehearsed)
         about = _about(plan, stopped)
         if isinstance(stopped, Snapshot):
             stopped.bundle.write(folder / _BUNDLE)
@@ -229,7 +232,12 @@ def _stopped(wanted: Wanted, cache: Cache) -> Iterator[tuple[Path, dict[str, Any
         files = {**hooks_of(wanted.program), **laid(folder), **wanted.packing.files}
         packing = replace(wanted.packing, files=files)
         job = _Base.given(wanted.program, options, packing)
-        base = _Base(**vars(job) | {"words": (wanted.name, *wanted.script.options, STUB)})
+        options_of = wanted.script.options
+        words = {
+            "words": (wanted.name, *options_of, STUB),
+            "rehearsed": (*options_of, REHEARSED),
+        }
+        base = _Base(**vars(job) | words)
         with base.bundle(cache) as made:
             about = json.loads((made.path.parent / _ABOUT).read_text(encoding="utf-8"))
             yield made.path, about, about["cold"] or _shadowed(about["modules"], wanted.script)

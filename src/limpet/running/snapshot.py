@@ -52,9 +52,10 @@ _CALL: Final = 0x80
 _PRESENT, _SWAPPED_OR_PRESENT, _OF_FILE = 1 << 63, 3 << 62, 1 << 61
 _PIECE = 1 << 20
 
-_FIRST = 160
+_FIRST, _FIRST_REHEARSED = 160, 256
 """Pages that a start of a process copies at once: those that it writes first, as far as its calls
-of the host show that.  Those that it takes apart as it ends are not in one that waits, then."""
+of the host show that.  Those that it takes apart as it ends are not in one that waits, then; where
+it is known what a start does, none of that is left out."""
 
 _LEARNING = 10.0
 """Seconds after which a start from which hot pages are learned is ended."""
@@ -107,8 +108,13 @@ def snapshot(plan: Plan, arguments: Sequence[str] = (), *, name: str = "") -> Sn
     )
 
 
-def attempt(plan: Plan, arguments: Sequence[str] = (), *, name: str = "") -> Snapshot | Ended:
+def attempt(
+    plan: Plan, arguments: Sequence[str] = (), *, name: str = "", rehearsed: Sequence[str] = ()
+) -> Snapshot | Ended:
     """The same where it is no error that it ends before.
+
+    Args:
+        rehearsed: what a start from there may have behind its own name, for what is learned.
 
     Raises:
         RunError: it cannot be started.
@@ -117,6 +123,7 @@ def attempt(plan: Plan, arguments: Sequence[str] = (), *, name: str = "") -> Sna
     """
     options = replace(plan.options, snapshot=True)
     taking = _taking(options)
+    taking = replace(taking, words=()) if rehearsed else taking
     unlimited = replace(taking, timeout=0, max_output=0, words=())
     first = build(plan if plan.options == unlimited else registry.plan(plan.guest, unlimited))
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -125,7 +132,7 @@ def attempt(plan: Plan, arguments: Sequence[str] = (), *, name: str = "") -> Sna
     if isinstance(found, int):
         return Ended(found, *written)
     learning = build(registry.plan(replace(plan.guest, memory=found.memory), taking))
-    memory = replace(found.memory, hot=_hot(learning, name or plan.image.name))
+    memory = replace(found.memory, hot=_hot(learning, [name or plan.image.name, *rehearsed]))
     same = taking == options and not memory.hot
     made = learning if same else build(registry.plan(replace(plan.guest, memory=memory), options))
     return Snapshot(made, *written, found.why)
@@ -136,15 +143,15 @@ def _taking(options: Options) -> Options:
     return replace(options, publish=tuple(map(anywhere, options.publish)))
 
 
-def _hot(bundle: Bundle, name: str) -> tuple[tuple[int, int], ...]:
+def _hot(bundle: Bundle, argv: Sequence[str]) -> tuple[tuple[int, int], ...]:
     """What a start of a snapshot writes that has nothing to read, until it ends or is late.
 
     In a virtual machine that is all, since a page costs an exit there.
     """
-    first = _First()
+    first = _First(_FIRST_REHEARSED if argv[1:] else _FIRST)
     steps = bundle.plan.options.backends == ("process",)
     with open(os.devnull, "r+b", buffering=0) as nowhere:
-        _run(bundle, [name], nowhere, nowhere, first, _LEARNING, steps=steps)
+        _run(bundle, argv, nowhere, nowhere, first, _LEARNING, steps=steps)
     return _runs(first.pages)[:MAX_HOT]
 
 
@@ -338,16 +345,17 @@ def _read(memory: BinaryIO, map_: BinaryIO, bundle: Bundle) -> Memory:
 
 
 class _First:
-    """Looks at what a start has written, and has seen enough when that are more pages than few."""
+    """Looks at what a start has written, and has seen enough when that are more than ``most``."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         self.pages: set[int] = set()
+        self._most = most
 
     def __call__(self, process: _Process, bundle: Bundle) -> bool | None:
         """Whether there is nothing more to see."""
         found = set(_written(process, bundle))
-        enough = bundle.plan.options.backends == ("process",) and len(found) > _FIRST
-        left = max(_FIRST - len(self.pages), 0)
+        enough = bundle.plan.options.backends == ("process",) and len(found) > self._most
+        left = max(self._most - len(self.pages), 0)
         self.pages |= set(sorted(found - self.pages)[:left]) if enough else found
         return True if enough else None
 

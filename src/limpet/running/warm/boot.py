@@ -139,10 +139,11 @@ def _report() -> None:
 
 
 def _read(path: str) -> bytes:
-    handle = os.open(path, os.O_RDONLY)
-    whole = piece = os.read(handle, 1 << 20)
+    handle, size = os.open(path, os.O_RDONLY), 1 << 12  # more would be mapped for the moment
+    whole = piece = os.read(handle, size)
     while piece:
-        piece = os.read(handle, 1 << 20)
+        size *= 2
+        piece = os.read(handle, size)
         whole += piece
     os.close(handle)
     return bytes(whole)
@@ -187,13 +188,28 @@ def _streams() -> None:
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
 
+def _make_folder(path: str) -> None:
+    """With all above it, where they are not there."""
+    if not path:
+        return
+    try:
+        posix.mkdir(path)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        _make_folder(path.rpartition("/")[0])
+        posix.mkdir(path)
+
+
 def _unpack(folder: str) -> None:
     """The texts of this start, where they would have been packed."""
     box = f"{folder}/run/files"
-    for path, mode, modified, data in marshal.loads(_read(box)):
-        above = path.rpartition("/")[0]
-        if above:
-            os.makedirs(above, exist_ok=True)
+    handle = os.open(box, os.O_RDONLY)
+    size = int.from_bytes(os.read(handle, 8), "little")
+    files = marshal.loads(os.read(handle, size))  # without the rest of its room
+    os.close(handle)
+    for path, mode, modified, data in files:
+        _make_folder(path.rpartition("/")[0])
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         os.write(handle, data)  # memory takes all of it at once
         os.close(handle)

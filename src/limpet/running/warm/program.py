@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # nothing is imported that the script would not find imported
     from typing import Any
 
+    from limpet.running.warm.boot import _read  # beside this in one namespace
+
 os: Any = _os
 
 
@@ -42,9 +44,7 @@ class _Program:
         else:
             path = _absolute(first)
             self._begin(words, os.path.dirname(os.path.realpath(first)), path)
-            with open(path, "rb") as stream:
-                text = stream.read()
-            self._execute(text, path)
+            self._execute(_read(path), path)
 
     def _text(self, text: Any, name: str, words: list[str]) -> None:
         self._begin(words, "", "")

@@ -15,6 +15,9 @@ from limpet.formats import elf
 _SMALLEST, MOST = 64 << 10, 8 << 20
 """Bytes of the file: its size is one of few, so that one bundle fits many texts."""
 
+_SIZE = 8
+"""Bytes, little endian, in front of the texts: how many they are."""
+
 _MARSHAL = 2
 """A version that every Python reads."""
 
@@ -44,19 +47,29 @@ class Texts:
     def room(self) -> int:
         """Bytes of the file that takes them."""
         size = self.least
-        while size < len(self.data):
+        while size < _SIZE + len(self.data):
             size *= 2
         return size
 
     def filled(self) -> bytes:
         """The file's content."""
-        return self.data.ljust(self.room, b"\0")
+        return _with_size(self.data).ljust(self.room, b"\0")
+
+
+REHEARSED = "/rehearsed/here/script.py"
+"""A script that a bundle starts with before it has anybody's."""
 
 
 def filler(room: int) -> bytes:
-    """No texts, with a rest of which no page is another's: for a bundle that is for any."""
+    """That script, with a rest of which no page is another's: for a bundle that is for any."""
+    script = (REHEARSED, 0o644, 0, b"print('It has started.')\n")
     rest = b"".join(b"no texts yet: %18d\n" % at for at in range(0, room, 32))
-    return (marshal.dumps([], _MARSHAL) + rest)[:room]
+    return (_with_size(marshal.dumps([script], _MARSHAL)) + rest)[:room]
+
+
+def _with_size(data: bytes) -> bytes:
+    """As the guest reads it, and nothing of the rest of its room."""
+    return len(data).to_bytes(_SIZE, "little") + data
 
 
 def texts_of(
