@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,20 @@ def test_the_longest_name(tmp_path: Path) -> None:
         executables.write(path, b"one")
         assert path.read_bytes() == b"one"
         assert executables.take_place(path, make) and path.read_bytes() == b"other"
+
+
+def test_a_file_is_written_in_large_pieces_at_multiples_of_their_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it is given in, and where less is taken than it gives."""
+    seen: list[bytes] = []
+
+    def most(handle: int, data: memoryview, write: Callable[..., int] = os.write) -> int:
+        seen.append(bytes(data))
+        return write(handle, data[:7])
+
+    monkeypatch.setattr(executables, "_PIECE", 8)
+    monkeypatch.setattr(os, "write", most)
+    executables.write(tmp_path / "file", b"a", b"", b"bcdefghijklmnopqrs", b"tuvw")
+    assert (tmp_path / "file").read_bytes() == b"abcdefghijklmnopqrstuvw"
+    assert seen == [b"abcdefgh", b"h", b"ijklmnop", b"p", b"qrstuvw"]

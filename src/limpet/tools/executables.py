@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from limpet.errors import BuildError
@@ -18,8 +18,8 @@ def write(path: Path, *data: bytes) -> None:
     """Write ``data`` to ``path``, one behind the other; see :func:`put`."""
 
     def fill(handle: int) -> None:
-        with open(handle, "wb", closefd=False) as stream:
-            stream.writelines(data)
+        for piece in _large(data):
+            _write_all(handle, piece)
 
     put(path, fill)
 
@@ -79,10 +79,34 @@ def send(source: int, target: int, size: int) -> None:
         piece = os.pread(source, min(_PIECE, size - at), at)
         if not piece:
             raise OSError(0, "it became shorter meanwhile")
-        done = 0
-        while done < len(piece):
-            done += os.write(target, piece[done:])
+        _write_all(target, memoryview(piece))
         at += len(piece)
+
+
+def _write_all(target: int, piece: memoryview) -> None:
+    while piece:
+        piece = piece[os.write(target, piece) :]
+
+
+def _large(data: Iterable[bytes]) -> Iterator[memoryview]:
+    """The same bytes in pieces of ``_PIECE``, but for the last; each is gone with the next.
+
+    What is written a segment at a time lies in pages of the file as small as its segments are odd,
+    and in single ones where the kernel finds bytes that nobody has touched yet.
+    """
+    filled = 0
+    with memoryview(bytearray(_PIECE)) as room:
+        for each in data:
+            done = 0
+            while done < len(each):
+                some = memoryview(each)[done : done + len(room) - filled]
+                room[filled : filled + len(some)] = some
+                done, filled = done + len(some), filled + len(some)
+                if filled == len(room):
+                    yield room
+                    filled = 0
+        if filled:
+            yield room[:filled]
 
 
 def put(path: Path, fill: Callable[[int], None]) -> None:
