@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -101,7 +102,8 @@ def build(plan: Plan, cache: Cache | None = None, *, packed: bytes = b"") -> Bun
     filters = [each.assemble(labels) for _, each in sorted(plan.filters.items())]
     text, entry = linked.sections[".text"], linked.symbols["_start"]
     monitor = Monitor(text, plan.blobs.pack(filters), linked.symbols, entry)
-    segments = arranged([*_loads(plan, contents, monitor, ring0), *_broker(plan, cache)])
+    loads = [*_loads(plan, contents, monitor, ring0), *_broker(plan, cache)]
+    segments = arranged(list(_in_rows(loads, plan.rows)))
     _check_count(plan, len(segments))
     assert all(each.address + each.size <= behind.address for each, behind in pairwise(segments))
     with ThreadPoolExecutor(1) as pool:
@@ -210,6 +212,31 @@ def _loads(
     size = align_up(len(text), PAGE)
     loads.append(Load("monitor", MONITOR_BASE, size, text, 5))
     return [*loads, *_late(plan)]
+
+
+def _in_rows(loads: Iterable[Load], rows: Sequence[tuple[int, int]]) -> Iterator[Load]:
+    """``loads`` with those of each row as one: zeros are between them."""
+    waiting, row = deque(rows), list[Load]()
+    for load in sorted(loads, key=lambda load: load.address):
+        if row and load.address >= waiting[0][1]:
+            waiting.popleft()
+            yield _row(row)
+            row = []
+        if waiting and waiting[0][0] <= load.address:
+            row.append(load)
+        else:
+            yield load
+    if row:
+        yield _row(row)
+
+
+def _row(loads: Sequence[Load]) -> Load:
+    content = bytearray()
+    for load in loads:
+        content += bytes(load.address - loads[0].address - len(content))
+        content += load.content.ljust(load.size, b"\0")
+    name = "+".join(load.name for load in loads)
+    return Load(name, loads[0].address, len(content), bytes(content), loads[0].flags)
 
 
 def _late(plan: Plan) -> Iterator[Load]:

@@ -73,7 +73,8 @@ class Plan:
 
     ``image`` is the program at its final addresses with everything that is placed beside it,
     ``scan`` has the system call sites of all that, ``reached`` those that something leads to
-    (``None``: all, since nobody looked), ``packed`` the region of the file tree,
+    (``None``: all, since nobody looked), ``packed`` the region of the file tree, ``rows`` where
+    regions that can only be read are one segment with zeros between them, [low, high),
     ``sources`` are the texts of generated C by file name, ``verdict`` is what the program asks for
     and does not get, ``None`` where nobody looked.
     """
@@ -85,6 +86,7 @@ class Plan:
     options: Options
     layout: Layout
     regions: tuple[Region, ...]
+    rows: Sequence[tuple[int, int]] = ()
     packed: Region | None = None
     calls: Sequence[ServedCall] = ()
     hypercalls: tuple[Hypercall, ...]

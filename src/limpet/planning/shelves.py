@@ -55,11 +55,41 @@ def content(shelf: Shelf) -> bytes:
     return bytes(found)
 
 
-def gaps_of_file(regions: Sequence[Region], pages: Supervisor | None) -> Iterator[tuple[int, int]]:
-    """As :func:`gaps`, where between late objects of one segment the file has zeros."""
+def gaps_of_file(
+    regions: Sequence[Region], pages: Supervisor | None, rows: Sequence[tuple[int, int]] = ()
+) -> Iterator[tuple[int, int]]:
+    """As :func:`gaps`, where the file has zeros between late objects of one segment, and in
+    ``rows``."""
     late = shelves(regions)
     joined = [replace(shelf[0], size=shelf[-1].end - shelf[0].address) for shelf in late]
-    return gaps([*(each for each in regions if each.late is None), *joined], pages)
+    alone = [
+        each
+        for each in (*(each for each in regions if each.late is None), *joined)
+        if not any(low <= each.address < high for low, high in rows)
+    ]
+    whole = [
+        replace(regions[0], address=low, size=high - low, at_start=False) for low, high in rows
+    ]
+    return gaps([*alone, *whole], pages)
+
+
+def rows(regions: Iterable[Region]) -> Iterator[tuple[int, int]]:
+    """Where a process has what can only be read, of whichever object, and little between: these
+    become one segment each, [low, high), where starts are to be short and a file may be large."""
+    low = high = 0
+    for each in sorted(regions, key=lambda each: each.address):
+        if each.at_start:
+            continue
+        whole = each.access | each.host == Access.READ and len(each.content or b"") == each.size
+        read = each.late is not None or whole
+        if read and low < high and each.address - high <= APART:
+            high = each.end
+            continue
+        if low < high:
+            yield low, high
+        low, high = (each.address, each.end) if read else (0, 0)
+    if low < high:
+        yield low, high
 
 
 def _is_written(region: Region) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import subprocess
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,7 @@ from limpet.formats.image import Access
 from limpet.guests.linux.late import INSTRUCTIONS_MOST, late_objects
 from limpet.planning.regions import Region
 from limpet.planning.seccomp import Filter, Rule
+from limpet.planning.shelves import APART
 from limpet.running.snapshot import snapshot
 from tests.support import SUPPORT
 from tests.support.bundles import execute
@@ -88,6 +91,18 @@ def test_before_and_behind_a_moment(moment: Bundle, words: list[str], tmp_path: 
     with pytest.raises(StopIteration):
         code_of(moment, words[1])
     assert verify(tmp_path / "again").same
+
+
+def test_what_can_only_be_read_is_in_few_pieces(moment: Bundle) -> None:
+    """Whichever objects lie side by side: zeros are between them, and nothing there is unmapped."""
+    parts = [each for each in parse(moment.data, "again").parts if "constants" not in each.name]
+    beside = [(a, b) for a, b in pairwise(parts) if a.rights == b.rights == "r--"]
+    assert not [(a.name, b.name) for a, b in beside if b.address - a.end <= APART]
+    rows = {(each.address, each.end) for each in parts}.intersection(moment.plan.rows)
+    assert len(rows) == len(moment.plan.rows) > 0
+    assert any(sum(low <= r.address < high for r in moment.plan.regions) > 3 for low, high in rows)
+    for low, _ in re.findall(r"unmap\((\w+)UL, (\w+)UL\)", moment.plan.sources["monitor.c"]):
+        assert not any(start <= int(low, 16) < end for start, end in rows)
 
 
 def test_no_hot_page_can_only_be_read(moment: Bundle) -> None:

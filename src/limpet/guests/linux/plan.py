@@ -55,7 +55,7 @@ from limpet.planning.porter import porter_filter
 from limpet.planning.processor import machine_decisions, may_ask_cpuid
 from limpet.planning.regions import Region, patched
 from limpet.planning.seccomp import KILL_PROCESS, TRAP, Filter, Rule
-from limpet.planning.shelves import gaps_of_file
+from limpet.planning.shelves import gaps_of_file, rows
 from limpet.planning.stopped import sealed_c, with_memory
 from limpet.tools.freestanding import Sizes
 
@@ -114,6 +114,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     regions = _regions(place, rewriting, own, table, packed)
     regions = with_memory(regions, guest.memory, fresh, machine=virtual)
     pages = supervisor(place, regions, hypercalls) if virtual else None
+    joined = tuple(rows(regions)) if late and guest.memory else ()
     asks_cpuid = may_ask_cpuid(image)
     asked = tuple(each for each in judged.asked if not (leads and each.what == SOCKETS.what))
     kvm = blobs(
@@ -159,6 +160,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
         options=options,
         layout=place,
         regions=regions,
+        rows=joined,
         packed=packed,
         calls=calls,
         hypercalls=hypercalls,
@@ -194,7 +196,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
             + hot_pages(guest.memory),
             "host_numbers.h": host_numbers(chosen, (*hypercalls, *beside)),
             "monitor.c": monitor_c(
-                CORE, chosen, hypercalls, options.backends, gaps_of_file(regions, pages)
+                CORE, chosen, hypercalls, options.backends, gaps_of_file(regions, pages, joined)
             ),
         },
         decisions=(
