@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from limpet.contract import Backend
-from limpet.contract.pages import LARGE_PAGE
+from limpet.contract.pages import LARGE_PAGE, PAGE
 from limpet.errors import BundleError
 from limpet.formats import elf
 from limpet.formats.bundle.read import BundleFile, parse
@@ -21,6 +21,7 @@ from limpet.formats.bundle.write import (
     MAX_SEGMENTS,
     RECORD_SECTION,
     Load,
+    arranged,
     write,
 )
 from tests.support.bundles import Maker
@@ -36,6 +37,27 @@ def bundle(make: Maker, backend: Backend) -> BundleFile:
     """A small one."""
     path = make(make.compile(SMALL, "small"), backend).path
     return parse(path.read_bytes(), "small")
+
+
+@pytest.mark.parametrize(("zeros", "there"), [(0, 32), (2, 34), (3, 32)])
+def test_few_zeros_behind_much_are_in_the_file(zeros: int, there: int) -> None:
+    """Of what can be written: the kernel maps its own apart."""
+    content = b"x" * 32 * PAGE
+    load = Load("data", LARGE_PAGE, (32 + zeros) * PAGE, content, elf.PF_R | elf.PF_W)
+    (found,) = arranged([load])
+    assert found.content == content.ljust(there * PAGE, b"\0")
+    assert arranged([found]) == [found]
+
+
+def test_neighbours_are_one_with_the_zeros_behind_them() -> None:
+    """However much of these belonged to the last: what was put together stays so."""
+    flags = elf.PF_R | elf.PF_W
+    first = Load("first", LARGE_PAGE, 40 * PAGE, b"x" * 40 * PAGE, flags)
+    behind = Load("behind", first.address + first.size, 3 * PAGE, b"y" * PAGE, flags)
+    third = Load("third", behind.address + behind.size, PAGE, b"z", flags)
+    (found,) = arranged([third, behind, first])
+    assert found.content == first.content + b"y" * PAGE + bytes(2 * PAGE) + b"z".ljust(PAGE, b"\0")
+    assert arranged([found]) == [found]
 
 
 def _headers(data: bytearray) -> range:

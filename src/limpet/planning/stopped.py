@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from limpet.contract.pages import PAGE
 from limpet.formats.image import Access
-from limpet.formats.memory import Memory
+from limpet.formats.memory import Memory, Run
 from limpet.planning.regions import NOTHING, Region
+
+FEW = 16 * PAGE
+"""Bytes of zeros that are worth no piece of memory of their own."""
 
 WHY = "the guest's memory when it stopped"
 
@@ -49,7 +52,7 @@ def _pieces(region: Region, memory: Memory, fresh: tuple[int, int]) -> Iterator[
 def _split(region: Region, memory: Memory) -> Iterator[Region]:
     """What is not zero is in the file, and the monitor maps what is between."""
     at = region.address
-    for index, (address, content) in enumerate(memory.runs):
+    for index, (address, content) in enumerate(_to_the_end(memory.runs, region.end)):
         if at < address:
             yield replace(region, name=f"{region.name}_zero{index}", address=at, size=address - at)
         yield replace(
@@ -64,6 +67,15 @@ def _split(region: Region, memory: Memory) -> Iterator[Region]:
         at = address + len(content)
     if at < region.end:
         yield replace(region, address=at, size=region.end - at)
+
+
+def _to_the_end(runs: Sequence[Run], end: int) -> Iterator[Run]:
+    """``runs`` of a region; the last has the zeros behind it, where these are few."""
+    *others, (address, content) = runs or [(end, b"")]
+    left = end - address - len(content)
+    yield from others
+    if content:
+        yield address, content + bytes(left if left <= FEW else 0)
 
 
 def _with_rights(region: Region, memory: Memory, host: Access) -> Iterator[Region]:

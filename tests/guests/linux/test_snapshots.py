@@ -128,6 +128,15 @@ def test_what_the_monitor_fills(moment: Path, backend: Backend) -> None:
     assert any(data.content[BOOT_SIZE:])
 
 
+def test_words_of_the_moment_are_in_one_place(moment: Path, backend: Backend) -> None:
+    """Where a start puts its own, a bundle has no piece of memory."""
+    plan = taken(moment, backend, "x").bundle.plan
+    assert plan.guest.memory
+    low, high = plan.layout.guest[1] - (8 << 20), plan.layout.guest[1]
+    ends = [at + len(content) for at, content in plan.guest.memory.runs if low <= at < high]
+    assert ends and max(ends) <= high - (high - low) // 4
+
+
 def _own(pid: int, low: int, high: int) -> set[int]:
     """Pages there that a process has copied."""
     with open(f"/proc/{pid}/pagemap", "rb", 0) as map_:

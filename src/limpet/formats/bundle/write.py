@@ -8,7 +8,7 @@ chapters 4 and 5, and Linux ``fs/binfmt_elf.c`` (``ET_EXEC`` segments are mapped
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from limpet.contract.pages import LARGE_PAGE, PAGE, align_up
 from limpet.formats import elf
@@ -25,6 +25,9 @@ MAX_SEGMENTS = (64 << 10) // elf.PROGRAM_SIZE
 LATE = "late"
 """What the name of a segment starts with that is only read until it is loaded."""
 
+
+FEW = 16
+"""What part of a writable segment's content the zeros behind it are at most, to be in the file."""
 
 LARGE_CONTENT = 2 * LARGE_PAGE
 """What is only read, and as large as that, lies in the file so that large pages of it are large
@@ -45,12 +48,15 @@ class Load:
 def _whole_pages(load: Load) -> bytes:
     """Its content as whole pages.  Of what is writable the kernel supplies trailing zero pages.
 
-    It would make those of read-only memory writable, so they are in the file.  A partial page
-    would make ``execve`` clear the rest of it, hence copy it, in every instance.
+    It would make those of read-only memory writable, so they are in the file; and so are few behind
+    much, since the kernel maps its own apart.  A partial page would make ``execve`` clear the rest
+    of it, hence copy it, in every instance.
     """
     content = load.content
     if load.flags & elf.PF_W:
         content = content[: align_up(len(content.rstrip(b"\0")), PAGE)]
+        if (load.size - len(content)) * FEW <= len(content):
+            content = content.ljust(load.size, b"\0")
     return content.ljust(align_up(len(content), PAGE), b"\0")
 
 
@@ -65,13 +71,10 @@ def arranged(loads: Sequence[Load]) -> list[Load]:
         content = _whole_pages(load)
         last = merged[-1] if merged else None
         if last and _continues(last, load):
-            merged[-1] = Load(
-                f"{last.name}+{load.name}",
-                last.address,
-                last.size + load.size,
-                last.content + content,
-                load.flags,
-            )
+            both = last.content + content
+            name = f"{last.name}+{load.name}"
+            whole = Load(name, last.address, last.size + load.size, both, load.flags)
+            merged[-1] = replace(whole, content=_whole_pages(whole))
         else:
             merged.append(Load(load.name, load.address, load.size, content, load.flags))
     return merged

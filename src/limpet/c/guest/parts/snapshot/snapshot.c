@@ -102,10 +102,12 @@ static void go_on(void) {
     come_again(sealed);
 }
 
-/* The words of a later start must not lie over those that the program has. */
+/* The words of a later start must not lie over those that the program has; nor has a bundle a piece
+ * of memory for where they were. */
 static void keep_strings_apart(void) {
     u64 to = ALIGN_DOWN(strings_low() - boot_info.strings_length, 64);
     memcpy((void *)to, (const void *)boot_info.strings, boot_info.strings_length);
+    memset((void *)boot_info.strings, 0, boot_info.strings_length);
     boot_info.strings = to;
 }
 
