@@ -216,25 +216,28 @@ def _pairs(rest: list[tuple[Pin, ...]]) -> list[tuple[int, int]]:
 def _pin_pairs(code: Assembler, index: int, pairs: list[tuple[int, int]], mismatch: str) -> None:
     """One of ``pairs``, and that is allowed: those with the same second value are asked together.
 
-    What is asked first is what is asked most: the kernel translates each instruction.
+    The second is asked first, since many have the same: the kernel translates each instruction.
     """
     for each in (index, index + 1):
         code.load(_ARGUMENTS + 8 * each + 4)
         code.jump(bpf.JEQ, 0, no=mismatch)
-    code.load(_ARGUMENTS + 8 * index)
     second: dict[int, list[int]] = {}
     for value, behind in pairs:
         second.setdefault(behind, []).append(value)
+    names = {behind: code.new_label() for behind in second}
+    code.load(_ARGUMENTS + 8 * (index + 1))
+    for behind, name in names.items():
+        code.jump(bpf.JEQ, behind, yes=name)
+    code.go(mismatch)
+    fits = code.new_label()
     for behind, values in second.items():
-        here, others = code.new_label(), code.new_label()
+        code.label(names[behind])
+        code.load(_ARGUMENTS + 8 * index)
         for value in values[:-1]:
-            code.jump(bpf.JEQ, value, yes=here)
-        code.jump(bpf.JEQ, values[-1], no=others)
-        code.label(here)
-        code.load(_ARGUMENTS + 8 * (index + 1))
-        code.jump(bpf.JEQ, behind, no=mismatch)
-        code.end(ALLOW)
-        code.label(others)
+            code.jump(bpf.JEQ, value, yes=fits)
+        code.jump(bpf.JEQ, values[-1], yes=fits, no=mismatch)
+    code.label(fits)
+    code.end(ALLOW)
 
 
 def _pin(code: Assembler, pin: Pin, guest: tuple[int, int], mismatch: str) -> None:
