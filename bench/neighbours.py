@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.rows import backends
-from bench.snapshots import GOES_ON, warm
+from bench.snapshots import GIVEN, warm
 from bench.start import PYTHON, WITH_CGROUP2, times_of
 
 CODE = "print(1+1)"
@@ -92,7 +92,7 @@ def _commands(folder: Path) -> Iterator[tuple[str, list[str | Path]]]:
     """What is started and ends."""
     yield "python3, with nothing around it", NATIVE
     for backend in backends():
-        goes_on = GOES_ON.replace("print(1)", CODE)
+        goes_on = GIVEN.replace("print(1)", CODE)
         yield f"limpet, {backend}", [warm(backend, folder, "", goes_on)]
     yield "bwrap python3", [_tool("bwrap"), "--unshare-all", "--ro-bind", "/", "/", *NATIVE]
     run: list[str | Path] = [

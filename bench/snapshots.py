@@ -16,14 +16,19 @@ from bench.start import PRINTS, PYTHON, times_of
 from limpet.contract import Backend
 
 MODULES = "import json, re, decimal, datetime, dataclasses, asyncio"
-GOES_ON = """
+_STOPS = """
 import os, sys
-with open("/dev/limpet/snapshot", "w") as moment:
-    moment.write("now")
-exec("print(1)")
+os.write(os.open("/dev/limpet/snapshot", os.O_WRONLY), b"now")
+"""
+_ENDS = """
 sys.stdout.flush()
 os._exit(0)
 """
+GOES_ON = f"{_STOPS}print(1){_ENDS}"
+"""It stops right before it prints."""
+
+GIVEN = f'{_STOPS}exec("print(1)"){_ENDS}'
+"""It has yet to compile what it is to do."""
 OPTIONS = PRINTS[:-2]
 
 
@@ -46,6 +51,7 @@ def warm(backend: Backend, folder: Path, imports: str, goes_on: str = GOES_ON) -
 def _rows(backend: Backend, folder: Path) -> Iterator[Row]:
     commands: dict[str, list[str | Path]] = {
         "plain": [warm(backend, folder, "")],
+        "given": [warm(backend, folder, "", GIVEN)],
         "modules": [warm(backend, folder, MODULES)],
         "native": [PYTHON, *PRINTS],
         "native modules": [PYTHON, *OPTIONS, "-c", f"{MODULES}\nprint(1)"],
@@ -57,6 +63,7 @@ def _rows(backend: Backend, folder: Path) -> Iterator[Row]:
     name = f"warm python3, {backend}"
     yield Row(name, times["plain"], times["native"], 1 / faster, "us")
     yield Row(f"{name}, beside {beside}", times["plain"], times[beside], most, "us")
+    yield Row(f"{name}, with a text to compile", times["given"], times["native"], 1 / faster, "us")
     if backend == "process":
         modules = times["modules"], times["native modules"]
         yield Row(f"{name}, with modules", *modules, 1 / 25, "us")
