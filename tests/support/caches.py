@@ -7,7 +7,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from limpet.guests.linux import library, most
+from limpet.guests.linux import library
 from limpet.tools.cache import Cache
 from limpet.tools.toolchain import LIBC, compile_program, shared_folder
 
@@ -25,12 +25,9 @@ def seeded(path: Path) -> Path:
             source.write_text("int main(void) { return 0; }\n", encoding="utf-8")
             compile_program([source], path.with_name(f"{path.name}.program"))
         shutil.copytree(shared, path / shared.name, copy_function=_linked)
-    most.sizes(shared_cache)
     with library.objects(shared_cache) as objects:
-        compiled = objects[0].parent
-        shutil.copytree(compiled, path / compiled.name, copy_function=_linked)
-    for each in shared_cache.root.glob("most-*"):
-        _linked(str(each), str(path / each.name))
+        for compiled in {each.parent for each in objects}:
+            shutil.copytree(compiled, path / compiled.name, copy_function=_linked)
     return path
 
 

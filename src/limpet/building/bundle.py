@@ -13,11 +13,11 @@ from pathlib import Path
 from limpet.arch.x86_64 import arranging
 from limpet.building.record import record_of
 from limpet.contract.pages import PAGE, align_up
-from limpet.errors import BuildError
+from limpet.errors import BuildError, Outgrown
 from limpet.formats.bundle import packed_guest
 from limpet.formats.bundle.write import LATE, MAX_SEGMENTS, Load, arranged, pieces
 from limpet.formats.image import Access
-from limpet.guests.registry import kind_of
+from limpet.guests import registry
 from limpet.planning.broker import host_numbers
 from limpet.planning.plan import Plan
 from limpet.planning.regions import BROKER_BASE, BROKER_SIZE, MONITOR_BASE, MONITOR_SIZE
@@ -88,11 +88,19 @@ def build(plan: Plan, cache: Cache | None = None, *, packed: bytes = b"") -> Bun
         ToolchainError: the pinned toolchain is missing or broken.
     """
     cache = cache or Cache.default()
+    try:
+        return _built(plan, cache, packed)
+    except Outgrown:
+        again = registry.plan(plan.guest, plan.options, cache, measured=True)
+        return _built(again, cache, packed)
+
+
+def _built(plan: Plan, cache: Cache, packed: bytes) -> Bundle:
     with upkeep.workspace(cache) as folder:
         _write_sources(plan, folder)
         with ThreadPoolExecutor(4) as pool:
             pool.submit(lambda: plan.guest.tree.digest)  # kept there: the record has it
-            linked_future = pool.submit(kind_of(plan.image).link, plan, folder, cache)
+            linked_future = pool.submit(registry.kind_of(plan.image).link, plan, folder, cache)
             monitor_future = pool.submit(_monitor, plan, folder)
             ring0_future = pool.submit(_ring0, plan, cache)
             contents, symbols = linked_future.result()

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from limpet.building.cache_key import Keys, keys_of
 from limpet.cli import kept, say
-from limpet.errors import BuildError, Outgrown, PlanError
+from limpet.errors import BuildError, PlanError
 from limpet.guests.usual import usual
 from limpet.loading import seen, sources
 from limpet.loading.asked import NOTHING, Wants
@@ -89,8 +89,6 @@ class Job:
     packing: Packing = Packing()
     fell_back: str = ""
     """Why ``auto`` is not the virtual machine that a user expects."""
-    _early: ClassVar[bool] = True
-    """Whether it is planned before all is compiled, and where need be again."""
 
     @classmethod
     def given(
@@ -110,17 +108,18 @@ class Job:
             options = replace(options, backends=found)
         return cls(app, kind.complete(options), packing, fell_back)
 
-    def plan(self, progress: Progress, *, early: bool = False) -> Plan:
+    def plan(self, progress: Progress, *, builds: bool = False) -> Plan:
         """Read the guest and decide everything.
 
         Args:
-            early: before what stands beside it is compiled; see :func:`limpet.plan`.
+            builds: it is built next: what stands beside it is compiled meanwhile.
 
         Raises:
             LimpetError: it cannot be.
         """
-        if early and _is_program(self.app):
-            usual(self.app).begin(Cache.default())
+        begun = builds and _is_program(self.app)
+        if begun:
+            usual(self.app).begin(Cache.default(), self.options)
         from limpet.guests.registry import load, plan
 
         guest = load(
@@ -133,11 +132,11 @@ class Job:
             wants=self.packing.wants,
             given=self.packing.given,
             progress=progress,
-            waits=not early,
+            builds=builds and not begun,
         )
         for each in guest.notes:
             say.note(each)
-        return plan(guest, self.options, early=early)
+        return plan(guest, self.options)
 
     @contextmanager
     def bundle(self, cache: Cache) -> Iterator[Made]:
@@ -239,7 +238,7 @@ class Job:
         if changed:
             known = changed.seen
         else:
-            planned = self.plan(progress, early=self._early)
+            planned = self.plan(progress, builds=True)
             known = seen.written(planned.guest.seen)
         cache.put_text(name, known)
         return Found(_key(digest, known), last, planned, changed)
@@ -295,15 +294,11 @@ class Job:
         if found.changed and _exchanged(folder, found.changed, cache):
             return
         from limpet.building.bundle import build
-        from limpet.guests.registry import plan
 
-        made = found.planned or self.plan(progress, early=True)
+        planned = found.planned or self.plan(progress, builds=True)
         progress("building the monitor")
-        try:
-            bundle = build(made)
-        except Outgrown:
-            made = plan(made.guest, self.options)
-            bundle = build(made)
+        bundle = build(planned)
+        made = bundle.plan
         try:
             bundle.write(folder / _BUNDLE, *targets)
             targets.clear()

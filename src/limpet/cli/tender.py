@@ -99,7 +99,7 @@ def job_of(kernel: Path, target: str, *features: str) -> Job:
             raise ImageError(f"{kernel}: Could not open: not a file", hint="check the path")
         from limpet.guests.registry import load
 
-        found = load(kernel).image.kind  # has more to say of a damaged one
+        found = load(kernel, builds=False).image.kind  # has more to say of a damaged one
         raise ImageError(
             f"{kernel}: Executable is not for the solo5-{target} target",
             hint=f"it is for {found}: use limpet run",

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from limpet.cli import say
 from limpet.cli.job import Found, Job, Packing
@@ -65,14 +65,13 @@ class _Base(Job):
     """What it is started with until its moment."""
     rehearsed: tuple[str, ...] = ()
     """What one of its starts may have behind its name."""
-    _early: ClassVar[bool] = False
 
     def _make(
         self, folder: Path, progress: Progress, found: Found, cache: Cache, _: list[Path]
     ) -> None:
         from limpet.running.snapshot import Snapshot, attempt
 
-        plan = found.planned or self.plan(progress)
+        plan = found.planned or self.plan(progress, builds=True)
         progress("importing its modules once, for all starts")
         stopped = attempt(plan, self.words[1:], name=self.words[0], rehearsed=self.rehearsed)
         about = _about(plan, stopped)

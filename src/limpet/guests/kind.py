@@ -27,21 +27,20 @@ class Kind:
 
     ``images`` are the values of :attr:`Image.kind` that are its own.  ``read`` gives ``None`` for a
     program that is of another kind; the one kind with ``fallback`` is asked last.  ``defaults``
-    completes the options that the user left open.  ``measure`` says how large what stands beside a
-    guest can be, compiled once for every version of Limpet, and ``room`` the same as far as it is
-    known before that; ``judge`` gives the verdict on a guest, so that it is there when a plan asks.
-    ``plan`` is pure; ``link`` links that for the guest, unless it is larger than the plan has it;
-    ``inside`` says to a debugger what that is.
+    completes the options that the user left open.  ``room`` says how much there is for what stands
+    beside a guest; ``measure`` how large that can be, compiled, for a guest that takes more.
+    ``judge`` gives the verdict on a guest, so that it is there when a plan asks.  ``plan`` is pure;
+    ``link`` links what stands beside the guest; ``inside`` says to a debugger what that is.
     """
 
     name: str
     images: frozenset[str]
     read: Callable[[Program], Image | None]
     defaults: Callable[[Image, Options], Options]
+    room: Callable[[Image, Cache], Sizes]
     measure: Callable[[Image, Cache], Sizes]
     plan: Callable[[Guest, Options, Sizes], Plan]
     link: Callable[[Plan, Path, Cache], tuple[Contents, Symbols]]
     inside: Callable[[Plan, Symbols, Cache], Inside]
     judge: Callable[[Guest], Judged | None] = lambda _: None
-    room: Sizes | None = None
     fallback: bool = False

@@ -6,9 +6,7 @@ The kinds are found, not listed: a folder here with a ``kind.py`` is one.
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
@@ -20,6 +18,7 @@ from limpet.contract.pages import PAGE
 from limpet.errors import PlanError
 from limpet.formats.image import Image, read_program
 from limpet.guests.kind import Kind
+from limpet.guests.usual import usual
 from limpet.loading.asked import NOTHING, Wants
 from limpet.loading.dynamic import tree_of
 from limpet.loading.guest import Guest
@@ -69,7 +68,7 @@ def load(
     given: Mapping[str, Path] | None = None,
     progress: Progress = silent,
     cache: Cache | None = None,
-    waits: bool = True,
+    builds: bool = True,
 ) -> Guest:
     """Read the guest at ``path``.
 
@@ -84,7 +83,7 @@ def load(
         given: files of this host by their path in the guest, where it has nothing else.
         progress: told what takes a moment.
         cache: what was compiled, and what was found out about shared objects, before.
-        waits: whether what stands beside the guest has to be compiled at the end.
+        builds: it is built next: what stands beside it is compiled meanwhile.
 
     Raises:
         InputError: anything given cannot be used; names it and what to do.
@@ -93,20 +92,21 @@ def load(
     found = program_of(Path(path), progress, cache)
     progress("reading the program")
     image = read_image(found.data, found.name)
-    with _measured_beside(image, cache, waits=waits):
-        packed = tree_of(
-            image,
-            path,
-            root or found.root,
-            files,
-            keep_times=keep_times,
-            environment=environment,
-            include=include,
-            wants=wants,
-            given=given,
-        )
-        guest = with_objects(image, packed.tree, packed.path, progress, cache)
-        judged = kind_of(image).judge(guest)
+    if builds:
+        usual(Path(path)).begin(cache, Options())
+    packed = tree_of(
+        image,
+        path,
+        root or found.root,
+        files,
+        keep_times=keep_times,
+        environment=environment,
+        include=include,
+        wants=wants,
+        given=given,
+    )
+    guest = with_objects(image, packed.tree, packed.path, progress, cache)
+    judged = kind_of(image).judge(guest)
     return replace(
         guest,
         seen=packed.seen,
@@ -120,32 +120,19 @@ def load(
     )
 
 
-@contextmanager
-def _measured_beside(image: Image, cache: Cache, *, waits: bool) -> Iterator[None]:
-    """Meanwhile what will stand beside the guest is compiled, where it never was: the plan asks."""
-    pool = ThreadPoolExecutor(1)
-    pool.submit(kind_of(image).measure, image, cache)  # what fails fails again for the plan
-    try:
-        yield
-    except BaseException:
-        pool.shutdown(wait=False)  # what is wrong with the guest is said at once
-        raise
-    pool.shutdown(wait=waits)
-
-
 def plan(
     guest: Guest,
     options: Options | None = None,
     cache: Cache | None = None,
     *,
-    early: bool = False,
+    measured: bool = False,
 ) -> Plan:
     """Decide everything about the bundle of ``guest``.
 
     Args:
         cache: where the size of what stands beside the guest is known, or found out once.
-        early: do not wait for that.  The plan is the same, or it has to be made again: then
-            ``build`` raises ``Outgrown``.
+        measured: there is as much room for that as it was measured to take at most, since the
+            usual room is too little for this guest (``build`` finds that out).
 
     Raises:
         PlanError: the options or the guest cannot be honoured.
@@ -154,9 +141,8 @@ def plan(
     kind = kind_of(guest.image)
     options = kind.defaults(guest.image, options or Options())
     _check(guest, options)
-    beside = kind.room if early else None
-    beside = beside or kind.measure(guest.image, cache or Cache.default())
-    return kind.plan(guest, options, beside)
+    sizes = kind.measure if measured else kind.room
+    return kind.plan(guest, options, sizes(guest.image, cache or Cache.default()))
 
 
 def _check(guest: Guest, options: Options) -> None:

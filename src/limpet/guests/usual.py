@@ -34,7 +34,7 @@ class Usual:
     backends: tuple[Backend, ...]
     only: bool = False
     devices: bool = False
-    begin: Callable[[Cache], None] = lambda _: None
+    begin: Callable[[Cache, Options], None] = lambda *_: None
 
     def complete(self, options: Options) -> Options:
         """``options`` with nothing left open: equal ones mean equal bundles."""

@@ -209,6 +209,7 @@ class Recipe:
 
     def _guest(self, folder: Path) -> Guest:
         from limpet.guests.registry import load
+        from limpet.guests.usual import usual
         from limpet.loading.interpreters import known
         from limpet.running.warm.guest import RENEWED, hooks_of
 
@@ -224,7 +225,8 @@ class Recipe:
         packages.write_text("".join(f"import {each}\n" for each in self.packages), "utf-8")
         files = {f"{_THERE}/{each.name}": each for each in (*_AGENT.glob("*.py"), warm, packages)}
         files |= {f"{_THERE}/renewed.py": RENEWED, **hooks_of(path)}
-        guest = load(path, files=files, environment=self.options.environment)
+        usual(path).begin(Cache.default(), replace(self.options, snapshot=True))
+        guest = load(path, files=files, environment=self.options.environment, builds=False)
         _check_packed(self.packages, guest.seen, path)
         return guest
 

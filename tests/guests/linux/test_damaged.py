@@ -19,13 +19,23 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return seeded(tmp_path_factory.mktemp("damaged") / "whole")
 
 
-@pytest.mark.parametrize("name", ["core-together1.c.o", "x86_64-entry.S.o", "made"])
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        (library.USUAL, "core-together1.c.o"),
+        (library.USUAL, "x86_64-entry.S.o"),
+        (library.USUAL, "made"),
+        (library.SELDOM, "seldom-parts-volumes-together1.c.o"),
+    ],
+)
 @pytest.mark.parametrize("how", ["another byte", "shorter", "gone"])
-def test_told_by_its_name(whole: Path, tmp_path: Path, name: str, how: str) -> None:
+def test_told_by_its_name(whole: Path, tmp_path: Path, folder: str, name: str, how: str) -> None:
     """With what to remove; then it is made again."""
-    (entry,) = whole.glob("libos-*")
+    (entry,) = whole.glob(f"{folder}-*")
     copy = tmp_path / entry.name
-    shutil.copytree(entry, copy)
+    for each in (library.USUAL, library.SELDOM):
+        (one,) = whole.glob(f"{each}-*")
+        shutil.copytree(one, tmp_path / one.name)
     cache, path = Cache(tmp_path), copy / name
     data = path.read_bytes()
     path.unlink()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from limpet.guests.kind import Kind
+from limpet.guests.linux import most
 from limpet.guests.linux.inside import inside
 from limpet.guests.linux.link import link
-from limpet.guests.linux.most import ROOM, sizes
 from limpet.guests.linux.peek import USUAL
 from limpet.guests.linux.plan import plan
 from limpet.guests.linux.read import DYNAMIC, STATIC, STATIC_PIE, read
@@ -16,8 +16,8 @@ KIND = Kind(
     images=frozenset({STATIC, STATIC_PIE, DYNAMIC}),
     read=read,
     defaults=lambda _, options: USUAL.complete(options),
-    measure=lambda _, cache: sizes(cache),
-    room=ROOM,
+    room=lambda *_: most.ROOM,
+    measure=lambda _, cache: most.sizes(cache),
     plan=plan,
     link=link,
     inside=inside,

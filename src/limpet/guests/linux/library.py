@@ -1,7 +1,9 @@
 """The library OS, compiled once for every version of it: its objects.
 
-What is linked for a guest is some of these and two files of generated C.  This is imported before
-anything is known of a guest, so that a compiler can begin at once: it imports little.
+What is linked for a guest is some of these and two files of generated C.  Most guests have nothing
+of a part that leads out of them, so those are compiled apart, for guests that have.  This is
+imported before anything is known of a guest, so that a compiler can begin at once: it imports
+little.
 """
 
 from __future__ import annotations
@@ -11,8 +13,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any
@@ -24,7 +25,6 @@ from limpet.sources import GUEST_INCLUDES, GUEST_ROOT
 from limpet.tools import freestanding, toolchain
 from limpet.tools.cache import Cache
 from limpet.tools.entries import Entry
-from limpet.tools.freestanding import Sizes
 
 FLAGS = ("-O2", "-mllvm", "-inline-threshold=50", *GUEST_INCLUDES)
 """What the library OS is compiled with, generated C included.
@@ -33,14 +33,22 @@ Files that are compiled as one see each other's functions: without a lower thres
 more code, and no time saved.
 """
 
+USUAL, SELDOM = "libos", "seldom"
+"""What is linked with first, and what only where that does not do."""
+
+_SELDOM = ("parts/devices", "parts/outside", "parts/snapshot", "parts/trace", "parts/volumes")
+_USUAL = ("parts/outside/refused.c",)
+"""Folders that few guests have something of, and what of them others have: a guess, which only
+decides about the time that a first build takes."""
+
 _MADE = "made"
-"""In its folder: how large its objects are, and their digests."""
+"""In the folder of objects: their digests."""
 
 _made_once = Lock()
 """Who needs it while it is compiled waits, and does not compile it as well."""
 
 
-def begin(cache: Cache) -> None:
+def begin(cache: Cache, which: Sequence[str] = (USUAL,)) -> None:
     """Compile it where it never was, beside what the caller does meanwhile.
 
     It returns when the compiler has started: no processor waits for what the caller does.  Whoever
@@ -50,7 +58,8 @@ def begin(cache: Cache) -> None:
 
     def compiled() -> None:
         try:
-            _library(cache, started.set).__exit__()
+            for each in which:
+                _library(cache, each, started.set).__exit__()
         finally:
             started.set()
 
@@ -60,29 +69,23 @@ def begin(cache: Cache) -> None:
 
 
 @contextmanager
-def objects(cache: Cache) -> Iterator[list[Path]]:
+def objects(cache: Cache, which: Sequence[str] = (USUAL, SELDOM)) -> Iterator[list[Path]]:
     """The objects; they stay meanwhile.
 
     Raises:
         BuildError: one is not as it was made.
     """
-    with _library(cache) as folder:
-        known = _made(folder)["objects"]
-        for name, digest in known.items():
-            path = folder / name
-            if not path.is_file() or _digest(path) != digest:
-                raise _damaged(path)
-        yield [folder / name for name in known]
+    with ExitStack() as stack:
+        folders = [stack.enter_context(_library(cache, each)) for each in which]
+        yield [path for folder in folders for path in _whole(folder)]
 
 
-def sizes(cache: Cache) -> Sizes:
-    """What all of the objects take.
-
-    Raises:
-        BuildError: what was found out is not as it was kept.
-    """
-    with _library(cache) as folder:
-        return Sizes(**_made(folder)["sizes"])
+def _whole(folder: Path) -> Iterator[Path]:
+    for name, digest in _made(folder).items():
+        path = folder / name
+        if not path.is_file() or _digest(path) != digest:
+            raise _damaged(path)
+        yield path
 
 
 def _made(folder: Path) -> Any:
@@ -106,19 +109,26 @@ def _damaged(path: Path) -> BuildError:
     )
 
 
-def _library(cache: Cache, started: Callable[[], object] = bool) -> Entry:
+def _library(cache: Cache, which: str, started: Callable[[], object] = bool) -> Entry:
     state = hashlib.sha256(freestanding.guest_digest().encode())
     for own in (__file__, together.__file__):  # how it is compiled, and what is kept of that
         state.update(Path(own).read_bytes())
     with _made_once:
-        return cache.folder(f"libos-{state.hexdigest()}", lambda folder: _make(folder, started))
+        name = f"{which}-{state.hexdigest()}"
+        return cache.folder(name, lambda folder: _make(folder, which, started))
 
 
-def _make(folder: Path, started: Callable[[], object]) -> None:
-    """Compile all of the library OS into ``folder``, and measure; say when that is ``started``."""
+def is_seldom(source: Path) -> bool:
+    """Whether it is not among what is linked with first."""
+    name = source.relative_to(GUEST_ROOT)
+    return str(name.parent) in _SELDOM and str(name) not in _USUAL
+
+
+def _make(folder: Path, which: str, started: Callable[[], object]) -> None:
+    """Compile what is of the library OS into ``folder``; say when that has ``started``."""
     with tempfile.TemporaryDirectory(dir=folder) as name:
         work = Path(name)
-        sources = guest_sources()
+        sources = [each for each in guest_sources() if is_seldom(each) == (which == SELDOM)]
         in_c = (each for each in sources if each.suffix == ".c")
         texts = list(together.texts(GUEST_ROOT, in_c))
         write(work, texts)
@@ -128,13 +138,12 @@ def _make(folder: Path, started: Callable[[], object]) -> None:
             written = [work / each for each, _ in texts]
             toolchain.compile_beside(written, flags=FLAGS, include=work, started=started)
             made = assembled.result() | {each: (work / each).with_suffix(".o") for each, _ in texts}
-        found = asdict(freestanding.sizes_of(made.values()))
-        digests = {}
+        digests, own = {}, "" if which == USUAL else f"{which}-"
         for source, path in made.items():
-            called = f"{source.replace('/', '-')}.o"
+            called = f"{own}{source.replace('/', '-')}.o"
             digests[called] = _digest(path)
             path.rename(folder / called)
-    text = json.dumps({"sizes": found, "objects": dict(sorted(digests.items()))})
+    text = json.dumps(dict(sorted(digests.items())))
     digest = hashlib.sha256(text.encode()).hexdigest()
     (folder / _MADE).write_text(f"{digest}\n{text}", encoding="ascii")
 

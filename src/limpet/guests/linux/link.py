@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from limpet.errors import Outgrown
+from limpet.errors import Outgrown, ToolchainError
 from limpet.guests.linux import layout, library, most
 from limpet.guests.linux.layout import Layout
 from limpet.guests.linux.rewinding import REWIND
@@ -45,7 +45,7 @@ def link(plan: Plan, folder: Path, cache: Cache) -> tuple[Mapping[str, bytes], M
         The contents of the regions that the linker fills, by name, and the symbols.
 
     Raises:
-        Outgrown: it has another size than the plan was made with.
+        Outgrown: it is larger than the plan has room for.
     """
     place = plan.layout
     assert isinstance(place, Layout)
@@ -57,13 +57,15 @@ def link(plan: Plan, folder: Path, cache: Cache) -> tuple[Mapping[str, bytes], M
     goes_back = any(call.name == REWIND for call in plan.hypercalls)
     signals = "rewound_signal" if goes_back and "process" in plan.filters else "trap_entry_process"
     script.write_text(_script(place, signals), encoding="utf-8")
-    if most.sizes(cache) != place.library:
+    try:
+        _link(generated, output, script, cache)
+    except ToolchainError:
+        if most.sizes(cache) == place.library:
+            raise
         raise Outgrown(
-            f"{plan.image.name}: what stands beside it has another size than its plan has it",
+            f"{plan.image.name}: what stands beside it is larger than its plan has room for",
             hint="plan it again",
-        )
-    with library.objects(cache) as known:
-        toolchain.link([*generated, *known], output, script)
+        ) from None
     linked = freestanding.read_linked(output)
     for name in layout.ENTRY_OFFSETS:
         if not name.startswith("trap_entry"):
@@ -77,6 +79,16 @@ def link(plan: Plan, folder: Path, cache: Cache) -> tuple[Mapping[str, bytes], M
         "constants": constants + linked.sections.get(".rodata", b""),
     }
     return contents, linked.symbols
+
+
+def _link(generated: Sequence[Path], output: Path, script: Path, cache: Cache) -> None:
+    """Link with what is usual, which gives the same as with all, or not enough."""
+    try:
+        with library.objects(cache, (library.USUAL,)) as known:
+            toolchain.link([*generated, *known], output, script)
+    except ToolchainError:
+        with library.objects(cache) as known:
+            toolchain.link([*generated, *known], output, script)
 
 
 def _script(place: Layout, signals: str) -> str:

@@ -42,8 +42,8 @@ from limpet.tools.cache import Cache
 from limpet.tools.freestanding import Sizes
 
 ROOM = Sizes(text=384 << 10, rodata=80 << 10, data=896 << 10)
-"""What a guest has for it at least, which is more than it takes: so a plan can be made before it is
-compiled.  Where that has become too little, plans wait until it is measured."""
+"""What a guest has for it, more than it takes: so a plan can be made before anything is compiled.
+A guest whose own takes more is planned again with what is measured then."""
 
 FLAGS = (*library.FLAGS, "-O0")
 """What is only measured is not optimized: a quarter of the time, and larger (tested)."""
@@ -58,7 +58,9 @@ def sizes(cache: Cache) -> Sizes:
     Raises:
         BuildError: what was found out is not as it was kept.
     """
-    generated, compiled = _generated(cache), library.sizes(cache)
+    generated = _generated(cache)
+    with library.objects(cache) as known:
+        compiled = freestanding.sizes_of(known)
     return Sizes(
         max(ROOM.text, generated.text + compiled.text),
         max(ROOM.rodata, generated.rodata + compiled.rodata),

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 from limpet.guests.usual import Usual
 
 if TYPE_CHECKING:
+    from limpet.planning.options import Options
     from limpet.tools.cache import Cache
 
 
-def _begin(cache: Cache) -> None:
-    from limpet.guests.linux.library import begin  # not on the way of a bundle that is there
+def _begin(cache: Cache, options: Options) -> None:
+    from limpet.guests.linux.library import SELDOM, USUAL, begin  # only where there is no bundle
 
-    begin(cache)
+    leads_out = options.devices or options.publish or options.connect
+    more = leads_out or options.snapshot or options.asks("trace")
+    begin(cache, (USUAL, SELDOM) if more else (USUAL,))
 
 
 FALLBACK = True

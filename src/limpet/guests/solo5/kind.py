@@ -14,6 +14,7 @@ KIND = Kind(
     images=frozenset(USUAL),
     read=read,
     defaults=lambda image, options: USUAL[image.kind].complete(options),
+    room=measure,
     measure=measure,
     plan=plan,
     link=link,
