@@ -11,8 +11,9 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from limpet.arch.x86_64.calls import Body, Calls, Decoded, leads_to
+from limpet.arch.x86_64.calls import Body, Calls, leads_to
 from limpet.arch.x86_64.registers import LEAVES, WRITES_FIRST, WRITES_NONE, register_of, value_left
+from limpet.arch.x86_64.sweep import Decoded
 
 _LOST_IN_CALLS = frozenset({"a", "c", "d", "si", "di", "r8", "r9", "r10", "r11"})
 _LOST_IN_SYSTEM_CALLS = frozenset({"a", "c", "r11"})

@@ -21,7 +21,8 @@ from capstone import CS_ARCH_X86, CS_MODE_64, Cs
 
 from limpet.arch.x86_64.registers import LEAVES
 from limpet.arch.x86_64.sites import Branches
-from limpet.formats.image import Image
+from limpet.arch.x86_64.sweep import Decoded, in_full, instructions
+from limpet.formats.image import Image, Segment
 
 _decoder = Cs(CS_ARCH_X86, CS_MODE_64)
 _CALL = 0xE8
@@ -47,9 +48,6 @@ _MAX_BLOCK = 1 << 16
 _MAX_EFFORT = 150_000
 """Instructions that are looked at for one image: a program may be made to be slow to read."""
 
-Decoded = tuple[int, int, str, str]
-"""Address, size, mnemonic and operands."""
-
 
 @dataclass(frozen=True)
 class Body:
@@ -63,6 +61,34 @@ class Body:
     order: Sequence[int]
     steps: Mapping[int, int]
     jumps: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class _Code(Mapping[int, Decoded]):
+    """The instructions of a block; of most only is asked for which there are."""
+
+    known: Mapping[int, Decoded]
+    image: Image
+
+    def __getitem__(self, at: int) -> Decoded:
+        each = self.known[at]
+        if each[2]:
+            return each
+        data, low = next((s.data, s.address) for s in self.image.executable if _has(s, at))
+        return in_full(data[at - low : at - low + each[1]], at)
+
+    def __contains__(self, at: object) -> bool:
+        return at in self.known
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.known)
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+
+def _has(segment: Segment, at: int) -> bool:
+    return 0 <= at - segment.address < len(segment.data)
 
 
 _NOTHING = Body({}, (), {}, {})
@@ -244,20 +270,22 @@ class Calls:
                     self._sweep(at, min(high, at + _CHUNK), swept)
                     if at not in swept:
                         break  # no instruction
-                code[at] = each = swept[at]
+                here, code[at] = at, (each := swept[at])
+                at += each[1]
+                if not each[2]:
+                    continue
                 mnemonic = each[2].split()[-1]  # without notrack and the like
                 target = leads_to(each)
                 if target is not None:
                     if mnemonic[0] == "j" and low <= target < high:
                         work.append(target)
-                        jumps[target] = at
+                        jumps[target] = here
                     else:
-                        steps[at] = target
-                at += each[1]
+                        steps[here] = target
                 if mnemonic in LEAVES or (mnemonic == "call" and self._ends(at)):
                     break
         self.effort += len(code)
-        return Body(code, sorted(code), steps, jumps)
+        return Body(_Code(code, self.image), sorted(code), steps, jumps)
 
     def _ends(self, at: int) -> bool:
         """Whether padding stands at ``at``: the call before it does not return."""
@@ -273,7 +301,7 @@ class Calls:
             offset = at - segment.address
             if 0 <= offset < len(segment.data):
                 code = segment.data[offset : offset + high - at]
-                for each in _decoder.disasm_lite(code, at):
+                for each in instructions(code, at):
                     if each[0] in into:
                         break
                     into[each[0]] = each
@@ -303,7 +331,7 @@ class Calls:
                 continue
             known[start] = before
             body = self.body(start)
-            if here := body.code.keys() & wanted:
+            if here := [each for each in wanted if each in body.code]:
                 return _chain(known, start), min(here)
             for target in body.steps.values():
                 function = self.function(target)

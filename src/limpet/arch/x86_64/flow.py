@@ -19,7 +19,7 @@ from operator import itemgetter
 
 from capstone import CS_ARCH_X86, CS_MODE_64, Cs
 
-from limpet.arch.x86_64.registers import LEAVES
+from limpet.arch.x86_64.sweep import BRANCHES, Decoded, Swept, named_from_here, sweep
 from limpet.errors import ImageError
 from limpet.formats.image import Image, Segment
 from limpet.formats.unwind import Function, bytes_at
@@ -31,15 +31,8 @@ _OFFSET = struct.Struct("<i")
 _BEHIND = (0, 1, 2, 4)
 """Bytes that an instruction may have behind an address in it."""
 
-_FROM_HERE = re.compile(r"\[rip(?: ([+-]) (0x[0-9a-f]+|\d+))?\]")
-
-_BRANCHES = ("j", "call", "loop", "xbegin")
-
 MOST_TABLES = 1 << 20
 """Entries of jump tables that are looked at: a file may be made to have no end of them."""
-
-Decoded = tuple[int, int, str, str]
-"""Address, size, mnemonic and operands."""
 
 Branches = Mapping[int, Sequence[int]]
 """The sources of near branches by target, ascending, wherever the bytes of one stand."""
@@ -94,7 +87,7 @@ class Code:
     near: Branches
     pointed: frozenset[int]
     _decoded: dict[int, list[Decoded] | None] = field(default_factory=dict)
-    _branches: dict[int, list[int]] = field(default_factory=dict)
+    _swept: dict[int, Swept | None] = field(default_factory=dict)
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -107,22 +100,25 @@ class Code:
     def decoded(self, index: int) -> list[Decoded] | None:
         """The instructions of a function, ``None`` where they do not fill it exactly."""
         if index not in self._decoded:
-            start, end, _ = self.functions[index]
-            try:
-                code = bytes_at(self.image, start, end - start)
-            except LookupError:
-                code = b""
+            start, end, code = self._bytes_of(index)
             found = list(_decoder.disasm_lite(code, start))
             whole = bool(found) and found[-1][0] + found[-1][1] == end
             self._decoded[index] = found if whole else None
         return self._decoded[index]
 
-    def branches(self, index: int) -> Sequence[int]:
-        """Where the direct calls and jumps of a function lead; nothing where it is not decoded."""
-        if index not in self._branches:
-            found = map(branch_of, self.decoded(index) or ())
-            self._branches[index] = [each for each in found if each is not None]
-        return self._branches[index]
+    def swept(self, index: int) -> Swept | None:
+        """What the instructions of a function lead to, ``None`` where they do not fill it."""
+        if index not in self._swept:
+            start, _, code = self._bytes_of(index)
+            self._swept[index] = sweep(code, start)
+        return self._swept[index]
+
+    def _bytes_of(self, index: int) -> tuple[int, int, bytes]:
+        start, end, _ = self.functions[index]
+        try:
+            return start, end, bytes_at(self.image, start, end - start)
+        except LookupError:
+            return start, end, b""
 
     def in_code(self, address: int) -> bool:
         """Whether an executable segment has ``address``."""
@@ -211,10 +207,8 @@ class Code:
         """
         found = {*self.pointed, *self._listed}
         for index in range(len(self.functions)):
-            found.update(self.branches(index))
-            for each in self.decoded(index) or ():
-                if each[2] == "lea" and (target := address_of(each)) is not None:
-                    found.add(target)
+            if swept := self.swept(index):
+                found.update(swept.branches, swept.loaded)
         for sources_of in (self.near, self.taken):
             for target, sources in sources_of.items():
                 if target not in found and not all(map(self.is_exact, sources)):
@@ -224,7 +218,7 @@ class Code:
     def is_exact(self, address: int) -> bool:
         """Whether ``address`` is in a function that decodes exactly."""
         index = self.at(address)
-        return index is not None and self.decoded(index) is not None
+        return index is not None and self.swept(index) is not None
 
     def starts(self, address: int) -> bool:
         """Whether an instruction starts at ``address``; in doubt, yes."""
@@ -272,19 +266,18 @@ class Code:
     def _by_code(self, index: int) -> Iterator[int]:
         """The other functions that one jumps to, or runs on into, by what is decoded."""
         start, end, _ = self.functions[index]
-        code = self.decoded(index)
-        if code is None:  # out of step: into its neighbours, as far as a short jump goes
+        swept = self.swept(index)
+        if swept is None:  # out of step: into its neighbours, as far as a short jump goes
             near = (self.at(at) for at in range(start - 128, end + 128))
             yield from (each for each in near if each is not None)
             return
-        for target in self.branches(index):
+        for target in swept.branches:
             if not start <= target < end:
                 to = self.at(target)
                 if to is not None:
                     yield to
-        last = code[-1][2].split()[-1]
         following = self.at(end)
-        if last not in LEAVES and last != "call" and following is not None:
+        if swept.runs_on and following is not None:
             yield following
 
 
@@ -296,15 +289,11 @@ def _first(code: Sequence[Decoded], address: int) -> int:
 def branch_of(each: Decoded) -> int | None:
     """Where a direct call or jump leads, ``None`` for anything else."""
     operands = each[3]
-    if operands.startswith("0x") and each[2].split()[-1].startswith(_BRANCHES):
+    if operands.startswith("0x") and each[2].split()[-1].startswith(BRANCHES):
         return int(operands, 16)
     return None
 
 
 def address_of(each: Decoded) -> int | None:
     """The address that an operand names relative to the instruction."""
-    match = _FROM_HERE.search(each[3])
-    if not match:
-        return None
-    offset = int(match[2], 0) if match[2] else 0
-    return each[0] + each[1] + (-offset if match[1] == "-" else offset)
+    return named_from_here(each[3], each[0] + each[1])

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from limpet.arch.x86_64.decode import decode
-from limpet.arch.x86_64.flow import Code, Decoded, address_of, branch_of
+from limpet.arch.x86_64.flow import Code, address_of, branch_of
 from limpet.arch.x86_64.registers import (
     LEAVES,
     WRITES_FIRST,
@@ -20,6 +20,7 @@ from limpet.arch.x86_64.registers import (
     register_of,
     value_left,
 )
+from limpet.arch.x86_64.sweep import Decoded
 from limpet.formats.unwind import Function, bytes_at
 
 _LOST_IN_CALLS = frozenset({"a", "c", "d", "si", "di", "r8", "r9", "r10", "r11"})
