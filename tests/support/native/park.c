@@ -8,6 +8,7 @@
 static struct thread them[MOST];
 static struct waiting waits_of[MOST];
 struct thread *current = &them[0], *threads;
+u32 threads_listening;
 struct alarms alarms;
 const struct scheduler *const scheduler;
 

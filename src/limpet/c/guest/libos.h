@@ -72,7 +72,7 @@ u64 clock_realtime(void);
 u64 cpu_time(u64 monotonic); /* that the program has had by then: but for waiting */
 u64 file_time(void);         /* for time stamps: the start, where the guest cannot ask the time */
 struct host_time {
-    void (*wait)(struct wait *block);
+    void (*wait)(struct wait *block); /* `monotonic` is the time now, where there is a deadline */
     u64 (*monotonic)(void), (*realtime)(void), (*coarse)(void);
     /* What has happened to sockets outside, unless that was asked in the last `age` nanoseconds:
      * whether it was asked now.  NULL: nothing leads outside. */

@@ -13,11 +13,26 @@ from limpet.planning.plan import Plan
 from limpet.tools import freestanding, toolchain
 from limpet.tools.cache import Cache
 
+_OFTEN = (
+    *("syscall_serve", "dispatch", "fd_get", "readable", "writable", "sys_read", "sys_write"),
+    *("read", "write", "take", "give", "receive_piece", "send_piece", "link_was_read"),
+    *("hypercall_socket_receive", "hypercall_socket_send", "hypercall_socket_wait"),
+    *("stub_socket_receive_*", "stub_socket_send_*", "stub_socket_wait_*"),
+    *("sys_clock_gettime", "sys_gettimeofday", "clock_monotonic", "clock_realtime", "memcpy"),
+    *("sys_epoll_wait", "sys_epoll_pwait", "wait_on", "watch_for", "look_at_items", "file_poll"),
+    *("poll", "ready", "is_readable", "ask", "link_told", "socket_changed", "file_changed"),
+    *("park_changed", "tell", "epoll_told", "epoll_list", "epoll_unlist_first"),
+    *("epoll_look_outside", "await", "awaited", "park", "park_with", "wait_in_host", "all_waits"),
+    *("wake_answered", "thread_wake", "thread_ready", "run_another", "alarms_look", "clock_waited"),
+)
+"""What each request of a server runs through, together: what the kernel has done meanwhile leaves
+none of it in the processor's first cache, and so it is in few lines and pages."""
+
 _SCRIPT = """\
 ENTRY(guest_start)
 SECTIONS {{
   . = {text:#x};
-  .text : {{ KEEP(*(.text.entry))
+  .text : {{ KEEP(*(.text.entry)) {often}
     rewound_low = .; *(.text.rewound_* .text.stub_rewind_*) rewound_high = .; *(.text .text.*) }}
   ASSERT(. <= {text_end:#x}, "the library OS's code is larger than it was measured")
   . = {data:#x};
@@ -101,6 +116,7 @@ def _script(place: Layout, signals: str) -> str:
     }
     return _SCRIPT.format(
         text=place.text,
+        often=" ".join(f"*(.text.{name})" for name in _OFTEN),
         text_end=place.text_end,
         data=place.data,
         data_end=place.signal_stack,

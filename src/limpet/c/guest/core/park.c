@@ -54,6 +54,7 @@ static void wait_in_host(const struct host_time *host) {
     if (block.deadline == FOREVER && !block.want)
         end_deadlocked(current->waits->what);
     u64 before = host->monotonic();
+    block.monotonic = before;
     host->wait(&block);
     alarms.slept += block.monotonic - MIN(before, block.monotonic);
     wake_answered(&block);
@@ -91,6 +92,7 @@ static long park_with(const struct waiting *waits, const struct host_time *host)
         return without_wait(waits);
     current->waits = waits;
     current->state = THREAD_PARKED;
+    threads_listening += waits->on != NULL;
     while (current->state == THREAD_PARKED)
         if (!scheduler || !scheduler->run_another())
             wait_in_host(host);

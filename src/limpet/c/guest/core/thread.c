@@ -11,6 +11,7 @@ static struct {
 
 struct thread *current = &first.thread;
 struct thread *threads;
+u32 threads_listening;
 
 struct thread *thread_of(long id) {
     struct thread *each = threads;
@@ -24,7 +25,10 @@ void thread_wake(struct thread *thread, long with) {
     bool waits = thread->state == THREAD_PARKED;
     thread->state = THREAD_RUNNABLE;
     thread->woken = with;
-    if (scheduler && waits)
+    if (!waits)
+        return;
+    threads_listening -= thread->waits->on != NULL;
+    if (scheduler)
         scheduler->ready(thread);
 }
 

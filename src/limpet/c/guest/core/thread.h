@@ -67,6 +67,7 @@ extern struct thread *current;
 
 /* All of them, the newest first. */
 extern struct thread *threads;
+extern u32 threads_listening;      /* parked ones that wait for something to change */
 struct thread *thread_of(long id); /* NULL: there is none */
 
 /* What there is to do beside other threads (parts/threads).  Generated: NULL in a program that

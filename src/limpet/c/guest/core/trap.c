@@ -5,6 +5,12 @@
 
 bool syscall_serve(struct regs *regs);
 
+static RARE bool leave_by_signals(struct regs *regs, long again) {
+    current->again = again;
+    leave_to_program(regs);
+    return true;
+}
+
 /* Serve one system call.  True when registers other than the result have changed, so
  * that all of them must be restored. */
 bool syscall_serve(struct regs *regs) {
@@ -21,11 +27,8 @@ bool syscall_serve(struct regs *regs) {
     if (alarms.at | alarms.busy)
         alarms_look();
     if (((thread->own.set | signals_of_all.set) & ~thread->blocked) || interrupted ||
-        thread->suspended) {
-        thread->again = interrupted ? number + 1 : 0;
-        leave_to_program(regs);
-        changed = true;
-    }
+        thread->suspended)
+        changed = leave_by_signals(regs, interrupted ? number + 1 : 0);
     thread->call = NULL;
     return changed;
 }

@@ -43,7 +43,7 @@ static void set_scale(u64 nanoseconds, u64 elapsed) {
         scale = found, renew_ticks = divide_shifted((u64)RENEW, found);
 }
 
-static void ask_host(void) {
+static RARE void ask_host(void) {
     struct wait block = {.deadline = 0};
     u64 before = ticks();
     hypercall_wait(&block);
@@ -60,8 +60,8 @@ static void ask_host(void) {
     }
 }
 
-u64 clock_monotonic(void) {
-    u64 elapsed = ticks() - base_ticks;
+static u64 monotonic_at(u64 moment) {
+    u64 elapsed = moment - base_ticks;
     if (!scale || elapsed > renew_ticks) {
         ask_host();
         elapsed = 0;
@@ -70,6 +70,10 @@ u64 clock_monotonic(void) {
     if (now > latest)
         latest = now;
     return latest;
+}
+
+u64 clock_monotonic(void) {
+    return monotonic_at(ticks());
 }
 
 u64 clock_realtime(void) {
@@ -88,15 +92,17 @@ u64 clock_waits(void) {
     return ticks();
 }
 
-void clock_waited(u64 since) {
-    idle_ticks += ticks() - since;
+u64 clock_waited(u64 since) {
+    u64 now = ticks();
+    idle_ticks += now - since;
+    return monotonic_at(now);
 }
 
 /* Wait, and never be earlier again than the host was afterwards. */
 static void wait(struct wait *block) {
-    u64 before = clock_waits();
+    u64 before = ticks();
     hypercall_wait(block);
-    clock_waited(before);
+    idle_ticks += ticks() - before;
     latest = MAX(latest, block->monotonic);
 }
 

@@ -33,9 +33,9 @@ bool clock_is_busy(long clock); /* counts only the time not slept */
 s64 clock_now(bool busy);
 s64 clock_moment(long clock, long flags, s64 time);
 
-/* Around a wait in the host by another hypercall than `wait`. */
+/* Around a wait in the host by another hypercall than `wait`; the second is the time then. */
 u64 clock_waits(void);
-void clock_waited(u64 since);
+u64 clock_waited(u64 since);
 
 static inline bool time_is_valid(const struct linux_timespec *time) {
     return time->seconds >= 0 && time->nanoseconds >= 0 && time->nanoseconds < NANOSECONDS;

@@ -93,8 +93,10 @@ static void tell(struct file *file, u32 events) {
 }
 
 void file_changed(struct file *file, u32 events) {
-    park_changed(file);
-    tell(file, events);
+    if (threads_listening)
+        park_changed(file);
+    if (file->watchers)
+        tell(file, events);
 }
 
 __attribute__((noinline)) void file_release(struct file *file) {

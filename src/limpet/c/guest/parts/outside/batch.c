@@ -26,9 +26,8 @@ struct unsent {
 
 static struct gathered all[SOCKET_SENDS_MOST];
 static struct socket_send sends[SOCKET_SENDS_MOST] LARGE;
-static u64 count, owed; /* of those; connections with something unsent */
-static u64 oldest,
-    latest; /* when they were sent: the first that is gathered, and the last of all */
+static u64 count, owed;    /* of those; connections with something unsent */
+static u64 oldest, latest; /* when sent: the first that is gathered, and the last of all */
 static u32
     prompt; /* waits in a row that came soon after the last send; at once where it computed */
 
@@ -185,7 +184,8 @@ bool batch_takes(struct socket *socket, struct message *message) {
     u64 size = message->size - message->done;
     bool more = link->corked || message->flags & MSG_MORE, later = more || gathers();
     u64 there = link->gathered ? link->gathered->size : 0;
-    note(false);
+    if (later || boot_info.backend == BACKEND_KVM)
+        note(false);
     if (!(later || there) || size > ROOM - there || link->unsent || !link->writable)
         return false;
     struct gathered *to = gathered_of(socket);

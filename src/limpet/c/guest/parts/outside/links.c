@@ -163,12 +163,9 @@ static bool is_signal(const struct epoll_event *event) {
     return event->data < outside_slots.listeners;
 }
 
-/* How long until a deadline: nanoseconds, or FOREVER. */
-static s64 left_until(s64 deadline) {
-    if (deadline <= 0)
-        return deadline;
-    s64 now = (s64)clock_monotonic();
-    return MAX(deadline - now, 0);
+/* How long until the deadline: nanoseconds, or FOREVER. */
+static s64 left(const struct wait *block) {
+    return block->deadline > 0 ? MAX(block->deadline - (s64)block->monotonic, 0) : block->deadline;
 }
 
 /* Where an exit is dear, what is gathered goes with it, and what has come is taken. */
@@ -193,8 +190,7 @@ static bool ask(struct socket_batch *block) {
     block->events = (u64)events;
     u64 before = clock_waits();
     wait_in_host(block);
-    clock_waited(before);
-    asked = clock_monotonic();
+    asked = clock_waited(before);
     for (long i = 0; i < block->result; i++) {
         signal |= is_signal(&events[i]);
         tell(&events[i], (u64)i, block->rooms);
@@ -229,8 +225,7 @@ static void wait(struct wait *block) {
         host_time.wait(block);
         return;
     }
-    struct socket_batch sockets_too = {.timeout = left_until(block->deadline),
-                                       .want = block->want & 1};
+    struct socket_batch sockets_too = {.timeout = left(block), .want = block->want & 1};
     bool signal = ask(&sockets_too);
     if (signal && block->deadline) {
         block->want &= ~WANT_SOCKETS;

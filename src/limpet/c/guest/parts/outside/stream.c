@@ -27,9 +27,11 @@ static long send_piece(struct link *link, u64 from, u64 size, bool more) {
     return block.result;
 }
 
-/* What a read of `asked` bytes says of the next one.  Where the other side has ended, that is still
- * to be read. */
+/* What a read of `asked` bytes says of the next one: an error such as a bad address nothing.  Where
+ * the other side has ended, that is still to be read. */
 void link_was_read(struct link *link, long got, u64 asked) {
+    if (got < 0 && got != -EAGAIN)
+        return;
     bool rest = link->told & (POLLRDHUP | POLLHUP | POLLERR);
     link->uncertain = got > 0 && (u64)got == asked;
     link->fresh = false;
@@ -148,6 +150,35 @@ static long send(struct socket *socket, struct message *message) {
     return 0;
 }
 
+/* Nothing that send or receive would do before they ask the host, or behind it. */
+static bool is_plain(const struct socket *socket, const struct link *link, u64 size) {
+    return link && socket->state == CONNECTED && !socket->error && size && size <= MAX_TRANSFER;
+}
+
+static long take(struct socket *socket, u64 to, u64 size) {
+    struct link *link = link_of(socket);
+    if (!is_plain(socket, link, size) || link->held[0].at || link->ended || !has_come(link))
+        return -EAGAIN;
+    long got = receive_piece(link, to, size, 0);
+    link_was_read(link, got, size);
+    return got;
+}
+
+/* In a virtual machine sends are gathered.  An error stays for the message that follows, but for a
+ * bad address, which is a fault then. */
+static long give(struct socket *socket, u64 from, u64 size) {
+    struct link *link = link_of(socket);
+    if (!is_plain(socket, link, size) || boot_info.backend == BACKEND_KVM || !link->writable ||
+        link->corked || link->gathered || link->unsent || socket->shut & SHUT_SEND)
+        return 0;
+    long sent = send_piece(link, from, size, false);
+    if (sent == -EAGAIN)
+        link->writable = false;
+    else if (sent < 0 && sent != -EFAULT)
+        socket->error = (s32)-sent;
+    return MAX(sent, 0);
+}
+
 static long shut(struct socket *socket, u32 how) {
     if (socket->state != CONNECTED)
         return -ENOTCONN;
@@ -227,6 +258,8 @@ const struct transport outside_stream = {.bind = internet_bind,
                                          .connect = endpoint_again,
                                          .send = send,
                                          .receive = receive,
+                                         .give = give,
+                                         .take = take,
                                          .shutdown = shut,
                                          .name = internet_name,
                                          .set = set,

@@ -73,7 +73,8 @@ void epoll_told(struct watcher *watcher, u32 events) {
         epoll_remove(item);
         return;
     }
-    epoll_weigh(item);
+    if (events == ANYTHING)
+        epoll_weigh(item);
     if (!(item->events & ~EPOLL_PRIVATE) || !(events & item->events))
         return;
     epoll_list(item);

@@ -23,7 +23,7 @@ static long look_at_items(struct watch *watch, u64 *want) {
     u64 ready = 0;
     epoll_look_outside(epoll);
     *want |= epoll->file->ops->awaited(epoll->file);
-    if (epoll->first && *want & WANT_SOCKETS)
+    if (epoll->first && *want & WANT_SOCKETS && !watch->asked)
         glance(STALE_SOME);
     struct item *last = epoll->last, *item = last;
     for (bool more = last; more && ready < watch->count; more = item != last) {

@@ -20,7 +20,7 @@ static long look_once(const struct watch *watch, u64 *want) {
 
 static long look_at_all(struct watch *watch, u64 *want) {
     long ready = look_once(watch, want);
-    bool again = ready && *want & WANT_SOCKETS && glance(STALE_SOME);
+    bool again = ready && *want & WANT_SOCKETS && !watch->asked && glance(STALE_SOME);
     return again ? look_once(watch, want) : ready;
 }
 

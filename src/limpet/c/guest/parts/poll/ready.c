@@ -6,20 +6,21 @@ long watch_for(struct watch *watch, s64 timeout) {
     struct waiting waits = {.deadline = FOREVER,
                             .on = watch->on ? watch->on : EVERYTHING,
                             .what = "descriptors of which none can ever become ready"};
-    if (timeout > 0)
-        waits.deadline = deadline_after(clock_monotonic(), timeout);
     alarms_look();
-    for (bool last = !timeout, asked = false;;) {
+    for (bool last = !timeout;;) {
         waits.want = 0;
         long ready = watch->look(watch, &waits.want);
         if (!ready && last && !watch->unhurried && signal_pending())
             return -EINTR;
-        if (!ready && last && !asked && waits.want & WANT_SOCKETS && glance(STALE_NONE)) {
-            asked = true;
+        if (!ready && last && !watch->asked && waits.want & WANT_SOCKETS && glance(STALE_NONE)) {
+            watch->asked = true;
             continue;
         }
         if (ready || last)
             return ready;
+        if (timeout > 0 && !watch->asked)
+            waits.deadline = deadline_after(clock_monotonic(), timeout);
+        watch->asked = true;
         long woken = park(&waits);
         if (woken == -EINTR)
             return woken;

@@ -24,6 +24,7 @@ struct watch {
     struct epoll_event *events;
     const void *on; /* what has to change; NULL: anything */
     bool unhurried; /* without time to wait, signals do not count either: epoll */
+    bool asked;     /* the host was, meanwhile */
 };
 
 /* What can become ready while the program sleeps: standard input and networks, which can only be

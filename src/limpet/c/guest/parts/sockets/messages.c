@@ -16,6 +16,10 @@ long sys_sendto(long fd, long from, long size, long flags, long to, long length)
         return error;
     if (to && (address.length || socket->family != AF_UNIX))
         message.address = &address;
+    if (!to && !flags)
+        message.done = socket_give(socket, (u64)from, message.size);
+    if (message.done && message.done == message.size)
+        return (long)message.done;
     message_touch(&message);
     return socket_send(socket, &message);
 }
@@ -31,7 +35,10 @@ long sys_recvfrom(long fd, long to, long size, long flags, long from, long lengt
     if (error)
         return error;
     message.address = &address;
-    long got = socket_receive(socket, &message);
+    long got = from || flags ? -EAGAIN : socket_take(socket, (u64)to, message.size);
+    if (got != -EAGAIN)
+        return got;
+    got = socket_receive(socket, &message);
     rights_drop(message.rights);
     if (got < 0 || !from)
         return got;

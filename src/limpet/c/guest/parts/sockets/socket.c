@@ -98,34 +98,45 @@ long socket_wait(struct socket *socket, const struct patience *patience) {
     return error == -ETIMEDOUT ? -EAGAIN : error;
 }
 
-static long transfer(struct socket *socket, const struct linux_iovec *vector, u64 count, u64 size,
-                     bool sends) {
+static long read_all(struct file *file, const struct linux_iovec *vector, u64 count, u64 size) {
     struct message message = {.vector = vector, .count = count, .size = size};
-    if (sends) {
-        message_touch(&message);
-        return socket_send(socket, &message);
-    }
-    long got = socket_receive(socket, &message);
+    if (!size)
+        return 0;
+    long got = socket_receive(file->object, &message);
     rights_drop(message.rights);
     return got;
 }
 
-static long read_all(struct file *file, const struct linux_iovec *vector, u64 count, u64 size) {
-    return size ? transfer(file->object, vector, count, size, false) : 0;
+/* The first `done` bytes have gone already. */
+static long write_rest(struct file *file, const struct linux_iovec *vector, u64 count, u64 size,
+                       u64 done) {
+    struct message message = {.vector = vector, .count = count, .size = size, .done = done};
+    message_touch(&message);
+    return socket_send(file->object, &message);
 }
 
 static long write_all(struct file *file, const struct linux_iovec *vector, u64 count, u64 size) {
-    return transfer(file->object, vector, count, size, true);
+    return write_rest(file, vector, count, size, 0);
 }
 
-static long read(struct file *file, void *to, u64 size) {
-    const struct linux_iovec vector = {(u64)to, size};
+static __attribute__((noinline)) long read_piece(struct file *file, u64 to, u64 size) {
+    const struct linux_iovec vector = {to, size};
     return read_all(file, &vector, 1, size);
 }
 
+static __attribute__((noinline)) long write_piece(struct file *file, u64 from, u64 size, u64 done) {
+    const struct linux_iovec vector = {from, size};
+    return write_rest(file, &vector, 1, size, done);
+}
+
+static long read(struct file *file, void *to, u64 size) {
+    long got = socket_take(file->object, (u64)to, size);
+    return got == -EAGAIN ? read_piece(file, (u64)to, size) : got;
+}
+
 static long write(struct file *file, const void *from, u64 size) {
-    const struct linux_iovec vector = {(u64)from, size};
-    return write_all(file, &vector, 1, size);
+    u64 done = socket_give(file->object, (u64)from, size);
+    return done && done == size ? (long)done : write_piece(file, (u64)from, size, done);
 }
 
 static long stat(struct file *file, struct linux_stat *to) {

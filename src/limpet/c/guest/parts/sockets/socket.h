@@ -88,7 +88,11 @@ struct transport {
      * has to wait. */
     long (*send)(struct socket *socket, struct message *message);
     long (*receive)(struct socket *socket, struct message *message);
-    long (*shutdown)(struct socket *socket, u32 how); /* SHUT_RECEIVE | SHUT_SEND */
+    /* The same for one piece without flags, where nothing stands in the way: no message is made.
+     * How much was given, the rest goes as a message; what was taken, -EAGAIN: it comes as one. */
+    long (*give)(struct socket *socket, u64 from, u64 size); /* 0 */
+    long (*take)(struct socket *socket, u64 to, u64 size);   /* EAGAIN */
+    long (*shutdown)(struct socket *socket, u32 how);        /* SHUT_RECEIVE | SHUT_SEND */
     long (*name)(struct socket *socket, bool of_peer, struct address *to);
     /* Options but SOL_SOCKET's: `value` has *size bytes; get: room for *size. */
     long (*set)(struct socket *socket, s32 level, s32 name, const void *value, u32 size);
@@ -130,6 +134,7 @@ struct queue {
 struct socket {
     struct file *file; /* NULL: nobody has accepted it yet, or it is closed */
     const struct transport *transport;
+    void *outside; /* outside_network's, as is `published` */
     u32 references;
     u16 family, protocol;
     u8 type, shut;        /* SOCK_*, SHUT_* */
@@ -160,8 +165,7 @@ struct socket {
     struct node *node;           /* that has its path */
     struct endpoint own, remote; /* AF_INET and AF_INET6 */
     struct internet *internet;   /* options of theirs */
-    u64 published;               /* outside_network's, as is the next */
-    void *outside;
+    u64 published;
 };
 
 extern const struct file_ops socket_ops;
@@ -223,6 +227,14 @@ void message_put(struct message *message, const u8 *from, u64 size);
 /* calls.c */
 long address_from(long from, long length, struct address *to);
 long address_to(const struct address *address, long to, long length);
+
+static inline u64 socket_give(struct socket *socket, u64 from, u64 size) {
+    return socket->transport->give ? (u64)socket->transport->give(socket, from, size) : 0;
+}
+
+static inline long socket_take(struct socket *socket, u64 to, u64 size) {
+    return socket->transport->take ? socket->transport->take(socket, to, size) : -EAGAIN;
+}
 
 static inline bool option(const struct socket *socket, u32 name) {
     return socket->options >> name & 1;

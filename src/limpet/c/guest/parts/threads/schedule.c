@@ -71,7 +71,8 @@ bool run_another(void) {
     struct thread *to = first;
     if (to)
         first = to->behind;
-    if (first || outside)
+    u64 waiting = to && to != from ? outside : outside - counted; /* while one of them runs */
+    if (first || waiting)
         tick_soon();
     if (to && to != from) {
         keep_files(from);
