@@ -48,6 +48,7 @@ static void probe_domain(void) {
     u8 any[16] = {AF_INET}, name[10] = {1, 0, 0, 'w', 'a', 'l', 'l', 's'};
     show(host4(NR_OPENAT, AT_FDCWD, (long)"/etc/passwd", O_RDONLY | O_CLOEXEC, 0));
     show(host4(NR_OPENAT, AT_FDCWD, (long)"/dev/null", O_RDWR | O_CLOEXEC, 0));
+    show(host3(NR_MKDIR, (long)"walls", 0, 0));
     long fd = host3(NR_SOCKET, AF_INET, 1, 0);
     show(host3(NR_CONNECT, fd, (long)tcp, 16));
     show(host3(NR_BIND, fd, (long)any, 16));
@@ -78,8 +79,9 @@ static void probe_rights(void) {
     show(child);
 }
 """
-PROBE_CALLS = "write openat socket connect bind close kill setrlimit setresuid fork exit_group"
-EPERM, ENOENT, EAGAIN, EACCES, EMFILE = "001", "002", "011", "013", "024"
+PROBE_CALLS = "write openat mkdir socket connect bind close kill"
+PROBE_CALLS += " setrlimit setresuid fork exit_group"
+EPERM, ENOENT, EAGAIN, EACCES, EMFILE, EROFS = "001", "002", "011", "013", "024", "030"
 
 READS = """\
 #include <fcntl.h>
@@ -94,13 +96,14 @@ for backend in "process", "kvm":
     options = limpet.Options(backends=(backend,), features=("landlock_probe",))
     limpet.build(limpet.plan(guest, options)).write(folder / backend)
     print(backend, *limpet.run(folder / backend).stderr.decode().split())
-options = limpet.Options(
-    backends=("process",), features=("landlock_probe",), devices=("volume:/w:ro",)
-)
-limpet.build(limpet.plan(limpet.load(sys.argv[5]), options)).write(folder / "reads")
 (folder / "empty").mkdir()
-words = [f"--volume:/w={folder / 'empty'}"]
-print("reads", *limpet.run(folder / "reads", words).stderr.decode().split())
+for volume in "volume:/w:ro", "volume:/w":
+    options = limpet.Options(
+        backends=("process",), features=("landlock_probe",), devices=(volume,)
+    )
+    limpet.build(limpet.plan(limpet.load(sys.argv[5]), options)).write(folder / "reads")
+    words = [f"--volume:/w={folder / 'empty'}"]
+    print(volume, *limpet.run(folder / "reads", words).stderr.decode().split())
 options = limpet.Options(
     backends=("process",), features=("landlock_probe",), publish=(sys.argv[3],), sockets=8
 )
@@ -150,12 +153,14 @@ def test_from_inside(make: Maker, tmp_path: Path) -> None:
         )
         other.kill()
     assert done.stderr == ""
-    outside = f"{EACCES} {EACCES} {EACCES} {EACCES} {EPERM} {EPERM}"
+    outside = f"{EACCES} {EACCES} {EACCES} {EACCES} {EACCES} {EPERM} {EPERM}"
     rights = f"{EMFILE} {EPERM} {EPERM}"
-    process, kvm, reading, porter_too = done.stdout.splitlines()
+    process, kvm, reading, writing, porter_too = done.stdout.splitlines()
     assert process == f"process {outside} {rights} {EAGAIN}"
     assert kvm == f"kvm {outside} {rights} +++"  # KVM's own thread needs it; the filter refuses
-    assert reading.startswith(f"reads {ENOENT} {ENOENT} {outside[8:]} ")  # a root of its own
+    own_root = f"{ENOENT} {ENOENT}"
+    assert reading.startswith(f"volume:/w:ro {own_root} {EROFS} {outside[12:]} ")
+    assert writing.startswith(f"volume:/w {own_root} {EACCES} {outside[12:]} ")  # Landlock's names
     both = f"porter {EACCES} {EPERM} {EACCES} {outside} {rights} {EAGAIN}"
     both = both.replace(EMFILE, "+++")  # its guest has slots for connections
     assert Counter(porter_too.split()) == Counter(both.split())

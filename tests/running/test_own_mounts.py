@@ -92,16 +92,17 @@ def test_mounts_below(make: Maker, backend: Backend, folder: Path) -> None:
     ("volume", "before", "own"),
     [
         ("volume:/w:ro", (), True),
-        ("volume:/w", (), False),
+        ("volume:/w", (), True),
         ("volume:/w:ro", NO_MOUNTS, False),
+        ("volume:/w", NO_MOUNTS, False),
         ("volume:/w:ro", ("sh", "-c", 'exec "$@" 2< /', "sh"), False),
     ],
-    ids=["read", "written", "no mounts", "a directory is open"],
+    ids=["read", "written", "no mounts", "written without mounts", "a directory is open"],
 )
 def test_nothing_else_has_a_path(
     make: Maker, folder: Path, volume: str, before: Sequence[str], own: bool
 ) -> None:
-    """The folder's mount is the root of who only reads there, and has nothing else open."""
+    """The folder's mount is the root of who has nothing else open."""
     made = program(make, "process", volume)
     with told(made, folder, "waits", "rf", before=before) as pid:
         assert os.path.samefile(f"/proc/{pid}/root/", folder if own else "/")

@@ -64,16 +64,19 @@ static void allow_volumes(long rules, u64 files, u64 names) {
 }
 
 /* Of root: the root becomes a folder's own mount, so that nothing else has a path.  Then Landlock,
- * which would look at each file that is opened, has no files to keep: all of them are in mounts
- * that are only read.  A directory that the starter left open leads elsewhere, and --strict keeps
- * every wall. */
+ * which would look at each file that is opened, has no reading to keep; below a volume that is
+ * written it keeps the rest.  A directory that the starter left open leads elsewhere, and --strict
+ * keeps every wall. */
 static u64 files_to_fence(void) {
     const struct boot_info *boot = (const struct boot_info *)BOOT_INFO;
+    u64 kept = 0;
     long folder = -1;
     for (u64 i = 1; i < MANIFEST->count; i++) {
         const struct mft_entry *device = &MANIFEST->entries[i];
-        if (device->type == DEVICE_VOLUME && !(device->no_devices && device->read_only))
+        if (device->type == DEVICE_VOLUME && !device->no_devices)
             return ~0UL;
+        if (device->type == DEVICE_VOLUME && !device->read_only)
+            kept = ~(u64)(READ_FILES | READ_FOLDERS | CUT_FILES);
         folder = device->type == DEVICE_VOLUME ? (long)device->handle : folder;
     }
     for (u64 fd = 0; fd < FIRST_FD; fd++)
@@ -81,5 +84,5 @@ static u64 files_to_fence(void) {
             return ~0UL;
     if (STRICT || host3(NR_FCHDIR, folder, 0, 0) < 0 || host3(NR_CHROOT, (long)".", 0, 0) < 0)
         return ~0UL;
-    return 0;
+    return kept;
 }
