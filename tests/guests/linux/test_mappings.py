@@ -37,6 +37,40 @@ def test_mappings(make: Maker, backend: Backend, link: str, tmp_path: Path) -> N
     assert len(native.stdout.splitlines()) > 140
 
 
+def test_a_second_address(make: Maker, backend: Backend, tmp_path: Path) -> None:
+    """A page of a shared file is the same wherever it is mapped: rings, windows, moves, threads."""
+    source = (SUPPORT / "programs" / "aliases.c").read_text()
+    program = make.compile(source, "aliases", "-O1")
+    bundle = make(program, backend, root=tree(tmp_path / "root"))
+    ran = bundle.run("/w")
+    native = execute(["aliases", str(tmp_path / "root" / "w")], program)
+    assert (ran.status, ran.stderr) == (0, b"")
+    assert ran.stdout.decode().splitlines() == native.stdout.decode().splitlines()
+    assert len(native.stdout.splitlines()) > 30
+    ran = bundle.run("/w", "at both")
+    assert (ran.status, ran.stdout) == (128 + 11, b"fixed: 0\nfixed: 0\n")
+    assert b"wanted a page of a shared file at two addresses, in a way that is not " in ran.stderr
+
+
+def test_no_second_address(make: Maker, backend: Backend) -> None:
+    """Where rights are no matter, neither are second addresses; a line says what gives both."""
+    source = """
+    #define _GNU_SOURCE
+    #include <stdlib.h>
+    #include <sys/mman.h>
+    #include <unistd.h>
+    int main(void) {
+        int fd = memfd_create("x", 0);
+        char *at = ftruncate(fd, 4096) ? NULL : mmap(NULL, 4096, 3, MAP_SHARED, fd, 0);
+        char *room = mmap(NULL, 8192, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        return at && mmap(room, 4096, 3, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED ? 7 : 0;
+    }
+    """
+    ran = make(make.compile(source, "once"), backend).run()
+    assert ran.status == 7
+    assert b"a page of a shared file at two addresses: build it with --feature rights" in ran.stderr
+
+
 WAL = """
 pragma journal_mode=wal; create table t(a integer primary key, b text);
 begin; insert into t(b) values ('x'), ('y'), ('z'); commit;

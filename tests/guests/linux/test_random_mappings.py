@@ -6,7 +6,7 @@ of a mapping too.
 
 Left out, since it differs on purpose:
 
-- a second shared mapping of a page of a file, which is ENODEV
+- a second shared mapping of a page of a file, which may have the address of the first
 - what a private mapping has of a page that is written in the file behind it
 - that a file's times change when its memory is written
 - shared memory without a file that grows: what is new of it is SIGBUS on Linux

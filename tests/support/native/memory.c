@@ -24,6 +24,9 @@ long execution_refused(void) {
     return -EACCES;
 }
 
+void mapping_refused(void) {
+}
+
 /* No file is open. */
 struct file *fd_use(long fd) {
     (void)fd;

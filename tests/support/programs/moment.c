@@ -78,6 +78,13 @@ int main(int count, char **words) {
     char *kept_away = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     strcpy(kept_away, "kept away");
     mprotect(kept_away, 4096, PROT_NONE);
+    char *twice[2];
+    int of_twice = memfd_create("twice", 0);
+    for (int i = 0; i < 2 && !ftruncate(of_twice, 4096); i++) {
+        twice[i] = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        mmap(twice[i], 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, of_twice, 0);
+        strcpy(twice[i], "at two addresses");
+    }
     volatile char *gone = fixed + 4096;
     munmap(fixed + 4096, 4096);
     if (write(file, "0123456789", 10) != 10 || lseek(file, 4, SEEK_SET) != 4)
@@ -112,6 +119,8 @@ int main(int count, char **words) {
     while (!rang)
         poll(NULL, 0, 50);
     printf("rang\nblock %d %d\n", block[0], block[2999999]);
+    twice[0][0] = 'A', twice[1][1] = 'T';
+    printf("%s, %s\n", twice[0], twice[1]);
     printf("file %ld %s\n", (long)read(file, again, 4), again);
     signal(SIGSEGV, fault);
     int number = sigsetjmp(back, 1);

@@ -53,9 +53,10 @@ bool pages_take_at(u64 at, u64 count, enum pages_owner owner); /* exactly there,
 void pages_give(u64 at, u64 count, enum pages_owner owner);    /* frees those with that owner */
 bool pages_are(u64 at, u64 count, enum pages_owner owner);     /* all of them */
 u64 pages_free_count(void);
-void pages_missing(void); /* more was asked for than there is */
-bool pages_ran_out(void); /* the last request could not be met */
-u64 pages_first(void);    /* the lowest page that is not a bitmap: where brk starts */
+void pages_missing(void);   /* more was asked for than there is */
+bool pages_ran_out(void);   /* the last request could not be met */
+void mapping_refused(void); /* a shared file at a second address, where that is not to be had */
+u64 pages_first(void);      /* the lowest page that is not a bitmap: where brk starts */
 
 /* core/heap.c: small objects of the library OS. */
 void *heap_alloc(u64 size); /* zeroed, 16-byte aligned; NULL when the arena is full */
@@ -84,6 +85,7 @@ extern const struct host_time *const guest_time; /* generated; NULL: the plan ha
 /* Rights and reservations (parts/memory/reserve.c). */
 struct fault;
 struct mapping;
+struct mapping_wish;
 struct regs;
 struct guest_memory {
     bool (*fault)(const struct regs *regs,
@@ -103,6 +105,8 @@ struct guest_memory {
     void (*reset)(u64 low, u64 high);                        /* the same, as it was then */
     bool (*load)(u64 low, u64 high, u64 rights); /* of an object: until now it was only read */
     bool (*lacks)(u64 low, u64 high);            /* too few free pages to write what is there now */
+    /* A shared file where another mapping has it elsewhere, or in the reserve: row by row. */
+    long (*alias)(const struct mapping *mapping, const struct mapping_wish *wish);
     void (*release)(u64 low, u64 high);
     bool (*move)(u64 from, u64 size, u64 to);
     void (*gather)(void);  /* all pages are where they are in the arena, for a snapshot */

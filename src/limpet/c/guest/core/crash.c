@@ -113,6 +113,12 @@ RARE long say_unreached(const char *name, long number) {
     return -ENOSYS;
 }
 
+static bool refused; /* a second address of a shared file's page */
+
+void mapping_refused(void) {
+    refused = true;
+}
+
 /* After a bad end: what the program lacked, which may well be why. */
 static RARE void say_lacked(bool crashed) {
     u64 arena = guest_info.arena_hi - guest_info.arena_lo;
@@ -121,6 +127,12 @@ static RARE void say_lacked(bool crashed) {
         say(" ran out of its ");
         say_decimal((arena + guest_info.stack_hi - guest_info.stack_lo) >> 20);
         say(" MiB of memory: give more with --memory");
+        say_backend();
+    }
+    if (refused) {
+        say_name();
+        say(" wanted a page of a shared file at two addresses");
+        say(guest_memory ? ", in a way that is not served" : ": build it with --feature rights");
         say_backend();
     }
     say_missed(crashed);

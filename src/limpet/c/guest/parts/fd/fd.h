@@ -14,6 +14,7 @@ struct mapping_wish {
     bool shared, fixed;
     bool writes;                       /* it may be written there */
     bool (*in_use)(u64 low, u64 high); /* whether any of that memory is mapped */
+    u64 *row; /* only so much of it as lies in a row is wanted, wherever: becomes less; or NULL */
 };
 
 /* A missing operation gives the error beside it. */

@@ -1,7 +1,7 @@
 /*
  * Files as memory.  All memory has one address only, so what is mapped shared is the file
  * itself: its pages lie in a row, and whoever maps the same bytes again gets the same address.
- * A row that is wanted elsewhere meanwhile cannot be had.
+ * Whoever wants them elsewhere meanwhile takes row by row (memory/aliases.c), or gets none.
  */
 #include "parts/files/node.h"
 #include "parts/memory/maps.h"
@@ -168,7 +168,19 @@ static long lay(struct node *node, const struct mapping_wish *wish) {
     return address(extent, wish);
 }
 
+/* What lies in a row from there on; or a row for what lies in none. */
+static long row_from(struct node *node, const struct mapping_wish *wish) {
+    u8 *there = extent_bytes(node, wish->offset, wish->row);
+    if (there)
+        return (long)there;
+    struct mapping_wish row = *wish;
+    row.length = *wish->row;
+    return lay(node, &row);
+}
+
 long extent_map(struct node *node, const struct mapping_wish *wish) {
+    if (wish->row)
+        return row_from(node, wish);
     u64 first = wish->offset / PAGE, count = wish->length / PAGE;
     struct extent *over = NULL, *next;
     for (struct extent *each = node->extents; each; each = next) {

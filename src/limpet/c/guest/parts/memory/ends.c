@@ -28,6 +28,7 @@ void ends_hide(u64 low, u64 high) {
 
 /* A copy that is as the file was has not been written: it will end where the file does. */
 static void clear_rest(const struct mapping *each, u64 size) {
+    aliases_return(each->home, each->home + (each->high - each->low)); /* none has a home of 0 */
     u64 page = ALIGN_DOWN(size, PAGE), at = each->low + (page - each->offset);
     if (each->shared || page < each->offset || at >= mapping_end(each))
         return;
@@ -51,6 +52,8 @@ void ends_cut(const void *node, u64 size) {
  */
 void ends_lend(u64 at, u64 size, u64 rights, bool begins) {
     u64 low = ALIGN_DOWN(at, PAGE), high = ALIGN_UP(at + size, PAGE);
+    if (begins)
+        aliases_return(low, high);
     for (struct mapping *each = mapping_from(low); each && each->low < high; each = each->next)
         if (each->lent && rights & ~(u64)each->rights)
             host_protect(MAX(low, each->low), MIN(high, mapping_end(each)),

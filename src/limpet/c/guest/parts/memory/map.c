@@ -76,18 +76,29 @@ static long check(const struct request *want) {
     return type == MAP_SHARED || type == MAP_PRIVATE ? 0 : -EINVAL;
 }
 
-static long map_lent(const struct request *want) {
-    bool shared = (want->flags & MAP_TYPE) != MAP_PRIVATE;
+/* Pages of the file's own: where they lie, or where they come when they are touched.  0: it is to
+ * be copied. */
+long map_lent(struct mapping made, u64 at, u64 length, bool fixed) {
     const struct mapping_wish wish = {
-        .offset = want->offset,
-        .length = want->size,
-        .at = ALIGN_DOWN(want->at, PAGE),
-        .shared = shared,
-        .writes = want->rights & PROT_WRITE,
-        .fixed = is_fixed(want),
-        .in_use = mappings_between,
+        .offset = made.offset,
+        .length = length,
+        .at = at,
+        .shared = made.shared,
+        .writes = made.rights & PROT_WRITE,
+        .fixed = fixed,
+        .in_use = mappings_use,
     };
-    return want->file->ops->map(want->file, &wish);
+    bool apart = wish.shared && wish.fixed && is_reserved(wish.at, wish.length);
+    long got = apart ? -ENODEV : made.file->ops->map(made.file, &wish);
+    if (got == -ENODEV && wish.shared && made.file->ops->unmap) {
+        if (guest_memory && (apart || !wish.fixed))
+            return guest_memory->alias(&made, &wish);
+        mapping_refused();
+    }
+    if (got <= 0)
+        return got;
+    made.low = (u64)got, made.high = made.low + length, made.lent = true;
+    return mapping_add_lent(&made) ? got : -ENOMEM;
 }
 
 /* Memory that the program does not want yet, or all of which it will never want. */
@@ -129,22 +140,22 @@ static long take_pages(const struct request *want) {
 
 /* What is there is gone, and the arguments are right. */
 static long map_anew(const struct request *want) {
-    long at = want->file ? map_lent(want) : 0;
     struct mapping made = {.file = want->file,
                            .offset = want->file ? want->offset : 0,
                            .rights = (u8)want->rights,
-                           .shared = (want->flags & MAP_TYPE) != MAP_PRIVATE,
-                           .lent = at > 0};
-    made.reserved = at == 0 && wants_reserve(want);
+                           .shared = (want->flags & MAP_TYPE) != MAP_PRIVATE};
+    long at = 0;
+    if (made.file)
+        at = map_lent(made, ALIGN_DOWN(want->at, PAGE), want->size, is_fixed(want));
+    if (at)
+        return at;
+    made.reserved = wants_reserve(want);
     if (made.reserved)
         return map_reserved(want, &made);
-    if (at == 0)
-        at = take_pages(want);
+    at = take_pages(want);
     if (at < 0)
         return at;
     made.low = (u64)at, made.high = made.low + want->size;
-    if (made.lent)
-        return mapping_add_lent(&made) ? at : -ENOMEM;
     long error = made.file ? fill_from_file(made.file, made.low, want->size, want->offset) : 0;
     if (!error && !mapping_add(&made))
         error = -ENOMEM;

@@ -44,6 +44,17 @@ bool mappings_between(u64 low, u64 high) {
     return there && there->low < high;
 }
 
+static bool uses(const struct mapping *each, u64 low, u64 high) {
+    return each->home && each->home < high && low < each->home + (each->high - each->low);
+}
+
+bool mappings_use(u64 low, u64 high) {
+    bool used = mappings_between(low, high);
+    for (const struct mapping *each = first; each && !used; each = each->next)
+        used = uses(each, low, high);
+    return used;
+}
+
 /* `upper` continues `lower`: one mapping could be both. */
 static bool continues(const struct mapping *lower, const struct mapping *upper) {
     if (lower->high != upper->low || lower->file != upper->file || lower->given != upper->given)
@@ -51,6 +62,8 @@ static bool continues(const struct mapping *lower, const struct mapping *upper) 
     if (lower->rights != upper->rights || lower->shared != upper->shared ||
         lower->lent != upper->lent || lower->reserved != upper->reserved ||
         lower->layers != upper->layers)
+        return false;
+    if (upper->home != (lower->home ? lower->home + (lower->high - lower->low) : 0))
         return false;
     return !lower->file || lower->offset + (lower->high - lower->low) == upper->offset;
 }
@@ -104,6 +117,7 @@ static bool split(u64 at) {
     *upper = *lower;
     upper->low = lower->high = at;
     upper->offset += at - lower->low;
+    upper->home += upper->home ? at - lower->low : 0;
     lower->next = upper;
     if (upper->file)
         upper->file->references++;
@@ -143,11 +157,12 @@ static void drop(struct mapping *each) {
         set_rights(each, PROT_READ | PROT_WRITE); /* for whoever gets the pages next */
     if (owned && guest_memory)
         guest_memory->hide(each->low, each->high);
-    if (each->lent)
-        each->file->ops->unmap(each->file, each->offset, size);
-    else if (each->reserved)
+    u64 home = each->lent ? each->low : each->home;
+    if (each->reserved)
         guest_memory->release(each->low, each->high);
-    else if (!each->given)
+    if (home && !mappings_use(home, home + size))
+        each->file->ops->unmap(each->file, each->offset, size);
+    else if (owned)
         pages_give(each->low, size / PAGE, PAGES_PROGRAM);
     if (each->file)
         file_release(each->file);

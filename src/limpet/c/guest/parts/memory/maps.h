@@ -36,6 +36,7 @@ struct mapping {
     bool lent;     /* its pages are the file's own: they go back to it, not to the arena */
     u32 layers;    /* of a lent one: how often it is mapped more than once, there */
     bool given;    /* the program's image and stack, which are no pages of the arena */
+    u64 home;      /* reserved, of a shared file: where what comes to `low` lies; else 0 */
 };
 
 /* maps.c */
@@ -43,6 +44,7 @@ struct mapping *mapping_from(u64 at);        /* the first that ends behind `at`,
 struct mapping *mapping_at(u64 at);          /* the one that `at` is in, or NULL */
 bool mappings_cover(u64 low, u64 high);      /* no hole between */
 bool mappings_between(u64 low, u64 high);    /* any */
+bool mappings_use(u64 low, u64 high);        /* any of what lies there, whatever its address */
 bool mappings_ready(u64 low, u64 high);      /* none lies across a border; false: no memory */
 void mappings_join(u64 low, u64 high);       /* after a change between */
 bool mapping_add(const struct mapping *new); /* a copy, one with its neighbours if they are alike */
@@ -73,6 +75,7 @@ long place(u64 at, u64 count, bool fixed);
 
 /* map.c */
 long clear_for(u64 at, u64 size); /* a mapping exactly there: 0, or why it cannot be */
+long map_lent(struct mapping made, u64 at, u64 length, bool fixed); /* shared: the file's own */
 /* As mmap of an open file from its start. */
 long map_file(struct file *file, u64 at, u64 length, long protection, long flags);
 long fill_from_file(struct file *file, u64 at, u64 length, u64 offset);

@@ -6,14 +6,15 @@ enum { PROT_SEM = 8, PROT_GROWSDOWN = 0x01000000, PROT_GROWSUP = 0x02000000 };
 static long change(struct mapping *each, u8 rights) {
     if (rights & PROT_EXEC && !host_execute)
         return execution_refused();
-    if (rights & PROT_EXEC && each->lent)
+    bool own = each->lent || each->home; /* the file's own pages */
+    if (rights & PROT_EXEC && own)
         return -EACCES;
-    if (rights & PROT_WRITE && each->lent && !writable(each->file))
+    if (rights & PROT_WRITE && own && !writable(each->file))
         return -EACCES;
     if (counts_as_data(rights, each->shared) && !(each->rights & PROT_WRITE) &&
         beyond_limit(each->high - each->low, true))
         return -ENOMEM;
-    if (rights & PROT_WRITE && !(each->rights & PROT_WRITE) && each->reserved &&
+    if (rights & PROT_WRITE && !(each->rights & PROT_WRITE) && each->reserved && !own &&
         guest_memory->lacks(each->low, each->high)) {
         pages_missing();
         return -ENOMEM;

@@ -58,7 +58,7 @@ static bool grow_lent(const struct mapping *rest, const struct mapping *old) {
                                       .at = old->low,
                                       .shared = true,
                                       .fixed = true,
-                                      .in_use = mappings_between};
+                                      .in_use = mappings_use};
     if (mappings_between(rest->low, rest->high) || old->file->ops->map(old->file, &wish) < 0)
         return false;
     return mapping_add(rest);
@@ -139,36 +139,22 @@ static long move_reserved(const struct remap *remap) {
     return mapping_add(&made) ? (long)made.low : -ENOMEM;
 }
 
-static long map_again(struct mapping *made, u64 length, u64 at, bool fixed) {
-    const struct mapping_wish wish = {.offset = made->offset,
-                                      .length = length,
-                                      .at = at,
-                                      .shared = true,
-                                      .fixed = fixed,
-                                      .in_use = mappings_between};
-    long got = made->file->ops->map(made->file, &wish);
-    if (got < 0)
-        return got;
-    made->low = (u64)got, made->high = made->low + length;
-    return mapping_add_lent(made) ? got : -ENOMEM;
-}
-
-/* The pages of a file move when they are mapped nowhere else. */
+/* Of a file's own pages the mapping goes, and comes elsewhere. */
 static long move_lent(const struct remap *remap) {
     const struct mapping *old = mapping_at(remap->at);
     u64 end = remap->at + remap->have;
     struct mapping made = *old;
-    made.offset += remap->at - old->low;
+    made.offset += remap->at - old->low, made.lent = made.reserved = false, made.home = 0;
     bool fixed = remap->flags & MREMAP_FIXED;
     if (old->layers || !mappings_ready(remap->at, end))
         return -ENOMEM;
     if (!remap->have)
-        return map_again(&made, remap->want, fixed ? remap->target : 0, fixed);
+        return map_lent(made, fixed ? remap->target : 0, remap->want, fixed);
     made.file->references++; /* it stays open meanwhile */
     mappings_remove(remap->at, end, ALL_LAYERS);
-    long got = map_again(&made, remap->want, fixed ? remap->target : 0, fixed);
+    long got = map_lent(made, fixed ? remap->target : 0, remap->want, fixed);
     if (got < 0)
-        map_again(&made, remap->have, remap->at, true); /* as it was */
+        map_lent(made, remap->at, remap->have, true); /* as it was */
     file_release(made.file);
     return got;
 }
@@ -221,7 +207,7 @@ long sys_mremap(long old, long old_length, long new_length, long flags, long tar
         return old;
     if (!(remap.flags & MREMAP_MAYMOVE))
         return -ENOMEM;
-    if (there->reserved)
-        return move_reserved(&remap);
-    return there->lent ? move_lent(&remap) : move(&remap);
+    if (there->lent || there->home)
+        return move_lent(&remap);
+    return there->reserved ? move_reserved(&remap) : move(&remap);
 }

@@ -30,11 +30,16 @@ static struct run **run_from(u64 at) {
     return link;
 }
 
-static bool add_run(u64 low, u64 high, u64 frame, bool changed) {
-    struct run *made = heap_alloc(sizeof *made), **link = run_from(low);
+const struct run *run_at(u64 at) {
+    const struct run *found = *run_from(at);
+    return found && found->low <= at ? found : NULL;
+}
+
+bool run_add(const struct run *new) {
+    struct run *made = heap_alloc(sizeof *made), **link = run_from(new->low);
     if (!made)
         return false;
-    *made = (struct run){*link, low, high, frame, changed};
+    *made = *new, made->next = *link;
     *link = made;
     return true;
 }
@@ -44,22 +49,22 @@ static bool split_run(u64 at) {
     struct run *run = *run_from(at);
     if (!run || run->low >= at)
         return true;
-    u64 high = run->high;
+    struct run upper = *run;
+    upper.low = at, upper.frame += at - run->low;
+    if (!run_add(&upper))
+        return false;
     run->high = at;
-    if (add_run(at, high, run->frame + (at - run->low), run->changed))
-        return true;
-    run->high = high;
-    return false;
+    return true;
 }
 
-static void forget_run(u64 low) {
+void run_forget(u64 low) {
     struct run **link = run_from(low), *run = *link;
     *link = run->next;
     heap_free(run);
 }
 
 /* What is placed at once: more in a large mapping, never over what is there. */
-static void choose(const struct mapping *in, u64 address, u64 *low, u64 *high) {
+void run_choose(const struct mapping *in, u64 address, u64 *low, u64 *high) {
     u64 size = LEAST_PLACED;
     while (size < MOST_PLACED && size < (in->high - in->low) / 64)
         size *= 2;
@@ -75,7 +80,7 @@ static void choose(const struct mapping *in, u64 address, u64 *low, u64 *high) {
 
 static bool place_at(const struct mapping *in, u64 address) {
     u64 low, high;
-    choose(in, address, &low, &high);
+    run_choose(in, address, &low, &high);
     u64 frame = pages_take((high - low) / PAGE, PAGES_PROGRAM);
     if (!frame) {
         low = ALIGN_DOWN(address, PAGE), high = low + PAGE;
@@ -84,13 +89,13 @@ static bool place_at(const struct mapping *in, u64 address) {
     if (!frame)
         return false;
     bool reads = !(in->rights & PROT_WRITE);
-    if (!add_run(low, high, frame, reads)) {
+    if (!run_add(&(struct run){.low = low, .high = high, .frame = frame, .changed = reads})) {
         pages_give(frame, (high - low) / PAGE, PAGES_PROGRAM);
         return false;
     }
     if (!host_place(frame, low, high - low)) { /* no page table is left */
         pages_missing();
-        forget_run(low);
+        run_forget(low);
         pages_give(frame, (high - low) / PAGE, PAGES_PROGRAM);
         return false;
     }
@@ -99,7 +104,11 @@ static bool place_at(const struct mapping *in, u64 address) {
     return true;
 }
 
-static bool may_access(const struct mapping *in, enum access access) {
+bool reserve_bring(const struct mapping *in, u64 address, const struct regs *regs) {
+    return in->home ? alias_bring(in, address, regs) : place_at(in, address);
+}
+
+bool may_access(const struct mapping *in, u32 access) {
     return access == ACCESS_WRITE  ? in->rights & PROT_WRITE
            : access == ACCESS_READ ? in->rights != 0
                                    : host_execute && in->rights & PROT_EXEC;
@@ -110,7 +119,7 @@ static bool may_access(const struct mapping *in, enum access access) {
 static bool flip(const struct mapping *in, const struct fault *fault, const struct regs *regs) {
     u64 page = ALIGN_DOWN(fault->address, PAGE);
     bool runs = fault->access == ACCESS_EXECUTE;
-    if (!host_execute || in->given || in->lent || fault->access == ACCESS_READ ||
+    if (!host_execute || in->given || in->lent || in->home || fault->access == ACCESS_READ ||
         (in->rights & (PROT_WRITE | PROT_EXEC)) != (PROT_WRITE | PROT_EXEC))
         return false;
     if (!runs && regs && ALIGN_DOWN(regs_pc(regs), PAGE) == page)
@@ -138,10 +147,11 @@ static bool reserve_fault(const struct regs *regs, struct fault *fault) {
         if (mended || fault->signal == SIGBUS)
             return mended;
     }
-    const struct run *there = *run_from(fault->address);
-    if (!in->reserved || (there && there->low <= fault->address))
+    if (alias_fault(in, fault->address, regs))
+        return true;
+    if (!in->reserved || run_at(fault->address))
         return flip(in, fault, regs);
-    return place_at(in, fault->address);
+    return reserve_bring(in, fault->address, regs);
 }
 
 static bool reserve_present(u64 at, u64 size) {
@@ -149,6 +159,8 @@ static bool reserve_present(u64 at, u64 size) {
     for (u64 page = ALIGN_DOWN(at, PAGE); mapping_at(page) && page < at + size; page += PAGE) {
         struct fault read = {.signal = SIGSEGV, .code = SEGV_MAPERR, .address = page}, write = read;
         write.access = ACCESS_WRITE; /* of a page that is both, and was run */
+        if (alias_comes_again(at, page))
+            break; /* it is there for the first of them */
         any |= reserve_fault(NULL, &read);
         any |= reserve_fault(NULL, &write);
     }
@@ -177,6 +189,8 @@ static u64 reserve_find(u64 wanted, u64 size) {
 }
 
 static void reserve_protect(const struct mapping *each, u64 rights) {
+    if (each->lent)
+        aliases_return(each->low, each->high);
     if (each->given) {
         given_protect(each->low, each->high, rights);
         return;
@@ -194,6 +208,7 @@ static void reserve_protect(const struct mapping *each, u64 rights) {
 /* Back to the arena, where they are given out again. */
 static void reserve_release(u64 low, u64 high) {
     hint = MIN(hint, low); /* page tables are there already */
+    aliases_release(low, high);
     if (!split_run(low) || !split_run(high))
         return; /* without memory for the list they stay until all of it goes */
     for (struct run **link = run_from(low); *link && (*link)->low < high;) {
@@ -207,50 +222,6 @@ static void reserve_release(u64 low, u64 high) {
         *link = run->next;
         heap_free(run);
     }
-}
-
-/* Where a virtual machine's monitor finds memory of the program's: it knows pages of the arena by
- * their own addresses, and no rights.  Only so many of `size` bytes may be in a row there. */
-static u64 view(u64 at, u64 *size, bool fills) {
-    const struct mapping *in = mapping_at(at);
-    if (!in)
-        return is_hidden(at) ? 0 : at;
-    if (!may_access(in, fills ? ACCESS_WRITE : ACCESS_READ))
-        return 0;
-    if (at >= mapping_end(in) && in->file)
-        return 0;
-    *size = MIN(*size, mapping_end(in) - at);
-    if (!in->reserved)
-        return at;
-    const struct run *run = *run_from(at);
-    if ((!run || run->low > at) && !place_at(in, at))
-        return 0;
-    run = *run_from(at);
-    *size = MIN(*size, run->high - at);
-    return run->frame + (at - run->low);
-}
-
-/* A hypercall that fills memory, or reads it.  What is not in a row goes by a copy, as far as the
- * program may. */
-static long reserve_pass(u64 at, u64 size, bool fills, long (*pass)(u64 at, u64 size)) {
-    u64 row = size, there = view(at, &row, fills), all = row;
-    if (!there)
-        return -EFAULT;
-    for (u64 more; all < size; all += more) {
-        more = size - all;
-        if (!view(at + all, &more, fills))
-            break;
-    }
-    void *copy = all == row ? NULL : heap_alloc(all);
-    if (!copy)
-        return pass(there, row);
-    if (!fills)
-        memcpy(copy, (void *)at, all);
-    long result = pass((u64)copy, all);
-    if (fills && result > 0)
-        memcpy((void *)at, copy, (u64)result);
-    heap_free(copy);
-    return result;
 }
 
 /* To other reserved addresses, with what is in them. */
@@ -288,6 +259,7 @@ const struct guest_memory own_memory = {
     .reset = given_reset,
     .load = given_load,
     .lacks = reserve_lacks,
+    .alias = alias_map,
     .release = reserve_release,
     .move = reserve_move,
     .gather = reserve_gather,

@@ -20,8 +20,29 @@ struct run {
     struct run *next; /* ascending */
     u64 low, high, frame;
     bool changed; /* its rights: they are read and write in the arena */
+    bool lent;    /* by a shared file, to which they go back (aliases.c) */
 };
 const struct run *reserve_runs(void);
+const struct run *run_at(u64 at); /* NULL: nothing is placed there */
+bool run_add(const struct run *new);
+void run_forget(u64 low);
+void run_choose(const struct mapping *in, u64 address, u64 *low, u64 *high); /* what to place */
+/* Pages for what is reserved there; false: it is not to be had. */
+bool may_access(const struct mapping *in, u32 access); /* enum access */
+bool reserve_bring(const struct mapping *in, u64 address, const struct regs *regs);
+
+/* passed.c */
+long reserve_pass(u64 at, u64 size, bool fills, long (*pass)(u64 at, u64 size));
+
+/* aliases.c: through `guest_memory`, too */
+long alias_map(const struct mapping *want, const struct mapping_wish *wish); /* its address */
+bool alias_bring(const struct mapping *in, u64 address, const struct regs *regs);
+/* A page that a file lends here and that is elsewhere is here again. */
+bool alias_fault(const struct mapping *in, u64 address, const struct regs *regs);
+/* The page of a file that is at `page` is in [from, page) as well. */
+bool alias_comes_again(u64 from, u64 page);
+bool aliases_return(u64 low, u64 high);  /* what is at home there, if any was away */
+void aliases_release(u64 low, u64 high); /* what has been brought there */
 
 /* stopped.c */
 void reserve_gather(void);

@@ -21,6 +21,7 @@ static void note(u64 low, u64 high, u64 rights) {
 }
 
 void reserve_gather(void) {
+    aliases_return(0, ~0UL);
     moved = reserve_runs() != NULL;
     for (const struct run *each = reserve_runs(); each; each = each->next) {
         if (each->changed)
