@@ -169,23 +169,30 @@ def begun(**_):
         pool.submit(process.run, ["sh", "-c", "sleep 20; true"], timeout=20)
         while not process._running:
             time.sleep(0.01)
-        if sys.argv[1] == "interrupted":
-            os.kill(os.getpid(), signal.SIGINT)
+        print(*(each.pid for each in process._running), flush=True)
+        if sys.argv[1].startswith("SIG"):
+            os.kill(os.getpid(), signal.Signals[sys.argv[1]])
+            time.sleep(20)
         else:
             pool.shutdown = lambda **_: None
             raise PlanError("it cannot be")
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored under nohup
 cli.cli = begun
 cli.main()
 """
 
 
-@pytest.mark.parametrize(("how", "code"), [("interrupted", 130), ("refused", 2)])
+@pytest.mark.parametrize(
+    ("how", "code"), [("SIGINT", 130), ("SIGTERM", -15), ("SIGHUP", -1), ("refused", 2)]
+)
 def test_nobody_waits_for_what_is_abandoned(how: str, code: int) -> None:
     """A compiler that began for a bundle is ended with the command that wanted it."""
     words = [sys.executable, "-c", ABANDONED, how]
-    assert subprocess.run(words, timeout=15, check=False, capture_output=True).returncode == code
+    ended = subprocess.run(words, timeout=15, check=False, capture_output=True)
+    assert ended.returncode == code
+    _is_gone(int(ended.stdout))
 
 
 def test_a_program_that_never_ends_is_ended(tmp_path: Path) -> None:
@@ -193,12 +200,16 @@ def test_a_program_that_never_ends_is_ended(tmp_path: Path) -> None:
     started = tmp_path / "started"
     with pytest.raises(BuildError, match="took longer than 1 s and was ended"):
         run(["/bin/sh", "-c", f"sleep 1000 & echo $! > {started}; sleep 1000"], timeout=1)
-    status = Path(f"/proc/{started.read_text().strip()}/status")
+    _is_gone(int(started.read_text()))
+
+
+def _is_gone(pid: int) -> None:
+    status = Path(f"/proc/{pid}/status")
     for _ in range(100):
         if not status.exists() or "State:\tZ" in status.read_text():
             return
         time.sleep(0.05)
-    raise AssertionError("what it started is still there")
+    raise AssertionError("it is still there")
 
 
 @confined

@@ -62,6 +62,9 @@ def main() -> NoReturn:
     """The entry point: errors become one message and an exit status, never a traceback."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupted)
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) is signal.SIG_DFL:
+            signal.signal(each, _ended)
     try:
         cli(standalone_mode=False)
     except CompileError as error:
@@ -88,6 +91,13 @@ def main() -> NoReturn:
 def _interrupted(number: int, frame: FrameType | None) -> None:
     _end_others()
     signal.default_int_handler(number, frame)
+
+
+def _ended(number: int, frame: FrameType | None) -> None:
+    """End as by that signal."""
+    _end_others()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _end_others() -> None:
