@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 from limpet.building.cache_key import Keys, keys_of
 from limpet.cli import kept, say
 from limpet.errors import BuildError, PlanError
+from limpet.formats.elf import IDENT
 from limpet.guests.usual import usual
 from limpet.loading import seen, sources
 from limpet.loading.asked import NOTHING, Wants
 from limpet.tools import executables
 from limpet.tools.cache import Cache
-from limpet.tools.inputs import digest_of
+from limpet.tools.inputs import begins_with, digest_of
 
 if TYPE_CHECKING:
     from limpet.building.last import Changed
@@ -117,7 +118,7 @@ class Job:
         Raises:
             LimpetError: it cannot be.
         """
-        begun = builds and _is_program(self.app)
+        begun = builds and begins_with(self.app, IDENT[:4])  # all else may end soon, in an error
         if begun:
             usual(self.app).begin(Cache.default(), self.options)
         from limpet.guests.registry import load, plan
@@ -325,15 +326,6 @@ def _key(guest: Any, known: str) -> str:
     digest = guest.copy()
     digest.update(known.encode(errors="surrogateescape"))
     return f"bundle-{digest.hexdigest()}"
-
-
-def _is_program(path: Path) -> bool:
-    """Whether it may be a finished program: reading anything else may end soon, with an error."""
-    try:
-        with path.open("rb") as stream:
-            return stream.read(4) == b"\x7fELF"
-    except OSError:
-        return False
 
 
 def _has(cache: Cache, key: str) -> bool:

@@ -11,6 +11,7 @@ import click
 
 from limpet.errors import PlanError
 from limpet.plain import quoted
+from limpet.tools.inputs import begins_with
 
 _OPTIONS = (
     click.option(
@@ -86,8 +87,4 @@ def interpreter(python: str | None) -> Path:
 
 
 def _says_itself(app: Path) -> bool:
-    try:
-        with app.open("rb") as stream:
-            return stream.read(2) == b"#!"
-    except OSError:
-        return False
+    return begins_with(app, b"#!")

@@ -30,6 +30,15 @@ def digest_of(path: str) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def begins_with(path: Path, magic: bytes) -> bool:
+    """Whether the file at ``path`` does; one that cannot be read does not."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(magic)) == magic
+    except OSError:
+        return False
+
+
 @dataclass(frozen=True)
 class Inputs:
     """The files that something was made from.
