@@ -40,7 +40,8 @@ class Memory:
         """From single pages, or pieces of them, ascending; those that are zero are left out.
 
         Raises:
-            ValueError: with the zeros between them they are more than ``most`` bytes.
+            ValueError: with the zeros between them they are more than ``most`` bytes, or they do
+                not ascend.
         """
         joined: list[tuple[int, bytearray]] = []
         for address, content in pages:
@@ -50,6 +51,8 @@ class Memory:
                     continue
                 here = address + at
                 end = joined[-1][0] + len(joined[-1][1]) if joined else -JOINED - 1
+                if joined and here < end:
+                    raise ValueError("a page that is there twice")
                 most -= len(page) + (here - end if here - end <= JOINED else 0)
                 if most < 0:
                     raise ValueError("more memory than expected")
