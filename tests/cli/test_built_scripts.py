@@ -51,6 +51,17 @@ def test_bad_words() -> None:
             library.plan(guest, library.Options(backends=("process",), words=(word,)))
 
 
+def test_words_of_a_start(limpet: Cli) -> None:
+    """They are the bundle's: what to type is said."""
+    done = limpet("build", "/usr/bin/cat", "words.txt")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "limpet: words.txt: a bundle gets its words when it is started",
+        "limpet: try: leave them out, and then ./cat.limpet words.txt; "
+        "--file HOST:GUEST packs a file",
+    ]
+
+
 def test_not_in_its_own_place(limpet: Cli) -> None:
     """What a bundle is made from is never overwritten by it, by whatever name."""
     (limpet.cwd / "script.sh").write_text("#!/bin/sh\n")

@@ -163,9 +163,23 @@ def test_sizes() -> None:
     found = named_in(["half", "big", "data.json", "small", "../here/big"])
     assert list(found.files) == ["/half", "/data.json"]
     hints = " ".join(found.hints)
-    assert "at most 64 MiB (--file big:/big)" in hints
+    assert "at most 64 MiB (--file big:/big; --no-given for none)" in hints
     assert "small is not given" in hints
-    assert "(--volume ../here:/here:ro or --file ../here/big:/here/big)" in hints
+    assert (
+        "(--volume ../here:/here:ro or --file ../here/big:/here/big; --no-given for none)" in hints
+    )
+
+
+def test_what_is_written_meanwhile(here: Path) -> None:
+    """What was told of a file is no more than it was then: whoever gives it is told."""
+    found = named_in(["data.json", "sub/data"])
+    assert found.changed(found.files) == []
+    with (here / "data.json").open("a") as stream:
+        stream.write("more")
+    (here / "sub" / "data").unlink()
+    first, second = found.changed(found.files)
+    assert first.startswith("data.json has changed meanwhile: the copy may be another size")
+    assert second.startswith("sub/data has changed meanwhile")
 
 
 def test_two_of_one_name(here: Path) -> None:

@@ -17,6 +17,7 @@ from limpet.formats.bounds import is_chosen
 from limpet.guests.usual import usual
 from limpet.loading.interpreters import known
 from limpet.loading.start import Start, start_of
+from limpet.plain import quoted
 from limpet.running.warm.guest import hooks_of
 from limpet.tools.cache import Cache
 from limpet.tools.units import kilobytes
@@ -42,8 +43,10 @@ def _with_help(features: tuple[str, ...]) -> tuple[str, ...]:
 @click.option("-c", "code", metavar="CODE", help="The bundle runs this code, as python -c.")
 @click.option("-o", "--output", type=FILE, help="Where to put the bundle.")
 @click.argument("app", type=FILE, required=False)
+@click.argument("more", nargs=-1, metavar="")
 def command(
     app: Path | None,
+    more: tuple[str, ...],
     module: str | None,
     code: str | None,
     output: Path | None,
@@ -59,6 +62,12 @@ def command(
     script, of -m and of -c is started with the script's arguments; APP may name the Python of -m
     and -c.
     """
+    if more:
+        raise PlanError(
+            f"{quoted(more[0])}: a bundle gets its words when it is started",
+            hint=f"leave them out, and then ./{_place(app or Path(), module)} {quoted(more[0])}; "
+            "--file HOST:GUEST packs a file",
+        )
     app, words = _asked(app, module, code, given)
     target = output or _place(app, module)
     _check_place(app, target)

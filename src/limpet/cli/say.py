@@ -48,7 +48,9 @@ def warn(warnings: Iterable[str]) -> None:
 
 def given(named: Named, given: Collection[str]) -> None:
     """What of ``named`` a guest was ``given``, and what of it not."""
-    for each in filter(None, (named.told(given), *named.hints, *named.lost(given))):
+    for each in filter(
+        None, (named.told(given), *named.changed(given), *named.hints, *named.lost(given))
+    ):
         note(each)
 
 

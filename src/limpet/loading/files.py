@@ -211,7 +211,11 @@ def _check_same(path: str, found: os.stat_result, now: os.stat_result) -> None:
 
 
 def _changed(path: str) -> TreeError:
-    return TreeError(f"{quoted(path)}: changed while it was packed", hint=_AGAIN)
+    return TreeError(
+        f"{quoted(path)}: changed while it was packed",
+        hint="run the command again when nothing writes to it; a log's place is a --volume, "
+        "and --no-given leaves out what the command line names",
+    )
 
 
 def _unreadable(path: str | Path, error: OSError, *, listed: bool = False) -> TreeError:

@@ -74,6 +74,16 @@ class Named:
         copies = "a copy" if len(files) == 1 else "copies"
         return f"gives the guest {copies} of {', '.join([*texts[:-2], both])}"
 
+    def changed(self, given: Iterable[str]) -> list[str]:
+        """What to say of those that were ``given`` and are not what they were when it was told."""
+        now = {guest: _bytes_of(self.files[guest].real) for guest in given}
+        return [
+            f"{quoted(self.files[guest].word)} has changed meanwhile: the copy may be another size "
+            "(--no-given gives none)"
+            for guest, size in now.items()
+            if size != self.files[guest].size
+        ]
+
     def lost(self, given: Collection[str]) -> list[str]:
         """Hints about those that were not ``given``: the guest has something else there."""
         return [
@@ -155,7 +165,7 @@ class _Finder:
         what = f"{kilobytes(status.st_size)}, and all are to be at most {MOST >> 20} MiB"
         folder, below = posixpath.split(word)[0] or ".", posixpath.dirname(guest)
         where = f"--volume {quoted(folder)}:{quoted(below)}:ro or " if below != "/" else ""
-        return f"{what} ({where}--file {quoted(word)}:{quoted(guest)})"
+        return f"{what} ({where}--file {quoted(word)}:{quoted(guest)}; --no-given for none)"
 
     def _give(self, guest: str, file: NamedFile) -> None:
         other = self.files.setdefault(guest, file)
@@ -201,6 +211,13 @@ def _refused(word: str, guest: str, status: os.stat_result) -> str:
     if not os.access(word, os.R_OK):
         return "it cannot be read"
     return ""
+
+
+def _bytes_of(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return -1
 
 
 def _size(file: NamedFile) -> str:

@@ -15,7 +15,7 @@ from limpet.errors import PlanError
 from limpet.loading.interpreters import Interpreter, imported, in_guest
 from limpet.running.warm.beside import beside
 from limpet.running.warm.leading import Import, leading
-from limpet.running.warm.texts import Texts, texts_of
+from limpet.running.warm.texts import MOST, Texts, texts_of
 from limpet.running.warm.words import Words
 
 _ALWAYS = ("__future__", "builtins", "io", "os", "sys")
@@ -77,7 +77,11 @@ def script_of(
     modules = {guest: path for guest, path in named.items() if guest.endswith(which.suffixes)}
     texts = texts_of(found.files, _first_folder(words), {**given, **modules}, named)
     if texts is None:
-        return "what it is given, or what lies beside it, is a shared object or more than fits"
+        return (
+            "what it is given, or what lies beside it, is a shared object or more than "
+            f"{MOST >> 21} MiB (--volume reads large files where they are; a script in a folder "
+            "of its own has less beside it)"
+        )
     return Script(words.options, imports, _installed(elsewhere, library), texts)
 
 
