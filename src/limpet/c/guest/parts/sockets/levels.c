@@ -3,6 +3,8 @@
 #include "parts/sockets/internet.h"
 
 enum { TCP_INFO = 11, TCP_CONGESTION = 13, IPV6_V6ONLY = 26, UNICAST_HOPS = 16 };
+enum { TCP_MAXSEG = 2, TCP_LINGER2 = 8, TCP_DEFER_ACCEPT = 9, TCP_FASTOPEN = 23 };
+enum { IP_TOS = 1, IP_TTL = 2, IP_FREEBIND = 15, LOOP = 34, LOOP_6 = 19, TCLASS = 67 };
 enum { STREAMS = 1, DATAGRAMS = 2, BOTH_KINDS = 3 };
 
 struct known {
@@ -14,40 +16,40 @@ struct known {
 
 static const struct known known[] = {
     {SOL_IPV6, IPV6_V6ONLY, BOTH_KINDS, 0, 0, 1},
-    {SOL_TCP, 1, STREAMS, 0, 0, 1},           /* TCP_NODELAY */
-    {SOL_TCP, 2, STREAMS, 536, 0, 32767},     /* TCP_MAXSEG */
-    {SOL_TCP, 3, STREAMS, 0, 0, 1},           /* TCP_CORK */
-    {SOL_TCP, 4, STREAMS, 7200, 1, 32767},    /* TCP_KEEPIDLE */
-    {SOL_TCP, 5, STREAMS, 75, 1, 32767},      /* TCP_KEEPINTVL */
-    {SOL_TCP, 6, STREAMS, 9, 1, 127},         /* TCP_KEEPCNT */
-    {SOL_TCP, 7, STREAMS, 6, 1, 127},         /* TCP_SYNCNT */
-    SWITCH(SOL_TCP, 8, STREAMS),              /* TCP_LINGER2 */
-    SWITCH(SOL_TCP, 9, STREAMS),              /* TCP_DEFER_ACCEPT */
+    {SOL_TCP, 1, STREAMS, 0, 0, 1}, /* TCP_NODELAY */
+    {SOL_TCP, TCP_MAXSEG, STREAMS, 536, 88, 32767},
+    {SOL_TCP, 3, STREAMS, 0, 0, 1},        /* TCP_CORK */
+    {SOL_TCP, 4, STREAMS, 7200, 1, 32767}, /* TCP_KEEPIDLE */
+    {SOL_TCP, 5, STREAMS, 75, 1, 32767},   /* TCP_KEEPINTVL */
+    {SOL_TCP, 6, STREAMS, 9, 1, 127},      /* TCP_KEEPCNT */
+    {SOL_TCP, 7, STREAMS, 6, 1, 127},      /* TCP_SYNCNT */
+    {SOL_TCP, TCP_LINGER2, STREAMS, 60, -1, 120},
+    {SOL_TCP, TCP_DEFER_ACCEPT, STREAMS, 0, 0, 0x7fffffff},
     {SOL_TCP, 12, STREAMS, 1, 0, 1},          /* TCP_QUICKACK */
     {SOL_TCP, 18, STREAMS, 0, 0, 0x7fffffff}, /* TCP_USER_TIMEOUT */
-    SWITCH(SOL_TCP, 23, STREAMS),             /* TCP_FASTOPEN */
-    SWITCH(SOL_TCP, 25, STREAMS),             /* TCP_NOTSENT_LOWAT */
-    SWITCH(SOL_UDP, 1, DATAGRAMS),            /* UDP_CORK */
-    {SOL_IP, 1, BOTH_KINDS, 0, 0, 255},       /* IP_TOS */
-    {SOL_IP, 2, BOTH_KINDS, 64, 1, 255},      /* IP_TTL */
-    {SOL_IP, 8, DATAGRAMS, 0, 0, 1},          /* IP_PKTINFO */
-    {SOL_IP, 10, BOTH_KINDS, 1, 0, 5},        /* IP_MTU_DISCOVER */
-    {SOL_IP, 11, BOTH_KINDS, 0, 0, 1},        /* IP_RECVERR */
-    {SOL_IP, 12, BOTH_KINDS, 0, 0, 1},        /* IP_RECVTTL */
-    {SOL_IP, 13, BOTH_KINDS, 0, 0, 1},        /* IP_RECVTOS */
-    {SOL_IP, 15, BOTH_KINDS, 0, 0, 1},        /* IP_FREEBIND */
-    {SOL_IP, 24, BOTH_KINDS, 0, 0, 1},        /* IP_BIND_ADDRESS_NO_PORT */
-    {SOL_IP, 33, DATAGRAMS, 1, -1, 255},      /* IP_MULTICAST_TTL */
-    {SOL_IP, 34, DATAGRAMS, 1, 0, 1},         /* IP_MULTICAST_LOOP */
+    {SOL_TCP, TCP_FASTOPEN, STREAMS, 0, 0, 4096},
+    SWITCH(SOL_TCP, 25, STREAMS),     /* TCP_NOTSENT_LOWAT */
+    {SOL_UDP, 1, DATAGRAMS, 0, 0, 1}, /* UDP_CORK */
+    {SOL_IP, IP_TOS, BOTH_KINDS, 0, 0, 255},
+    {SOL_IP, IP_TTL, BOTH_KINDS, 64, 1, 255},
+    {SOL_IP, 8, DATAGRAMS, 0, 0, 1},   /* IP_PKTINFO */
+    {SOL_IP, 10, BOTH_KINDS, 1, 0, 5}, /* IP_MTU_DISCOVER */
+    {SOL_IP, 11, BOTH_KINDS, 0, 0, 1}, /* IP_RECVERR */
+    {SOL_IP, 12, BOTH_KINDS, 0, 0, 1}, /* IP_RECVTTL */
+    {SOL_IP, 13, BOTH_KINDS, 0, 0, 1}, /* IP_RECVTOS */
+    {SOL_IP, IP_FREEBIND, BOTH_KINDS, 0, 0, 1},
+    {SOL_IP, 24, BOTH_KINDS, 0, 0, 1},   /* IP_BIND_ADDRESS_NO_PORT */
+    {SOL_IP, 33, DATAGRAMS, 1, -1, 255}, /* IP_MULTICAST_TTL */
+    {SOL_IP, LOOP, DATAGRAMS, 1, 0, 1},  /* IP_MULTICAST_LOOP */
     {SOL_IPV6, UNICAST_HOPS, BOTH_KINDS, 64, -1, 255},
-    {SOL_IPV6, 18, DATAGRAMS, 1, -1, 255},  /* IPV6_MULTICAST_HOPS */
-    {SOL_IPV6, 19, DATAGRAMS, 1, 0, 1},     /* IPV6_MULTICAST_LOOP */
-    {SOL_IPV6, 23, BOTH_KINDS, 1, 0, 5},    /* IPV6_MTU_DISCOVER */
-    {SOL_IPV6, 25, BOTH_KINDS, 0, 0, 1},    /* IPV6_RECVERR */
-    {SOL_IPV6, 49, BOTH_KINDS, 0, 0, 1},    /* IPV6_RECVPKTINFO */
-    {SOL_IPV6, 51, BOTH_KINDS, 0, 0, 1},    /* IPV6_RECVHOPLIMIT */
-    {SOL_IPV6, 66, BOTH_KINDS, 0, 0, 1},    /* IPV6_RECVTCLASS */
-    {SOL_IPV6, 67, BOTH_KINDS, 0, -1, 255}, /* IPV6_TCLASS */
+    {SOL_IPV6, 18, DATAGRAMS, 1, -1, 255}, /* IPV6_MULTICAST_HOPS */
+    {SOL_IPV6, LOOP_6, DATAGRAMS, 1, 0, 1},
+    {SOL_IPV6, 23, BOTH_KINDS, 1, 0, 5}, /* IPV6_MTU_DISCOVER */
+    {SOL_IPV6, 25, BOTH_KINDS, 0, 0, 1}, /* IPV6_RECVERR */
+    {SOL_IPV6, 49, BOTH_KINDS, 0, 0, 1}, /* IPV6_RECVPKTINFO */
+    {SOL_IPV6, 51, BOTH_KINDS, 0, 0, 1}, /* IPV6_RECVHOPLIMIT */
+    {SOL_IPV6, 66, BOTH_KINDS, 0, 0, 1}, /* IPV6_RECVTCLASS */
+    {SOL_IPV6, TCLASS, BOTH_KINDS, 0, -1, 255},
 };
 
 struct internet {
@@ -118,25 +120,74 @@ static long set_congestion(const char *value, u32 size) {
     return size >= sizeof own - 1 && !memcmp(value, own, sizeof own - 1) ? 0 : -ENOENT;
 }
 
+/* Seconds as Linux keeps them: so often is sent again, each time after twice as long. */
+static s32 in_retries(s32 seconds) {
+    s32 period = seconds > 0, step = 1;
+    for (u32 tries = 1; seconds > period && tries < 255; tries++) {
+        step = MIN(2 * step, 120);
+        period += step;
+    }
+    return period;
+}
+
+/* What becomes of a number that is not kept as it is. */
+static s32 adapted(const struct socket *socket, const struct known *option, s32 number) {
+    s32 name = option->name, ip = option->level == SOL_IP, tcp = option->level == SOL_TCP;
+    if (option->level == SOL_IPV6 && name == LOOP_6)
+        return number;
+    if (option->least == 0 && option->most == 1)
+        return !!number;
+    if ((ip && name == IP_TOS) ||
+        (option->level == SOL_IPV6 && name == TCLASS && number >= 0 && number <= 255))
+        return number & (is_stream(socket) ? 0xfc : 0xff); /* congestion is TCP's own to tell */
+    if ((ip && name == IP_TTL && number == -1) || (tcp && name == TCP_MAXSEG && !number) ||
+        (tcp && name == TCP_LINGER2 && !number))
+        return option->initial;
+    if (tcp && name == TCP_LINGER2)
+        return number < 0 ? -1 : MIN(number, option->most);
+    if (tcp && name == TCP_DEFER_ACCEPT)
+        return in_retries(number);
+    return tcp && name == TCP_FASTOPEN ? MIN(number, option->most) : number;
+}
+
+/* Linux looks at the size and the pointer before it looks for the name, each level its own way. */
+static long read_number(s32 level, s32 name, const void *value, u32 size, s32 *number) {
+    bool of_ip = level == SOL_IP, whole = size >= sizeof(s32);
+    if ((!whole && (level == SOL_TCP || level == SOL_UDP)) ||
+        (!size && of_ip && (name == IP_TTL || name == IP_FREEBIND || name >= LOOP - 1)))
+        return -EINVAL;
+    if (!value && level == SOL_IPV6)
+        return 0;
+    if (whole)
+        *number = *(const volatile s32 *)value;
+    else if (of_ip && size)
+        *number = *(const volatile u8 *)value;
+    return 0;
+}
+
 long internet_set(struct socket *socket, s32 level, s32 name, const void *value, u32 size) {
     u64 at = find(socket, level, name);
+    s32 number = 0;
     if (is_congestion(socket, level, name))
         return set_congestion(value, size);
+    if (at == COUNT(known) && level == SOL_IP)
+        return -ENOPROTOOPT;
+    long error = read_number(level, name, value, size, &number);
+    if (error)
+        return error;
     if (at == COUNT(known))
         return -ENOPROTOOPT;
     const struct known *option = &known[at];
-    if (size < sizeof(s32) && (level != SOL_IP || !size))
+    if (size < sizeof(s32) && level != SOL_IP)
         return -EINVAL;
-    s32 number = size < sizeof(s32) ? *(const u8 *)value : *(const s32 *)value;
-    if (option->least == 0 && option->most == 1)
-        number = !!number;
+    bool again = number == -1 && option->least == -1 && level != SOL_TCP; /* what it was */
+    number = adapted(socket, option, number);
     if (number < option->least || number > option->most)
         return -EINVAL;
     if (!at && socket->own.port)
         return -EINVAL;
     if (!own_numbers(socket))
         return -ENOBUFS;
-    bool again = number == -1 && option->least == -1; /* back to what it was */
     socket->internet->numbers[at] = again ? option->initial : number;
     return 0;
 }
@@ -170,7 +221,9 @@ long internet_get(struct socket *socket, s32 level, s32 name, void *value, u32 *
     }
     if (at == COUNT(known))
         return has_level(socket, level) ? -ENOPROTOOPT : -EOPNOTSUPP;
-    *(s32 *)value = number_at(socket, at);
-    *size = MIN(*size, sizeof(s32));
+    s32 number = number_at(socket, at);
+    *(s32 *)value = number;
+    bool one = level == SOL_IP && *size && *size < sizeof(s32) && number >= 0 && number <= 255;
+    *size = one ? 1 : MIN(*size, sizeof(s32));
     return 0;
 }

@@ -58,6 +58,7 @@ static long set_number(struct socket *socket, s32 name, s32 value) {
         socket->priority = (u32)value;
         return 0;
     case SO_MARK:
+        socket->mark = (u32)value;
         return 0;
     case SO_TYPE:
     case SO_PROTOCOL:
@@ -76,7 +77,7 @@ static long set(struct socket *socket, s32 level, s32 name, const void *value, u
                                       : -EOPNOTSUPP;
     if (size < sizeof(s32))
         return -EINVAL;
-    s32 number = *(const s32 *)value;
+    s32 number = *(const volatile s32 *)value; /* a bad pointer is EFAULT, whatever the name */
     long error =
         name == SO_LINGER ? set_linger(socket, value, size) : set_number(socket, name, number);
     if (!error && socket->transport->kept)
@@ -99,6 +100,8 @@ static s64 *timeout_of(struct socket *socket, s32 name) {
 
 static long set_timeout(struct socket *socket, s32 name, const struct linux_timeval *value,
                         u32 size) {
+    if (size >= sizeof(s32))
+        (void)*(const volatile s32 *)value;
     if (size < sizeof *value)
         return -EINVAL;
     struct linux_timeval time = *value;
@@ -157,7 +160,7 @@ static s32 number_of(struct socket *socket, s32 name) {
     case SO_PRIORITY:
         return (s32)socket->priority;
     case SO_MARK:
-        return 0;
+        return (s32)socket->mark;
     case SO_PEEK_OFF:
         return -1;
     default:

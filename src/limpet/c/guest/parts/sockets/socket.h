@@ -155,7 +155,7 @@ struct socket {
     u32 pending_count, backlog;
 
     u32 options; /* bit SO_* of those that are on or off */
-    u32 send_size, receive_size, low_water, priority;
+    u32 send_size, receive_size, low_water, priority, mark;
     s64 send_timeout, receive_timeout; /* nanoseconds, FOREVER */
     s32 linger;                        /* seconds; -1: off */
     struct credentials by;             /* of the peer */
