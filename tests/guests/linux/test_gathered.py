@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import subprocess
 import sys
@@ -220,6 +221,38 @@ def test_connections_that_come_and_go(make: Maker) -> None:
     assert said.count("-> socket_accept(") < 4
     assert said.count("-> socket_close(") < CONNECTIONS  # at once until it has waited soon
     assert said.count("-> socket_batch(") < 3 * CONNECTIONS
+
+
+CONNECTS = r"""
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+int main(int count, char **words) {
+    struct sockaddr_in to = {AF_INET, htons(atoi(words[1])), {htonl(INADDR_LOOPBACK)}};
+    for (int i = 0; i < 4; i++)
+        printf("%d ", connect(socket(AF_INET, SOCK_STREAM, 0), (void *)&to, sizeof to) ? errno : 0);
+    return count != 2;
+}
+"""
+
+
+def test_no_slot_is_left(make: Maker, backend: Backend) -> None:
+    """As Linux without a free port; who started it reads once which word gives more."""
+    with socket.create_server((LOCAL, 0)) as there:
+        at = there.getsockname()[1]
+        made = make(
+            make.compile(CONNECTS, "connects"),
+            backend,
+            connect=(f"{LOCAL}:{at}/tcp",),
+            sockets=2,
+        )
+        ran = made.run(str(at))
+    none = errno.EADDRNOTAVAIL
+    assert (ran.status, ran.stdout) == (0, f"0 0 {none} {none} ".encode())
+    said = "limpet: connects has all of its 2 connections in use: give more with --sockets"
+    assert ran.stderr.decode() == f"{said}, backend {backend}\n"
 
 
 @pytest.mark.kvm

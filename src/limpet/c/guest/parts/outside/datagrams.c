@@ -87,7 +87,7 @@ static long open_channel(struct socket *socket, const struct endpoint *to,
     drop_oldest(socket);
     hypercall_socket_broker(asked);
     if (asked->result < 0)
-        return asked->result == -EMFILE ? -ENOBUFS : asked->result;
+        return asked->result == -EMFILE ? outside_full(-ENOBUFS) : asked->result;
     struct link *link = link_add(socket, (u32)asked->result, sizeof(struct channel));
     if (!link)
         return -ENOMEM;

@@ -55,7 +55,7 @@ struct socket *link_new(u32 slot, u16 family, u16 protocol) {
 
 long link_begin(struct socket *socket, s64 slot, const void *local, const struct endpoint *to) {
     if (slot < 0)
-        return slot == -EMFILE ? -EADDRNOTAVAIL : slot;
+        return slot == -EMFILE ? outside_full(-EADDRNOTAVAIL) : slot;
     port_leave(socket);
     if (!give(socket, (u32)slot))
         return -ENOMEM;

@@ -120,7 +120,7 @@ static long made_of(const struct socket_accept *taken, struct socket **made) {
     if (taken->result == -EAGAIN)
         published_maybe[taken->listener] = false;
     if (taken->result < 0)
-        return taken->result;
+        return taken->result == -EMFILE ? outside_full(-EMFILE) : taken->result;
     *made = link_new((u32)taken->result, socket->family, socket->protocol);
     if (!*made)
         return -ENOMEM;

@@ -43,3 +43,16 @@ long outside_refused(const struct socket *socket, const struct endpoint *to) {
         outside_log->connection(socket, to);
     return -ENETUNREACH;
 }
+
+long outside_full(long otherwise) {
+    static bool told;
+    if (!told) {
+        told = true;
+        say_name();
+        say(" has all of its ");
+        say_decimal(outside_slots.end - outside_slots.first);
+        say(" connections in use: give more with --sockets");
+        say_backend();
+    }
+    return otherwise;
+}

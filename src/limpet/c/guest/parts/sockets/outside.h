@@ -9,6 +9,8 @@ extern const struct network *const outside_network;
 
 /* -ENETUNREACH: said once, with the words that give it (parts/outside/refused.c). */
 long outside_refused(const struct socket *socket, const struct endpoint *to);
+/* `otherwise`, and it is said once that no connection is left. */
+long outside_full(long otherwise);
 
 /* Who is told of what the guest is refused; NULL in a plan in which nobody writes it down. */
 struct outside_log {
