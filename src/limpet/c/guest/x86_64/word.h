@@ -43,7 +43,7 @@ static __attribute__((naked, noinline)) void rewound_go(const u64 *word) {
         "mov %[vectors], %%eax\n"
         "mov $-1, %%edx\n"
         "xrstor64 (%%rdi)\n"
-        "wrfsbase %%rcx\n"
+        "wrfsbase %%rcx\n" /* which are stored as well; AMD's keep theirs with a null selector */
         "wrgsbase %%rcx\n"
         "mov %[input], %%edi\n"
         "movabs %[zeros], %%rsi\n"
