@@ -227,6 +227,9 @@ def test_ended(sandbox: Sandbox) -> None:
     threading.Timer(0.3, sandbox.kill).start()
     with pytest.raises(Killed):
         sandbox.run("while True: pass")
+    sandbox._instance.close()  # as another thread does that has just begun to close it
+    with pytest.raises(Killed, match="closed"):
+        sandbox.run("1")
     sandbox.close()
     with pytest.raises(NeverRan, match="closed"):
         sandbox.run("1")

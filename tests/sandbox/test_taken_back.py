@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -313,7 +316,55 @@ def test_who_computes_unasked(pool: Pool) -> None:
     started = process(pool)
     assert pool.run(WORD + "send({'ok': None})\nwhile True: pass").ok
     assert started.wait(30) == -9
+    wait_for_guest(pool)
+    assert value(pool, "1") == 1
+
+
+def wait_for_guest(pool: Pool) -> None:
+    """Until it has one that nobody has, which it starts where one has ended."""
     deadline = time.monotonic() + 30
     while not pool._ready and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert value(pool, "1") == 1
+
+
+def test_interrupted(pool: Pool) -> None:
+    """A ^C before a call has begun, wherever it comes: no turn is lost, and no guest is left."""
+    begun = False
+
+    def work(sandbox: Sandbox) -> None:
+        nonlocal begun
+        sys.setprofile(None)
+        begun = True
+
+    for steps in range(1, 200):
+        wait_for_guest(pool)
+        there = process(pool)
+        with suppress(KeyboardInterrupt), interrupted_in(steps):
+            pool.once(work)
+        assert not pool._used and pool._turns == 1, steps
+        if not pool._ready or process(pool) is not there:
+            there.wait(10)
+        if begun:
+            break
+    assert begun and steps > 10 and value(pool, "1") == 1
+
+
+@contextmanager
+def interrupted_in(steps: int) -> Iterator[None]:
+    """A ^C so many calls from here: behind a call, or as one begins, Python looks for it."""
+
+    def look(frame: FrameType, event: str, called: Any) -> None:
+        nonlocal steps
+        name = getattr(called, "__name__", "")
+        if event not in ("call", "c_return") or name == "__enter__":  # Python does not look there
+            return
+        steps -= 1
+        if not steps:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    sys.setprofile(look)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)

@@ -167,10 +167,9 @@ class Instance:
         try:
             self._number += 1
             numbered = {**request, "id": self._number}
-            exchange = Exchange(self, numbered, limits, heard, serve, memory)
             try:
-                return exchange.answer()
-            except ValueError:
+                return Exchange(self, numbered, limits, heard, serve, memory).answer()
+            except (ValueError, OSError):
                 if not self._in.closed:  # by another thread
                     raise
                 raise Killed("the sandbox was closed meanwhile") from None

@@ -50,8 +50,11 @@ class _Member:
         self._lent = lent
         return lent
 
-    def give_back(self, lent: Sandbox) -> bool:
+    def give_back(self) -> bool:
         """Take it from who had it, and have it taken back; whether others may have it then."""
+        lent = self._lent
+        if lent is None:  # nobody has come to have it
+            return self._own.alive
         lent._prepared = None
         turn = lent._instance
         if not self._kept or not isinstance(turn, Turn) or not turn.end():
@@ -191,55 +194,68 @@ class Pool:
             self._keeper.join()
 
     def _one(self, work: Callable[[Sandbox], Any], once: bool) -> Any:
-        with self._lock:
-            while not self._turns:
-                self._waiting += 1
-                self._turn.wait()
-                self._waiting -= 1
-            self._turns -= 1
+        mine = False
         try:
+            with self._lock:
+                self._wait_for_turn()
+                self._turns -= 1
+                mine = True  # before the lock is free: an interrupt may come as soon as it is
             return self._made(work, once)
         finally:
-            with self._lock:
-                self._turns += 1
-                if self._waiting:
-                    self._turn.notify()
+            if mine:
+                with self._lock:
+                    self._turns += 1
+                    if self._waiting:
+                        self._turn.notify()
+
+    def _wait_for_turn(self) -> None:
+        while not self._turns:
+            self._waiting += 1
+            try:
+                self._turn.wait()
+            finally:
+                self._waiting -= 1
 
     def _made(self, work: Callable[[Sandbox], Any], once: bool) -> Any:
-        member = self._taken()
-        lent = member.lend(once=once)
+        held: list[_Member] = []
         try:
-            return work(lent)
+            self._take(held)
+            return work(held[0].lend(once=once))
         finally:
-            with self._lock:
-                self._used.discard(member)
-                back = not self._closed and member.give_back(lent)
-                if back:
-                    self._ready.append(member)
-            if not back:
-                self._end(member)
+            for member in held:
+                self._give_back(member)
+
+    def _give_back(self, member: _Member) -> None:
+        with self._lock:
+            self._used.discard(member)
+            back = not self._closed and member.give_back()
+            if back:
+                self._ready.append(member)
+        if not back:
+            self._end(member)
 
     def _end(self, member: _Member) -> None:
         """End it now, and take it away while nobody waits."""
         member.kill()
         self._gone.put(member)
 
-    def _taken(self) -> _Member:
-        """One that nobody has, as it was kept."""
-        while True:
+    def _take(self, held: list[_Member]) -> None:
+        """Hold one that nobody has, as it was kept: whoever interrupts this gives it back."""
+        while not held:
             with self._lock:
                 if self._closed:
                     raise NeverRan("the pool was closed", hint="make another")
-                member = self._ready.popleft() if self._ready else None
-            member = member or _Member(self._snapshot, waits=False)
-            if member.is_back(_SOON):
-                break
-            self._end(member)
+                if self._ready:
+                    held.append(self._ready.popleft())
+            if not held:
+                held.append(_Member(self._snapshot, waits=False))
+            if not held[0].is_back(_SOON):
+                self._end(held[0])
+                del held[0]
         with self._lock:
-            self._used.add(member)
+            self._used.add(held[0])
             if self._closed:
-                member.kill()
-        return member
+                held[0].kill()
 
     def _keep(self) -> None:
         """In a thread of its own: take away what was used, and start others, while nobody waits."""
