@@ -23,6 +23,7 @@ from limpet.sandbox.guest.values import decode
 
 _HEAD = 5
 _MOST = {ord("o"): MOST_OUTPUT, ord("a"): MOST_ANSWER, ord("c"): MOST_ANSWER, ord("m"): 0}
+_VALUE = {"text", "mime", "data"}
 _MOST_DIGITS = 400
 _MOST_WHY = 200
 _MIME = re.compile(r"[a-z]{1,16}/[a-z0-9.+-]{1,64}")
@@ -210,8 +211,9 @@ def value_of(sent: Any) -> Value | None:
 
 
 def _value(sent: Any) -> Value:
-    match sent:
-        case {"text": str(text), "mime": dict(mime)} if set(sent) <= {"text", "mime", "data"}:
+    if isinstance(sent, dict) and sent.keys() <= _VALUE:
+        text, mime = sent.get("text"), sent.get("mime")
+        if isinstance(text, str) and isinstance(mime, dict):
             data = decode(sent["data"]) if "data" in sent else None
             pictures = {kind: _picture(kind, each) for kind, each in mime.items()}
             return Value(text, data, "data" in sent, pictures)
