@@ -228,7 +228,7 @@ os.execv = started
 sys.argv = ["limpet", *sys.argv[1:]]
 main()
 """
-HEAVY = {"capstone", "elftools", "subprocess", "tempfile", "shutil", "json", "tomllib", "rich"}
+HEAVY = {"capstone", "subprocess", "tempfile", "shutil", "json", "tomllib", "rich"}
 
 
 @pytest.mark.parametrize("strict", [(), ("--strict",)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = ("capstone", "click", "elftools", "rich", "limpet.planning.plan", "limpet.building.bundle")
+HEAVY = ("capstone", "click", "rich", "limpet.planning.plan", "limpet.building.bundle")
 
 
 def test_nothing_heavy() -> None:

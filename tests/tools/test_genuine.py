@@ -16,7 +16,7 @@ from limpet.tools import genuine
 from limpet.tools.pinned import zig
 from tests.support import ROOT
 
-DECIDING = ("capstone", "pyelftools", "ziglang")
+DECIDING = ("capstone", "ziglang")
 """What reads the guest and compiles the monitor: another version may make other bytes."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
+import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,10 @@ from limpet.sources import C_ROOT, GUEST_INCLUDES, GUEST_ROOT, MONITOR_INCLUDES
 from limpet.tools import toolchain
 from limpet.tools.cache import Cache
 
-_UNLINKED = (b".eh_frame",)
+_SYMBOL = struct.Struct("<IBBHQQ")
+"""A symbol: where its name is, its kind, whom it is for, its section, its value and its size."""
+
+_UNLINKED = (".eh_frame",)
 """What the compiler gives with the code and the linker's scripts throw away."""
 
 
@@ -56,18 +59,19 @@ def write_headers(folder: Path) -> None:
 
 def read_linked(path: Path) -> Linked:
     """Read what the linker wrote to ``path``."""
-    from elftools.elf.elffile import ELFFile  # a compiler can start without it
-    from elftools.elf.sections import SymbolTableSection
-
-    file = ELFFile(io.BytesIO(path.read_bytes()))
+    data = path.read_bytes()
+    rows = list(sections_of(data))
     sections = {
-        section.name: bytes(section.data())
-        for section in file.iter_sections()
-        if section["sh_flags"] & elf.SHF_ALLOC and section["sh_type"] == "SHT_PROGBITS"
+        name: data[row.offset : row.offset + row.size]
+        for name, row in rows
+        if row.flags & elf.SHF_ALLOC and row.kind == elf.SHT_PROGBITS
     }
-    table = file.get_section_by_name(".symtab")
-    assert isinstance(table, SymbolTableSection)
-    return Linked(sections, {each.name: each["st_value"] for each in table.iter_symbols()})
+    table = next(row for name, row in rows if name == ".symtab")
+    strings, symbols = rows[table.link][1].offset, {}
+    for name, _, _, _, value, _ in _SYMBOL.iter_unpack(data[table.offset :][: table.size]):
+        at = strings + name
+        symbols[data[at : data.index(b"\0", at)].decode("ascii")] = value
+    return Linked(sections, symbols)
 
 
 def sizes_of(objects: Iterable[Path], alignment: int = 1) -> Sizes:
@@ -78,7 +82,7 @@ def sizes_of(objects: Iterable[Path], alignment: int = 1) -> Sizes:
     """
     found: Counter[str] = Counter()
     for path in objects:
-        for name, section in _sections(path.read_bytes()):
+        for name, section in sections_of(path.read_bytes()):
             if not section.flags & elf.SHF_ALLOC or name in _UNLINKED:
                 continue
             kind = "data" if section.flags & elf.SHF_WRITE else "rodata"
@@ -87,15 +91,15 @@ def sizes_of(objects: Iterable[Path], alignment: int = 1) -> Sizes:
     return Sizes(**found)
 
 
-def _sections(data: bytes) -> Iterator[tuple[bytes, elf.SectionHeader]]:
-    """The sections of an object that our compiler made, with their names."""
+def sections_of(data: bytes) -> Iterator[tuple[str, elf.SectionHeader]]:
+    """The sections of a file that our compiler or linker made, with their names."""
     header = elf.Header.unpack(data)
     table = range(header.shoff, header.shoff + header.shnum * elf.SECTION_SIZE, elf.SECTION_SIZE)
     rows = [elf.SectionHeader.unpack(data, at) for at in table]
     names = rows[header.shstrndx].offset
     for row in rows:
         at = names + row.name
-        yield data[at : data.index(b"\0", at)], row
+        yield data[at : data.index(b"\0", at)].decode("ascii"), row
 
 
 @once
@@ -123,13 +127,10 @@ def ring_0_stubs(trap_frame: int, trap_entry: int, cache: Cache) -> bytes:
         source = GUEST_ROOT / "x86_64" / "stubs.S"
         toolchain.compile_object(source, folder / "stubs.o", flags=[], include=folder)
 
-    from elftools.elf.elffile import ELFFile
-
     with cache.folder(f"stubs-{guest_digest()}", make) as folder:
-        stream = io.BytesIO((folder / "stubs.o").read_bytes())
-        section = ELFFile(stream).get_section_by_name(".text.stubs")
-        assert section is not None, "stubs.S has its code there"
-        code = bytes(section.data())
+        data = (folder / "stubs.o").read_bytes()
+    row = next(row for name, row in sections_of(data) if name == ".text.stubs")
+    code = data[row.offset : row.offset + row.size]
     return code[:-16] + trap_frame.to_bytes(8, "little") + trap_entry.to_bytes(8, "little")
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import struct
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-from elftools.elf.elffile import ELFFile
 
 from limpet.guests.inside import JUMP_SIZE, SITE_SIZE, Inside, LibraryOS, Window
 from limpet.guests.linux import library
@@ -103,7 +100,8 @@ def _offsets(cache: Cache) -> Mapping[str, int]:
 
     key = hashlib.sha256((freestanding.guest_digest() + text).encode()).hexdigest()
     with cache.folder(f"offsets-{key}", make) as folder:
-        made = ELFFile(io.BytesIO((folder / "offsets.o").read_bytes()))
-        tables = [each for each in made.iter_sections() if each.name.startswith(".rodata")]
-        found = struct.unpack_from(f"<{len(values)}Q", b"".join(each.data() for each in tables))
+        data = (folder / "offsets.o").read_bytes()
+    rows = (row for name, row in freestanding.sections_of(data) if name.startswith(".rodata"))
+    tables = b"".join(data[each.offset : each.offset + each.size] for each in rows)
+    found = struct.unpack_from(f"<{len(values)}Q", tables)
     return dict(zip((*_MEMBERS, *_SIZES), found, strict=True))
