@@ -46,9 +46,7 @@ _WHY: Final[dict[int, Why]] = {1: "input", 2: "marker", 3: "time"}
 
 _CONT, _DETACH, _SETOPTIONS, _GETEVENTMSG = 7, 17, 0x4200, 0x4201
 _SYSCALL, _SYSGOOD, _TRACEFORK, _TRACEEXIT, _EXITKILL = 24, 0x1, 0x2, 0x40, 0x100000
-_EVENT_FORK: Final = 1
-_EVENT_EXIT: Final = 6
-_CALL: Final = 0x80
+_EVENT_FORK, _EVENT_EXIT, _CALL = 1, 6, 0x80
 _PRESENT, _SWAPPED_OR_PRESENT, _OF_FILE = 1 << 63, 3 << 62, 1 << 61
 _PIECE = 1 << 20
 
@@ -131,10 +129,11 @@ def attempt(
         written = _whole(out), _whole(err)
     if isinstance(found, int):
         return Ended(found, *written)
-    learning = build(registry.plan(replace(plan.guest, memory=found.memory), taking))
+    guest = first.plan.guest  # with what is known of it already
+    learning = build(registry.plan(replace(guest, memory=found.memory), taking))
     memory = replace(found.memory, hot=_hot(learning, [name or plan.image.name, *rehearsed]))
     same = taking == options and not memory.hot
-    made = learning if same else build(registry.plan(replace(plan.guest, memory=memory), options))
+    made = learning if same else build(registry.plan(replace(guest, memory=memory), options))
     return Snapshot(made, *written, found.why)
 
 

@@ -193,6 +193,12 @@ def test_few_hot_pages(make: Maker, backend: Backend) -> None:
     assert count == 160 if backend == "process" else count > 400
 
 
+def test_a_verdict_is_found_once(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that is planned for a snapshot is about the same program."""
+    monkeypatch.setattr("limpet.guests.linux.plan.judge", None)
+    assert taken(make.compile(HOT, "judged"), "process").bundle.plan.guest.judged
+
+
 BOUND = """
 #include <elf.h>
 #include <stdio.h>

@@ -153,7 +153,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     if beside:
         filters["namer"] = namer_filter(chosen, devices)
     return Plan(
-        guest=replace(guest, judged=None),
+        guest=replace(guest, judged=judged if options.snapshot else None),  # planned again then
         image=image,
         scan=scan,
         reached=program.reached,
