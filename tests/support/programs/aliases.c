@@ -64,7 +64,10 @@ static void ring(void) {
     printf("written: %ld", (long)write(out, at + 100, RING));
     printf(" %ld\n", (long)pread(out, at + RING - 100, RING, 0));
     fflush(stdout);
-    long done = write(1, at + 2 * PAGE - 8, 16);
+    memset(at, '.', RING);
+    long done = 0; /* all of it from the middle of a page on: that page twice */
+    for (long wrote = 1; wrote > 0 && done < RING; done += wrote)
+        wrote = write(1, at + 100 + done, RING - done);
     for (int i = 0; i < 3; i++)
         memset(at + i * 5, 'a' + i, RING);
     for (int i = 0; i < RING; i++)
@@ -88,6 +91,7 @@ static void rights(void) {
     printf("read: %zd ", pread(fd, text, 6, 0)), puts(text);
     printf("wrote: %zd ", pwrite(fd, "other", 6, 0)), puts(at);
     mprotect(home, 3 * PAGE, PROT_READ);
+    at[PAGE] = 'z';
     printf("cut: %d, ", ftruncate(fd, PAGE));
     printf("%d %d %d %d\n", touch(at, 0), touch(at + PAGE, 0), touch(home, 0),
            touch(home + PAGE, 0));

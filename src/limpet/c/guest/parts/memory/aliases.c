@@ -84,7 +84,8 @@ bool alias_comes_again(u64 from, u64 page) {
     u64 home = home_of(in) + (page - in->low);
     for (const struct mapping *each = mapping_from(from); home_of(in) && each != in;
          each = each->next)
-        if (meets(each, home, home + PAGE))
+        if (meets(each, home, home + PAGE) &&
+            each->low + (home - home_of(each)) >= ALIGN_DOWN(from, PAGE))
             return true;
     return false;
 }
