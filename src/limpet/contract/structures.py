@@ -140,7 +140,7 @@ GUEST_INFO = Struct(
         _plan("environment", "baked environment strings, each ended by a zero byte"),
         _plan("environment_count", "how many"),
         _plan("name", "path of the program in the guest, a C string"),
-        _plan("vector_state", "bytes that XSAVE or FXSAVE stores on kvm; a process asks CPUID"),
+        _plan("vector_state", "bytes that XSAVE or FXSAVE stores on kvm at least; see CPUID"),
         _plan("start", "where it starts: its entry point, or that of its loader"),
         _plan("loader", "base of its loader, 0 where it has none"),
         _plan("placed", "table of placed_object, by inode and by address alike"),

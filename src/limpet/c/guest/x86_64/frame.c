@@ -6,10 +6,10 @@
 #define XSAVE_AVX_SIZE 832
 #define XSAVE_AVX_STATES 7U /* x87, SSE and AVX */
 
+/* What the program itself may have found: in a virtual machine within another, CPUID can tell of
+ * registers that the plan did not give, and they work. */
 static u64 xsave_size(void) {
     static u64 size;
-    if (boot_info.backend == BACKEND_KVM)
-        return guest_info.vector_state;
     if (!size) {
         u32 a = 1, b, c = 0, d;
         __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
@@ -20,6 +20,8 @@ static u64 xsave_size(void) {
         } else {
             size = 512;
         }
+        if (boot_info.backend == BACKEND_KVM)
+            size = MAX(size, guest_info.vector_state);
     }
     return size;
 }
