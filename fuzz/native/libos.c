@@ -189,6 +189,7 @@ void hypercall_place(struct place *block) {
 }
 
 void (*const host_execute)(struct execute *block) = NULL; /* no --jit */
+void (*const host_load)(struct load *block) = NULL;
 
 void hypercall_entropy(struct entropy *block) {
     memset(block->bytes, 5, sizeof block->bytes);

@@ -189,7 +189,7 @@ def test_every_choice_of_hypercalls_builds(
     """Every such choice: no warning, no vector register, and more code for more."""
     options = limpet.Options(backends=backends)
     subsets = list(_subsets())
-    assert len(subsets) == (91 if LARGE else 17)
+    assert len(subsets) == (105 if LARGE else 18)
     with ThreadPoolExecutor(2) as pool:
         sizes = list(pool.map(lambda chosen: compile_both(chosen, options), subsets))
     assert max(sizes) == sizes[-1] <= MONITOR_SIZE

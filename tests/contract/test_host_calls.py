@@ -118,11 +118,14 @@ def handlers(
     kept = limpet.Options(backends=("kvm",), snapshot=True, features=("rewind",))
     process_kept = limpet.plan(simple, replace(kept, backends=("process",)))
     process_plain = limpet.plan(everything, replace(plain, backends=("process",)))
+    late = limpet.load(Path("/bin/true"), include=["/lib/x86_64-linux-gnu/libm.so.6"])
+    kvm_late = limpet.plan(late, limpet.Options(backends=("kvm",)))
     unikernel = unikernels.build(folder("unikernel"), "hvt", devices=True)
     return {
         "kvm": _monitor(kvm, folder("kvm")),
         "kvm plain": _monitor(kvm_plain, folder("kvm")),
         "kvm kept": _monitor(limpet.plan(simple, kept), folder("kvm")),
+        "kvm late": _monitor(kvm_late, folder("kvm")),
         "process": _gates(process, folder("process")),
         "process kept": _gates(process_kept, folder("process")),
         "process plain": _gates(process_plain, folder("process")),

@@ -46,7 +46,7 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
             SHARED_MEMORY | _FIXED_NOREPLACE,
         }
     ),
-    ("mprotect", 2): frozenset({mmap.PROT_READ}),
+    ("mprotect", 2): frozenset({mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE}),
     ("madvise", 2): frozenset({_HUGE_PAGES, _POPULATE_WRITE, _NOT_FORKED}),
     ("process_madvise", 0): frozenset({_THIS_PROCESS}),
     ("process_madvise", 3): frozenset({_POPULATE_WRITE}),

@@ -19,8 +19,8 @@ _MONITOR = (MONITOR_BASE, MONITOR_BASE + MONITOR_SIZE)
 _MONITOR_AND_STACK = (MONITOR_BASE, HOST_END)
 
 
-WHOLE = "code"
-"""The name of places that change as a whole."""
+WHOLE, KNOWN = "code", "loaded"
+"""The names of places that change as a whole: a rule has each, or the monitor knows them."""
 
 
 def has_device(hypercall: Hypercall, devices: Sequence[Device]) -> bool:
@@ -46,6 +46,9 @@ def resolved(
         if any(pin.place == WHOLE for pin in pins):
             yield from _whole(pins, places[WHOLE])
             continue
+        if any(pin.place == KNOWN for pin in pins):
+            yield _within(pins, places[KNOWN])
+            continue
         if any(pin.sealed == sealed.OPEN_WAYS for pin in pins):
             yield from _openings(pins, devices)
             continue
@@ -59,6 +62,15 @@ def _whole(pins: Sequence[Pin], ranges: Sequence[tuple[int, int]]) -> Iterator[t
     others = [pin for pin in pins if not pin.place]
     for low, high in ranges:
         yield (*others, Pin(index, (low,)), Pin(index + 1, (high - low,)))
+
+
+def _within(pins: Sequence[Pin], ranges: Sequence[tuple[int, int]]) -> tuple[Pin, ...]:
+    """From a page between the first and the last, and no more than the largest has."""
+    index = next(pin.index for pin in pins if pin.place)
+    others = [pin for pin in pins if not pin.place]
+    most = max(high - low for low, high in ranges)
+    where = Pin(index, range=(ranges[0][0], ranges[-1][1]))
+    return (*others, where, Pin(index + 1, max=most))
 
 
 @dataclass(frozen=True)

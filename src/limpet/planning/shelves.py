@@ -13,7 +13,7 @@ from dataclasses import replace
 from limpet.arch.x86_64.machine import Supervisor
 from limpet.contract.pages import PAGE
 from limpet.formats.image import Access
-from limpet.planning.regions import Region, gaps
+from limpet.planning.regions import NOTHING, Region, gaps
 
 LARGE = 1 << 20
 """Bytes that are worth a segment of their own, since they may stand in the file already."""
@@ -73,14 +73,18 @@ def gaps_of_file(
     return gaps([*alone, *whole], pages)
 
 
-def rows(regions: Iterable[Region]) -> Iterator[tuple[int, int]]:
+def rows(regions: Iterable[Region], *, machine: bool = False) -> Iterator[tuple[int, int]]:
     """Where a process has what can only be read, of whichever object, and little between: these
-    become one segment each, [low, high), where starts are to be short and a file may be large."""
+    become one segment each, [low, high), where starts are to be short and a file may be large.
+    The host of a virtual ``machine`` only reads its code, too."""
+    runs = Access.EXECUTE if machine else NOTHING
     low = high = 0
     for each in sorted(regions, key=lambda each: each.address):
         if each.at_start:
             continue
-        whole = each.access | each.host == Access.READ and len(each.content or b"") == each.size
+        whole = (each.access | each.host) & ~runs == Access.READ and len(
+            each.content or b""
+        ) == each.size
         read = each.late is not None or whole
         if read and low < high and each.address - high <= APART:
             high = each.end

@@ -114,3 +114,10 @@ def _part(region: Region, low: int, high: int) -> Iterator[Region]:
 def sealed_c(memory: Memory | None) -> str:
     """Whether a bundle has rights of its moment, for the guest: a constant, and no memory."""
     return f"const bool snapshot_sealed = {str(bool(memory and memory.sealed)).lower()};\n"
+
+
+def hot_pages(memory: Memory | None) -> str:
+    """The runs of pages that a snapshot's monitor copies at once, as ``struct iovec``."""
+    hot = memory.hot if memory else ()
+    runs = "".join(f"{{{low:#x}UL, {high - low:#x}UL}}, " for low, high in hot)
+    return f"#define HOT_PAGES {runs}\n" if runs else ""

@@ -1,4 +1,4 @@
-"""Which pages of a guest that has stopped could only be read then.
+"""Which pages of a guest that has stopped could only be read then, and which objects were loaded.
 
 In a process the kernel says so, of a virtual machine its guest's page tables do.  They are the
 guest's, and believed of what is the guest's alone.
@@ -26,6 +26,26 @@ _ADDRESS = 0x000F_FFFF_FFFF_F000
 
 _MOST = 64 << 20
 """Bytes of them, in a process: what is zeros there is in its file as well."""
+
+
+def loaded_objects(maps: BinaryIO, bundle: Bundle) -> tuple[int, ...]:
+    """Inodes of the objects of which something can be run, or written by a virtual machine's."""
+    machine = bundle.plan.supervisor is not None
+    letter, access = ("w", Access.WRITE) if machine else ("x", Access.EXECUTE)
+    runs = []
+    for line in maps.read().decode(errors="replace").splitlines():
+        addresses, rights = line.split()[:2]
+        if letter in rights:
+            low, high = addresses.split("-")
+            runs.append((int(low, 16), int(high, 16)))
+    found = {
+        each.late
+        for each in bundle.plan.regions
+        if each.late is not None
+        and access in each.access
+        and any(start < each.end and each.address < end for start, end in runs)
+    }
+    return tuple(sorted(found))
 
 
 def sealed(

@@ -32,7 +32,7 @@ from limpet.guests import registry
 from limpet.planning.options import Options
 from limpet.planning.plan import Plan
 from limpet.planning.regions import Region
-from limpet.running.sealed import sealed
+from limpet.running.sealed import loaded_objects, sealed
 
 MOMENT = "snapshot_moment"
 """The library OS's symbol whose first word says that it has stopped, and why (parts/snapshot)."""
@@ -306,27 +306,9 @@ def _at_moment(process: _Process, bundle: Bundle) -> _Stopped | None:
     if not why:
         return None
     memory = _read(process.memory, process.pagemap, bundle)
-    loaded = _loaded(process.maps, bundle)
+    loaded = loaded_objects(process.maps, bundle)
     kept = sealed(process.memory, process.maps, bundle, loaded)
     return _Stopped(replace(memory, loaded=loaded, sealed=kept), why)
-
-
-def _loaded(maps: BinaryIO, bundle: Bundle) -> tuple[int, ...]:
-    """Inodes of the objects of which something can be run."""
-    runs = []
-    for line in maps.read().decode(errors="replace").splitlines():
-        addresses, rights = line.split()[:2]
-        if "x" in rights:
-            low, high = addresses.split("-")
-            runs.append((int(low, 16), int(high, 16)))
-    found = {
-        each.late
-        for each in bundle.plan.regions
-        if each.late is not None
-        and Access.EXECUTE in each.access
-        and any(start < each.end and each.address < end for start, end in runs)
-    }
-    return tuple(sorted(found))
 
 
 def _why(memory: BinaryIO, bundle: Bundle) -> Why | None:

@@ -20,16 +20,18 @@ from limpet.audit.late_code import loads_code, runs_more
 from limpet.audit.seccomp_decode import decode
 from limpet.audit.verify import verify
 from limpet.building.bundle import Bundle
-from limpet.contract import Pin
+from limpet.contract import Backend, Pin
+from limpet.contract.limits import PROGRAM_STATUSES
 from limpet.formats.bundle.read import parse
 from limpet.formats.image import Access
 from limpet.guests.linux.late import INSTRUCTIONS_MOST, late_objects
-from limpet.planning.regions import Region
+from limpet.guests.linux.layout import Layout
+from limpet.planning.regions import MONITOR_BASE, Region
 from limpet.planning.seccomp import Filter, Rule
 from limpet.planning.shelves import APART
 from limpet.running.snapshot import snapshot
 from tests.support import SUPPORT
-from tests.support.bundles import execute
+from tests.support.bundles import KVM_PROBLEM, execute
 from tests.support.filter_rules import X86_64
 from tests.support.shared import compiler
 
@@ -61,19 +63,38 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [linked("later", SOURCE.read_text("utf-8")), *objects, kept]
 
 
-@pytest.fixture(scope="module")
-def moment(words: list[str]) -> Bundle:
+def stopped(words: list[str], backend: Backend) -> Bundle:
     """A snapshot of it between the two."""
-    options = limpet.Options(backends=("process",), snapshot=True, memory=64 << 20)
+    options = limpet.Options(backends=(backend,), snapshot=True, memory=64 << 20)
     guest = limpet.load(Path(words[0]), include=words[1:])
     return snapshot(limpet.plan(guest, options), words[1:3]).bundle
 
 
-def code_of(bundle: Bundle, path: str) -> Region:
-    """The code of the object at ``path``, where it is late."""
+@pytest.fixture(scope="module")
+def moment(words: list[str]) -> Bundle:
+    """In a process."""
+    return stopped(words, "process")
+
+
+@pytest.fixture(scope="module")
+def machine(words: list[str]) -> Bundle:
+    """In a virtual machine."""
+    if KVM_PROBLEM:
+        pytest.skip(KVM_PROBLEM)
+    return stopped(words, "kvm")
+
+
+def code_of(bundle: Bundle, path: str, access: Access = Access.EXECUTE) -> Region:
+    """The code of the object at ``path``, where it is late; or what else of it has ``access``."""
     (inode,) = (each.inode for each in bundle.plan.guest.objects if each.path == path)
     found = (each for each in bundle.plan.regions if each.late == inode)
-    return next(each for each in found if Access.EXECUTE in each.access)
+    return next(each for each in found if access in each.access)
+
+
+def layout_of(bundle: Bundle) -> Layout:
+    """Its memory map."""
+    assert isinstance(bundle.plan.layout, Layout)
+    return bundle.plan.layout
 
 
 def test_before_and_behind_a_moment(moment: Bundle, words: list[str], tmp_path: Path) -> None:
@@ -103,6 +124,57 @@ def test_what_can_only_be_read_is_in_few_pieces(moment: Bundle) -> None:
     assert any(sum(low <= r.address < high for r in moment.plan.regions) > 3 for low, high in rows)
     for low, _ in re.findall(r"unmap\((\w+)UL, (\w+)UL\)", moment.plan.sources["monitor.c"]):
         assert not any(start <= int(low, 16) < end for start, end in rows)
+
+
+def test_data_in_a_virtual_machine(machine: Bundle, words: list[str], tmp_path: Path) -> None:
+    """The host lets what is loaded be written, and the rest be read; the guest's rights stand."""
+    assert machine.plan.guest.memory and len(machine.plan.guest.memory.loaded) == 1
+    machine.write(tmp_path / "again")
+    for _ in range(2):
+        ran = execute(words, tmp_path / "again", b"x")
+        assert (ran.status, ran.stdout) == (0, b"2 7\n"), ran
+    found = parse(machine.data, "again")
+    for access in (Access.EXECUTE, Access.WRITE):
+        part = found.part_at(code_of(machine, words[2], access).address)
+        assert part and part.rights == "r--"
+    with pytest.raises(StopIteration):
+        code_of(machine, words[1], Access.WRITE)
+    assert verify(tmp_path / "again").same
+
+
+def test_a_guest_names_no_other_pages(machine: Bundle, words: list[str], tmp_path: Path) -> None:
+    """Not its code, which a handler could then fill for it, and no piece or end of its data."""
+    machine.write(tmp_path / "again")
+    (load,) = (each for each in machine.plan.hypercalls if each.name == "load")
+    code, data = (code_of(machine, words[2], each) for each in (Access.EXECUTE, Access.WRITE))
+    asked = data.address, code.address, data.address + 4096, data.address - 4096, 0
+    block = layout_of(machine).signal_stack  # which only a process uses
+    told = f"p {load.port} {block} {' '.join(map(str, asked))}"
+    ran = execute(words, tmp_path / "again", told.encode())
+    assert (ran.status, ran.stdout) == (0, b"0 -22 -22 -22 -22 2 7\n"), ran
+    unasked = execute(words, tmp_path / "again", f"w {data.address}".encode())
+    assert unasked.status == PROGRAM_STATUSES.refused, unasked
+
+
+def test_a_filter_for_data(machine: Bundle) -> None:
+    """Between the first and the last of it, no longer than the largest, to read and to write."""
+    places = layout_of(machine).late_data
+    sizes = sorted(high - low for low, high in places)
+    assert len(places) == 2
+    program = bpf.steps(machine.plan.filters["kvm"].assemble(machine.symbols))
+
+    def passes(address: int, length: int, rights: int) -> bool:
+        asked = NUMBERS["mprotect"], X86_64, MONITOR_BASE, address, length, rights, 0, 0, 0
+        data = struct.pack("<IIQ6Q", *asked)
+        return bpf.lets_through(bpf.verdict(program, data, bpf.Fuel(10_000)))
+
+    low, high = places[0][0], places[-1][1]
+    assert passes(low, sizes[-1], READ_WRITE)
+    assert not passes(low, sizes[-1] + 1, READ_WRITE)
+    for address in (low - 4096, high, low + (1 << 32)):
+        assert not passes(address, 4096, READ_WRITE), hex(address)
+    for rights in (READ_EXECUTE, 7, 1, READ_WRITE + (1 << 32)):
+        assert not passes(low, 4096, rights), rights
 
 
 def test_no_hot_page_can_only_be_read(moment: Bundle) -> None:
@@ -157,7 +229,7 @@ def test_hundreds_of_objects_fit_into_a_filter(moment: Bundle, words: list[str])
             segments = replace(code, memory_size=code.memory_size + more), behind
             image = replace(known.image, segments=segments)
             objects.append(replace(known, inode=1000 + index, path=f"/{index}.so", image=image))
-        return bool(late_objects(replace(guest, objects=tuple(objects))))
+        return bool(late_objects(replace(guest, objects=tuple(objects)), ("process",)))
 
     def rules(index: int) -> tuple[Rule, Rule]:
         low = index << 16

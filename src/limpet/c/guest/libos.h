@@ -130,6 +130,10 @@ static inline bool memory_present(u64 at, u64 size) {
 
 /* Pages of the program's that it runs; generated: NULL without --jit. */
 extern void (*const host_execute)(struct execute *block);
+
+/* In a virtual machine, data of shared objects that are loaded later; generated: NULL where the
+ * host has it writable from the start, or it is a process. */
+extern void (*const host_load)(struct load *block);
 long execution_refused(void); /* generated: remembered for the line that says why it ended */
 
 /* The host's terminal; generated: NULL where its modes are not to be set. */

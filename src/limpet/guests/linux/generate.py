@@ -9,9 +9,10 @@ from limpet.arch.x86_64.machine import Supervisor
 from limpet.contract import Backend, Filtered, Hypercall, hypercalls, opening
 from limpet.contract.limits import PROGRAM_STATUSES
 from limpet.formats.manifest import KINDS, VOLUME, Device
-from limpet.formats.memory import Memory
 from limpet.guests.linux import layout
 from limpet.guests.linux.counted import with_counts
+from limpet.guests.linux.jit import EXECUTE
+from limpet.guests.linux.late import LOAD
 from limpet.guests.linux.layout import Layout
 from limpet.guests.linux.outside import outside_c
 from limpet.guests.linux.rewinding import REWIND
@@ -40,6 +41,16 @@ What a program maps first lies at the end: a small one would touch a whole huge 
 
 A program with large data gets huge ones from the start.
 """
+
+
+_LEADS = (
+    ("terminal", "host_terminal)(struct terminal *block)", "hypercall_terminal"),
+    (EXECUTE, "host_execute)(struct execute *block)", "hypercall_execute"),
+    (LOAD, "host_load)(struct load *block)", "hypercall_load"),
+    ("tick", "tick_taken)(const struct regs *, const void *)", "tick_came"),
+    ("tick", "tick_for_timers)(void)", "tick_soon"),
+)
+"""What leads to a hypercall, where the plan has it."""
 
 
 def gates_c(
@@ -96,24 +107,15 @@ def gates_c(
     text += _alarms(hears, after)
     text += _arranging(chosen)
     there = [call for call in chosen if _is_there(call, backends)]
-    sets_modes = any(call.name == "terminal" for call in chosen)
-    text += "void (*const host_terminal)(struct terminal *block) = "
-    text += "hypercall_terminal;\n" if sets_modes else "NULL;\n"
-    runs = any(call.name == "execute" for call in chosen)
-    text += "void (*const host_execute)(struct execute *block) = "
-    text += "hypercall_execute;\n" if runs else "NULL;\n"
-    ticks = any(call.name == "tick" for call in chosen)
-    text += "void (*const tick_taken)(const struct regs *, const void *) = "
-    text += "tick_came;\n" if ticks else "NULL;\n"
-    text += "void (*const tick_for_timers)(void) = "
-    text += "tick_soon;\n" if ticks else "NULL;\n"
+    names = {call.name for call in chosen}
+    for name, declared, function in _LEADS:
+        text += f"void (*const {declared} = {function if name in names else 'NULL'};\n"
     text += _device_files(devices) + _volumes(devices)
     text += '#include "parts/memory/placed.h"\nconst struct placed_ops *const guest_placed = '
     text += "&placed_ops;\n" if placed else "NULL;\n"
     text += '#include "parts/terminals/reach.h"\n'
     text += "const struct terminals *const guest_terminals = "
     text += "&own_terminals;\n" if terminals else "NULL;\n"
-    names = {call.name for call in chosen}
     text += _snapshot(names, backends, devices, way_out) if snapshot else _NO_SNAPSHOT
     arranged = "kvm" in backends and any(call.ring0 for call in chosen)
     gates = "".join(
@@ -364,13 +366,6 @@ def plan_h(
 
 def _ways_out(way_out: WayOut) -> dict[str, int]:
     return {**way_out.given.numbers(), "CHOICES_AT": way_out.choices_at}
-
-
-def hot_pages(memory: Memory | None) -> str:
-    """The runs of pages that a snapshot's monitor copies at once, as ``struct iovec``."""
-    hot = memory.hot if memory else ()
-    runs = "".join(f"{{{low:#x}UL, {high - low:#x}UL}}, " for low, high in hot)
-    return f"#define HOT_PAGES {runs}\n" if runs else ""
 
 
 def _at_start(regions: Iterable[Region]) -> str:

@@ -1,21 +1,28 @@
-"""Which shared objects only become code when they are loaded, in a process.
+"""Which shared objects are only read until they are loaded.
 
 Each piece of memory with rights of its own costs a start and an end of the process 1.6 us.  What a
 program may load some day, most of it never, can lie in few pieces that are only read; the library
-OS asks for an object's rights as its loader maps it, and the filter has exactly those.
+OS asks for an object's rights as its loader maps it.  In a process these are those of its code and
+of its data, and the filter has exactly them.  In a virtual machine, whose page tables have the
+rights of all objects from the start, the monitor lets its data be written.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from limpet.contract import Backend
 from limpet.contract.pages import PAGE, align_up
 from limpet.formats.image import Access, Image
 from limpet.loading.guest import Guest, SharedObject
+from limpet.planning.options import Options
 from limpet.planning.regions import Region
+
+LOAD = "load"
+"""The hypercall that asks for it in a virtual machine."""
 
 MOST_ZEROS = 64 << 10
 """Bytes of zeros behind an object's data: what is only read has them in the file."""
@@ -34,21 +41,41 @@ RIGHTS = {Access.READ | Access.EXECUTE: 5, Access.READ | Access.WRITE: 3}
 """What ``protect`` calls the rights that an object asks for when it is loaded."""
 
 
-def late_objects(guest: Guest) -> frozenset[int]:
+def late_objects(guest: Guest, backends: Sequence[Backend]) -> frozenset[int]:
     """Inodes of the objects of ``guest`` that are not loaded when it starts, or goes on.
 
-    None, where the filter has no room for rules for them all.
+    None, where a process's filter has no room for rules for them all, or for two backends at once.
     """
-    runs = sum(map(_data, (guest.image, *(each.image for each in guest.objects))))
-    sizes = {size for each in guest.objects for size in _code(each.image)}
-    instructions = runs * _FOR_RUN + len(sizes) * _FOR_SIZE
-    if runs > RUNS_MOST or instructions > INSTRUCTIONS_MOST:
+    if len(backends) > 1 or (backends == ("process",) and not _has_room(guest)):
         return frozenset()
     there = {*needed(guest), *(guest.memory.loaded if guest.memory else ())}
     there |= {guest.loader.inode} if guest.loader else set()
     return frozenset(
         each.inode for each in guest.objects if each.inode not in there and _apart(each.image)
     )
+
+
+def _has_room(guest: Guest) -> bool:
+    """Whether a filter does."""
+    runs = sum(map(_data, (guest.image, *(each.image for each in guest.objects))))
+    sizes = {size for each in guest.objects for size in _code(each.image)}
+    instructions = runs * _FOR_RUN + len(sizes) * _FOR_SIZE
+    return runs <= RUNS_MOST and instructions <= INSTRUCTIONS_MOST
+
+
+def with_late(
+    users: Mapping[str, tuple[str, ...]], options: Options, late: Collection[object]
+) -> dict[str, tuple[str, ...]]:
+    """What needs each hypercall, and that one where ``late`` data can be loaded on kvm."""
+    if not late or options.backends != ("kvm",):
+        return dict(users)
+    return {**users, LOAD: ("shared objects that are loaded later",)}
+
+
+def late_data(runs: Iterable[tuple[int, int]]) -> str:
+    """The runs of their data that its monitor knows, for ``plan.h``."""
+    pairs = ", ".join(f"{{{low:#x}UL, {high:#x}UL}}" for low, high in runs)
+    return f"#define LATE_DATA {pairs}\n"
 
 
 def needed(guest: Guest) -> Iterator[int]:

@@ -73,6 +73,7 @@ class Layout:
     library: Sizes  # what the library OS takes at most
     writable: tuple[tuple[int, int], ...]  # what the program can write of itself
     late: tuple[tuple[int, int], ...]  # code of shared objects that is only read until then
+    late_data: tuple[tuple[int, int], ...]  # the same of their data
 
     @property
     def image_lo(self) -> int:
@@ -112,6 +113,7 @@ class Layout:
             "program": program,
             "data": self.writable[:RUNS_MOST],
             "code": self.late[:RUNS_MOST],
+            "loaded": self.late_data,
         }
 
     def is_programs(self, region: Region) -> bool:
@@ -260,5 +262,6 @@ def lay_out(
         supervisor,
         library,
         writable_runs(image),
-        tuple(program.late_code),
+        tuple(program.late_runs(Access.EXECUTE)),
+        tuple(program.late_runs(Access.WRITE)),
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from limpet.arch.x86_64.sites import Scan
-from limpet.contract import PLACED_OBJECT, PLACED_SEGMENT
+from limpet.contract import BACKENDS, PLACED_OBJECT, PLACED_SEGMENT, Backend
 from limpet.contract.pages import PAGE, align_up
 from limpet.formats.image import Access, Image, Segment
 from limpet.formats.symbols import Symbol
@@ -101,14 +101,13 @@ class PlacedProgram:
             if each.late
         ]
 
-    @property
-    def late_code(self) -> list[tuple[int, int]]:
-        """Their code, in whole pages."""
+    def late_runs(self, access: Access) -> list[tuple[int, int]]:
+        """Their segments that have ``access``, in whole pages."""
         return [
             (segment.address // PAGE * PAGE, align_up(segment.end, PAGE))
             for each in self.objects
             for segment in each.image.segments
-            if each.late and Access.EXECUTE in segment.access
+            if each.late and access in segment.access
         ]
 
     @cached_property
@@ -143,18 +142,20 @@ def _segment(segment: Segment, late: bool) -> dict[str, int]:
     }
 
 
-def place(guest: Guest, *, late: bool = False, binds: bool = False) -> PlacedProgram:
+def place(
+    guest: Guest, *, late: Sequence[Backend] = BACKENDS, binds: bool = False
+) -> PlacedProgram:
     """Give the program of ``guest`` and each of its shared objects a place.
 
     Args:
-        late: objects can become code when they are loaded.
+        late: for which backends objects can get their rights when they are loaded, if it is one.
         binds: what it starts with is to be bound at once.
     """
     guest = bound(guest) if binds else guest
     base = 0 if guest.image.fixed else STATIC_PIE_BASE
     image = guest.image.moved(base)
     parts = [(image, guest.scan.moved(base))]
-    objects = list(_placed(guest, image.segments[-1].end, late_objects(guest) if late else ()))
+    objects = list(_placed(guest, image.segments[-1].end, late_objects(guest, late)))
     parts += [(each.image, each.scan) for each in objects]
     within = in_reach(guest)
     reached = [parts[0][1], *(within[each.known.inode].moved(each.base) for each in objects)]

@@ -20,8 +20,9 @@ from limpet.guests.linux.calls import system_calls
 from limpet.guests.linux.constants import Constants, constants
 from limpet.guests.linux.counted import REPORT
 from limpet.guests.linux.dispatch import dispatch_c
-from limpet.guests.linux.generate import CORE, gates_c, hot_pages, plan_h
+from limpet.guests.linux.generate import CORE, gates_c, plan_h
 from limpet.guests.linux.jit import with_jit
+from limpet.guests.linux.late import late_data, with_late
 from limpet.guests.linux.layout import Layout, lay_out
 from limpet.guests.linux.mapped import supervisor
 from limpet.guests.linux.outside import outside_decisions, with_outside
@@ -56,7 +57,7 @@ from limpet.planning.processor import machine_decisions, may_ask_cpuid
 from limpet.planning.regions import Region, patched
 from limpet.planning.seccomp import KILL_PROCESS, TRAP, Filter, Rule
 from limpet.planning.shelves import gaps_of_file, rows
-from limpet.planning.stopped import sealed_c, with_memory
+from limpet.planning.stopped import hot_pages, sealed_c, with_memory
 from limpet.tools.freestanding import Sizes
 
 WORD = 8
@@ -75,8 +76,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     Raises:
         PlanError: the options or the guest cannot be honoured.
     """
-    late = options.backends == ("process",)
-    program = place_program(guest, late=late, binds=options.snapshot)
+    program = place_program(guest, late=options.backends, binds=options.snapshot)
     image, scan = program.image, program.scan
     fixed = constants(program, [each for each in options.environment if "=" in each], guest.path)
     devices = manifest.declared(options.devices)
@@ -101,6 +101,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     users = with_rights(users, options, served, guest.loader is not None)
     users = with_volumes(users, devices, served, options.backends)
     users = with_jit(users, options, served)
+    users = with_late(users, options, place.late_data)
     users = with_outside(users, leads, image, served, options.backends)
     users = with_rewind(users, options)
     hypercalls = _hypercalls(users)
@@ -109,12 +110,12 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     reserves = any(call.name == "place" for call in hypercalls)
     own = fixed.pack(image, place, guest.tree, level, reserves=reserves)
     packed = _packed(place, guest)
-    fresh = place.boot_info, place.data
     virtual = "kvm" in options.backends
     regions = _regions(place, rewriting, own, table, packed)
-    regions = with_memory(regions, guest.memory, fresh, machine=virtual)
+    regions = with_memory(regions, guest.memory, (place.boot_info, place.data), machine=virtual)
     pages = supervisor(place, regions, hypercalls) if virtual else None
-    joined = tuple(rows(regions)) if late and guest.memory else ()
+    joins = guest.memory and len(options.backends) == 1
+    joined = tuple(rows(regions, machine=virtual)) if joins else ()
     asks_cpuid = may_ask_cpuid(image)
     asked = tuple(each for each in judged.asked if not (leads and each.what == SOCKETS.what))
     kvm = blobs(
@@ -193,7 +194,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
             )
             + sealed_c(guest.memory) * options.snapshot,
             "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen, regions, way_out)
-            + hot_pages(guest.memory),
+            + (hot_pages(guest.memory) + late_data(place.late_data)),
             "host_numbers.h": host_numbers(chosen, (*hypercalls, *beside)),
             "monitor.c": monitor_c(
                 CORE, chosen, hypercalls, options.backends, gaps_of_file(regions, pages, joined)

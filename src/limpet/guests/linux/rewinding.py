@@ -13,7 +13,18 @@ REWIND = "rewind"
 """The feature of the monitor, and the hypercall."""
 
 _IN_MEMORY = frozenset(
-    ("exit", "console_out", "console_in", "wait", "attend", "entropy", "tick", "protect", "place")
+    (
+        "exit",
+        "console_out",
+        "console_in",
+        "wait",
+        "attend",
+        "entropy",
+        "tick",
+        "protect",
+        "place",
+        "load",
+    )
 )
 """Hypercalls behind which no state is left outside of the guest, or none that is not taken back."""
 
