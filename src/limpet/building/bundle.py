@@ -201,6 +201,8 @@ def _loads(
         if plan.guest.memory and Access.WRITE in region.access:
             content = region.content
         assert content is not None, region.name
+        if region.filled:
+            content = content.ljust(region.size, b"\xcc")
         if region.late is not None:
             continue
         flags = _flags(region.access | region.host)

@@ -51,7 +51,8 @@ class Region:
     zeros.  ``host`` is what the monitor may do with it beyond what the guest may; ``at_start`` says
     that the monitor maps it, without reserving host memory, and the file does not have it;
     ``mapped`` says that the guest's page tables have it; ``late`` is the
-    inode of the shared object before whose loading a process can only read it.
+    inode of the shared object before whose loading a process can only read it; ``filled`` says that
+    the file has what the linker leaves empty as well, so that large pages map it.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Region:
     at_start: bool = False
     mapped: bool = True
     late: int | None = None
+    filled: bool = False
 
     @property
     def end(self) -> int:

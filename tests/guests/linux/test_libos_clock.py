@@ -50,6 +50,16 @@ def test_rates_of_processors(clock: Library, khz: int) -> None:
     assert abs(clock("in_nanoseconds", U64, U64)(ticks) - ticks * 10**6 // khz) <= 1 + (ticks >> 32)
 
 
+def test_a_guest_that_goes_on_asks_once(clock: Library) -> None:
+    """Of the first answer of a host is the clock that goes on, and the time of day there."""
+    clock("start", *start_arguments)(1_000_000, 5 * SECOND, 9 * SECOND)
+    before = clock("after", U64, U64)(SECOND // 2)
+    clock("renew", None, U64, U64)(100 * SECOND, 200 * SECOND)
+    assert before <= clock("after", U64, U64)(0) < before + SECOND // 10
+    assert 200 * SECOND <= clock("realtime", U64)() < 201 * SECOND
+    assert clock("times_asked", U64)() == 2
+
+
 answers = st.lists(st.tuples(st.integers(0, 1 << 62), u64s), max_size=20)
 
 

@@ -74,6 +74,12 @@ EXPORT(u64, renewed_after, void) {
     return renew_ticks;
 }
 
+EXPORT(void, renew, u64 monotonic, u64 realtime) {
+    snapshot_host_ahead = 0;
+    host_monotonic = monotonic, host_realtime = realtime;
+    clock_renew();
+}
+
 EXPORT(u64, times_asked, void) {
     return asked;
 }

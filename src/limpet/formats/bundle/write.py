@@ -163,7 +163,8 @@ def _offsets(segments: Sequence[Load], first: int) -> tuple[list[int], int]:
 
 def _to_fit(load: Load, at: int) -> int:
     """Bytes to leave free at ``at`` so that large pages of the file can be those of memory."""
-    if load.flags & elf.PF_W or len(load.content) < LARGE_CONTENT:
+    whole = load.address % LARGE_PAGE == len(load.content) % LARGE_PAGE == 0
+    if load.flags & elf.PF_W or not (whole or len(load.content) >= LARGE_CONTENT):
         return 0
     return (load.address - at) % LARGE_PAGE
 

@@ -147,6 +147,11 @@ class Layout:
         return max(self.arena[0], (self.arena[1] - 1) // LARGE_PAGE * LARGE_PAGE)
 
     @property
+    def fills_pages(self) -> bool:
+        """Whether the library OS's code has large pages to itself."""
+        return self.trampolines % LARGE_PAGE == self.state % LARGE_PAGE == 0
+
+    @property
     def boot_info(self) -> int:
         """Where the monitor writes ``boot_info``."""
         return self.state
@@ -201,6 +206,12 @@ def stack_size(memory: int) -> int:
     return size // LARGE_PAGE * LARGE_PAGE if size >= LARGE_PAGE else align_up(size, PAGE)
 
 
+def code_page(tree: int, backends: Sequence[str]) -> int:
+    """Bytes of a page of the library OS's code: a large one where the tree is in such pages anyway
+    and each that a guest touches is an exit."""
+    return LARGE_PAGE if backends == ("kvm",) and tree >= LARGE_PAGE else PAGE
+
+
 def lay_out(
     program: PlacedProgram,
     library: Sizes,
@@ -210,6 +221,7 @@ def lay_out(
     devices: int,
     tree: int,
     memory: int,
+    code_page: int = PAGE,
 ) -> Layout:
     """Place everything behind the program.
 
@@ -221,15 +233,16 @@ def lay_out(
         devices: bytes of the table of devices.
         tree: bytes of the packed tree's room.
         memory: bytes of arena and stack together.
+        code_page: bytes of each page of the library OS's code.
 
     Raises:
         PlanError: the program leaves no room below :data:`ADDRESS_LIMIT`.
     """
     image = program.image
     regions = program.regions
-    at = align_up(regions[-1].end, 16 * PAGE)
+    at = align_up(regions[-1].end, max(code_page, 16 * PAGE))
     text = align_up(at + trampolines, TEXT_ALIGN)
-    state = align_up(text + library.text, PAGE)
+    state = align_up(text + library.text, code_page)
     constants_at = align_up(state + BOOT_SIZE + library.data, PAGE) + SIGNAL_STACK_SIZE
     rodata = align_up(constants_at + constants, TEXT_ALIGN)
     devices_at = align_up(rodata + library.rodata, PAGE)

@@ -42,7 +42,8 @@ def supervisor(
             high - low,
             Access.WRITE in region.access,
             Access.EXECUTE in region.access,
-            large=region.name not in LINKED and not small <= low < place.arena[1],
+            large=(region.filled or region.name not in LINKED)
+            and not small <= low < place.arena[1],
             marked=arranged is not None and _changes(region, place),
         )
         for region in regions

@@ -23,7 +23,7 @@ from limpet.guests.linux.dispatch import dispatch_c
 from limpet.guests.linux.generate import CORE, gates_c, plan_h
 from limpet.guests.linux.jit import with_jit
 from limpet.guests.linux.late import late_data, with_late
-from limpet.guests.linux.layout import Layout, lay_out
+from limpet.guests.linux.layout import Layout, code_page, lay_out
 from limpet.guests.linux.mapped import supervisor
 from limpet.guests.linux.outside import outside_decisions, with_outside
 from limpet.guests.linux.parts import CORE_HYPERCALLS, SystemCall, hypercall_users
@@ -83,6 +83,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     leads = outside(options, devices)
     table = choices.table(devices, leads.chosen if leads else ())
     sizes = {"constants": fixed.size, "devices": len(table), "tree": guest.tree.room}
+    sizes["code_page"] = code_page(guest.tree.room, options.backends)
     place, rewriting = _settled(program, options, library, sizes)
     _check_environment(image, fixed, place)
     _check_words(image, options, place)
@@ -334,9 +335,7 @@ def _hypercalls(users: Collection[str]) -> tuple[Hypercall, ...]:
 
 
 def _packed(place: Layout, guest: Guest) -> Region | None:
-    data = guest.tree.data
-    size = guest.tree.room
-    why = "the packed file tree"
+    data, size, why = guest.tree.data, guest.tree.room, "the packed file tree"
     content = data.ljust(size, b"\0")
     return Region("tree", place.tree, size, Access.READ, content, why) if data else None
 
@@ -354,6 +353,7 @@ def _regions(
 
     why = "the library OS's code, trampolines of the rewritten sites first"
     add("libos_text", place.trampolines, place.state, read | execute, None, why)
+    regions[-1] = replace(regions[-1], filled=place.fills_pages)
     why = "boot_info, then the library OS's data and the stack for signals"
     add("libos_data", place.state, place.state_end, read | write, None, why)
     why = "guest_info, environment and symbols, then the library OS's constants"

@@ -43,21 +43,26 @@ static void set_scale(u64 nanoseconds, u64 elapsed) {
         scale = found, renew_ticks = divide_shifted((u64)RENEW, found);
 }
 
-static RARE void ask_host(void) {
-    struct wait block = {.deadline = 0};
-    u64 before = ticks();
-    hypercall_wait(&block);
+/* Asked at `before`. */
+static RARE void take_answer(const struct wait *block, u64 before) {
     base_ticks = before + (ticks() - before) / 2;
-    base_monotonic = block.monotonic;
-    realtime_ahead = (s64)(block.realtime - block.monotonic);
+    base_monotonic = block->monotonic;
+    realtime_ahead = (s64)(block->realtime - block->monotonic);
     if (!first_ticks) {
         first_ticks = base_ticks, first_monotonic = base_monotonic;
-        before_first += MAX(block.realtime, boot_info.realtime) - boot_info.realtime;
+        before_first += MAX(block->realtime, boot_info.realtime) - boot_info.realtime;
         if (boot_info.tsc_khz)
             set_scale(1000000, boot_info.tsc_khz);
     } else if (!boot_info.tsc_khz && base_monotonic - first_monotonic >= (u64)BASELINE) {
         set_scale(base_monotonic - first_monotonic, base_ticks - first_ticks);
     }
+}
+
+static RARE void ask_host(void) {
+    struct wait block = {.deadline = 0};
+    u64 before = ticks();
+    hypercall_wait(&block);
+    take_answer(&block, before);
 }
 
 static u64 monotonic_at(u64 moment) {
@@ -111,10 +116,13 @@ u64 snapshot_host_ahead;
 /* The host's clock, and its processor, may be others.  The guest's go on from where they were. */
 void clock_renew(void) {
     struct wait block = {.deadline = 0};
+    u64 before = ticks();
     hypercall_wait(&block);
     snapshot_host_ahead += block.monotonic - latest;
     before_first = cpu_time(latest);
-    scale = base_ticks = first_ticks = idle_ticks = 0; /* so that it is asked again */
+    scale = first_ticks = idle_ticks = 0;
+    block.monotonic = latest;
+    take_answer(&block, before);
 }
 
 /* The same machine goes on from where its clock was, at the host's time that it is told.  How long
