@@ -65,6 +65,7 @@ static void ring(void) {
     printf(" %ld\n", (long)pread(out, at + RING - 100, RING, 0));
     fflush(stdout);
     memset(at, '.', RING);
+    at[RING] = '.';
     long done = 0; /* all of it from the middle of a page on: that page twice */
     for (long wrote = 1; wrote > 0 && done < RING; done += wrote)
         wrote = write(1, at + 100 + done, RING - done);
