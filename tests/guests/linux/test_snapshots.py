@@ -304,12 +304,6 @@ def test_made_up_memory(moment: Path, tmp_path: Path) -> None:
         verify(tmp_path / "made-up")
 
 
-def test_a_page_twice() -> None:
-    """Runs of a forged record that overlap: plain words, and nothing of Python's own."""
-    with pytest.raises(ValueError, match="a page that is there twice"):
-        Memory.of_pages([(4096, b"x" * 8192), (8192, b"y" * 4096)])
-
-
 def test_a_shell(backend: Backend, tmp_path: Path) -> None:
     """A real one: its variables are there, and its words are those of the start."""
     script = (
