@@ -84,6 +84,13 @@ def test_bounds_stand_from_the_start(tmp_path: Path) -> None:
         assert out.split() == ["8", "65536"]
 
 
+def test_weighs_with_who_asks() -> None:
+    """It is apart for a terminal, but not for what shares processors among sessions: ``nice``."""
+    script = "import os; print(os.getsid(0), os.getpgid(0) - os.getpid())"
+    done = run([sys.executable, "-c", script], timeout=20)
+    assert done.stdout.split() == [str(os.getsid(0)), "0"]
+
+
 def test_what_is_ours_is_bounded_too(tmp_path: Path) -> None:
     """A moment after its start, which then costs no copy of this process; it can give way."""
     bounds = Bounds(PROGRAMS, (str(tmp_path),), 64 << 20, 4096, ours=True)

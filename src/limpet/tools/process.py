@@ -92,7 +92,7 @@ def run(
                 stderr=error,
                 cwd=cwd,
                 env=env,
-                start_new_session=True,
+                process_group=0,  # a session would have its share of its own (sched(7), autogroup)
                 umask=umask,
                 preexec_fn=first,  # noqa: PLW1509  takes no lock
             )

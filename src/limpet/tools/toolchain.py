@@ -49,10 +49,9 @@ COMPILE_TIMEOUT = 300.0
 """Seconds; the first link against musl builds that libc, which takes most of a minute."""
 
 
-_BESIDE = 3
-"""How far compilers that run beside Limpet, one on each processor, give way (``nice``): so far that
-two of them weigh as much as it does.  What it does meanwhile is not shared among processors, so it
-has one for itself, or would end last."""
+_BESIDE = 5
+"""How far compilers that run beside Limpet, one on each processor, give way (``nice``).  What
+it does meanwhile is not shared among processors, so it has one for itself, or would end last."""
 
 LIBC = "libc"
 """A file in zig's own folder that says that the libc of programs is there."""
