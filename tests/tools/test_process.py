@@ -91,6 +91,23 @@ def test_weighs_with_who_asks() -> None:
     assert done.stdout.split() == [str(os.getsid(0)), "0"]
 
 
+TERMINAL = r"""
+import os
+from limpet.tools.process import Bounds, run
+os.open(os.ttyname(os.openpty()[1]), os.O_RDWR)  # whoever leads a session gets it so
+for bounds in None, Bounds(("/",), ()):
+    done = run(["/bin/sh", "-c", ": < /dev/tty"], timeout=20, check=False, bounds=bounds)
+    print(done.code == 0)
+"""
+
+
+def test_what_may_be_misled_has_no_terminal() -> None:
+    """A source with ``#include "/dev/tty"`` would have the compiler read what is typed."""
+    argv = [sys.executable, "-c", TERMINAL]
+    done = subprocess.run(argv, start_new_session=True, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
+
+
 def test_what_is_ours_is_bounded_too(tmp_path: Path) -> None:
     """A moment after its start, which then costs no copy of this process; it can give way."""
     bounds = Bounds(PROGRAMS, (str(tmp_path),), 64 << 20, 4096, ours=True)

@@ -79,7 +79,8 @@ def run(
             holds the command in a form that can be pasted.
     """
     words = [str(word) for word in argv]
-    first = partial(_limit, 0, bounds) if bounds and not bounds.ours else None
+    misled = bounds is not None and not bounds.ours
+    first = partial(_limit, 0, bounds) if bounds and misled else None
     with _in_memory("stdout") as out, _in_memory("stderr") as error:
 
         def start() -> subprocess.Popen[bytes]:
@@ -92,7 +93,9 @@ def run(
                 stderr=error,
                 cwd=cwd,
                 env=env,
-                process_group=0,  # a session would have its share of its own (sched(7), autogroup)
+                # a session has its share of its own (sched(7), autogroup), and no terminal
+                start_new_session=misled,
+                process_group=None if misled else 0,
                 umask=umask,
                 preexec_fn=first,  # noqa: PLW1509  takes no lock
             )
