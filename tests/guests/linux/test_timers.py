@@ -275,7 +275,43 @@ int main(void) {
 """
 )
 
-PROGRAMS = {"ended": ENDED, "posix": POSIX, "busy": BUSY, "spin": SPIN}
+WAITED = r"""
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+static volatile int rang;
+static const struct itimerspec soon = {.it_value = {0, 20000000}};
+static int timer;
+static void *waits(void *set) {
+    unsigned long count;
+    struct pollfd p = {timer, POLLIN, 0};
+    if (set)
+        timerfd_settime(timer, 0, &soon, NULL);
+    if (poll(&p, 1, -1) == 1 && read(timer, &count, 8) == 8)
+        rang++;
+    return NULL;
+}
+int main(void) {
+    pthread_t thread;
+    for (int i = 0; i < 8; i++) {
+        timer = timerfd_create(CLOCK_MONOTONIC, 0);
+        pthread_create(&thread, NULL, waits, i % 2 ? &timer : NULL);
+        if (i % 2 == 0) {
+            usleep(1000);
+            timerfd_settime(timer, 0, &soon, NULL);
+        }
+        while (rang == i) /* no system call at all */
+            ;
+        pthread_join(thread, NULL);
+        close(timer);
+    }
+    return !printf("%d\n", rang);
+}
+"""
+
+PROGRAMS = {"ended": ENDED, "posix": POSIX, "busy": BUSY, "spin": SPIN, "waited": WAITED}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

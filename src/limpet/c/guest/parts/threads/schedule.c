@@ -3,6 +3,7 @@
  * that wait for something are in none.
  */
 #include "parts/threads/threads.h"
+#include "core/alarm.h"
 #include "core/tick.h"
 #include "parts/fd/fd.h"
 #include "x86_64/switch.h"
@@ -57,6 +58,12 @@ void give_files_back(void) {
         file_release(kept[i]);
 }
 
+/* A timer changes a file that a thread waits for, while another one runs. */
+static bool timers_may_wake(bool another) {
+    bool waits = current->state == THREAD_PARKED && current->waits->on;
+    return alarms.at && threads_listening > (u32)(waits && !another);
+}
+
 bool run_another(void) {
     struct thread *from = current;
     bool counted = waits_outside(from);
@@ -72,7 +79,7 @@ bool run_another(void) {
     if (to)
         first = to->behind;
     u64 waiting = to && to != from ? outside : outside - counted; /* while one of them runs */
-    if (first || waiting)
+    if (first || waiting || timers_may_wake(to && to != from))
         tick_soon();
     if (to && to != from) {
         keep_files(from);

@@ -1,4 +1,5 @@
 #include "parts/timers/timers.h"
+#include "core/thread.h"
 #include "core/tick.h"
 
 static struct timer *lists[2]; /* the second of those that count busy time */
@@ -12,12 +13,13 @@ static bool any_signals(void) {
 }
 
 /* The one place where the earliest moment changes: a tick for a program that makes no system
- * calls meanwhile is asked for here. */
+ * calls meanwhile is asked for here, if a signal is to interrupt it or a thread of it waits. */
 static void tell(void) {
     alarms.at = lists[0] ? lists[0]->at : 0;
     alarms.busy = lists[1] ? lists[1]->at : 0;
     alarms.signals = any_signals();
-    if (alarms.signals && tick_for_timers)
+    bool wakes = alarms.at && threads->next && threads_listening;
+    if ((alarms.signals || wakes) && tick_for_timers)
         tick_for_timers();
 }
 
