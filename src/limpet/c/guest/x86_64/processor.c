@@ -1,4 +1,5 @@
-/* In a virtual machine all of this is the plan's, and no instruction asks the host. */
+/* In a virtual machine all of this is the plan's, and no instruction asks the host; in one within
+ * another it may be the host's. */
 #include "x86_64/processor.h"
 #include "libos.h"
 
@@ -19,8 +20,6 @@ static u64 states_in_use(void) {
 
 struct processor processor_now(void) {
     struct processor found = {0};
-    if (boot_info.backend == BACKEND_KVM)
-        return found;
     leaf(1, &found.basic);
     found.low = leaf(7, &found.high);
     found.states = found.basic & OSXSAVE ? states_in_use() : 0;
