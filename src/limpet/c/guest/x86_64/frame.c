@@ -5,6 +5,7 @@
 #define SYSCALL_SIZE 2
 #define XSAVE_AVX_SIZE 832
 #define XSAVE_AVX_STATES 7U /* x87, SSE and AVX */
+#define TILES (3U << 17)    /* for which a thread has no room (switch.c) */
 
 /* What the program itself may have found: in a virtual machine within another, CPUID can tell of
  * registers that the plan did not give, and they work. */
@@ -33,10 +34,10 @@ static u32 states(void) {
 }
 
 /* The vector registers are the program's all along: store them where they are. */
-static void save_vectors(u64 at) {
+static void save_vectors(u64 at, u32 which) {
     if (xsave_size() > 512) {
         memset((void *)(at + 512), 0, 64); /* the header must start as zero */
-        __asm__ volatile("xsave64 (%0)" ::"r"(at), "a"(states()), "d"(-1) : "memory");
+        __asm__ volatile("xsave64 (%0)" ::"r"(at), "a"(which), "d"(-1) : "memory");
     } else {
         __asm__ volatile("fxsave64 (%0)" ::"r"(at) : "memory");
     }
@@ -46,8 +47,9 @@ u64 frame_vectors_size(void) {
     return xsave_size();
 }
 
+/* XSAVE writes all that it is asked for, also what is not in use. */
 void frame_save_vectors(u64 at) {
-    save_vectors(at);
+    save_vectors(at, states() & ~TILES);
 }
 
 static void restore_vectors(u64 at) {
@@ -102,7 +104,7 @@ void frame_lay(struct regs *regs, u64 stack, const struct linux_sigaction *actio
     u64 vectors = ALIGN_DOWN(stack - xsave_size(), 64);
     struct linux_sigframe *frame =
         (struct linux_sigframe *)(ALIGN_DOWN(vectors - sizeof *frame, 16) - 8);
-    save_vectors(vectors);
+    save_vectors(vectors, states());
     frame->return_address = action->restorer;
     frame->context.flags = xsave_size() > 512 ? UC_FP_XSTATE : 0;
     frame->context.link = 0;

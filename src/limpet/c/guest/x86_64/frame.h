@@ -10,7 +10,8 @@ static inline enum access page_fault_access(u64 error) {
     return error & 0x10 ? ACCESS_EXECUTE : error & 2 ? ACCESS_WRITE : ACCESS_READ;
 }
 
-/* What XSAVE stores of the program's vector registers, and that it does, to 64 bytes. */
+/* What XSAVE stores of the program's vector registers, and that it does, to 64 bytes; it stores no
+ * tiles. */
 u64 frame_vectors_size(void);
 void frame_save_vectors(u64 at);
 

@@ -12,8 +12,6 @@
 enum { RFLAGS_USUAL = 0x202, DATA_SELECTOR = 0x2b };
 enum { SAYS_AT_ONCE = 0x4040, WORD_SIZE = 8 }; /* MSG_NOSIGNAL, MSG_DONTWAIT */
 
-#define ALL_BUT_TILES 0xfff9ffff /* as switch.S has them */
-
 static __attribute__((used)) const u64 rewound_flags = RFLAGS_USUAL;
 
 static __attribute__((naked, noinline)) void rewound_go(const u64 *word) {
@@ -40,7 +38,7 @@ static __attribute__((naked, noinline)) void rewound_go(const u64 *word) {
         "xor %%eax, %%eax\n"
         "rep stosq\n"
         "movabs %[work], %%rdi\n" /* XRSTOR of zeros: no register has anything of the last call */
-        "mov %[vectors], %%eax\n"
+        "mov $-1, %%eax\n"
         "mov $-1, %%edx\n"
         "xrstor64 (%%rdi)\n"
         "wrfsbase %%rcx\n" /* which are stored as well; AMD's keep theirs with a null selector */
@@ -73,8 +71,8 @@ static __attribute__((naked, noinline)) void rewound_go(const u64 *word) {
         "rewound_end:\n" ::[size] "i"(WORD_SIZE),
         [input] "i"(STDIN), [write] "i"(NR_WRITE), [stack] "i"(REWOUND_WORK + REWOUND_WORK_SIZE),
         [data] "i"(DATA_SELECTOR), [work] "i"(REWOUND_WORK), [words] "i"(REWOUND_WORK_SIZE / 8),
-        [vectors] "i"(ALL_BUT_TILES), [zeros] "i"(REWOUND_AT), [at_once] "i"(SAYS_AT_ONCE),
-        [sendto] "i"(NR_SENDTO), [kept_stack] "i"(__builtin_offsetof(struct rewound, stack)),
+        [zeros] "i"(REWOUND_AT), [at_once] "i"(SAYS_AT_ONCE), [sendto] "i"(NR_SENDTO),
+        [kept_stack] "i"(__builtin_offsetof(struct rewound, stack)),
         [kept_back] "i"(__builtin_offsetof(struct rewound, back)));
 }
 
