@@ -61,7 +61,7 @@ static u64 piece_of(const struct message *message, u64 *size) {
     return index < message->count ? message->vector[index].base + skip : 0;
 }
 
-static long receive_some(struct link *link, struct message *message, u32 flags) {
+static long receive_some(struct link *link, struct message *message, u32 flags, bool all) {
     while (message->done < message->size) {
         u64 size, to = piece_of(message, &size);
         long got = receive_piece(link, to, size, flags);
@@ -70,7 +70,7 @@ static long receive_some(struct link *link, struct message *message, u32 flags) 
         if (got <= 0)
             return got;
         message->done += (u64)got;
-        if ((u64)got < size || flags)
+        if (((u64)got < size && !all) || flags)
             return 0;
     }
     return 0;
@@ -100,7 +100,7 @@ static long receive(struct socket *socket, struct message *message) {
     bool whole = message->done == message->size;
     if (message->done > before && (whole || !link->uncertain))
         return all && !whole ? -EAGAIN : 0;
-    long error = receive_some(link, message, message->flags & MSG_PEEK);
+    long error = receive_some(link, message, message->flags & MSG_PEEK, all);
     if (error == -EAGAIN && message->done > before)
         return all ? -EAGAIN : 0;
     if (error < 0 && error != -EAGAIN && message->done) {
