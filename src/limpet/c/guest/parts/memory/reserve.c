@@ -51,10 +51,11 @@ static bool split_run(u64 at) {
         return true;
     struct run upper = *run;
     upper.low = at, upper.frame += at - run->low;
-    if (!run_add(&upper))
-        return false;
-    run->high = at;
-    return true;
+    run->high = at; /* first: its place in the list is behind this one */
+    if (run_add(&upper))
+        return true;
+    run->high = upper.high;
+    return false;
 }
 
 void run_forget(u64 low) {

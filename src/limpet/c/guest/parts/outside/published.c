@@ -173,12 +173,13 @@ long published_accept(struct socket *socket, struct socket **made) {
         struct listener *listener = &listeners[i];
         if (!(socket->published >> i & 1))
             continue;
+        if (!listener->held && !published_maybe[i])
+            links_glance(); /* which may take what has come, or tell of it */
         if (listener->held) {
             *made = held_first(listener);
             return 0;
         }
-        bool may = published_maybe[i] || (links_glance() && published_maybe[i]);
-        long error = may ? take(i, made) : -EAGAIN;
+        long error = published_maybe[i] ? take(i, made) : -EAGAIN;
         if (error != -EAGAIN)
             return error;
     }
