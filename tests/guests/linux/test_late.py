@@ -70,6 +70,18 @@ def stopped(words: list[str], backend: Backend) -> Bundle:
     return snapshot(limpet.plan(guest, options), words[1:3]).bundle
 
 
+def test_what_goes_back_on_kvm_has_no_late_data(words: list[str]) -> None:
+    """The monitor would leave it to be written, and the next call could see by that what the one
+    before it has loaded."""
+    guest, names = limpet.load(Path(words[0]), include=words[1:]), set()
+    for features in ((), ("rewind",)):
+        options = limpet.Options(backends=("kvm",), snapshot=True, features=features)
+        names |= {(each.name, features) for each in limpet.plan(guest, options).hypercalls}
+    assert ("load", ()) in names
+    assert ("rewind", ("rewind",)) in names
+    assert ("load", ("rewind",)) not in names
+
+
 @pytest.fixture(scope="module")
 def moment(words: list[str]) -> Bundle:
     """In a process."""

@@ -44,9 +44,9 @@ RIGHTS = {Access.READ | Access.EXECUTE: 5, Access.READ | Access.WRITE: 3}
 def late_objects(guest: Guest, backends: Sequence[Backend]) -> frozenset[int]:
     """Inodes of the objects of ``guest`` that are not loaded when it starts, or goes on.
 
-    None, where a process's filter has no room for rules for them all, or for two backends at once.
+    None, where a process's filter has no room for rules for them all, or not for one backend alone.
     """
-    if len(backends) > 1 or (backends == ("process",) and not _has_room(guest)):
+    if len(backends) != 1 or (backends == ("process",) and not _has_room(guest)):
         return frozenset()
     there = {*needed(guest), *(guest.memory.loaded if guest.memory else ())}
     there |= {guest.loader.inode} if guest.loader else set()

@@ -30,7 +30,7 @@ from limpet.guests.linux.parts import CORE_HYPERCALLS, SystemCall, hypercall_use
 from limpet.guests.linux.place import PlacedProgram
 from limpet.guests.linux.place import place as place_program
 from limpet.guests.linux.reasons import device_decisions, hypercall_decisions
-from limpet.guests.linux.rewinding import REWIND, readable, with_rewind
+from limpet.guests.linux.rewinding import REWIND, late_for, readable, with_rewind
 from limpet.guests.linux.rights import with_rights
 from limpet.guests.linux.signals import with_signals
 from limpet.guests.linux.terminal import guest_facts, makes_terminals, with_terminal
@@ -76,7 +76,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     Raises:
         PlanError: the options or the guest cannot be honoured.
     """
-    program = place_program(guest, late=options.backends, binds=options.snapshot)
+    program = place_program(guest, late=late_for(options), binds=options.snapshot)
     image, scan = program.image, program.scan
     fixed = constants(program, [each for each in options.environment if "=" in each], guest.path)
     devices = manifest.declared(options.devices)

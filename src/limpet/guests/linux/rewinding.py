@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from limpet.contract import Backend
 from limpet.contract.hypercall import HostCall
 from limpet.errors import PlanError
 from limpet.planning.options import Options
@@ -13,18 +14,7 @@ REWIND = "rewind"
 """The feature of the monitor, and the hypercall."""
 
 _IN_MEMORY = frozenset(
-    (
-        "exit",
-        "console_out",
-        "console_in",
-        "wait",
-        "attend",
-        "entropy",
-        "tick",
-        "protect",
-        "place",
-        "load",
-    )
+    ("exit", "console_out", "console_in", "wait", "attend", "entropy", "tick", "protect", "place")
 )
 """Hypercalls behind which no state is left outside of the guest, or none that is not taken back."""
 
@@ -72,3 +62,12 @@ def _check(users: Collection[str], options: Options) -> None:
             "one time for all of them",
             hint="leave out --timeout: whoever asks the guest ends it",
         )
+
+
+def late_for(options: Options) -> Sequence[Backend]:
+    """For which backends objects may get their rights when they are loaded.
+
+    A virtual machine's monitor does not take back that an object's data can be written.  The next
+    call could see by that which objects the one before it has loaded, so there it is for none.
+    """
+    return () if options.asks(REWIND) and options.backends == ("kvm",) else options.backends
