@@ -272,3 +272,46 @@ def test_the_last_slot(make: Maker) -> None:
                 assert running.wait(20) == 0
             finally:
                 running.kill()
+
+
+ACCEPTS = r"""
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+int main(void) {
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(80)};
+    struct timespec began, now;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    bind(fd, (void *)&at, sizeof at);
+    listen(fd, 5);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    while (accept(fd, NULL, NULL) >= 0)
+        ;
+    fcntl(fd, F_SETFL, 0);
+    write(1, "none\n", 5);
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    do /* and asks the host for nothing: it comes meanwhile */
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    while (now.tv_sec * 1000 + now.tv_nsec / 1000000 <
+           began.tv_sec * 1000 + began.tv_nsec / 1000000 + 500);
+    return accept(fd, NULL, NULL) < 0;
+}
+"""
+
+
+def test_accepts_what_a_glance_took(make: Maker, backend: Backend) -> None:
+    """A connection that came while the program computed, which nobody waited for yet."""
+    port = free_port(LOCAL)
+    program = make.compile(ACCEPTS, "accepts", "-O1")
+    path = make(program, backend, publish=(f"{LOCAL}:{port}:80/tcp",)).path
+    with subprocess.Popen([str(path)], stdout=subprocess.PIPE, text=True, env={}) as running:
+        try:
+            assert running.stdout and running.stdout.readline() == "none\n"
+            with socket.create_connection((LOCAL, port), timeout=20):
+                assert running.wait(20) == 0
+        finally:
+            running.kill()
