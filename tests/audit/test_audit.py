@@ -25,7 +25,7 @@ from tests.support import SUPPORT, unikernels
 from tests.support.audited import EVERY, SMALL, small
 from tests.support.bundle_edit import Edited
 from tests.support.bundles import BUSYBOX, Maker, need
-from tests.support.sources import HELLO
+from tests.support.sources import HELLO, LINKS
 
 OPENS = "#include <fcntl.h>\nint main(int n, char **a) { return open(a[0], n); }\n"
 
@@ -105,7 +105,8 @@ def test_both_with_limits(make: Maker) -> None:
 @pytest.mark.parametrize("options", [{"cpu": "v3"}, {"rewrite": False}, {"memory": 1 << 30}])
 def test_every_kind_agrees(make: Maker, backend: Backend, options: dict[str, Any]) -> None:
     """Whatever is chosen, bytes and record agree."""
-    program = make.compile(HELLO, "hello", "-fPIE", "-pie")
+    compiler, flags = LINKS["musl-pie"]
+    program = make.compile(HELLO, "hello", *flags, compiler=compiler)
     assert audit(make(program, backend, **options).path).findings == ()
 
 

@@ -84,7 +84,8 @@ def _only(folder: Path) -> Path:
 
 def _gdb(program: Path, core: Path, *commands: str) -> str:
     need(GDB, "gdb")
-    argv: list[str | Path] = [GDB, "-q", "-batch", "-nx", program, core]
+    own = "-iex", "set libthread-db-search-path /none"  # threads are those that the core has
+    argv: list[str | Path] = [GDB, "-q", "-batch", "-nx", *own, program, core]
     argv += [word for each in commands for word in ("-ex", each)]
     done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=120)
     return done.stdout

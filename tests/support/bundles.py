@@ -88,6 +88,9 @@ def once(path: Path, make: Callable[[Path], object]) -> Path:
     return path
 
 
+_OTHER_LIBC = {"-O0", "-Os", "-Oz", "-pie", "-static-pie", "-g"}
+
+
 def _digest(*what: object) -> str:
     return hashlib.sha256(repr(what).encode()).hexdigest()[:16]
 
@@ -158,6 +161,8 @@ class Maker:
             if compiler == "zig":
                 from limpet.tools.toolchain import compile_program
 
+                other = [each for each in flags if each[:2] == "-m" or each in _OTHER_LIBC]
+                assert not other, f"zig builds a libc for {other}, which takes it a minute"
                 compile_program(units, new, flags)
             else:
                 need(Path(shutil.which("gcc") or "/usr/bin/gcc"), "gcc libc6-dev")

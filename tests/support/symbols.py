@@ -5,13 +5,12 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from limpet.tools.toolchain import zig
+from tests.support.shared import compiler
 
 
 def with_symbols(source: str, folder: Path, name: str) -> Path:
     """A static program, compiled without changes that a debugger would show."""
     code, made = folder / f"{name}.c", folder / name
     code.write_text(source)
-    flags = "-fno-sanitize=all", "-target", "x86_64-linux-musl", "-static", "-g", "-O0"
-    subprocess.run([zig(), "cc", *flags, code, "-o", made], check=True)
+    subprocess.run([compiler("glibc"), "-static", "-g", "-O0", code, "-o", made], check=True)
     return made

@@ -8,14 +8,7 @@ import pytest
 
 from limpet.contract import Backend
 from tests.support.bundles import Maker
-from tests.support.sources import ENDS, HANDLE, HELLO, MISBEHAVE
-
-LINKS = {
-    "musl": ("zig", ()),
-    "glibc": ("gcc", ("-static",)),
-    "glibc-pie": ("gcc", ("-static-pie",)),
-    "musl-pie": ("zig", ("-fPIE", "-pie")),
-}
+from tests.support.sources import ENDS, HANDLE, HELLO, LINKS, MISBEHAVE
 
 
 @pytest.mark.parametrize("rewrite", [True, False], ids=["rewritten", "trapped"])
@@ -33,7 +26,7 @@ def test_hello(make: Maker, backend: Backend, link: str, rewrite: bool) -> None:
 @pytest.mark.parametrize("case", ENDS)
 def test_misbehaviour_ends_with_one_line(make: Maker, backend: Backend, case: int) -> None:
     """What happened, where, in which function, and a documented status."""
-    program = make.compile(MISBEHAVE, "misbehave", "-O0")
+    program = make.compile(MISBEHAVE, "misbehave")
     status, what = ENDS[case]
     ran = make(program, backend).run(str(case))
     lines = ran.stderr.decode().splitlines()
@@ -166,7 +159,7 @@ def test_both_in_one_file(tmp_path: Path, make: Maker) -> None:
     path = tmp_path / "both"
     limpet.build(made).write(path)
     assert execute(["hello", "x"], path).status == 5
-    crash = make.compile(MISBEHAVE, "misbehave", "-O0")
+    crash = make.compile(MISBEHAVE, "misbehave")
     made = limpet.plan(limpet.load(crash), limpet.Options(backends=("kvm", "process")))
     limpet.build(made).write(path)
     expected = b"backend process" if KVM_PROBLEM else b"backend kvm"

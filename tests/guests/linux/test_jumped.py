@@ -54,7 +54,7 @@ class Made:
 @pytest.fixture(scope="module")
 def made(make: Maker) -> Made:
     """For all attacks."""
-    guest = make.compile(PROGRAM.read_text(encoding="utf-8"), "jumped", "-O1", "-mfsgsbase")
+    guest = make.compile(PROGRAM.read_text(encoding="utf-8"), "jumped", "-O1")
     told = make.folder / "jumped.addresses"
 
     def make_it(new: Path) -> None:

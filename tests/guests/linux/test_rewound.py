@@ -55,7 +55,7 @@ KNOWN = {
 
 def program(make: Maker) -> Path:
     """The guest."""
-    flags = ("-lpthread", "-mfsgsbase", "-D_GNU_SOURCE", "-O1")
+    flags = ("-lpthread", "-D_GNU_SOURCE", "-O1")
     return make.compile(PROGRAM.read_text(encoding="utf-8"), "rewound", *flags)
 
 
