@@ -1,15 +1,17 @@
-"""A bundle whose kernel lies to it: what a system call has written is changed behind it.
+"""A bundle whose kernel lies to it, or that is stopped at an instruction, by ``ptrace(2)``.
 
-By ``ptrace`` (man-page ptrace(2)): the real monitor on the real KVM, with values that no KVM of
-today gives.
+What a system call has written is changed behind it: the real monitor on the real KVM, with values
+that no KVM of today gives.  And a signal comes where chance hardly ever brings one.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +26,10 @@ _TRACE_ME, _POKE, _PEEK, _GET_REGISTERS, _SYSCALL, _DETACH, _SET_OPTIONS = (
     17,
     0x4200,
 )
+_CONTINUE, _STEP, _ATTACH = 7, 9, 16
 _GOOD, _KILL = 1, 0x100000  # PTRACE_O_TRACESYSGOOD, PTRACE_O_EXITKILL
 _STOPPED = 0x85  # SIGTRAP of a system call
+_NOT_YET = 2**64 - 38  # -ENOSYS, what a system call has before it has returned
 _IOCTL, _KVM_RUN = 16, 0xAE80
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -57,11 +61,56 @@ class Memory:
 
 
 def _registers(pid: int) -> dict[str, int]:
-    """Of ``struct user_regs_struct``, those that a system call is about."""
+    """Of ``struct user_regs_struct``, those that a system call is about, and where it is."""
     buffer = ctypes.create_string_buffer(27 * 8)
     _ptrace(_GET_REGISTERS, pid, 0, ctypes.addressof(buffer))
     words = struct.unpack("<27Q", buffer.raw)
-    return {"number": words[15], "result": words[10], "request": words[13]}
+    return {"number": words[15], "result": words[10], "request": words[13], "at": words[16]}
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A process that goes on as far as it is told; ``number`` is a signal that it then hears."""
+
+    pid: int
+
+    @property
+    def at(self) -> int:
+        """The address of its next instruction."""
+        return _registers(self.pid)["at"]
+
+    def hears(self, number: int) -> None:
+        """Send it a signal, up to the moment when it would hear it."""
+        os.kill(self.pid, number)
+        assert self._goes(_CONTINUE, 0) == number
+
+    def step(self, number: int = 0) -> None:
+        """One instruction, or none and into the handler."""
+        assert self._goes(_STEP, number) == signal.SIGTRAP
+
+    def behind_system_call(self, at: int) -> None:
+        """Up to the address ``at``, which stands behind one.  Signals are lost meanwhile."""
+        while self._goes(_SYSCALL, 0) != _STOPPED or self.at != at or not self._has_returned():
+            pass
+
+    def _has_returned(self) -> bool:
+        return _registers(self.pid)["result"] != _NOT_YET
+
+    def _goes(self, how: int, number: int) -> int:
+        _ptrace(how, self.pid, 0, number)
+        _, status = os.waitpid(self.pid, 0)
+        assert os.WIFSTOPPED(status), f"it ended: {status}"
+        return os.WSTOPSIG(status)
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[Stopped]:
+    """The child ``pid``, stopped where it is; it goes on by itself afterwards."""
+    _ptrace(_ATTACH, pid)
+    os.waitpid(pid, 0)
+    _ptrace(_SET_OPTIONS, pid, 0, _GOOD)
+    yield Stopped(pid)
+    _ptrace(_DETACH, pid)
 
 
 def lied_to(argv: Sequence[str], lie: Callable[[Memory], bool]) -> Ran:

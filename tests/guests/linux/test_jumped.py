@@ -22,6 +22,7 @@ from limpet.guests.linux.layout import RESERVE, Layout
 from limpet.running.snapshot import snapshot
 from tests.support import SUPPORT
 from tests.support.bundles import Maker, once
+from tests.support.traced import stopped
 
 PROGRAM = SUPPORT / "programs" / "jumped.c"
 OPTIONS = limpet.Options(
@@ -41,6 +42,8 @@ LABELS = (
     "host_rewind_madvise",
     "host_rewind_ioctl",
 )
+INSIDE = ("host_rewind_ioctl", "signal_entry", "host_rewind_write", "trap_entry_process")
+"""Where a signal meets it, and where it may go and may not."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,14 @@ class Made:
 
     path: Path
     addresses: bytes
+    inside: tuple[int, ...]  # of INSIDE
 
 
 @pytest.fixture(scope="module")
 def made(make: Maker) -> Made:
     """For all attacks."""
     guest = make.compile(PROGRAM.read_text(encoding="utf-8"), "jumped", "-O1")
-    told = make.folder / "jumped.addresses"
+    told, inside = make.folder / "jumped.addresses", make.folder / "jumped.inside"
 
     def make_it(new: Path) -> None:
         bundle = snapshot(limpet.plan(limpet.load(guest), OPTIONS), [hex(REWOUND_WORK)]).bundle
@@ -65,9 +69,11 @@ def made(make: Maker) -> Made:
         others = (place.boot_info, place.rodata, RESERVE[0] + (1 << 20), REWOUND_AT, REWOUND_WORK)
         labels = (known[each] for each in LABELS)
         told.write_bytes(struct.pack("<14Q", *labels, *others, place.arena[0]))
+        inside.write_bytes(struct.pack("<4Q", *(known[each] for each in INSIDE)))
         bundle.write(new)
 
-    return Made(once(make.folder / "jumped.process", make_it), told.read_bytes())
+    path = once(make.folder / "jumped.process", make_it)
+    return Made(path, told.read_bytes(), struct.unpack("<4Q", inside.read_bytes()))
 
 
 @dataclass
@@ -240,3 +246,23 @@ def test_signals_on_the_way(made: Made, how: str) -> None:
         finally:
             over.set()
             sender.join()
+
+
+def test_a_signal_on_the_way_to_another(made: Made) -> None:
+    """One that meets the entry of the one before, or what asks where that came from."""
+    looks, entry, begins, traps = made.inside
+    with kept(made) as guest:
+        first = guest.finds()
+        for steps in range(25):
+            with stopped(guest.process.pid) as process:
+                guest.line.sendall(b".".ljust(8) + guest.addresses)
+                process.behind_system_call(looks)
+                for most in (steps, 100):
+                    process.hears(signal.SIGPROF)
+                    process.step(signal.SIGPROF)
+                    assert process.at == entry
+                    for _ in range(most):
+                        if process.at not in (begins, traps):
+                            process.step()
+                assert process.at == begins
+            assert _said(guest.line) == b".".ljust(8) + END and guest.finds() == first
