@@ -13,6 +13,7 @@ from pathlib import Path
 from limpet.sources import C_ROOT
 from tests.guests.linux.test_datagrams import PROGRAM
 from tests.hostile.test_walls import NOTHING, landlocked, root_only
+from tests.running.test_volumes import fill_rights
 from tests.support.bundles import Maker
 from tests.support.caches import seeded
 from tests.support.ends import free_port
@@ -36,6 +37,8 @@ call = "probe_rights()"
 """
 
 PROBE_C = """\
+enum { O_TRUNC = 0x200 };
+
 static void show(long result) {
     char line[4] = {'0' + (char)(-result / 100), '0' + (char)(-result / 10 % 10),
                     '0' + (char)(-result % 10), '\\n'};
@@ -57,6 +60,7 @@ static void probe_domain(void) {
     show(host3(NR_CONNECT, fd, (long)name, 8));
     host3(NR_CLOSE, fd, 0, 0);
     show(host3(NR_KILL, PROBE & 0xffffffff, 0, 0));
+    show(host4(NR_OPENAT, DEVICE_FD + 1, (long)"there", O_TRUNC | O_CLOEXEC, 0));
 }
 
 /* In a process with a filter to come, as the porter has it. */
@@ -81,13 +85,15 @@ static void probe_rights(void) {
 """
 PROBE_CALLS = "write openat mkdir socket connect bind close kill"
 PROBE_CALLS += " setrlimit setresuid fork exit_group"
-EPERM, ENOENT, EAGAIN, EACCES, EMFILE, EROFS = "001", "002", "011", "013", "024", "030"
+EPERM, ENOENT, EBADF, EAGAIN = "001", "002", "009", "011"
+EACCES, EMFILE, EROFS = "013", "024", "030"
 
 READS = """\
 #include <fcntl.h>
 int main(void) { return open("/w/there", O_RDONLY) != -1; }
 """
 USE = """\
+import subprocess
 import sys
 from pathlib import Path
 import limpet
@@ -96,14 +102,22 @@ for backend in "process", "kvm":
     options = limpet.Options(backends=(backend,), features=("landlock_probe",))
     limpet.build(limpet.plan(guest, options)).write(folder / backend)
     print(backend, *limpet.run(folder / backend).stderr.decode().split())
-(folder / "empty").mkdir()
+data = folder / "data"
+data.mkdir()
+data.chmod(0o777)
+(data / "there").touch()
+(data / "there").chmod(0o666)
+user = "setpriv --reuid=1000 --regid=1000 --clear-groups".split()
 for volume in "volume:/w:ro", "volume:/w":
     options = limpet.Options(
         backends=("process",), features=("landlock_probe",), devices=(volume,)
     )
     limpet.build(limpet.plan(limpet.load(sys.argv[5]), options)).write(folder / "reads")
-    words = [f"--volume:/w={folder / 'empty'}"]
+    words = [f"--volume:/w={data}"]
+    (folder / "reads").chmod(0o755)
     print(volume, *limpet.run(folder / "reads", words).stderr.decode().split())
+    done = subprocess.run([*user, folder / "reads", *words], stderr=subprocess.PIPE)
+    print("user", volume, *done.stderr.decode().split())
 options = limpet.Options(
     backends=("process",), features=("landlock_probe",), publish=(sys.argv[3],), sockets=8
 )
@@ -143,6 +157,7 @@ def test_from_inside(make: Maker, tmp_path: Path) -> None:
         assert limits
         porter.write_text(f"{before}    probe_porter();\n{limits}{behind}")
         published = f"127.0.0.1:{free_port('127.0.0.1', socket.SOCK_DGRAM)}:53/udp"
+        fill_rights(tmp_path / "data")
         given = (program, tmp_path, published, datagrams, reads)
         done = subprocess.run(
             [sys.executable, "-c", USE, *map(str, given)],
@@ -153,14 +168,17 @@ def test_from_inside(make: Maker, tmp_path: Path) -> None:
         )
         other.kill()
     assert done.stderr == ""
-    outside = f"{EACCES} {EACCES} {EACCES} {EACCES} {EACCES} {EPERM} {EPERM}"
-    rights = f"{EMFILE} {EPERM} {EPERM}"
-    process, kvm, reading, writing, porter_too = done.stdout.splitlines()
-    assert process == f"process {outside} {rights} {EAGAIN}"
-    assert kvm == f"kvm {outside} {rights} +++"  # KVM's own thread needs it; the filter refuses
-    own_root = f"{ENOENT} {ENOENT}"
-    assert reading.startswith(f"volume:/w:ro {own_root} {EROFS} {outside[12:]} ")
-    assert writing.startswith(f"volume:/w {own_root} {EACCES} {outside[12:]} ")  # Landlock's names
-    both = f"porter {EACCES} {EPERM} {EACCES} {outside} {rights} {EAGAIN}"
+    beside = f"{EACCES} {EACCES} {EPERM} {EPERM}"
+    files, rights = f"{EACCES} {EACCES} {EACCES}", f"{EMFILE} {EPERM} {EPERM}"
+    process, kvm, reading, user_reads, writing, user_writes, porter_too = done.stdout.splitlines()
+    assert process == f"process {files} {beside} {EBADF} {rights} {EAGAIN}"
+    # KVM's own thread needs a process; the filter refuses it.
+    assert kvm == f"kvm {files} {beside} {EBADF} {rights} +++"
+    own_root, kept = f"{ENOENT} {ENOENT}", f"{EACCES} {EACCES}"
+    assert reading.startswith(f"volume:/w:ro {own_root} {EROFS} {beside} {EROFS} ")
+    assert writing.startswith(f"volume:/w {own_root} {EACCES} {beside} +++ ")  # Landlock's names
+    assert user_reads.startswith(f"user volume:/w:ro {kept} {EROFS} {beside} {EROFS} ")
+    assert user_writes.startswith(f"user volume:/w {files} {beside} +++ ")
+    both = f"porter {EACCES} {EPERM} {EACCES} {files} {beside} {EBADF} {rights} {EAGAIN}"
     both = both.replace(EMFILE, "+++")  # its guest has slots for connections
     assert Counter(porter_too.split()) == Counter(both.split())

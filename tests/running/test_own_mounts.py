@@ -1,4 +1,5 @@
-"""A volume as a mount of its own, where the starter may make one; and where it may not."""
+"""A volume as a mount of its own, where the starter may make one, by himself or as the root of
+namespaces of a child's; and where he may not."""
 
 from __future__ import annotations
 
@@ -20,7 +21,10 @@ from tests.support.bundles import Made, Maker
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes devices and mounts")
 
-NO_MOUNTS = ("setpriv", "--bounding-set=-sys_admin")
+LENT = ("setpriv", "--bounding-set=-sys_admin")
+ANOTHER = ("setpriv", "--reuid=1000", "--regid=1000", "--clear-groups")
+NO_NAMESPACES = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"'
+NO_MOUNTS = ("unshare", "--map-root-user", "sh", "-c", NO_NAMESPACES, "sh")
 MOUNTED = 'mount -t tmpfs none "$1/sub"; mknod -m 666 "$1/sub/null" c 1 3; echo x > "$1/sub/f"; '
 WITH_A_MOUNT = ("unshare", "--mount", "sh", "-c", MOUNTED + 'shift; exec "$@"', "sh")
 
@@ -51,7 +55,7 @@ def said(made: Made, folder: Path, word: str, before: Sequence[str] = ()) -> byt
     return subprocess.run(argv, stdout=subprocess.PIPE, timeout=60, check=False).stdout
 
 
-@pytest.mark.parametrize("before", [(), NO_MOUNTS], ids=["root", "no mounts"])
+@pytest.mark.parametrize("before", [(), LENT, NO_MOUNTS], ids=["root", "lent mounts", "no mounts"])
 def test_what_is_no_file(
     make: Maker, backend: Backend, folder: Path, before: Sequence[str]
 ) -> None:
@@ -63,29 +67,52 @@ def test_what_is_no_file(
     assert said(made, folder, "rsub", before) == b"rsub: Is a directory\n"
 
 
+def refuses(pid: int, *, read_only: bool) -> None:
+    """By the guest's own descriptor nobody opens a device, nor writes what is to be read."""
+    below = f"/proc/{pid}/fd/{DEVICE_FD + 1}"
+    with pytest.raises(OSError, match="null") as caught:
+        os.open(f"{below}/null", os.O_RDONLY)
+    assert caught.value.errno == errno.EACCES
+    if not read_only:
+        os.close(os.open(f"{below}/f", os.O_WRONLY))
+        return
+    with pytest.raises(OSError, match="/f") as caught:
+        os.open(f"{below}/f", os.O_WRONLY)
+    assert caught.value.errno == errno.EROFS
+
+
 @pytest.mark.parametrize("volume", ["volume:/w:ro", "volume:/w"])
 def test_the_kernel_refuses(make: Maker, backend: Backend, folder: Path, volume: str) -> None:
-    """By the guest's own descriptor nobody opens a device, nor writes what is to be read."""
+    """Whether root has made the mount, or a child that was root in its own namespaces."""
     made = program(make, backend, volume)
-    with told(made, folder, "waits", "rf") as pid:
-        below = f"/proc/{pid}/fd/{DEVICE_FD + 1}"
-        with pytest.raises(OSError, match="null") as caught:
-            os.open(f"{below}/null", os.O_RDONLY)
-        assert caught.value.errno == errno.EACCES
-        if volume.endswith(":ro"):
-            with pytest.raises(OSError, match="/f") as caught:
-                os.open(f"{below}/f", os.O_WRONLY)
-            assert caught.value.errno == errno.EROFS
-        else:
-            os.close(os.open(f"{below}/f", os.O_WRONLY))
+    for before in (), LENT:
+        with told(made, folder, "waits", "rf", before=before) as pid:
+            refuses(pid, read_only=volume.endswith(":ro"))
+
+
+@pytest.mark.parametrize("volume", ["volume:/w:ro", "volume:/w"])
+def test_another_user(make: Maker, folder: Path, volume: str) -> None:
+    """Whoever is not root has a mount of its own too, and stays who he is, where he is."""
+    made = program(make, "process", volume)
+    fill_rights(made.path)
+    with told(made, folder, "waits", "rf", before=ANOTHER) as pid:
+        refuses(pid, read_only=volume.endswith(":ro"))
+        for each in "user", "mnt":
+            assert os.readlink(f"/proc/{pid}/ns/{each}") == os.readlink(f"/proc/self/ns/{each}")
+        assert "Uid:\t1000\t1000\t1000\t1000" in Path(f"/proc/{pid}/status").read_text()
+        assert os.path.samefile(f"/proc/{pid}/root/", "/")
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        assert len(children) == (
+            not volume.endswith(":ro")
+        )  # the namer, and not who lent the mount
 
 
 def test_mounts_below(make: Maker, backend: Backend, folder: Path) -> None:
     """What is mounted below the folder is there, and as little of devices."""
     made = program(make, backend, "volume:/w:ro")
-    before = (*WITH_A_MOUNT, str(folder))
-    assert said(made, folder, "rsub/f", before) == b"done\n"
-    assert said(made, folder, "rsub/null", before) == b"rsub/null: Permission denied\n"
+    for before in (*WITH_A_MOUNT, str(folder)), (*WITH_A_MOUNT, str(folder), *LENT):
+        assert said(made, folder, "rsub/f", before) == b"done\n"
+        assert said(made, folder, "rsub/null", before) == b"rsub/null: Permission denied\n"
 
 
 @pytest.mark.parametrize(
@@ -93,11 +120,12 @@ def test_mounts_below(make: Maker, backend: Backend, folder: Path) -> None:
     [
         ("volume:/w:ro", (), True),
         ("volume:/w", (), True),
+        ("volume:/w", LENT, True),
         ("volume:/w:ro", NO_MOUNTS, False),
         ("volume:/w", NO_MOUNTS, False),
         ("volume:/w:ro", ("sh", "-c", 'exec "$@" 2< /', "sh"), False),
     ],
-    ids=["read", "written", "no mounts", "written without mounts", "a directory is open"],
+    ids=["read", "written", "lent", "no mounts", "written without mounts", "a directory is open"],
 )
 def test_nothing_else_has_a_path(
     make: Maker, folder: Path, volume: str, before: Sequence[str], own: bool

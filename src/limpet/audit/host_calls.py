@@ -30,6 +30,9 @@ _THIS_PROCESS = -10000 & MASK  # PIDFD_SELF
 DUMPABLE, BOUNDING_SET_DROP, SPECULATION = 4, 24, 53
 _MEMORY_MAP = 35  # PR_SET_MM: what the list of processes shows of one
 NEW_NAMESPACES = 0x20000 | 0x4000000 | 0x8000000 | 0x40000000  # mounts, host name, IPC, network
+LENT_MOUNT = (
+    0x10000000 | 0x20000 | 0x4000 | 0x400 | 0x100
+)  # users, mounts; a child that is waited for
 _NEW_NETWORK, _RULE_OF_FILES, _RULE_OF_PORT = 0x40000000, 1, 2
 _HERE = -100 & MASK  # AT_FDCWD
 _CLOEXEC = os.O_CLOEXEC
@@ -56,6 +59,8 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
     ("setrlimit", 0): frozenset(
         {resource.RLIMIT_CORE, resource.RLIMIT_NPROC, resource.RLIMIT_NOFILE, resource.RLIMIT_AS}
     ),
+    ("clone", 0): frozenset({LENT_MOUNT}),
+    ("clone", 1): frozenset({0}),
     ("unshare", 0): frozenset({NEW_NAMESPACES, NEW_NAMESPACES & ~_NEW_NETWORK}),
     ("setgroups", 0): frozenset({0}),
     ("landlock_create_ruleset", 2): frozenset({0, 1}),
@@ -156,6 +161,7 @@ _WRITES_NOTHING = frozenset(
         "getpid",
         "socket",
         "fork",
+        "clone",
         "kill",
         "fcntl",
         "fdatasync",

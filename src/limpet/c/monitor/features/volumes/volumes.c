@@ -3,38 +3,23 @@
  * down; the filter holds each opening to it, and Landlock, behind it, knows the same folders.
  */
 enum { BENEATH = 1, READ_FILES = 0x4, READ_FOLDERS = 0x8, WRITE_FILES = 0x2, NEW_FILES = 0x100 };
-enum { READ_ONLY = 1, NO_SET_ID = 2, NO_DEVICES = 4, PRIVATE = 1 << 18 }; /* MOUNT_ATTR_*, MS_* */
-enum { COPY = 1, WHOLE_TREE = 0x9000 }; /* OPEN_TREE_CLONE; AT_EMPTY_PATH and AT_RECURSIVE */
 enum { CUT_FILES = 0x4000, NAME_RIGHTS = 0x30b0 }; /* remove, make folders and links, refer */
-
-/* Whoever may arrange mounts, as root mostly, attaches the folder as a mount of its own: below it
- * the kernel opens no device, and writes nothing that is only to be read.  Others attach it as it
- * is. */
-static bool own_mount(struct mft_entry *device, long folder, long *mount) {
-    const struct {
-        u64 set, clear, propagation, user;
-    } rules = {NO_SET_ID | NO_DEVICES | (device->read_only ? READ_ONLY : 0), 0, PRIVATE, 0};
-    *mount = host4(NR_OPEN_TREE, folder, (long)"", COPY | O_CLOEXEC | WHOLE_TREE, 0);
-    if (*mount < 0)
-        return false;
-    if (host6(NR_MOUNT_SETATTR, *mount, (long)"", WHOLE_TREE, (long)&rules, sizeof rules, 0) == 0)
-        return true;
-    host3(NR_CLOSE, *mount, 0, 0);
-    return false;
-}
 
 static bool take_volume_option(const char *option) {
     const char *path, *rest = behind(option, "--volume:");
-    long mount;
     if (!rest)
         return false;
     struct mft_entry *device = find_device(rest, DEVICE_VOLUME, &path);
-    long fd = host4(NR_OPENAT, AT_FDCWD, (long)path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    long fd = open_folder(path), mount = -1;
     if (fd == -HOST_ENOENT || fd == -HOST_ENOTDIR)
         complain("limpet: cannot attach ", path, SHOWN,
                  fd == -HOST_ENOENT ? ": no such folder" : ": not a folder");
     host3(NR_UMASK, 0, 0, 0); /* the guest has one of its own */
-    device->no_devices = fd >= 0 && own_mount(device, fd, &mount);
+    if (fd >= 0)
+        mount = own_mount(device, fd);
+    if (fd >= 0 && mount < 0)
+        mount = lent_mount(device, path);
+    device->no_devices = mount >= 0;
     attach(device, path, device->no_devices ? mount : fd);
     return true;
 }
