@@ -36,7 +36,7 @@ class Number(int):
         return str(int(self))
 
 
-CONTRACT_VERSION = Number(23, "of this contract: one more whenever guest or monitor sees another")
+CONTRACT_VERSION = Number(24, "of this contract: one more whenever guest or monitor sees another")
 
 PORT_BASE = Number(
     0x500,
@@ -90,6 +90,9 @@ REWOUND_AT = Number(
 REWOUND_SIZE = Number(32 << 20, "bytes of that")
 REWOUND_WORK = Number(0x1FFE000000, "where it works when it does: nothing is there before or after")
 REWOUND_WORK_SIZE = Number(128 << 10, "bytes of that")
+SINGLY_FD = Number(
+    123, "descriptor by which the host maps pages one by one, until a process is kept"
+)
 PAGES_FD = Number(124, "descriptor of what the host knows of the pages of a process")
 PLACES_FD = Number(125, "descriptor of what the host knows of their places and rights")
 PAGES_ASKED = Number(0xC0606610, "PAGEMAP_SCAN: which pages are not the file's")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import select
 import signal
@@ -9,7 +11,7 @@ import socket
 import struct
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +19,13 @@ from pathlib import Path
 import pytest
 
 import limpet
+from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract.limits import REWOUND_AT, REWOUND_WORK, STATUS_REFUSED
 from limpet.guests.linux.layout import RESERVE, Layout
 from limpet.running.snapshot import snapshot
 from tests.support import SUPPORT
 from tests.support.bundles import Maker, once
+from tests.support.refusing import refusing
 from tests.support.traced import stopped
 
 PROGRAM = SUPPORT / "programs" / "jumped.c"
@@ -107,13 +111,21 @@ def _said(line: socket.socket) -> bytes:
 
 
 @contextmanager
-def kept(made: Made, before: str = ".") -> Iterator[Guest]:
-    """The guest, kept once it has done something before."""
+def kept(
+    made: Made, before: str = ".", refuses: Callable[[], None] | None = None
+) -> Iterator[Guest]:
+    """The guest, kept once it has done something before, on a host that refuses something."""
     ours, theirs = socket.socketpair()
     pipe = subprocess.PIPE
     with (
         ours,
-        subprocess.Popen([made.path], stdin=theirs.fileno(), stdout=pipe, stderr=pipe) as run,
+        subprocess.Popen(
+            [made.path],
+            stdin=theirs.fileno(),
+            stdout=pipe,
+            stderr=pipe,
+            preexec_fn=refuses,  # noqa: PLW1509
+        ) as run,
     ):
         theirs.close()
         ours.settimeout(30)
@@ -146,6 +158,19 @@ def test_goes_back(made: Made) -> None:
         for how in (*BACK, *BACK):
             assert guest.told(how) == how.encode().ljust(8) + END, BACK[how]
             assert guest.finds() == first, BACK[how]
+
+
+def test_pages_are_mapped_singly(made: Made) -> None:
+    """Before it is kept the kernel would note writes to pages of the file, where it is let; never
+    behind, when a call could mark pages for the next one."""
+    number = NUMBERS["userfaultfd"]
+    fd = ctypes.CDLL(None).syscall(number, 1)
+    if fd >= 0:
+        os.close(fd)
+    refuses = refusing(number, errno.EPERM)
+    for host, noted in ((None, b" noted %d 0 " % (fd >= 0)), (refuses, b" noted 0 0 ")):
+        with kept(made, refuses=host) as guest:
+            assert noted in guest.finds()
 
 
 FORGED = {"p": "behind the word", "e": "to the end", "f": "with a word that cannot be read"}

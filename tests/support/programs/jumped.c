@@ -22,6 +22,7 @@ enum {
     MPROTECT = 10,
     MADVISE = 28,
     IOCTL = 16,
+    PAGES = 124,
     PLACES = 125,
     DROP = 4,
     NOTHING = 0,
@@ -39,6 +40,8 @@ static struct order order;
 static volatile char *mapped; /* pages of the file's */
 static volatile char *work;   /* where that code works */
 static volatile char __attribute__((aligned(PAGE))) data[64][PAGE];
+static __attribute__((aligned(PAGE))) char filled[PAGE] = {"f"}; /* by the file */
+static int noted[2]; /* whether writes to it could be, before all this is kept, and behind */
 static __attribute__((aligned(PAGE))) char sealed[2][PAGE] = {"s", "t"}; /* by the program itself */
 
 static void mine(int number, siginfo_t *info, void *context) {
@@ -60,6 +63,16 @@ static long ask(uint64_t label, long number, uint64_t a, uint64_t b, uint64_t c,
                      : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), [to] "b"(label - 2)
                      : "rcx", "r11", "memory");
     return result;
+}
+
+/* Whether the kernel would note writes to pages of the file, and tell who asks it for pages. */
+static int is_noted(void) {
+    enum { WRITTEN = 2, ONLY_WHERE_NOTED = 2 };
+    const uint64_t from = (uint64_t)filled, runs = order.work + 128;
+    const uint64_t query[12] = {96, ONLY_WHERE_NOTED, from, from + PAGE, 0, runs, 1, 0,
+                                0,  WRITTEN,          0,    WRITTEN};
+    memcpy((void *)work, query, sizeof query);
+    return ask(order.ask, IOCTL, PAGES, 0xC0606610, order.work, 0, 0) >= 0;
 }
 
 /* What the last call had where no memory is, until somebody stores it: vector registers, and the
@@ -197,9 +210,9 @@ static void say(void) {
         sum += data[i][7];
     for (int i = 0; i < WORK * PAGE; i += 8)
         sum += work[i];
-    printf("left %lu flags %lx selectors %x %x x87 %x pages %c %c %c %c\n", (long)sum,
-           (long)flags & 0x64700, ds, es, x87[3], sealed[0][0], sealed[1][0], mapped[0],
-           mapped[PAGE]);
+    printf("left %lu flags %lx selectors %x %x x87 %x noted %d %d pages %c %c %c %c\n", (long)sum,
+           (long)flags & 0x64700, ds, es, x87[3], noted[0], noted[1], sealed[0][0], sealed[1][0],
+           mapped[0], mapped[PAGE]);
     fflush(stdout);
 }
 
@@ -221,7 +234,7 @@ struct query {
     uint64_t names[3];
 };
 struct kept {
-    uint64_t nothing[4], takes, kept, stack, back, places, runs;
+    uint64_t nothing[4], takes, kept, stack, back, singly, places, runs;
     struct mapped place[4096];
     uint64_t run[3];
 };
@@ -281,10 +294,13 @@ int main(int argc, char **argv) {
         forge((uint64_t)data + 8); /* a page that is brought back in pieces */
     if (order.word[0] == 'y')
         forge((uint64_t)strtoul & -PAGE); /* which nobody can write */
+    noted[0] = is_noted();
     if (write(device, "keep it", 8) != 8) {
         perror("not kept");
         return 3;
     }
+    noted[1] = is_noted();
+    memset((void *)work, 0, PAGE);
     say();
     if (read(0, &order, sizeof order) != sizeof order)
         return 4;

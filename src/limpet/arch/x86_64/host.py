@@ -36,6 +36,10 @@ REQUESTS: Mapping[str, int] = MappingProxyType(
         "TCSETSW": 0x5403,
         "TCSETSF": 0x5404,
         "TIOCGWINSZ": 0x5413,
+        # uapi linux/fs.h, linux/userfaultfd.h
+        "PROCMAP_QUERY": 0xC0686611,
+        "UFFDIO_API": 0xC018AA3F,
+        "UFFDIO_REGISTER": 0xC020AA00,
         # uapi linux/if_tun.h, linux/sockios.h
         "TUNSETIFF": 0x400454CA,
         "SIOCGIFFLAGS": 0x8913,

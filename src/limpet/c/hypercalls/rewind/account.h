@@ -10,22 +10,10 @@
 
 #define GUEST_END 0x1000000000UL /* ADDRESS_LIMIT */
 
-enum { PLACES_MOST = 4096, RUNS_KEPT_MOST = 4096, SCANNED_MOST = 2048 };
+enum { PLACES_MOST = 4096, RUNS_KEPT_MOST = 4096, SCANNED_MOST = 128 };
 
-/* struct procmap_query of uapi linux/fs.h */
-struct mapped {
-    u64 low, high, rights, page, offset, inode;
-    u32 device[2];
-};
-struct places_query {
-    u64 size, flags, at;
-    struct mapped found;
-    u32 no_name[2];
-    u64 nowhere[2];
-};
-
-/* struct page_region and struct pm_scan_arg, there too; of a run that is kept, `kinds` says whether
- * it could be written */
+/* struct page_region and struct pm_scan_arg of uapi linux/fs.h; of a run that is kept, `kinds` says
+ * whether it could be written */
 struct written_run {
     u64 low, high, kinds;
 };
@@ -69,7 +57,7 @@ BEHIND void copy_words(u64 to, u64 from, u64 size) {
  * rights, by which it is found then, but take none away: the filter lets none of the program be
  * put out of reach.
  */
-enum { LOOKS = 3, CAN_BE_WRITTEN = 2, CAN_BE_RUN = 4 }; /* PROCMAP_QUERY_VMA_... */
+enum { LOOKS = 3 };
 
 BEHIND u64 looks_for(u64 look) {
     return look == 0 ? CAN_BE_WRITTEN : look == 1 ? CAN_BE_RUN : 0;
@@ -86,7 +74,6 @@ BEHIND u64 looks_to(u64 look) {
 /* What is mapped next, `at` or behind it, that a look is for; what is kept itself, and where this
  * works, is nobody's to change.  False: nothing is. */
 BEHIND bool next_place(u64 look, u64 at) {
-    enum { COVERING_OR_NEXT = 16 };
     struct places_query *query = &WORK->query.places;
     do {
         query->size = sizeof *query, query->flags = COVERING_OR_NEXT | looks_for(look);
@@ -103,7 +90,7 @@ BEHIND bool next_place(u64 look, u64 at) {
  * library OS, and all from the arena on.  Data that is near each other is one: to ask costs as much
  * as to look at some pages in between.  False: there is no more. */
 BEHIND bool next_watched(u64 *number, u64 *low, u64 *high) {
-    enum { NEAR = 512 * PAGE };
+    enum { NEAR = 384 * PAGE };
     const struct span *data = (const struct span *)guest_info.data;
     u64 count = guest_info.data_count, i = *number;
     if (i > count + 1)

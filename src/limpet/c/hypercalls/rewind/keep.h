@@ -113,7 +113,7 @@ static void drop_unwritten(const struct mapped *place) {
 static bool keep_guest(u64 stack, u64 back) {
     if (!keep_all_places() || !keep_all_pages())
         return false;
-    for (u64 i = 0; i < KEPT->place_count; i++)
+    for (u64 i = 0; i < KEPT->place_count && !KEPT->head.singly; i++)
         if (is_programs(&KEPT->places[i]))
             drop_unwritten(&KEPT->places[i]);
     KEPT->head.stack = stack, KEPT->head.back = back;

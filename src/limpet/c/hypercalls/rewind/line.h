@@ -14,10 +14,12 @@ BEHIND _Noreturn void give_up(void) {
         HOST_STUB(rewind, exit_group, NR_EXIT_GROUP, STATUS_REFUSED, 0, 0, 0, 0, 0);
 }
 
-/* What waits for the guest in the kernel: a tick, signals, and what it has not read. */
+/* What waits for the guest in the kernel: a tick, signals, and what it has not read.  And nobody
+ * asks a guest whose memory somebody could be told of: it could mark pages for the next call. */
 BEHIND void forget_waiting(void) {
     enum { PEEK_NOW = 0x42 }; /* MSG_PEEK, MSG_DONTWAIT */
     u8 told[SIGNAL_SIZE];
+    HOST_STUB(rewind, close, NR_CLOSE, SINGLY_FD, 0, 0, 0, 0, 0);
     HOST_STUB(rewind, setitimer, NR_SETITIMER, TICK_CLOCK, REWOUND_AT, 0, 0, 0, 0);
     while (HOST_STUB(rewind, read, NR_READ, SIGNAL_FD, (long)told, sizeof told, 0, 0, 0) > 0)
         ;

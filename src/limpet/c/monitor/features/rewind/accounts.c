@@ -23,4 +23,6 @@ static void open_accounts(void) {
     map_memory(REWOUND_WORK, REWOUND_WORK + REWOUND_WORK_SIZE);
     REWOUND->takes =
         open_account("/proc/self/pagemap", PAGES_FD) && open_account("/proc/self/maps", PLACES_FD);
+    if (REWOUND->takes)
+        map_singly();
 }
