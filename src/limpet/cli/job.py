@@ -118,6 +118,7 @@ class Job:
         Raises:
             LimpetError: it cannot be.
         """
+        self._check()
         begun = builds and begins_with(self.app, IDENT[:4])  # all else may end soon, in an error
         if begun:
             usual(self.app).begin(Cache.default(), self.options)
@@ -138,6 +139,12 @@ class Job:
         for each in guest.notes:
             say.note(each)
         return plan(guest, self.options)
+
+    def _check(self) -> None:
+        """What is wrong with the options is said before anything is read or compiled."""
+        from limpet.guests import registry
+
+        registry.check(self.app, self.options)
 
     @contextmanager
     def bundle(self, cache: Cache) -> Iterator[Made]:
@@ -280,6 +287,7 @@ class Job:
             return digest_of(str(self.app)), self.packing.root
         found = sources.known(self.app, cache)
         if found is None:
+            self._check()
             from limpet.loading.project import program_of
 
             program_of(self.app, progress, cache)

@@ -29,6 +29,7 @@ class Kind:
     program that is of another kind; the one kind with ``fallback`` is asked last.  ``defaults``
     completes the options that the user left open.  ``room`` says how much there is for what stands
     beside a guest; ``measure`` how large that can be, compiled, for a guest that takes more.
+    ``check`` says what is wrong with options whatever the guest, before that is read.
     ``judge`` gives the verdict on a guest, so that it is there when a plan asks.  ``plan`` is pure;
     ``link`` links what stands beside the guest; ``inside`` says to a debugger what that is.
     """
@@ -42,5 +43,6 @@ class Kind:
     plan: Callable[[Guest, Options, Sizes], Plan]
     link: Callable[[Plan, Path, Cache], tuple[Contents, Symbols]]
     inside: Callable[[Plan, Symbols, Cache], Inside]
+    check: Callable[[Options], None] = lambda _: None
     judge: Callable[[Guest], Judged | None] = lambda _: None
     fallback: bool = False

@@ -120,6 +120,24 @@ def load(
     )
 
 
+def check(path: Path, options: Options) -> None:
+    """Nothing, or an error for options that are wrong whatever the guest at ``path`` holds.
+
+    It comes before the guest is read, which can take seconds.
+
+    Args:
+        options: with nothing left open.
+
+    Raises:
+        PlanError: they are.
+    """
+    _check(path.name, options)
+    name = usual(path).kind
+    for kind in kinds():
+        if name == kind.name or name in kind.images:
+            kind.check(options)
+
+
 def plan(
     guest: Guest,
     options: Options | None = None,
@@ -140,12 +158,12 @@ def plan(
     """
     kind = kind_of(guest.image)
     options = kind.defaults(guest.image, options or Options())
-    _check(guest, options)
+    _check(guest.image.name, options)
     sizes = kind.measure if measured else kind.room
     return kind.plan(guest, options, sizes(guest.image, cache or Cache.default()))
 
 
-def _check(guest: Guest, options: Options) -> None:
+def _check(name: str, options: Options) -> None:
     if set(options.backends) - set(contract.BACKENDS):
         raise PlanError(
             f"no such backend: {', '.join(options.backends)}",
@@ -158,7 +176,7 @@ def _check(guest: Guest, options: Options) -> None:
         )
     if options.memory < MIN_MEMORY or options.memory % PAGE:
         raise PlanError(
-            f"{options.memory} bytes of memory cannot be given to {guest.image.name}",
+            f"{options.memory} bytes of memory cannot be given to {name}",
             hint=f"give at least {MIN_MEMORY >> 20} MiB, for example --memory 64M",
         )
     if options.timeout < 0 or options.max_output < 0:

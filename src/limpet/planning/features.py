@@ -216,11 +216,11 @@ def with_parts(chosen: Chosen, backend: Backend, rules: Sequence[Rule]) -> tuple
     return tuple(found.values())
 
 
-def choose(options: Options, facts: Iterable[str]) -> Chosen:
-    """The features for ``options`` and what else the plan knows (``device:net``, ``guest:hvt``).
+def check(options: Options) -> dict[str, int]:
+    """The features that are asked for by name, each with its number.
 
     Raises:
-        PlanError: a feature is asked for that there is not.
+        PlanError: a feature is asked for that there is not, or a user that nobody can become.
     """
     asked = _asked(options)
     _check(options.features)
@@ -229,6 +229,16 @@ def choose(options: Options, facts: Iterable[str]) -> Chosen:
             f"--user {options.uid}:{options.gid}: no user or group that a monitor can become",
             hint="give numbers from 1 to 4294967294; 65534 is usual",
         )
+    return asked
+
+
+def choose(options: Options, facts: Iterable[str]) -> Chosen:
+    """The features for ``options`` and what else the plan knows (``device:net``, ``guest:hvt``).
+
+    Raises:
+        PlanError: a feature is asked for that there is not.
+    """
+    asked = check(options)
     given = {f"option:{each.name}" for each in fields(options) if getattr(options, each.name)}
     given |= {f"backend:{each}" for each in options.backends} | set(facts)
     found: list[Feature] = []

@@ -9,6 +9,7 @@ from limpet.arch.x86_64.sites import Scan, Site
 from limpet.arch.x86_64.syscalls import NAMES, NUMBERS
 from limpet.errors import PlanError
 from limpet.formats.image import Image
+from limpet.guests.linux import parts
 from limpet.guests.linux.jit import may_run
 from limpet.guests.linux.parts import SystemCall
 from limpet.guests.linux.rights import MAPPING
@@ -93,6 +94,15 @@ def _served(
     whole = MAPPING if may_run(sites) else ()
     calls = {each: known[each] for each in sorted(numbers) if each in known}
     return {n: c if c.name in whole else c.least(sites.sites) for n, c in calls.items()}
+
+
+def check_served(asked: Iterable[str]) -> None:
+    """Nothing, or an error for names of system calls that no program is served.
+
+    Raises:
+        PlanError: there is no such call, or nothing serves it.
+    """
+    tuple(_numbers(asked, parts.served()))
 
 
 def _numbers(asked: Iterable[str], known: Mapping[int, SystemCall]) -> Iterable[int]:

@@ -6,6 +6,7 @@ from limpet.guests.kind import Kind
 from limpet.guests.linux import most
 from limpet.guests.linux.inside import inside
 from limpet.guests.linux.link import link
+from limpet.guests.linux.options import check
 from limpet.guests.linux.peek import USUAL
 from limpet.guests.linux.plan import plan
 from limpet.guests.linux.read import DYNAMIC, STATIC, STATIC_PIE, read
@@ -21,6 +22,7 @@ KIND = Kind(
     plan=plan,
     link=link,
     inside=inside,
+    check=check,
     judge=judge,
     fallback=True,
 )
