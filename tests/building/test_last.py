@@ -255,6 +255,43 @@ def test_a_small_tree(make: Maker, tmp_path: Path) -> None:
     assert execute(["small", "data"], tmp_path / "made").stdout == data.read_bytes()
 
 
+def _prints(folder: Path) -> Path:
+    """A dynamic program that is no interpreter."""
+    (folder / "prints.c").write_text(PROGRAM)
+    gcc = need(Path(shutil.which("gcc") or "/usr/bin/gcc"), "gcc libc6-dev")
+    subprocess.run([gcc, "-O1", "-o", folder / "prints", folder / "prints.c"], check=True)
+    return folder / "prints"
+
+
+def test_other_names(tmp_path: Path) -> None:
+    """Other files that the command line names, in the same folders, are exchanged as well."""
+    program = _prints(tmp_path)
+    texts = {name: tmp_path / name for name in ("data", "A", "zz-longer-name", "lib64")}
+    for name, path in texts.items():
+        path.write_text(f"{name}\n" * 900)
+
+    def job(*names: str) -> Job:
+        given = {name: texts[name.rpartition("/")[2]] for name in names}
+        options = limpet.Options(backends=("process",))
+        return Job.given(program, options, Packing(given=given))
+
+    first = job("/data", "/sub/data")
+    bundle = limpet.build(first.plan(silent))
+    bundle.write(tmp_path / "base")
+    last, made = last_of(bundle.plan, "base", program), tmp_path / "made"
+    for others in (("/zz-longer-name", "/sub/A"), ("/A", "/sub/data")):
+        changed = last.others(program, job(*others).packing.given)
+        assert changed and changed.write(tmp_path / "base", made)
+        assert made.read_bytes() == limpet.build(job(*others).plan(silent)).data
+    assert execute(["prints", "/A"], made).stdout == texts["A"].read_bytes()
+    for names in ["/data"], ["/data", "/A", "/sub/A"], ["/data", "/other/data"]:
+        assert not last.others(program, job(*names).packing.given)
+    taken = last.others(program, job("/lib64", "/sub/data").packing.given)
+    assert taken and not taken.write(tmp_path / "base", made)
+    shutil.copy(program, texts["A"])
+    assert not last.others(program, job("/A", "/sub/data").packing.given)
+
+
 def test_a_tree_within(make: Maker, tmp_path: Path) -> None:
     """Where the tree stands in the program, byte by byte, there is no other place to change."""
     data = tmp_path / "data"
@@ -287,7 +324,7 @@ def test_touched_library(tmp_path: Path) -> None:
     assert not last.changed(project.python)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "[1, 2, 3, 4]", '["a", "b", "c", [[1]]]'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "[1, 2, 3, 4, 5]", '["a", "b", "c", [[1]], []]'])
 def test_damaged(text: str) -> None:
     """What was kept is not believed to be whole."""
     assert Last.parse(text) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,16 @@ def test_they_are_given(cli: Cli, program: Path, backend: Backend) -> None:
     assert writes.read_text() == "the user's"
 
 
+def test_another_name(cli: Cli, program: Path) -> None:
+    """A file of another name is all that is new in the bundle."""
+    for name, text in (("data", "one\n"), ("a-name", "two, longer\n")):
+        (cli.cwd / name).write_text(text)
+        ran = cli("-v", "run", "--backend", "process", program, name)
+        assert ran.stdout.startswith(text)
+        assert f"gives the guest a copy of {name} ({len(text)} bytes)\n" in ran.stderr
+    assert "only names and texts have changed" in ran.stderr
+
+
 def test_they_are_told(cli: Cli, program: Path) -> None:
     """With a switch there are none, with another no line; ``build`` has none of it."""
     (cli.cwd / "data").write_text("x\n")
@@ -102,7 +113,9 @@ def test_they_do_not_stay(program: Path, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(upkeep, "FEW", 2)
     data, entries = tmp_path / "data", list[Path]()
     packing = Packing(given={"/data": data})
-    job = Job.given(program, limpet.Options(backends=("process",)), packing)
+    once = f"ONCE={os.urandom(8).hex()}"  # nothing like it is in the cache already
+    options = limpet.Options(backends=("process",), environment=(once,))
+    job = Job.given(program, options, packing)
     for at in range(3):
         data.write_text(f"{at} of {tmp_path}")
         with job.bundle(Cache.default()) as made:

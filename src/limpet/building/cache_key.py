@@ -24,11 +24,13 @@ class Keys(NamedTuple):
     """Of a bundle, and of all that differ from it in what their single files hold, nothing else.
 
     ``given`` is what files that come last are now: it belongs to the key of a bundle as well.
+    ``kin`` is of all that differ in which these are, too, but not in the folders of the guest's.
     """
 
     bundle: str
     outline: str
     given: str = ""
+    kin: str = ""
 
 
 def keys_of(
@@ -72,12 +74,18 @@ def keys_of(
     for guest, path in sorted(files.items()):
         state.update(signature(os.path.realpath(path), f"file {guest}"))
         outline.update(repr((guest, os.path.abspath(path))).encode(*_NAMES))
-    last = b""
+    last, kin = b"", outline.copy()
+    kin.update(repr(sorted(map(os.path.dirname, given or ()))).encode(*_NAMES))
     for guest, path in sorted((given or {}).items()):
         name = repr(("given", guest, os.path.abspath(path)))
         last += signature(os.path.realpath(path), name)
         outline.update(name.encode(*_NAMES))
-    return Keys(f"bundle-{state.hexdigest()}", f"last-{outline.hexdigest()}", last.decode(*_NAMES))
+    return Keys(
+        f"bundle-{state.hexdigest()}",
+        f"last-{outline.hexdigest()}",
+        last.decode(*_NAMES),
+        f"kin-{kin.hexdigest()}",
+    )
 
 
 def own_files() -> Iterator[bytes]:

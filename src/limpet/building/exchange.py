@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,22 +35,31 @@ class _Change:
     size: int
     pages: Mapping[int, bytes]
     """By their offsets in the file."""
+    order: Sequence[int]
+    """Each record's place in the tree as it was."""
 
 
-def exchanged(base: Path, target: Path, files: Mapping[int, Content], outline: str) -> bool:
+def exchanged(
+    base: Path,
+    target: Path,
+    files: Mapping[int, Content],
+    outline: str,
+    names: Mapping[int, bytes] | None = None,
+) -> bool:
     """Write the bundle that ``base`` would be with other ``files`` to ``target``.
 
     Args:
         base: a bundle of one's own: what it says is believed.
         files: regular files of one name each, by their records in the packed tree.
         outline: the one of its plan.
+        names: what some of the files are called now.
 
     Returns:
         Whether that can be; nothing is written where more than the files would change.
     """
     with base.open("rb", buffering=0) as source, _mapped(source.fileno()) as view:
         found = taken_apart(cast(bytes, view.obj), str(base))
-        change = _change(found, view, files)
+        change = _change(found, view, files, names)
         if change is None:
             return False
         end = max(each.offset + each.size for each in found.parts)
@@ -74,7 +83,12 @@ def _mapped(handle: int) -> Iterator[memoryview]:
         yield view
 
 
-def _change(found: BundleFile, view: memoryview, files: Mapping[int, Content]) -> _Change | None:
+def _change(
+    found: BundleFile,
+    view: memoryview,
+    files: Mapping[int, Content],
+    names: Mapping[int, bytes] | None,
+) -> _Change | None:
     """What changes in the file; ``None`` where that is not all."""
     tree = found.record.tree
     part = found.part_at(tree.address) if tree else None
@@ -82,12 +96,12 @@ def _change(found: BundleFile, view: memoryview, files: Mapping[int, Content]) -
         return None
     at = part.offset + tree.address - part.address
     with view[at : at + tree.size] as known:
-        new = exchange(known, files)
+        new = exchange(known, files, names)
     if new is None or layout.room(new.size) != layout.room(tree.size):
         return None
     rest = new.rest.ljust(tree.size - new.at, b"\0")
     pages = _other_pages(view, ((at, new.records), (at + new.at, rest)))
-    change = _Change(part, at, new.size, pages)
+    change = _Change(part, at, new.size, pages, new.order)
     return change if _is_all(found, view, change) else None
 
 
@@ -148,10 +162,11 @@ def _record(
     parts = list(known.parts)
     index = found.parts.index(part)
     parts[index] = replace(parts[index], sha256=of_part)
-    digits = bytearray(known.tree.files, "ascii")
-    for each, content in files.items():
-        digits[each * LOCATE : (each + 1) * LOCATE] = (
-            hashlib.sha256(content.data).hexdigest()[:LOCATE].encode()
-        )
-    packed = replace(known.tree, size=change.size, sha256=digest, files=digits.decode())
+    digits = [
+        hashlib.sha256(files[each].data).hexdigest()[:LOCATE]
+        if each in files
+        else known.tree.files[each * LOCATE : (each + 1) * LOCATE]
+        for each in change.order
+    ]
+    packed = replace(known.tree, size=change.size, sha256=digest, files="".join(digits))
     return replace(known, plan=filled(outline, digest), parts=tuple(parts), tree=packed)

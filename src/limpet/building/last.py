@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,12 +32,13 @@ _MAGIC = elf.IDENT[:4]
 class Text:
     """A file that leads to nothing but modules.
 
-    ``record`` is its own in the tree, ``named`` the path that it was found by, ``host`` where that
-    leads, ``state`` what was there, ``kept`` whether it keeps its time; ``modules`` are those that
-    it names.
+    ``record`` is its own in the tree, ``guest`` its path there, ``named`` the path that it was
+    found by, ``host`` where that leads, ``state`` what was there, ``kept`` whether it keeps its
+    time; ``modules`` are those that it names.
     """
 
     record: int
+    guest: str
     named: str
     host: str
     state: str
@@ -47,40 +48,48 @@ class Text:
 
 @dataclass(frozen=True)
 class Changed:
-    """What is to be exchanged in the bundle ``base``; ``seen`` is what the host's files are now."""
+    """What is to be exchanged in the bundle ``base``; ``seen`` is what the host's files are now.
+
+    ``names`` are what some of the files are called now.
+    """
 
     base: str
     outline: str
     seen: str
     files: Mapping[int, Content]
+    names: Mapping[int, bytes] = field(default_factory=dict)
 
     def write(self, base: Path, target: Path) -> bool:
         """Make the bundle from the file ``base``, if no more than that changes."""
         from limpet.building.exchange import exchanged
 
-        return exchanged(base, target, self.files, self.outline)
+        return exchanged(base, target, self.files, self.outline, self.names)
 
 
 @dataclass(frozen=True)
 class Last:
-    """What is kept of a bundle: its key, its plan's outline, what was seen, and its texts."""
+    """What is kept of a bundle: its key, its plan's outline, what was seen, and its texts.
+
+    ``given`` are the paths of those that the command line named and that could have other names.
+    """
 
     bundle: str
     outline: str
     seen: str
     texts: tuple[Text, ...]
+    given: tuple[str, ...] = ()
 
     def text(self) -> str:
         """For :meth:`parse`."""
         texts = [list(vars(each).values()) for each in self.texts]
-        return json.dumps([self.bundle, self.outline, self.seen, texts])
+        return json.dumps([self.bundle, self.outline, self.seen, texts, self.given])
 
     @classmethod
     def parse(cls, text: str) -> Last | None:
         """What :meth:`text` wrote, ``None`` for anything else."""
         try:
-            bundle, outline, seen, texts = json.loads(text)
-            return cls(bundle, outline, seen, tuple(map(_text_of, texts)))
+            bundle, outline, seen, texts, given = json.loads(text)
+            return cls(bundle, outline, seen, tuple(map(_text_of, texts)), tuple(given))
         except (TypeError, ValueError):
             return None
 
@@ -106,6 +115,29 @@ class Last:
             files[each.record] = content
         return Changed(self.bundle, self.outline, now, files)
 
+    def others(self, app: Path, given: Mapping[str, Path]) -> Changed | None:
+        """What is to be exchanged where the command line names others than it did.
+
+        Each has the place of one in the same folder. ``None`` where there are more of them, or
+        fewer, or one has something else's name.
+
+        Raises:
+            TreeError: one cannot be read.
+        """
+        gone = sorted(set(self.given) - given.keys(), key=_in_folder)
+        come = sorted(given.keys() - set(self.given), key=_in_folder)
+        if list(map(os.path.dirname, gone)) != list(map(os.path.dirname, come)):
+            return None
+        called = {guest: guest for guest in self.given} | dict(zip(gone, come, strict=True))
+        texts = {each.guest: each for each in self.texts}
+        names = {texts[old].record: os.fsencode(os.path.basename(called[old])) for old in gone}
+        for old, new in called.items():
+            named = os.path.abspath(given[new])
+            host = os.path.realpath(named)
+            texts[old] = replace(texts[old], guest=new, named=named, host=host, state="")
+        changed = replace(self, texts=tuple(texts.values())).changed(app)
+        return changed and replace(changed, names=names)
+
     def _seen_now(self) -> str | None:
         """What was seen, as it is now, where only texts may be others."""
         texts = {each.host for each in self.texts}
@@ -118,13 +150,31 @@ class Last:
 
 
 def _text_of(given: list[Any]) -> Text:
-    record, named, host, state, kept, modules = given
-    return Text(record, named, host, state, kept, tuple(modules))
+    record, guest, named, host, state, kept, modules = given
+    return Text(record, guest, named, host, state, kept, tuple(modules))
 
 
 def last_of(plan: Plan, key: str, app: Path) -> Last:
     """What is to be kept of the bundle of ``plan``, which the cache has as ``key``."""
-    return Last(key, plan.outline, seen.written(plan.guest.seen), tuple(_texts(plan, app)))
+    texts = tuple(_texts(plan, app))
+    given = plan.guest.given if _could_be_others(plan, app, texts) else ()
+    return Last(key, plan.outline, seen.written(plan.guest.seen), texts, given)
+
+
+def _could_be_others(plan: Plan, app: Path, texts: Sequence[Text]) -> bool:
+    """Whether nothing but their names in the tree depends on what the given files are called."""
+    from limpet.formats.tree.paths import Paths
+    from limpet.loading.libraries import TELLING
+
+    paths = Paths(plan.guest.tree)
+    telling = {paths.index(os.path.dirname(each)) for each in TELLING}
+    folders = {paths.index(os.path.dirname(each)) for each in plan.guest.given}
+    known_here = {each.guest for each in texts}
+    return not known(app) and known_here >= set(plan.guest.given) and telling.isdisjoint(folders)
+
+
+def _in_folder(path: str) -> tuple[str, str]:
+    return os.path.split(path)
 
 
 def _texts(plan: Plan, app: Path) -> Iterator[Text]:
@@ -145,7 +195,7 @@ def _texts(plan: Plan, app: Path) -> Iterator[Text]:
         kept = each["modified"] != TIME
         if stat.S_ISREG(each["mode"]) and not data.startswith(_MAGIC) and text.time != TIME:
             modules = _modules(data, which)
-            yield Text(index, text.named, text.host, text.state, kept, modules)
+            yield Text(index, guest, text.named, text.host, text.state, kept, modules)
 
 
 def _modules(data: bytes, which: Interpreter | None) -> tuple[str, ...]:

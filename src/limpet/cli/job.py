@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from limpet.building.cache_key import Keys, keys_of
 from limpet.cli import kept, say
+from limpet.cli.exchanged import BUNDLE, exchanged, from_last
 from limpet.errors import BuildError, PlanError
 from limpet.formats.elf import IDENT
 from limpet.guests.usual import usual
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from limpet.tools.entries import Entry
     from limpet.tools.progress import Progress
 
-_BUNDLE, _DEVICES = "bundle", "devices"
+_DEVICES = "devices"
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,14 @@ class Made:
 
 @dataclass(frozen=True)
 class Found:
-    """The key of a bundle, that of what is kept for the next, and what is known already of it."""
+    """The key of a bundle, those of what is kept for the next, and what is known already of it.
+
+    ``kin`` is of one to which the command line gives other files.
+    """
 
     key: str
     last: str = ""
+    kin: str = ""
     planned: Plan | None = None
     changed: Changed | None = None
 
@@ -163,7 +168,7 @@ class Job:
             lines = kept.lines_in(folder)
             self._say(lines)
             given = kept.read_names(folder / kept.GIVEN) if self.packing.given else ()
-            yield Made(folder / _BUNDLE, lines, self._devices(folder), given)
+            yield Made(folder / BUNDLE, lines, self._devices(folder), given)
 
     def deliver(self, cache: Cache, target: Path) -> int:
         """Put the bundle at ``target``, and say what its plan warned about.
@@ -184,15 +189,15 @@ class Job:
             if entry and changed:
                 with entry as base:
                     lines = kept.lines_in(base)
-                    if executables.take_place(target, partial(_from_last, changed, base)):
+                    if executables.take_place(target, partial(from_last, changed, base)):
                         self._say(lines)
                         return target.stat().st_size
             entry = self._entry(cache, found, progress, left := [target])
         with entry as folder:
             self._say(kept.lines_in(folder))
             if left:
-                executables.copy(folder / _BUNDLE, target)
-            return (folder / _BUNDLE).stat().st_size
+                executables.copy(folder / BUNDLE, target)
+            return (folder / BUNDLE).stat().st_size
 
     def _entry(
         self, cache: Cache, found: Found, progress: Progress, targets: list[Path] | None = None
@@ -235,31 +240,36 @@ class Job:
         more = f"\0{os.path.realpath(self.app)}\0{include}".encode(errors="surrogateescape")
         digest = hashlib.sha256(keys.bundle.encode() + more)
         last = f"last-{hashlib.sha256(keys.outline.encode() + more).hexdigest()}"
+        kin = f"last-{hashlib.sha256(keys.kin.encode() + more).hexdigest()}"
         name = f"seen-{digest.hexdigest()}"
         digest.update(keys.given.encode(errors="surrogateescape"))
         known, planned, changed = cache.text(name), None, None
         if known is not None and seen.same(known):
             key = _key(digest, known)
-            changed = None if _has(cache, key) else self._changed(cache, last)
-            return Found(key, last, None, changed)
-        changed = self._changed(cache, last)
+            changed = None if _has(cache, key) else self._changed(cache, last, kin)
+            return Found(key, last, kin, None, changed)
+        changed = self._changed(cache, last, kin)
         if changed:
             known = changed.seen
         else:
             planned = self.plan(progress, builds=True)
             known = seen.written(planned.guest.seen)
         cache.put_text(name, known)
-        return Found(_key(digest, known), last, planned, changed)
+        return Found(_key(digest, known), last, kin, planned, changed)
 
-    def _changed(self, cache: Cache, last: str) -> Changed | None:
-        """What is to be exchanged in the last bundle of the kind."""
-        text = cache.text(last) if self.packing.files or self.packing.given else None
-        if text is None:
+    def _changed(self, cache: Cache, last: str, kin: str) -> Changed | None:
+        """What is to be exchanged in the last bundle of the kind, or one with other given files."""
+        given = self.packing.given
+        text = cache.text(last) if self.packing.files or given else None
+        other = cache.text(kin) if text is None and given else None
+        if text is None and other is None:
             return None
         from limpet.building.last import Last
 
-        found = Last.parse(text)
-        return found.changed(self.app) if found else None
+        found = Last.parse(text or other or "")
+        if found is None:
+            return None
+        return found.changed(self.app) if text else found.others(self.app, given)
 
     def _keys(self, cache: Cache, progress: Progress) -> Keys:
         program, root = self._program(cache, progress)
@@ -300,7 +310,7 @@ class Job:
         self, folder: Path, progress: Progress, found: Found, cache: Cache, targets: list[Path]
     ) -> None:
         started = time.monotonic()
-        if found.changed and _exchanged(folder, found.changed, cache):
+        if found.changed and exchanged(folder, found.changed, cache, self.packing.given):
             return
         from limpet.building.bundle import build
 
@@ -309,10 +319,10 @@ class Job:
         bundle = build(planned)
         made = bundle.plan
         try:
-            bundle.write(folder / _BUNDLE, *targets)
+            bundle.write(folder / BUNDLE, *targets)
             targets.clear()
         except BuildError:
-            bundle.write(folder / _BUNDLE)  # the other place is said to be wrong by who copies
+            bundle.write(folder / BUNDLE)  # the other place is said to be wrong by who copies
         devices = "".join(f"{each.kind}:{each.name}\n" for each in made.image.devices)
         (folder / _DEVICES).write_text(devices, "utf-8")
         kept.write_lines(folder, made.warnings)
@@ -321,7 +331,10 @@ class Job:
         if found.last and (self.packing.files or self.packing.given):
             from limpet.building.last import last_of
 
-            cache.put_text(found.last, last_of(made, found.key, self.app).text())
+            last = last_of(made, found.key, self.app)
+            cache.put_text(found.last, last.text())
+            if last.given:
+                cache.put_text(found.kin, last.text())
         say.detail(
             f"built in {time.monotonic() - started:.2f} s: {bundle.size} bytes, monitor "
             f"{bundle.monitor.size} bytes, {len(made.calls)} system calls, "
@@ -357,29 +370,6 @@ def _uncollected() -> Iterator[None]:
         gc.freeze()  # nor when it is over
         if was:
             gc.enable()
-
-
-def _exchanged(folder: Path, changed: Changed, cache: Cache) -> bool:
-    """Make the bundle in ``folder`` from the last one, if that is still there and can be."""
-    last = cache.held(changed.base)
-    if last is None:
-        return False
-    with last as base:
-        if not _from_last(changed, base, folder / _BUNDLE):
-            return False
-        for each in (kept.WARNINGS, kept.GIVEN):
-            if (base / each).exists():
-                (folder / each).write_bytes((base / each).read_bytes())
-    return True
-
-
-def _from_last(changed: Changed, base: Path, target: Path) -> bool:
-    """Make the bundle from the last one, in its entry ``base``, if it can be."""
-    started = time.monotonic()
-    made = changed.write(base / _BUNDLE, target)
-    if made:
-        say.detail(f"only texts have changed: built in {time.monotonic() - started:.2f} s")
-    return made
 
 
 def on_this_host() -> tuple[tuple[Backend, ...], str]:
