@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from limpet.tools.cache import Cache
-from limpet.tools.toolchain import LIBC, shared_folder
+from limpet.tools.toolchain import libc_mark, shared_folder
 from tests.support import ROOT
 from tests.support.bundles import BUSYBOX, KVM_PROBLEM, need
 from tests.support.caches import seeded
@@ -275,14 +275,14 @@ def test_first_libc_is_announced(limpet: Cli) -> None:
     (limpet.cwd / "app.c").write_text("int main(void) { return 0; }\n// announced\n")
     assert limpet("run", *PROCESS, "app.c").stderr == ""
     with shared_folder(Cache(Path(limpet.env["LIMPET_CACHE"]))) as shared:
-        (shared / LIBC).unlink()
+        (shared / libc_mark()).unlink()
     try:
         (limpet.cwd / "app.c").write_text("int main(void) { return 0; }\n// announced again\n")
         said = limpet("run", *PROCESS, "app.c").stderr
         assert said == "limpet: compiling; the first time also a C library, which takes a minute\n"
         assert limpet("-q", "run", *PROCESS, "app.c").stderr == ""
     finally:
-        (shared / LIBC).touch()
+        (shared / libc_mark()).touch()
 
 
 def test_refused_before_anything_is_made(fresh: Cli) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from limpet.guests.linux import library
 from limpet.tools.cache import Cache
-from limpet.tools.toolchain import LIBC, compile_program, shared_folder
+from limpet.tools.toolchain import compile_program, libc_mark, shared_folder
 
 
 def seeded(path: Path) -> Path:
@@ -20,7 +20,7 @@ def seeded(path: Path) -> Path:
     shared_cache = Cache.default()
     path.mkdir(0o700, parents=True)
     with shared_folder(shared_cache) as shared:
-        if not (shared / LIBC).exists():
+        if not (shared / libc_mark()).exists():
             source = path.with_name(f"{path.name}.c")
             source.write_text("int main(void) { return 0; }\n", encoding="utf-8")
             compile_program([source], path.with_name(f"{path.name}.program"))

@@ -8,11 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from limpet.errors import ToolchainError
+from limpet.errors import CompileError, ToolchainError
 from limpet.guests.linux.library import FLAGS
 from limpet.sources import GUEST_ROOT
+from limpet.tools.cache import Cache
 from limpet.tools.freestanding import write_headers
-from limpet.tools.toolchain import compile_beside, compile_object
+from limpet.tools.toolchain import (
+    compile_beside,
+    compile_object,
+    compile_program,
+    shared_folder,
+    zig,
+)
 
 SOURCES = ("core/heap.c", "core/string.c", "parts/pipes/pipe.c", "parts/entropy/entropy.c")
 
@@ -56,3 +63,22 @@ def test_no_room(tmp_path: Path) -> None:
     finally:
         subprocess.run(["umount", tmp_path], check=True)
     assert raised.value.hint and raised.value.hint.startswith("make room")
+
+
+def test_one_libc_serves_every_folder(tmp_path: Path) -> None:
+    """Also those above zig's own library, as a project's with a virtual environment in it: a libc
+    is a minute.  And nobody is told of the words that see to it."""
+    source, output = tmp_path / "one.c", tmp_path / "one"
+    source.write_text("#include <stdio.h>\nint main(void) { return getchar(); }\n")
+    found = []
+    with shared_folder(Cache.default()) as shared:
+        for folder in (tmp_path, zig().parents[1], zig().parents[2]):
+            read = compile_program([source], output, folder=folder)
+            found.append(set(shared.glob("o/*/libc.a")))
+            assert f"{zig().parent}/lib/libc/include/generic-musl/stdio.h" in read
+    assert found[0] and found[0] == found[1] == found[2]
+    source.write_text("#include <stdio.h>\nvoid puts(int);\n")
+    with pytest.raises(CompileError) as raised:
+        compile_program([source], output)
+    assert f" {zig().parent}/lib/" in f" {raised.value.output}".replace("\n", " ")
+    assert "/proc/self" not in raised.value.output

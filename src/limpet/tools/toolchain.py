@@ -53,8 +53,21 @@ _BESIDE = 5
 """How far compilers that run beside Limpet, one on each processor, give way (``nice``).  What
 it does meanwhile is not shared among processors, so it has one for itself, or would end last."""
 
-LIBC = "libc"
-"""A file in zig's own folder that says that the libc of programs is there."""
+_ROOTED = "/proc/self/root"
+"""Before a path it says the same file, in words that are below no folder that zig is started in.
+Where its library is, zig looks for libcs that it built by the path from there, so that each
+folder above it would have one more."""
+
+
+def _library() -> str:
+    """Where zig's own library is, as zig is told it."""
+    path = f"{_ROOTED}{os.path.abspath(zig().parent)}/lib"
+    return path if os.path.isdir(path) else path.removeprefix(_ROOTED)
+
+
+def libc_mark() -> str:
+    """A file in zig's folder that says that it has the libc of programs, for this library."""
+    return f"libc-{hashlib.sha256(_library().encode()).hexdigest()[:16]}"
 
 
 def shared_folder(cache: Cache) -> Entry:
@@ -204,7 +217,7 @@ def compile_program(
         CompileError: with the compiler's own words.
     """
     with _own_folders() as (shared, environment):
-        libc, listed = shared / LIBC, Path(environment["TMPDIR"]) / "inputs"
+        libc, listed = shared / libc_mark(), Path(environment["TMPDIR"]) / "inputs"
         if libc.exists():
             progress("compiling")
         else:
@@ -218,17 +231,18 @@ def compile_program(
             timeout=COMPILE_TIMEOUT,
             check=False,
             cwd=folder,
-            env=environment,
+            env=environment | {"ZIG_LIB_DIR": _library()},
             umask=0o077,
             bounds=Bounds(("/",), writable),  # a program's headers may be anywhere
         )
         if completed.code != 0:
             names = ", ".join(str(source) for source in sources)
-            raise CompileError(f"{names} does not compile", output=completed.stderr)
+            said = completed.stderr.replace(f"{_ROOTED}/", "/")
+            raise CompileError(f"{names} does not compile", output=said)
         if not libc.exists():
             (shared / upkeep.SIZE).write_text(f"{upkeep.size_of(shared)}\n", encoding="ascii")
             libc.touch()
-        read = _listed(listed)
+        read = [each.removeprefix(_ROOTED) for each in _listed(listed)]
     output.write_bytes(without_debug(output.read_bytes()))
     return read
 
