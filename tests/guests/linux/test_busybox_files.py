@@ -12,6 +12,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -168,7 +169,9 @@ def bundles(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
 _LINE = re.compile(r"([0-9a-f]{16} ){3}(/|$)")
 
 
+@cache
 def _fnv(content: bytes) -> int:
+    """Python takes its time for it, and most files are those of every other case."""
     state = 0xCBF29CE484222325
     for byte in content:
         state = (state ^ byte) * 0x100000001B3 % 2**64
