@@ -269,11 +269,11 @@ def test_too_large(tmp_path: Path) -> None:
     (tmp_path / "many").mkdir()
     for name in range(17):
         with (tmp_path / "many" / f"{name:02}").open("wb") as stream:
-            stream.truncate(1 << 26)
+            stream.truncate(1 << 28)
     started = time.monotonic()
-    with pytest.raises(TreeError, match=r"/sparse: 1099511627776 bytes; with it .* 1024 MiB"):
+    with pytest.raises(TreeError, match=r"/sparse: 1099511627776 bytes; with it .* 4096 MiB"):
         pack(tmp_path / "one")
-    with pytest.raises(TreeError, match=r"/16: 67108864 bytes; with it .* 1024 MiB"):
+    with pytest.raises(TreeError, match=r"/16: 268435456 bytes; with it .* 4096 MiB"):
         pack(tmp_path / "many")
     with pytest.raises(TreeError, match="/sparse: 1099511627776 bytes"):
         pack(None, {"/x": tmp_path / "one" / "sparse"})

@@ -21,6 +21,10 @@ LARGE = 1 << 20
 APART = 32 * PAGE
 """Bytes of zeros that are worth a segment."""
 
+MANY = 800
+"""Pieces of memory from which rows are made in each bundle: Linux starts no program with more than
+1169."""
+
 Shelf = tuple[Region, ...]
 """Late regions that become one segment."""
 

@@ -111,9 +111,12 @@ def _part(region: Region, low: int, high: int) -> Iterator[Region]:
     )
 
 
-def sealed_c(memory: Memory | None) -> str:
-    """Whether a bundle has rights of its moment, for the guest: a constant, and no memory."""
-    return f"const bool snapshot_sealed = {str(bool(memory and memory.sealed)).lower()};\n"
+def sealed_c(memory: Memory | None, *, waits: bool) -> str:
+    """Whether a bundle has rights of its moment, and code that ``waits`` until it goes on, for the
+    guest: constants, and no memory."""
+    sealed = bool(memory and memory.sealed)
+    found = {"sealed": sealed, "waits": waits}
+    return "".join(f"const bool snapshot_{each} = {int(found[each])};\n" for each in found)
 
 
 def hot_pages(memory: Memory | None) -> str:

@@ -21,7 +21,7 @@ PATH_MAX = 4095
 STEP = 256 << 10
 """Bytes by which the room of a large tree grows: files in it may grow, and the plan is the same."""
 
-MAX_TREE = 1 << 30
+MAX_TREE = 4 << 30
 """Bytes; a larger tree belongs on a block device."""
 
 MAX_NAMES, MAX_PATHS = 1 << 20, 1 << 28

@@ -34,33 +34,58 @@ Linux starts, which is said when its bundle is made."""
 INSTRUCTIONS_MOST = 3600
 """Of a filter, for rules of what is late: the kernel takes 4096, and there are others."""
 
-_FOR_RUN, _FOR_SIZE = 5, 4
-"""Instructions for a run of data with code beside it, and for each other size of code, at most."""
+_FOR_RUN, _FOR_CODE, _FOR_SIZE = 3, 2, 4
+"""Instructions for a run of data, for code that is late, and for each other size of such code, at
+most."""
+
+READY_MOST = 240
+"""Shared objects of a process that have all their rights from the start: each is four pieces of
+memory, and Linux starts a program with 1169."""
+
+CODE, ALL = Access.EXECUTE, Access.EXECUTE | Access.WRITE
+"""What of an object waits: its code, or its data as well."""
 
 RIGHTS = {Access.READ | Access.EXECUTE: 5, Access.READ | Access.WRITE: 3}
 """What ``protect`` calls the rights that an object asks for when it is loaded."""
 
 
-def late_objects(guest: Guest, backends: Sequence[Backend]) -> frozenset[int]:
-    """Inodes of the objects of ``guest`` that are not loaded when it starts, or goes on.
+def waiting(guest: Guest, backends: Sequence[Backend]) -> Mapping[int, Access]:
+    """Which rights of the memory of each shared object wait, by its inode.
 
-    None, where a process's filter has no room for rules for them all, or not for one backend alone.
+    All of an object that is not loaded when ``guest`` starts, or goes on, where that is on one
+    backend alone; in a process, no more of them than its filter has room for rules for.
     """
-    if len(backends) != 1 or (backends == ("process",) and not _has_room(guest)):
-        return frozenset()
+    if len(backends) != 1:
+        return {}
     there = {*needed(guest), *(guest.memory.loaded if guest.memory else ())}
     there |= {guest.loader.inode} if guest.loader else set()
-    return frozenset(
-        each.inode for each in guest.objects if each.inode not in there and _apart(each.image)
-    )
+    able = [each for each in guest.objects if _apart(each.image)]
+    late = {each.inode: ALL for each in able if each.inode not in there}
+    if backends == ("kvm",):
+        return late
+    loader = guest.loader.inode if guest.loader else 0
+    ready = [each for each in able if each.inode in there - {loader}]
+    rights = CODE if guest.memory else ALL
+    late |= {each.inode: rights for each in ready[READY_MOST:]}
+    found = _with_room(guest, (each for each in able if each.inode in late))
+    return {each.inode: late[each.inode] for each in found}
 
 
-def _has_room(guest: Guest) -> bool:
-    """Whether a filter does."""
-    runs = sum(map(_data, (guest.image, *(each.image for each in guest.objects))))
-    sizes = {size for each in guest.objects for size in _code(each.image)}
-    instructions = runs * _FOR_RUN + len(sizes) * _FOR_SIZE
-    return runs <= RUNS_MOST and instructions <= INSTRUCTIONS_MOST
+def _with_room(guest: Guest, objects: Iterable[SharedObject]) -> Iterator[SharedObject]:
+    """Those of ``objects`` that a filter has room for, beside all data that can be written."""
+    images = guest.image, *(each.image for each in guest.objects)
+    runs = sum(map(_data_runs, images))
+    if runs > RUNS_MOST:
+        return
+    left = INSTRUCTIONS_MOST - runs * _FOR_RUN
+    sizes = set[int]()
+    for each in objects:
+        (size,) = _code(each.image)
+        left -= _FOR_CODE + _FOR_SIZE * (size not in sizes)
+        if left < 0:
+            return
+        sizes.add(size)
+        yield each
 
 
 def with_late(
@@ -95,8 +120,11 @@ def needed(guest: Guest) -> Iterator[int]:
             waiting += more
 
 
-def _data(image: Image) -> int:
-    return sum(Access.WRITE in each.access for each in image.segments)
+def _data_runs(image: Image) -> int:
+    """How many runs of pages it can write."""
+    written = [each for each in image.segments if Access.WRITE in each.access]
+    apart = (b.address // PAGE > -(-a.end // PAGE) for a, b in pairwise(written))
+    return bool(written) + sum(apart)
 
 
 def _code(image: Image) -> list[int]:
@@ -123,13 +151,20 @@ def _apart(image: Image) -> bool:
     )
 
 
-def marked(regions: Sequence[Region], late: Sequence[tuple[int, int, int]]) -> tuple[Region, ...]:
-    """``regions`` with those marked that lie in ``late``: ascending runs, and whose they are."""
-    places = iter((*late, (1 << 64, 1 << 64, 0)))
-    low, high, inode = next(places)
+def marked(
+    regions: Sequence[Region], late: Sequence[tuple[int, int, int, Access]]
+) -> tuple[Region, ...]:
+    """``regions`` with those marked that wait.
+
+    Args:
+        late: ascending, runs of objects, whose they are, and what of them waits.
+    """
+    places = iter((*late, (1 << 64, 1 << 64, 0, ALL)))
+    low, high, inode, rights = next(places)
     found = []
     for region in regions:
         while region.address >= high:
-            low, high, inode = next(places)
-        found.append(replace(region, late=inode) if low <= region.address else region)
+            low, high, inode, rights = next(places)
+        waits = low <= region.address and (rights == ALL or rights in region.access)
+        found.append(replace(region, late=inode) if waits else region)
     return tuple(found)

@@ -7,7 +7,7 @@ looks for a file and who looks for an address.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -17,10 +17,10 @@ from limpet.contract.pages import PAGE, align_up
 from limpet.formats.image import Access, Image, Segment
 from limpet.formats.symbols import Symbol
 from limpet.guests.linux.bound import bound
-from limpet.guests.linux.late import RIGHTS, late_objects, marked
+from limpet.guests.linux.late import CODE, RIGHTS, marked, waiting
 from limpet.guests.linux.reach import in_reach
 from limpet.loading.guest import Guest, SharedObject
-from limpet.planning.regions import Region, image_regions
+from limpet.planning.regions import NOTHING, Region, image_regions
 
 STATIC_PIE_BASE = 0x400000
 """Where a program that can lie anywhere is placed, like an ordinary executable."""
@@ -33,14 +33,14 @@ OBJECT_GAP = PAGE
 class Placed:
     """A shared object at ``base``; its image and its scan are at their final addresses.
 
-    ``late`` says that it has no rights but to be read before it is loaded.
+    What has the rights ``late`` can only be read before it is loaded.
     """
 
     known: SharedObject
     base: int
     image: Image
     scan: Scan
-    late: bool
+    late: Access
 
     @property
     def first(self) -> int:
@@ -93,10 +93,10 @@ class PlacedProgram:
         return bytes(rows + segments)
 
     @property
-    def late(self) -> list[tuple[int, int, int]]:
-        """Where the late objects are, ascending, and their inodes."""
+    def late(self) -> list[tuple[int, int, int, Access]]:
+        """Where the late objects are, ascending, their inodes, and what of them waits."""
         return [
-            (each.first, align_up(each.end, PAGE), each.known.inode)
+            (each.first, align_up(each.end, PAGE), each.known.inode, each.late)
             for each in self.objects
             if each.late
         ]
@@ -107,8 +107,13 @@ class PlacedProgram:
             (segment.address // PAGE * PAGE, align_up(segment.end, PAGE))
             for each in self.objects
             for segment in each.image.segments
-            if each.late and access in segment.access
+            if access in each.late and access in segment.access
         ]
+
+    @property
+    def code_waits(self) -> bool:
+        """Whether code of an object that is loaded waits until the program goes on."""
+        return any(each.late == CODE for each in self.objects)
 
     @cached_property
     def regions(self) -> tuple[Region, ...]:
@@ -129,7 +134,7 @@ def _together(scans: Sequence[Scan]) -> Scan:
     )
 
 
-def _segment(segment: Segment, late: bool) -> dict[str, int]:
+def _segment(segment: Segment, late: Access) -> dict[str, int]:
     first = segment.address // PAGE * PAGE
     inside = segment.address - first
     return {
@@ -138,7 +143,7 @@ def _segment(segment: Segment, late: bool) -> dict[str, int]:
         "offset": segment.offset - inside if segment.data else 0,
         "file_size": inside + len(segment.data) if segment.data else 0,
         "writable": int(Access.WRITE in segment.access),
-        "late": RIGHTS.get(segment.access, 0) if late else 0,
+        "late": RIGHTS.get(segment.access, 0) if late & segment.access else 0,
     }
 
 
@@ -155,7 +160,7 @@ def place(
     base = 0 if guest.image.fixed else STATIC_PIE_BASE
     image = guest.image.moved(base)
     parts = [(image, guest.scan.moved(base))]
-    objects = list(_placed(guest, image.segments[-1].end, late_objects(guest, late)))
+    objects = list(_placed(guest, image.segments[-1].end, waiting(guest, late)))
     parts += [(each.image, each.scan) for each in objects]
     within = in_reach(guest)
     reached = [parts[0][1], *(within[each.known.inode].moved(each.base) for each in objects)]
@@ -175,14 +180,14 @@ def place(
     )
 
 
-def _placed(guest: Guest, end: int, late: Collection[int]) -> Iterator[Placed]:
+def _placed(guest: Guest, end: int, late: Mapping[int, Access]) -> Iterator[Placed]:
     at = end
     for each in guest.objects:
         low = each.image.segments[0].address // PAGE * PAGE
         first = align_up(at + OBJECT_GAP, max(each.image.alignment, PAGE))
         base = first - low
         moved = each.image.moved(base), each.scan.moved(base)
-        yield Placed(each, base, *moved, each.inode in late)
+        yield Placed(each, base, *moved, late.get(each.inode, NOTHING))
         at = align_up(each.image.segments[-1].end + base, PAGE)
         if each.image.alignment > PAGE:  # the room that glibc's loader reserves for it
             at = max(at, first + each.image.alignment) + each.image.alignment

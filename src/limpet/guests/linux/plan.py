@@ -56,7 +56,7 @@ from limpet.planning.porter import porter_filter
 from limpet.planning.processor import machine_decisions, may_ask_cpuid
 from limpet.planning.regions import Region, patched
 from limpet.planning.seccomp import KILL_PROCESS, TRAP, Filter, Rule
-from limpet.planning.shelves import gaps_of_file, rows
+from limpet.planning.shelves import MANY, gaps_of_file, rows
 from limpet.planning.stopped import hot_pages, sealed_c, with_memory
 from limpet.tools.freestanding import Sizes
 
@@ -115,7 +115,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     regions = _regions(place, rewriting, own, table, packed)
     regions = with_memory(regions, guest.memory, (place.boot_info, place.data), machine=virtual)
     pages = supervisor(place, regions, hypercalls) if virtual else None
-    joins = guest.memory and len(options.backends) == 1
+    joins = len(options.backends) == 1 and (guest.memory or len(regions) > MANY)
     joined = tuple(rows(regions, machine=virtual)) if joins else ()
     asks_cpuid = may_ask_cpuid(image)
     asked = tuple(each for each in judged.asked if not (leads and each.what == SOCKETS.what))
@@ -193,7 +193,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
                 traced=TRACE in users,
                 counted=options.asks(REPORT),
             )
-            + sealed_c(guest.memory) * options.snapshot,
+            + sealed_c(guest.memory, waits=program.code_waits) * options.snapshot,
             "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen, regions, way_out)
             + (hot_pages(guest.memory) + late_data(place.late_data)),
             "host_numbers.h": host_numbers(chosen, (*hypercalls, *beside)),

@@ -216,6 +216,13 @@ static void placed_load(u64 at) {
         gets_rights(of);
 }
 
+/* Too many of them for a piece of memory each: their code is only read until now. */
+static void placed_go_on(void) {
+    for (u64 i = 0; states && i < guest_info.placed_count; i++)
+        if (state_of(object(i))->used && !gets_rights(object(i)))
+            end_unstarted("is not allowed by this host to run code of its shared objects");
+}
+
 /* Objects that are loaded now stay so when a guest goes back; or those that were not then can only
  * be read again. */
 static void placed_keep(bool now) {
@@ -249,5 +256,6 @@ const struct placed_ops placed_ops = {.map = placed_map,
                                       .unmap = placed_unmap,
                                       .is_loaded = placed_is_loaded,
                                       .load = placed_load,
+                                      .go_on = placed_go_on,
                                       .keep = placed_keep,
                                       .refused = placed_refused};

@@ -9,10 +9,11 @@ struct file;
 struct placed_ops {
     /* A private mapping; `file` is NULL for an anonymous one.  -ENOSYS: none of these. */
     long (*map)(u64 at, u64 length, bool fixed, const struct file *file, u64 offset);
-    bool (*unmap)(u64 at, u64 size);          /* whether it was among these */
-    bool (*is_loaded)(u64 at);                /* an object there, or none: its data is memory */
-    void (*load)(u64 at);                     /* its memory is brought by a start */
-    void (*keep)(bool now);                   /* the guest is kept, or goes back to that */
+    bool (*unmap)(u64 at, u64 size); /* whether it was among these */
+    bool (*is_loaded)(u64 at);       /* an object there, or none: its data is memory */
+    void (*load)(u64 at);            /* its memory is brought by a start */
+    void (*go_on)(void);    /* objects that are loaded get what the bundle does not give them */
+    void (*keep)(bool now); /* the guest is kept, or goes back to that */
     void (*refused)(const struct file *file); /* as code: it has no place, or no second one */
 };
 

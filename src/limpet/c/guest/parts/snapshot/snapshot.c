@@ -6,6 +6,7 @@
  * and who takes the snapshot reads the memory then.  A start that finds such memory has new
  * arguments, time and seeds in boot_info, and goes back to that stack.
  */
+#include "parts/memory/placed.h"
 #include "parts/snapshot/snapshot.h"
 #include "core/thread.h"
 #include "x86_64/processor.h"
@@ -98,6 +99,8 @@ static void go_on(void) {
     if (!processor_has(&snapshot_moment.on))
         end_unstarted("was stopped on a processor that can more than this one: take the snapshot "
                       "again on this host");
+    if (snapshot_waits)
+        guest_placed->go_on();
     guest_snapshot->renew();
     come_again(sealed);
 }
