@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 
 from limpet.errors import PlanError
 from limpet.loading import seen
+from limpet.loading.interpreters import known
 from limpet.sandbox import recipe as module
 from limpet.sandbox.exchange import Limits
+from limpet.sandbox.packages import modules_of
 from limpet.sandbox.recipe import Recipe
 
 
@@ -131,6 +134,25 @@ def test_a_new_file(tmp_path: Path, paths: dict[str, Path]) -> None:
     assert bundle(cache) == "anew"
 
 
+def test_packages_by_what_pip_calls_them(tmp_path: Path) -> None:
+    """Which modules are meant is read from what was installed, and nothing of it is run."""
+    python = tmp_path / "bin" / "python3.11"
+    python.parent.mkdir()
+    (tmp_path / "pyvenv.cfg").touch()
+    python.symlink_to(os.path.realpath(sys.executable))
+    which = known(python)
+    assert which
+    told = tmp_path / which.environment / "learn_kit-1.0.dist-info"
+    told.mkdir(parents=True)
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: Learn-kit\nVersion: 1.0\n")
+    files = "klearn/__init__.py", "_k.cpython-311-x86_64-linux-gnu.so", "learn_kit.libs/a.so"
+    (told / "RECORD").write_text("".join(f"{each},,\n" for each in (*files, "../bin/x", "a.txt")))
+    found = modules_of(["learn.kit", "Learn-Kit", "json", "klearn.tree"], python, which)
+    assert found == ("_k", "klearn", "_k", "klearn", "json", "klearn.tree")
+    with pytest.raises(PlanError, match="has no module learn-kid"):
+        modules_of(["learn-kid"], python, which)
+
+
 def test_arguments() -> None:
     """What is no size and no time is said."""
     for given in ({"wall": -1}, {"cpu": "1"}, {"output": -1}, {"wall": float("nan")}):
@@ -138,3 +160,10 @@ def test_arguments() -> None:
             Limits(**given)
     with pytest.raises(PlanError, match="memory: '1G' is no number of bytes"):
         Recipe.of(backend="process", python="", packages=(), warm="", memory="1G")  # type: ignore[arg-type]
+    for wrong, said in (
+        ("numpy", "is not a list"),
+        (["a b"], "'a b' is no module"),
+        (["-x"], "-x"),
+    ):
+        with pytest.raises(PlanError, match=said):
+            Recipe.of(backend="process", python="", packages=wrong, warm="", memory=64 << 20)

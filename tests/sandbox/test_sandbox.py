@@ -57,6 +57,22 @@ def test_errors_are_results(sandbox: Sandbox) -> None:
     assert sandbox.run("1").ok
 
 
+def test_code_awaits(sandbox: Sandbox) -> None:
+    """As in a notebook: in one loop, which tasks of one piece and the next are in."""
+    assert data(sandbox, "import asyncio\nasync def f(x):\n    return x + 1\nawait f(1)") == 2
+    sandbox.run("task = asyncio.create_task(f(7)); await asyncio.sleep(0)")
+    assert data(sandbox, "await task") == 8
+    assert data(sandbox, "await f(2)") == 3
+    error = sandbox.run("await (f(1) / 0)").error
+    assert error and error.type == "TypeError"
+    assert "asyncio" not in error.traceback and "limpet" not in error.traceback
+
+
+def test_code_is_compiled_as_it_is(sandbox: Sandbox) -> None:
+    """Nothing that the agent's own modules ask of their compiler holds for it."""
+    assert data(sandbox, "def f(x: int): ...\nf.__annotations__['x'] is int")
+
+
 def test_output_from_everywhere(sandbox: Sandbox) -> None:
     """C code, threads and bytes: in the order in which they were written, and no frame is torn."""
     result = sandbox.run(

@@ -27,7 +27,12 @@ _OPTIONS = (
         help="Virtual machine or jailed process; auto takes kvm where it works.",
     ),
     click.option("--python", default="", help="Interpreter; by default the one that runs this."),
-    click.option("--package", "packages", multiple=True, help="A module that code may import."),
+    click.option(
+        "--package",
+        "packages",
+        multiple=True,
+        help="A module that code may import, or what pip installs.",
+    ),
     click.option("--memory", type=SIZE, default=_MEMORY, help="What the code has (256M)."),
 )
 

@@ -224,6 +224,16 @@ def home_of(program: Path | str, which: Interpreter) -> str | None:
     return folder
 
 
+def installed_in(program: Path | str, which: Interpreter) -> list[str]:
+    """The folders in which ``program``, a path that its user names, has its packages."""
+    folder = os.path.dirname(os.path.abspath(program))
+    above = (folder, os.path.dirname(folder))
+    environments = [each for each in above if os.path.isfile(f"{each}/{which.mark}")]
+    found = [f"{each}/{which.environment}" for each in environments[:1] if which.mark]
+    home = home_of(program, which) or "/"
+    return found + [os.path.normpath(f"{home}/{each}") for each in which.modules]
+
+
 def imported(text: bytes, which: Interpreter) -> set[str]:
     """The names of modules that a text uses, as far as they say what is packed."""
     told = re.sub(which.prose, "", text[:MOST_TEXT].decode(errors="replace"))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -27,7 +28,6 @@ from limpet.plain import plain
 from limpet.planning.options import Options
 from limpet.sandbox.memory import VARIABLE
 from limpet.tools.cache import Cache
-from limpet.tools.inputs import ABSENT
 from limpet.version import __version__
 
 if TYPE_CHECKING:
@@ -69,9 +69,10 @@ os.register_at_fork(after_in_child=_looking.clear)
 class Recipe:
     """An interpreter, what it has imported, and what it may do.
 
-    ``python`` is an interpreter of this host, ``packages`` names modules that are packed for it,
-    ``warm`` is code that has run before anything else does, ``volumes`` are folders of this host.
-    Where that code uses a way out each start runs it anew: nothing of it is in a snapshot.
+    ``python`` is an interpreter of this host, ``packages`` names what is packed for it, modules or
+    what pip installs, ``warm`` is code that has run before anything else does, ``volumes`` are
+    folders of this host.  Where that code uses a way out each start runs it anew: nothing of it is
+    in a snapshot.
     """
 
     python: str = ""
@@ -111,7 +112,7 @@ class Recipe:
             environment=(VARIABLE,),
             connect=_destinations(connect),
         )
-        return cls(python, _modules(packages), warm, options, folders)
+        return cls(python, _names(packages), warm, options, folders)
 
     @property
     def interpreter(self) -> Path:
@@ -212,6 +213,7 @@ class Recipe:
         from limpet.guests.usual import usual
         from limpet.loading.interpreters import known
         from limpet.running.warm.guest import RENEWED, hooks_of
+        from limpet.sandbox.packages import check_packed, modules_of
 
         path = self.interpreter
         which = known(path)
@@ -222,12 +224,13 @@ class Recipe:
             )
         warm, packages = folder / "warm.py", folder / "packages.py"
         warm.write_text(self.warm, "utf-8")
-        packages.write_text("".join(f"import {each}\n" for each in self.packages), "utf-8")
+        modules = modules_of(self.packages, path, which)
+        packages.write_text("".join(f"import {each}\n" for each in modules), "utf-8")
         files = {f"{_THERE}/{each.name}": each for each in (*_AGENT.glob("*.py"), warm, packages)}
         files |= {f"{_THERE}/renewed.py": RENEWED, **hooks_of(path)}
         usual(path).begin(Cache.default(), replace(self.options, snapshot=True))
         guest = load(path, files=files, environment=self.options.environment, builds=False)
-        _check_packed(self.packages, guest.seen, path)
+        check_packed(modules, guest.seen, path)
         return guest
 
     def _make(self, guest: Guest, folder: Path) -> None:
@@ -250,7 +253,9 @@ class Recipe:
         made.write(folder / _BUNDLE)
 
     def _not_ready(self, status: int, stderr: bytes) -> RunError:
-        said = plain(stderr.decode(errors="replace").strip().rpartition("\n")[2])[:_MOST_SAID]
+        lines = stderr.decode(errors="replace").strip().split("\n")
+        own = [each for each in lines if not each.startswith("limpet: ")]  # and no monitor's
+        said = plain((own or lines)[-1])[:_MOST_SAID]
         what = "warm: its code" if self.warm else f"{self.interpreter}: it"
         hint = f"try it: {self.interpreter} -c CODE"
         return RunError(f"{what} ends with status {status}: {said}", hint=hint)
@@ -347,30 +352,12 @@ def _folders_of(volumes: Sequence[str]) -> tuple[Volume, ...]:
     return tuple(replace(each, path=os.path.abspath(each.path)) for each in found)
 
 
-def _check_packed(packages: Sequence[str], there: Mapping[str, str], python: Path) -> None:
-    """Each was found.
-
-    Raises:
-        PlanError: the interpreter has no such module.
-    """
-    found = {
-        os.path.basename(path).partition(".")[0] for path, state in there.items() if state != ABSENT
-    }
-    for each in packages:
-        top = each.partition(".")[0]
-        if top not in found and top not in sys.builtin_module_names:
+def _names(packages: Sequence[str]) -> tuple[str, ...]:
+    for each in _list("packages", packages, "numpy"):
+        if not re.fullmatch(r"\w+([-.]\w+)*", each):
             raise PlanError(
-                f"packages: {python} has no module {top}",
-                hint=f"{python} -m pip install it there, or give python= another environment's",
-            )
-
-
-def _modules(packages: Sequence[str]) -> tuple[str, ...]:
-    for each in packages:
-        if isinstance(packages, str) or not all(map(str.isidentifier, each.split("."))):
-            raise PlanError(
-                f"packages: {packages!r} is not a list of modules' names",
-                hint='for example packages=["numpy"]',
+                f"packages: {each!r} is no module, and nothing that pip installs",
+                hint='for example packages=["numpy", "scikit-learn"]',
             )
     return tuple(packages)
 

@@ -44,7 +44,8 @@ class Sandbox:
         backend: ``kvm`` or ``process``; by default ``kvm`` where it works.
         python: the interpreter of this host that is packed; by default the one that runs this,
             without its environment.  One of a virtual environment brings its packages.
-        packages: modules of the interpreter's that code may import, beside the standard library.
+        packages: modules of the interpreter's that code may import, beside the standard library,
+            or what pip knows them by: ``sklearn`` or ``scikit-learn``.
         warm: code that has run already whenever a sandbox starts, ``"import json"`` for example.
         memory: bytes that it has.
         timeout: seconds that one request may take, 0 for any time.

@@ -10,7 +10,7 @@ import linecache
 import sys
 import traceback
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +18,13 @@ from .values import decode, encode
 
 MOST_TEXT = 1 << 20
 """Characters of a value's text."""
+
+_FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+_AWAITS = 0x80
+"""In ``co_flags``: code that has ``await`` outside of any function (``inspect.CO_COROUTINE``)."""
+
+_OWN = "_awaited"
+"""The method that awaits code, in a traceback."""
 
 _IMAGES = {
     "image/png": "_repr_png_",
@@ -37,6 +44,7 @@ class Interpreter:
         self._main = types.ModuleType("__main__")
         self.names = self._main.__dict__
         self._count = 0
+        self._loop: Any = None
 
     def enter(self) -> None:
         """Become the program's main module, in place of what started it."""
@@ -48,21 +56,52 @@ class Interpreter:
         self._count -= 1
 
     def run(self, code: str) -> Any:
-        """Run ``code``; the value of its last expression, or ``None``."""
+        """Run ``code``; the value of its last expression, or ``None``.
+
+        It may ``await``, in one event loop for all that runs here.
+        """
         self._count += 1
         name = f"<input {self._count}>"
         linecache.cache[name] = (len(code), None, code.splitlines(True), name)
         expression = _expression(code, name)
         if expression:
-            return eval(expression, self.names)
+            return self._done(expression)
         tree = ast.parse(code, name)
         last = tree.body[-1] if tree.body else None
         if isinstance(last, ast.Expr):
             tree.body.pop()
-        exec(compile(tree, name, "exec"), self.names)
-        if not isinstance(last, ast.Expr):
-            return None
-        return eval(compile(ast.Expression(last.value), name, "eval"), self.names)
+        codes = [compile(tree, name, "exec", _FLAGS, dont_inherit=True)]
+        if isinstance(last, ast.Expr):
+            value = ast.Expression(last.value)
+            codes.append(compile(value, name, "eval", _FLAGS, dont_inherit=True))
+        return self._done(*codes)
+
+    def _done(self, *codes: types.CodeType) -> Any:
+        """The value of the last."""
+        value = None
+        if any(code.co_flags & _AWAITS for code in codes):
+            return self._until_done(self._awaited(codes))
+        for code in codes:
+            value = eval(code, self.names)
+        return value
+
+    async def _awaited(self, codes: Sequence[types.CodeType]) -> Any:
+        value = None
+        for code in codes:
+            value = eval(code, self.names)
+            value = await value if code.co_flags & _AWAITS else value
+        return value
+
+    def _until_done(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        import asyncio
+
+        self._loop = self._loop or asyncio.new_event_loop()
+        task = self._loop.create_task(coroutine)
+        try:
+            return self._loop.run_until_complete(task)
+        except KeyboardInterrupt:
+            task.cancel()
+            raise
 
     def function(self, given: dict[str, Any]) -> Callable[..., Any]:
         """What the host means: a name here, one of a module, or a text."""
@@ -93,7 +132,7 @@ def _expression(code: str, name: str) -> types.CodeType | None:
     if "\n" in code or "\\" in code:
         return None
     try:
-        made: types.CodeType = compile(code, name, "eval")
+        made: types.CodeType = compile(code, name, "eval", _FLAGS, dont_inherit=True)
     except (SyntaxError, ValueError):
         return None
     return made
@@ -146,7 +185,10 @@ def raised(error: BaseException) -> dict[str, str]:
     told = traceback.TracebackException(kind, error, error.__traceback__)
     each: Any = told
     while each is not None:
-        each.stack[:] = [frame for frame in each.stack if not frame.filename.startswith(own)]
+        frames = [(frame.filename.startswith(own), frame) for frame in each.stack]
+        awaits = [at for at, (ours, frame) in enumerate(frames) if ours and frame.name == _OWN]
+        behind = awaits[-1] if awaits else 0  # before it are those of an event loop
+        each.stack[:] = [frame for ours, frame in frames[behind:] if not ours]
         each = each.__cause__ or each.__context__
     text = "".join(told.format())
     return {"type": name, "message": _text(error)[:MOST_TEXT], "traceback": text[-MOST_TEXT:]}

@@ -1,0 +1,63 @@
+"""The packages of a sandbox: its user names modules, or what pip knows them by."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import Distribution
+from pathlib import Path
+
+from limpet.errors import PlanError
+from limpet.loading.interpreters import Interpreter, installed_in
+from limpet.tools.inputs import ABSENT
+
+
+def modules_of(packages: Sequence[str], python: Path, which: Interpreter) -> tuple[str, ...]:
+    """The modules of ``packages`` that ``python`` has: those named, or ``sklearn`` of scikit-learn.
+
+    Raises:
+        PlanError: one is neither a module's name nor installed.
+    """
+    folders = installed_in(python, which)
+    return tuple(module for each in packages for module in _modules(each, folders, python))
+
+
+def _modules(name: str, folders: Sequence[str], python: Path) -> Sequence[str]:
+    found = set[str]()
+    for each in Distribution.discover(name=name, path=list(folders)):
+        found |= {_module(file.parts) for file in each.files or ()} - {"", "__pycache__"}
+    if found and name.partition(".")[0] not in found:
+        return sorted(found)
+    if not all(map(str.isidentifier, name.split("."))):
+        raise _missing(name, python)
+    return [name]
+
+
+def _module(parts: Sequence[str]) -> str:
+    """Of a file that was installed, by the first part of its path, or none."""
+    name = parts[0] if len(parts) > 1 else inspect.getmodulename(parts[0]) or ""
+    return name if name.isidentifier() else ""
+
+
+def check_packed(modules: Sequence[str], there: Mapping[str, str], python: Path) -> None:
+    """Each was found.
+
+    Raises:
+        PlanError: the interpreter has no such module.
+    """
+    found = {
+        os.path.basename(path).partition(".")[0] for path, state in there.items() if state != ABSENT
+    }
+    for each in modules:
+        top = each.partition(".")[0]
+        if top not in found and top not in sys.builtin_module_names:
+            raise _missing(top, python)
+
+
+def _missing(name: str, python: Path) -> PlanError:
+    return PlanError(
+        f"packages: {python} has no module {name}",
+        hint=f"{python} -m pip install it there, or give python= another environment's",
+    )
