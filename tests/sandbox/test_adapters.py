@@ -34,6 +34,8 @@ def run(code, interrupt=False):
             seen[content["name"]] = seen.get(content["name"], "") + content["text"]
             if interrupt:
                 manager.interrupt_kernel()
+        elif message["msg_type"] == "display_data":
+            seen["shown"] = seen.get("shown", 0) + ("image/png" in content["data"])
         elif message["msg_type"] == "execute_result":
             seen["data"] = content["data"]
         elif message["msg_type"] == "error":
@@ -49,6 +51,7 @@ print(run("x + 1"))
 print(run("1 / 0"))
 print(run("class A:\\n    __repr__ = lambda self: 'A'\\n    _repr_png_ = lambda self: b'PNG'\\n"
           "A()"))
+print(run("import matplotlib.pyplot as plt\\nplt.plot([1]); plt.show(); plt.bar([1], [2]); 1"))
 print(run("print('on', flush=True)\\nwhile True: pass", interrupt=True))
 print(run("x"))
 print(run("os._exit(3)"))
@@ -65,6 +68,7 @@ SHOWN = """\
 {'data': {'text/plain': '21'}}
 {'error': 'ZeroDivisionError'}
 {'data': {'text/plain': 'A', 'image/png': 'UE5H'}}
+{'shown': 2, 'data': {'text/plain': '1'}}
 {'stdout': 'on\\n', 'error': 'KeyboardInterrupt'}
 {'data': {'text/plain': '20'}}
 {'error': 'Died'}
@@ -82,7 +86,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("adapters")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = folder / "bin" / "python"
-    packages = ["dask", "joblib", "ipykernel", "jupyter_client"]
+    packages = ["dask", "joblib", "ipykernel", "jupyter_client", "matplotlib"]
     subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
     return python
 
@@ -110,6 +114,7 @@ def test_documented(environment: Path, tmp_path: Path, name: str, said: str) -> 
 def test_a_kernel(environment: Path, tmp_path: Path) -> None:
     """Cells, pictures, errors, an interrupt, an end, and a restart, as Jupyter asks for them."""
     install = ["-m", "limpet", "kernel", "install", "--name", "sandboxed", "--timeout", "60s"]
+    install += ["--package", "matplotlib", "--python", str(environment)]
     ran(environment, [*install], tmp_path)
     (tmp_path / "notebook.py").write_text(NOTEBOOK, encoding="utf-8")
     assert ran(environment, ["notebook.py"], tmp_path) == SHOWN

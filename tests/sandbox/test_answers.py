@@ -17,6 +17,7 @@ from limpet.sandbox.answers import (
     Reader,
     ToolCall,
     plain_of,
+    shown_of,
     value_of,
 )
 from limpet.sandbox.guest.channel import MOST_ANSWER, MOST_OUTPUT
@@ -33,6 +34,7 @@ GOOD = [
     (framed(b"o", b"text"), Output(b"text")),
     (framed(b"a", {"id": 3, "ok": [1, {"a": 2}]}), Answer(3, [1, {"a": 2}])),
     (framed(b"a", {"id": 3, "exit": 7}), Answer(3, exit=7)),
+    (framed(b"a", {"id": 3, "ok": None, "shown": [1]}), Answer(3, shown=(1,))),
     (
         framed(b"a", {"id": 3, "raised": RAISED}),
         Answer(3, raised=Raised("ValueError", "no", "...")),
@@ -72,6 +74,8 @@ BAD = {
     "no outcome": framed(b"a", {"id": 1}),
     "two outcomes": framed(b"a", {"id": 1, "ok": 1, "exit": 0}),
     "another outcome": framed(b"a", {"id": 1, "pickle": ""}),
+    "shown is no list": framed(b"a", {"id": 1, "ok": 1, "shown": {}}),
+    "only shown": framed(b"a", {"id": 1, "shown": []}),
     "exit is true": framed(b"a", {"id": 1, "exit": True}),
     "exit is large": framed(b"a", {"id": 1, "exit": 256}),
     "raised": framed(b"a", {"id": 1, "raised": {**RAISED, "more": 1}}),
@@ -115,7 +119,7 @@ def test_any_bytes(sent: bytes) -> None:
 )
 def test_any_value(sent: Any) -> None:
     """A value is one, or there is that error."""
-    for read in (value_of, plain_of):
+    for read in (value_of, plain_of, lambda sent: shown_of([sent])):
         try:
             read(sent)
         except BadAnswer:

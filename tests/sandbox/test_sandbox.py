@@ -113,6 +113,18 @@ def test_pictures(sandbox: Sandbox) -> None:
     assert not result.value.is_data
 
 
+def test_display(sandbox: Sandbox) -> None:
+    """What code shows while it runs comes with its result, however it ends."""
+    result = sandbox.run("display('a', [1])\ndisplay(None)\n7")
+    assert [each.text for each in result.shown] == ["'a'", "[1]"]
+    assert result.shown[1].data == [1] and result.value and result.value.data == 7
+    result = sandbox.run("display(1)\n1 / 0")
+    assert [each.text for each in result.shown] == ["1"] and result.error
+    assert not sandbox.run("2").shown
+    error = sandbox.run("display(b'x' * 20_000_000)").error
+    assert error and "too large" in error.message
+
+
 def test_calls(sandbox: Sandbox) -> None:
     """A function of the code's, one of the host's as text, and what cannot come back."""
     sandbox.run("def f(*a, **k): return a, k")
@@ -159,9 +171,9 @@ def test_files(sandbox: Sandbox) -> None:
 
 
 def test_nothing_of_the_host(sandbox: Sandbox) -> None:
-    """No files, no environment, no network."""
+    """No files, no network, and of the environment what Python and the agent themselves set."""
     code = f"import os; os.path.exists({__file__!r}), sorted(os.environ)"
-    assert data(sandbox, code) == (False, ["LC_CTYPE"])
+    assert data(sandbox, code) == (False, ["LC_CTYPE", "MPLBACKEND"])
     code = "import socket; socket.create_connection(('1.1.1.1', 53), 1)"
     error = sandbox.run(code).error
     assert error and error.type in (

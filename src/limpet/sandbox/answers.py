@@ -12,7 +12,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -48,12 +48,16 @@ class Raised:
 
 @dataclass(frozen=True)
 class Answer:
-    """The end of a request: ``value`` as JSON, an exception, or the status of an exit."""
+    """The end of a request: ``value`` as JSON, an exception, or the status of an exit.
+
+    ``shown`` are values that were shown before it, as JSON.
+    """
 
     number: int
     value: Any = None
     raised: Raised | None = None
     exit: int | None = None
+    shown: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,15 +163,18 @@ _STRICT = json.JSONDecoder(parse_constant=_no_constant, parse_int=_int, parse_fl
 
 def _answer(fields: Any) -> Answer:
     number = _number(fields)
+    shown = fields.pop("shown", [])
+    if not isinstance(shown, list):
+        raise ValueError("what it shows is no list")
     match fields:
         case {"ok": value} if len(fields) == 2:
-            return Answer(number, value)
+            return Answer(number, value, shown=tuple(shown))
         case {"exit": int(status)} if len(fields) == 2 and type(status) is int:
             if 0 <= status <= 255:
-                return Answer(number, exit=status)
+                return Answer(number, exit=status, shown=tuple(shown))
         case {"raised": {"type": str(kind), "message": str(text), "traceback": str(told)} as all_}:
             if len(fields) == 2 and len(all_) == 3:
-                return Answer(number, raised=Raised(kind, text, told))
+                return Answer(number, raised=Raised(kind, text, told), shown=tuple(shown))
     raise ValueError("it has not the fields of an answer")
 
 
@@ -200,10 +207,17 @@ def value_of(sent: Any) -> Value | None:
     Raises:
         BadAnswer: it is none.
     """
-    if sent is None:
-        return None
+    return None if sent is None else shown_of([sent])[0]
+
+
+def shown_of(sent: Sequence[Any]) -> tuple[Value, ...]:
+    """Values that code showed.
+
+    Raises:
+        BadAnswer: one is none.
+    """
     try:
-        return _value(sent)
+        return tuple(map(_value, sent))
     except (ValueError, RecursionError) as error:
         raise BadAnswer(
             f"the guest's value cannot be read: {plain(str(error))[:_MOST_WHY]}"

@@ -11,6 +11,7 @@ import re
 import signal
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,6 +28,9 @@ from limpet.version import __version__
 _NAME = re.compile(r"[a-z0-9._-]{1,100}")
 _TEXTS = ("text/", "image/svg")
 """How kinds begin that Jupyter takes as text, not as base64."""
+
+_FIGURES = "__import__('sys').modules['matplotlib.pyplot'].show()"
+"""Asked behind each cell: figures that it has left open are shown, as a notebook does."""
 
 
 class LimpetKernel(Kernel):
@@ -62,9 +66,10 @@ class LimpetKernel(Kernel):
                 self._sandbox.reset()
             out, err = self._stream("stdout", silent), self._stream("stderr", silent)
             result = self._sandbox.run(code, on_stdout=out, on_stderr=err)
+            left = () if silent else self._sandbox.run(_FIGURES).shown  # an error: it has none
         except SandboxError as error:
             return self._failed(error)
-        return self._shown(result, silent)
+        return self._shown(replace(result, shown=(*result.shown, *left)), silent)
 
     def _stream(self, name: str, silent: bool) -> Callable[[str], None]:
         def tell(text: str) -> None:
@@ -85,6 +90,9 @@ class LimpetKernel(Kernel):
         return {"status": "error", "execution_count": self.execution_count, **content}
 
     def _shown(self, result: Result, silent: bool) -> dict[str, Any]:
+        for each in () if silent else result.shown:
+            content = {"data": _bundle(each), "metadata": {}}
+            self.send_response(self.iopub_socket, "display_data", content)
         raised = result.error
         if raised:
             return self._error(raised.type, raised.message, raised.traceback.splitlines())

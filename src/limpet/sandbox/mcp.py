@@ -45,7 +45,7 @@ class Code:
 
 def _shown(result: Result) -> list[Any]:
     """What a result is in the protocol's words."""
-    parts = [result.stdout, result.stderr]
+    parts = [result.stdout, *(each.text for each in result.shown), result.stderr]
     value = result.value
     if result.error:
         parts.append(result.error.traceback)
@@ -56,9 +56,10 @@ def _shown(result: Result) -> list[Any]:
     text = "\n".join(each.rstrip("\n") for each in parts if each)
     kinds = ("image/png", "image/jpeg")
     pictures = [
-        Image(data=value.mime[kind], format=kind.removeprefix("image/"))
+        Image(data=each.mime[kind], format=kind.removeprefix("image/"))
+        for each in (*result.shown, value)
         for kind in kinds
-        if value is not None and kind in value.mime
+        if each is not None and kind in each.mime
     ]
     return [text or "(nothing was printed)", *pictures]
 

@@ -20,6 +20,7 @@ class Timings:
 class Result:
     """What code wrote, the value of its last expression, and how it ended.
 
+    ``shown`` are its figures that ``plt.show()`` showed, and what it gave to ``display()``.
     ``error`` is the exception that it ended with, ``exit`` the status that it gave to ``sys.exit``;
     both are ``None`` for code that came to its end.
     """
@@ -30,6 +31,7 @@ class Result:
     error: Raised | None
     exit: int | None
     timings: Timings
+    shown: tuple[Value, ...] = ()
 
     @property
     def ok(self) -> bool:

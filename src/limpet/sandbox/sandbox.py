@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from limpet.errors import BadAnswer, MemoryLimit, NeverRan, SandboxError
-from limpet.sandbox.answers import Answer, expect_done, plain_of, value_of
+from limpet.sandbox.answers import Answer, expect_done, plain_of, shown_of, value_of
 from limpet.sandbox.exchange import Heard, Limits
 from limpet.sandbox.functions import described, pickled, sent
 from limpet.sandbox.guest.channel import MOST_ANSWER
@@ -44,8 +44,8 @@ class Sandbox:
         backend: ``kvm`` or ``process``; by default ``kvm`` where it works.
         python: the interpreter of this host that is packed; by default the one that runs this,
             without its environment.  One of a virtual environment brings its packages.
-        packages: modules of the interpreter's that code may import, beside the standard library,
-            or what pip knows them by: ``sklearn`` or ``scikit-learn``.
+        packages: modules that code may import, beside the standard library, or what pip knows
+            them by: ``sklearn`` or ``scikit-learn``.
         warm: code that has run already whenever a sandbox starts, ``"import json"`` for example.
         memory: bytes that it has.
         timeout: seconds that one request may take, 0 for any time.
@@ -176,14 +176,9 @@ class Sandbox:
         heard = Heard(decoded(on_stdout), decoded(on_stderr))
         request = {"do": "run", "code": code, "stream": on_stdout is not None}
         answer, timings = self._asked(request, heard, timeout)
-        return Result(
-            heard.stdout.decode(errors="replace"),
-            heard.stderr.decode(errors="replace"),
-            self._of(value_of, answer),
-            answer.raised,
-            answer.exit,
-            timings,
-        )
+        stdout, stderr = (one.decode(errors="replace") for one in (heard.stdout, heard.stderr))
+        value, shown = self._of(value_of, answer.value), self._of(shown_of, answer.shown)
+        return Result(stdout, stderr, value, answer.raised, answer.exit, timings, shown)
 
     def call(self, function: Callable[..., Any] | str, /, *arguments: Any, **named: Any) -> Any:
         """Call a function in the guest, and return what it returns.
@@ -373,11 +368,11 @@ class Sandbox:
         """
         answer, _ = self._asked(request, Heard())
         expect_done(answer)
-        return self._of(plain_of, answer)
+        return self._of(plain_of, answer.value)
 
-    def _of(self, read: Callable[[Any], Any], answer: Answer) -> Any:
+    def _of(self, read: Callable[[Any], Any], sent: Any) -> Any:
         try:
-            return read(answer.value)
+            return read(sent)
         except BadAnswer:
             self._instance.kill()
             raise

@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from .channel import ANSWER, CALL, Channel, standard_streams
-from .interpreter import Interpreter, raised, shown
+from .interpreter import Interpreter, raised, shown, take_displayed
 from .values import decode, encode
 
 _renewed: Any = importlib.import_module(".renewed", __package__)  # that of warm scripts
@@ -37,10 +37,12 @@ class Agent:
 
     def warm(self) -> None:
         """Run what is to be done before the moment."""
+        os.environ.setdefault("MPLBACKEND", f"module://{__package__}.figures")
         path = os.path.join(os.path.dirname(__file__), "warm.py")
         if os.path.exists(path):
             with open(path, encoding="utf-8") as stream:
                 self._interpreter.run(stream.read())
+        take_displayed()  # to nobody
         if os.path.exists(_MOMENT):
             self._rehearse(_OFTEN)
         before_snapshot()
@@ -110,6 +112,8 @@ class Agent:
 
     def _answer(self, answer: dict[str, Any]) -> None:
         answer["id"] = self._number
+        if displayed := take_displayed():
+            answer["shown"] = displayed
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()

@@ -37,6 +37,21 @@ _IMAGES = {
 _WITHOUT_PICTURES = frozenset((bool, int, float, complex, str, bytes, list, tuple, dict, set))
 
 
+_displayed: list[dict[str, Any]] = []
+
+
+def display(*values: Any) -> None:
+    """Show ``values`` to whom the code runs for, as a notebook does."""
+    _displayed.extend(filter(None, map(shown, values)))
+
+
+def take_displayed() -> list[dict[str, Any]]:
+    """What was shown since this was asked last."""
+    found = _displayed.copy()
+    _displayed.clear()
+    return found
+
+
 class Interpreter:
     """One namespace, that of ``__main__``."""
 
@@ -48,6 +63,7 @@ class Interpreter:
 
     def enter(self) -> None:
         """Become the program's main module, in place of what started it."""
+        setattr(builtins, display.__name__, display)
         sys.modules["__main__"] = self._main
 
     def forget(self) -> None:
