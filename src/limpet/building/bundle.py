@@ -241,12 +241,14 @@ def _in_rows(loads: Iterable[Load], rows: Sequence[tuple[int, int]]) -> Iterator
 
 
 def _row(loads: Sequence[Load]) -> Load:
-    content = bytearray()
+    low = at = loads[0].address
+    pieces: list[bytes] = []
     for load in loads:
-        content += bytes(load.address - loads[0].address - len(content))
-        content += load.content.ljust(load.size, b"\0")
+        pieces += bytes(load.address - at), load.content
+        at = load.address + len(load.content)
+    pieces.append(bytes(loads[-1].address + loads[-1].size - at))
     name = "+".join(load.name for load in loads)
-    return Load(name, loads[0].address, len(content), bytes(content), loads[0].flags)
+    return Load(name, low, sum(map(len, pieces)), b"".join(pieces), loads[0].flags)
 
 
 def _late(plan: Plan) -> Iterator[Load]:

@@ -10,12 +10,11 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, TypeVar
@@ -47,7 +46,7 @@ _WHY: Final[dict[int, Why]] = {1: "input", 2: "marker", 3: "time"}
 _CONT, _DETACH, _SETOPTIONS, _GETEVENTMSG = 7, 17, 0x4200, 0x4201
 _SYSCALL, _SYSGOOD, _TRACEFORK, _TRACEEXIT, _EXITKILL = 24, 0x1, 0x2, 0x40, 0x100000
 _EVENT_FORK, _EVENT_EXIT, _CALL = 1, 6, 0x80
-_PRESENT, _SWAPPED_OR_PRESENT, _OF_FILE = 1 << 63, 3 << 62, 1 << 61
+_PRESENT, _SWAPPED, _OF_FILE = 1 << 63, 1 << 62, 1 << 61
 _PIECE = 1 << 20
 
 _FIRST, _FIRST_REHEARSED = 160, 256
@@ -130,10 +129,13 @@ def attempt(
     if isinstance(found, int):
         return Ended(found, *written)
     guest = first.plan.guest  # with what is known of it already
+    del first
     learning = build(registry.plan(replace(guest, memory=found.memory), taking))
     memory = replace(found.memory, hot=_hot(learning, [name or plan.image.name, *rehearsed]))
     same = taking == options and not memory.hot
-    made = learning if same else build(registry.plan(replace(guest, memory=memory), options))
+    if not same:
+        del learning
+        made = build(registry.plan(replace(guest, memory=memory), options))
     return Snapshot(made, *written, found.why)
 
 
@@ -350,9 +352,7 @@ def _written(process: _Process, bundle: Bundle) -> Iterator[int]:
         late = region.late is not None
         if Access.WRITE not in region.access or region.at_start or late:
             continue
-        for at, entry in _entries(process.pagemap, region.address, region.end):
-            if entry & _PRESENT and not entry & _OF_FILE:
-                yield at
+        yield from _pages(process.pagemap, region, _PRESENT | _OF_FILE, (_PRESENT,))
 
 
 def _runs(pages: Iterable[int]) -> tuple[tuple[int, int], ...]:
@@ -364,18 +364,22 @@ def _runs(pages: Iterable[int]) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
-def _entries(map_: BinaryIO, low: int, high: int) -> Iterator[tuple[int, int]]:
-    """Address and entry of each page."""
-    for at in range(low, high, _PIECE):
-        count = (min(at + _PIECE, high) - at) // PAGE
+def _pages(map_: BinaryIO, region: Region, mask: int, values: Collection[int]) -> Iterator[int]:
+    """Pages of ``region`` whose entry has one of ``values``, of the bits in ``mask``."""
+    for at in range(region.address, region.end, _PIECE):
+        end = min(at + _PIECE, region.end)
         map_.seek(at // PAGE * 8)
-        entries = struct.unpack(f"<{count}Q", map_.read(8 * count))
-        yield from ((at + index * PAGE, entry) for index, entry in enumerate(entries))
+        entries = memoryview(map_.read((end - at) // PAGE * 8)).cast("Q")
+        pages = zip(range(at, end, PAGE), entries, strict=True)
+        yield from [page for page, entry in pages if entry & mask in values]
 
 
 def _present(memory: BinaryIO, map_: BinaryIO, region: Region) -> Iterator[tuple[int, bytes]]:
     """What of ``region`` is there; of what the file has, all."""
-    for at, entry in _entries(map_, region.address, region.end):
-        if entry & _SWAPPED_OR_PRESENT or not region.at_start:
-            memory.seek(at)
-            yield at, memory.read(PAGE)
+    pages: Iterable[int] = range(region.address, region.end, PAGE)
+    if region.at_start:
+        there = _PRESENT, _SWAPPED, _PRESENT | _SWAPPED
+        pages = _pages(map_, region, _PRESENT | _SWAPPED, there)
+    for at in pages:
+        memory.seek(at)
+        yield at, memory.read(PAGE)
