@@ -18,6 +18,8 @@ CASES = (
     "barrier",
     "rwlock",
     "semaphore",
+    "handed",
+    "closes",
     "local",
     "signals",
     "process-signals",
@@ -75,6 +77,12 @@ def test_trapped(make: Maker, backend: Backend, case: str) -> None:
     ran = make(program, backend, memory=MEMORY, rewrite=False).run(case)
     native = execute(["threads", case], program)
     assert (ran.stdout.decode(), ran.status) == (native.stdout.decode(), native.status)
+
+
+def test_beside_calls(make: Maker) -> None:
+    """In a process a tick that meets the library OS counts when the call ends."""
+    ran = make(threaded(make, "musl"), "process", memory=MEMORY).run("calls")
+    assert (ran.stdout, ran.stderr, ran.status) == (b"woken\n", b"", 0)
 
 
 def test_with_avx(make: Maker, backend: Backend) -> None:

@@ -4,16 +4,19 @@
 
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,6 +47,11 @@ void barriers(void);
 void *read_or_write(void *own);
 void semaphores(void);
 void local_data(void);
+
+/* fair.c */
+void handed(void);
+void calls_all_the_time(void);
+void closes(void);
 
 /* signals.c */
 void signals_to(void);

@@ -21,9 +21,12 @@ void tick_renew(void) {
     tick_soon();
 }
 
-/* It met the library OS: another is asked for, and it goes on as if nothing had been. */
+/* It met the library OS, which goes on as if nothing had been: to the end of a system call, if it
+ * serves one.  Otherwise another tick is to meet the program. */
 static _Noreturn void leave_libos(u64 pc, const void *context) {
     struct tick block = {0};
+    if (scheduler)
+        alarms.turn = true;
     hypercall_tick(&block);
     if (pc >= (u64)tick_leave && pc < (u64)tick_leave_end)
         tick_leave_again(context);

@@ -11,6 +11,14 @@ static RARE bool leave_by_signals(struct regs *regs, long again) {
     return true;
 }
 
+/* The call is done, and so are the files that it used: one of them may be closed. */
+static RARE void look_aside(void) {
+    current->uses = 0;
+    if (alarms.turn)
+        scheduler->run_another();
+    alarms_look();
+}
+
 /* Serve one system call.  True when registers other than the result have changed, so
  * that all of them must be restored. */
 bool syscall_serve(struct regs *regs) {
@@ -20,12 +28,12 @@ bool syscall_serve(struct regs *regs) {
     thread->uses = 0;
     long result = dispatch(number, REGS_ARGUMENTS(regs));
     regs_set_result(regs, result);
+    if (alarms.at | alarms.busy | alarms.turn)
+        look_aside();
     if (thread->kept[0])
         scheduler->call_ends();
     bool changed = thread->call == NULL; /* rt_sigreturn replaced them */
     bool interrupted = result == -ERESTARTSYS && !changed;
-    if (alarms.at | alarms.busy)
-        alarms_look();
     if (((thread->own.set | signals_of_all.set) & ~thread->blocked) || interrupted ||
         thread->suspended)
         changed = leave_by_signals(regs, interrupted ? number + 1 : 0);

@@ -6,6 +6,7 @@
 #include "core/alarm.h"
 #include "core/tick.h"
 #include "parts/fd/fd.h"
+#include "x86_64/machine.h"
 #include "x86_64/switch.h"
 
 static struct thread *first, *last; /* of the queue */
@@ -13,6 +14,24 @@ static u64 outside;                 /* parked ones that only the host or time ca
 static u64 next_look;
 
 #define LOOK_EVERY 1000000UL /* nanoseconds between two looks at the host while others run */
+
+/*
+ * Who is woken has its turn when the call ends that woke it, for a moment out of each while.
+ * Without that a thread that gives a lock back and takes it again at once, as interpreters do
+ * around each call, would keep it from all others: whoever a tick lets look finds it taken.  With
+ * longer moments, threads that hand each other work in small pieces would do little but switch.
+ * Both are of the processor's counter: about 0.1 ms and 0.4 ms.
+ */
+#define MOMENT (1UL << 18)
+#define WHILE (1UL << 20)
+
+static bool has_turn(void) {
+    static u64 since;
+    u64 now = ticks();
+    if (now - since >= WHILE)
+        since = now;
+    return now - since < MOMENT;
+}
 
 void thread_ready(struct thread *thread) {
     if (thread == current) /* it only asks the host for all of them */
@@ -24,6 +43,7 @@ void thread_ready(struct thread *thread) {
         first = thread;
     last = thread;
     tick_soon();
+    alarms.turn |= has_turn();
 }
 
 static bool waits_outside(const struct thread *thread) {
@@ -75,6 +95,7 @@ bool run_another(void) {
         from->behind = NULL;
         last = from;
     }
+    alarms.turn = false;
     struct thread *to = first;
     if (to)
         first = to->behind;
