@@ -1,7 +1,8 @@
-"""What a program may load by itself: the names of shared objects, and folders of them, in its code.
+"""What a program may load by itself: objects, folders of them and locales, named in its code.
 
 Nobody knows what ``dlopen`` will be given; a string that names an object of this host, or a
-folder that has some, is a hint.  So nothing is packed for it: a user is told what to add.
+folder that has some, is a hint, and so is a locale's where the C library has those in files.  So
+nothing is packed for it: a user is told what to add.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ _EVERYBODYS = frozenset({"/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/lib/l
 _LOOKED_AT = 2000
 """Files below a folder."""
 
+_LOCALE = re.compile(rb"([A-Za-z_]+)\.(?:utf8|UTF-?8)\Z")
+_LOCALES = "/usr/lib/locale"
+_CHOOSES = frozenset({"setlocale", "newlocale"})
+
 Find = Callable[[str], str | None]
 """Where this host has the object of a name."""
 
@@ -34,6 +39,7 @@ def offers(guest: Guest, find: Find) -> tuple[Offer, ...]:
     known = {os.path.basename(path) for path in there}
     known |= {each.image.dynamic.soname for each in guest.objects if each.image.dynamic}
     found: dict[str, Offer] = {}
+    packed = {each.path for each in guest.tree.entries}
     for image, by in _that_open(guest):
         for name in dict.fromkeys(_names(image)):
             path = None if os.path.basename(name) in known else find(name)
@@ -44,16 +50,33 @@ def offers(guest: Guest, find: Find) -> tuple[Offer, ...]:
                 found.setdefault(folder, Offer(folder, os.path.basename(by), folder))
         if len(found) > MOST:
             break
+    for name, by in _locales(guest):
+        path = f"{_LOCALES}/{name.partition('.')[0]}.utf8"
+        if os.path.isdir(path) and path not in packed:
+            found.setdefault(path, Offer(name, os.path.basename(by), path))
     return tuple(found.values())[:MOST]
+
+
+def _files(guest: Guest) -> list[tuple[Image, str]]:
+    return [(guest.image, guest.image.name), *((each.image, each.path) for each in guest.objects)]
 
 
 def _that_open(guest: Guest) -> list[tuple[Image, str]]:
     """The files that open objects by name; the C library does where somebody converts text."""
-    files = [(guest.image, guest.image.name), *((each.image, each.path) for each in guest.objects)]
+    files = _files(guest)
     found = [each for each in files if not _OPENS.isdisjoint(each[0].imports.values())]
     if any(_CONVERTS in image.imports.values() for image, _ in files):
         found += [each for each in files if os.path.basename(each[1]).startswith("libc.so.")]
     return found
+
+
+def _locales(guest: Guest) -> Iterator[tuple[str, str]]:
+    """Those of UTF-8 that a file names which chooses one, and the file."""
+    for image, by in _files(guest):
+        if not _CHOOSES.isdisjoint(image.imports.values()):
+            for text in (*_strings(image.data, b".UTF"), *_strings(image.data, b".utf8")):
+                if _LOCALE.match(text):
+                    yield text.decode("ascii"), by
 
 
 def _names(image: Image) -> Iterator[str]:

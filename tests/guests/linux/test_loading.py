@@ -14,7 +14,7 @@ from limpet.errors import BuildError
 from limpet.formats.image import Access
 from limpet.planning.explain import as_text
 from tests.support import SUPPORT
-from tests.support.bundles import execute
+from tests.support.bundles import execute, need
 from tests.support.large import large
 from tests.support.shared import compiler
 
@@ -77,6 +77,18 @@ def test_what_it_may_load_is_offered(tmp_path: Path) -> None:
         assert "libnowhere" not in text
     added = limpet.load(tmp_path / "programTrue", include=[str(named), str(plug_ins)])
     assert f"--include {named}" not in as_text(limpet.plan(added))
+
+
+def test_a_locale_is_offered(tmp_path: Path) -> None:
+    """One that a program names which chooses a locale, where this host has it in files."""
+    locale = need(Path("/usr/lib/locale/C.utf8"), "libc-bin")
+    for call, offered in (("setlocale(LC_ALL, name)", True), ("name", False)):
+        source = '#include <locale.h>\nint main(int n, char **a) { const char *name = n ? "C.UTF-8"'
+        program = _linked(tmp_path / "program", f"{source} : *a; return !{call}; }}")
+        line = f"  C.UTF-8, in program: --include {locale}\n"
+        assert (line in as_text(limpet.plan(limpet.load(program)))) is offered
+        added = limpet.load(program, include=[str(locale)])
+        assert line not in as_text(limpet.plan(added))
 
 
 @pytest.mark.parametrize("how", ["the object", "its folder", "neither"])
