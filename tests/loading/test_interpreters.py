@@ -150,6 +150,9 @@ def test_seen(python: Path, tmp_path: Path, change: str) -> None:
         (["-c", "app.py"], []),
         (["-capp.py"], []),
         (["-m", "app", "x.py"], ["/app.py"]),
+        (["-m", "server", "app:make()", "--port", "8:x"], ["/app.py"]),
+        (["x.py", "app:a.b", "d.x:it"], ["/app.py", "/d/x.py", "/x.py"]),
+        (["x.py", "app:", ":app", "app: a", "http://app:80", "app"], ["/x.py"]),
         (["-mpack.sub"], ["/pack/__main__.py", "/pack/data.txt"]),
         (["pack"], ["/pack/__main__.py", "/pack/data.txt"]),
         (["-m"], []),
@@ -163,7 +166,7 @@ def test_seen(python: Path, tmp_path: Path, change: str) -> None:
 def test_texts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], packed: list[str]
 ) -> None:
-    """The word that is a program's text, or a module of the working folder, and no other."""
+    """The word that is a program's text, or names a module of the working folder, and no other."""
     for each in ("app.py", "x.py", "d/x.py", "pack/__main__.py", "pack/data.txt", "pack/.git/x"):
         _write(tmp_path / each)
     monkeypatch.chdir(tmp_path)

@@ -6,6 +6,7 @@ This is on the path of every cached ``limpet run``, so it imports nothing heavy.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,6 +63,8 @@ def asked_of(which: Interpreter, words: Sequence[str]) -> Asked:
             break
         elif not word.startswith("--") and _take_letters(asked, which, word[1:], waiting):
             break
+    for match in filter(None, (re.fullmatch(which.points, word) for word in waiting)):
+        asked.texts = {**_module(which, match[1]), **asked.texts}
     return asked
 
 

@@ -37,10 +37,11 @@ class Interpreter:
     Modules are texts with ``suffix``, files with one of ``suffixes``, or folders; with ``deep``
     between the parts of their names each is a file of its own, else they are packed by the first
     part.  Their names stand in a text where ``imports`` matches, but not in what ``prose``
-    matches.  They are looked for in the folders ``beside`` the text and then in the folders
-    ``modules``, which are patterns and start at the home; what belongs to one is in the folder of
-    its name below ``parts``.  ``telling`` are files of an environment that say what is in it, and
-    those that match ``startup`` are texts that are run at each start.
+    matches, and in a program's words that match ``points``, as its group.  They are looked for in
+    the folders ``beside`` the text and then in the folders ``modules``, which are patterns and
+    start at the home; what belongs to one is in the folder of its name below ``parts``.
+    ``telling`` are files of an environment that say what is in it, and those that match
+    ``startup`` are texts that are run at each start.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Interpreter:
     imports: str
     modules: Sequence[str]
     prose: str = r"(?!)"
+    points: str = r"(?!)"
     deep: str = ""
     beside: Sequence[str] = ("",)
     parts: str = ""
@@ -94,6 +96,10 @@ MOST_TEXT = 1 << 20
 
 _NONE = r"(?!)"
 """For :attr:`Interpreter.imports`: what a text uses is not read from it."""
+
+_POINTS = r"([A-Za-z_]\w*)(?:\.\w+)*:[A-Za-z_]\w*(?:\.\w+)*(?:\(\))?"
+"""An object of a module's, as servers are told of their application: ``main:app``.  Source: the
+specification of entry points of the Python Packaging Authority."""
 
 KNOWN = (
     Interpreter(
@@ -131,7 +137,9 @@ KNOWN = (
             r"(?m)(?:^|;|\b(?:try|else|finally):)[ \t]*"
             r"(?:from[ \t]+([\w.]+)[ \t]+import\b|import[ \t]+([\w., \t]+))"
             r"|\b(?:import_module|__import__)\([ \t]*['\"]([\w.]+)"
+            rf"|['\"]{_POINTS}['\"]"
         ),
+        points=_POINTS,
         modules=(
             "lib/python{1}/site-packages",
             "local/lib/python{1}/dist-packages",
