@@ -23,6 +23,9 @@ I386, X86_64_LITTLE, ARM64 = 0x40000003, 0x8000003E, 0xC00000B7
 OTHERS = (I386, X86_64_LITTLE, ARM64, 0, 2**32 - 1)
 """Architectures: each number has one of them at each pointer, and each pointer has all."""
 
+FEWER = 8
+"""Of how many pointers one is tried with a number that no rule has."""
+
 
 def check(found: Proved) -> None:
     """The proof, and the concrete runs that say the same."""
@@ -56,8 +59,10 @@ def every_number(found: Proved) -> None:
             assert bpf.run(found.program, data) == calls, (number, hex(pointer))
             data[bpf.NUMBER] = number | 0x40000000
             assert bpf.run(found.program, data) != bpf.ALLOW, (number, hex(pointer))
+    pointers, ruled = pointers_of(found), {rule.number for rule in found.policy.rules}
     for first, number in enumerate(NUMBERS.values()):
-        for at, pointer in enumerate(pointers_of(found), first):
+        some = pointers if number in ruled else pointers[first % FEWER :: FEWER]
+        for at, pointer in enumerate(some, first):
             agree(found, number, X86_64, pointer, [0] * 6)
             agree(found, number, OTHERS[at % len(OTHERS)], pointer, [0] * 6)
 

@@ -19,7 +19,6 @@ from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import Backend
 from tests.support import SUPPORT
 from tests.support.bundles import Maker, Ran
-from tests.support.large import LARGE
 
 SLOTS = 8
 """Folders with the same contents, one for each sequence of a run."""
@@ -153,15 +152,13 @@ def story(lines: list[str], native: Ran, ours: Ran) -> str:
 def check_all(
     compare: Callable[[Sequences], None], sequences: st.SearchStrategy[Sequences], examples: int
 ) -> None:
-    """Have ``compare`` look at ``examples`` of ``sequences``, the same ones every time, or at half
-    of them where what takes long is not run.
+    """Have ``compare`` look at ``examples`` of ``sequences``, the same ones every time.
 
     Where LIMPET_EXAMPLES is set it is that many others.
     """
-    usual = examples if LARGE else examples // 2
 
     @settings(
-        max_examples=int(os.environ.get("LIMPET_EXAMPLES", usual)),
+        max_examples=int(os.environ.get("LIMPET_EXAMPLES", examples)),
         deadline=None,
         derandomize="LIMPET_EXAMPLES" not in os.environ,
         database=None,

@@ -181,7 +181,7 @@ def test_without_the_word(made: Made, how: str) -> None:
     """Who comes to another instruction has not said the word."""
     with kept(made) as guest:
         guest.finds()
-        guest.line.settimeout(3)
+        guest.line.settimeout(1)
         assert not guest.told(how).startswith(how.encode())
 
 

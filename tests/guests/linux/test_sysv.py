@@ -124,7 +124,15 @@ CALLS: Calls = {
 }
 
 CORE: list[tuple[int, str, list[list[str]]]] = [
-    (4, "msgsnd", [["i0"], [f"n{kind},{word}" for kind in (1, 2, 3) for word in range(9)], ["i8"]]),
+    (
+        4,
+        "msgsnd",
+        [
+            ["i0"],
+            [f"n{kind},{word}" for kind in (1, 2, 3) for word in range(9)],
+            [f"i8 i{NO_WAIT}"],
+        ],
+    ),
     (4, "msgrcv", [["i0"], ["r"], ["i64"], ["i0", "i1", "i2", "i-2", "i-3"], ["i2048", "i10240"]]),
     (1, "msgctl", [["i0"], ["i2"], [QUEUE]]),
     (
