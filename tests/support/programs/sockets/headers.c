@@ -2,6 +2,7 @@
 #include "said.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <time.h>
 
 static int own, other; /* sender and receiver */
 static struct sockaddr_in6 there;
@@ -14,6 +15,14 @@ static void on(int fd, int level, int name, int value) {
 static void show(const struct cmsghdr *each) {
     const unsigned char *data = CMSG_DATA(each);
     printf("  %d %d:", each->cmsg_level, each->cmsg_type);
+    if (each->cmsg_level == SOL_SOCKET) {
+        long came[2], most = each->cmsg_type == SO_TIMESTAMP ? 1000000 : 1000000000;
+        memcpy(came, data, sizeof came);
+        long ago = time(0) - came[0];
+        printf(" %zu bytes, %s\n", (size_t)each->cmsg_len - CMSG_LEN(0),
+               ago >= 0 && ago < 9 && came[1] < most ? "now" : "at another time");
+        return;
+    }
     for (size_t i = 0; i < each->cmsg_len - CMSG_LEN(0); i++)
         printf(" %02x", data[i]);
     printf("\n");
@@ -124,9 +133,17 @@ static void version_6(void) {
     one(SOL_IPV6, IPV6_PKTINFO, &info, sizeof info);
 }
 
+static void times(void) {
+    on(other, SOL_SOCKET, SO_TIMESTAMP, 1), plain(200), plain(30), plain(0);
+    on(other, SOL_SOCKET, SO_TIMESTAMPNS, 1), plain(200);
+    on(other, SOL_IP, IP_PKTINFO, 1), plain(200);
+    on(other, SOL_SOCKET, SO_TIMESTAMP, 0), plain(200);
+}
+
 int main(void) {
     pair(AF_INET, AF_INET, "127.0.0.1"), version_4();
     pair(AF_INET, AF_INET, "127.0.0.9"), on(other, SOL_IP, IP_PKTINFO, 1), plain(200);
+    pair(AF_INET, AF_INET, "127.0.0.1"), times();
     pair(AF_INET6, AF_INET6, "::1"), version_6();
     pair(AF_INET, AF_INET6, "127.0.0.3");
     on(other, SOL_IPV6, IPV6_RECVPKTINFO, 1), on(other, SOL_IPV6, IPV6_RECVHOPLIMIT, 1);

@@ -165,8 +165,17 @@ static bool is_v4(const struct header *header) {
     return host_is_v4(&to);
 }
 
+/* When it came, as far as anybody here knows: it is read now. */
+static void give_time(const struct socket *socket, struct room *room) {
+    u64 now = guest_time->realtime(), part = now % NANOSECONDS;
+    const u64 time[] = {now / NANOSECONDS, socket->stamps == SO_TIMESTAMPNS ? part : part / 1000};
+    ancillary_put(room, SOL_SOCKET, socket->stamps, time, sizeof time);
+}
+
 void headers_give(struct socket *socket, struct room *room, const struct header *header) {
     struct to_6 info = {.interface = LOOPBACK};
+    if (socket->stamps && guest_time)
+        give_time(socket, room);
     memcpy(info.to, header->host, sizeof info.to);
     if (socket->family == AF_INET6 && internet_number(socket, SOL_IPV6, IPV6_RECVPKTINFO))
         ancillary_put(room, SOL_IPV6, IPV6_PKTINFO, &info, sizeof info);

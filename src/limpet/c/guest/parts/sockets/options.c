@@ -9,8 +9,7 @@
 /* Those that are on or off and change nothing here, or are looked at where they count. */
 #define SWITCHES                                                                                   \
     (1U << SO_DEBUG | 1U << SO_REUSEADDR | 1U << SO_DONTROUTE | 1U << SO_BROADCAST |               \
-     1U << SO_KEEPALIVE | 1U << SO_OOBINLINE | 1U << SO_REUSEPORT | 1U << SO_PASSCRED |            \
-     1U << SO_TIMESTAMP)
+     1U << SO_KEEPALIVE | 1U << SO_OOBINLINE | 1U << SO_REUSEPORT | 1U << SO_PASSCRED)
 
 static bool is_switch(s32 name) {
     return name >= 0 && name < 32 && SWITCHES >> name & 1;
@@ -59,6 +58,10 @@ static long set_number(struct socket *socket, s32 name, s32 value) {
         return 0;
     case SO_MARK:
         socket->mark = (u32)value;
+        return 0;
+    case SO_TIMESTAMP:
+    case SO_TIMESTAMPNS:
+        socket->stamps = value ? name : 0;
         return 0;
     case SO_TYPE:
     case SO_PROTOCOL:
@@ -132,7 +135,7 @@ long sys_setsockopt_timeless(long fd, long level, long name, long value, long si
 
 /* The first look at the clock brings `wait` into the plan, without which no time passes. */
 long sys_setsockopt(long fd, long level, long name, long value, long size) {
-    if (is_timeout((s32)name))
+    if (is_timeout((s32)name) || name == SO_TIMESTAMP || name == SO_TIMESTAMPNS)
         (void)host_time.monotonic();
     return set_option(fd, level, name, value, size, true);
 }
@@ -161,6 +164,9 @@ static s32 number_of(struct socket *socket, s32 name) {
         return (s32)socket->priority;
     case SO_MARK:
         return (s32)socket->mark;
+    case SO_TIMESTAMP:
+    case SO_TIMESTAMPNS:
+        return socket->stamps == name;
     case SO_PEEK_OFF:
         return -1;
     default:

@@ -158,7 +158,8 @@ struct socket {
     u32 send_size, receive_size, low_water, priority, mark;
     s64 send_timeout, receive_timeout; /* nanoseconds, FOREVER */
     s32 linger;                        /* seconds; -1: off */
-    struct credentials by;             /* of the peer */
+    s32 stamps; /* SO_TIMESTAMP or SO_TIMESTAMPNS: messages come with their time; else 0 */
+    struct credentials by; /* of the peer */
 
     struct socket *next, **link; /* names.c: of all; ports.c: of those with the same port */
     struct unix_name *own_name;  /* AF_UNIX */
