@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from limpet.errors import BadAnswer, CodeRaised
 from limpet.plain import plain
@@ -30,8 +30,7 @@ _MIME = re.compile(r"[a-z]{1,16}/[a-z0-9.+-]{1,64}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(NamedTuple):
     """What the code wrote to its standard output."""
 
     data: bytes
@@ -46,8 +45,7 @@ class Raised:
     traceback: str
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """The end of a request: ``value`` as JSON, an exception, or the status of an exit.
 
     ``shown`` are values that were shown before it, as JSON.

@@ -131,7 +131,6 @@ class Exchange:
         self._end = time.monotonic() + limits.wall if limits.wall else None
         self._cpu_end = instance.cpu() + limits.cpu if limits.cpu else None
         self._poll = instance._poll
-        self._poll.modify(instance._in, self._hears)  # the last one may have left it otherwise
 
     @property
     def _hears(self) -> int:
@@ -140,20 +139,30 @@ class Exchange:
 
     def answer(self) -> Answer:
         """Until it is there."""
+        try:
+            return self._answer()
+        finally:
+            if self._full:
+                self._poll.modify(self._of._in, self._hears)
+
+    def _answer(self) -> Answer:
+        of, bounded = self._of, self._end is not None or self._cpu_end is not None
+        into, out, err = of._in.fileno(), of._out.fileno(), of._err.fileno()
         self._send()
         while True:
-            ready = dict(self._poll.poll(self._patience()))
-            self._check_limits()
-            if ready.get(self._of._in.fileno(), 0) & ~select.POLLIN:
+            ready = dict(self._poll.poll(self._patience() if bounded else None))
+            if bounded:
+                self._check_limits()
+            if ready.get(into, 0) & ~select.POLLIN:
                 self._send()
-            if self._of._err.fileno() in ready:
+            if err in ready:
                 self._hear()
-            if self._of._out.fileno() in ready:
+            if out in ready:
                 found = self._read()
                 if found:
                     self._hear()
                     return found
-            elif ready.get(self._of._in.fileno(), 0) & select.POLLIN:
+            elif ready.get(into, 0) & select.POLLIN:
                 self._words += 1  # the answer comes before the word, but not all at one look
                 if self._words > 1:
                     raise BadAnswer("the guest was taken back before it answered")
@@ -194,9 +203,8 @@ class Exchange:
     def _hear(self) -> None:
         """What is there of its standard error: no more than a pipe holds, it may write for ever."""
         for _ in range(_PIPE // PIECE):
-            try:
-                data = os.read(self._of._err.fileno(), PIECE)
-            except BlockingIOError:
+            data: bytes | None = self._of._err.read(PIECE)
+            if data is None:
                 return
             if not data:
                 with suppress(KeyError):

@@ -63,6 +63,7 @@ class Instance:
             if theirs:
                 theirs.close()
         self._rewinds = rewinds
+        self._clock = ~self._process.pid << 3 | 2  # clock_getcpuclockid(3)
         self._in = io.FileIO(ours.detach(), "wb") if ours else _end(self._process.stdin)
         self._out = _end(self._process.stdout)
         self._err = _end(self._process.stderr)
@@ -100,7 +101,7 @@ class Instance:
     def cpu(self) -> float:
         """Seconds that it has computed since it was started."""
         try:
-            return time.clock_gettime(~self.pid << 3 | 2)  # clock_getcpuclockid(3)
+            return time.clock_gettime(self._clock)
         except OSError:
             return 0.0  # it has ended
 

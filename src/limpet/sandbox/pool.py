@@ -197,7 +197,8 @@ class Pool:
         mine = False
         try:
             with self._lock:
-                self._wait_for_turn()
+                if not self._turns:
+                    self._wait_for_turn()
                 self._turns -= 1
                 mine = True  # before the lock is free: an interrupt may come as soon as it is
             return self._made(work, once)

@@ -44,23 +44,23 @@ def _renew_logging(module: Any) -> None:
     module._startTime = time.time_ns() if type(module._startTime) is int else time.time()
 
 
-_RENEWED = (
-    ("random", _renew_random),
-    ("numpy.random", _renew_numpy),
-    ("uuid", _renew_uuid),
-    ("tempfile", _renew_tempfile),
-    ("_ssl", _renew_ssl),
-    ("multiprocessing.process", _renew_processes),
-    ("logging", _renew_logging),
-)
+_RENEWED = {
+    "random": _renew_random,
+    "numpy.random": _renew_numpy,
+    "uuid": _renew_uuid,
+    "tempfile": _renew_tempfile,
+    "_ssl": _renew_ssl,
+    "multiprocessing.process": _renew_processes,
+    "logging": _renew_logging,
+}
 
 
 def renew_modules() -> None:
     """What was random, or of the moment, in modules that are imported already."""
-    for name, renew in _RENEWED:
-        module = sys.modules.get(name)
+    for name in _RENEWED.keys() & sys.modules.keys():
+        module = sys.modules[name]
         try:
             if module is not None:
-                renew(module)
+                _RENEWED[name](module)
         except AttributeError:  # another one by that name
             continue

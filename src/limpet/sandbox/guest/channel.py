@@ -79,7 +79,8 @@ class Channel:
         """The next request of the host's, or the end of this process where there is none."""
         self._read_up_to(_HEAD)
         end = _HEAD + int.from_bytes(self._read[:_HEAD], "little")
-        self._read_up_to(end)
+        if len(self._read) < end:
+            self._read_up_to(end)
         request = self._read[_HEAD:end].decode()
         del self._read[:end]
         return _decode(request)[0]
@@ -158,9 +159,9 @@ class Channel:
         """Send what C code wrote, and then ``data``."""
         with self._lock:
             length = os.lseek(self._written, 0, os.SEEK_END)
-            for at in range(0, length, MOST_OUTPUT):
-                self._frame(OUTPUT, os.pread(self._written, MOST_OUTPUT, at))
             if length:
+                for at in range(0, length, MOST_OUTPUT):
+                    self._frame(OUTPUT, os.pread(self._written, MOST_OUTPUT, at))
                 os.ftruncate(self._written, 0)
                 os.lseek(self._written, 0, os.SEEK_SET)
             for at in range(0, len(data), MOST_OUTPUT):
@@ -168,15 +169,17 @@ class Channel:
 
     def _frame(self, kind: bytes, contents: bytes) -> None:
         """Send all of a frame: an interrupt meanwhile waits."""
-        rest = memoryview(kind + len(contents).to_bytes(4, "little") + contents)
+        frame = kind + len(contents).to_bytes(4, "little") + contents
         with self._lock:
             self._busy = True
             try:
-                while rest:
-                    rest = rest[os.write(self._out, rest) :]
+                sent = os.write(self._out, frame)
+                while sent < len(frame):
+                    sent += os.write(self._out, memoryview(frame)[sent:])
             finally:
                 self._busy = False
-        self._raise_late()
+        if self._late:
+            self._raise_late()
 
     def _interrupted(self, *_: object) -> None:
         if self._busy:

@@ -11,7 +11,6 @@ import sys
 import traceback
 import types
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
 from typing import Any
 
 from .values import decode, encode
@@ -160,10 +159,11 @@ def shown(value: Any) -> dict[str, Any] | None:
         return None
     text = repr(value)
     pictures = {} if type(value) in _WITHOUT_PICTURES else _pictures(value)
-    found: dict[str, Any] = {"text": text[:MOST_TEXT], "mime": pictures}
-    with suppress(TypeError, ValueError, RecursionError):
-        found["data"] = encode(value)
-    return found
+    found = {"text": text[:MOST_TEXT], "mime": pictures}
+    try:
+        return {**found, "data": encode(value)}
+    except (TypeError, ValueError, RecursionError):  # it is not plain
+        return found
 
 
 def _pictures(value: Any) -> dict[str, str]:
