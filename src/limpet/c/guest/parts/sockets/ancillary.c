@@ -64,7 +64,7 @@ long ancillary_take(struct socket *socket, const struct linux_message *from,
                     struct message *message) {
     u64 at = 0, size = from->control_size;
     long error = size > 0x7fffffff ? -ENOBUFS : 0;
-    if (!error && socket->transport == &udp)
+    if (!error && is_datagrams(socket->transport))
         return headers_take(socket, from, message);
     if (socket->family != AF_UNIX)
         return error;

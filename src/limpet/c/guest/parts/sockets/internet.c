@@ -1,7 +1,7 @@
 /* Addresses: version 4 as it is mapped into version 6. */
 #include "parts/sockets/internet.h"
 
-enum { IPPROTO_TCP = 6, IPPROTO_UDP = 17, IPPROTO_MOST = 263 };
+enum { IPPROTO_TCP = 6, IPPROTO_UDP = 17, IPPROTO_UDPLITE = 136, IPPROTO_MOST = 263 };
 
 static const u8 mapped[12] = {[10] = 0xff, [11] = 0xff};
 static const u8 no_host[16], own_host[16] = {[15] = 1};
@@ -14,8 +14,10 @@ long internet_choose(s32 type, s32 protocol, const struct transport **transport)
         *transport = &tcp;
         return protocol && protocol != IPPROTO_TCP ? -EPROTONOSUPPORT : IPPROTO_TCP;
     case SOCK_DGRAM:
-        *transport = &udp;
-        return protocol && protocol != IPPROTO_UDP ? -EPROTONOSUPPORT : IPPROTO_UDP;
+        *transport = protocol == IPPROTO_UDPLITE ? &udp_lite : &udp;
+        if (protocol && protocol != IPPROTO_UDP && protocol != IPPROTO_UDPLITE)
+            return -EPROTONOSUPPORT;
+        return protocol ? protocol : IPPROTO_UDP;
     case SOCK_RAW:
         return protocol ? -EPERM : -EPROTONOSUPPORT;
     default:

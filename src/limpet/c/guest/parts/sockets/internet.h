@@ -4,7 +4,12 @@
 
 #include "parts/sockets/socket.h"
 
-extern const struct transport tcp, udp;
+extern const struct transport tcp, udp, udp_lite;
+
+/* Whether it is UDP or UDP-Lite, which is the same with a checksum of a part. */
+static inline bool is_datagrams(const struct transport *transport) {
+    return transport == &udp || transport == &udp_lite;
+}
 
 /* Which transport; negative: none.  Otherwise the protocol that SO_PROTOCOL tells. */
 long internet_choose(s32 type, s32 protocol, const struct transport **transport);
@@ -40,7 +45,7 @@ void port_changed(const struct transport *transport, u16 port,
 /* udp.c: what has come from outside; where there is no room it is lost */
 void udp_put(struct socket *to, const struct endpoint *from, const void *bytes, u64 size);
 
-/* levels.c: options of SOL_IP, SOL_IPV6, SOL_TCP and SOL_UDP. */
+/* levels.c: options of SOL_IP, SOL_IPV6, SOL_TCP, SOL_UDP and SOL_UDPLITE. */
 long internet_set(struct socket *socket, s32 level, s32 name, const void *value, u32 size);
 long internet_get(struct socket *socket, s32 level, s32 name, void *value, u32 *size);
 s32 internet_number(const struct socket *socket, s32 level, s32 name); /* one that it has */

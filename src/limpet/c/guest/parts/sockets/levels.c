@@ -30,6 +30,8 @@ static const struct known known[] = {
     {SOL_TCP, TCP_FASTOPEN, STREAMS, 0, 0, 4096},
     SWITCH(SOL_TCP, 25, STREAMS),     /* TCP_NOTSENT_LOWAT */
     {SOL_UDP, 1, DATAGRAMS, 0, 0, 1}, /* UDP_CORK */
+    SWITCH(SOL_UDPLITE, UDPLITE_SEND_CSCOV, DATAGRAMS),
+    SWITCH(SOL_UDPLITE, UDPLITE_RECV_CSCOV, DATAGRAMS),
     {SOL_IP, IP_TOS, BOTH_KINDS, 0, 0, 255},
     {SOL_IP, IP_TTL, BOTH_KINDS, 64, 1, 255},
     {SOL_IP, 8, DATAGRAMS, 0, 0, 1},   /* IP_PKTINFO */
@@ -80,7 +82,8 @@ s32 internet_number(const struct socket *socket, s32 level, s32 name) {
 
 static bool has_level(const struct socket *socket, s32 level) {
     return socket->family == AF_INET6 || level == SOL_IP ||
-           level == (is_stream(socket) ? SOL_TCP : SOL_UDP);
+           level == (is_stream(socket) ? SOL_TCP : SOL_UDP) ||
+           (level == SOL_UDPLITE && !is_stream(socket));
 }
 
 static struct internet *own_numbers(struct socket *socket) {
@@ -135,6 +138,8 @@ static s32 adapted(const struct socket *socket, const struct known *option, s32 
     s32 name = option->name, ip = option->level == SOL_IP, tcp = option->level == SOL_TCP;
     if (option->level == SOL_IPV6 && name == LOOP_6)
         return number;
+    if (option->level == SOL_UDPLITE) /* the header is covered in any case */
+        return number ? MIN(MAX(number, 8), 0xffff) : 0;
     if (option->least == 0 && option->most == 1)
         return !!number;
     if ((ip && name == IP_TOS) ||
@@ -153,7 +158,7 @@ static s32 adapted(const struct socket *socket, const struct known *option, s32 
 /* Linux looks at the size and the pointer before it looks for the name, each level its own way. */
 static long read_number(s32 level, s32 name, const void *value, u32 size, s32 *number) {
     bool of_ip = level == SOL_IP, whole = size >= sizeof(s32);
-    if ((!whole && (level == SOL_TCP || level == SOL_UDP)) ||
+    if ((!whole && (level == SOL_TCP || level == SOL_UDP || level == SOL_UDPLITE)) ||
         (!size && of_ip && (name == IP_TTL || name == IP_FREEBIND || name >= LOOP - 1)))
         return -EINVAL;
     if (!value && level == SOL_IPV6)
@@ -175,7 +180,7 @@ long internet_set(struct socket *socket, s32 level, s32 name, const void *value,
     long error = read_number(level, name, value, size, &number);
     if (error)
         return error;
-    if (at == COUNT(known))
+    if (at == COUNT(known) || (level == SOL_UDPLITE && socket->transport != &udp_lite))
         return -ENOPROTOOPT;
     const struct known *option = &known[at];
     if (size < sizeof(s32) && level != SOL_IP)

@@ -5,10 +5,10 @@
 #define FIRST_PORT 32768 /* net.ipv4.ip_local_port_range */
 #define PORTS (61000 - FIRST_PORT)
 
-static LARGE struct socket *lists[2][LISTS];
+static LARGE struct socket *lists[3][LISTS];
 
 static struct socket **list_of(const struct transport *transport, u16 port) {
-    return &lists[transport == &udp][port % LISTS];
+    return &lists[is_datagrams(transport) + (transport == &udp_lite)][port % LISTS];
 }
 
 /* An address of any host takes version 4 too, unless it says otherwise. */

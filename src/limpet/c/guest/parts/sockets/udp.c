@@ -1,4 +1,4 @@
-/* UDP between sockets of the guest. */
+/* UDP and UDP-Lite between sockets of the guest. */
 #include "parts/sockets/headers.h"
 #include "parts/sockets/packets.h"
 #include "parts/sockets/unix.h"
@@ -12,6 +12,8 @@ static void open(struct socket *socket) {
 
 /* What comes from outside needs a port that was given. */
 static void publish(struct socket *socket) {
+    if (socket->transport != &udp)
+        return;
     if (outside_network && outside_network->bound && !socket->published) {
         socket->published = outside_network->bound(socket);
         if (socket->published)
@@ -24,7 +26,8 @@ static bool has_outside(const struct socket *socket) {
 }
 
 static bool leads_outside(const struct socket *socket, const struct endpoint *to) {
-    return outside_network && outside_network->send && outside_network->leads(socket, to);
+    return socket->transport == &udp && outside_network && outside_network->send &&
+           outside_network->leads(socket, to);
 }
 
 static long bind(struct socket *socket, const struct address *address) {
@@ -132,12 +135,23 @@ void udp_put(struct socket *to, const struct endpoint *from, const void *bytes, 
     add(to, from, packet, &header);
 }
 
+/* Of UDP-Lite: whether as much of it has a checksum as the receiver wants. */
+static bool is_covered(const struct socket *from, const struct socket *to, u64 size) {
+    s32 covered = internet_number(from, SOL_UDPLITE, UDPLITE_SEND_CSCOV);
+    return !covered || (u64)covered >= size + 8 ||
+           covered >= internet_number(to, SOL_UDPLITE, UDPLITE_RECV_CSCOV);
+}
+
+static long refuse(const struct socket *socket, const struct endpoint *to) {
+    return socket->transport == &udp ? outside_refused(socket, to) : -ENETUNREACH;
+}
+
 static long send(struct socket *socket, struct message *message) {
     struct endpoint to, source;
     long error = where_to(socket, message, &to);
     bool out = !error && leads_outside(socket, &to);
     if (!error && !out && endpoint_reach(&to) == TO_OUTSIDE)
-        error = outside_refused(socket, &to);
+        error = refuse(socket, &to);
     if (!error && !out)
         error = port_take_any(socket);
     if (!error)
@@ -152,11 +166,11 @@ static long send(struct socket *socket, struct message *message) {
     header_source(message, &to, &source);
     source_for(&to, &source);
     const struct header header = header_sent(socket, message, &to);
-    struct socket *receiver = port_find(&udp, &source, &to);
-    if (receiver)
+    struct socket *receiver = port_find(socket->transport, &source, &to);
+    if (receiver && is_covered(socket, receiver, message->size))
         return deliver(receiver, &source, message, &header);
     message->done = message->size;
-    if (socket->state == CONNECTED) {
+    if (!receiver && socket->state == CONNECTED) {
         socket->error = ECONNREFUSED;
         socket_changed(socket, POLLERR);
     }
@@ -230,16 +244,18 @@ static void close(struct socket *socket) {
     internet_forget(socket);
 }
 
-const struct transport udp = {.open = open,
-                              .bind = bind,
-                              .connect = connect,
-                              .send = send,
-                              .receive = receive,
-                              .shutdown = shutdown,
-                              .name = internet_name,
-                              .set = internet_set,
-                              .get = internet_get,
-                              .unread = unread,
-                              .ready = ready,
-                              .awaited = awaited,
-                              .close = close};
+#define DATAGRAMS                                                                                  \
+    {.open = open,                                                                                 \
+     .bind = bind,                                                                                 \
+     .connect = connect,                                                                           \
+     .send = send,                                                                                 \
+     .receive = receive,                                                                           \
+     .shutdown = shutdown,                                                                         \
+     .name = internet_name,                                                                        \
+     .set = internet_set,                                                                          \
+     .get = internet_get,                                                                          \
+     .unread = unread,                                                                             \
+     .ready = ready,                                                                               \
+     .awaited = awaited,                                                                           \
+     .close = close}
+const struct transport udp = DATAGRAMS, udp_lite = DATAGRAMS;
