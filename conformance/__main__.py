@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from conformance import arrays, cpython
-from conformance.outcome import Compared, Outcome
+from conformance.outcome import Compared, Known, Outcome
 from conformance.runner import pairs
 
 SUITES = {"cpython": cpython, "numpy": arrays}
@@ -28,6 +30,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--backend", choices=["process", "kvm"], default="process")
     parser.add_argument("--restored", action="store_true", help="each from a snapshot")
     parser.add_argument("--sample", action="store_true", help="a few that take little time")
+    parser.add_argument("--network", action="store_true", help="those that speak over sockets")
     parser.add_argument("--random", type=int, default=0, metavar="N", help="so many, by chance")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="a folder for the bundle and all output")
@@ -37,7 +40,7 @@ def _arguments() -> argparse.Namespace:
 def _compare(given: argparse.Namespace, folder: Path) -> int:
     suite = SUITES[given.suite]
     compared = Compared(suite.known())
-    names = given.modules or (compared.known.sample if given.sample else suite.modules())
+    names = given.modules or _listed(given, compared.known) or suite.modules()
     if given.random:
         names = sorted(random.sample(names, min(given.random, len(names))))
     guest = suite.restored if given.restored else suite.guest
@@ -53,6 +56,13 @@ def _compare(given: argparse.Namespace, folder: Path) -> int:
     return 1 if compared.different else 0
 
 
+def _listed(given: argparse.Namespace, known: Known) -> list[str]:
+    """The modules that an option asks for, none without one."""
+    patterns = known.sample if given.sample else known.network if given.network else ()
+    names = SUITES[given.suite].modules() if patterns else []
+    return [each for each in names if any(fnmatchcase(each, pattern) for pattern in patterns)]
+
+
 def _said(outcome: Outcome) -> str:
     what = "skipped" if outcome.skipped else "passed" if outcome.passed else "failed"
     return f"{what if outcome.ended else 'ended':>8} {outcome.seconds:6.1f} s"
@@ -60,6 +70,7 @@ def _said(outcome: Outcome) -> str:
 
 def main() -> int:
     """Run what is asked for; the exit status."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     given = _arguments()
     missing = SUITES[given.suite].missing()
     if missing:

@@ -25,6 +25,12 @@ ASKED_FOR = ("/usr/include/**/pyconfig.h",)
 WARM = "import unittest, test.libregrtest.main, test.support"
 """What an interpreter has imported before its moment, where one is restored for each module."""
 
+WITH = ("-u", "network", "-v")
+"""Tests over a network count: of a loopback, as there is no other here."""
+
+APART = "test_asyncio"
+"""A package whose modules take minutes as one: each of them is run by itself."""
+
 NEEDS = "libpython3.11-testsuite"
 MEMORY = 1 << 30
 
@@ -36,13 +42,18 @@ def known() -> Known:
 
 def modules() -> list[str]:
     """The names of all modules, in order."""
-    found = (re.fullmatch(r"(test_\w+)(\.py)?", each.name) for each in TESTS.iterdir())
-    return sorted({each[1] for each in found if each})
+    of_a_package = {f"{APART}.{each}" for each in _within(TESTS / APART)}
+    return sorted(_within(TESTS) - {APART} | of_a_package)
+
+
+def _within(folder: Path) -> set[str]:
+    found = (re.fullmatch(r"(test_\w+)(\.py)?", each.name) for each in folder.iterdir())
+    return {each[1] for each in found if each}
 
 
 def _argv(*words: str) -> Callable[[str], Sequence[str]]:
     """The program is called as Python is: some tests look for the file of that name."""
-    return lambda module: [str(PYTHON), *words, "-v", module]
+    return lambda module: [str(PYTHON), *words, *WITH, module]
 
 
 def native(folder: Path) -> Runner:

@@ -1,17 +1,22 @@
 /* Preloaded into a program on Linux, it takes from it what a Limpet guest does not have: other
  * processes and programs, which are ENOSYS as in the library OS, sockets of other families than its
- * own, and an administrator's rights.  So a suite's results here and in a guest compare what
- * both can do, and the host's clock stays as it is. */
+ * own, an administrator's rights and, where it may leave it, the host's network.  So a suite's
+ * results here and in a guest compare what both can do, and the host's clock stays as it is. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <net/if.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define FAIL_IF(number, error)                                                                     \
@@ -53,9 +58,20 @@ static struct sock_filter rules[] = {
     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 };
 
+/* A network of its own, which has only a loopback. */
+static void leave_network(void) {
+    struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    if (unshare(CLONE_NEWNET))
+        return;
+    int to = socket(AF_INET, SOCK_DGRAM, 0);
+    if (to < 0 || ioctl(to, SIOCSIFFLAGS, &loopback) || close(to))
+        abort();
+}
+
 __attribute__((constructor)) static void deny(void) {
     struct sock_fprog program = {sizeof rules / sizeof *rules, rules};
     unsetenv("LD_PRELOAD");
+    leave_network();
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, 2, &program))
         abort();
 }

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 _FAILED = re.compile(r"^(?:ERROR|FAIL): (.+)$", re.M)
+_LEFT_OUT = re.compile(r"^ *(\w+ \([\w.]+\))(?:\n.*)?? \.\.\. (?:.* )?skipped ['\"]", re.M)
 _NAMED = re.compile(r"(\w+) \(([\w.]+)\)")
 
 
@@ -17,7 +18,8 @@ _NAMED = re.compile(r"(\w+) \(([\w.]+)\)")
 class Outcome:
     """How one module ended: ``failed`` has its tests by name, ``ended`` whether it came that far.
 
-    ``passed`` is whether everything in it did, and ``skipped`` whether it said that it cannot run.
+    ``passed`` is whether everything in it did, and ``skipped`` whether it said that it cannot run;
+    ``left_out`` has those of its tests that said so.
     """
 
     module: str
@@ -26,12 +28,13 @@ class Outcome:
     skipped: bool
     failed: frozenset[str]
     seconds: float
+    left_out: frozenset[str] = frozenset()
 
     def covers(self, test: str) -> bool:
-        """Whether ``test`` failed, or what has to be done before it."""
-        module, _, _ = test.partition(".")
+        """Whether ``test`` failed or was left out, or what has to be done before it."""
         group = test.rpartition(".")[0]
-        return bool({test, f"{group}.setUpClass", f"{module}.setUpModule"} & self.failed)
+        before = {test, f"{group}.setUpClass", f"{self.module}.setUpModule"}
+        return bool(before & (self.failed | self.left_out))
 
 
 def read_outcome(module: str, text: str, seconds: float) -> Outcome:
@@ -40,7 +43,8 @@ def read_outcome(module: str, text: str, seconds: float) -> Outcome:
     failed = frozenset(_name(each, module) for each in _FAILED.findall(text))
     skipped = bool(re.search(r"^1 test skipped:", text, re.M))
     passed = bool(result and result[1] == "SUCCESS" and not skipped)
-    return Outcome(module, result is not None, passed, skipped, failed, seconds)
+    left_out = frozenset(_name(each, module) for each in _LEFT_OUT.findall(text))
+    return Outcome(module, result is not None, passed, skipped, failed, seconds, left_out)
 
 
 def _name(said: str, module: str) -> str:
@@ -58,13 +62,14 @@ class Known:
 
     reasons: Mapping[str, str]
     sample: tuple[str, ...] = ()
+    network: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> Known:
         """The file at ``path``."""
         table = tomllib.loads(path.read_text("utf-8"))
         reasons = {test: each["why"] for each in table["known"] for test in each["tests"]}
-        return cls(reasons, tuple(table["sample"]))
+        return cls(reasons, tuple(table["sample"]), tuple(table.get("network", ())))
 
     def pattern(self, name: str) -> str | None:
         """Which entry is about ``name``."""
@@ -85,7 +90,7 @@ class Compared:
         """Count a module; what is different and not known is in ``different``."""
         if not native.ended:
             return  # what it would have come to is not known
-        worse = sorted(each for each in here.failed if not native.covers(each))
+        worse = sorted(each for each in here.failed | here.left_out if not native.covers(each))
         if native.ended > here.ended or (native.passed > here.passed and not worse):
             worse.append(native.module)
         if native.passed:

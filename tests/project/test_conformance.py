@@ -23,6 +23,13 @@ Tests result: {}
 """
 
 
+LEFT_OUT = """test_a (test.test_x.T.test_a) ... ok
+test_d (test.test_x.T.test_d) ... skipped 'no such thing here'
+test_e (test.test_x.T.test_e)
+What it is about. ... skipped "it isn't here"
+Tests result: SUCCESS"""
+
+
 def test_outcome() -> None:
     """Names of tests, whatever stands behind them, and what regrtest says of the module."""
     outcome = read_outcome("test_x", RAN.format("FAILURE"), 1.0)
@@ -46,6 +53,9 @@ def test_outcome() -> None:
         (RAN.format("FAILURE"), RAN.format("FAILURE"), []),
         (RAN.format("FAILURE"), "test_a ... stopped", ["test_x"]),
         ("Tests result: SUCCESS", "1 test skipped:\nTests result: SUCCESS", ["test_x"]),
+        ("Tests result: SUCCESS", LEFT_OUT, ["test_x.T.test_d", "test_x.T.test_e"]),
+        (LEFT_OUT, LEFT_OUT, []),
+        (LEFT_OUT, "ERROR: test_d (test.test_x.T.test_d)\nTests result: FAILURE", ["test_x"]),
         ("test_a ... stopped", RAN.format("FAILURE"), []),
         ("ERROR: setUpModule (test.test_x)\nTests result: FAILURE", RAN.format("FAILURE"), []),
     ],
@@ -81,9 +91,9 @@ def test_outcome_of_pytest() -> None:
     assert not arrays.read_outcome("x", "..F\nended: it takes too long\n", 1.0).ended
 
 
-def sample(*words: str) -> None:
-    """A few modules of a suite are in a bundle what they are on Linux."""
-    argv = [sys.executable, "-m", "conformance", *words, "--sample"]
+def run(*words: str) -> None:
+    """Modules of a suite are in a bundle what they are on Linux."""
+    argv = [sys.executable, "-m", "conformance", *words]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -93,7 +103,15 @@ def test_sample() -> None:
     """CPython's, started as usual."""
     if cpython.missing():
         pytest.skip(f"*** {cpython.missing()} ***")
-    sample("cpython")
+    run("cpython", "--sample")
+
+
+@large
+def test_network(backend: Backend) -> None:
+    """CPython's tests of asyncio, and of all else that speaks over sockets."""
+    if cpython.missing():
+        pytest.skip(f"*** {cpython.missing()} ***")
+    run("cpython", "--network", "--backend", backend)
 
 
 @large
@@ -101,4 +119,4 @@ def test_sample_of_numpy(backend: Backend) -> None:
     """numpy's, each from a snapshot."""
     if arrays.missing():
         pytest.skip(f"*** {arrays.missing()} ***")
-    sample("numpy", "--restored", "--backend", backend)
+    run("numpy", "--sample", "--restored", "--backend", backend)
