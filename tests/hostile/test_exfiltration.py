@@ -114,12 +114,12 @@ ATTACKS: dict[str, tuple[Attack, ...]] = {
         Attack("write", "/w/magicTOP/out/new"),
     ),
     "hard links out": (
-        Attack("link", "/w/mine", "/w/../out/new"),
-        Attack("link", "/w/mine", "/w/up/out/new"),
+        Attack("link", "/w/mine", "/w/../out/one"),
+        Attack("link", "/w/mine", "/w/up/out/other"),
         Attack("link", "/w/absolute/secret", "/w/stolen"),
     ),
     "rename out": (
-        Attack("rename", "/w/mine", "/w/up/out/new"),
+        Attack("rename", "/w/mine", "/w/up/out/moved"),
         Attack("rename", "/w/mine", "/w/absolute/new"),
         Attack("rename", "/w/absolute/secret", "/w/stolen"),
     ),

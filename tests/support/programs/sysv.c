@@ -86,6 +86,9 @@ static void messages(void) {
     pthread_create(&thread, NULL, take_later, NULL);
     SHOW("waits for room", msgsnd(queue, &large, 60, 0));
     pthread_join(thread, NULL);
+    SHOW("one more", msgsnd(queue, &large, 60, 0));
+    SHOW("to nowhere", msgrcv(queue, (void *)8, 60, 0, 0));
+    SHOW("lost by that", msgrcv(queue, &message, 60, 0, IPC_NOWAIT));
     signal(SIGALRM, nothing);
     alarm(1);
     SHOW("interrupted", msgrcv(queue, &message, 10, 0, 0));
