@@ -19,7 +19,7 @@ from limpet.contract import Backend
 PYTHON = Path("/usr/bin/python3.11")
 LIBRARY = Path("/usr/lib/python3.11")
 TESTS = LIBRARY / "test"
-ASKED_FOR = ("/usr/include/**/pyconfig.h",)
+ASKED_FOR = ("/usr/include/**/pyconfig.h", "/usr/share/zoneinfo")
 """What tests look for beside it."""
 
 WARM = "import unittest, test.libregrtest.main, test.support"
@@ -32,7 +32,7 @@ APART = "test_asyncio"
 """A package whose modules take minutes as one: each of them is run by itself."""
 
 NEEDS = "libpython3.11-testsuite"
-MEMORY = 1 << 30
+MEMORY = 2 << 30
 
 
 def known() -> Known:
