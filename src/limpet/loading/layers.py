@@ -55,10 +55,7 @@ class Layers:
         node = self._walk(path) or self._added(path)
         if node is None or not stat.S_ISREG(node.mode):
             return None
-        content = bytearray(node.size)
-        with memoryview(content) as view:
-            node.fill(view)
-        return bytes(content)
+        return _content(node)
 
     def look(self, path: str) -> bytes | None:
         """The content of the file at ``path``, which is not added."""
@@ -99,7 +96,8 @@ class Layers:
     def put(self, path: str, source: str) -> None:
         """Have the host's file ``source`` at ``path``, unless there is one."""
         if self.has(path):
-            self.add(path)
+            if self._walk(path) is None:
+                self._added(path)
             return
         at, name = self._made_folder(path)
         at.children[name] = self._finder.file(Path(source), name)

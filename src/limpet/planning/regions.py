@@ -6,13 +6,14 @@ one map serves the processor, KVM and ``execve``.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from limpet.arch.x86_64.machine import Supervisor
 from limpet.arch.x86_64.rewrite import Patch
 from limpet.contract.pages import PAGE, align_up
-from limpet.formats.image import Access, Image
+from limpet.formats.image import Access, Image, Segment
 
 MONITOR_BASE = 1 << 37
 """Above all guest memory, and yet below the same entry of the host's topmost page table: a place
@@ -79,7 +80,8 @@ def _pages_of(image: Image) -> dict[int, Access]:
         first = segment.address // PAGE
         last = (segment.address + max(segment.memory_size, 1) - 1) // PAGE
         for page in range(first, last + 1):
-            pages[page] = pages.get(page, Access(0)) | segment.access
+            known = pages.get(page)
+            pages[page] = segment.access if known is None else known | segment.access
     return pages
 
 
@@ -104,22 +106,30 @@ def writable_runs(image: Image) -> tuple[tuple[int, int], ...]:
 
 def image_regions(image: Image) -> tuple[Region, ...]:
     """The program's segments as runs of pages; the linker's file offsets no longer matter."""
-    regions = []
+    regions, starts = [], [each.address for each in image.segments]
     for index, (first, end, access) in enumerate(_runs(_pages_of(image))):
         low, high = first * PAGE, end * PAGE
-        content = bytearray(high - low)
-        for segment in image.segments:
-            start = max(segment.address, low)
-            stop = min(segment.address + len(segment.data), high)
-            if start < stop:
-                at = start - segment.address
-                content[start - low : stop - low] = segment.data[at : at + stop - start]
-        stored = bytes(content)
+        inside = slice(max(0, bisect_right(starts, low) - 1), bisect_left(starts, high))
+        stored = _stored(image.segments[inside], low, high)
         if Access.WRITE in access:  # else the kernel has no zeros to supply, see elfwriter
             stored = stored[: align_up(len(stored.rstrip(b"\0")), PAGE)]
         why = "the program's own segment"
         regions.append(Region(f"image{index}", low, high - low, access, stored, why))
     return tuple(regions)
+
+
+def _stored(segments: Iterable[Segment], low: int, high: int) -> bytes:
+    """What ``segments``, which ascend, have from ``low`` to ``high``; large ones are not copied."""
+    found, at = list[bytes](), low
+    for segment in segments:
+        start = max(segment.address, at)
+        stop = min(segment.address + len(segment.data), high)
+        if start < stop:
+            data = segment.data[start - segment.address : stop - segment.address]
+            found += (bytes(start - at), data) if at < start else (data,)
+            at = stop
+    found += (bytes(high - at),) if at < high else ()
+    return found[0] if len(found) == 1 else b"".join(found)
 
 
 def patched(region: Region, patches: Sequence[Patch]) -> Region:

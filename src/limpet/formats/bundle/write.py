@@ -26,6 +26,9 @@ LATE = "late"
 """What the name of a segment starts with that is only read until it is loaded."""
 
 
+_START = 64
+"""Bytes by which most pages are told from the first one of a segment."""
+
 FEW = 16
 """What part of a writable segment's content the zeros behind it are at most, to be in the file."""
 
@@ -173,8 +176,10 @@ def _inside(segments: Sequence[Load], fixed: Sequence[int], largest: int) -> dic
     """Which segments stand in the ``largest``, and at which offset of it."""
     pages: dict[bytes, int] = {}
     whole = segments[largest].content if len(fixed) > 1 else b""
+    starts = {segments[index].content[:_START] for index in fixed if index != largest}
     for at in range(0, len(whole), PAGE):
-        pages.setdefault(whole[at : at + PAGE], at)
+        if whole[at : at + _START] in starts:
+            pages.setdefault(whole[at : at + PAGE], at)
     found = {}
     for index in fixed:
         content = segments[index].content
