@@ -1,4 +1,4 @@
-"""What of a program's bytes may be a branch, beside the plain way to look for it."""
+"""What of a program's bytes may be a branch or an address, beside the plain way to look for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from limpet.arch.x86_64.pointers import near
+from limpet.arch.x86_64.pointers import immediates, near, offsets, words
 from limpet.formats.image import Access, Segment
 
 BRANCH = re.compile(rb"(?=([\xe8\xe9]|\x0f[\x80-\x8f])(....))", re.DOTALL)
@@ -50,3 +50,39 @@ def test_near(size: int) -> None:
 def test_nowhere() -> None:
     """A file without code has no branches."""
     assert near([]) == {}
+
+
+@pytest.mark.parametrize("low", [-(1 << 25), -(1 << 24), -0x15001, -1, 0, 0xFFFF, 0x20FFFF])
+@pytest.mark.parametrize("size", [0, 1, 0xFFFF, 0x10000, 0x213456, 1 << 24, 1 << 26])
+def test_offsets(low: int, size: int) -> None:
+    """Every offset between two is found, and of those apart from them few."""
+    high = low + size
+    pattern = re.compile(offsets(low, high), re.DOTALL)
+    for each in (low, low + 1, low + size // 2, low + 0xFFFF, high - 1, high):
+        if low <= each <= high:
+            assert pattern.fullmatch(struct.pack("<i", each))
+    if (high >> 24) - (low >> 24) < 2:
+        for each in (low - 0x10000, high + 0x10000):
+            assert not pattern.fullmatch(struct.pack("<i", each))
+
+
+@pytest.mark.parametrize("low", [0x1000, 0x41F000, 0xFFF000, 0x7FFE_F000])
+def test_addresses(low: int) -> None:
+    """Addresses in code stand anywhere in code, and in data at every fourth byte."""
+    chance, high = random.Random(low), low + 0x12345
+    data = bytearray(chance.randbytes(1 << 12))
+    for at in (
+        0,
+        1,
+        2,
+        3,
+        64,
+        len(data) - 4,
+        *(chance.randrange(len(data) - 4) for _ in range(90)),
+    ):
+        value = chance.choice((low - 1, low, high - 1, high, chance.randrange(low, high)))
+        data[at : at + 4] = struct.pack("<I", value)
+    code = bytes(data)
+    every = [struct.unpack_from("<I", code, at)[0] for at in range(len(code) - 3)]
+    assert immediates(code, low, high) == {each for each in every if low <= each < high}
+    assert words(code, low, high) == {each for each in every[::4] if low <= each < high}

@@ -12,7 +12,7 @@ from elftools.elf.elffile import ELFFile
 
 from limpet.arch.x86_64.flow import address_of, branch_of
 from limpet.arch.x86_64.registers import LEAVES
-from limpet.arch.x86_64.sweep import BRANCHES, in_full, instructions, sweep
+from limpet.arch.x86_64.sweep import BRANCHES, in_full, instructions, step_by_step, sweep
 
 AT = 0x40_0000
 PIECE, MOST = 1 << 10, 1 << 18
@@ -41,6 +41,7 @@ def pieces() -> Iterator[bytes]:
 def agree(code: bytes) -> None:
     """All that is made of ``code``."""
     texts = list(Cs(CS_ARCH_X86, CS_MODE_64).disasm_lite(code, AT))
+    assert list(step_by_step(code, AT)) == texts
     found = instructions(code, AT)
     assert [each[:2] for each in found] == [each[:2] for each in texts]
     for ours, theirs in zip(found, texts, strict=True):

@@ -27,16 +27,23 @@ from limpet.formats.image import Image, Segment
 _decoder = Cs(CS_ARCH_X86, CS_MODE_64)
 _CALL = 0xE8
 _SHORT_JUMPS = frozenset((*range(0x70, 0x80), 0xEB))
-_NOPS = rb"\x66?\x90|\xcc|\x0f\x1f(\x00|\x40\x00|\x44\x00\x00|\x80\x00{4}|\x84\x00{5})"
-_ENDS = re.compile(
-    rb"(\xc3|\x0f\x0b|\xf4|\xe9....|\xeb.|\xff[\xe0-\xe7\x20-\x23]|\xff[\x60-\x67]."
-    rb"|\xff\x24.|\xff\x24.....|" + _NOPS + rb")\Z",
-    re.DOTALL,
+_LONG_NOPS = (
+    rb"\x0f\x1f\0",
+    rb"\x0f\x1f@\0",
+    rb"\x0f\x1fD\0\0",
+    rb"\x0f\x1f\x80\0\0\0\0",
+    rb"\x0f\x1f\x84\0\0\0\0\0",
 )
-"""What stands before a block: the end of another, or padding."""
+_ENDS = (
+    *(rb"[\xc3\x90\xcc\xf4]", rb"\x0f\x0b", rb"\xe9....", rb"\xeb.", *_LONG_NOPS),
+    *(rb"\xff[\xe0-\xe7\x20-\x23]", rb"\xff[\x60-\x67].", rb"\xff\x24.", rb"\xff\x24....."),
+)
+_BEGINS = re.compile(
+    b"|".join((rb"\xf3\x0f\x1e\xfa", *(b"(?<=%s)" % each for each in _ENDS))), re.DOTALL
+)
+"""Where a block can begin: with an ENDBR64, or behind the end of another, or behind padding."""
 
-_PADDING = re.compile(_NOPS, re.DOTALL)
-_ENDBR = b"\xf3\x0f\x1e\xfa"
+_PADDING = re.compile(b"|".join((rb"\x66?\x90|\xcc", *_LONG_NOPS)), re.DOTALL)
 _LOADED = re.compile(r"(?:rip ([+-]) |, )(0x[0-9a-f]+)\]?\Z")
 _CHUNK = 128
 """Bytes that are decoded at a time: most blocks are shorter."""
@@ -119,13 +126,14 @@ class Calls:
         for segment in self.image.executable:
             data, low = segment.data, segment.address
             inside = range(low, low + len(data))
-            found.update(
-                target
-                for target, sources in self.branches.near.items()
-                if target in inside
-                and (target % 16 == 0 or self._begins(data, target - low, target))
-                and any(each in inside and data[each - low] == _CALL for each in sources)
-            )
+            for target, sources in self.branches.near.items():
+                if target not in inside:
+                    continue
+                if target % 16 == 0 or self._begins(data, target - low, target):
+                    for each in sources:
+                        if each in inside and data[each - low] == _CALL:
+                            found.add(target)
+                            break
         return sorted(found)
 
     @cached_property
@@ -153,7 +161,8 @@ class Calls:
                 index = bisect_right(starts, target)
                 if not index or starts[index - 1] == target:
                     continue
-                start, end = starts[index - 1], (*starts[index : index + 1], 1 << 64)[0]
+                start = starts[index - 1]
+                end = starts[index] if index < len(starts) else 1 << 64
                 jumps = [
                     each
                     for each in sources
@@ -166,7 +175,7 @@ class Calls:
     def _begins(self, data: bytes, at: int, address: int) -> bool:
         """Whether a block can begin at ``address``, which is offset ``at`` of ``data``."""
         if address not in self._begun:
-            self._begun[address] = _begins(data, at)
+            self._begun[address] = not at or _BEGINS.match(data, at) is not None
         return self._begun[address]
 
     @cached_property
@@ -232,7 +241,11 @@ class Calls:
         """The functions that may call or jump into the one at ``start``."""
         if start not in self._calling:
             sources = (*self.callers(start), *self._into.get(start, ()))
-            self._calling[start] = {self.function(each) for each in sources}
+            starts = self.functions
+            self._calling[start] = {
+                starts[behind - 1] if (behind := bisect_right(starts, each)) else each
+                for each in sources
+            }
         return self._calling[start]
 
     def is_named(self, addresses: Iterable[int]) -> bool:
@@ -357,11 +370,6 @@ def straight(image: Image, at: int) -> Iterator[Decoded]:
                 yield each
                 if each[2].split()[-1] in LEAVES:
                     return
-
-
-def _begins(data: bytes, at: int) -> bool:
-    before = data[max(0, at - 8) : at]
-    return not at or data[at : at + 4] == _ENDBR or _ENDS.search(before) is not None
 
 
 def _last(starts: list[int], address: int) -> int:

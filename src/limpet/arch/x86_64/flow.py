@@ -15,10 +15,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from operator import itemgetter
 
 from capstone import CS_ARCH_X86, CS_MODE_64, Cs
 
+from limpet.arch.x86_64.pointers import offsets
 from limpet.arch.x86_64.sweep import BRANCHES, Decoded, Swept, named_from_here, sweep
 from limpet.errors import ImageError
 from limpet.formats.image import Image, Segment
@@ -26,7 +28,7 @@ from limpet.formats.unwind import Function, bytes_at
 
 _decoder = Cs(CS_ARCH_X86, CS_MODE_64)
 _LEA = re.compile(rb"\x8d(?=[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](....))", re.DOTALL)
-_RELATIVE = re.compile(rb"[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](?=....)", re.DOTALL)
+_RELATIVE = rb"[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](?=%s)"
 _OFFSET = struct.Struct("<i")
 _BEHIND = (0, 1, 2, 4)
 """Bytes that an instruction may have behind an address in it."""
@@ -122,7 +124,11 @@ class Code:
 
     def in_code(self, address: int) -> bool:
         """Whether an executable segment has ``address``."""
-        return any(each.address <= address < each.end for each in self.image.executable)
+        return any(address in each for each in self._ranges)
+
+    @cached_property
+    def _ranges(self) -> Sequence[range]:
+        return [range(each.address, each.end) for each in self.image.executable]
 
     @cached_property
     def taken(self) -> dict[int, list[int]]:
@@ -138,17 +144,14 @@ class Code:
     def uses(self, address: int) -> list[int]:
         """Where the bytes of an instruction stand that names ``address`` relative to itself."""
         wanted = {address - behind for behind in _BEHIND}
-        return [at for at, named in self._relative if named in wanted]
-
-    @cached_property
-    def _relative(self) -> list[tuple[int, int]]:
-        """Where the bytes of an address relative to an instruction stand, and where it may lead."""
         found = []
         for segment in self.image.executable:
             data, start = segment.data, segment.address
-            for match in _RELATIVE.finditer(data):
+            near = offsets(min(wanted) - segment.end - 5, address - start)
+            for match in re.finditer(_RELATIVE % near, data, re.DOTALL):
                 at = match.start()
-                found.append((start + at, start + at + 5 + _OFFSET.unpack_from(data, at + 1)[0]))
+                if start + at + 5 + _OFFSET.unpack_from(data, at + 1)[0] in wanted:
+                    found.append(start + at)
         return found
 
     @cached_property
@@ -238,30 +241,29 @@ class Code:
         """What leads where; others may come to what is at the addresses ``offered``."""
         leads: list[set[int]] = [set() for _ in self.functions]
         roots = {index for at in self.pointed if (index := self.at(at)) is not None}
-        for source, target in (*self._by_bytes(), *self._by_tables()):
-            to, index = self.at(target), self.at(source)
+        for target, sources in chain(self._by_bytes(), self._by_tables()):
+            to = self.at(target)
             if to is None:
                 continue
-            if index is None:
-                roots.add(to)
-            elif to != index:
-                leads[index].add(to)
+            for source in sources:
+                index = self.at(source)
+                if index is None:
+                    roots.add(to)
+                elif to != index:
+                    leads[index].add(to)
         for index, own in enumerate(leads):
             own.update(self._by_code(index))
         known = set().union(*leads, (self.at(each) for each in offered))
         roots.update(index for index in range(len(leads)) if index not in known)
         return Flow(self.functions, tuple(tuple(sorted(each)) for each in leads), frozenset(roots))
 
-    def _by_bytes(self) -> Iterator[tuple[int, int]]:
+    def _by_bytes(self) -> Iterator[tuple[int, Sequence[int]]]:
         for found in (self.near, self.taken):
-            for target, sources in found.items():
-                if self.in_code(target):
-                    yield from ((source, target) for source in sources)
+            yield from (each for each in found.items() if self.in_code(each[0]))
 
-    def _by_tables(self) -> Iterator[tuple[int, int]]:
+    def _by_tables(self) -> Iterator[tuple[int, Sequence[int]]]:
         for base, targets in self.tables.items():
-            for source in self.taken[base]:
-                yield from ((source, target) for target in targets)
+            yield from ((target, self.taken[base]) for target in targets)
 
     def _by_code(self, index: int) -> Iterator[int]:
         """The other functions that one jumps to, or runs on into, by what is decoded."""

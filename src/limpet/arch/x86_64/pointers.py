@@ -14,7 +14,7 @@ _NEAR = ((rb"[\xe8\xe9]", 1), (rb"\x0f[\x80-\x8f]", 2))
 """What near branches begin with, and how many bytes that is; an offset from their end follows."""
 
 _LONGEST_BRANCH = 6
-_OFFSET = struct.Struct("<i")
+_OFFSET, _VALUE = struct.Struct("<i"), struct.Struct("<I")
 
 
 def near(code: Sequence[Segment]) -> dict[int, list[int]]:
@@ -22,7 +22,7 @@ def near(code: Sequence[Segment]) -> dict[int, list[int]]:
     found: dict[int, list[int]] = {}
     low = min((each.address for each in code), default=0)
     high = max((each.end for each in code), default=0)
-    within = _offsets_within(high - low + _LONGEST_BRANCH)
+    within = offsets(low - high - _LONGEST_BRANCH, high - low)
     unpack = _OFFSET.unpack_from
     for opcode, size in _NEAR:
         pattern = re.compile(b"%s(?=%s)" % (opcode, within), re.DOTALL)
@@ -42,28 +42,33 @@ def near(code: Sequence[Segment]) -> dict[int, list[int]]:
     return found
 
 
-def _offsets_within(size: int) -> bytes:
-    """A pattern for the bytes of offsets of less than ``size`` to either side."""
-    if size >= 1 << 24:
+def offsets(low: int, high: int) -> bytes:
+    """A pattern for the four bytes of offsets from ``low`` to ``high``: few others match it."""
+    tops = range(low >> 24, (high >> 24) + 1)
+    if len(tops) > 2:
         return b"...."
-    most = size >> 16
-    least = re.escape(bytes([0xFF - most]))
-    return b"..(?:[\0-%s]\0|[%s-\xff]\xff)" % (re.escape(bytes([most])), least)
+    ends = (
+        b"[%s-%s]%s"
+        % tuple(
+            re.escape(bytes([each & 0xFF]))
+            for each in (max(low >> 16, top << 8), min(high >> 16, (top << 8) + 0xFF), top)
+        )
+        for top in tops
+    )
+    return b"..(?:%s)" % b"|".join(ends)
 
 
 def immediates(code: bytes, low: int, high: int) -> set[int]:
     """Every 4-byte value in the code that could be an absolute address in it."""
     if high >= 1 << 32:
         return set()
-    tops = b"".join(
-        re.escape(bytes([top]))
-        for top in sorted({b >> 16 & 0xFF for b in range(low, high, 1 << 15)})
+    third = {each & 0xFF for each in range(low >> 16, (high >> 16) + 1)}
+    fourth = range(low >> 24, (high >> 24) + 1)
+    pattern = re.compile(
+        b"[%s](?=[%s])" % tuple(re.escape(bytes(each)) for each in (third, fourth))
     )
-    upper = {value >> 24 for value in (low, high)}
-    classes = b"".join(re.escape(bytes([each])) for each in sorted(upper))
-    pattern = re.compile(b"(?=(..[" + tops + b"][" + classes + b"]))", re.DOTALL)
-    found = {struct.unpack("<I", match[1])[0] for match in pattern.finditer(code)}
-    return {value for value in found if low <= value < high}
+    places = (match.start() - 2 for match in pattern.finditer(code, 2))
+    return {value for at in places if low <= (value := _VALUE.unpack_from(code, at)[0]) < high}
 
 
 def words(data: bytes, low: int, high: int) -> set[int]:
@@ -71,7 +76,8 @@ def words(data: bytes, low: int, high: int) -> set[int]:
     usable = data[: len(data) // 4 * 4]
     likely: Iterable[int] = memoryview(usable).cast("I")
     if high <= 1 << 24:  # most of what is no address is told by its upper half, all at once
-        upper = _marks(usable[3::4], range(1)) & _marks(usable[2::4], range((high >> 16) + 1))
+        third = range(low >> 16, (high >> 16) + 1)
+        upper = _marks(usable[3::4], range(1)) & _marks(usable[2::4], third)
         likely = compress(likely, upper.to_bytes(len(usable) // 4, "little"))
     return {word for word in likely if low <= word < high}
 

@@ -17,8 +17,6 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from capstone import CS_ARCH_X86, CS_MODE_64, Cs
-
 from limpet.arch.x86_64.flow import Code
 from limpet.arch.x86_64.pointers import immediates, near, tables, words
 from limpet.arch.x86_64.registers import (
@@ -28,6 +26,7 @@ from limpet.arch.x86_64.registers import (
     register_of,
     value_left,
 )
+from limpet.arch.x86_64.sweep import step_by_step
 from limpet.errors import ImageError
 from limpet.formats.image import Access, Image, Segment
 from limpet.formats.unwind import bytes_at
@@ -46,8 +45,6 @@ _LEA = re.compile(rb"\x8d(?=[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](....))", re.DOTAL
 _MOST_FOUND, _MOST_DECODED = 8_000, 12_000_000
 """Places that may be a system call, and instructions looked at for them, in one program: far more
 than programs have.  A guest may be made to keep its reader busy."""
-
-_decoder = Cs(CS_ARCH_X86, CS_MODE_64)
 
 
 @dataclass(frozen=True)
@@ -241,11 +238,11 @@ class Finder:
             return self._targets[address]
         if self.exact and self.exact.is_exact(address):
             around = range(address - _LOOK_BACK, address + _LOOK_BACK)
-            self._targets[address] = {each for each in around if each in self.exact.branched_to}
+            self._targets[address] = self.exact.branched_to.intersection(around)
             return self._targets[address]
         segment = next(s for s in self.image.executable if s.address <= address < s.end)
         around = range(address - _LOOK_BACK, address + _LOOK_BACK)
-        found = {target for target in around if target in self.named}
+        found = self.named.intersection(around)
         branches = [(s, target) for target in around for s in self.near_branches.get(target, ())]
         start = max(0, address - segment.address - 2 * _LOOK_BACK)
         stop = address - segment.address + 2 * _LOOK_BACK
@@ -277,16 +274,18 @@ class Finder:
 
     def _reached(self, segment: Segment, address: int, near: set[int]) -> bool:
         """Whether code runs straight to ``address`` from a place that something can jump to."""
+        passed: set[int] = set()  # and not come to it: decodings fall into step
         for place in range(address, max(segment.address, address - _REACH) - 1, -1):
             if not (place in near or place in self.named or place in self.near_branches):
                 continue
             code = segment.data[place - segment.address : address - segment.address + 16]
             self._spend(len(code) // 4)
-            for at, _, mnemonic, _ in _decoder.disasm_lite(code, place):
+            for at, _, mnemonic, _ in step_by_step(code, place):
                 if at == address:
                     return True
-                if at > address or mnemonic.split()[-1] in LEAVES:
+                if at > address or at in passed or mnemonic.split()[-1] in LEAVES:
                     break
+                passed.add(at)
         return False
 
     def _votes(self, segment: Segment, at: int) -> float:
@@ -305,7 +304,7 @@ class Finder:
         known: dict[int, Instruction] = {}  # decodings fall into step: most share their end
         for skip in range(min(count, at - start + 1)):
             self._spend(8)
-            for address, size, m, o in _decoder.disasm_lite(code[skip:], base + skip):
+            for address, size, m, o in step_by_step(code[skip:], base + skip):
                 if address in known:
                     break
                 known[address] = Instruction(address, code[address - base :][:size], m, o)
@@ -330,9 +329,10 @@ class Finder:
             return Site(address, frozenset(), why, (), (), reached) if reached else None
         before = tuple(each for each in stream if each.address < address)
         after = tuple(each for each in stream if each.address > address)
-        values, evidence = self._constant("a", before, address)
+        entry = max((t for t in self.targets_around(address) if t <= address), default=-1)
+        values, evidence = _constant("a", before, entry)
         numbers = frozenset(each & 0xFFFFFFFF for each in values)  # Linux looks at EAX alone
-        arguments = (self._constant(name, before, address)[0] for name in _ARGUMENTS)
+        arguments = (_constant(name, before, entry)[0] for name in _ARGUMENTS)
         return Site(address, numbers, evidence, before, after, reached, tuple(arguments))
 
     def _exactly(self, exact: Code, address: int) -> list[Instruction]:
@@ -350,28 +350,6 @@ class Finder:
             return None
         sure = [s for s in passing if any(each.address == here for each in s)]
         return _certain(max(sure, key=len), votes, len(passing), here)
-
-    def _constant(
-        self, register: str, before: tuple[Instruction, ...], address: int
-    ) -> tuple[frozenset[int], str]:
-        """The values that a register can have at ``address``, and how that is known."""
-        entry = max((t for t in self.targets_around(address) if t <= address), default=-1)
-        for each in reversed(before):
-            if each.address < entry:
-                return frozenset(), "a branch can enter between the number and the call"
-            if each.mnemonic in WRITES_NONE:
-                continue
-            if not WRITES_FIRST.fullmatch(each.mnemonic):
-                break
-            if register_of(each.operands.split(",")[0].strip()) != register:
-                continue
-            source = value_left(each.mnemonic, each.operands)
-            if isinstance(source, int):
-                return frozenset({source}), f"{each.mnemonic} {each.operands} at {each.address:#x}"
-            if source is None:
-                break
-            register = source
-        return frozenset(), "the number is not a constant"
 
 
 def candidates(image: Image) -> int:
@@ -391,3 +369,26 @@ def _certain(
     while first > 0 and votes[stream[first - 1].address] >= _AGREEMENT * streams:
         first -= 1
     return stream[first:]
+
+
+def _constant(
+    register: str, before: tuple[Instruction, ...], entry: int
+) -> tuple[frozenset[int], str]:
+    """The values that a register has behind ``before``, which code comes into at ``entry``, and
+    how that is known."""
+    for each in reversed(before):
+        if each.address < entry:
+            return frozenset(), "a branch can enter between the number and the call"
+        if each.mnemonic in WRITES_NONE:
+            continue
+        if not WRITES_FIRST.fullmatch(each.mnemonic):
+            break
+        if register_of(each.operands.split(",")[0].strip()) != register:
+            continue
+        source = value_left(each.mnemonic, each.operands)
+        if isinstance(source, int):
+            return frozenset({source}), f"{each.mnemonic} {each.operands} at {each.address:#x}"
+        if source is None:
+            break
+        register = source
+    return frozenset(), "the number is not a constant"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -29,6 +29,7 @@ FROM_HERE = re.compile(r"\[rip(?: ([+-]) (0x[0-9a-f]+|\d+))?\]")
 
 _decoder = Cs(CS_ARCH_X86, CS_MODE_64)
 _library, _Row = capstone._cs, capstone._cs_insn  # its version is pinned
+_FEW = 6
 _POINTER = ctypes.POINTER(_Row)
 _SIZE = ctypes.sizeof(_Row)
 _PLACE = struct.Struct("<QH")
@@ -88,6 +89,19 @@ def in_full(code: bytes, at: int) -> Decoded:
     """The one instruction that is ``code``, at ``at``."""
     found: Decoded = next(_decoder.disasm_lite(code, at, 1))
     return found
+
+
+def step_by_step(code: bytes, at: int) -> Iterator[Decoded]:
+    """The instructions of ``code`` at ``at``, as far as it can be decoded, a few at a time: for who
+    may soon have enough."""
+    end = 0
+    while end < len(code):
+        start = end
+        for each in _decoder.disasm_lite(code[start:], at + start, _FEW):
+            yield each
+            end = each[0] + each[1] - at
+        if end == start:
+            return
 
 
 def _rows(code: bytes, at: int) -> bytes:
