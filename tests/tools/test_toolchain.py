@@ -18,10 +18,17 @@ from limpet.tools.toolchain import (
     compile_object,
     compile_program,
     shared_folder,
+    words_for_many,
     zig,
 )
 
 SOURCES = ("core/heap.c", "core/string.c", "parts/pipes/pipe.c", "parts/entropy/entropy.c")
+
+
+def beside(sources: list[Path], folder: Path) -> None:
+    """Compile ``sources`` below ``folder``."""
+    words = words_for_many(sources[0], flags=FLAGS, include=folder)
+    compile_beside(sources, words, include=folder)
 
 
 def test_many_files_become_what_each_becomes_alone(tmp_path: Path) -> None:
@@ -31,7 +38,7 @@ def test_many_files_become_what_each_becomes_alone(tmp_path: Path) -> None:
     for name in SOURCES:
         copies.append(tmp_path / name)
         shutil.copytree((GUEST_ROOT / name).parent, copies[-1].parent, dirs_exist_ok=True)
-    compile_beside(copies, flags=FLAGS, include=tmp_path)
+    beside(copies, tmp_path)
     for source in copies:
         alone = tmp_path / "alone.o"
         compile_object(source, alone, flags=FLAGS, include=tmp_path)
@@ -45,10 +52,10 @@ def test_the_one_that_does_not_compile_is_named(tmp_path: Path) -> None:
         source.write_text(f"int {source.stem};\n")
     sources[1].write_text("static int unused(void) { return 1; }\n")
     with pytest.raises(ToolchainError, match=r"second\.c:1:12: error: unused function 'unused'"):
-        compile_beside(sources, flags=FLAGS, include=tmp_path)
+        beside(sources, tmp_path)
     sources[1].write_text("int second = 1 +;\n")
     with pytest.raises(ToolchainError, match=r"second\.c:1:17: error: expected expression"):
-        compile_beside(sources, flags=FLAGS, include=tmp_path)
+        beside(sources, tmp_path)
 
 
 def test_no_room(tmp_path: Path) -> None:
@@ -59,7 +66,7 @@ def test_no_room(tmp_path: Path) -> None:
     try:
         (tmp_path / "any.c").write_text("int any;\n")  # takes the only page
         with pytest.raises(ToolchainError, match="No space left on device") as raised:
-            compile_beside([tmp_path / "any.c"], flags=FLAGS, include=tmp_path)
+            beside([tmp_path / "any.c"], tmp_path)
     finally:
         subprocess.run(["umount", tmp_path], check=True)
     assert raised.value.hint and raised.value.hint.startswith("make room")

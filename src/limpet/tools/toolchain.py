@@ -124,10 +124,24 @@ def compile_object(source: Path, output: Path, *, flags: Sequence[str], include:
     _expect(made, f"cannot compile {source.name}")
 
 
+def words_for_many(like: Path, *, flags: Sequence[str], include: Path) -> Sequence[str]:
+    """How a compiler is started for many C files with these ``flags``, as it is for one ``like``
+    them.
+
+    Raises:
+        ToolchainError: it does not say.
+    """
+    output = include / "any.o"
+    asked = [*_words(flags, include), "-###", "-c", like, "-o", output]
+    told = _zig(output, (include, like.parent), "clang", *asked)
+    _expect(told, "the compiler does not say how it would be started")
+    return _for_many(told.stderr)
+
+
 def compile_beside(
     sources: Sequence[Path],
+    words: Sequence[str],
     *,
-    flags: Sequence[str],
     include: Path,
     shares: int = 0,
     started: Callable[[], object] = bool,
@@ -136,16 +150,13 @@ def compile_beside(
 
     It is the one that :func:`compile_object` makes.  A compiler starts for about as long as it
     takes to compile a file, so each processor has one compiler, for its share, or there are so many
-    ``shares``.  ``started`` is told when they have it.
+    ``shares``.  ``words`` are those that it is started with, and ``started`` is told when they have
+    it.
 
     Raises:
         ToolchainError: one does not compile, which is a fault of Limpet.
     """
     output = include / "any.o"
-    asked = [*_words(flags, include), "-###", "-c", sources[0], "-o", output]
-    told = _zig(output, (include,), "clang", *asked)
-    _expect(told, "the compiler does not say how it would be started")
-    words = _for_many(told.stderr)
 
     def one(share: Sequence[Path]) -> None:
         made = _zig(output, (include,), "clang", *words, *share, priority=_BESIDE)

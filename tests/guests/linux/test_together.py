@@ -11,7 +11,7 @@ from limpet.guests.linux.library import FLAGS
 from limpet.guests.linux.parts import guest_sources
 from limpet.guests.linux.together import texts
 from limpet.sources import GUEST_ROOT
-from limpet.tools.toolchain import compile_beside
+from limpet.tools.toolchain import compile_beside, words_for_many
 
 
 def written(folder: Path, **files: str) -> list[Path]:
@@ -28,7 +28,8 @@ def compiled(folder: Path, sources: list[Path]) -> int:
     for name, text in texts(folder, sources):
         made.append(folder / name)
         made[-1].write_text(text)
-    compile_beside(made, flags=FLAGS, include=folder)
+    words = words_for_many(made[0], flags=FLAGS, include=folder)
+    compile_beside(made, words, include=folder)
     return len(made)
 
 

@@ -129,14 +129,15 @@ def _make(folder: Path, which: str, started: Callable[[], object]) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as name:
         work = Path(name)
         sources = [each for each in guest_sources() if is_seldom(each) == (which == SELDOM)]
-        in_c = (each for each in sources if each.suffix == ".c")
-        texts = list(together.texts(GUEST_ROOT, in_c))
-        write(work, texts)
+        in_c = [each for each in sources if each.suffix == ".c"]
         assembly = [each.relative_to(GUEST_ROOT) for each in sources if each.suffix == ".S"]
         with ThreadPoolExecutor(1) as pool:
+            words = pool.submit(toolchain.words_for_many, in_c[0], flags=FLAGS, include=work)
+            texts = list(together.texts(GUEST_ROOT, in_c))
+            write(work, texts)
             assembled = pool.submit(_assembled, assembly, work)
             written = [work / each for each, _ in texts]
-            toolchain.compile_beside(written, flags=FLAGS, include=work, started=started)
+            toolchain.compile_beside(written, words.result(), include=work, started=started)
             made = assembled.result() | {each: (work / each).with_suffix(".o") for each, _ in texts}
         digests, own = {}, "" if which == USUAL else f"{which}-"
         for source, path in made.items():

@@ -96,7 +96,8 @@ def measured(texts: Mapping[str, str], work: Path, flags: Sequence[str]) -> Size
     """What files of C take together, compiled in ``work`` with ``flags``."""
     library.write(work, texts.items())
     sources = [work / each for each in texts if each.endswith(".c")]
-    toolchain.compile_beside(sources, flags=flags, include=work, shares=1)
+    words = toolchain.words_for_many(sources[0], flags=flags, include=work)
+    toolchain.compile_beside(sources, words, include=work, shares=1)
     made = [each.with_suffix(".o") for each in sources]
     return freestanding.sizes_of(made, TEXT_ALIGN)  # optimized they may ask for more than now
 
