@@ -31,7 +31,7 @@ def record_of(plan: Plan, segments: Sequence[Load], toolchain: str, version: str
         plan=plan.digest(),
         hypercalls=tuple(call.name for call in plan.hypercalls),
         system_calls=tuple(call.name for call in plan.calls),
-        parts=tuple(_part(each) for each in segments),
+        parts=tuple(_part(each, plan) for each in segments),
         filters={
             name: _filter(each, places[name], plan.layout.filter_copy(name))
             for name, each in plan.filters.items()
@@ -50,8 +50,12 @@ def _machine(plan: Plan) -> record.Machine | None:
     return record.Machine(3 if pages.user else 0, pages.execute_only) if pages else None
 
 
-def _part(each: Load) -> record.Part:
-    digest = hashlib.sha256(each.content).hexdigest()
+def _part(each: Load, plan: Plan) -> record.Part:
+    if plan.packed and each.address == plan.packed.address:
+        tree = plan.guest.tree
+        digest = tree.digest_with(each.content[len(tree.data) :])
+    else:
+        digest = hashlib.sha256(each.content).hexdigest()
     return record.Part(each.name, each.address, each.size, each.flags, digest)
 
 

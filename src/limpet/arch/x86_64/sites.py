@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import NamedTuple
 
 from limpet.arch.x86_64.flow import Code
 from limpet.arch.x86_64.pointers import immediates, near, tables, words
@@ -47,8 +48,7 @@ _MOST_FOUND, _MOST_DECODED = 8_000, 12_000_000
 than programs have.  A guest may be made to keep its reader busy."""
 
 
-@dataclass(frozen=True)
-class Instruction:
+class Instruction(NamedTuple):
     """A decoded instruction."""
 
     address: int

@@ -133,4 +133,14 @@ class Tree:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the bytes, in hex."""
-        return hashlib.sha256(self.data).hexdigest()
+        return self._hashed.hexdigest()
+
+    def digest_with(self, rest: bytes) -> str:
+        """The same of the bytes with a ``rest`` behind them; they are not read again for it."""
+        state = self._hashed.copy()
+        state.update(rest)
+        return state.hexdigest()
+
+    @cached_property
+    def _hashed(self) -> hashlib._Hash:
+        return hashlib.sha256(self.data)
