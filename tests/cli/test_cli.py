@@ -103,6 +103,7 @@ def test_doctor(limpet: Cli) -> None:
         "virtual machine",
         "system call filter",
         "Landlock",
+        "devices on volumes",
         "no-execute pages",
         "code that cannot be read",
     }

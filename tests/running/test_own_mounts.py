@@ -7,6 +7,7 @@ import errno
 import os
 import stat
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -135,3 +136,10 @@ def test_nothing_else_has_a_path(
     with told(made, folder, "waits", "rf", before=before) as pid:
         assert os.path.samefile(f"/proc/{pid}/root/", folder if own else "/")
         assert os.path.samefile(f"/proc/{pid}/cwd/", folder) == own
+
+
+def test_the_host_is_asked() -> None:
+    """What ``doctor`` says, and ``run --strict``: whether there are such mounts."""
+    asked = sys.executable, "-c", "from limpet.running import host; print(host.makes_mounts())"
+    for before, said in ((), b"True\n"), (LENT, b"True\n"), (NO_MOUNTS, b"False\n"):
+        assert subprocess.run([*before, *asked], capture_output=True, check=True).stdout == said

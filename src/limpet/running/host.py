@@ -6,6 +6,8 @@ import ctypes
 import errno
 import fcntl
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +83,22 @@ def landlock_version() -> int:
     """The version of Landlock's interface, 0 where there is none."""
     libc = ctypes.CDLL(None)
     return max(0, int(libc.syscall(NUMBERS["landlock_create_ruleset"], None, 0, 1)))
+
+
+_MOUNTS = """
+import ctypes
+libc = ctypes.CDLL(None)
+copies = lambda: libc.syscall({open_tree}, -100, b"/", 0x8001) >= 0
+raise SystemExit(not (copies() or libc.unshare({namespaces}) == 0 and copies()))
+"""
+"""Copies a mount as a monitor does, where it is or in namespaces of users and mounts
+(CLONE_NEWUSER, CLONE_NEWNS, OPEN_TREE_CLONE and AT_RECURSIVE of uapi linux)."""
+
+
+def makes_mounts() -> bool:
+    """Whether a process of this user's can have a mount of its own."""
+    code = _MOUNTS.format(namespaces=0x1002_0000, open_tree=NUMBERS["open_tree"])
+    return not subprocess.run([sys.executable, "-I", "-S", "-c", code], check=False).returncode
 
 
 def _kernel_check() -> Check:

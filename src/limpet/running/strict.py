@@ -9,6 +9,7 @@ from pathlib import Path
 from limpet.contract import landlock
 from limpet.errors import HostError
 from limpet.formats.bundle.read import read_bundle
+from limpet.formats.manifest import VOLUME
 from limpet.running import host
 
 
@@ -52,9 +53,16 @@ def _landlock() -> Protection:
     return Protection("Landlock", version >= landlock.NEWEST, detail)
 
 
+def _mounts() -> Protection:
+    active = host.makes_mounts()
+    detail = "mounts of their own" if active else "this user can make no mount: devices are refused"
+    return Protection("devices on volumes", active, detail)
+
+
 def protections() -> list[Protection]:
     """Those that ``limpet doctor`` states."""
-    return [_virtual_machine(), _filter(), _landlock(), _no_execute(), _execute_only()]
+    found = _virtual_machine(), _filter(), _landlock(), _mounts(), _no_execute(), _execute_only()
+    return list(found)
 
 
 def missing(bundle: Path, warnings: Sequence[str]) -> list[Protection]:
@@ -71,6 +79,8 @@ def missing(bundle: Path, warnings: Sequence[str]) -> list[Protection]:
     wanted = [_filter(), _landlock(), _no_execute()]
     if isinstance(backends, tuple) and "kvm" in backends:
         wanted.append(_virtual_machine())
+    if f"{VOLUME}:" in str(record.options.get("devices", "")):
+        wanted.append(_mounts())
     if machine and machine.execute_only:
         wanted.append(_execute_only())
     if machine and machine.ring == 0:
