@@ -6,16 +6,20 @@ import json
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from limpet.errors import BundleError
-from limpet.formats import elf
-from limpet.formats.bundle import packed_guest
-from limpet.formats.bundle.read import BundleFile, parse
+from limpet.errors import BundleError, ImageError
+from limpet.formats import elf, files
+from limpet.formats.bundle import packed_guest, read
+from limpet.formats.bundle.read import BundleFile, parse, read_bundle
 from limpet.formats.bundle.record import read_record
 from limpet.formats.bundle.write import RECORD_SECTION
+from limpet.formats.image import MAX_IMAGE
+from limpet.formats.tree.layout import MAX_TREE
 from tests.support.audited import small
 from tests.support.bundle_edit import loads_of, written
 from tests.support.bundles import Maker
@@ -39,6 +43,30 @@ def test_segments_over_each_other(bundle: BundleFile) -> None:
     loads[0] = replace(first, size=second.address + 4096 - first.address)
     with pytest.raises(BundleError, match="segments are whole pages, ascending and apart"):
         parse(written(bundle, loads), "changed")
+
+
+def test_what_is_packed_at_most_can_be_read(
+    bundle: BundleFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bundle may be larger than a program, by all its files; and no more is read."""
+    assert read.MAX_BUNDLE >= MAX_TREE + MAX_IMAGE
+    path = tmp_path / "bundle"
+    path.write_bytes(bundle.data)
+    monkeypatch.setattr(files, "MAX_FILE", len(bundle.data) // 2)
+    monkeypatch.setattr(read, "MAX_BUNDLE", len(bundle.data))
+    assert read_bundle(path).data == bundle.data
+    monkeypatch.setattr(read, "MAX_BUNDLE", len(bundle.data) - 1)
+    with pytest.raises(ImageError, match="more than a guest can have"):
+        read_bundle(path)
+
+
+def test_memory_across_segments(bundle: BundleFile) -> None:
+    """What lies in one segment, and what does not, is the same bytes."""
+    for part in bundle.parts:
+        for low, high in ((0, 8), (part.size - 8, part.size), (part.size - 8, part.size + 8)):
+            found = bundle.memory(part.address + low, high - low)
+            one_by_one = (bundle.memory(part.address + at, 1) for at in range(low, high))
+            assert found == b"".join(one_by_one)
 
 
 def test_entry_that_is_not_code(bundle: BundleFile) -> None:
@@ -77,6 +105,17 @@ def test_structures_are_bounded(bundle: BundleFile) -> None:
             bundle.memory(0x1000000, 1 << 40)
 
     assert _peak(read) < 1 << 20
+
+
+def test_packed_files_are_bounded(bundle: BundleFile) -> None:
+    """More of them than are ever packed, whatever memory a segment says that it has."""
+    known = json.loads(bundle.section(RECORD_SECTION) or b"")
+    known["tree"] = {"address": 1 << 20, "size": MAX_TREE, "sha256": "0" * 64, "files": ""}
+    for size, refused in ((MAX_TREE, nullcontext()), (MAX_TREE + 1, pytest.raises(BundleError))):
+        known["tree"]["size"] = size
+        text = json.dumps(known, sort_keys=True, separators=(",", ":")).encode()
+        with refused:
+            read_record(text, "hostile", known["limpet"])
 
 
 def test_guest_that_unpacks_without_end(bundle: BundleFile) -> None:

@@ -65,7 +65,7 @@ def debug(path: Path, argv: Sequence[str], at: Place) -> int:
     Raises:
         LimpetError: it cannot be.
     """
-    from limpet.formats.bundle.read import parse
+    from limpet.formats.bundle.read import MAX_BUNDLE, parse
     from limpet.formats.files import read_file
     from limpet.formats.tree.layout import record
     from limpet.formats.tree.paths import Paths
@@ -74,7 +74,7 @@ def debug(path: Path, argv: Sequence[str], at: Place) -> int:
     from limpet.running.debugging.files import Files
     from limpet.running.debugging.serve import Debugged, run
 
-    bundle = parse(read_file(path), path.name)
+    bundle = parse(read_file(path, MAX_BUNDLE), path.name)
     made = _made_again(bundle)
     guest = made.plan.guest
     program, paths = guest.path or f"/bin/{guest.image.name}", Paths(guest.tree)

@@ -12,8 +12,12 @@ MAX_FILE = 1 << 30
 """Bytes."""
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: Path, most: int = MAX_FILE) -> bytes:
     """The bytes of a regular file, or a clear error; never waits on a pipe or a device.
+
+    Args:
+        path: where it is.
+        most: bytes that it may have.
 
     Raises:
         ImageError: missing, unreadable, not a regular file or far too large.
@@ -31,6 +35,6 @@ def read_file(path: Path) -> bytes:
         os.close(handle)
         raise ImageError(f"{path}: not a regular file", hint="give a program or a .c file")
     with os.fdopen(handle, "rb") as stream:
-        if status.st_size > MAX_FILE:
+        if status.st_size > most:
             raise ImageError(f"{path}: {status.st_size} bytes is more than a guest can have")
         return stream.read()

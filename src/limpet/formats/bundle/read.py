@@ -7,6 +7,7 @@ them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,14 +23,18 @@ from limpet.formats.bundle.write import (
     RECORD_SECTION,
     Load,
     arranged,
-    write,
+    pieces,
 )
 from limpet.formats.elf import Header, ProgramHeader, SectionHeader
-from limpet.formats.files import read_file
+from limpet.formats.files import MAX_FILE, read_file
+from limpet.formats.tree.layout import MAX_TREE
 from limpet.version import __version__
 
 MAX_SECTIONS, MAX_NAMES = MAX_SEGMENTS + 8, 1 << 18
 """Of those that are not loaded there are few; bytes of the names of all."""
+
+MAX_BUNDLE = MAX_TREE + MAX_FILE
+"""Bytes: packed files, and a program besides."""
 
 _HIGHEST = 1 << 47
 _COPY = "copy or build it again"
@@ -65,7 +70,7 @@ class BundleFile:
     @property
     def largest(self) -> int:
         """Bytes that anything inside may have, lest a small file fill the host's memory."""
-        return (64 << 20) + 16 * len(self.data)
+        return (64 << 20) + 16 * min(len(self.data), MAX_FILE)
 
     @property
     def packed_guest(self) -> bytes | None:
@@ -87,6 +92,10 @@ class BundleFile:
         """``size`` bytes of memory as ``execve`` maps it; zeros where nothing is."""
         if size > self.largest:
             raise BundleError(f"{self.name}: a structure of {size} bytes", hint="build it again")
+        whole = self.part_at(address)
+        if whole and address + size <= whole.address + whole.size:  # it may be large
+            at = whole.offset + address - whole.address
+            return self.data[at : at + size]
         out = bytearray(size)
         for part in self.parts:
             low = max(address, part.address)
@@ -113,7 +122,7 @@ def read_bundle(path: Path) -> BundleFile:
         ImageError: the file cannot be read.
         BundleError: it is not a bundle.
     """
-    return parse(read_file(path), str(path))
+    return parse(read_file(path, MAX_BUNDLE), str(path))
 
 
 def parse(data: bytes, name: str) -> BundleFile:
@@ -216,8 +225,7 @@ def _check_form(bundle: BundleFile) -> None:
         for each in bundle.parts
     ]
     record, guest = bundle.section(RECORD_SECTION) or b"", bundle.packed_guest or b""
-    again = write(entry, loads, record, guest)
-    if arranged(loads) != loads or again != bundle.data:
+    if arranged(loads) != loads or not _are(pieces(entry, loads, record, guest), bundle.data):
         raise BundleError(
             f"{name}: its headers are not those that Limpet writes for what is in it", hint=_COPY
         )
@@ -225,3 +233,13 @@ def _check_form(bundle: BundleFile) -> None:
         p.address <= entry < p.address + p.size and p.flags & elf.PF_X for p in bundle.parts
     ):
         raise BundleError(f"{name}: its entry point {entry:#x} is not code", hint="build it again")
+
+
+def _are(found: Iterable[bytes], data: bytes) -> bool:
+    """Whether ``data`` is ``found``, one behind the other: large, so neither is copied."""
+    at = 0
+    for each in found:
+        if not data.startswith(each, at):
+            return False
+        at += len(each)
+    return at == len(data)

@@ -18,6 +18,7 @@ from limpet.contract.pages import PAGE
 from limpet.contract.slots import HELD, SLOTS, Slot
 from limpet.errors import BundleError
 from limpet.formats.memory import MAX_HOT, MAX_SEALED, ascending
+from limpet.formats.tree.layout import MAX_TREE
 
 LOCATE = 8
 """Hex digits for each packed file: to say which one differs; the tree's own SHA-256 decides."""
@@ -335,7 +336,7 @@ def _machine(known: _Table) -> Machine:
 def _tree(known: _Table) -> Tree:
     return Tree(
         known.number("address"),
-        known.number("size"),
+        known.number("size", MAX_TREE),
         known.text("sha256", _DIGEST),
         known.text("files", _HEX),
     )
