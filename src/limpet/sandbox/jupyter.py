@@ -5,7 +5,6 @@ Needs ``pip install ipykernel``.  Source: "Messaging in Jupyter" of jupyter_clie
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import signal
@@ -20,15 +19,12 @@ from ipykernel.kernelbase import Kernel
 from jupyter_client.kernelspec import KernelSpecManager
 
 from limpet.errors import PlanError, SandboxError
-from limpet.sandbox.answers import Value
+from limpet.sandbox.notebook import bundle
 from limpet.sandbox.result import Result
 from limpet.sandbox.sandbox import Sandbox
 from limpet.version import __version__
 
 _NAME = re.compile(r"[a-z0-9._-]{1,100}")
-_TEXTS = ("text/", "image/svg")
-"""How kinds begin that Jupyter takes as text, not as base64."""
-
 _FIGURES = "__import__('sys').modules['matplotlib.pyplot'].show()"
 """Asked behind each cell: figures that it has left open are shown, as a notebook does."""
 
@@ -91,7 +87,7 @@ class LimpetKernel(Kernel):
 
     def _shown(self, result: Result, silent: bool) -> dict[str, Any]:
         for each in () if silent else result.shown:
-            content = {"data": _bundle(each), "metadata": {}}
+            content = {"data": bundle(each), "metadata": {}}
             self.send_response(self.iopub_socket, "display_data", content)
         raised = result.error
         if raised:
@@ -101,7 +97,7 @@ class LimpetKernel(Kernel):
         if result.value is not None and not silent:
             content = {
                 "execution_count": self.execution_count,
-                "data": _bundle(result.value),
+                "data": bundle(result.value),
                 "metadata": {},
             }
             self.send_response(self.iopub_socket, "execute_result", content)
@@ -114,15 +110,6 @@ class LimpetKernel(Kernel):
             self._sandbox.close()
             self._sandbox = None
         return {"status": "ok", "restart": restart}
-
-
-def _bundle(value: Value) -> dict[str, str]:
-    """A value by its kinds, as Jupyter has them."""
-    found = {"text/plain": value.text}
-    for kind, data in value.mime.items():
-        is_text = kind.startswith(_TEXTS)
-        found[kind] = data.decode(errors="replace") if is_text else base64.b64encode(data).decode()
-    return found
 
 
 def install(name: str, words: Sequence[str], prefix: Path | None) -> str:
