@@ -15,7 +15,7 @@ from limpet.loading import seen
 from limpet.loading.asked import NOTHING, Wants, asked_of
 from limpet.loading.files import TIME, Finder, folder, put_content
 from limpet.loading.interpreted import Interpreted
-from limpet.loading.interpreters import known
+from limpet.loading.interpreters import KNOWN, imported, known
 from limpet.loading.layers import Layers
 from limpet.loading.start import start_of
 
@@ -152,6 +152,7 @@ def test_seen(python: Path, tmp_path: Path, change: str) -> None:
         (["-m", "app", "x.py"], ["/app.py"]),
         (["-m", "server", "app:make()", "--port", "8:x"], ["/app.py"]),
         (["x.py", "app:a.b", "d.x:it"], ["/app.py", "/d/x.py", "/x.py"]),
+        (["x.py", "data:it", "d:x", "data.app:it", "d.y:it"], ["/x.py"]),
         (["x.py", "app:", ":app", "app: a", "http://app:80", "app"], ["/x.py"]),
         (["-mpack.sub"], ["/pack/__main__.py", "/pack/data.txt"]),
         (["pack"], ["/pack/__main__.py", "/pack/data.txt"]),
@@ -169,10 +170,43 @@ def test_texts(
     """The word that is a program's text, or names a module of the working folder, and no other."""
     for each in ("app.py", "x.py", "d/x.py", "pack/__main__.py", "pack/data.txt", "pack/.git/x"):
         _write(tmp_path / each)
+    _write(tmp_path / "data" / "key.pem")
     monkeypatch.chdir(tmp_path)
     which = known(_write(tmp_path / "python3.9"))
     assert which is not None
     assert sorted(asked_of(which, words).texts) == packed
+
+
+def test_a_word_that_names_a_module(
+    python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is packed for it is told, and who passes on words of others has nothing packed."""
+    monkeypatch.chdir(tmp_path)
+    for each in ("x.py", "site/__init__.py", "site/main.py"):
+        _write(tmp_path / each)
+    words = ["x.py", "site.main:app", "x:y"]
+    start = start_of(python, None, words)
+    assert sorted(start.files) == ["/site/__init__.py", "/site/main.py", "/x.py"]
+    assert start.given == (
+        "gives the guest a copy of site/__init__.py and 1 more for site.main:app",
+        "gives the guest a copy of x.py for x:y",
+    )
+    start = start_of(python, None, words, gives=False)
+    assert (sorted(start.files), start.given) == (["/x.py"], ())
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (b"uvicorn.run('main:app')", {"main"}),
+        (b'uvicorn.run(\n    "shop.main:make()", port=1)', {"shop"}),
+        (b"raise ValueError('secrets:key')", set()),
+        (b"kind = {'data:text': 'keys:all'}", set()),
+    ],
+)
+def test_a_text_that_names_an_application(text: bytes, names: set[str]) -> None:
+    """It gives it to what runs it; a string alone says nothing."""
+    assert imported(text, KNOWN[0]) == names
 
 
 def test_start(python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

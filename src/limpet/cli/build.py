@@ -139,6 +139,7 @@ def _started(
     """
     program, words = by_python(app, words, given["python"])
     start = start_of(program, given["root"], words)
+    say.notes(start.given)
     if len(start.words) == 1 and not words and known(start.program) is None:
         return replace(start, words=()), options
     return start, replace(options, words=(*start.words, *words))

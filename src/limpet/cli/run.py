@@ -20,7 +20,7 @@ from limpet.cli.pythons import by_python, for_python, is_python
 from limpet.errors import PlanError
 from limpet.guests.usual import usual
 from limpet.loading.named import NOTHING, Named, named_in
-from limpet.loading.start import start_of
+from limpet.loading.start import Start, start_of
 from limpet.tools.cache import Cache
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def ready(
     block, net, publish, volume = given_devices
     _check_word(str(app))
     attached: list[Block | Network | Volume] = [*block, *net, *volume]
-    start = start_of(app, given["root"], arguments)
+    start = start_of(app, given["root"], arguments, gives=not given["no_given"])
     own = usual(start.program).devices
     forward = publish if net or own else ()  # by the network's own relay
     if forward:
@@ -119,7 +119,7 @@ def ready(
     options = chosen(given, _declared(block, net, volume), ports)
     _check_ways((*options.publish, *options.connect))
     files = packing(given).for_start(start)
-    named = NOTHING if own else _named(arguments, files, volume, given)
+    named = NOTHING if own else _named(arguments, start, files, volume, given)
     files = other(files, given=named.paths)
     job = Job.given(start.program, options, files, strict=options.strict)
     with job.bundle(Cache.default()) as made:
@@ -141,12 +141,17 @@ def ready(
 
 
 def _named(
-    arguments: Sequence[str], files: Packing, volumes: Sequence[Volume], given: dict[str, Any]
+    arguments: Sequence[str],
+    start: Start,
+    files: Packing,
+    volumes: Sequence[Volume],
+    given: dict[str, Any],
 ) -> Named:
     """The files that the words behind a program name, where these are to be given."""
     if given["no_given"]:
         return NOTHING
-    return named_in(arguments, files.files, [each.name for each in volumes], given["root"])
+    found = named_in(arguments, files.files, [each.name for each in volumes], given["root"])
+    return other(found, hints=(*start.given, *found.hints))
 
 
 def _as_python(
@@ -165,14 +170,14 @@ def _as_python(
     from limpet.running.warm.guest import hooks_of
 
     app, arguments = by_python(app, arguments, given["python"])
-    start = start_of(app, given["root"], arguments)
+    start = start_of(app, given["root"], arguments, gives=not given["no_given"])
     behind = [*start.words[1:], *arguments]
     if not given["cold"]:
         _settle_terminal(given)
         block, net, publish, volume = devices
         options = chosen(given, _declared(block, net, volume), tuple(map(str, publish)))
         _check_ways((*options.publish, *options.connect))
-        named = _named(behind, packing(given).for_start(start), volume, given)
+        named = _named(behind, start, packing(given).for_start(start), volume, given)
         wanted = wanted_of(start, behind, options, packing(given), given, named)
         folders = [word for each in volume for word in each.words()]
         folders += ["--"] if volume else []

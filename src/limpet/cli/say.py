@@ -34,6 +34,12 @@ def note(text: str) -> None:
         click.echo(f"limpet: {plain(text)}", err=True)
 
 
+def notes(texts: Iterable[str]) -> None:
+    """Several of them."""
+    for each in texts:
+        note(each)
+
+
 def detail(text: str) -> None:
     """What a user who asked for it wants to know."""
     if _CHOSEN["verbose"]:
@@ -48,10 +54,8 @@ def warn(warnings: Iterable[str]) -> None:
 
 def given(named: Named, given: Collection[str]) -> None:
     """What of ``named`` a guest was ``given``, and what of it not."""
-    for each in filter(
-        None, (named.told(given), *named.changed(given), *named.hints, *named.lost(given))
-    ):
-        note(each)
+    told = (named.told(given), *named.changed(given), *named.hints, *named.lost(given))
+    notes(filter(None, told))
 
 
 class Progress:

@@ -52,6 +52,7 @@ def command(
     options = chosen(given, (*block, *net, *volume), tuple(map(str, publish)))
     options = replace(options, snapshot=True, after=after)
     start = start_of(app, given["root"], arguments)
+    say.notes(start.given)
     files = packing(given).for_start(start)
     job = Job.given(start.program, options, files)
     with say.Progress() as progress:

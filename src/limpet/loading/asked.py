@@ -40,6 +40,8 @@ class Asked:
     alone: bool = False
     given: bool = False
     """Whether the program's text is among the words."""
+    pointed: dict[str, Mapping[str, Path]] = field(default_factory=dict)
+    """Those of the texts that are there for a word of the program's, by that word."""
 
     @property
     def wants(self) -> Wants:
@@ -47,8 +49,12 @@ class Asked:
         return Wants(tuple(sorted(self.modules)), self.alone)
 
 
-def asked_of(which: Interpreter, words: Sequence[str]) -> Asked:
-    """What the ``words`` behind an interpreter ask for."""
+def asked_of(which: Interpreter, words: Sequence[str], *, points: bool = True) -> Asked:
+    """What the ``words`` behind an interpreter ask for.
+
+    Args:
+        points: a word of the program's may name a module.
+    """
     asked = Asked()
     waiting = list(words)
     while waiting:
@@ -63,8 +69,11 @@ def asked_of(which: Interpreter, words: Sequence[str]) -> Asked:
             break
         elif not word.startswith("--") and _take_letters(asked, which, word[1:], waiting):
             break
-    for match in filter(None, (re.fullmatch(which.points, word) for word in waiting)):
-        asked.texts = {**_module(which, match[1]), **asked.texts}
+    for word in waiting if points else ():
+        found = re.fullmatch(which.points, word) and _pointed(which, word.partition(":")[0])
+        if found:
+            asked.pointed[word] = found
+            asked.texts = {**found, **asked.texts}
     return asked
 
 
@@ -101,6 +110,13 @@ def _module(which: Interpreter, name: str) -> Mapping[str, Path]:
     if name and path.is_file():
         return {in_guest(path): path}
     return _folder(Path(name)) if name else {}
+
+
+def _pointed(which: Interpreter, name: str) -> Mapping[str, Path]:
+    """What a word names that may mean another thing: a folder without that text is no module."""
+    path = name.replace(".", "/")
+    texts = (f"{path}{which.suffix}", f"{path}/__init__{which.suffix}")
+    return _module(which, name.partition(".")[0]) if any(map(os.path.isfile, texts)) else {}
 
 
 def _folder(path: Path) -> Mapping[str, Path]:

@@ -137,7 +137,7 @@ KNOWN = (
             r"(?m)(?:^|;|\b(?:try|else|finally):)[ \t]*"
             r"(?:from[ \t]+([\w.]+)[ \t]+import\b|import[ \t]+([\w., \t]+))"
             r"|\b(?:import_module|__import__)\([ \t]*['\"]([\w.]+)"
-            rf"|['\"]{_POINTS}['\"]"
+            rf"|\b(?:run|serve|Config|Granian)\([ \t\n]*['\"]{_POINTS}['\"]"
         ),
         points=_POINTS,
         modules=(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from limpet.errors import ImageError
-from limpet.loading.asked import NOTHING, Wants, asked_of
+from limpet.loading.asked import NOTHING, Asked, Wants, asked_of
 from limpet.loading.interpreters import Interpreter, known
 from limpet.loading.shims import chosen, is_shim
 from limpet.plain import plain, quoted
@@ -37,6 +37,7 @@ class Start:
     ``words`` begin with its ``argv[0]`` and end before the user's arguments; ``files`` are scripts
     and texts of this host by their path in the guest; ``why`` says how the program was found, if it
     was not simply named, and what is packed for it; ``wants`` is what else its words ask for.
+    ``given`` says what words of the program's name, which is packed for that.
     """
 
     program: Path
@@ -44,15 +45,19 @@ class Start:
     files: Mapping[str, Path] = field(default_factory=dict)
     why: tuple[str, ...] = ()
     wants: Wants = NOTHING
+    given: tuple[str, ...] = ()
 
 
-def start_of(app: Path, root: Path | None = None, words: Sequence[str] = ()) -> Start:
+def start_of(
+    app: Path, root: Path | None = None, words: Sequence[str] = (), *, gives: bool = True
+) -> Start:
     """What starts when a user names ``app``.
 
     Args:
         app: a path, or a name that is looked up in PATH when there is no such file here.
         root: the folder to be packed, in which an interpreter is looked for first.
         words: what the program is given.
+        gives: words may name what is packed; else only an interpreter's own words do.
 
     Raises:
         ImageError: a script's ``#!`` line names no program that can be started.
@@ -66,17 +71,17 @@ def start_of(app: Path, root: Path | None = None, words: Sequence[str] = ()) -> 
     guest = given if program is app else str(program)
     start = _through(Start(program, (given,), {}, why), guest, root)
     which = known(start.program)
-    return _interpreted(start, which, root, words) if which else start
+    if which is None:
+        return start
+    asked = asked_of(which, (*start.words[1:], *words), points=gives)
+    return _interpreted(start, which, root, asked)
 
 
-def _interpreted(
-    start: Start, which: Interpreter, root: Path | None, words: Sequence[str]
-) -> Start:
+def _interpreted(start: Start, which: Interpreter, root: Path | None, asked: Asked) -> Start:
     """``start`` of a known interpreter: with the text that it is given, and called by its path.
 
     It finds its library by that; else it looks for itself in PATH, which a guest does not have.
     """
-    asked = asked_of(which, (*start.words[1:], *words))
     given = {
         each: path
         for each, path in asked.texts.items()
@@ -95,7 +100,14 @@ def _interpreted(
         files={**given, **start.files},
         why=(*start.why, *why),
         wants=asked.wants,
+        given=tuple(_told(each, list(files.values())) for each, files in asked.pointed.items()),
     )
+
+
+def _told(word: str, files: Sequence[Path]) -> str:
+    """What to say of ``files`` that are packed since a program's word names their module."""
+    more = f" and {len(files) - 1} more" if files[1:] else ""
+    return f"gives the guest a copy of {quoted(str(min(files)))}{more} for {quoted(word)}"
 
 
 def _through(start: Start, name: str, root: Path | None) -> Start:
