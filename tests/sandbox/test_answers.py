@@ -20,7 +20,7 @@ from limpet.sandbox.answers import (
     shown_of,
     value_of,
 )
-from limpet.sandbox.guest.channel import MOST_ANSWER, MOST_OUTPUT
+from limpet.sandbox.guest.channel import MOST_ANSWER, MOST_OUTPUT, MOST_SHOWN
 
 
 def framed(kind: bytes, data: Any) -> bytes:
@@ -75,6 +75,7 @@ BAD = {
     "two outcomes": framed(b"a", {"id": 1, "ok": 1, "exit": 0}),
     "another outcome": framed(b"a", {"id": 1, "pickle": ""}),
     "shown is no list": framed(b"a", {"id": 1, "ok": 1, "shown": {}}),
+    "too many shown": framed(b"a", {"id": 1, "ok": 1, "shown": [None] * (MOST_SHOWN + 1)}),
     "only shown": framed(b"a", {"id": 1, "shown": []}),
     "exit is true": framed(b"a", {"id": 1, "exit": True}),
     "exit is large": framed(b"a", {"id": 1, "exit": 256}),

@@ -121,8 +121,11 @@ def test_display(sandbox: Sandbox) -> None:
     result = sandbox.run("display(1)\n1 / 0")
     assert [each.text for each in result.shown] == ["1"] and result.error
     assert not sandbox.run("2").shown
-    error = sandbox.run("display(b'x' * 20_000_000)").error
-    assert error and "too large" in error.message
+    result = sandbox.run("for _ in range(20):\n    display(b'x' * 1_000_000)\n1 / 0")
+    assert not result.shown and "too large for an answer" in result.stderr
+    assert result.error and result.error.type == "ZeroDivisionError"
+    error = sandbox.run("display(*range(1001))").error
+    assert error and error.message == "no more than 1000 values can be shown"
 
 
 def test_calls(sandbox: Sandbox) -> None:
@@ -224,9 +227,23 @@ def test_cpu(sandbox: Sandbox) -> None:
         sandbox.run("while True: pass")
 
 
-@pytest.mark.parametrize("code", ["while True: pass", "import time; time.sleep(60)"])
+AWAITS = """import asyncio
+try:
+    print('on', flush=True)
+    await asyncio.sleep(60)
+finally:
+    await asyncio.sleep(0)
+    print('cleaned')"""
+
+
+COMPUTES = "print('on', flush=True)\nwhile True: pass"
+SLEEPS = "import time\nprint('on', flush=True)\ntime.sleep(60)"
+
+
+@pytest.mark.parametrize("code", [COMPUTES, SLEEPS, AWAITS])
 def test_interrupted(sandbox: Sandbox, code: str) -> None:
-    """Code that computes or sleeps gets a KeyboardInterrupt, and the guest lives on."""
+    """Code that computes, sleeps or awaits gets a KeyboardInterrupt, and cleans up before the end
+    of its call; the guest lives on."""
     begun = threading.Event()
 
     def interrupt() -> None:
@@ -235,9 +252,10 @@ def test_interrupted(sandbox: Sandbox, code: str) -> None:
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    result = sandbox.run(f"print('on', flush=True)\n{code}", on_stdout=lambda _: begun.set())
+    result = sandbox.run(code, on_stdout=lambda _: begun.set())
     thread.join()
     assert result.error and result.error.type == "KeyboardInterrupt"
+    assert ("cleaned" in code) == ("cleaned" in result.stdout)
     assert sandbox.run("1").ok
 
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from limpet.errors import BadAnswer, CodeRaised
 from limpet.plain import plain
-from limpet.sandbox.guest.channel import MOST_ANSWER, MOST_OUTPUT
+from limpet.sandbox.guest.channel import MOST_ANSWER, MOST_OUTPUT, MOST_SHOWN
 from limpet.sandbox.guest.values import decode
 
 _HEAD = 5
@@ -162,8 +162,8 @@ _STRICT = json.JSONDecoder(parse_constant=_no_constant, parse_int=_int, parse_fl
 def _answer(fields: Any) -> Answer:
     number = _number(fields)
     shown = fields.pop("shown", [])
-    if not isinstance(shown, list):
-        raise ValueError("what it shows is no list")
+    if not isinstance(shown, list) or len(shown) > MOST_SHOWN:
+        raise ValueError(f"what it shows is no list of at most {MOST_SHOWN}")
     match fields:
         case {"ok": value} if len(fields) == 2:
             return Answer(number, value, shown=tuple(shown))

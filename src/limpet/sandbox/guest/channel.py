@@ -26,6 +26,9 @@ OUTPUT, ANSWER, CALL, MEMORY = b"o", b"a", b"c", b"m"
 MOST_OUTPUT, MOST_ANSWER = 1 << 16, 16 << 20
 """Bytes of one frame of output, and of any other: the host reads no longer ones."""
 
+MOST_SHOWN = 1000
+"""Values that code shows before one answer, which its user's notebook draws one by one."""
+
 _HEAD, _LEAST, _MOST = 4, 1 << 14, 1 << 20
 _decode = json.JSONDecoder().raw_decode  # which looks for nothing behind it
 _DESCRIPTOR = 900

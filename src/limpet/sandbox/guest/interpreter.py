@@ -13,10 +13,14 @@ import types
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from .channel import MOST_SHOWN
 from .values import decode, encode
 
 MOST_TEXT = 1 << 20
 """Characters of a value's text."""
+
+_PATIENCE = 1.0
+"""Seconds that code which was interrupted may take to clean up, while it awaits."""
 
 _FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _AWAITS = 0x80
@@ -40,8 +44,15 @@ _displayed: list[dict[str, Any]] = []
 
 
 def display(*values: Any) -> None:
-    """Show ``values`` to whom the code runs for, as a notebook does."""
-    _displayed.extend(filter(None, map(shown, values)))
+    """Show ``values`` to whom the code runs for, as a notebook does.
+
+    Raises:
+        ValueError: that are too many.
+    """
+    found = [each for value in values if (each := shown(value))]
+    if len(_displayed) + len(found) > MOST_SHOWN:
+        raise ValueError(f"no more than {MOST_SHOWN} values can be shown")
+    _displayed.extend(found)
 
 
 def take_displayed() -> list[dict[str, Any]]:
@@ -115,7 +126,8 @@ class Interpreter:
         try:
             return self._loop.run_until_complete(task)
         except KeyboardInterrupt:
-            task.cancel()
+            if task.cancel():  # now, not while the next code awaits
+                self._loop.run_until_complete(asyncio.wait((task,), timeout=_PATIENCE))
             raise
 
     def function(self, given: dict[str, Any]) -> Callable[..., Any]:
