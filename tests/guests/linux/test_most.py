@@ -22,7 +22,7 @@ from limpet.tools.cache import Cache
 from limpet.tools.freestanding import sizes_of
 from tests.support.bundles import Maker
 
-OPTIONS = Options(backends=("process",))
+OPTIONS = Options(backends=("process",), memory=64 << 20)
 
 OPENS = '#include <fcntl.h>\nint main(void) { return open("/v/x", O_RDONLY) < 0; }\n'
 
