@@ -145,7 +145,7 @@ def test_packages_by_what_pip_calls_them(tmp_path: Path) -> None:
     told = tmp_path / which.environment / "learn_kit-1.0.dist-info"
     told.mkdir(parents=True)
     (told / "METADATA").write_text("Metadata-Version: 2.1\nName: Learn-kit\nVersion: 1.0\n")
-    files = "klearn/__init__.py", "_k.cpython-311-x86_64-linux-gnu.so", "learn_kit.libs/a.so"
+    files = "klearn/__init__.py", "_k.cpython-39-x86_64-linux-gnu.so", "learn_kit.libs/a.so"
     (told / "RECORD").write_text("".join(f"{each},,\n" for each in (*files, "../bin/x", "a.txt")))
     found = modules_of(["learn.kit", "Learn-Kit", "json", "klearn.tree"], python, which)
     assert found == ("_k", "klearn", "_k", "klearn", "json", "klearn.tree")

@@ -72,7 +72,8 @@ class ToolCall:
 class Value:
     """A value that stays in the guest: its text, its data if it is plain, and its pictures.
 
-    ``mime`` has bytes by kind, ``image/png`` for example.
+    ``mime`` has bytes by kind, ``image/png`` for example.  Both are the guest's own words: who
+    shows them to somebody lets no script in them run.
     """
 
     text: str

@@ -142,7 +142,7 @@ class Exchange:
         try:
             return self._answer()
         finally:
-            if self._full:
+            if self._full and not self._of._in.closed:
                 self._poll.modify(self._of._in, self._hears)
 
     def _answer(self) -> Answer:

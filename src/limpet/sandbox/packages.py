@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -36,8 +35,13 @@ def _modules(name: str, folders: Sequence[str], python: Path) -> Sequence[str]:
 
 
 def _module(parts: Sequence[str]) -> str:
-    """Of a file that was installed, by the first part of its path, or none."""
-    name = parts[0] if len(parts) > 1 else inspect.getmodulename(parts[0]) or ""
+    """Of a file that was installed, by the first part of its path, or none.
+
+    An object has a tag of its interpreter in its name, which may be another than this one.
+    """
+    name = parts[0]
+    if len(parts) == 1:
+        name = name.partition(".")[0] if name.endswith((".py", ".so")) else ""
     return name if name.isidentifier() else ""
 
 
