@@ -30,7 +30,7 @@ def command(words: tuple[str, ...]) -> None:
     from limpet.running.warm.guest import hooks_of
 
     say.be_quiet()  # what it says is the interpreter's
-    start = start_of(interpreter(None), None, words)
+    start = start_of(interpreter(None), None, words, gives=False)  # it could not be told
     options = Options(features=asked_features((), any(map(os.isatty, range(3))), None))
     argv = [start.words[0], *words]
     given = {"warm": None, "teardown": False}
