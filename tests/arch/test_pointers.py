@@ -5,11 +5,14 @@ from __future__ import annotations
 import random
 import re
 import struct
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from limpet.arch.x86_64.flow import Code
 from limpet.arch.x86_64.pointers import immediates, near, offsets, words
-from limpet.formats.image import Access, Segment
+from limpet.formats.image import Access, Image, Segment
 
 BRANCH = re.compile(rb"(?=([\xe8\xe9]|\x0f[\x80-\x8f])(....))", re.DOTALL)
 SIZES = (64, 0xFFF0, 0x10000, 0x1FFFA, 0x20006, 0x25B000, 0xFFFFFA, 0x1000010)
@@ -86,3 +89,21 @@ def test_addresses(low: int) -> None:
     every = [struct.unpack_from("<I", code, at)[0] for at in range(len(code) - 3)]
     assert immediates(code, low, high) == {each for each in every if low <= each < high}
     assert words(code, low, high) == {each for each in every[::4] if low <= each < high}
+
+
+@pytest.mark.parametrize("far", [0, 0x8000, 0xFFFFF0, 0x1000010, 1 << 26, -0xFF0, -(1 << 25)])
+def test_uses(far: int) -> None:
+    """Each place whose four bytes lead to an address is found, the first and the last of the code
+    as well, with up to four bytes of the instruction behind them."""
+    low, size = 1 << 26, 0x8000
+    data = bytearray(random.Random(far).randbytes(size).replace(b"\x05", b"\x06"))
+    address = low + far
+    places = [0, size - 5, *range(100, 2000, 100)]
+    for number, at in enumerate(places):
+        behind = (0, 1, 2, 4)[number % 4]
+        data[at : at + 5] = b"\x05" + struct.pack("<i", address - behind - (low + at + 5))
+    segment = Segment(low, size, bytes(data), Access.EXECUTE)
+    image = cast(Image, SimpleNamespace(executable=(segment,)))
+    found = Code(image, (), {}, frozenset()).uses(address)
+    assert {low + at for at in places} <= set(found)
+    assert found == sorted(set(found))
