@@ -20,6 +20,7 @@ import pytest
 
 import limpet
 from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.audit.inspect import audit
 from limpet.contract.limits import REWOUND_AT, REWOUND_WORK, STATUS_REFUSED
 from limpet.guests.linux.layout import RESERVE, Layout
 from limpet.running.snapshot import snapshot
@@ -158,6 +159,11 @@ def test_goes_back(made: Made) -> None:
         for how in (*BACK, *BACK):
             assert guest.told(how) == how.encode().ljust(8) + END, BACK[how]
             assert guest.finds() == first, BACK[how]
+
+
+def test_nothing_is_found(made: Made) -> None:
+    """An auditor reads all of the monitor's code, and knows each of its calls."""
+    assert audit(made.path).findings == ()
 
 
 def test_pages_are_mapped_singly(made: Made) -> None:

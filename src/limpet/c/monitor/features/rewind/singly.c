@@ -18,10 +18,12 @@ struct singly_range {
 /* What can be written of a file, wherever that is: memory that moves elsewhere loses this. */
 static bool note_files(long fd) {
     enum { FOR_WRITES = 2 };
-    struct places_query query = {.found.high = 0};
+    struct places_query query;
+    query.found.high = 0;
     do {
-        query = (struct places_query){.at = query.found.high};
         query.size = sizeof query, query.flags = COVERING_OR_NEXT | CAN_BE_WRITTEN | OF_A_FILE;
+        query.at = query.found.high;
+        query.no_name[0] = query.no_name[1] = 0, query.nowhere[0] = query.nowhere[1] = 0;
         if (host3(NR_IOCTL, PLACES_FD, PROCMAP_QUERY, (long)&query) < 0)
             return true;
         struct singly_range range = {.low = query.found.low, .mode = FOR_WRITES};
