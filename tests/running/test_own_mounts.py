@@ -44,10 +44,10 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def program(make: Maker, backend: Backend, volume: str) -> Made:
+def program(make: Maker, backend: Backend, volume: str, *, strict: bool = False) -> Made:
     """A program that opens and closes as it is told."""
     source = (SUPPORT / "programs" / "leaves.c").read_text(encoding="utf-8")
-    return make(make.compile(source, "leaves"), backend, devices=(volume,))
+    return make(make.compile(source, "leaves"), backend, devices=(volume,), strict=strict)
 
 
 def said(made: Made, folder: Path, word: str, before: Sequence[str] = ()) -> bytes:
@@ -106,6 +106,18 @@ def test_another_user(make: Maker, folder: Path, volume: str) -> None:
         assert len(children) == (
             not volume.endswith(":ro")
         )  # the namer, and not who lent the mount
+
+
+def test_strict(make: Maker, folder: Path) -> None:
+    """With that mount or not at all."""
+    made = program(make, "process", "volume:/w:ro", strict=True)
+    elsewhere = ["unshare", "--mount", "sh", "-c", "echo; exec sleep 9"]
+    with subprocess.Popen(elsewhere, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        other.stdout.readline()
+        assert said(made, folder, "rf") == b"done\n"
+        assert said(made, Path(f"/proc/{other.pid}/root{folder}"), "rf") == b""
+        other.kill()
 
 
 def test_mounts_below(make: Maker, backend: Backend, folder: Path) -> None:

@@ -19,6 +19,9 @@ static bool take_volume_option(const char *option) {
         mount = own_mount(device, fd);
     if (fd >= 0 && mount < 0)
         mount = lent_mount(device, path);
+    if (STRICT && fd >= 0 && mount < 0)
+        complain("limpet: --strict: cannot attach ", path, SHOWN,
+                 " as a mount of its own: run `limpet doctor`");
     device->no_devices = mount >= 0;
     attach(device, path, device->no_devices ? mount : fd);
     return true;
