@@ -111,6 +111,14 @@ def test_every_kind_agrees(make: Maker, backend: Backend, options: dict[str, Any
 
 
 @EVERY
+@pytest.mark.parametrize("device", ["volume:/w:ro", "volume:/w"])
+def test_a_folder(make: Maker, backend: Backend, device: str) -> None:
+    """What a folder of the host's adds is known too: locks, and zeros in the monitor's memory."""
+    program = need(BUSYBOX, "busybox-static")
+    assert audit(make(program, backend, devices=(device,)).path).findings == ()
+
+
+@EVERY
 @pytest.mark.parametrize(
     ("name", "asked"), [("terminal", "terminal"), ("timers", "tick"), ("jit", "execute")]
 )

@@ -26,6 +26,19 @@ TRICKS: dict[str, tuple[str, str]] = {
     "cmpxchg": (f"{WRITE_AS_EXECVE} b93b000000 0fb1d9 {SYSCALL}", "cmpxchg is no instruction"),
     "xlatb": (f"{WRITE_AS_EXECVE} d7 {SYSCALL}", "xlatb is no instruction"),
     "stosb": (f"6a01 4889e7 b83b000000 aa 58 {SYSCALL}", "stosb is no instruction"),
+    "rep stosb": (
+        f"6a01 4889e7 b83b000000 b901000000 f3aa 58 {SYSCALL}",
+        "has a number that cannot be told from the code",
+    ),
+    "rep stosq": (  # of two words, the second is what is read again
+        f"6a01 6a01 4889e7 b83b000000 b902000000 f348ab 58 58 {SYSCALL}",
+        "has a number that cannot be told from the code",
+    ),
+    "bsf": (
+        f"{WRITE_AS_EXECVE} 0fbcc1 {SYSCALL}",
+        "has a number that cannot be told from the code",
+    ),
+    "low byte": (f"{WRITE_AS_EXECVE} b03b {SYSCALL}", "makes execve"),
     "movups": (f"6a01 0f110424 58 {SYSCALL}", "movups is no instruction"),
     "locked": ("f04801242490", "lock add is no instruction"),
     "another segment": ("6448890424", "mov is no instruction"),

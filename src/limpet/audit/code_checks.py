@@ -17,6 +17,7 @@ from limpet.planning.regions import BROKER_BASE
 
 _IOCTL, _OPENAT, _MUNMAP = NUMBERS["ioctl"], NUMBERS["openat"], NUMBERS["munmap"]
 _WRITE = 2
+_LOG_DIRTY_PAGES = 1  # KVM_MEM_LOG_DIRTY_PAGES of uapi linux/kvm.h
 
 
 def code(inside: Inside) -> None:
@@ -103,13 +104,17 @@ def _wrong_range(inside: Inside, call: Call) -> Iterator[str]:
 
 
 def memory_slot(inside: Inside) -> None:
-    """The virtual machine has one piece of memory, the guest's own."""
+    """The virtual machine has one piece of memory, the guest's own.
+
+    One that goes back is given the same again: to note what is written, or to be known anew.
+    """
     found = list(slots(inside))
-    if len(found) != 1:
+    places = {(each.address, each.size) for each in found if each.size != 0}
+    if len(places) != 1 or sum(not each.flags and each.size != 0 for each in found) != 1:
         inside.found("machine", f"it is given memory {len(found)} times, and not once")
     for each in found:
-        if each.number != 0 or each.flags != 0:
-            inside.found("machine", "its memory is not slot 0 without flags, or cannot be told")
+        if each.number != 0 or each.flags not in (0, _LOG_DIRTY_PAGES):
+            inside.found("machine", "its memory is not slot 0, or cannot be told")
         if each.address is None or each.host is None:
             inside.found("machine", "the virtual machine's memory cannot be told from the code")
             continue

@@ -50,7 +50,7 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
         }
     ),
     ("mprotect", 2): frozenset({mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE}),
-    ("madvise", 2): frozenset({_HUGE_PAGES, _POPULATE_WRITE, _NOT_FORKED}),
+    ("madvise", 2): frozenset({_HUGE_PAGES, _POPULATE_WRITE, _NOT_FORKED, mmap.MADV_DONTNEED}),
     ("process_madvise", 0): frozenset({_THIS_PROCESS}),
     ("process_madvise", 3): frozenset({_POPULATE_WRITE}),
     ("prctl", 0): frozenset(
@@ -81,7 +81,8 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
             os.O_WRONLY | os.O_CREAT | os.O_APPEND,
         )
     ),
-    ("fcntl", 1): frozenset({fcntl.F_GETFD, fcntl.F_SETFL, fcntl.F_DUPFD_CLOEXEC}),
+    ("fcntl", 1): frozenset({fcntl.F_GETFD, fcntl.F_SETFL, fcntl.F_DUPFD_CLOEXEC})
+    | {fcntl.F_OFD_GETLK, fcntl.F_OFD_SETLK},
     ("socket", 0): frozenset({socket.AF_INET, socket.AF_INET6}),
     ("socket", 1): frozenset(
         {

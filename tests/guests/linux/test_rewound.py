@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import limpet
+from limpet.audit.inspect import audit
 from limpet.contract.hypercall import hypercalls
 from limpet.contract.pages import PAGE
 from limpet.errors import PlanError
@@ -104,6 +105,11 @@ def kept(bundle: Path) -> Iterator[Guest]:
             yield Guest(run, ours)
         finally:
             run.kill()
+
+
+def test_nothing_is_found(bundle: Path) -> None:
+    """An auditor reads all of the monitor's code, and knows each of its calls."""
+    assert audit(bundle).findings == ()
 
 
 def test_nothing_is_left(bundle: Path) -> None:

@@ -34,7 +34,8 @@ Wrote = Callable[[Instruction, State, Span], None]
 
 RAX, RCX, RSP, RSI, RDI = (Register(name, 8) for name in ("rax", "rcx", "rsp", "rsi", "rdi"))
 _KEEP_FLAGS = frozenset(
-    {"mov", "movabs", "lea", "push", "pop", "movzx", "movsx", "movsxd", "nop", "rep movsb"}
+    {"mov", "movabs", "lea", "push", "pop", "movzx", "movsx", "movsxd", "nop"}
+    | {"rep movsb", "rep stosb", "rep stosq"}
 )
 
 
@@ -59,6 +60,8 @@ class Effects:
         elif name.startswith("cmov"):
             both = joined(state.get(each.operands[0]), self._read(each.operands[1], state))
             self._write(each, state, both)
+        elif name.startswith("set"):
+            self._write(each, state, frozenset({0, 1}))
         else:
             self._unknown(each, state)
 
@@ -98,13 +101,22 @@ class Effects:
 
     def _copy(self, each: Instruction, state: State) -> None:
         """``rep movsb``: the direction flag is clear at the start, and nothing sets it."""
-        count, (low, high) = state.get(RCX), ends(state.get(RDI))
+        count = self._repeat(each, state, 1)
+        state.set(RSI, added(state.get(RSI), count))
+
+    def _fill(self, each: Instruction, state: State) -> None:
+        """``rep stosb`` and ``rep stosq``, likewise."""
+        self._repeat(each, state, _width(each))
+
+    def _repeat(self, each: Instruction, state: State, size: int) -> Values:
+        """Write from RDI on, RCX times ``size`` bytes; how many that are."""
+        count, (low, high) = multiplied(state.get(RCX), size, 8), ends(state.get(RDI))
         last = high + ends(count).high
         self._wrote(each, state, Span(low, last))
         state.forget(low, last)
-        for register in (RDI, RSI):
-            state.set(register, added(state.get(register), count))
+        state.set(RDI, added(state.get(RDI), count))
         state.set(RCX, just(0))
+        return count
 
     def _compare(self, each: Instruction, state: State) -> None:
         left, right = each.operands
@@ -134,6 +146,8 @@ _SPECIAL: dict[str, Callable[[Effects, Instruction, State], None]] = {
     "push": Effects._push,
     "pop": Effects._pop,
     "rep movsb": Effects._copy,
+    "rep stosb": Effects._fill,
+    "rep stosq": Effects._fill,
     "cmp": Effects._compare,
     "test": Effects._compare,
     "bt": Effects._nothing,

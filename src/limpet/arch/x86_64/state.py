@@ -16,6 +16,7 @@ from limpet.arch.x86_64.values import (
     Span,
     Values,
     added,
+    computed,
     cut,
     ends,
     joined,
@@ -98,8 +99,7 @@ class State:
         """Give a register new values; one or two bytes leave the others as they are."""
         name = register.name
         if register.size < 4:
-            high = ends(self.registers.get(name, ANYTHING)).high | 0xFFFF
-            values = Span(0, high)
+            values = _partly(self.registers.get(name, ANYTHING), values, register.size)
         if self.flags and isinstance(self.flags, Compared) and self.flags.register == name:
             self.flags = None
         if name == "rax":
@@ -184,6 +184,16 @@ class State:
         if kept is not None:
             self.registers[name] = kept
         return kept is not None
+
+
+def _partly(before: Values, values: Values, size: int) -> Values:
+    """A register whose lower ``size`` bytes are new; 0 is its second byte."""
+    if size:
+        low = mask(size)
+        exact = computed(lambda old, new: old & ~low | new & low, before, values, 8)
+        if not isinstance(exact, Span):
+            return exact
+    return Span(0, ends(before).high | 0xFFFF)
 
 
 def _join(mine: dict[str, Values], theirs: dict[str, Values]) -> bool:
