@@ -38,6 +38,10 @@ TRICKS: dict[str, tuple[str, str]] = {
         f"{WRITE_AS_EXECVE} 0fbcc1 {SYSCALL}",
         "has a number that cannot be told from the code",
     ),
+    "child that is not waited for": (
+        f"b838000000 bf00050210 31f6 {SYSCALL}",
+        "makes clone with argument 1 0x10020500",
+    ),
     "low byte": (f"{WRITE_AS_EXECVE} b03b {SYSCALL}", "makes execve"),
     "movups": (f"6a01 0f110424 58 {SYSCALL}", "movups is no instruction"),
     "locked": ("f04801242490", "lock add is no instruction"),
