@@ -119,6 +119,14 @@ def test_a_folder(make: Maker, backend: Backend, device: str) -> None:
 
 
 @EVERY
+def test_own_words(make: Maker, backend: Backend) -> None:
+    """What puts a bundle's own words before those of its start is known too: it adds a carry."""
+    program = need(BUSYBOX, "busybox-static")
+    made = make(program, backend, words=("/bin/busybox", "echo"))
+    assert audit(made.path).findings == ()
+
+
+@EVERY
 @pytest.mark.parametrize(
     ("name", "asked"), [("terminal", "terminal"), ("timers", "tick"), ("jit", "execute")]
 )

@@ -23,7 +23,7 @@ _FORMS: dict[str, tuple[str, ...]] = {
     **{f"set{condition}": ("r", "m") for condition in _CONDITIONS},
     **{f"j{condition}": ("i",) for condition in _CONDITIONS},
     "movabs": ("ri",),
-    "sbb": ("rr", "ri"),
+    **dict.fromkeys(("adc", "sbb"), ("rr", "ri", "mi")),
     "lea": ("rm",),
     "imul": ("rr", "rri", "rmi"),
     "bsf": ("rr", "rm"),
