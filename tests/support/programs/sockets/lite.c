@@ -3,7 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-enum { LITE = 136, SENT = 10, LEAST = 11 };
+enum { LITE = 136, CORK = 1, SENT = 10, LEAST = 11 };
 
 static int number(int fd, int level, int name) {
     int value = -1;
@@ -14,6 +14,8 @@ static int number(int fd, int level, int name) {
 static void set(int fd, int name, int value) {
     int result = SAY(setsockopt(fd, LITE, name, &value, sizeof value));
     printf("%d: %d %d\n", value, result, number(fd, LITE, name));
+    result = SAY(setsockopt(fd, IPPROTO_UDP, name, &value, sizeof value)); /* is the same level */
+    printf("%d: %d %d\n", value, result, number(fd, IPPROTO_UDP, name));
 }
 
 /* Four bytes from one to the other, and whether they come. */
@@ -47,6 +49,12 @@ static void between(int family, struct sockaddr *name, socklen_t length) {
     pass(own, other);
     set(own, SENT, 12), set(other, LEAST, 100);
     pass(own, other);
+    static const int parts[] = {0, 8, 11, 12, 13};
+    for (int i = 0; i < 5; i++) { /* who wants all of it gets nothing of which a part is covered */
+        set(own, SENT, parts[i]), set(other, LEAST, 0);
+        pass(own, other);
+    }
+    set(own, CORK, 5), set(plain, CORK, 5);
     SAY(setsockopt(own, LITE, SENT, &(short){9}, sizeof(short)));
     close(own), close(other), close(plain);
 }
@@ -57,5 +65,6 @@ int main(void) {
     between(AF_INET, (struct sockaddr *)&v4, sizeof v4);
     between(AF_INET6, (struct sockaddr *)&v6, sizeof v6);
     SAY(socket(AF_INET, SOCK_STREAM, LITE));
+    SAY(setsockopt(socket(AF_INET, SOCK_STREAM, 0), LITE, SENT, &(short){9}, sizeof(short)));
     return 0;
 }

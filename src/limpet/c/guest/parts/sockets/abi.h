@@ -107,6 +107,7 @@ struct linux_control {
 
 enum { SOL_IP = 0, SOL_SOCKET = 1, SOL_TCP = 6, SOL_UDP = 17, SOL_IPV6 = 41, SOL_UDPLITE = 136 };
 enum { UDPLITE_SEND_CSCOV = 10, UDPLITE_RECV_CSCOV = 11 };
+enum { UDPLITE_ALL = 0x10000 }; /* kept where a receiver sets 0: nothing with a part covered */
 enum { SCM_RIGHTS = 1, SCM_CREDENTIALS = 2, RIGHTS_MOST = 253 };
 
 enum {

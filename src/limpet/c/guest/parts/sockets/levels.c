@@ -30,8 +30,8 @@ static const struct known known[] = {
     {SOL_TCP, TCP_FASTOPEN, STREAMS, 0, 0, 4096},
     SWITCH(SOL_TCP, 25, STREAMS),     /* TCP_NOTSENT_LOWAT */
     {SOL_UDP, 1, DATAGRAMS, 0, 0, 1}, /* UDP_CORK */
-    SWITCH(SOL_UDPLITE, UDPLITE_SEND_CSCOV, DATAGRAMS),
-    SWITCH(SOL_UDPLITE, UDPLITE_RECV_CSCOV, DATAGRAMS),
+    SWITCH(SOL_UDP, UDPLITE_SEND_CSCOV, DATAGRAMS),
+    SWITCH(SOL_UDP, UDPLITE_RECV_CSCOV, DATAGRAMS),
     {SOL_IP, IP_TOS, BOTH_KINDS, 0, 0, 255},
     {SOL_IP, IP_TTL, BOTH_KINDS, 64, 1, 255},
     {SOL_IP, 8, DATAGRAMS, 0, 0, 1},   /* IP_PKTINFO */
@@ -80,10 +80,21 @@ s32 internet_number(const struct socket *socket, s32 level, s32 name) {
     return number_at(socket, find(socket, level, name));
 }
 
+/* UDP and UDP-Lite have one level with two names. */
+static s32 level_known(s32 level) {
+    return level == SOL_UDPLITE ? SOL_UDP : level;
+}
+
+static bool is_own_level(const struct socket *socket, s32 level) {
+    return level == (is_stream(socket) ? SOL_TCP : SOL_UDP);
+}
+
 static bool has_level(const struct socket *socket, s32 level) {
-    return socket->family == AF_INET6 || level == SOL_IP ||
-           level == (is_stream(socket) ? SOL_TCP : SOL_UDP) ||
-           (level == SOL_UDPLITE && !is_stream(socket));
+    return socket->family == AF_INET6 || level == SOL_IP || is_own_level(socket, level);
+}
+
+static bool is_coverage(s32 level, s32 name) {
+    return level == SOL_UDP && (name == UDPLITE_SEND_CSCOV || name == UDPLITE_RECV_CSCOV);
 }
 
 static struct internet *own_numbers(struct socket *socket) {
@@ -138,8 +149,10 @@ static s32 adapted(const struct socket *socket, const struct known *option, s32 
     s32 name = option->name, ip = option->level == SOL_IP, tcp = option->level == SOL_TCP;
     if (option->level == SOL_IPV6 && name == LOOP_6)
         return number;
-    if (option->level == SOL_UDPLITE) /* the header is covered in any case */
-        return number ? MIN(MAX(number, 8), 0xffff) : 0;
+    if (is_coverage(option->level, name) && number) /* the header is covered in any case */
+        return MIN(MAX(number, 8), 0xffff);
+    if (is_coverage(option->level, name))
+        return name == UDPLITE_RECV_CSCOV ? UDPLITE_ALL : 0;
     if (option->least == 0 && option->most == 1)
         return !!number;
     if ((ip && name == IP_TOS) ||
@@ -158,7 +171,7 @@ static s32 adapted(const struct socket *socket, const struct known *option, s32 
 /* Linux looks at the size and the pointer before it looks for the name, each level its own way. */
 static long read_number(s32 level, s32 name, const void *value, u32 size, s32 *number) {
     bool of_ip = level == SOL_IP, whole = size >= sizeof(s32);
-    if ((!whole && (level == SOL_TCP || level == SOL_UDP || level == SOL_UDPLITE)) ||
+    if ((!whole && (level == SOL_TCP || level == SOL_UDP)) ||
         (!size && of_ip && (name == IP_TTL || name == IP_FREEBIND || name >= LOOP - 1)))
         return -EINVAL;
     if (!value && level == SOL_IPV6)
@@ -170,17 +183,17 @@ static long read_number(s32 level, s32 name, const void *value, u32 size, s32 *n
     return 0;
 }
 
-long internet_set(struct socket *socket, s32 level, s32 name, const void *value, u32 size) {
+long internet_set(struct socket *socket, s32 given, s32 name, const void *value, u32 size) {
+    s32 number = 0, level = level_known(given);
     u64 at = find(socket, level, name);
-    s32 number = 0;
     if (is_congestion(socket, level, name))
         return set_congestion(value, size);
-    if (at == COUNT(known) && level == SOL_IP)
+    if (at == COUNT(known) && level != SOL_IPV6 && !is_own_level(socket, level))
         return -ENOPROTOOPT;
     long error = read_number(level, name, value, size, &number);
     if (error)
         return error;
-    if (at == COUNT(known) || (level == SOL_UDPLITE && socket->transport != &udp_lite))
+    if (at == COUNT(known) || (is_coverage(level, name) && socket->transport != &udp_lite))
         return -ENOPROTOOPT;
     const struct known *option = &known[at];
     if (size < sizeof(s32) && level != SOL_IP)
@@ -214,8 +227,9 @@ static long get_info(const struct socket *socket, u8 *to, u32 *size) {
     return 0;
 }
 
-long internet_get(struct socket *socket, s32 level, s32 name, void *value, u32 *size) {
+long internet_get(struct socket *socket, s32 given, s32 name, void *value, u32 *size) {
     static const char congestion[16] = "cubic";
+    s32 level = level_known(given);
     u64 at = find(socket, level, name);
     if (level == SOL_TCP && name == TCP_INFO && is_stream(socket))
         return get_info(socket, value, size);
@@ -227,6 +241,8 @@ long internet_get(struct socket *socket, s32 level, s32 name, void *value, u32 *
     if (at == COUNT(known))
         return has_level(socket, level) ? -ENOPROTOOPT : -EOPNOTSUPP;
     s32 number = number_at(socket, at);
+    if (is_coverage(level, name) && number == UDPLITE_ALL)
+        number = 0;
     *(s32 *)value = number;
     bool one = level == SOL_IP && *size && *size < sizeof(s32) && number >= 0 && number <= 255;
     *size = one ? 1 : MIN(*size, sizeof(s32));

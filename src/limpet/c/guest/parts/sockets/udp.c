@@ -137,9 +137,9 @@ void udp_put(struct socket *to, const struct endpoint *from, const void *bytes, 
 
 /* Of UDP-Lite: whether as much of it has a checksum as the receiver wants. */
 static bool is_covered(const struct socket *from, const struct socket *to, u64 size) {
-    s32 covered = internet_number(from, SOL_UDPLITE, UDPLITE_SEND_CSCOV);
+    s32 covered = internet_number(from, SOL_UDP, UDPLITE_SEND_CSCOV);
     return !covered || (u64)covered >= size + 8 ||
-           covered >= internet_number(to, SOL_UDPLITE, UDPLITE_RECV_CSCOV);
+           covered >= internet_number(to, SOL_UDP, UDPLITE_RECV_CSCOV);
 }
 
 static long refuse(const struct socket *socket, const struct endpoint *to) {
