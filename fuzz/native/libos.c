@@ -59,6 +59,7 @@ const struct terminals *const guest_terminals = &own_terminals;
 void (*const host_terminal)(struct terminal *block);
 void (*const tick_for_timers)(void);
 struct alarms alarms;
+struct trap_frame trap_frame;
 const struct guest_memory *const guest_memory = NULL;
 const struct file_ops *const block_device_ops = &block_ops, *const net_device_ops = &net_ops;
 static struct {

@@ -36,7 +36,7 @@ class Number(int):
         return str(int(self))
 
 
-CONTRACT_VERSION = Number(24, "of this contract: one more whenever guest or monitor sees another")
+CONTRACT_VERSION = Number(25, "of this contract: one more whenever guest or monitor sees another")
 
 PORT_BASE = Number(
     0x500,

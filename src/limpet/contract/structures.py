@@ -196,7 +196,7 @@ PLACED_SEGMENT = Struct(
 
 TRAP_FRAME = Struct(
     "trap_frame",
-    "What a processor exception left; written by the ring-0 stubs (kvm).",
+    "What a processor exception left; written by the ring-0 stubs (kvm), and the monitor's ticks.",
     (
         Field("vector", "u64", "exception number"),
         Field("error", "u64", "its error code, or 0"),
@@ -204,6 +204,7 @@ TRAP_FRAME = Struct(
         Field("rip", "u64", "where it happened"),
         Field("rflags", "u64", "flags there"),
         Field("rsp", "u64", "stack pointer there"),
+        Field("turn", "u64", "a tick met the library OS: another thread's when its call ends"),
     ),
 )
 

@@ -11,7 +11,6 @@
 
 struct alarms {
     s64 at;                /* the earliest, monotonic clock; 0: none */
-    s64 turn;              /* another thread's, when the system call ends that is being served */
     s64 busy;              /* the earliest that counts only the time not slept; 0: none */
     void (*ring)(s64 now); /* those whose time has come; finds the next */
     u64 slept;             /* nanoseconds in `wait` */

@@ -5,6 +5,9 @@
 #include "libos.h"
 #include "x86_64/regs.h"
 
+/* Where the plan says.  Ring 0 and the monitor write it, and the library OS its `turn`. */
+extern struct trap_frame trap_frame;
+
 /* entry.S: where rewritten sites jump, with the flags dead, kept, or in r11. */
 void syscall_entry(void);
 void syscall_entry_r11(void);

@@ -25,8 +25,7 @@ void tick_renew(void) {
  * serves one.  Otherwise another tick is to meet the program. */
 static _Noreturn void leave_libos(u64 pc, const void *context) {
     struct tick block = {0};
-    if (scheduler)
-        alarms.turn = true;
+    trap_frame.turn = true;
     hypercall_tick(&block);
     if (pc >= (u64)tick_leave && pc < (u64)tick_leave_end)
         tick_leave_again(context);

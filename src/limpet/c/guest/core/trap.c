@@ -13,8 +13,10 @@ static RARE bool leave_by_signals(struct regs *regs, long again) {
 
 /* The call is done, and so are the files that it used: one of them may be closed. */
 static RARE void look_aside(void) {
+    bool turn = trap_frame.turn;
     current->uses = 0;
-    if (alarms.turn)
+    trap_frame.turn = false;
+    if (turn && scheduler)
         scheduler->run_another();
     alarms_look();
 }
@@ -28,7 +30,7 @@ bool syscall_serve(struct regs *regs) {
     thread->uses = 0;
     long result = dispatch(number, REGS_ARGUMENTS(regs));
     regs_set_result(regs, result);
-    if (alarms.at | alarms.busy | alarms.turn)
+    if ((u64)(alarms.at | alarms.busy) | trap_frame.turn)
         look_aside();
     if (thread->kept[0])
         scheduler->call_ends();

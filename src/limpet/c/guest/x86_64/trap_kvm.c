@@ -3,8 +3,6 @@
 #include "core/tick.h"
 #include "x86_64/frame.h"
 
-extern const struct trap_frame trap_frame;
-
 /* Intel SDM vol. 3, table 6-1; the signals are those of Linux's arch/x86 traps. */
 enum vector {
     DIVIDE = 0,

@@ -43,7 +43,7 @@ void thread_ready(struct thread *thread) {
         first = thread;
     last = thread;
     tick_soon();
-    alarms.turn |= has_turn();
+    trap_frame.turn |= has_turn();
 }
 
 static bool waits_outside(const struct thread *thread) {
@@ -95,7 +95,7 @@ bool run_another(void) {
         from->behind = NULL;
         last = from;
     }
-    alarms.turn = false;
+    trap_frame.turn = false;
     struct thread *to = first;
     if (to)
         first = to->behind;

@@ -2,7 +2,7 @@
  * On kvm the signal of a tick is blocked but for the runs of the vCPU: it ends one, and is taken
  * from the queue.  The guest learns of it as of a fault: the frame of one is filled in, and it goes
  * on where faults lead to.  Only ring 3 is led there: code of ring 0 lies behind GUEST_HI, and what
- * the library OS does is not interrupted.
+ * the library OS does is not interrupted: it is told, and another tick is to meet the program.
  */
 #include "core/run_signal.h"
 
@@ -26,6 +26,8 @@ static void take_tick(void) {
         return;
     u64 rip = shared->rip;
     if (rip < GUEST_LO || rip >= GUEST_HI || (rip >= TEXT_LO && rip < TEXT_HI)) {
+        frame->turn = true;
+        memory_filled((u64)&frame->turn, sizeof frame->turn);
         host3(NR_SETITIMER, TICK_CLOCK, TICK_TIMER, 0);
         return;
     }
