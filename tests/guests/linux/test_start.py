@@ -1,4 +1,5 @@
-"""What a program finds at its start: arguments and environment, which are its own to write."""
+"""What a program finds at its start: arguments and environment, which are its own to write; and
+what of the library OS a start touches."""
 
 from __future__ import annotations
 
@@ -8,7 +9,10 @@ import pytest
 
 import limpet
 from limpet.contract import Backend
+from limpet.contract.pages import PAGE
 from limpet.errors import PlanError
+from limpet.guests.linux.layout import Layout
+from limpet.running.snapshot import snapshot
 from tests.support.bundles import BUSYBOX, Maker, need
 
 WRITES = r"""
@@ -92,3 +96,28 @@ def test_too_many_arguments(make: Maker, backend: Backend) -> None:
         "arguments and environment: pass fewer, or give more with --memory, "
         f"backend {backend}\n"
     )
+
+
+ASKS = """
+#include <stdio.h>
+#include <time.h>
+int main(void) {
+    getchar();
+    return printf("%ld\\n", (long)time(NULL)) < 2;
+}
+"""
+
+
+def test_few_pages_of_the_library_os(make: Maker, backend: Backend) -> None:
+    """What goes on writes three of its pages, two of them stacks, and runs through few of code."""
+    options = limpet.Options(backends=(backend,), snapshot=True, memory=8 << 20)
+    bundle = snapshot(limpet.plan(limpet.load(make.compile(ASKS, "asks")), options)).bundle
+    memory, place = bundle.plan.guest.memory, bundle.plan.layout
+    assert memory
+    assert isinstance(place, Layout)
+    own = [run for run in memory.hot if place.state <= run[0] < place.state_end]
+    assert own[0][0] == place.state
+    assert sum(high - low for low, high in own) <= 3 * PAGE
+    runs = ("start_program", "snapshot_start", "clock_renew", "take_answer", "thread_switch")
+    places = [bundle.symbols[each] for each in (*runs, "console_write", "program_exit")]
+    assert max(places) - min(places) < 2 * PAGE

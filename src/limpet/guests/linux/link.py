@@ -28,17 +28,31 @@ _OFTEN = (
 """What each request of a server runs through, together: what the kernel has done meanwhile leaves
 none of it in the processor's first cache, and so it is in few lines and pages."""
 
+_START = (
+    *("start_program", "memory_take", "strlen", "get", "snapshot_start", "snapshot_take"),
+    *("processor_now", "processor_has", "thread_vectors_size", "thread_pointer_valid"),
+    *("thread_stack", "renew", "clock_renew", "take_answer", "monotonic_at", "ask_host"),
+    *("hypercall_wait", "host_wait", "host_wait_*", "stub_wait_*", "entropy_renew", "tick_renew"),
+    *("reserve_scatter_sealed", "place_runs", "give_rights", "mapping_from", "pages_hide_again"),
+    *("save_vectors", "thread_switch", "thread_begin", "tick_on_own_stack", "tick_leave"),
+    *("rewind", "synthetic_pread", "read_clock", "is_own_cpu", "console_write"),
+    *("hypercall_console_out", "stub_console_out_*", "host_console_out_*", "become"),
+    *("program_exit", "guest_exit", "end", "hypercall_exit", "stub_exit_*"),
+)
+"""What each start runs through that goes on from a moment, and its end: each page is a fault, or an
+exit, and so it is in few."""
+
 _SCRIPT = """\
 ENTRY(guest_start)
 SECTIONS {{
   . = {text:#x};
-  .text : {{ KEEP(*(.text.entry)) {often}
+  .text : {{ KEEP(*(.text.entry)) {often} {start}
     rewound_low = .; *(.text.rewound_* .text.stub_rewind_*) rewound_high = .; *(.text .text.*) }}
   ASSERT(. <= {text_end:#x}, "the library OS's code is larger than it was measured")
   . = {data:#x};
-  .data : {{ *(.data .data.*) }}
+  .data : {{ *(.bss .bss.[!.]* COMMON) *(.data .data.*) }}
   ASSERT(SIZEOF(.data) == 0 || ADDR(.data) == {data:#x}, "the library OS's data is not aligned")
-  .bss : {{ *(.bss .bss.[!.]* COMMON) *(.bss..table) *(.bss..large) }}
+  .bss : {{ *(.bss..table) *(.bss..large) }}
   .stacks (NOLOAD) : {{ *(.bss..stack) }}
   ASSERT(. <= {data_end:#x}, "the library OS's data is larger than it was measured")
   . = {rodata:#x};
@@ -117,6 +131,7 @@ def _script(place: Layout, signals: str) -> str:
     return _SCRIPT.format(
         text=place.text,
         often=" ".join(f"*(.text.{name})" for name in _OFTEN),
+        start=" ".join(f"*(.text.{name} .text.unlikely.{name})" for name in _START),
         text_end=place.text_end,
         data=place.data,
         data_end=place.signal_stack,

@@ -3,7 +3,7 @@
 #include "linux.h"
 #include "x86_64/signal_abi.h"
 
-static char line[512];
+static LARGE char line[512];
 static size_t used;
 
 RARE void say(const char *text) {

@@ -12,7 +12,7 @@
 #define RESEED_AFTER (1UL << 20)
 
 static u32 key[8];
-static u8 pool[BLOCK * BLOCKS];
+static LARGE u8 pool[BLOCK * BLOCKS];
 static u64 left, since_seed;
 static bool seeded;
 

@@ -7,7 +7,7 @@ static struct file consoles[3];
 /* Behind all small data and before what is large: its first entries are in a page that every
  * guest touches. */
 static __attribute__((section(".bss..table"))) struct file *first_table[FD_USUAL];
-static u8 first_on_exec[FD_USUAL];
+static LARGE u8 first_on_exec[FD_USUAL];
 static struct file **table; /* the first one, or a larger one (more.c) */
 static u8 *close_on_exec;
 static u32 taken_below; /* no lower descriptor is free */

@@ -238,7 +238,7 @@ static void placed_keep(bool now) {
 }
 
 static void placed_refused(const struct file *file) {
-    static char room[PATH_MAX];
+    static LARGE char room[PATH_MAX];
     const struct node *node = file && file->ops == &regular_ops ? file->object : NULL;
     const char *path = node ? path_of(node, room) : NULL;
     if (!path)

@@ -10,7 +10,7 @@ enum { NOTED_MOST = 64 };
 
 static struct rights {
     u64 low, high, rights;
-} noted[NOTED_MOST]; /* in the arena, at the moment */
+} noted[NOTED_MOST] LARGE; /* in the arena, at the moment */
 static u64 noted_count, kept_changes;
 static bool moved; /* what was elsewhere is in the arena, as it can be read and written */
 

@@ -18,7 +18,7 @@ struct limit {
     u64 now, most;
 };
 
-static struct limit limits[RLIMITS];
+static LARGE struct limit limits[RLIMITS];
 static bool changed[RLIMITS];
 
 /* What the plan gives, until the program takes less. */

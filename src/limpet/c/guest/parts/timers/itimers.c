@@ -10,7 +10,7 @@ struct itimer {
     struct queued queued; /* at most once: these signals are plain ones */
 };
 
-static struct itimer itimers[ITIMERS];
+static LARGE struct itimer itimers[ITIMERS];
 
 static bool taken(struct queued *queued, struct linux_siginfo *info) {
     (void)queued, (void)info;
