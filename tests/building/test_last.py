@@ -12,71 +12,16 @@ from pathlib import Path
 import pytest
 
 import limpet
-from limpet.building.cache_key import Keys, keys_of
 from limpet.building.last import Last, last_of
 from limpet.cli.job import Job, Packing
 from limpet.contract.pages import PAGE, align_up
 from limpet.formats import elf
 from limpet.loading.files import pack
 from limpet.tools.cache import Cache
-from limpet.tools.inputs import digest_of
 from limpet.tools.progress import silent
 from tests.support.bundles import Maker, execute, need
 from tests.support.command import Cli
-
-PROGRAM = r"""
-#include <stdio.h>
-int main(int count, char **words) {
-    for (int at = 1; at < count; at++) {
-        FILE *file = fopen(words[at], "r");
-        for (int byte; file && (byte = getc(file)) != EOF;)
-            putchar(byte);
-    }
-    return 0;
-}
-"""
-DEEP = "/usr/lib" + 20 * "/x" + "/deep"
-"""In more folders than anything else, so that what it grows by is before them."""
-
-SCRIPT = "import helper, late\nprint(1)\n"
-
-
-@dataclass(frozen=True)
-class Project:
-    """A script of something that looks like Python, a module of its own, and data."""
-
-    folder: Path
-
-    @property
-    def python(self) -> Path:
-        return self.folder / "home/bin/python3.9"
-
-    def __getitem__(self, name: str) -> Path:
-        return self.folder / name
-
-    def job(self, memory: int = 0, script: str = "app.py", words: tuple[str, ...] = ()) -> Job:
-        files = {f"/{script}": self[script], "/data": self["data"], DEEP: self["deep"]}
-        options = limpet.Options(backends=("process",), memory=memory, words=words)
-        return Job.given(self.python, options, Packing(files=files))
-
-    def built(self) -> Job:
-        """What ``limpet build`` makes: an interpreter is called by its path."""
-        return self.job(words=(str(self.python),))
-
-    def keys(self, memory: int = 0, script: str = "app.py") -> Keys:
-        job = self.job(memory, script)
-        program, files = digest_of(str(job.app)), job.packing.files
-        return keys_of(program, "x", job.options, root=None, files=files, keep_times=False)
-
-    def reset(self) -> None:
-        """Everything as it was, but for times."""
-        for path in self.folder.glob("*.py"):
-            path.unlink()
-        texts = {"app.py": SCRIPT, "helper.py": "x = 1\n", "data": "d" * 6000, "deep": "e"}
-        for name, text in texts.items():
-            self[name].write_text(text)
-            self[name].chmod(0o644)
-        self["home/lib/python3.9/new.py"].unlink(missing_ok=True)
+from tests.support.edited import PROGRAM, SCRIPT, Project, made
 
 
 @dataclass(frozen=True)
@@ -93,24 +38,10 @@ class Base:
         return path if changed and changed.write(self.path, path) else None
 
 
-def _made(folder: Path) -> Project:
-    project = Project(folder)
-    library = folder / "home/lib/python3.9"
-    library.mkdir(parents=True)
-    (library / "os.py").write_text("# a library\n")
-    project.python.parent.mkdir()
-    source = folder / "program.c"
-    source.write_text(PROGRAM)
-    gcc = need(Path(shutil.which("gcc") or "/usr/bin/gcc"), "gcc libc6-dev")
-    subprocess.run([gcc, "-O1", "-o", project.python, source], check=True)
-    project.reset()
-    return project
-
-
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
     folder = tmp_path_factory.mktemp("last")
-    project = _made(folder)
+    project = made(folder)
     bundle = limpet.build(project.job().plan(silent))
     bundle.write(folder / "base")
     return Base(project, folder / "base", last_of(bundle.plan, "base", project.python))
@@ -157,6 +88,20 @@ def test_same_bytes(
     names = ("app.py", "helper.py", "data")
     ran = execute(["python3.9", *(f"/{name}" for name in names)], path)
     assert ran.stdout == b"".join(project[name].read_bytes() for name in names)
+
+
+def test_over_another(base: Base, project: Project, tmp_path: Path) -> None:
+    """The same bytes are there where the file was one made so, larger or smaller, and is kept."""
+    path, own = tmp_path / "made", None
+    for edit in longer, shorter, over_a_page, shorter:
+        project.reset()
+        edit(project)
+        changed = base.last.changed(project.python)
+        before = path.stat().st_ino if own else None
+        assert changed
+        own = changed.write(base.path, path, own)
+        assert own and before in (None, path.stat().st_ino)
+        assert path.read_bytes() == limpet.build(project.job().plan(silent)).data
 
 
 def _another_module(project: Project) -> None:
@@ -315,7 +260,7 @@ def test_a_tree_within(make: Maker, tmp_path: Path) -> None:
 
 def test_touched_library(tmp_path: Path) -> None:
     """No time that a user can set hides a change."""
-    project = _made(tmp_path)
+    project = made(tmp_path)
     library = project["home/lib/python3.9/os.py"]
     last, before = last_of(project.job().plan(silent), "x", project.python), library.stat()
     assert last.changed(project.python)

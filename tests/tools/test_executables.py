@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -55,6 +57,30 @@ def test_file_systems_without_nameless_files(
     assert executables.take_place(path, lambda new: new.write_bytes(b"other") > 0)
     assert not executables.take_place(path, lambda new: new.write_bytes(b"no") < 0)
     assert os.listdir(tmp_path) == ["bundle"] and path.read_bytes() == b"other"
+
+
+def test_nobodys(tmp_path: Path) -> None:
+    """A file that nobody has in any way."""
+    path = tmp_path / "program"
+    shutil.copy("/bin/sleep", path)
+    assert executables.is_nobodys(path)
+    with path.open("rb") as stream:
+        assert not executables.is_nobodys(path)
+        memory = mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ)
+    assert not executables.is_nobodys(path)
+    memory.close()
+    with subprocess.Popen([path, "60"]) as process:
+        assert not executables.is_nobodys(path)
+        process.kill()
+    assert executables.is_nobodys(path)
+    path.chmod(0o777)
+    assert not executables.is_nobodys(path)
+    path.chmod(0o755)
+    (tmp_path / "link").symlink_to(path)
+    assert executables.is_nobodys(path) and not executables.is_nobodys(tmp_path / "link")
+    (tmp_path / "other").hardlink_to(path)
+    assert not executables.is_nobodys(path)
+    assert not executables.is_nobodys(tmp_path / "none")
 
 
 def test_the_longest_name(tmp_path: Path) -> None:

@@ -45,7 +45,8 @@ def exchanged(
     files: Mapping[int, Content],
     outline: str,
     names: Mapping[int, bytes] | None = None,
-) -> bool:
+    own: Sequence[int] | None = None,
+) -> tuple[int, ...] | None:
     """Write the bundle that ``base`` would be with other ``files`` to ``target``.
 
     Args:
@@ -53,19 +54,26 @@ def exchanged(
         files: regular files of one name each, by their records in the packed tree.
         outline: the one of its plan.
         names: what some of the files are called now.
+        own: what this returned for ``target``, where that was made so from the same ``base``:
+            then no more is written than what is another in either of them.
 
     Returns:
-        Whether that can be; nothing is written where more than the files would change.
+        Where its pages are others than those of ``base``, by their offsets in both files; ``None``
+        where more than the files would change, and nothing is written.
     """
     with base.open("rb", buffering=0) as source, _mapped(source.fileno()) as view:
         found = taken_apart(cast(bytes, view.obj), str(base))
         change = _change(found, view, files, names)
         if change is None:
-            return False
+            return None
         end = max(each.offset + each.size for each in found.parts)
-        with target.open("w+b", buffering=0) as stream:
+        with target.open("w+b" if own is None else "r+b", buffering=0) as stream:
             handle = stream.fileno()
-            send(source.fileno(), handle, end)
+            if own is None:
+                send(source.fileno(), handle, end)
+            for at in own or ():
+                os.pwrite(handle, view[at : min(at + PAGE, end)], at)
+            os.ftruncate(handle, end)
             for at, page in change.pages.items():
                 os.pwrite(handle, page, at)
             text = _record(handle, found, change, files, outline).pack()
@@ -74,7 +82,7 @@ def exchanged(
             os.pwrite(handle, head, 0)
             os.pwrite(handle, tail, end)
             os.fchmod(handle, 0o755)
-    return True
+    return tuple(change.pages)
 
 
 @contextmanager

@@ -59,11 +59,17 @@ class Changed:
     files: Mapping[int, Content]
     names: Mapping[int, bytes] = field(default_factory=dict)
 
-    def write(self, base: Path, target: Path) -> bool:
-        """Make the bundle from the file ``base``, if no more than that changes."""
+    def write(
+        self, base: Path, target: Path, own: Sequence[int] | None = None
+    ) -> tuple[int, ...] | None:
+        """Make the bundle from the file ``base``, if no more than that changes.
+
+        What is given as ``own``, and returned, is as :func:`limpet.building.exchange.exchanged`
+        says.
+        """
         from limpet.building.exchange import exchanged
 
-        return exchanged(base, target, self.files, self.outline, self.names)
+        return exchanged(base, target, self.files, self.outline, self.names, own)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from limpet.building.cache_key import Keys, keys_of
 from limpet.cli import kept, say
-from limpet.cli.exchanged import BUNDLE, exchanged, from_last
+from limpet.cli.exchanged import BUNDLE, exchanged, from_last, is_made_from_one
 from limpet.errors import BuildError, PlanError
 from limpet.formats.elf import IDENT
 from limpet.guests.usual import usual
@@ -213,8 +213,15 @@ class Job:
         entry = cache.folder(found.key, make)
         if self.packing.given:
             base = (found.changed.base,) if found.changed else ()
-            cache.keep_few(kept.listed_by(self.app), (*base, found.key))
+            cache.keep_few(self._listed(found), (*base, found.key))
+        elif is_made_from_one(entry.path):
+            cache.keep_few(self._listed(found), (found.key,))
         return entry
+
+    def _listed(self, found: Found) -> str:
+        """What the bundle is noted under with others, of which a few are kept."""
+        named = self.packing.given
+        return kept.listed_by(self.app) if named else kept.listed_with(found.last)
 
     def _say(self, lines: Sequence[str]) -> None:
         say.warn(lines)
@@ -310,7 +317,8 @@ class Job:
         self, folder: Path, progress: Progress, found: Found, cache: Cache, targets: list[Path]
     ) -> None:
         started = time.monotonic()
-        if found.changed and exchanged(folder, found.changed, cache, self.packing.given):
+        given, listed = self.packing.given, self._listed(found)
+        if found.changed and exchanged(folder, found.changed, cache, given, listed):
             return
         from limpet.building.bundle import build
 

@@ -38,5 +38,18 @@ def write_names(path: Path, names: Iterable[str]) -> None:
 
 def listed_by(app: Path) -> str:
     """What the bundles of a program with files that were named are listed under."""
-    name = os.path.realpath(app).encode(errors="surrogateescape")
-    return f"given-{hashlib.sha256(name).hexdigest()}"
+    return f"given-{_digest(os.path.realpath(app))}"
+
+
+def listed_with(last: str, *paths: str) -> str:
+    """What the bundles are listed under that are made from one as its texts change.
+
+    Args:
+        last: the key of that one, or of what is kept of it.
+        paths: of the texts, where there are others for it.
+    """
+    return f"made-{_digest(chr(0).join((last, *paths)))}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limpet.cli import say
+from limpet.cli.exchanged import Own, made_from
 from limpet.cli.job import Found, Job, Packing
-from limpet.cli.kept import listed_by, read_names, write_names
+from limpet.cli.kept import listed_by, listed_with, read_names, write_names
 from limpet.loading.asked import Wants
 from limpet.loading.named import NOTHING, Named
 from limpet.running.warm.guest import STUB, TEXTS, guest_files, hooks_of, laid
@@ -216,7 +217,11 @@ def deliver_warm(wanted: Wanted, cache: Cache, target: Path) -> int | str:
         if reason:
             return reason
         data = wanted.script.texts.filled()
-        if executables.take_place(target, partial(_lay, base, about, data)):
+
+        def make(path: Path) -> bool:
+            return _lay(about, data, base, path, None) is not None
+
+        if executables.take_place(target, make):
             return target.stat().st_size
         with _with_texts(base, about, wanted.script.texts, wanted, cache) as own:
             executables.copy(own / _BUNDLE, target)
@@ -254,16 +259,19 @@ def _with_texts(
     data = texts.filled()
     key = f"warm-{sha256(f'{base.parent.name} '.encode() + data).hexdigest()}"
 
+    named = bool(wanted.named.files)
+    of_all = listed_with(base.parent.name, *sorted(texts.paths))
+    listed = listed_by(wanted.program) if named else of_all
+
     def make(folder: Path) -> None:
-        _lay(base, about, data, folder / _BUNDLE)
+        made_from(base.parent, folder, partial(_lay, about, data), cache, listed)
 
     entry = cache.folder(key, make)
-    if wanted.named.files:
-        cache.keep_few(listed_by(wanted.program), (key,))
+    cache.keep_few(listed, (key,))
     return entry
 
 
-def _lay(base: Path, about: dict[str, Any], data: bytes, target: Path) -> bool:
+def _lay(about: dict[str, Any], data: bytes, base: Path, target: Path, own: Own) -> Own:
     """Make the bundle ``base`` with texts in their room.
 
     Raises:
@@ -275,9 +283,10 @@ def _lay(base: Path, about: dict[str, Any], data: bytes, target: Path) -> bool:
     from limpet.loading.files import TIME
 
     files = {about["texts"]: Content(0o100600, TIME, data)}
-    if not exchanged(base, target, files, about["outline"]):
+    made = exchanged(base, target, files, about["outline"], own=own)
+    if made is None:
         raise BuildError("the texts of a script do not fit into its bundle", hint="--cold")
-    return True
+    return made
 
 
 def run_warm(wanted: Wanted | str, argv: Sequence[str], cache: Cache) -> None:

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,17 +146,46 @@ def put_text(cache: Entries, key: str, text: str) -> None:
 
 def keep_few(cache: Entries, name: str, keys: Sequence[str]) -> None:
     """See ``Cache.keep_few``; ``keys`` are all that are noted, the last behind the others."""
-    kept: list[str] = []
-    left = FEW_BYTES
+    kept, gone = _divided(cache.root, keys)
+    for key in gone:
+        _thrown_out(cache.root, cache.root / key)
+    put_text(cache, name, "\n".join(reversed(kept)))
+
+
+@contextmanager
+def spare(cache: Entries, name: str, size: int) -> Iterator[Path | None]:
+    """The entry of ``name`` that goes when one more is noted, for who can use what is in it.
+
+    It is out of the cache already, and gone afterwards.
+
+    Args:
+        size: bytes of the one to come.
+
+    Returns:
+        ``None`` where none has to go, or somebody uses it.
+    """
+    known = (cache.text(name) or "").split()
+    gone = [each for each in _divided(cache.root, known, size)[1] if (cache.root / each).exists()]
+    if not gone:
+        yield None
+        return
+    with _taken_out(cache.root, cache.root / gone[0]) as path:
+        yield path
+
+
+def _divided(root: Path, keys: Sequence[str], new: int | None = None) -> tuple[list[str], ...]:
+    """The keys of which few are kept, and all others, the newest first; ``new`` bytes to come."""
+    kept, gone = list[str](), list[str]()
+    more, left = (0, FEW_BYTES) if new is None else (1, FEW_BYTES - new)
     for key in filter(_KEY.fullmatch, reversed(keys)):
-        size = _size_now(cache.root / key)
-        if len(kept) < 2 or (size <= left and len(kept) < FEW):
-            kept.insert(0, key)
+        size = _size_now(root / key)
+        count = more + len(kept)
+        if not gone and (count < 2 or (size <= left and count < FEW)):
+            kept.append(key)
             left -= size
         else:
-            left = 0  # and so are all that are older
-            _thrown_out(cache.root, cache.root / key)
-    put_text(cache, name, "\n".join(kept))
+            gone.append(key)
+    return kept, gone
 
 
 def _size_now(path: Path) -> int:
@@ -224,10 +253,19 @@ def size_of(path: Path) -> int:
 
 def _thrown_out(root: Path, path: Path) -> bool:
     """Remove an entry that nobody uses; whether it is gone."""
+    with _taken_out(root, path) as taken:
+        return taken is not None or not path.exists()
+
+
+@contextmanager
+def _taken_out(root: Path, path: Path) -> Iterator[Path | None]:
+    """An entry that nobody uses, out of the cache for a moment before it is gone."""
     trash = Path(tempfile.mkdtemp(prefix=_WORKSPACE, dir=root))
+    taken = None
     try:
-        return _if_unused(path, lambda path: os.rename(path, trash / path.name))
-    except OSError:
-        return not path.exists()
+        with suppress(OSError):
+            if _if_unused(path, lambda path: os.rename(path, trash / path.name)):
+                taken = trash / path.name
+        yield taken
     finally:
         shutil.rmtree(trash, ignore_errors=True)
