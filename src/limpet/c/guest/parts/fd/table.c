@@ -66,7 +66,7 @@ bool writable(const struct file *file) {
 struct file *file_new(const struct file_ops *ops, u32 flags, void *object) {
     struct file *file = heap_alloc(sizeof *file);
     if (file)
-        *file = (struct file){.ops = ops, .references = 1, .flags = flags, .object = object};
+        file->ops = ops, file->references = 1, file->flags = flags, file->object = object;
     return file;
 }
 
@@ -112,7 +112,8 @@ __attribute__((noinline)) void file_release(struct file *file) {
 }
 
 long fd_lowest(long lowest) {
-    fd_get(0);
+    if (!table)
+        start();
     bool any = lowest <= (long)taken_below;
     for (long fd = MAX(lowest, (long)taken_below); fd < fd_limit(); fd++) {
         if (fd < fd_end() && table[fd])
