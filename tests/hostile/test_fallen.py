@@ -61,6 +61,7 @@ static void probe_domain(void) {
     host3(NR_CLOSE, fd, 0, 0);
     show(host3(NR_KILL, PROBE & 0xffffffff, 0, 0));
     show(host4(NR_OPENAT, DEVICE_FD + 1, (long)"there", O_TRUNC | O_CLOEXEC, 0));
+    show(host4(NR_OPENAT, AT_FDCWD, (long)"THERE", O_TRUNC | O_CLOEXEC, 0)); /* the same file */
 }
 
 /* In a process with a filter to come, as the porter has it. */
@@ -148,7 +149,9 @@ def test_from_inside(make: Maker, tmp_path: Path) -> None:
         abstract.bind("\0walls")
         abstract.listen()
         probe = tcp.getsockname()[1] << 32 | other.pid
-        (folder / "probe.c").write_text(PROBE_C.replace("PROBE", f"{probe}UL"))
+        path = str(tmp_path / "data" / "there")
+        probing = PROBE_C.replace("PROBE", f"{probe}UL").replace("THERE", path)
+        (folder / "probe.c").write_text(probing)
         program = make.compile(NOTHING, "nothing")
         datagrams = make.compile(PROGRAM.read_text(encoding="utf-8"), "datagrams")
         reads = make.compile(READS, "reads")
@@ -171,14 +174,15 @@ def test_from_inside(make: Maker, tmp_path: Path) -> None:
     beside = f"{EACCES} {EACCES} {EPERM} {EPERM}"
     files, rights = f"{EACCES} {EACCES} {EACCES}", f"{EMFILE} {EPERM} {EPERM}"
     process, kvm, reading, user_reads, writing, user_writes, porter_too = done.stdout.splitlines()
-    assert process == f"process {files} {beside} {EBADF} {rights} {EAGAIN}"
+    assert process == f"process {files} {beside} {EBADF} {ENOENT} {rights} {EAGAIN}"
     # KVM's own thread needs a process; the filter refuses it.
-    assert kvm == f"kvm {files} {beside} {EBADF} {rights} +++"
+    assert kvm == f"kvm {files} {beside} {EBADF} {ENOENT} {rights} +++"
     own_root, kept = f"{ENOENT} {ENOENT}", f"{EACCES} {EACCES}"
-    assert reading.startswith(f"volume:/w:ro {own_root} {EROFS} {beside} {EROFS} ")
-    assert writing.startswith(f"volume:/w {own_root} {EACCES} {beside} +++ ")  # Landlock's names
-    assert user_reads.startswith(f"user volume:/w:ro {kept} {EROFS} {beside} {EROFS} ")
-    assert user_writes.startswith(f"user volume:/w {files} {beside} +++ ")
-    both = f"porter {EACCES} {EPERM} {EACCES} {files} {beside} {EBADF} {rights} {EAGAIN}"
+    assert reading.startswith(f"volume:/w:ro {own_root} {EROFS} {beside} {EROFS} {ENOENT} ")
+    assert writing.startswith(f"volume:/w {own_root} {EACCES} {beside} +++ {ENOENT} ")  # its names
+    # Landlock knows files, and no mounts: a right that is given by one path is given by another.
+    assert user_reads.startswith(f"user volume:/w:ro {kept} {EROFS} {beside} {EROFS} {EACCES} ")
+    assert user_writes.startswith(f"user volume:/w {files} {beside} +++ +++ ")
+    both = f"porter {EACCES} {EPERM} {EACCES} {files} {beside} {EBADF} {EACCES} {rights} {EAGAIN}"
     both = both.replace(EMFILE, "+++")  # its guest has slots for connections
     assert Counter(porter_too.split()) == Counter(both.split())
