@@ -18,6 +18,7 @@ from typing import IO, Any
 from limpet.errors import Killed, LimitReached, NeverRan
 from limpet.sandbox.answers import Answer, Reader
 from limpet.sandbox.exchange import PIECE, Exchange, Heard, Limits, Serve
+from limpet.sandbox.guest.channel import LEAST_NUMBER
 from limpet.sandbox.memory import Memory
 
 
@@ -74,7 +75,7 @@ class Instance:
         self._poll.register(self._out, select.POLLIN)
         self._poll.register(self._err, select.POLLIN)
         self._reader = Reader()
-        self._number = 0
+        self._number = LEAST_NUMBER
         self._killed = False
         self._one = threading.Lock()
 

@@ -19,6 +19,7 @@ from typing import Any
 from limpet.errors import NeverRan, PlanError
 from limpet.sandbox.answers import Answer
 from limpet.sandbox.exchange import Heard, Limits, Serve, framed
+from limpet.sandbox.guest.channel import LEAST_WORD
 from limpet.sandbox.instance import Instance
 from limpet.sandbox.memory import Memory
 from limpet.sandbox.prepared import Prepared
@@ -60,8 +61,9 @@ class Kept:
 
     def word(self) -> int:
         """A new one, by which it will be known that the guest is back."""
-        self._word, self._heard = os.urandom(_WORD), b""
-        return int.from_bytes(self._word, "little")
+        number = LEAST_WORD | int.from_bytes(os.urandom(_WORD), "little") % LEAST_WORD
+        self._word, self._heard = number.to_bytes(_WORD, "little"), b""
+        return number
 
     def ask_back(self) -> None:
         """Let it be taken back; :meth:`is_back` says when it is."""

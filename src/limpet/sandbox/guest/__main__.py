@@ -5,14 +5,13 @@ Its first wait for the host is the moment that a snapshot is taken of.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
 import stat
 import sys
 from typing import Any
 
-from .channel import ANSWER, CALL, Channel, standard_streams
+from .channel import ANSWER, CALL, LEAST_NUMBER, LEAST_WORD, Channel, standard_streams
 from .interpreter import Interpreter, raised, shown, take_displayed
 from .values import decode, encode
 
@@ -42,7 +41,7 @@ class Agent:
         path = os.path.join(os.path.dirname(__file__), "warm.py")
         if os.path.exists(path):
             with open(path, encoding="utf-8") as stream:
-                self._interpreter.run(stream.read(), "<warm>")
+                self._interpreter.run(stream.read())
         take_displayed()  # to nobody
         if os.path.exists(_MOMENT):
             self._rehearse(_OFTEN)
@@ -105,8 +104,7 @@ class Agent:
 
     def _rehearse(self, often: int) -> None:
         """Do what is always done, so that the interpreter knows it, and has it in memory."""
-        number = self._number
-        asked = {"do": "run", "code": "0", "stream": False, "word": 1 << 63, "id": number}
+        asked = {"do": "run", "code": "0", "stream": False, "word": LEAST_WORD, "id": LEAST_NUMBER}
         for request in self._channel.rehearsed(asked, often):
             self._answer(self._done(request))
             self._interpreter.forget()
@@ -150,11 +148,7 @@ class Agent:
 
     def do_run(self, request: dict[str, Any]) -> Any:
         """Run code: its value."""
-        try:
-            return shown(self._interpreter.run(request["code"]))
-        finally:
-            if request.get("figures"):
-                _show_figures()
+        return shown(self._interpreter.run(request["code"]))
 
     def do_call(self, request: dict[str, Any]) -> Any:
         """Call a function: what it returns, which has to be plain data."""
@@ -212,14 +206,6 @@ class Agent:
 
 
 _DONE = {name[3:]: value for name, value in vars(Agent).items() if name.startswith("do_")}
-
-
-def _show_figures() -> None:
-    """Show those of matplotlib that code has left open; one that cannot be drawn is not there."""
-    pyplot = sys.modules.get("matplotlib.pyplot")
-    with contextlib.suppress(Exception):
-        if pyplot is not None:
-            pyplot.show()
 
 
 def _is_folder(path: str) -> bool:

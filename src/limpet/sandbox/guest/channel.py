@@ -29,6 +29,10 @@ MOST_OUTPUT, MOST_ANSWER = 1 << 16, 16 << 20
 MOST_SHOWN = 1000
 """Values that code shows before one answer, which its user's notebook draws one by one."""
 
+LEAST_NUMBER, LEAST_WORD = 1 << 32, 1 << 62
+"""Of a request, and by which it is known that a guest is back.  Those that are used have as many
+digits, and so has what is rehearsed: what is longer lies elsewhere in memory, where it is new."""
+
 _HEAD, _LEAST, _MOST = 4, 1 << 14, 1 << 20
 _decode = json.JSONDecoder().raw_decode  # which looks for nothing behind it
 _DESCRIPTOR = 900
