@@ -27,6 +27,7 @@ _FIXED_NOREPLACE, _NORESERVE = 0x100000, 0x4000  # uapi asm-generic/mman*.h
 _HUGE_PAGES, _POPULATE_WRITE, _NOT_FORKED, _BLOCK, _UNBLOCK = 14, 23, 10, 0, 1
 _NO_NEW_PRIVS, _DEATH_SIGNAL = 38, 1
 _THIS_PROCESS = -10000 & MASK  # PIDFD_SELF
+_NO_KEY, _NO_LARGE_PAGES = 0xFFFFFFFF, 41  # -1 as an int, PR_SET_THP_DISABLE
 DUMPABLE, BOUNDING_SET_DROP, SPECULATION = 4, 24, 53
 _MEMORY_MAP = 35  # PR_SET_MM: what the list of processes shows of one
 NEW_NAMESPACES = 0x20000 | 0x4000000 | 0x8000000 | 0x40000000  # mounts, host name, IPC, network
@@ -50,11 +51,21 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
         }
     ),
     ("mprotect", 2): frozenset({mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE}),
+    ("pkey_mprotect", 2): frozenset({mmap.PROT_READ | mmap.PROT_WRITE}),
+    ("pkey_mprotect", 3): frozenset({_NO_KEY}),
     ("madvise", 2): frozenset({_HUGE_PAGES, _POPULATE_WRITE, _NOT_FORKED, mmap.MADV_DONTNEED}),
     ("process_madvise", 0): frozenset({_THIS_PROCESS}),
     ("process_madvise", 3): frozenset({_POPULATE_WRITE}),
     ("prctl", 0): frozenset(
-        {_NO_NEW_PRIVS, _DEATH_SIGNAL, DUMPABLE, BOUNDING_SET_DROP, SPECULATION, _MEMORY_MAP}
+        {
+            _NO_NEW_PRIVS,
+            _DEATH_SIGNAL,
+            DUMPABLE,
+            BOUNDING_SET_DROP,
+            SPECULATION,
+            _MEMORY_MAP,
+            _NO_LARGE_PAGES,
+        }
     ),
     ("setrlimit", 0): frozenset(
         {resource.RLIMIT_CORE, resource.RLIMIT_NPROC, resource.RLIMIT_NOFILE, resource.RLIMIT_AS}
@@ -126,6 +137,7 @@ _WRITES: dict[str, tuple[tuple[int, Size], ...]] = {
     "getdents64": ((1, _times(2)),),
     "readlinkat": ((2, _times(3)),),
     "getrlimit": ((1, 16),),
+    "getrusage": ((1, 144),),
     "poll": ((0, _times(1, 8)),),
     "ppoll": ((0, _times(1, 8)), (2, 16)),
     "rt_sigaction": ((2, 152),),
@@ -154,6 +166,7 @@ _WRITES_NOTHING = frozenset(
         "lseek",
         "mmap",
         "mprotect",
+        "pkey_mprotect",
         "munmap",
         "pwrite64",
         "madvise",

@@ -36,7 +36,7 @@ class Number(int):
         return str(int(self))
 
 
-CONTRACT_VERSION = Number(25, "of this contract: one more whenever guest or monitor sees another")
+CONTRACT_VERSION = Number(26, "of this contract: one more whenever guest or monitor sees another")
 
 PORT_BASE = Number(
     0x500,
@@ -88,6 +88,9 @@ REWOUND_AT = Number(
     0x1FFC000000, "where the monitor of a process has what it takes its guest back to, read only"
 )
 REWOUND_SIZE = Number(32 << 20, "bytes of that")
+NOTED_AT = Number(
+    0x1FFDFFF000, "its last page: the faults until all of the guest's pages were known last"
+)
 REWOUND_WORK = Number(0x1FFE000000, "where it works when it does: nothing is there before or after")
 REWOUND_WORK_SIZE = Number(128 << 10, "bytes of that")
 SINGLY_FD = Number(

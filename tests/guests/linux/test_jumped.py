@@ -21,13 +21,13 @@ import pytest
 import limpet
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.inspect import audit
-from limpet.contract.limits import REWOUND_AT, REWOUND_WORK, STATUS_REFUSED
+from limpet.contract.limits import NOTED_AT, REWOUND_AT, REWOUND_WORK, STATUS_REFUSED
 from limpet.guests.linux.layout import RESERVE, Layout
 from limpet.running.snapshot import snapshot
 from tests.support import SUPPORT
 from tests.support.bundles import Maker, once
 from tests.support.refusing import refusing
-from tests.support.traced import stopped
+from tests.support.traced import Memory, stopped
 
 PROGRAM = SUPPORT / "programs" / "jumped.c"
 OPTIONS = limpet.Options(
@@ -46,9 +46,19 @@ LABELS = (
     "host_protect_mprotect",
     "host_rewind_madvise",
     "host_rewind_ioctl",
+    "host_rewind_pkey_mprotect",
 )
-INSIDE = ("host_rewind_ioctl", "signal_entry", "host_rewind_write", "trap_entry_process")
-"""Where a signal meets it, and where it may go and may not."""
+INSIDE = (
+    "host_rewind_ioctl",
+    "signal_entry",
+    "host_rewind_write",
+    "trap_entry_process",
+    "host_rewind_pkey_mprotect",
+    "host_rewind_getrusage",
+    "host_rewind_sendto",
+)
+"""Where a signal meets it, and where it may go and may not; where a number is noted, and asked for;
+and its end."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +83,12 @@ def made(make: Maker) -> Made:
         assert isinstance(place, Layout)
         others = (place.boot_info, place.rodata, RESERVE[0] + (1 << 20), REWOUND_AT, REWOUND_WORK)
         labels = (known[each] for each in LABELS)
-        told.write_bytes(struct.pack("<14Q", *labels, *others, place.arena[0]))
-        inside.write_bytes(struct.pack("<4Q", *(known[each] for each in INSIDE)))
+        told.write_bytes(struct.pack("<16Q", *labels, *others, place.arena[0], NOTED_AT))
+        inside.write_bytes(struct.pack(f"<{len(INSIDE)}Q", *(known[each] for each in INSIDE)))
         bundle.write(new)
 
     path = once(make.folder / "jumped.process", make_it)
-    return Made(path, told.read_bytes(), struct.unpack("<4Q", inside.read_bytes()))
+    return Made(path, told.read_bytes(), struct.unpack(f"<{len(INSIDE)}Q", inside.read_bytes()))
 
 
 @dataclass
@@ -210,6 +220,7 @@ ENDS = {
     "i": ("a page was written that could not be when it was kept", STATUS_REFUSED),
     "d": ("what is kept is to be dropped", -signal.SIGSYS),
     "w": ("what is kept is to be written", 128 + signal.SIGSEGV),
+    "j": ("what decides what is looked at is to be written", 128 + signal.SIGSEGV),
 }
 
 
@@ -238,6 +249,7 @@ def test_hostile_before(made: Made) -> None:
         ("u", b"u", STATUS_REFUSED),
         ("l", b"l", STATUS_REFUSED),
         ("o", b"o", None),
+        ("j", b"", 128 + signal.SIGSEGV),
     )
     for before, said, status in known:
         with kept(made, "") as guest:
@@ -281,7 +293,7 @@ def test_signals_on_the_way(made: Made, how: str) -> None:
 
 def test_a_signal_on_the_way_to_another(made: Made) -> None:
     """One that meets the entry of the one before, or what asks where that came from."""
-    looks, entry, begins, traps = made.inside
+    looks, entry, begins, traps, *_ = made.inside
     with kept(made) as guest:
         first = guest.finds()
         for steps in range(25):
@@ -297,3 +309,81 @@ def test_a_signal_on_the_way_to_another(made: Made) -> None:
                             process.step()
                 assert process.at == begins
             assert _said(guest.line) == b".".ljust(8) + END and guest.finds() == first
+
+
+def test_no_fault_and_other_places(made: Made) -> None:
+    """Pages of no file have changed places, and none was written since all were known."""
+    with kept(made) as guest:
+        for each in (".", ".", "x", "?") * 4:
+            guest.finds()
+            assert guest.told(each) == each.encode().ljust(8) + END
+            if each == "?":
+                assert guest.finds() == b"nobody 110 0\n"
+
+
+def test_a_number_of_its_own(made: Made) -> None:
+    """Whoever comes to where it is noted how many faults there were goes on to the end, and is not
+    believed: no signal on the way leads elsewhere, whatever stack is used."""
+    _, entry, begins, traps, marks, *_ = made.inside
+    for steps in range(8):
+        with kept(made) as guest:
+            guest.finds()
+            with stopped(guest.process.pid) as process:
+                guest.line.sendall(b"g".ljust(8) + guest.addresses)
+                process.behind_system_call(marks)
+                for _ in range(steps):
+                    process.step()
+                process.hears(signal.SIGPROF)
+                process.step(signal.SIGPROF)
+                assert process.at == entry
+                while process.at not in (begins, traps):
+                    process.step()
+                assert process.at == begins
+            assert guest.line.recv(16) == END
+
+
+def test_a_signal_at_the_end(made: Made) -> None:
+    """It has said that all is as it was, and goes on."""
+    with kept(made) as guest:
+        first = guest.finds()
+        for steps in range(6):
+            with stopped(guest.process.pid) as process:
+                guest.line.sendall(b".".ljust(8) + guest.addresses)
+                process.behind_system_call(made.inside[-1])
+                for _ in range(steps):
+                    process.step()
+                process.hears(signal.SIGPROF)
+                process.step(signal.SIGPROF)
+            assert _said(guest.line) == b".".ljust(8) + END and guest.finds() == first
+
+
+def test_nobody_hears(made: Made) -> None:
+    """A guest that comes to the end, where nobody hears it, ends: nothing that it has noted
+    is without what tells of it."""
+    with kept(made, "", refusing(NUMBERS["sendto"], errno.EAGAIN)) as guest:
+        assert guest.told(".") == b"keep it\0" and guest.process.wait(30) == STATUS_REFUSED
+
+
+def test_a_kernel_that_does_not_count(made: Made) -> None:
+    """It is asked for all pages, each time."""
+    *_, counts, _ = made.inside
+    with kept(made, refuses=refusing(NUMBERS["getrusage"], errno.EPERM)) as guest:
+        first = guest.finds()
+        assert guest.told("a") == b"a".ljust(8) + END and guest.finds() == first
+    with kept(made, "") as guest:
+        for how in (".", ".", "a"):
+            with stopped(guest.process.pid) as process:
+                guest.line.sendall(how.encode().ljust(8) + guest.addresses)
+                for _ in range(1 if how == "a" else 2):
+                    process.behind_system_call(counts)
+                    for at in range(64, 80, 8):
+                        Memory(guest.process.pid).write(REWOUND_WORK + at, 5)
+            said = _said(guest.line)
+            assert said.endswith(END) and guest.finds() == first
+
+
+def test_no_large_pages(made: Made) -> None:
+    """The kernel makes none of small ones, which would be new pages without a fault."""
+    with kept(made) as guest:
+        status = Path(f"/proc/{guest.process.pid}/status").read_text(encoding="utf-8")
+        assert "THP_enabled:\t0\n" in status

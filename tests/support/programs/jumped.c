@@ -22,6 +22,7 @@ enum {
     MPROTECT = 10,
     MADVISE = 28,
     IOCTL = 16,
+    PKEY_MPROTECT = 329,
     PAGES = 124,
     PLACES = 125,
     DROP = 4,
@@ -32,13 +33,14 @@ enum {
 
 struct order {
     char word[8];
-    uint64_t begin, behind, end, over, place, protect, drop, ask;
-    uint64_t low, high, free, kept, work, arena;
+    uint64_t begin, behind, end, over, place, protect, drop, ask, mark;
+    uint64_t low, high, free, kept, work, arena, noted;
 };
 
 static struct order order;
 static volatile char *mapped; /* pages of the file's */
 static volatile char *work;   /* where that code works */
+static volatile char *nobody; /* two pages of no file: one is written before all this is kept */
 static volatile char __attribute__((aligned(PAGE))) data[64][PAGE];
 static __attribute__((aligned(PAGE))) char filled[PAGE] = {"f"}; /* by the file */
 static int noted[2]; /* whether writes to it could be, before all this is kept, and behind */
@@ -152,9 +154,32 @@ static void break_seal(char *at) {
     rights(at, READ_ONLY);
 }
 
+/* To where a number is noted by which it is decided what is looked at: with one of its own, and on
+ * a stack of its own. */
+static void note(void) {
+    register long r10 __asm__("r10") = 0xffffffff;
+    __asm__ volatile("mov %[to], %%r8\nmov $7, %%r12d\njmp *%%r8" ::[to] "r"(order.mark - 2),
+                     "a"((long)PKEY_MPROTECT), "D"(order.noted), "S"((long)PAGE), "d"(3L), "r"(r10)
+                     : "r8", "r12", "memory");
+    __builtin_unreachable();
+}
+
+/* No page is written that was not before: one lies elsewhere, and the kernel has had no fault. */
+static void change_places(void) {
+    *nobody = '!';
+    swap((uint64_t)nobody, (uint64_t)nobody + PAGE);
+    go(order.begin, order.word, 0, 0);
+}
+
 static void come(char how) {
     uint64_t first = (uint64_t)mapped, flags = 0, stack = 0, to = order.begin;
     const void *word = order.word;
+    if (how == 'x')
+        change_places();
+    if (how == 'g')
+        note();
+    if (how == 'j')
+        *(volatile uint64_t *)order.noted = 7;
     if (how == 'v')
         look_for_secrets();
     memset((void *)data, 1, sizeof data);
@@ -281,11 +306,16 @@ int main(int argc, char **argv) {
     write(moment, "x", 1);
     sealed[1][0] = 'T'; /* since the start, and then never again */
     mprotect(sealed[1], PAGE, PROT_READ);
+    const int of_nobody = MAP_PRIVATE | MAP_ANONYMOUS;
+    nobody = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, of_nobody, -1, 0);
+    *nobody = 'n';
     int device = open("/dev/limpet/rewind", O_WRONLY);
     if (read(0, &order, sizeof order) != sizeof order)
         return 4;
     if (order.word[0] == 'm')
         hide_page();
+    if (order.word[0] == 'j')
+        *(volatile uint64_t *)order.noted = 7;
     if (order.word[0] == 'u')
         forge(order.work); /* where it is not to be written */
     if (order.word[0] == 'o')
@@ -304,7 +334,11 @@ int main(int argc, char **argv) {
     say();
     if (read(0, &order, sizeof order) != sizeof order)
         return 4;
-    if (order.word[0] != '.')
+    if (order.word[0] == '?') {
+        printf("nobody %d %d\n", nobody[0], nobody[PAGE]);
+        fflush(stdout);
+    }
+    if (order.word[0] != '.' && order.word[0] != '?')
         come(order.word[0]);
     write(device, order.word, 8);
     puts("it went on");

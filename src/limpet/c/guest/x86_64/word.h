@@ -33,6 +33,23 @@ static __attribute__((naked, noinline)) void rewound_go(const u64 *word) {
         "mov %[data], %%ecx\n"
         "mov %%ecx, %%ss\n"
         "call rewound_make\n"
+        "test %%rax, %%rax\n"
+        "jz 1f\n"
+        "mov %%rax, %%r12\n"
+        "movabs %[noted], %%rdi\n"
+        "mov %[page], %%esi\n"
+        "mov %[writable], %%edx\n"
+        "mov $-1, %%r10d\n"
+        "mov %[pkey_mprotect], %%eax\n"
+        "syscall\n"
+        ".globl host_rewind_pkey_mprotect\nhost_rewind_pkey_mprotect:\n"
+        "movabs %[stack], %%rsp\n" /* whoever comes here comes to the end, and is not believed */
+        "test %%rax, %%rax\n"
+        "jnz 1f\n"
+        "movabs %[noted], %%rdi\n"
+        "mov %%r12, (%%rdi)\n"
+        "call rewound_seal\n"
+        "1:\n"
         "movabs %[work], %%rdi\n"
         "mov %[words], %%ecx\n"
         "xor %%eax, %%eax\n"
@@ -52,6 +69,9 @@ static __attribute__((naked, noinline)) void rewound_go(const u64 *word) {
         "mov %[sendto], %%eax\n"
         "syscall\n"
         ".globl host_rewind_sendto\nhost_rewind_sendto:\n"
+        "cmp %[size], %%rax\n" /* who was not heard may have come here without the word */
+        "jne rewound_end_it\n"
+        "rewound_said:\n"
         "movabs %[zeros], %%rax\n"
         "mov %c[kept_stack](%%rax), %%rsp\n"
         "mov %c[kept_back](%%rax), %%rax\n"
@@ -72,12 +92,14 @@ static __attribute__((naked, noinline)) void rewound_go(const u64 *word) {
         [input] "i"(STDIN), [write] "i"(NR_WRITE), [stack] "i"(REWOUND_WORK + REWOUND_WORK_SIZE),
         [data] "i"(DATA_SELECTOR), [work] "i"(REWOUND_WORK), [words] "i"(REWOUND_WORK_SIZE / 8),
         [zeros] "i"(REWOUND_AT), [at_once] "i"(SAYS_AT_ONCE), [sendto] "i"(NR_SENDTO),
+        [noted] "i"(NOTED_AT), [page] "i"(PAGE), [writable] "i"(PROT_READ | PROT_WRITE),
+        [pkey_mprotect] "i"(NR_PKEY_MPROTECT),
         [kept_stack] "i"(__builtin_offsetof(struct rewound, stack)),
         [kept_back] "i"(__builtin_offsetof(struct rewound, back)));
 }
 
-/* RDX has the kernel's ucontext; its 136, 160 and 168 are RDX, RSP and RIP as they were.  Functions
- * are on the way only while its own stack is used. */
+/* RDX has the kernel's ucontext; its 136, 144, 160 and 168 are RDX, RAX, RSP and RIP as they were.
+ * Functions are on the way only while its own stack is used. */
 void rewound_signal(void);
 __attribute__((naked, noinline, used)) void rewound_signal(void) {
     __asm__ volatile("mov %%rdx, %%rax\n"
@@ -105,15 +127,20 @@ __attribute__((naked, noinline, used)) void rewound_signal(void) {
                      "lea host_rewind_sendto(%%rip), %%r8\n"
                      "cmp %%r8, %%rcx\n"
                      "jb host_rewind_write\n"
+                     "lea rewound_said(%%rip), %%r8\n"
+                     "cmp %%r8, %%rcx\n"
+                     "jb 5f\n"
                      "lea rewound_end(%%rip), %%r8\n"
                      "cmp %%r8, %%rcx\n"
-                     "jb host_rewind_sendto\n"
+                     "jb rewound_said\n"
                      "4: mov 160(%%rax), %%rcx\n"
                      "movabs %[work], %%r8\n"
                      "sub %%r8, %%rcx\n"
                      "cmp %[size], %%rcx\n"
                      "ja trap_entry_process\n"
                      "jmp host_rewind_write\n"
+                     "5: mov 144(%%rax), %%rax\n"
+                     "jmp host_rewind_sendto\n"
                      "rewound_signal_end:\n" ::[work] "i"(REWOUND_WORK),
                      [size] "i"(REWOUND_WORK_SIZE));
 }

@@ -10,7 +10,7 @@
 
 #define GUEST_END 0x1000000000UL /* ADDRESS_LIMIT */
 
-enum { PLACES_MOST = 4096, RUNS_KEPT_MOST = 4096, SCANNED_MOST = 128 };
+enum { PLACES_MOST = 4096, RUNS_KEPT_MOST = 4096, SCANNED_MOST = 128, RUSAGE_SELF = 0 };
 
 /* struct page_region and struct pm_scan_arg of uapi linux/fs.h; of a run that is kept, `kinds` says
  * whether it could be written */
@@ -19,6 +19,11 @@ struct written_run {
 };
 struct pages_query {
     u64 size, flags, low, high, behind, runs, count, most, inverted, all, any, told;
+};
+
+/* struct rusage of uapi linux/resource.h */
+struct spent {
+    u64 times[4], sizes[4], minor, major, more[6];
 };
 
 /* Behind struct rewound, and then the pages. */
@@ -36,12 +41,14 @@ struct work {
     union {
         struct places_query places;
         struct pages_query pages;
+        struct spent spent;
     } query; /* first: where the filter lets the kernel be asked from */
     struct mapped in_a_row;
     struct written_run runs[SCANNED_MOST];
 };
 
 #define WORK ((struct work *)REWOUND_WORK)
+#define NOTED (*(const volatile u64 *)NOTED_AT)
 
 /* Behind the word nothing may lead elsewhere: not to a function, nor to the compiler's own. */
 #define BEHIND static inline __attribute__((always_inline))
@@ -127,6 +134,16 @@ BEHIND bool escapes(const struct mapped *place) {
 BEHIND bool goes_on(const struct mapped *one, const struct mapped *next) {
     return one->high == next->low && one->rights == next->rights && one->inode == next->inode &&
            (!one->inode || one->offset + (one->high - one->low) == next->offset);
+}
+
+/* How many pages have come into this process since it was started, or have become other ones: none
+ * does that without a fault (features/rewind/accounts.c), and the kernel counts those.  0: it does
+ * not say. */
+BEHIND u64 faults_until_now(void) {
+    const struct spent *spent = &WORK->query.spent;
+    if (HOST_STUB(rewind, getrusage, NR_GETRUSAGE, RUSAGE_SELF, (long)spent, 0, 0, 0, 0) != 0)
+        return 0;
+    return spent->minor + spent->major;
 }
 
 /* Pages of [at, high) that are not the file's and not zeros: how many runs, or less than 0. */

@@ -43,7 +43,7 @@ static bool keep_all_places(void) {
 
 static bool keep_piece(u64 low, u64 high, u64 rights, u64 *to) {
     u64 size = high - low;
-    if (KEPT->run_count == RUNS_KEPT_MOST || size > REWOUND_AT + REWOUND_SIZE - *to)
+    if (KEPT->run_count == RUNS_KEPT_MOST || size > NOTED_AT - *to)
         return false;
     copy_words(*to, low, size);
     KEPT->runs[KEPT->run_count++] = (struct written_run){low, high, rights & PROT_WRITE};

@@ -8,6 +8,10 @@
  * what it has met here begins again, since nothing here harms by being done twice.
  *
  * Whatever is not found as it was kept ends the process.
+ *
+ * What is noted from one time to the next is how many faults there were.  That can be written by
+ * one instruction on the way, which a guest can jump to as well.  But from there the way leads to
+ * its end only, where it is heard: and there was no word before.
  */
 BEHIND _Noreturn void give_up(void) {
     for (;;)
@@ -32,7 +36,7 @@ BEHIND void forget_waiting(void) {
  * and the same each time, whatever it says.  Of whole pages: what is copied are words, and a page
  * between two runs would have bytes of neither. */
 BEHIND void seal_kept(void) {
-    u64 above = 0, left = REWOUND_AT + REWOUND_SIZE - COPIES;
+    u64 above = 0, left = NOTED_AT - COPIES;
     if (HOST_STUB(rewind, mprotect, NR_MPROTECT, REWOUND_AT, REWOUND_SIZE, PROT_READ, 0, 0, 0) != 0)
         give_up();
     if (!KEPT->head.kept || KEPT->place_count > PLACES_MOST || KEPT->run_count > RUNS_KEPT_MOST)
@@ -116,10 +120,34 @@ BEHIND void drop_written(u64 low, u64 high, u64 *next) {
     }
 }
 
-BEHIND void bring_pages_back(void) {
-    u64 low, high, next = 0, from = COPIES;
+/* All that has no copy; the first time also a page that has: to bring that back is a fault, by
+ * which a kernel is known that counts them. */
+BEHIND void drop_all(void) {
+    u64 low, high, next = 0;
     for (u64 i = 0; next_watched(&i, &low, &high);)
         drop_written(low, high, &next);
+    for (u64 i = 0; i < KEPT->run_count && !NOTED; i++)
+        if (KEPT->runs[i].kinds) {
+            HOST_STUB(rewind, madvise, NR_MADVISE, (long)KEPT->runs[i].low, PAGE, PAGES_DROPPED, 0,
+                      0, 0);
+            return;
+        }
+}
+
+/* Where there was no fault since all pages were known, none was written for the first time.  Those
+ * that were written before can lie elsewhere: of a file that shows, since each page of it is there
+ * once, and moves with its place in the file.  Memory of no file is looked at. */
+BEHIND void drop_moved(void) {
+    u64 next = 0;
+    for (u64 i = 0; i < KEPT->place_count; i++) {
+        const struct mapped *each = &KEPT->places[i];
+        if (each->low >= guest_info.arena_lo && !each->inode)
+            drop_written(each->low, each->high, &next);
+    }
+}
+
+BEHIND void bring_copies_back(void) {
+    u64 from = COPIES;
     for (u64 i = 0; i < KEPT->run_count; i++) {
         const struct written_run *each = &KEPT->runs[i];
         if (each->kinds)
@@ -130,12 +158,29 @@ BEHIND void bring_pages_back(void) {
     }
 }
 
-/* On a stack of its own. */
-static __attribute__((used, noinline)) void rewound_make(void) {
+/* On a stack of its own.  What is to be noted, if anything: how many faults there were when all
+ * pages were known. */
+static __attribute__((used, noinline)) u64 rewound_make(void) {
     forget_waiting();
     seal_kept();
     compare_all_places();
-    bring_pages_back();
+    u64 before = faults_until_now();
+    bool known = before != 0 && before == NOTED;
+    if (known)
+        drop_moved();
+    else
+        drop_all();
+    bring_copies_back();
+    u64 after = known ? 0 : faults_until_now();
+    return NOTED || after > before ? after : 0;
+}
+
+static __attribute__((used, noinline)) void rewound_seal(void) {
+    seal_kept();
+}
+
+static __attribute__((used, noinline)) void rewound_end_it(void) {
+    give_up();
 }
 
 static void tell_news(struct rewind *to) {
