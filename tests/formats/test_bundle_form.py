@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from limpet import load
 from limpet.contract import Backend
 from limpet.contract.pages import LARGE_PAGE, PAGE
-from limpet.errors import BundleError
+from limpet.errors import BundleError, ImageError
 from limpet.formats import elf
-from limpet.formats.bundle.read import BundleFile, parse
+from limpet.formats.bundle.read import BundleFile, is_bundle, parse
 from limpet.formats.bundle.record import read_record
 from limpet.formats.bundle.write import (
     GUEST_SECTION,
@@ -324,3 +325,17 @@ def test_as_many_segments_as_linux_loads(tmp_path: Path) -> None:
         subprocess.run([program], check=False)
     with pytest.raises(BundleError, match="header tables are damaged"):
         parse(program.read_bytes(), "program")
+
+
+def test_a_bundle_is_no_guest(make: Maker, backend: Backend, tmp_path: Path) -> None:
+    """Who gives one in the place of a program is told what it is; what is cut off is none."""
+    made = make(make.compile(SMALL, "small"), backend)
+    with pytest.raises(ImageError, match="a bundle, which has its guest inside already") as raised:
+        load(made.path)
+    assert f"limpet audit {made.path}" in str(raised.value.hint)
+    data, cut = made.path.read_bytes(), tmp_path / "cut"
+    for size in (0, 3, 64, len(data) // 2, len(data) - 64):
+        cut.write_bytes(data[:size])
+        assert not is_bundle(cut)
+    assert not is_bundle(tmp_path)
+    assert not is_bundle(tmp_path / "missing")

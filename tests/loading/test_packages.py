@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from limpet.formats.tree.write import Node
-from limpet.loading import packages, seen
+from limpet.loading import editable, packages, seen
 from limpet.loading.asked import NOTHING, Wants
 from limpet.loading.distributions import Distributions
 from limpet.loading.files import Finder, folder
@@ -182,3 +182,26 @@ def test_it_runs(crowded: Path) -> None:
     done = subprocess.run(words, capture_output=True, check=False, timeout=300)
     assert done.stdout == b"hello\n", done.stderr
     assert done.stderr.count(b"too much to be packed whole") == 1
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_installed_where_it_is_written(
+    environment: Path, tmp_path: Path, whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A startup file names the folder of its modules, or a finder that knows where each is."""
+    monkeypatch.setattr(packages, "MOST_OBJECTS", MANY + 2 if whole else 1)
+    site = environment / "lib/python3.9/site-packages"
+    _write(site / "__editable__.flat.pth", "import __editable___flat_finder; x.install()")
+    _write(tmp_path / "flat/flat/__init__.py")
+    table = f"MAPPING: dict[str, str] = {{'flat': '{tmp_path}/flat/flat'}}\nNAMESPACES = {{}}\n"
+    _write(site / "__editable___flat_finder.py", table)
+    layers = _packed(environment, Wants(("mine", "flat")))[2]
+    files = set(layers.top.files())
+    assert {f"{tmp_path}/work/mine.py", f"{tmp_path}/flat/flat/__init__.py"} <= files
+    assert f"{site}/__editable___flat_finder.py" in files
+
+
+@pytest.mark.parametrize("text", ["{1: 2}", "{'a': 1}", "[]", "{" * 9000, "{'a': b}", ""])
+def test_a_finder_that_is_another(text: str) -> None:
+    """What is no table of names is none."""
+    assert editable.table(f"MAPPING = {text}\n") == {}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import html
 import re
+from pathlib import Path
 
 import pytest
 
 from limpet.sandbox.answers import Value
-from limpet.sandbox.notebook import bundle
+from limpet.sandbox.notebook import Notebook, bundle
+from tests.sandbox.conftest import add
 
 SCRIPT = b"<script>fetch('/api/kernels', {method: 'POST'})</script>"
 
@@ -54,3 +57,31 @@ def test_a_drawing() -> None:
     assert re.fullmatch(
         r'<img src="data:image/svg\+xml;base64,[A-Za-z0-9+/=]*">', found["text/html"]
     )
+
+
+OPENS = """import sys, types
+plot = types.ModuleType("matplotlib.pyplot")
+left = ["figure"]
+plot.show = lambda: display(left.pop())
+sys.modules[plot.__name__] = plot
+5"""
+
+
+def test_figures_that_are_left_open(alone: Path) -> None:
+    """They are asked for with their cell, whose result stays and whose count is its own."""
+    with alone.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = Notebook(backend="process", timeout=30, output=1 << 20, tools={"add": add})
+    with made:
+        first = made.run(OPENS)
+        assert first.value and (first.value.text, [v.text for v in first.shown]) == (
+            "5",
+            ["'figure'"],
+        )
+        second = made.run("left.append('another')\n1 / 0")
+        assert second.error and '"<input 2>", line 2' in second.error.traceback
+        assert [v.text for v in second.shown] == ["'another'"]
+        third = made.run("7")  # where none can be drawn
+        assert third.value and third.value.text == "7" and not third.error
+        made.figures = False
+        assert not made.run("left.append(1)").shown

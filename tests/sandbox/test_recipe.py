@@ -16,7 +16,7 @@ from limpet.loading import seen
 from limpet.loading.interpreters import known
 from limpet.sandbox import recipe as module
 from limpet.sandbox.exchange import Limits
-from limpet.sandbox.packages import modules_of
+from limpet.sandbox.packages import check_packed, modules_of
 from limpet.sandbox.recipe import Recipe
 
 
@@ -151,6 +151,43 @@ def test_packages_by_what_pip_calls_them(tmp_path: Path) -> None:
     assert found == ("_k", "klearn", "_k", "klearn", "json", "klearn.tree")
     with pytest.raises(PlanError, match="has no module learn-kid"):
         modules_of(["learn-kid"], python, which)
+
+
+def test_packages_that_are_installed_where_they_are_written(tmp_path: Path) -> None:
+    """Their names are told, or are those of the folder that the environment names."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "pyvenv.cfg").touch()
+    python = tmp_path / "bin" / "python3.11"
+    python.symlink_to(os.path.realpath(sys.executable))
+    which = known(python)
+    assert which
+    site = tmp_path / which.environment
+    for name, beside in (("A.Told", ()), ("own_name", ("tests", "own_name")), ("b-c", ("tests",))):
+        low = name.lower().replace(".", "_").replace("-", "_")
+        told = site / f"{low}-1.0.dist-info"
+        told.mkdir(parents=True)
+        (told / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (told / "RECORD").write_text(f"{low}.pth,,\n__editable___{low}_finder.py,,\n")
+        for each in ("its_name", *beside):
+            (tmp_path / low / each).mkdir(parents=True)
+        (tmp_path / low / "setup.py").touch()
+        (site / f"{low}.pth").write_text(f"import os\n{tmp_path / low}\n/nowhere\n")
+    (site / "a_told-1.0.dist-info" / "top_level.txt").write_text("first\nsecond\nnot/this\n")
+    assert modules_of(["a-told", "A_Told"], python, which) == ("first", "second") * 2
+    assert modules_of(["Own.Name", "b_c"], python, which) == ("own_name", "its_name")
+
+
+def test_what_was_only_looked_for_is_not_there(tmp_path: Path) -> None:
+    """A pattern that matched nothing has its module's name."""
+    with pytest.raises(PlanError, match="has no module nonesuch"):
+        check_packed(["nonesuch"], {"*/somewhere/nonesuch.*": "of nothing"}, tmp_path)
+    check_packed(["there", "sys"], {"/somewhere/there.py": "of it"}, tmp_path)
+
+
+def test_an_environment_is_its_python(tmp_path: Path) -> None:
+    """As --python takes it."""
+    made = Recipe.of(backend="process", python=str(tmp_path), packages=(), warm="", memory=64 << 20)
+    assert made.interpreter == tmp_path / "bin" / "python"
 
 
 def test_arguments() -> None:

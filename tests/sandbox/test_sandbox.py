@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from typing import Any
@@ -243,7 +244,7 @@ SLEEPS = "import time\nprint('on', flush=True)\ntime.sleep(60)"
 @pytest.mark.parametrize("code", [COMPUTES, SLEEPS, AWAITS])
 def test_interrupted(sandbox: Sandbox, code: str) -> None:
     """Code that computes, sleeps or awaits gets a KeyboardInterrupt, and cleans up before the end
-    of its call; the guest lives on."""
+    of its call; the traceback shows its line, and the guest lives on."""
     begun = threading.Event()
 
     def interrupt() -> None:
@@ -255,6 +256,8 @@ def test_interrupted(sandbox: Sandbox, code: str) -> None:
     result = sandbox.run(code, on_stdout=lambda _: begun.set())
     thread.join()
     assert result.error and result.error.type == "KeyboardInterrupt"
+    assert re.search(r'File "<input 1>", line \d, in <module>', result.error.traceback)
+    assert "run_forever" not in result.error.traceback
     assert ("cleaned" in code) == ("cleaned" in result.stdout)
     assert sandbox.run("1").ok
 

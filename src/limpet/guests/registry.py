@@ -15,7 +15,8 @@ from pathlib import Path
 from limpet import contract
 from limpet.arch.x86_64 import machine
 from limpet.contract.pages import PAGE
-from limpet.errors import PlanError
+from limpet.errors import ImageError, PlanError
+from limpet.formats.bundle.read import is_bundle
 from limpet.formats.image import Image, read_program
 from limpet.guests.kind import Kind
 from limpet.guests.usual import usual
@@ -89,9 +90,18 @@ def load(
         InputError: anything given cannot be used; names it and what to do.
     """
     cache = cache or Cache.default()
-    found = program_of(Path(path), progress, cache)
-    progress("reading the program")
-    image = read_image(found.data, found.name)
+    try:
+        found = program_of(Path(path), progress, cache)
+        progress("reading the program")
+        image = read_image(found.data, found.name)
+    except ImageError:
+        if not is_bundle(Path(path)):
+            raise
+        raise ImageError(
+            f"{path}: a bundle, which has its guest inside already",
+            hint=f"start it by itself, see what it can do with limpet audit {path}, or make it "
+            f"again with other options: limpet rebuild {path}",
+        ) from None
     if builds:
         usual(Path(path)).begin(cache, Options())
     packed = tree_of(

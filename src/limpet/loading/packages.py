@@ -13,6 +13,7 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from functools import cached_property
 
+from limpet.loading import editable
 from limpet.loading.distributions import Distributions
 from limpet.loading.interpreters import Interpreter, imported
 from limpet.loading.layers import Layers
@@ -53,19 +54,31 @@ class Packages:
     def pack(self) -> list[str]:
         """Pack all of it, or what says what there is; the paths that may be objects."""
         which, layers = self._which, self._layers
+        found: list[str] = []
         if self.whole:
-            return layers.include_folder(self.folder, which.unneeded)
-        layers.matching(f"{self.folder}/*")  # what is installed later counts
-        for pattern in which.telling:
-            for each in layers.matching(f"{self.folder}/{pattern}"):
-                layers.add(each)
+            found += layers.include_folder(self.folder, which.unneeded)
+        else:
+            layers.matching(f"{self.folder}/*")  # what is installed later counts
+            for pattern in which.telling:
+                for each in layers.matching(f"{self.folder}/{pattern}"):
+                    layers.add(each)
         startup = layers.matching(f"{self.folder}/{which.startup}") if which.startup else []
-        return [path for each in startup for path in self._started(each)]
+        for each in startup:
+            text = layers.add(each) or b""
+            self._look_elsewhere(text.decode(errors="surrogateescape"))
+            found += [] if self.whole else self._started(text)
+        return found
 
-    def _started(self, path: str) -> list[str]:
-        """What a file that is run at each start names: folders, and modules, which are packed."""
-        text = self._layers.add(path) or b""
-        self._more += filter(os.path.isabs, text.decode(errors="surrogateescape").splitlines())
+    def _look_elsewhere(self, startup: str) -> None:
+        """Modules may be in the folders that a file names which is run at each start."""
+        self._more += editable.folders(startup)
+        for name in editable.finders(startup):
+            finder = self._layers.look(f"{self.folder}/{name}{self._which.suffix}") or b""
+            places = editable.table(finder.decode(errors="surrogateescape")).values()
+            self._more += sorted({os.path.dirname(each) for each in places if os.path.isabs(each)})
+
+    def _started(self, text: bytes) -> list[str]:
+        """What such a file imports."""
         found: list[str] = []
         for name in sorted(imported(text, self._which)):
             for each in (f"{self.folder}/{name}", f"{self.folder}/{name}{self._which.suffix}"):

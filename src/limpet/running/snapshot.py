@@ -368,10 +368,25 @@ def _pages(map_: BinaryIO, region: Region, mask: int, values: Collection[int]) -
     """Pages of ``region`` whose entry has one of ``values``, of the bits in ``mask``."""
     for at in range(region.address, region.end, _PIECE):
         end = min(at + _PIECE, region.end)
-        map_.seek(at // PAGE * 8)
-        entries = memoryview(map_.read((end - at) // PAGE * 8)).cast("Q")
+        entries = memoryview(_told(map_, at // PAGE * 8, (end - at) // PAGE * 8)).cast("Q")
         pages = zip(range(at, end, PAGE), entries, strict=True)
         yield from [page for page, entry in pages if entry & mask in values]
+
+
+def _told(file: BinaryIO, at: int, size: int) -> bytes:
+    """So many bytes of what the kernel shows of a process, which it need not give at once.
+
+    Raises:
+        RunError: there are fewer: the process is gone.
+    """
+    file.seek(at)
+    data = b""
+    while len(data) < size and (more := file.read(size - len(data))):
+        data += more
+    if len(data) < size:
+        said = "the guest was ended while its memory was looked at"
+        raise RunError(said, hint="take it again; dmesg says whether memory was short")
+    return data
 
 
 def _present(memory: BinaryIO, map_: BinaryIO, region: Region) -> Iterator[tuple[int, bytes]]:
@@ -381,5 +396,4 @@ def _present(memory: BinaryIO, map_: BinaryIO, region: Region) -> Iterator[tuple
         there = _PRESENT, _SWAPPED, _PRESENT | _SWAPPED
         pages = _pages(map_, region, _PRESENT | _SWAPPED, there)
     for at in pages:
-        memory.seek(at)
-        yield at, memory.read(PAGE)
+        yield at, _told(memory, at, PAGE)

@@ -9,7 +9,7 @@ from pathlib import Path
 from limpet.contract import landlock
 from limpet.errors import HostError
 from limpet.formats.bundle.read import read_bundle
-from limpet.formats.manifest import VOLUME
+from limpet.formats.manifest import VOLUME, declared
 from limpet.running import host
 
 
@@ -73,13 +73,15 @@ def missing(bundle: Path, warnings: Sequence[str]) -> list[Protection]:
 
     Raises:
         BundleError: it has no record.
+        PlanError: it names a device that there cannot be.
     """
     record = read_bundle(bundle).record
     machine, backends = record.machine, record.options.get("backends")
+    devices = record.options.get("devices", ())
     wanted = [_filter(), _landlock(), _no_execute()]
     if isinstance(backends, tuple) and "kvm" in backends:
         wanted.append(_virtual_machine())
-    if f"{VOLUME}:" in str(record.options.get("devices", "")):
+    if isinstance(devices, tuple) and any(each.kind == VOLUME for each in declared(devices)):
         wanted.append(_mounts())
     if machine and machine.execute_only:
         wanted.append(_execute_only())

@@ -10,7 +10,6 @@ import re
 import signal
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,14 +18,11 @@ from ipykernel.kernelbase import Kernel
 from jupyter_client.kernelspec import KernelSpecManager
 
 from limpet.errors import PlanError, SandboxError
-from limpet.sandbox.notebook import bundle
+from limpet.sandbox.notebook import Notebook, bundle
 from limpet.sandbox.result import Result
-from limpet.sandbox.sandbox import Sandbox
 from limpet.version import __version__
 
 _NAME = re.compile(r"[a-z0-9._-]{1,100}")
-_FIGURES = "__import__('sys').modules['matplotlib.pyplot'].show()"
-"""Asked behind each cell: figures that it has left open are shown, as a notebook does."""
 
 
 class LimpetKernel(Kernel):
@@ -43,7 +39,7 @@ class LimpetKernel(Kernel):
         "pygments_lexer": "ipython3",
         "codemirror_mode": {"name": "ipython", "version": 3},
     }
-    _sandbox: Sandbox | None = None
+    _sandbox: Notebook | None = None
 
     def pre_handler_hook(self) -> None:
         """An interrupt is for the code in the sandbox."""
@@ -57,15 +53,14 @@ class LimpetKernel(Kernel):
         """Run a cell, and show what it gives."""
         try:
             if self._sandbox is None:
-                self._sandbox = Sandbox(**self.given)
+                self._sandbox = Notebook(**self.given)
             elif not self._sandbox.alive:
                 self._sandbox.reset()
             out, err = self._stream("stdout", silent), self._stream("stderr", silent)
-            result = self._sandbox.run(code, on_stdout=out, on_stderr=err)
-            left = () if silent else self._sandbox.run(_FIGURES).shown  # an error: it has none
+            self._sandbox.figures = not silent
+            return self._shown(self._sandbox.run(code, on_stdout=out, on_stderr=err), silent)
         except SandboxError as error:
             return self._failed(error)
-        return self._shown(replace(result, shown=(*result.shown, *left)), silent)
 
     def _stream(self, name: str, silent: bool) -> Callable[[str], None]:
         def tell(text: str) -> None:

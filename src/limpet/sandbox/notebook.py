@@ -11,8 +11,14 @@ from __future__ import annotations
 
 import base64
 import html
+from collections.abc import Mapping
+from typing import Any
 
-from limpet.sandbox.answers import Value
+from limpet.sandbox.answers import Answer, Value
+from limpet.sandbox.exchange import Heard
+from limpet.sandbox.memory import Memory
+from limpet.sandbox.result import Timings
+from limpet.sandbox.sandbox import Sandbox
 
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 """Kinds that nothing comes of but a picture."""
@@ -24,6 +30,21 @@ _ALONE = (
 
 _ROWS = (4, 24)
 """The least and the most that are shown of such a page, in lines of a table."""
+
+
+class Notebook(Sandbox):
+    """A sandbox whose code is cells: figures that one leaves open are shown behind it."""
+
+    figures = True
+
+    def _asked(
+        self,
+        request: Mapping[str, Any],
+        heard: Heard,
+        timeout: float | None = None,
+        memory: Memory | None = None,
+    ) -> tuple[Answer, Timings]:
+        return super()._asked({**request, "figures": self.figures}, heard, timeout, memory)
 
 
 def bundle(value: Value) -> dict[str, str]:

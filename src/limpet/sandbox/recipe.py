@@ -100,6 +100,8 @@ class Recipe:
         """
         if not isinstance(memory, int):
             raise PlanError(f"memory: {memory!r} is no number of bytes", hint="memory=64 << 20")
+        if os.path.isdir(python):  # an environment
+            python = os.path.join(python, "bin", "python")
         folders = _folders_of(_list("volumes", volumes, "./data:/data:ro"))
         backend = backend or _usual()
         rewinds = not connect and not folders

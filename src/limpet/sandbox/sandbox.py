@@ -43,7 +43,7 @@ class Sandbox:
     Args:
         backend: ``kvm`` or ``process``; by default ``kvm`` where it works.
         python: the interpreter of this host that is packed; by default the one that runs this,
-            without its environment.  One of a virtual environment brings its packages.
+            without its environment.  One of an environment, or its folder, brings packages.
         packages: modules that code may import, beside the standard library, or what pip knows
             them by: ``sklearn`` or ``scikit-learn``.
         warm: code that has run already whenever a sandbox starts, ``"import json"`` for example.

@@ -7,6 +7,8 @@ them.
 
 from __future__ import annotations
 
+import os
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -123,6 +125,25 @@ def read_bundle(path: Path) -> BundleFile:
         BundleError: it is not a bundle.
     """
     return parse(read_file(path, MAX_BUNDLE), str(path))
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether the file at ``path`` has the record of one; of a large one little is read."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        header = Header.unpack(os.pread(handle, elf.HEADER_SIZE, 0))
+        count = min(header.shnum, MAX_SECTIONS)
+        rows = os.pread(handle, count * elf.SECTION_SIZE, header.shoff)
+        names = SectionHeader.unpack(rows, header.shstrndx * elf.SECTION_SIZE)
+        table = os.pread(handle, min(names.size, MAX_NAMES), names.offset)
+    except (OSError, struct.error, OverflowError):  # a folder, or no ELF file
+        return False
+    finally:
+        os.close(handle)
+    return header.ident.startswith(elf.IDENT) and RECORD_SECTION.encode() in table.split(b"\0")
 
 
 def parse(data: bytes, name: str) -> BundleFile:

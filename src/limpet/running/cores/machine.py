@@ -199,4 +199,4 @@ def _touched(pages: int, low: int, high: int) -> Iterator[tuple[int, int]]:
             if there and start is None:
                 start = at
         if start is not None:
-            yield start, last
+            yield start, first + len(data) // 8 * PAGE  # no more than was told

@@ -5,6 +5,7 @@ Its first wait for the host is the moment that a snapshot is taken of.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import stat
@@ -41,7 +42,7 @@ class Agent:
         path = os.path.join(os.path.dirname(__file__), "warm.py")
         if os.path.exists(path):
             with open(path, encoding="utf-8") as stream:
-                self._interpreter.run(stream.read())
+                self._interpreter.run(stream.read(), "<warm>")
         take_displayed()  # to nobody
         if os.path.exists(_MOMENT):
             self._rehearse(_OFTEN)
@@ -148,7 +149,11 @@ class Agent:
 
     def do_run(self, request: dict[str, Any]) -> Any:
         """Run code: its value."""
-        return shown(self._interpreter.run(request["code"]))
+        try:
+            return shown(self._interpreter.run(request["code"]))
+        finally:
+            if request.get("figures"):
+                _show_figures()
 
     def do_call(self, request: dict[str, Any]) -> Any:
         """Call a function: what it returns, which has to be plain data."""
@@ -206,6 +211,14 @@ class Agent:
 
 
 _DONE = {name[3:]: value for name, value in vars(Agent).items() if name.startswith("do_")}
+
+
+def _show_figures() -> None:
+    """Show those of matplotlib that code has left open; one that cannot be drawn is not there."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    with contextlib.suppress(Exception):
+        if pyplot is not None:
+            pyplot.show()
 
 
 def _is_folder(path: str) -> bool:

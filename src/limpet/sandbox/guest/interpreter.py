@@ -26,6 +26,7 @@ _FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _AWAITS = 0x80
 """In ``co_flags``: code that has ``await`` outside of any function (``inspect.CO_COROUTINE``)."""
 
+_FOLDER = __file__.rpartition("/")[0]
 _OWN = "_awaited"
 """The method that awaits code, in a traceback."""
 
@@ -81,13 +82,15 @@ class Interpreter:
         linecache.cache.pop(f"<input {self._count}>", None)
         self._count -= 1
 
-    def run(self, code: str) -> Any:
+    def run(self, code: str, name: str = "") -> Any:
         """Run ``code``; the value of its last expression, or ``None``.
 
-        It may ``await``, in one event loop for all that runs here.
+        It may ``await``, in one event loop for all that runs here.  What has no ``name`` for
+        tracebacks is counted.
         """
-        self._count += 1
-        name = f"<input {self._count}>"
+        if not name:
+            self._count += 1
+            name = f"<input {self._count}>"
         linecache.cache[name] = (len(code), None, code.splitlines(True), name)
         expression = _expression(code, name)
         if expression:
@@ -125,10 +128,12 @@ class Interpreter:
         task = self._loop.create_task(coroutine)
         try:
             return self._loop.run_until_complete(task)
-        except KeyboardInterrupt:
-            if task.cancel():  # now, not while the next code awaits
-                self._loop.run_until_complete(asyncio.wait((task,), timeout=_PATIENCE))
-            raise
+        except KeyboardInterrupt as error:
+            interrupt = error
+        waits = _waiting(coroutine) if _in_loop(interrupt) else interrupt.__traceback__
+        if task.cancel():  # now, not while the next code awaits
+            self._loop.run_until_complete(asyncio.wait((task,), timeout=_PATIENCE))
+        raise interrupt.with_traceback(waits)
 
     def function(self, given: dict[str, Any]) -> Callable[..., Any]:
         """What the host means: a name here, one of a module, or a text."""
@@ -149,6 +154,28 @@ class Interpreter:
             found = getattr(found, part)
         function: Callable[..., Any] = found
         return function
+
+
+def _in_loop(error: BaseException) -> bool:
+    """Whether it came to an event loop while all code awaited."""
+    import asyncio
+    import selectors
+
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    last = [each for each in files if not each.startswith(_FOLDER)][-1:]  # before its handler
+    return any(each.startswith((selectors.__file__, asyncio.__path__[0])) for each in last)
+
+
+def _waiting(coroutine: Any) -> types.TracebackType | None:
+    """Where it awaits: the lines of all that await each other."""
+    frames = []
+    while (frame := getattr(coroutine, "cr_frame", None)) is not None:
+        frames.append(frame)
+        coroutine = coroutine.cr_await
+    found = None
+    for frame in reversed(frames):
+        found = types.TracebackType(found, frame, frame.f_lasti, frame.f_lineno)
+    return found
 
 
 def _expression(code: str, name: str) -> types.CodeType | None:
@@ -209,11 +236,10 @@ def raised(error: BaseException) -> dict[str, str]:
     name = kind.__qualname__
     if kind.__module__ not in ("builtins", "__main__"):
         name = f"{kind.__module__}.{name}"
-    own = __file__.rpartition("/")[0]
     told = traceback.TracebackException(kind, error, error.__traceback__)
     each: Any = told
     while each is not None:
-        frames = [(frame.filename.startswith(own), frame) for frame in each.stack]
+        frames = [(frame.filename.startswith(_FOLDER), frame) for frame in each.stack]
         awaits = [at for at, (ours, frame) in enumerate(frames) if ours and frame.name == _OWN]
         behind = awaits[-1] if awaits else 0  # before it are those of an event loop
         each.stack[:] = [frame for ours, frame in frames[behind:] if not ours]
