@@ -14,7 +14,7 @@ import pytest
 from limpet.formats.tree.write import Node
 from limpet.loading import editable, packages, seen
 from limpet.loading.asked import NOTHING, Wants
-from limpet.loading.distributions import Distributions
+from limpet.loading.distributions import POINTS, Distributions
 from limpet.loading.files import Finder, folder
 from limpet.loading.interpreted import Interpreted
 from limpet.loading.interpreters import known
@@ -29,7 +29,9 @@ def _write(path: Path, text: str = "") -> Path:
     return path
 
 
-def _installed(site: Path, name: str, files: tuple[str, ...], *requires: str) -> None:
+def _installed(
+    site: Path, name: str, files: tuple[str, ...], *requires: str, points: str = ""
+) -> None:
     """As pip leaves it."""
     for each in files:
         _write(site / each)
@@ -39,6 +41,8 @@ def _installed(site: Path, name: str, files: tuple[str, ...], *requires: str) ->
         site / info / "METADATA",
         f"Metadata-Version: 2.1\nName: {name}\n{lines}\nRequires-Dist: no\n",
     )
+    if points:
+        _write(site / info / "entry_points.txt", points)
     record = [*(f"{each},sha256=x,1" for each in files), f"{info}/METADATA,,", "../../../bin/x,,"]
     _write(site / info / "RECORD", "\n".join(record))
 
@@ -126,6 +130,22 @@ def test_told(environment: Path) -> None:
     assert len(told) == 5 and all(each.endswith("/METADATA") for each in told)
 
 
+def test_plugins(environment: Path) -> None:
+    """Entry points for what is packed come with their modules, and nothing else's are told."""
+    site = environment / "lib/python3.9/site-packages"
+    for at, group in enumerate(("the_app.hooks", "The-App11", "console_scripts", "the_apple")):
+        points = f"# points\n [ {group} ]\nx = plugin{at}:run\n"
+        _installed(site, f"plug-{at}", (f"plugin{at}.py",), "many_more", points=points)
+    _installed(site, "many_more", ("more.py",))
+    files, _, layers = _packed(environment, Wants(("app",)))
+    assert files == APP | STARTUP | {"plugin0.py", "plugin1.py", "more.py"}
+    told = {
+        os.path.basename(os.path.dirname(each)) for each in layers.top.files() if POINTS in each
+    }
+    assert told == {"plug_0-1.0.dist-info", "plug_1-1.0.dist-info"}
+    assert not [each for each in _packed(environment)[2].top.files() if POINTS in each]
+
+
 def test_little(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Up to a bound all of it is packed, whoever names it."""
     monkeypatch.setattr(packages, "MOST_OBJECTS", MANY + 2)
@@ -156,7 +176,7 @@ def test_damaged(tmp_path: Path) -> None:
     (tmp_path / "a-1.dist-info/METADATA").write_bytes(b"Requires-Dist: \xff\nRequires-Dist:\n" * 9)
     (tmp_path / "b-1.dist-info").touch()
     told = Distributions(str(tmp_path), Layers(folder(b""), Finder(False), host=True))
-    assert told.tops_for(["c", "d", "etc", "", ".", ".."]) == set()
+    assert told.needed(["c", "d", "etc", "", ".", ".."]) == []
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from limpet.loading import editable
-from limpet.loading.distributions import Distributions
+from limpet.loading.distributions import POINTS, Distributions
 from limpet.loading.interpreters import Interpreter, imported
 from limpet.loading.layers import Layers
 from limpet.plain import quoted
@@ -61,7 +61,8 @@ class Packages:
             layers.matching(f"{self.folder}/*")  # what is installed later counts
             for pattern in which.telling:
                 for each in layers.matching(f"{self.folder}/{pattern}"):
-                    layers.add(each)
+                    if os.path.basename(each) != POINTS:  # they lead to modules: see "take"
+                        layers.add(each)
         startup = layers.matching(f"{self.folder}/{which.startup}") if which.startup else []
         for each in startup:
             text = layers.add(each) or b""
@@ -86,8 +87,15 @@ class Packages:
         return found
 
     def take(self, modules: Sequence[str]) -> list[str]:
-        """Pack these modules with all that they require, as far as that is told; the paths."""
-        tops = self._told.tops_for(modules)
+        """Pack these modules with all that they require, as far as that is told; the paths.
+
+        What has entry points for one that is packed is packed as well: a program looks for such
+        plugins when it starts.  Those of nothing else are told to nobody.
+        """
+        needed = self._told.needed(modules)
+        for each in needed:
+            self._take(f"{each.info}/{POINTS}")
+        tops = {name for each in needed for name in each.tops}
         return [path for each in sorted(tops) for path in self._take(f"{self.folder}/{each}")]
 
     @cached_property
