@@ -106,8 +106,9 @@ def behind_pasta(argv: Sequence[str], port: int, folder: Path) -> Iterator[list[
             yield None
             return
         apart = ["--unshare-user-try", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
-        tree = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--bind", "/tmp", "/tmp"]
-        yield ["ip", "netns", "exec", space, "bwrap", *apart, *tree, *argv]
+        tree = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+        own = ["--bind", str(folder), str(folder)]
+        yield ["ip", "netns", "exec", space, "bwrap", *apart, *tree, *own, *argv]
     finally:
         if pid.exists():
             os.kill(int(pid.read_text()), signal.SIGTERM)
