@@ -87,3 +87,33 @@ def test_runs(ranges: list[tuple[int, int]], most: int) -> None:
                     program, kernel.words(rule.number, 0xC000003E, _STUB + 2, arguments)
                 )
                 assert ran == policy.verdict(rule.number, 0xC000003E, _STUB + 2, arguments)
+
+
+_LOW, _HIGH, _FAR = (4096, 8192), (1 << 20, 2 << 20), (3 * _GIB4, 5 * _GIB4)
+
+
+def _proved(*rules: Rule) -> kernel.Program:
+    """The program of ``rules`` and another, which says what they say."""
+    made = Filter((*rules, Rule("exit_group", "", (), "other", _STUB)), TRAP, (0, 1))
+    labels = {"stub": _STUB + 2, "other": _STUB + 4}
+    program = kernel.decode(made.assemble(labels))
+    filter_rules.prove(program, filter_rules.policy(made, labels, {}))
+    return program
+
+
+@pytest.mark.parametrize("places", [(_LOW, _HIGH), (_LOW, _FAR), (_LOW, _HIGH, _FAR)])
+def test_combinations(places: tuple[tuple[int, int], ...]) -> None:
+    """Where any place goes with any other each argument is asked once, else each rule by itself."""
+    pins = [(Pin(0, range=a), Pin(4, range=b)) for a, b in product(places, places)]
+    rules = [Rule("mremap", "", (Pin(3, (3,)), *each), "stub", _STUB) for each in pins]
+    whole, without = _proved(*rules), _proved(*rules[:-1])
+    assert len(whole) < len(without)
+    assert len(whole) <= 20 + 2 * 8 * len(places)
+    _proved(*rules[1:])
+    _proved(rules[0], rules[-1])
+
+
+def test_several_calls() -> None:
+    """One stub that makes two: each with its own arguments, and no third."""
+    calls = ("read", Pin(0, (0,))), ("write", Pin(0, (1,))), ("write", Pin(0, (2,)))
+    _proved(*(Rule(call, "", (pin,), "stub", _STUB) for call, pin in calls))

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from math import prod
 
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import Pin
@@ -129,37 +130,57 @@ class Filter:
         code.end(self.default)
         for name, group in zip(names, choices.values(), strict=True):
             code.label(name)
+            misused, several = code.new_label(), len({rule.call for rule in group}) > 1
+            if stubs and not several:
+                code.load(_NUMBER)
+                code.jump(bpf.JEQ, NUMBERS[group[0].call], no=misused)
             for _, same in groupby(group, lambda rule: (rule.call, rule.pins[:1])):
-                self._rules(code, list(same))
+                self._rules(code, list(same), asks=stubs and several)
+            code.label(misused)
             code.end(KILL_PROCESS if stubs else self.default)  # a stub put to another use
 
-    def _rules(self, code: Assembler, rules: list[Rule]) -> None:
-        """Rules for one call from one place; what all of them ask first is asked once."""
+    def _rules(self, code: Assembler, rules: list[Rule], *, asks: bool) -> None:
+        """Rules for one call from one place; what all of them ask first is asked once.
+
+        ``asks`` says that the place makes several calls, so that each asks for its number.
+        """
         shared = len(_common(rules))
         others = code.new_label()
-        if rules[0].label is not None:
+        if asks:
             code.load(_NUMBER)
             code.jump(bpf.JEQ, NUMBERS[rules[0].call], no=others)
         for pin in rules[0].pins[:shared]:
             _pin(code, pin, self.guest, others)
-        runs = _runs([rule.pins[shared:] for rule in rules])
+        rest = [rule.pins[shared:] for rule in rules]
+        runs, pairs = _runs(rest), _pairs(rest)
         if len(runs) > 1:
             _pin_runs(code, rules[0].pins[shared].index, runs, others)
             code.end(ALLOW)
-            code.label(others)
-            return
-        pairs = _pairs([rule.pins[shared:] for rule in rules])
-        if len(pairs) > 1:
+        elif len(pairs) > 1:
             _pin_pairs(code, rules[0].pins[shared].index, pairs, others)
-            code.label(others)
-            return
-        for rule in rules:
-            mismatch = code.new_label()
-            for pin in rule.pins[shared:]:
-                _pin(code, pin, self.guest, mismatch)
+        elif choices := _product(rest):
+            for either in choices:
+                self._one_of(code, either, others)
             code.end(ALLOW)
-            code.label(mismatch)
+        else:
+            for pins in rest:
+                mismatch = code.new_label()
+                for pin in pins:
+                    _pin(code, pin, self.guest, mismatch)
+                code.end(ALLOW)
+                code.label(mismatch)
         code.label(others)
+
+    def _one_of(self, code: Assembler, either: Sequence[Pin], mismatch: str) -> None:
+        """What one of ``either`` says."""
+        fits = code.new_label()
+        for pin in either[:-1]:
+            other = code.new_label()
+            _pin(code, pin, self.guest, other)
+            code.go(fits)
+            code.label(other)
+        _pin(code, either[-1], self.guest, mismatch)
+        code.label(fits)
 
 
 def _common(rules: list[Rule]) -> tuple[Pin, ...]:
@@ -169,6 +190,15 @@ def _common(rules: list[Rule]) -> tuple[Pin, ...]:
         if any(rule.pins[index] != pin for rule in rules):
             return first[:index]
     return first
+
+
+def _product(rest: list[tuple[Pin, ...]]) -> list[list[Pin]]:
+    """For each argument the pins of which any goes with any of the others', where ``rest`` are all
+    of these combinations; else none."""
+    if len(rest) < 2 or len({tuple(pin.index for pin in pins) for pins in rest}) > 1:
+        return []
+    choices = [list(dict.fromkeys(column)) for column in zip(*rest, strict=True)]
+    return choices if len(set(rest)) == prod(map(len, choices)) else []
 
 
 def _runs(rest: list[tuple[Pin, ...]]) -> list[tuple[int, int]]:
