@@ -34,10 +34,13 @@ _START = (
     *("thread_stack", "renew", "clock_renew", "take_answer", "monotonic_at", "ask_host"),
     *("hypercall_wait", "host_wait", "host_wait_*", "stub_wait_*", "entropy_renew", "tick_renew"),
     *("reserve_scatter_sealed", "place_runs", "give_rights", "mapping_from", "pages_hide_again"),
-    *("save_vectors", "thread_switch", "thread_begin", "tick_on_own_stack", "tick_leave"),
-    *("rewind", "synthetic_pread", "read_clock", "is_own_cpu", "console_write"),
+    *("save_vectors", "xsave_size", "thread_switch", "thread_begin"),
+    *("tick_on_own_stack", "tick_leave"),
+    *("come_to_moment", "synthetic_write", "rewind", "synthetic_pread"),
+    *("read_clock", "is_own_cpu", "console_write"),
     *("hypercall_console_out", "stub_console_out_*", "host_console_out_*", "become"),
-    *("program_exit", "guest_exit", "end", "hypercall_exit", "stub_exit_*"),
+    *("snapshot_go_on", "snapshot_wait", "sys_exit_group", "program_exit", "guest_exit", "end"),
+    *("hypercall_exit", "stub_exit_*"),
 )
 """What each start runs through that goes on from a moment, and its end: each page is a fault, or an
 exit, and so it is in few."""
@@ -50,7 +53,8 @@ SECTIONS {{
     rewound_low = .; *(.text.rewound_* .text.stub_rewind_*) rewound_high = .; *(.text .text.*) }}
   ASSERT(. <= {text_end:#x}, "the library OS's code is larger than it was measured")
   . = {data:#x};
-  .data : {{ *(.bss .bss.[!.]* COMMON) *(.data .data.*) }}
+  .data : {{ *(.bss .bss.[!.]* COMMON) *(.data.*own_memory .data.image .data.stack)
+    *(.data .data.*) }}
   ASSERT(SIZEOF(.data) == 0 || ADDR(.data) == {data:#x}, "the library OS's data is not aligned")
   .bss : {{ *(.bss..table) *(.bss..large) }}
   .stacks (NOLOAD) : {{ *(.bss..stack) }}
