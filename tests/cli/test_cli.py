@@ -140,6 +140,22 @@ def test_strict(limpet: Cli) -> None:
         assert (done.stdout, done.returncode) == ("", 125)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's guests are another user")
+def test_folders_of_root(limpet: Cli) -> None:
+    """Who starts as root hears which folder is closed to the user that the guest is."""
+    busybox = str(need(BUSYBOX, "busybox-static"))
+    (limpet.cwd / "work").mkdir(0o755)
+    run = ("run", "--backend", "process", "--volume")
+    told = "limpet: work cannot be written by user 65534, who a guest is that root starts: "
+    assert limpet(*run, "work:/work", busybox, "true").stderr == f"{told}chown 65534 work\n"
+    assert limpet(*run, "work:/work:ro", busybox, "true").stderr == ""
+    os.chown(limpet.cwd / "work", 1234, 1235)
+    assert limpet(*run, "work:/work", busybox, "true").stderr == f"{told}--user 1234:1235\n"
+    as_owner = ("--user", "1234:1235", busybox, "touch", "/work/new")
+    assert limpet(*run, "work:/work", *as_owner).stderr == ""
+    assert (limpet.cwd / "work/new").exists()
+
+
 def test_manifest(limpet: Cli) -> None:
     """A folder with limpet.toml: several sources, flags, and a tree."""
     app = limpet.cwd / "app"

@@ -195,6 +195,25 @@ def test_places(words: list[str], said: str) -> None:
     assert caught.value.message.startswith(said)
 
 
+def test_out_of_reach(tmp_path: Path) -> None:
+    """A folder's mode says what whoever a guest of root's is cannot do there."""
+    uid, gid = tmp_path.stat().st_uid, tmp_path.stat().st_gid
+    other = (uid + 1, gid + 1)
+    for mode, user, read, written in (
+        (0o700, other, True, True),
+        (0o755, other, False, True),
+        (0o750, (uid + 1, gid), False, True),
+        (0o705, (uid + 1, gid), True, True),
+        (0o777, other, False, False),
+        (0o703, other, True, True),
+    ):
+        tmp_path.chmod(mode)
+        said = [devices.Volume(str(tmp_path), "/a", ro).out_of_reach(*user) for ro in (True, False)]
+        tmp_path.chmod(0o700)
+        assert list(map(bool, said)) == [read, written], (mode, user)
+    assert devices.Volume(str(tmp_path / "none"), "/a").out_of_reach(5, 5) is None
+
+
 def test_words(tmp_path: Path) -> None:
     """``--volume HOST:GUEST[:ro]``, and what is wrong with it."""
     (tmp_path / "file").touch()

@@ -25,6 +25,7 @@ from limpet.tools.cache import Cache
 
 if TYPE_CHECKING:
     from limpet.formats.ports import Port
+    from limpet.planning.options import Options
     from limpet.running.debugging.places import Place
     from limpet.running.devices import Block, Network, Volume
 
@@ -118,6 +119,7 @@ def ready(
     ports = () if forward else tuple(map(str, publish))
     options = chosen(given, _declared(block, net, volume), ports)
     _check_ways((*options.publish, *options.connect))
+    _tell_of_rights(volume, options)
     files = packing(given).for_start(start)
     named = NOTHING if own else _named(arguments, start, files, volume, given)
     files = other(files, given=named.paths)
@@ -177,6 +179,7 @@ def _as_python(
         block, net, publish, volume = devices
         options = chosen(given, _declared(block, net, volume), tuple(map(str, publish)))
         _check_ways((*options.publish, *options.connect))
+        _tell_of_rights(volume, options)
         named = _named(behind, start, packing(given).for_start(start), volume, given)
         wanted = wanted_of(start, behind, options, packing(given), given, named)
         folders = [word for each in volume for word in each.words()]
@@ -219,6 +222,14 @@ def _check_ways(given: Sequence[str]) -> None:
             f"{each}: {name} is for a bundle's start to choose, and this one starts now",
             hint="give the address itself; or limpet build, and the bundle's own words",
         )
+
+
+def _tell_of_rights(volumes: Sequence[Volume], options: Options) -> None:
+    """A line for each folder of root's that the guest will not be able to use."""
+    for each in volumes if os.geteuid() == 0 else ():
+        problem = each.out_of_reach(options.uid, options.gid)
+        if problem:
+            say.note(problem)
 
 
 def _declared(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from limpet.errors import PlanError
@@ -72,6 +73,29 @@ class Volume:
     def words(self) -> Iterator[str]:
         """The option of a bundle that attaches it."""
         yield f"--volume:{self.name}={self.path}"
+
+    def out_of_reach(self, uid: int, gid: int) -> str | None:
+        """What whoever a monitor of root's becomes cannot do there, and what helps, or ``None``.
+
+        By the folder's mode alone: where it has an access control list, nothing is said.
+        """
+        with suppress(OSError):
+            if "system.posix_acl_access" in os.listxattr(self.path):
+                return None
+            status = os.stat(self.path)
+            class_ = 6 if status.st_uid == uid else 3 if status.st_gid == gid else 0
+            missing = (5 if self.read_only else 7) & ~(status.st_mode >> class_)
+            if missing:
+                what, change = (
+                    ("read", "chmod o+rx") if missing & 5 else ("written", f"chown {uid}")
+                )
+                owner = f"--user {status.st_uid}:{status.st_gid}"
+                root = not status.st_uid or not status.st_gid  # whom no guest is
+                return (
+                    f"{self.path} cannot be {what} by user {uid}, who a guest is that root starts: "
+                    f"{f'{change} {self.path}' if root else owner}"
+                )
+        return None
 
 
 def volume(given: str) -> Volume:
