@@ -93,6 +93,12 @@ class Stopped:
         while self._goes(_SYSCALL, 0) != _STOPPED or self.at != at or not self._has_returned():
             pass
 
+    def behind_system_calls(self, at: int, end: int) -> Iterator[None]:
+        """Behind each at ``at``, until it is behind the one at ``end``."""
+        while self.at != end:
+            if self._goes(_SYSCALL, 0) == _STOPPED and self._has_returned() and self.at == at:
+                yield
+
     def _has_returned(self) -> bool:
         return _registers(self.pid)["result"] != _NOT_YET
 

@@ -310,6 +310,7 @@ int main(int argc, char **argv) {
     nobody = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, of_nobody, -1, 0);
     *nobody = 'n';
     int device = open("/dev/limpet/rewind", O_WRONLY);
+    say(); /* so that what it writes is no new page later */
     if (read(0, &order, sizeof order) != sizeof order)
         return 4;
     if (order.word[0] == 'm')

@@ -89,13 +89,19 @@ BEHIND void compare_all_places(void) {
         give_up();
 }
 
-/* What of [low, high) has no copy, whose runs from `next` on are looked at. */
-BEHIND void drop_others(u64 low, u64 high, u64 *next) {
+struct dropping {
+    u64 next; /* of the runs that are kept, the first to be looked at */
+    bool any;
+};
+
+/* What of [low, high) has no copy. */
+BEHIND void drop_others(u64 low, u64 high, struct dropping *on) {
     while (low < high) {
-        while (*next < KEPT->run_count && KEPT->runs[*next].high <= low)
-            ++*next;
-        const struct written_run *kept = *next < KEPT->run_count ? &KEPT->runs[*next] : NULL;
+        while (on->next < KEPT->run_count && KEPT->runs[on->next].high <= low)
+            on->next++;
+        const struct written_run *kept = on->next < KEPT->run_count ? &KEPT->runs[on->next] : NULL;
         u64 end = kept && kept->low < high ? kept->low : high;
+        on->any |= low < end;
         if (low < end && HOST_STUB(rewind, madvise, NR_MADVISE, (long)low, (long)(end - low),
                                    PAGES_DROPPED, 0, 0, 0) != 0)
             give_up();
@@ -110,23 +116,19 @@ BEHIND void expect_same(u64 low, u64 from, u64 size) {
             give_up();
 }
 
-BEHIND void drop_written(u64 low, u64 high, u64 *next) {
+BEHIND void drop_written(u64 low, u64 high, struct dropping *on) {
     for (u64 at = low; at < high; at = WORK->query.pages.behind) {
         long count = written_runs(at, high);
         if (count < 0)
             give_up();
         for (long i = 0; i < count; i++)
-            drop_others(WORK->runs[i].low, WORK->runs[i].high, next);
+            drop_others(WORK->runs[i].low, WORK->runs[i].high, on);
     }
 }
 
-/* All that has no copy; the first time also a page that has: to bring that back is a fault, by
- * which a kernel is known that counts them. */
-BEHIND void drop_all(void) {
-    u64 low, high, next = 0;
-    for (u64 i = 0; next_watched(&i, &low, &high);)
-        drop_written(low, high, &next);
-    for (u64 i = 0; i < KEPT->run_count && !NOTED; i++)
+/* A page that has a copy: to bring it back is a fault, by which a kernel is known that counts. */
+BEHIND void drop_one(void) {
+    for (u64 i = 0; i < KEPT->run_count; i++)
         if (KEPT->runs[i].kinds) {
             HOST_STUB(rewind, madvise, NR_MADVISE, (long)KEPT->runs[i].low, PAGE, PAGES_DROPPED, 0,
                       0, 0);
@@ -134,15 +136,27 @@ BEHIND void drop_all(void) {
         }
 }
 
+/* Whether there was any page without a copy: who has written such is likely to do so again, and
+ * nothing is noted. */
+BEHIND bool drop_all(void) {
+    struct dropping on = {0, false};
+    u64 low, high;
+    for (u64 i = 0; next_watched(&i, &low, &high);)
+        drop_written(low, high, &on);
+    if (!on.any && !NOTED)
+        drop_one();
+    return on.any;
+}
+
 /* Where there was no fault since all pages were known, none was written for the first time.  Those
  * that were written before can lie elsewhere: of a file that shows, since each page of it is there
  * once, and moves with its place in the file.  Memory of no file is looked at. */
 BEHIND void drop_moved(void) {
-    u64 next = 0;
+    struct dropping on = {0, false};
     for (u64 i = 0; i < KEPT->place_count; i++) {
         const struct mapped *each = &KEPT->places[i];
         if (each->low >= guest_info.arena_lo && !each->inode)
-            drop_written(each->low, each->high, &next);
+            drop_written(each->low, each->high, &on);
     }
 }
 
@@ -165,13 +179,13 @@ static __attribute__((used, noinline)) u64 rewound_make(void) {
     seal_kept();
     compare_all_places();
     u64 before = faults_until_now();
-    bool known = before != 0 && before == NOTED;
+    bool known = before != 0 && before == NOTED, noted = !known;
     if (known)
         drop_moved();
     else
-        drop_all();
+        noted = !drop_all();
     bring_copies_back();
-    u64 after = known ? 0 : faults_until_now();
+    u64 after = noted ? faults_until_now() : 0;
     return NOTED || after > before ? after : 0;
 }
 
