@@ -132,6 +132,7 @@ def value(pool: Pool, code: str) -> Any:
 def test_nothing_is_left(pool: Pool) -> None:
     """Names, modules, files, descriptors, threads, timers, memory, chance: all in one guest."""
     same, first = pid(pool), value(pool, FOUND)
+    assert not [name for name in first[0] if "rehearsed" in name]
     chances = [value(pool, CHANCE)]
     for _ in range(2):
         assert pool.run(LEAVES).ok
@@ -142,6 +143,21 @@ def test_nothing_is_left(pool: Pool) -> None:
     assert pid(pool) == same
     assert pool.run(LEAVES + THREADS).ok
     assert value(pool, FOUND) == first
+
+
+@pytest.mark.usefixtures("patient")
+def test_nothing_new_in_memory(pool: Pool) -> None:
+    """What a small call writes was rehearsed, whatever its number and word are: no page is new."""
+
+    def faults() -> int:
+        return int(Path(f"/proc/{pid(pool)}/stat").read_text().rpartition(")")[2].split()[7])
+
+    for _ in range(5):
+        assert value(pool, "1+1") == 2
+    before = faults()
+    for _ in range(5):
+        assert value(pool, "1+1") == 2
+    assert faults() == before or pool._snapshot._prepared.recipe.options.backends == ("kvm",)
 
 
 @pytest.mark.usefixtures("patient")

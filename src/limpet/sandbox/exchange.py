@@ -89,6 +89,7 @@ class Heard:
 
 
 Serve = Callable[[ToolCall], Mapping[str, Any]]
+Ready = Callable[[], None]
 
 
 class Line(Protocol):
@@ -102,6 +103,7 @@ class Line(Protocol):
     _killed: bool
     _rewinds: bool
     _poll: select.poll
+    before: float
 
     def cpu(self) -> float:
         """Seconds that it has computed."""
@@ -121,15 +123,19 @@ class Exchange:
         heard: Heard,
         serve: Serve,
         memory: Memory | None,
+        ready: Ready | None,
     ) -> None:
         self._memory, self._telling = memory, False
         self._of, self._limits, self._heard, self._serve = instance, limits, heard, serve
         self._number, self._last = request["id"], "word" in request
         self._unsent = memoryview(framed(request))
+        if ready:  # all that can be done before is done
+            ready()
         self._begun = self._full = False
         self._written = self._words = 0
         self._end = time.monotonic() + limits.wall if limits.wall else None
-        self._cpu_end = instance.cpu() + limits.cpu if limits.cpu else None
+        instance.before = instance.cpu()
+        self._cpu_end = instance.before + limits.cpu if limits.cpu else None
         self._poll = instance._poll
 
     @property

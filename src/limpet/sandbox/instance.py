@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from limpet.errors import Killed, LimitReached, NeverRan
 from limpet.sandbox.answers import Answer, Reader
-from limpet.sandbox.exchange import PIECE, Exchange, Heard, Limits, Serve
+from limpet.sandbox.exchange import PIECE, Exchange, Heard, Limits, Ready, Serve
 from limpet.sandbox.guest.channel import LEAST_NUMBER
 from limpet.sandbox.memory import Memory
 
@@ -77,6 +77,8 @@ class Instance:
         self._reader = Reader()
         self._number = LEAST_NUMBER
         self._killed = False
+        self.before = 0.0
+        """What :meth:`cpu` was when it was asked last."""
         self._one = threading.Lock()
 
     @property
@@ -150,6 +152,7 @@ class Instance:
         heard: Heard,
         serve: Serve,
         memory: Memory | None = None,
+        ready: Ready | None = None,
     ) -> Answer:
         """Ask one thing, and wait for the answer.
 
@@ -159,6 +162,7 @@ class Instance:
             heard: takes what it writes.
             serve: does what it asks of the host.
             memory: takes that of the guest, if it tells it; else it must not.
+            ready: comes back once the guest can be asked, right before it is.
 
         Raises:
             NeverRan: it had ended before it read what it was asked.
@@ -170,7 +174,7 @@ class Instance:
             self._number += 1
             numbered = {**request, "id": self._number}
             try:
-                return Exchange(self, numbered, limits, heard, serve, memory).answer()
+                return Exchange(self, numbered, limits, heard, serve, memory, ready).answer()
             except (ValueError, OSError):
                 if not self._in.closed:  # by another thread
                     raise

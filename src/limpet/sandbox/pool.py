@@ -46,7 +46,8 @@ class _Member:
         lent = Sandbox.__new__(Sandbox)
         lent.__dict__.update(self._own.__dict__)
         if self._kept:
-            lent._instance = Turn(self._kept, once=once and not lent._tools.names)
+            once = once and not lent._tools.names
+            lent._instance = Turn(self._kept, once=once, back=lambda: self.is_back(_SOON))
         self._lent = lent
         return lent
 
@@ -57,16 +58,25 @@ class _Member:
             return self._own.alive
         lent._prepared = None
         turn = lent._instance
-        if not self._kept or not isinstance(turn, Turn) or not turn.end():
+        if not self._kept or not isinstance(turn, Turn):
+            return False
+        untouched = turn.untouched
+        if not turn.end():
             return False
         self._lent = None
-        self._since, self._back = time.monotonic(), False
+        if not untouched:
+            self._since, self._back = time.monotonic(), False
         return True
 
     def is_back(self, seconds: float) -> bool:
         """Whether it is as it was kept, within that time."""
         self._back = self._back or (self._kept is not None and self._kept.is_back(seconds))
         return self._back
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it serves more than one call."""
+        return self._kept is not None
 
     @property
     def is_late(self) -> bool:
@@ -174,7 +184,7 @@ class Pool:
     def _use(self, work: Callable[[Sandbox], Any], *, once: bool) -> Any:
         for left in reversed(range(_AGAIN)):
             try:
-                return self._one(work, once)
+                return self._one(work, once, hurries=once and left == _AGAIN - 1)
             except NeverRan:
                 if not left or self._closed:
                     raise
@@ -193,7 +203,7 @@ class Pool:
         if self._keeper.is_alive():  # it may be starting one
             self._keeper.join()
 
-    def _one(self, work: Callable[[Sandbox], Any], once: bool) -> Any:
+    def _one(self, work: Callable[[Sandbox], Any], once: bool, *, hurries: bool) -> Any:
         mine = False
         try:
             with self._lock:
@@ -201,7 +211,7 @@ class Pool:
                     self._wait_for_turn()
                 self._turns -= 1
                 mine = True  # before the lock is free: an interrupt may come as soon as it is
-            return self._made(work, once)
+            return self._made(work, once, hurries)
         finally:
             if mine:
                 with self._lock:
@@ -217,10 +227,10 @@ class Pool:
             finally:
                 self._waiting -= 1
 
-    def _made(self, work: Callable[[Sandbox], Any], once: bool) -> Any:
+    def _made(self, work: Callable[[Sandbox], Any], once: bool, hurries: bool) -> Any:
         held: list[_Member] = []
         try:
-            self._take(held)
+            self._take(held, hurries)
             return work(held[0].lend(once=once))
         finally:
             for member in held:
@@ -240,17 +250,20 @@ class Pool:
         member.kill()
         self._gone.put(member)
 
-    def _take(self, held: list[_Member]) -> None:
-        """Hold one that nobody has, as it was kept: whoever interrupts this gives it back."""
+    def _take(self, held: list[_Member], hurries: bool) -> None:
+        """Hold one that nobody has, as it was kept: whoever interrupts this gives it back.
+
+        With ``hurries`` it may be on its way still: that is waited for right before it is asked.
+        """
         while not held:
             with self._lock:
                 if self._closed:
                     raise NeverRan("the pool was closed", hint="make another")
                 if self._ready:
-                    held.append(self._ready.popleft())
+                    held.append(self._ready.pop())  # what it has is in caches still
             if not held:
                 held.append(_Member(self._snapshot, waits=False))
-            if not held[0].is_back(_SOON):
+            if not (hurries and held[0].is_kept) and not held[0].is_back(_SOON):
                 self._end(held[0])
                 del held[0]
         with self._lock:
@@ -291,6 +304,6 @@ class Pool:
     def _offer(self, fresh: _Member) -> None:
         with self._lock:
             if not self._closed:
-                self._ready.append(fresh)
+                self._ready.appendleft(fresh)
                 return
         fresh.close()

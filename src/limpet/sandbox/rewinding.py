@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import select
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -38,6 +38,11 @@ _KEPT = 10.0
 """Seconds in which a new one has to be kept."""
 
 
+def new_word() -> int:
+    """One by chance."""
+    return LEAST_WORD | int.from_bytes(os.urandom(_WORD), "little") % LEAST_WORD
+
+
 class Kept:
     """A guest that can be taken back.
 
@@ -59,15 +64,15 @@ class Kept:
             instance.close()
             raise NeverRan("the monitor of a sandbox does not keep it")
 
-    def word(self) -> int:
-        """A new one, by which it will be known that the guest is back."""
-        number = LEAST_WORD | int.from_bytes(os.urandom(_WORD), "little") % LEAST_WORD
-        self._word, self._heard = number.to_bytes(_WORD, "little"), b""
-        return number
+    def expects(self, word: int) -> None:
+        """From now on that is the one by which it is known that the guest is back."""
+        self._word, self._heard = word.to_bytes(_WORD, "little"), b""
 
     def ask_back(self) -> None:
         """Let it be taken back; :meth:`is_back` says when it is."""
-        request = framed({"do": "rewind", "id": 0, "word": self.word()})
+        word = new_word()
+        self.expects(word)
+        request = framed({"do": "rewind", "id": 0, "word": word})
         with suppress(OSError):  # it has ended, or has not read what it was asked
             if os.write(self.instance.input, request) == len(request):
                 return
@@ -140,17 +145,20 @@ class Turn:
     Args:
         kept: the guest.
         once: whether it is asked for one thing, and has itself taken back by itself then.
+        back: waits until it is as it was kept, and says whether it is.
     """
 
-    def __init__(self, kept: Kept, *, once: bool) -> None:
+    def __init__(self, kept: Kept, *, once: bool, back: Callable[[], bool]) -> None:
         self._kept, self._instance = kept, kept.instance
         self._once, self._last = once, False
+        self._back, self._is_back = back, False
+        self.untouched = True
         self._lock = threading.Lock()
         self._asked = 0
         self._ended = self._interrupted = False
 
     def end(self) -> bool:
-        """Take it away, and have it taken back.
+        """Take it away, and have it taken back, unless nobody has asked it for anything.
 
         Not where somebody asks it for something now, or where an interrupt may have come when it
         had been taken back already: that would be the next call's.
@@ -160,7 +168,7 @@ class Turn:
             late = self._last and self._interrupted
             if self._asked or late or self._instance.killed:
                 return False
-            if not self._last:
+            if not self._last and not self.untouched:
                 self._kept.ask_back()
             return True
 
@@ -175,7 +183,7 @@ class Turn:
         """As :meth:`Instance.ask`.
 
         Raises:
-            NeverRan: the call has ended.
+            NeverRan: the call has ended, or the guest is not back in time.
             PlanError: it was for one thing.
         """
         with self._lock:
@@ -186,11 +194,20 @@ class Turn:
                     "the sandbox was for one call, and has made it", hint="take Pool.use"
                 )
             self._asked += 1
-            self._last = self._once
-        if self._last:
-            request = {**request, "word": self._kept.word()}
+            self._last, self.untouched = self._once, False
+        word = new_word() if self._last else 0
+        if word:
+            request = {**request, "word": word}
+
+        def ready() -> None:
+            self._is_back = self._is_back or self._back()
+            if not self._is_back:
+                raise NeverRan("the sandbox was not taken back in time", hint="make another")
+            if word:
+                self._kept.expects(word)
+
         try:
-            return self._instance.ask(request, limits, heard, serve, memory)
+            return self._instance.ask(request, limits, heard, serve, memory, ready)
         finally:
             with self._lock:
                 self._asked -= 1
@@ -199,6 +216,11 @@ class Turn:
     def alive(self) -> bool:
         """Whether it can be asked more."""
         return not self._ended and self._instance.alive
+
+    @property
+    def before(self) -> float:
+        """As :attr:`Instance.before`."""
+        return self._instance.before
 
     def cpu(self) -> float:
         """As :meth:`Instance.cpu`."""

@@ -22,6 +22,20 @@ _renewed: Any = importlib.import_module(".renewed", __package__)  # that of warm
 _MOMENT = "/dev/limpet/snapshot"
 """There where a snapshot is taken; else each start does all of this again."""
 
+_NAME = "__rehearsed__"
+_STATEMENTS = f"""
+import sys as {_NAME}
+def {_NAME}(x):
+    return [x, str(x)]
+{_NAME} = {{each: 1.5 for each in {_NAME}(1)}}
+print(end="")
+del {_NAME}
+0
+"""
+_USUAL = ("1 + 1", "['text' * 9, 1.5]", _STATEMENTS)
+"""What is rehearsed: expressions, and statements.  What a call writes that nobody has rehearsed is
+a fault, and more to be taken back; what is rehearsed is copied behind every call."""
+
 _OFTEN, _AGAIN = 100, 3
 """Times that something is rehearsed: until nothing of it is compiled for what it meets any more."""
 
@@ -105,10 +119,12 @@ class Agent:
 
     def _rehearse(self, often: int) -> None:
         """Do what is always done, so that the interpreter knows it, and has it in memory."""
-        asked = {"do": "run", "code": "0", "stream": False, "word": LEAST_WORD, "id": LEAST_NUMBER}
-        for request in self._channel.rehearsed(asked, often):
-            self._answer(self._done(request))
-            self._interpreter.forget()
+        asked = {"do": "run", "stream": False, "word": LEAST_WORD, "id": LEAST_NUMBER}
+        for code in _USUAL:
+            for request in self._channel.rehearsed({**asked, "code": code}, often):
+                self._answer(self._done(request))
+                self._interpreter.forget()
+        self._interpreter.names.pop(_NAME, None)  # something is not as it usually is
 
     def _answer(self, answer: dict[str, Any]) -> None:
         answer["id"] = self._number
