@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from typing import Any
 import pytest
 
 import limpet
-from limpet.audit.verify import rebuild, taken_out, verify
+from limpet.audit.inspect import audit_bundle
+from limpet.audit.reading import read_own
+from limpet.audit.verify import rebuild, taken_out, verify, verify_bundle
 from limpet.contract import BACKENDS, Backend
 from limpet.errors import BundleError, LimpetError, VersionError
 from limpet.formats.bundle import packed_guest
@@ -97,6 +100,21 @@ def test_same_large(make: Maker) -> None:
     bundle = bundle_file.read_bundle(path)
     assert packed_guest.take_out(bundle) == program.read_bytes()
     assert len(bundle.packed_guest or b"") < 20_000
+
+
+def test_large_files_stay_where_they_are(make: Maker, tmp_path: Path) -> None:
+    """Neither an audit nor what it makes again has a copy of packed files in memory."""
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "data").write_bytes(os.urandom(1 << 20) * 48)
+    path = make(make.compile(HELLO, "hello"), "process", root=tmp_path / "root").path
+    tracemalloc.start()
+    bundle = read_own(path)
+    found = audit_bundle(bundle)
+    assert verify_bundle(bundle).same
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.findings == () and path.stat().st_size > 48 << 20
+    assert peak < 24 << 20, peak
 
 
 @EVERY

@@ -128,3 +128,27 @@ def test_guest_that_unpacks_without_end(bundle: BundleFile) -> None:
             packed_guest.take_out(changed)
 
     assert _peak(take_out) < 1 << 26
+
+
+def test_a_copy_of_its_own(tmp_path: Path) -> None:
+    """What an auditor looks at is changed by nobody, is not in memory, and leaves nothing."""
+    given, folder = tmp_path / "given", tmp_path / "folder"
+    folder.mkdir()
+    with given.open("wb") as stream:  # a hole, a piece, a hole
+        stream.seek(10 << 20)
+        stream.write(b"there" * 1000)
+        stream.truncate(12 << 20)
+    before = given.read_bytes()
+    tracemalloc.start()
+    view = files.own_copy(given, folder)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 << 20 and not list(folder.iterdir())
+    with given.open("r+b") as stream:
+        stream.seek(10 << 20)
+        stream.write(b"other")
+    given.write_bytes(b"")
+    assert bytes(view) == before
+    given.write_bytes(before)
+    with pytest.raises(ImageError, match=r"cannot be copied to .*: No such file"):
+        files.own_copy(given, tmp_path / "nowhere")

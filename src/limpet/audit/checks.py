@@ -37,7 +37,7 @@ def _parts(inside: Inside) -> None:
             continue
         if (part.memory_size, part.flags) != (each.size, each.flags):
             inside.found(each.name, f"its size or rights ({part.rights}) are not as recorded")
-        if hashlib.sha256(bundle.content(part)).hexdigest() != each.sha256:
+        if hashlib.sha256(bundle.piece(part)).hexdigest() != each.sha256:
             inside.found(each.name, "its bytes are not those of the record")
     for each in known.values():
         inside.found(each.name, "the segment is missing")

@@ -186,7 +186,7 @@ def _outs(inside: Inside, port: int) -> Iterator[int]:
     for part in inside.bundle.parts:
         if part == inside.bundle.monitor or part.name == "supervisor":
             continue
-        for match in _OUT.finditer(inside.bundle.content(part)):
+        for match in _OUT.finditer(inside.bundle.piece(part)):
             if wanted in match.groups() and found < _MOST_EVIDENCE:
                 found += 1
                 yield part.address + match.end() - 1

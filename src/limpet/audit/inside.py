@@ -15,6 +15,7 @@ from limpet.audit.recorded import RecordedRule, recorded_rule
 from limpet.audit.seccomp_decode import Decoded
 from limpet.formats.bundle.read import BundleFile
 from limpet.formats.bundle.record import Record
+from limpet.formats.contents import Content
 from limpet.formats.tree.layout import Entry
 
 _IOCTL = NUMBERS["ioctl"]
@@ -39,7 +40,7 @@ class Inside:
     programs: dict[int, bytes] = field(default_factory=dict)
     data: list[range] = field(default_factory=list)  # of the monitor, known to be no code
     machine: Machine | None = None
-    tree: bytes = b""
+    tree: Content = b""
     files: tuple[Entry, ...] = ()
     guest: bytes | None = None
     findings: list[Finding] = field(default_factory=list)

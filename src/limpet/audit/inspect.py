@@ -20,11 +20,13 @@ from limpet.audit.inside import Inside, is_request
 from limpet.audit.model import Audit
 from limpet.audit.monitor_code import read_code
 from limpet.audit.protections import protections
+from limpet.audit.reading import read_own
 from limpet.contract import BESIDE
 from limpet.contract.slots import SLOTS
 from limpet.errors import BundleError, LimpetError
 from limpet.formats.bundle import packed_guest
-from limpet.formats.bundle.read import BundleFile, read_bundle
+from limpet.formats.bundle.read import BundleFile
+from limpet.formats.contents import without_zeros
 from limpet.formats.tree.read import read_tree
 from limpet.planning.seccomp import filled
 
@@ -37,7 +39,7 @@ def audit(path: Path) -> Audit:
     Raises:
         InputError: it cannot be read, or is not a bundle.
     """
-    return audit_bundle(read_bundle(path))
+    return audit_bundle(read_own(path))
 
 
 def audit_bundle(bundle: BundleFile) -> Audit:
@@ -58,7 +60,7 @@ def audit_bundle(bundle: BundleFile) -> Audit:
             sorted({inside.backend(each) for each in inside.filters.values()} - set(BESIDE))
         ),
         parts=tuple(audit_facts.parts(bundle)),
-        monitor_bytes=len(bundle.content(bundle.monitor).rstrip(b"\0")),
+        monitor_bytes=without_zeros(bundle.content(bundle.monitor)),
         monitor_code=code.size,
         calls=tuple(audit_facts.host_call(each, bundle) for each in code.calls),
         filters=tuple(audit_facts.filter_facts(inside, at) for at in sorted(inside.filters)),
@@ -148,11 +150,11 @@ def _read_files(inside: Inside) -> None:
     tree = inside.record.tree
     if tree is None:
         return
-    part = inside.bundle.part_at(tree.address)
-    if part is None or tree.address + tree.size > part.end:
+    found = inside.bundle.view(tree.address, tree.size)
+    if found is None:
         inside.found("files", "the packed files are not where the record says")
         return
-    inside.tree = inside.bundle.memory(tree.address, tree.size)
+    inside.tree = found
     inside.files = read_tree(inside.tree, inside.bundle.name)
 
 

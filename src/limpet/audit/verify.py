@@ -14,13 +14,16 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from limpet.audit.reading import read_own
 from limpet.building.bundle import Bundle, build
+from limpet.contract.pages import PAGE
 from limpet.errors import BundleError, PlanError, VersionError
-from limpet.formats.bundle import packed_guest
+from limpet.formats.bundle import packed_guest, record
 from limpet.formats.bundle import read as bundle_file
-from limpet.formats.bundle.read import BundleFile, read_bundle
+from limpet.formats.bundle.read import BundleFile, are
+from limpet.formats.contents import Content, in_place, is_zero, same
 from limpet.formats.memory import Memory
-from limpet.formats.tree.layout import Tree
+from limpet.formats.tree.layout import Tree, room
 from limpet.formats.tree.read import read_tree
 from limpet.guests.registry import plan, read_image
 from limpet.loading.guest import Guest
@@ -64,14 +67,15 @@ def verify(path: Path, cache: Cache | None = None) -> Verdict:
         VersionError: it was made with other tools.
         ToolchainError: the toolchain here is not the one that it says it is.
     """
-    return verify_bundle(read_bundle(path), cache)
+    return verify_bundle(read_own(path, cache), cache)
 
 
 def verify_bundle(bundle: BundleFile, cache: Cache | None = None) -> Verdict:
     """As :func:`verify`, of a bundle that was read already."""
     made = made_again(bundle, cache)
-    known = bundle.record
-    found = tuple(_differences(bundle, bundle_file.parse(made.data, "made again")))
+    known, found = bundle.record, tuple[Difference, ...]()
+    if not are(made.pieces, bundle.data):
+        found = tuple(_differences(bundle, bundle_file.parse(made.data, "made again")))
     digest = hashlib.sha256(bundle.data).hexdigest()
     return Verdict(bundle.name, digest, known.limpet, known.toolchain, found)
 
@@ -100,7 +104,7 @@ def rebuild(
         InputError: it is not a bundle, or what it carries is damaged.
         PlanError: a dynamic program cannot have another ``tree``.
     """
-    bundle = read_bundle(path)
+    bundle = read_own(path, cache)
     guest = taken_out(bundle)
     if guest.memory:
         raise PlanError(
@@ -142,16 +146,33 @@ def taken_out(bundle: BundleFile) -> Guest:
     read = read_image(packed_guest.take_out(bundle), known.guest.name)
     packed = Tree()
     if known.tree:
-        data = bundle.memory(known.tree.address, known.tree.size)
-        packed = Tree(data, read_tree(data, bundle.name))
+        packed = _tree(bundle, known.tree)
     guest = with_objects(read, packed, known.guest.path)
     return replace(guest, memory=_memory(bundle)) if known.options.get("snapshot") else guest
+
+
+def _tree(bundle: BundleFile, known: record.Tree) -> Tree:
+    """Its packed files, where they are."""
+    data = bundle.view(known.address, known.size)
+    if data is None:
+        raise BundleError(
+            f"{bundle.name}: the packed files are not where the record says", hint="do not run it"
+        )
+    filled = bundle.view(known.address, room(known.size))
+    own = filled is not None and is_zero(filled[known.size :])
+    return Tree(
+        in_place(data),
+        read_tree(data, bundle.name),
+        in_place(filled) if filled is not None and own else b"",
+    )
 
 
 def _memory(bundle: BundleFile) -> Memory:
     """What the guest goes on with: all that it could ever write, and only it is harmed by that."""
     known = bundle.record
-    runs = [(part.address, bundle.content(part)) for part in bundle.parts if "w" in part.rights]
+    runs = [
+        (part.address, bytes(bundle.content(part))) for part in bundle.parts if "w" in part.rights
+    ]
     runs += _sealed(bundle)
     try:
         found = Memory.of_pages(sorted(runs), bundle.largest)
@@ -201,7 +222,7 @@ def _regions(bundle: BundleFile) -> dict[str, tuple[int, int]]:
 
 
 def _differences(given: BundleFile, made: BundleFile) -> Iterator[Difference]:
-    if given.data == made.data:
+    if same(given.data, made.data):
         return
     mine, theirs = _regions(given), _regions(made)
     found = 0
@@ -210,17 +231,19 @@ def _differences(given: BundleFile, made: BundleFile) -> Iterator[Difference]:
         other_offset, other_size = theirs.get(name, (0, 0))
         one = given.data[offset : offset + size]
         other = made.data[other_offset : other_offset + other_size]
-        if one != other:
+        if not same(one, other):
             found += 1
             yield _difference(name, offset, one, other)
     if not found:
         yield _difference("between the parts", 0, given.data, made.data)
 
 
-def _difference(name: str, offset: int, one: bytes, other: bytes) -> Difference:
+def _difference(name: str, offset: int, one: Content, other: Content) -> Difference:
     both = min(len(one), len(other))
-    places = (
-        [at for at in range(both) if one[at] != other[at]] if one[:both] != other[:both] else []
-    )
-    count = len(places) + abs(len(one) - len(other))
-    return Difference(name, offset + (places[0] if places else both), count)
+    first, count = both, abs(len(one) - len(other))
+    for at in range(0, both, PAGE):
+        mine, theirs = bytes(one[at : at + PAGE]), bytes(other[at : at + PAGE])
+        if mine != theirs:
+            places = [at + i for i, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b]
+            first, count = min([first, *places]), count + len(places)
+    return Difference(name, offset + first, count)

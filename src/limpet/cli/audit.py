@@ -48,13 +48,13 @@ def command(
     from limpet.audit.against import changes
     from limpet.audit.inspect import audit_bundle
     from limpet.audit.policy import read_policy
+    from limpet.audit.reading import read_own
     from limpet.audit.remade import NOT_TRIED, remake
-    from limpet.formats.bundle.read import read_bundle
 
     rules = read_policy(policy) if policy else None
-    read = read_bundle(bundle)
+    read = read_own(bundle)
     found = replace(audit_bundle(read), remade=NOT_TRIED if read_only else remake(read))
-    grown = changes(found, audit_bundle(read_bundle(against))) if against else []
+    grown = changes(found, audit_bundle(read_own(against))) if against else []
     violations = list(rules.violations(found)) if rules else []
     if html:
         _write_page(html, found)

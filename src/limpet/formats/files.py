@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import mmap
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 from limpet.errors import ImageError
 
 MAX_FILE = 1 << 30
 """Bytes."""
+
+_SMALL, _PIECE = 8 << 20, 1 << 20
 
 
 def read_file(path: Path, most: int = MAX_FILE) -> bytes:
@@ -22,6 +27,54 @@ def read_file(path: Path, most: int = MAX_FILE) -> bytes:
     Raises:
         ImageError: missing, unreadable, not a regular file or far too large.
     """
+    with os.fdopen(_opened(path, most), "rb") as stream:
+        return stream.read()
+
+
+def own_copy(path: Path, folder: Path, most: int = MAX_FILE) -> memoryview:
+    """The bytes of a regular file that may be large: a view of a copy that nobody can change.
+
+    The copy has no name, is in ``folder``, and goes with the view.
+
+    Raises:
+        ImageError: as :func:`read_file`; or there is no room for it.
+    """
+    with os.fdopen(_opened(path, most), "rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size <= _SMALL:
+            return memoryview(stream.read())
+        try:
+            with tempfile.TemporaryFile(dir=folder) as copy:
+                os.truncate(copy.fileno(), size)
+                _copy(stream.fileno(), copy.fileno(), size)
+                return memoryview(mmap.mmap(copy.fileno(), size, prot=mmap.PROT_READ))
+        except OSError as error:
+            raise ImageError(
+                f"{path}: cannot be copied to {folder} to be looked at: {error.strerror}",
+                hint="make room there, or set LIMPET_CACHE to a folder with more",
+            ) from None
+
+
+def _copy(source: int, to: int, size: int) -> None:
+    """What is no hole of the first ``size`` bytes; what is gone meanwhile stays zeros."""
+    at = 0
+    while at < size:
+        try:
+            at = os.lseek(source, at, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return
+            raise
+        end = min(os.lseek(source, at, os.SEEK_HOLE), size)
+        while at < end:
+            piece = os.pread(source, min(end - at, _PIECE), at)
+            if not piece:
+                return
+            at += os.pwrite(to, piece, at)
+
+
+def _opened(path: Path, most: int) -> int:
+    """A descriptor of it."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -34,7 +87,7 @@ def read_file(path: Path, most: int = MAX_FILE) -> bytes:
     if not stat.S_ISREG(status.st_mode):
         os.close(handle)
         raise ImageError(f"{path}: not a regular file", hint="give a program or a .c file")
-    with os.fdopen(handle, "rb") as stream:
-        if status.st_size > most:
-            raise ImageError(f"{path}: {status.st_size} bytes is more than a guest can have")
-        return stream.read()
+    if status.st_size > most:
+        os.close(handle)
+        raise ImageError(f"{path}: {status.st_size} bytes is more than a guest can have")
+    return handle

@@ -16,6 +16,7 @@ from limpet.formats import elf
 from limpet.formats.bundle.read import BundleFile
 from limpet.formats.bundle.record import MAX_RUNS, Guest, Run
 from limpet.formats.bundle.write import Load
+from limpet.formats.contents import Content
 from limpet.formats.elf import ProgramHeader
 from limpet.formats.image import Image
 
@@ -58,7 +59,7 @@ def _inflated(packed: bytes, size: int) -> bytes | None:
     return data if whole and len(data) == size else None
 
 
-def _xored(data: bytes, placed: Sequence[Run], memory: Iterable[tuple[int, bytes]]) -> bytes:
+def _xored(data: bytes, placed: Sequence[Run], memory: Iterable[tuple[int, Content]]) -> bytes:
     """``data`` XORed with the memory that its runs lie in; does and undoes."""
     out = bytearray(data)
     contents = list(memory)
@@ -90,7 +91,7 @@ def take_out(bundle: BundleFile) -> bytes:
     data = _inflated(packed, known.size)
     if data is None:
         raise _damaged(bundle, "it does not unpack to the size that the record gives")
-    memory = [(part.address, bundle.content(part)) for part in bundle.parts]
+    memory = [(part.address, bundle.piece(part)) for part in bundle.parts]
     data = _xored(data, _checked(bundle, known), memory)
     if hashlib.sha256(data).hexdigest() != known.sha256:
         raise _damaged(bundle, "its SHA-256 is not the one in the record")

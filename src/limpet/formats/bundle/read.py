@@ -27,8 +27,9 @@ from limpet.formats.bundle.write import (
     arranged,
     pieces,
 )
+from limpet.formats.contents import in_place, same
 from limpet.formats.elf import Header, ProgramHeader, SectionHeader
-from limpet.formats.files import MAX_FILE, read_file
+from limpet.formats.files import MAX_FILE, own_copy, read_file
 from limpet.formats.tree.layout import MAX_TREE
 from limpet.version import __version__
 
@@ -48,7 +49,7 @@ class BundleFile:
     """A bundle's bytes, taken apart."""
 
     name: str
-    data: bytes
+    data: bytes  # or a view of it
     entry: int
     parts: tuple[Part, ...]
     sections: tuple[tuple[str, int, int], ...]  # not loaded: name, offset, size
@@ -83,7 +84,7 @@ class BundleFile:
         """The bytes of a section that is not loaded."""
         for known, offset, size in self.sections:
             if known == name:
-                return self.data[offset : offset + size]
+                return bytes(self.data[offset : offset + size])
         return None
 
     def part_at(self, address: int) -> Part | None:
@@ -94,10 +95,9 @@ class BundleFile:
         """``size`` bytes of memory as ``execve`` maps it; zeros where nothing is."""
         if size > self.largest:
             raise BundleError(f"{self.name}: a structure of {size} bytes", hint="build it again")
-        whole = self.part_at(address)
-        if whole and address + size <= whole.address + whole.size:  # it may be large
-            at = whole.offset + address - whole.address
-            return self.data[at : at + size]
+        whole = self.view(address, size)
+        if whole is not None:
+            return bytes(whole)
         out = bytearray(size)
         for part in self.parts:
             low = max(address, part.address)
@@ -107,9 +107,21 @@ class BundleFile:
                 out[low - address : high - address] = self.data[at : at + high - low]
         return bytes(out)
 
+    def view(self, address: int, size: int) -> memoryview | None:
+        """The same where all of it stands in the file, which may be large and is not copied."""
+        part = self.part_at(address)
+        if part is None or address + size > part.address + part.size:
+            return None
+        at = part.offset + address - part.address
+        return memoryview(self.data)[at : at + size]
+
+    def piece(self, part: Part) -> memoryview:
+        """The bytes of a segment that stand in the file, which may be large."""
+        return memoryview(self.data)[part.offset : part.offset + part.size]
+
     def content(self, part: Part) -> bytes:
-        """The bytes of a segment that stand in the file."""
-        return self.data[part.offset : part.offset + part.size]
+        """The same, copied."""
+        return bytes(self.piece(part))
 
     def string(self, address: int) -> str:
         """A C string of at most 255 bytes."""
@@ -125,6 +137,14 @@ def read_bundle(path: Path) -> BundleFile:
         BundleError: it is not a bundle.
     """
     return parse(read_file(path, MAX_BUNDLE), str(path))
+
+
+def read_apart(path: Path, folder: Path) -> BundleFile:
+    """As :func:`read_bundle`, of one that may be large: in a copy of its own, in ``folder``.
+
+    What was looked at cannot be changed before it is looked at again, and is not in memory.
+    """
+    return parse(in_place(own_copy(path, folder, MAX_BUNDLE)), str(path))
 
 
 def is_bundle(path: Path) -> bool:
@@ -202,7 +222,7 @@ def _sections(data: bytes, name: str, header: Header) -> list[tuple[str, Section
         raise BundleError(f"{name}: its header tables are damaged", hint=_COPY)
     rows = [SectionHeader.unpack(data, at) for at in range(header.shoff, end, elf.SECTION_SIZE)]
     names = rows[header.shstrndx]
-    table = data[names.offset : names.offset + min(names.size, MAX_NAMES)]
+    table = bytes(data[names.offset : names.offset + min(names.size, MAX_NAMES)])
     found = []
     for each in rows:
         if each.offset + each.size > len(data):
@@ -242,11 +262,11 @@ def _check_form(bundle: BundleFile) -> None:
     """Put the bundle together again from what was read of it."""
     name, entry = bundle.name, bundle.entry
     loads = [
-        Load(each.name, each.address, each.memory_size, bundle.content(each), each.flags)
+        Load(each.name, each.address, each.memory_size, in_place(bundle.piece(each)), each.flags)
         for each in bundle.parts
     ]
     record, guest = bundle.section(RECORD_SECTION) or b"", bundle.packed_guest or b""
-    if arranged(loads) != loads or not _are(pieces(entry, loads, record, guest), bundle.data):
+    if arranged(loads) != loads or not are(pieces(entry, loads, record, guest), bundle.data):
         raise BundleError(
             f"{name}: its headers are not those that Limpet writes for what is in it", hint=_COPY
         )
@@ -256,11 +276,11 @@ def _check_form(bundle: BundleFile) -> None:
         raise BundleError(f"{name}: its entry point {entry:#x} is not code", hint="build it again")
 
 
-def _are(found: Iterable[bytes], data: bytes) -> bool:
+def are(found: Iterable[bytes], data: bytes) -> bool:
     """Whether ``data`` is ``found``, one behind the other: large, so neither is copied."""
-    at = 0
+    view, at = memoryview(data), 0
     for each in found:
-        if not data.startswith(each, at):
+        if not same(each, view[at : at + len(each)]):
             return False
         at += len(each)
     return at == len(data)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from limpet.contract.pages import LARGE_PAGE, PAGE, align_up
 from limpet.formats import elf
 from limpet.formats.bundle.part import Part
+from limpet.formats.contents import cut, in_pages, padded, same, without_zeros
 from limpet.formats.elf import ProgramHeader, SectionHeader
 
 RECORD_SECTION = ".limpet.record"
@@ -57,10 +58,10 @@ def _whole_pages(load: Load) -> bytes:
     """
     content = load.content
     if load.flags & elf.PF_W:
-        content = content[: align_up(len(content.rstrip(b"\0")), PAGE)]
+        content = cut(content, align_up(without_zeros(content), PAGE))
         if (load.size - len(content)) * FEW <= len(content):
-            content = content.ljust(load.size, b"\0")
-    return content.ljust(align_up(len(content), PAGE), b"\0")
+            content = padded(content, load.size)
+    return in_pages(content)
 
 
 def arranged(loads: Sequence[Load]) -> list[Load]:
@@ -74,7 +75,7 @@ def arranged(loads: Sequence[Load]) -> list[Load]:
         content = _whole_pages(load)
         last = merged[-1] if merged else None
         if last and _continues(last, load):
-            both = last.content + content
+            both = b"".join((last.content, content))
             name = f"{last.name}+{load.name}"
             whole = Load(name, last.address, last.size + load.size, both, load.flags)
             merged[-1] = replace(whole, content=_whole_pages(whole))
@@ -176,15 +177,15 @@ def _inside(segments: Sequence[Load], fixed: Sequence[int], largest: int) -> dic
     """Which segments stand in the ``largest``, and at which offset of it."""
     pages: dict[bytes, int] = {}
     whole = segments[largest].content if len(fixed) > 1 else b""
-    starts = {segments[index].content[:_START] for index in fixed if index != largest}
+    starts = {bytes(segments[index].content[:_START]) for index in fixed if index != largest}
     for at in range(0, len(whole), PAGE):
-        if whole[at : at + _START] in starts:
-            pages.setdefault(whole[at : at + PAGE], at)
+        if bytes(whole[at : at + _START]) in starts:
+            pages.setdefault(bytes(whole[at : at + PAGE]), at)
     found = {}
     for index in fixed:
         content = segments[index].content
-        where = pages.get(content[:PAGE])
-        if index != largest and where is not None and whole.startswith(content, where):
+        where = pages.get(bytes(content[:PAGE])) if index != largest else None
+        if where is not None and same(whole[where : where + len(content)], content):
             found[index] = where
     return found
 

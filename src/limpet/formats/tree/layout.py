@@ -10,6 +10,7 @@ from functools import cached_property
 
 from limpet.contract import Field, Struct
 from limpet.contract.pages import LARGE_PAGE, PAGE, align_up
+from limpet.formats.contents import padded
 
 SMALL = 16
 """What the place of a small file is a multiple of."""
@@ -124,6 +125,13 @@ class Tree:
 
     data: bytes = b""
     entries: tuple[Entry, ...] = ()
+    filled: bytes = b""
+    """The same with zeros up to its room, where it is known so; see :attr:`content`."""
+
+    @property
+    def content(self) -> bytes:
+        """What memory has: its bytes, and zeros up to its room."""
+        return self.filled or padded(self.data, self.room)
 
     @property
     def room(self) -> int:

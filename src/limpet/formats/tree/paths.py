@@ -42,7 +42,7 @@ class Paths:
             links += 1
             if links > _MOST_LINKS:
                 return None
-            target = self._data[each["data"] : each["data"] + each["size"]]
+            target = bytes(self._data[each["data"] : each["data"] + each["size"]])
             if target.startswith(b"/"):
                 way = [0]
             waiting += [part for part in reversed(target.split(b"/")) if part]

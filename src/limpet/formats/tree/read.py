@@ -1,6 +1,6 @@
 """Reading a packed tree back: the files inside a bundle, by name and hash.
 
-The bytes are hostile.  A tree has one form: what was read is written again with the writer of
+The bytes are hostile.  A tree has one form: what was read is laid out again by the writer of
 :mod:`write`, and the result must be the same bytes.  So this asks only for what is needed to get
 that far, with bounds: nothing is read outside of the tree, and no content counts twice.
 """
@@ -8,31 +8,32 @@ that far, with bounds: nothing is read outside of the tree, and no content count
 from __future__ import annotations
 
 import stat
-from functools import partial
 
 from limpet.errors import BundleError, TreeError
+from limpet.formats.contents import Content
 from limpet.formats.tree import layout
 from limpet.formats.tree.layout import MAX_NAMES, NAME_MAX, Entry
-from limpet.formats.tree.write import Node, pack_nodes
+from limpet.formats.tree.write import Node, packed_as
 
 _KINDS = (stat.S_IFDIR, stat.S_IFREG, stat.S_IFLNK)
 
 
-def read_tree(data: bytes, name: str) -> tuple[Entry, ...]:
+def read_tree(data: Content, name: str) -> tuple[Entry, ...]:
     """Every name in a packed tree, in the order in which it is packed.
 
     Raises:
         BundleError: the tree is damaged; ``name`` is what the error calls the bundle.
     """
     try:
-        written = pack_nodes(_Reader(data).top())
-        if written.data != data:
+        view = memoryview(data)
+        entries = packed_as(_Reader(view).top(), view)
+        if entries is None:
             raise _Damaged("they are not in the form in which files are packed")
     except (_Damaged, TreeError) as error:
         raise BundleError(
             f"{name}: the packed files are damaged: {error}", hint="copy or build it again"
         ) from None
-    return written.entries
+    return entries
 
 
 class _Damaged(Exception):
@@ -42,8 +43,8 @@ class _Damaged(Exception):
 class _Reader:
     """Records become nodes; the parent of each comes before it."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data = memoryview(data)
+    def __init__(self, data: memoryview) -> None:
+        self._data = data
         if len(data) < layout.record_at(0):
             raise _Damaged("they are too short")
         self._count = layout.head(data)
@@ -96,17 +97,12 @@ class _Reader:
             raise _Damaged(f"record {index} is a hard link to a file that is different")
         node.size, node.shared = record["size"], inode
         if first is node:
-            content = self._part(record["data"], node.size, f"the content of {index}")
+            self._part(record["data"], node.size, f"the content of {index}")
             self._left -= node.size
             if self._left < 0:
                 raise _Damaged("contents overlap")
-            node.fill = partial(_put, content)
 
     def _part(self, at: int, size: int, what: str) -> memoryview:
         if at + size > len(self._data):
             raise _Damaged(f"{what} lies outside")
         return self._data[at : at + size]
-
-
-def _put(content: memoryview, to: memoryview) -> None:
-    to[:] = content

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from limpet.contract.pages import align_up
 from limpet.errors import TreeError
+from limpet.formats.contents import is_zero, same
 from limpet.formats.tree import layout
 from limpet.formats.tree.layout import MAX_NAMES, MAX_PATHS, MAX_TREE, PATH_MAX, Entry, Tree
 from limpet.plain import quoted
@@ -78,8 +79,7 @@ def pack_nodes(top: Node) -> Tree:
             the nodes' ``fill`` raises.
     """
     placed = _breadth_first(top)
-    contents = _lay_out(placed)
-    size = contents[-1][1] if contents else _names_end(placed)
+    contents, size = _lay_out(placed)
     if size > MAX_TREE:
         raise TreeError(
             f"the packed files would take {size >> 20} MiB, more than {MAX_TREE >> 20}",
@@ -95,6 +95,32 @@ def pack_nodes(top: Node) -> Tree:
                 each.node.fill(place)
         entries = tuple(_entries(view, placed))
     return Tree(buffer.getvalue(), entries)
+
+
+def packed_as(top: Node, data: memoryview) -> tuple[Entry, ...] | None:
+    """What is in ``data`` if it is :func:`pack_nodes` of ``top``, whose contents it has itself.
+
+    The records say where these are.  So it is, if they and the names are the same, there are zeros
+    between the contents, and nothing is behind them.  None of them is copied.
+
+    Raises:
+        TreeError: a path in it is too long, or there is no end of names.
+    """
+    placed = _breadth_first(top)
+    contents, size = _lay_out(placed)
+    if size != len(data):
+        return None
+    at = min([size, *(each.data for each, _ in contents)])
+    head = bytearray(at)
+    with memoryview(head) as view:
+        _write_records(view, placed)
+    if not same(head, data[:at]):
+        return None
+    for each, end in contents:
+        if not is_zero(data[at : each.data]):
+            return None
+        at = end
+    return tuple(_entries(data, placed))
 
 
 def _breadth_first(top: Node) -> list[_Placed]:
@@ -130,11 +156,12 @@ def _names_end(placed: list[_Placed]) -> int:
     return align_up(placed[-1].name + len(placed[-1].node.name) + 1, layout.SMALL)
 
 
-def _lay_out(placed: list[_Placed]) -> list[tuple[_Placed, int]]:
+def _lay_out(placed: list[_Placed]) -> tuple[list[tuple[_Placed, int]], int]:
     """Say of each where its name, its inode and its content are.
 
     Returns:
-        Those that have a content of their own, and where that ends, ascending.
+        Those that have a content of their own, and where that ends, ascending; and how many bytes
+        all of it takes.
     """
     at = layout.record_at(len(placed))
     first: dict[Hashable, int] = {}
@@ -153,7 +180,7 @@ def _lay_out(placed: list[_Placed]) -> list[tuple[_Placed, int]]:
     for each in placed:
         if not each.node.is_directory:
             each.data = placed[each.inode].data
-    return contents
+    return contents, contents[-1][1] if contents else _names_end(placed)
 
 
 def _write_records(view: memoryview, placed: list[_Placed]) -> None:

@@ -335,9 +335,9 @@ def _hypercalls(users: Collection[str]) -> tuple[Hypercall, ...]:
 
 
 def _packed(place: Layout, guest: Guest) -> Region | None:
-    data, size, why = guest.tree.data, guest.tree.room, "the packed file tree"
-    content = data.ljust(size, b"\0")
-    return Region("tree", place.tree, size, Access.READ, content, why) if data else None
+    tree, why = guest.tree, "the packed file tree"
+    parts = place.tree, tree.room, Access.READ, tree.content, why
+    return Region("tree", *parts) if tree.data else None
 
 
 def _regions(
