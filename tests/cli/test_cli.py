@@ -226,6 +226,10 @@ def _stray(cwd: Path) -> None:
     (cwd / "stray").write_bytes(program.replace(name, b"libx.so.6\0"))
 
 
+def _pipe(cwd: Path) -> None:
+    os.mkfifo(cwd / "pipe")
+
+
 def _nothing(cwd: Path) -> None:
     pass
 
@@ -254,6 +258,10 @@ BAD = [
     (["run", "--timeout", "soon", str(HELLO)], 2, "'soon' is not a time", _nothing),
     (["build", "-o", "/proc/x", str(HELLO)], 1, "/proc/x: cannot be written", _nothing),
     (["build", "-o", "no/such/x", str(HELLO)], 1, "cannot be written", _nothing),
+    (["run", "pipe"], 2, "limpet: pipe: not a regular file", _pipe),
+    (["explain", "/dev/zero"], 2, "limpet: /dev/zero: not a regular file", _nothing),
+    (["trace", "/dev/zero"], 2, "limpet: /dev/zero: not a regular file", _nothing),
+    (["audit", "/proc/self/mem"], 2, "/proc/self/mem: cannot be read: Input", _nothing),
     (["frobnicate"], 2, "No such command", _nothing),
 ]
 

@@ -8,6 +8,7 @@ import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 from limpet.errors import ImageError
 
@@ -28,7 +29,7 @@ def read_file(path: Path, most: int = MAX_FILE) -> bytes:
         ImageError: missing, unreadable, not a regular file or far too large.
     """
     with os.fdopen(_opened(path, most), "rb") as stream:
-        return stream.read()
+        return _read(stream, path)
 
 
 def own_copy(path: Path, folder: Path, most: int = MAX_FILE) -> memoryview:
@@ -42,7 +43,7 @@ def own_copy(path: Path, folder: Path, most: int = MAX_FILE) -> memoryview:
     with os.fdopen(_opened(path, most), "rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         if size <= _SMALL:
-            return memoryview(stream.read())
+            return memoryview(_read(stream, path))
         try:
             with tempfile.TemporaryFile(dir=folder) as copy:
                 os.truncate(copy.fileno(), size)
@@ -53,6 +54,15 @@ def own_copy(path: Path, folder: Path, most: int = MAX_FILE) -> memoryview:
                 f"{path}: cannot be copied to {folder} to be looked at: {error.strerror}",
                 hint="make room there, or set LIMPET_CACHE to a folder with more",
             ) from None
+
+
+def _read(stream: BinaryIO, path: Path) -> bytes:
+    try:
+        return stream.read()
+    except OSError as error:
+        raise ImageError(
+            f"{path}: cannot be read: {error.strerror}", hint="give a file of a disk"
+        ) from None
 
 
 def _copy(source: int, to: int, size: int) -> None:

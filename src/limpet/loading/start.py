@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -60,13 +61,15 @@ def start_of(
         gives: words may name what is packed; else only an interpreter's own words do.
 
     Raises:
-        ImageError: a script's ``#!`` line names no program that can be started.
+        ImageError: it is a pipe or a device, or a script's ``#!`` line names no program that can
+            be started.
     """
     program, why = app, tuple[str, ...]()
     if os.sep not in str(app) and not app.exists():
         found = in_path(str(app))
         if found:
             program, why = Path(found), (f"{app} is {found}, found in PATH",)
+    _check_kind(program)
     given = str(app)
     guest = given if program is app else str(program)
     start = _through(Start(program, (given,), {}, why), guest, root)
@@ -75,6 +78,16 @@ def start_of(
         return start
     asked = asked_of(which, (*start.words[1:], *words), points=gives)
     return _interpreted(start, which, root, asked)
+
+
+def _check_kind(path: Path) -> None:
+    """Who opens a pipe waits, and some devices have no end."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:  # who reads it says what is wrong
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise ImageError(f"{path}: not a regular file", hint="give a program or a .c file")
 
 
 def _interpreted(start: Start, which: Interpreter, root: Path | None, asked: Asked) -> Start:

@@ -27,7 +27,10 @@ def digest_of(path: str) -> str:
     with open(handle, "rb", buffering=0) as stream:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             return _OTHER
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        try:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError:  # who reads it says what is wrong
+            return _OTHER
 
 
 def begins_with(path: Path, magic: bytes) -> bool:

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from limpet.contract.limits import SIGNAL_STATUS
-from limpet.errors import BundleError, RunError
-from limpet.formats.bundle.read import BundleFile, parse
+from limpet.errors import BundleError, InputError, RunError
+from limpet.formats.bundle.read import MAX_BUNDLE, BundleFile, parse
+from limpet.formats.files import read_file
 from limpet.running.passing import passing
 
 TRACE = "trace"
@@ -31,8 +32,8 @@ def is_unikernel(bundle: BundleFile) -> bool:
 def unikernel_bundle(path: Path) -> bool:
     """Whether a file is the bundle of a unikernel, which is traced from outside."""
     try:
-        return is_unikernel(parse(path.read_bytes(), path.name))
-    except (OSError, BundleError):
+        return is_unikernel(parse(read_file(path, MAX_BUNDLE), path.name))
+    except InputError:
         return False
 
 
@@ -43,8 +44,8 @@ def traced_bundle(path: Path) -> bool:
         BundleError: it is one that does not.
     """
     try:
-        bundle: BundleFile = parse(path.read_bytes(), path.name)
-    except (OSError, BundleError):
+        bundle: BundleFile = parse(read_file(path, MAX_BUNDLE), path.name)
+    except InputError:
         return False
     if is_unikernel(bundle):
         return False
