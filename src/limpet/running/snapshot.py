@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, TypeVar
@@ -22,7 +22,7 @@ from typing import BinaryIO, Final, Literal, TypeVar
 from limpet.building.bundle import Bundle, build
 from limpet.contract.limits import SIGNAL_STATUS
 from limpet.contract.pages import PAGE
-from limpet.errors import RunError
+from limpet.errors import PlanError, RunError
 from limpet.formats.image import Access
 from limpet.formats.manifest import declared
 from limpet.formats.memory import MAX_HOT, Memory
@@ -30,7 +30,7 @@ from limpet.formats.ports import anywhere
 from limpet.guests import registry
 from limpet.planning.options import Options
 from limpet.planning.plan import Plan
-from limpet.planning.regions import Region
+from limpet.running.pages import OF_FILE, PRESENT, pages, present
 from limpet.running.sealed import loaded_objects, sealed
 
 MOMENT = "snapshot_moment"
@@ -46,8 +46,6 @@ _WHY: Final[dict[int, Why]] = {1: "input", 2: "marker", 3: "time"}
 _CONT, _DETACH, _SETOPTIONS, _GETEVENTMSG = 7, 17, 0x4200, 0x4201
 _SYSCALL, _SYSGOOD, _TRACEFORK, _TRACEEXIT, _EXITKILL = 24, 0x1, 0x2, 0x40, 0x100000
 _EVENT_FORK, _EVENT_EXIT, _CALL = 1, 6, 0x80
-_PRESENT, _SWAPPED, _OF_FILE = 1 << 63, 1 << 62, 1 << 61
-_PIECE = 1 << 20
 
 _FIRST, _FIRST_REHEARSED = 160, 256
 """Pages that a start of a process copies at once: those that it writes first, as far as its calls
@@ -128,15 +126,34 @@ def attempt(
         written = _whole(out), _whole(err)
     if isinstance(found, int):
         return Ended(found, *written)
-    guest = first.plan.guest  # with what is known of it already
+    plan = first.plan  # whose guest has what is known of it already
+    guest = plan.guest
     del first
     learning = build(registry.plan(replace(guest, memory=found.memory), taking))
+    _check_room(plan, learning.plan)
     memory = replace(found.memory, hot=_hot(learning, [name or plan.image.name, *rehearsed]))
     same = taking == options and not memory.hot
     if not same:
         del learning
         made = build(registry.plan(replace(guest, memory=memory), options))
+        _check_room(plan, made.plan)
     return Snapshot(made, *written, found.why)
+
+
+def _check_room(first: Plan, made: Plan) -> None:
+    """What stands beside the guest is where it was, and what the guest has of it in memory.
+
+    Raises:
+        PlanError: it took another room than before.
+    """
+    own = {each.name: each.address for each in first.regions if each.content is None}
+    now = {each.name: each.address for each in made.regions}
+    if any(now.get(name) != address for name, address in own.items()):
+        raise PlanError(
+            f"{first.image.name}: what stands beside it in a snapshot takes another room than in "
+            "the start that it was taken of",
+            hint="take it with --serve all: then both are as large as they can be",
+        )
 
 
 def _taking(options: Options) -> Options:
@@ -323,7 +340,7 @@ def _read(memory: BinaryIO, map_: BinaryIO, bundle: Bundle) -> Memory:
     pages = []
     for region in sorted(bundle.plan.regions, key=lambda region: region.address):
         if Access.WRITE in region.access:
-            pages += list(_present(memory, map_, region))
+            pages += list(present(memory, map_, region))
     return Memory.of_pages(pages)
 
 
@@ -352,7 +369,7 @@ def _written(process: _Process, bundle: Bundle) -> Iterator[int]:
         late = region.late is not None
         if Access.WRITE not in region.access or region.at_start or late:
             continue
-        yield from _pages(process.pagemap, region, _PRESENT | _OF_FILE, (_PRESENT,))
+        yield from pages(process.pagemap, region, PRESENT | OF_FILE, (PRESENT,))
 
 
 def _runs(pages: Iterable[int]) -> tuple[tuple[int, int], ...]:
@@ -362,38 +379,3 @@ def _runs(pages: Iterable[int]) -> tuple[tuple[int, int], ...]:
         low = found.pop()[0] if found and found[-1][1] == at else at
         found.append((low, at + PAGE))
     return tuple(found)
-
-
-def _pages(map_: BinaryIO, region: Region, mask: int, values: Collection[int]) -> Iterator[int]:
-    """Pages of ``region`` whose entry has one of ``values``, of the bits in ``mask``."""
-    for at in range(region.address, region.end, _PIECE):
-        end = min(at + _PIECE, region.end)
-        entries = memoryview(_told(map_, at // PAGE * 8, (end - at) // PAGE * 8)).cast("Q")
-        pages = zip(range(at, end, PAGE), entries, strict=True)
-        yield from [page for page, entry in pages if entry & mask in values]
-
-
-def _told(file: BinaryIO, at: int, size: int) -> bytes:
-    """So many bytes of what the kernel shows of a process, which it need not give at once.
-
-    Raises:
-        RunError: there are fewer: the process is gone.
-    """
-    file.seek(at)
-    data = b""
-    while len(data) < size and (more := file.read(size - len(data))):
-        data += more
-    if len(data) < size:
-        said = "the guest was ended while its memory was looked at"
-        raise RunError(said, hint="take it again; dmesg says whether memory was short")
-    return data
-
-
-def _present(memory: BinaryIO, map_: BinaryIO, region: Region) -> Iterator[tuple[int, bytes]]:
-    """What of ``region`` is there; of what the file has, all."""
-    pages: Iterable[int] = range(region.address, region.end, PAGE)
-    if region.at_start:
-        there = _PRESENT, _SWAPPED, _PRESENT | _SWAPPED
-        pages = _pages(map_, region, _PRESENT | _SWAPPED, there)
-    for at in pages:
-        yield at, _told(memory, at, PAGE)
