@@ -255,6 +255,7 @@ BAD = [
     (["run", "--serve", "nosuch", "bad.c"], 2, "--serve nosuch: no system call", _bad_c),
     (["build", "--feature", "nosuch", "stray"], 2, "no such feature: nosuch", _stray),
     (["explain", "--memory", "10K", "bad.c"], 2, "cannot be given to bad.c", _bad_c),
+    (["run", "--env", "=1", str(HELLO)], 2, "'=1' is no variable of an environment", _nothing),
     (["run", "--timeout", "soon", str(HELLO)], 2, "'soon' is not a time", _nothing),
     (["build", "-o", "/proc/x", str(HELLO)], 1, "/proc/x: cannot be written", _nothing),
     (["build", "-o", "no/such/x", str(HELLO)], 1, "cannot be written", _nothing),

@@ -189,5 +189,10 @@ def _check(name: str, options: Options) -> None:
             f"{options.memory} bytes of memory cannot be given to {name}",
             hint=f"give at least {MIN_MEMORY >> 20} MiB, for example --memory 64M",
         )
+    for each in options.environment:
+        if not each.partition("=")[0] or "\0" in each:
+            raise PlanError(
+                f"{each!r} is no variable of an environment", hint="write NAME=VALUE, or NAME"
+            )
     if options.timeout < 0 or options.max_output < 0:
         raise PlanError("a limit cannot be negative", hint="leave it out for no limit")
