@@ -69,7 +69,7 @@ TRACE_BYTES_MOST = Number(128, "bytes of another piece that a record has at most
 
 COUNTED_MOST = Number(128, "hypercalls that a page of counts has room for")
 
-TICK_MS = Number(10, "milliseconds of processor time after which a tick comes")
+TICK_MS = Number(4, "milliseconds of processor time after which a tick comes")
 TICK_CLOCK = Number(2, "the clock of ticks: ITIMER_PROF, the processor time of the process")
 TICK_SIGNAL = Number(27, "the signal of a tick: SIGPROF, which nothing else is used for")
 TICK_VECTOR = Number(32, "trap_frame.vector of a tick: behind those of the processor")

@@ -11,7 +11,7 @@
 #include "parts/timers/timers.h"
 
 #define NEVER (1L << 62)
-#define EACH (TICK_MS * 1000000L)
+#define EACH 10000000L /* nanoseconds between two looks: each is an exit of the machine */
 
 static void hear(struct wait *block, bool hears) {
     struct attend all = {.deadline = block->deadline, .want = block->want, .hear = hears};
