@@ -132,11 +132,11 @@ def attempt(
     learning = build(registry.plan(replace(guest, memory=found.memory), taking))
     _check_room(plan, learning.plan)
     memory = replace(found.memory, hot=_hot(learning, [name or plan.image.name, *rehearsed]))
-    same = taking == options and not memory.hot
-    if not same:
-        del learning
-        made = build(registry.plan(replace(guest, memory=memory), options))
-        _check_room(plan, made.plan)
+    if taking == options and not memory.hot:
+        return Snapshot(learning, *written, found.why)
+    del learning
+    made = build(registry.plan(replace(guest, memory=memory), options))
+    _check_room(plan, made.plan)
     return Snapshot(made, *written, found.why)
 
 

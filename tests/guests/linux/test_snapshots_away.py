@@ -112,3 +112,13 @@ def test_away(
                     rest = ran.stdout.read()
                 assert ((first + rest).decode(), ran.wait()) == (BEHIND, 0)
     assert verify(tmp_path / "again").same
+
+
+def test_nothing_learned(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start that was too slow to show which pages it touches is as good as any."""
+    monkeypatch.setattr("limpet.running.snapshot._hot", lambda *_: ())
+    text = "#include <stdio.h>\nint main(void) { return getchar() != EOF; }\n"
+    program = make.compile(text, "asking")
+    options = limpet.Options(backends=("process",), snapshot=True)
+    memory = snapshot(limpet.plan(limpet.load(program), options)).bundle.plan.guest.memory
+    assert memory and not memory.hot
