@@ -85,6 +85,12 @@ def test_beside_calls(make: Maker, backend: Backend) -> None:
     assert (ran.stdout, ran.stderr, ran.status) == (b"woken\n", b"", 0)
 
 
+def test_by_time(make: Maker, backend: Backend) -> None:
+    """Of those whose time has come the first is woken first, whichever began first."""
+    ran = make(threaded(make, "musl"), backend, memory=MEMORY).run("by-time")
+    assert (ran.stdout, ran.stderr, ran.status) == (b"0 1 2 3 4 5 6 7\n", b"", 0)
+
+
 def test_with_avx(make: Maker, backend: Backend) -> None:
     """Of vector registers as much is kept as there is room for, whatever else a host's have."""
     program = threaded(make, "musl")

@@ -70,6 +70,32 @@ void calls_all_the_time(void) {
     puts(rounds < ENOUGH ? "woken" : "asleep");
 }
 
+static struct timespec due;
+static int order[MANY], arrived;
+static void *sleep_until(void *own) {
+    struct timespec mine = due;
+    mine.tv_nsec += (long)own * 10000;
+    CHECK(!clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &mine, NULL));
+    order[__atomic_fetch_add(&arrived, 1, __ATOMIC_SEQ_CST)] = (int)(long)own;
+    return own;
+}
+
+/* Their times come a moment apart, beside one that makes no calls: they are late together. */
+void by_time(void) {
+    pthread_t threads[MANY];
+    due = after(CLOCK_MONOTONIC, 200);
+    due.tv_nsec = due.tv_nsec / 10 * 9; /* no second begins between the first and the last */
+    for (long i = 0; i < MANY; i++)
+        start(&threads[i], sleep_until, i);
+    nanosleep(&(struct timespec){0, 50000000}, NULL);
+    while (__atomic_load_n(&arrived, __ATOMIC_SEQ_CST) < MANY)
+        ;
+    for (int i = 0; i < MANY; i++) {
+        join(threads[i]);
+        printf("%d%c", order[i], i == MANY - 1 ? '\n' : ' ');
+    }
+}
+
 static int pairs[3][2];
 static void *read_to_its_end(void *own) {
     char byte;

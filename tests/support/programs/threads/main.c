@@ -50,6 +50,7 @@ static const struct {
              {"semaphore", semaphores, NULL},
              {"handed", handed, NULL},
              {"calls", calls_all_the_time, NULL},
+             {"by-time", by_time, NULL},
              {"closes", closes, NULL},
              {"local", local_data, NULL},
              {"signals", signals_to, NULL},

@@ -51,6 +51,7 @@ void local_data(void);
 /* fair.c */
 void handed(void);
 void calls_all_the_time(void);
+void by_time(void);
 void closes(void);
 
 /* signals.c */

@@ -35,10 +35,12 @@ static void wake_answered(const struct wait *answer) {
             continue;
         if (each->waits->want & answer->ready)
             thread_wake(each, 0);
-        else if (each->waits->deadline != FOREVER &&
+        else if (!scheduler && each->waits->deadline != FOREVER &&
                  answer->monotonic >= (u64)each->waits->deadline)
             thread_wake(each, -ETIMEDOUT);
     }
+    if (scheduler)
+        scheduler->wake_late(answer->monotonic);
 }
 
 void park_changed(const void *on) {

@@ -75,6 +75,7 @@ struct thread *thread_of(long id); /* NULL: there is none */
 struct scheduler {
     bool (*run_another)(void);            /* until it is this thread's turn; false: no other can */
     void (*ready)(struct thread *thread); /* it can run: behind all that can already */
+    void (*wake_late)(u64 now);           /* all that wait, and whose time has come by then */
     void (*begun)(void);                  /* first of all, on the stack of a new thread */
     void (*end)(u32 code);                /* of the thread that runs: does not return */
     long (*futex)(const struct futex_call *call);

@@ -37,6 +37,7 @@ struct clone_args {
 #define LEAST_ARGS 64UL
 
 const struct scheduler beside_others = {.run_another = run_another,
+                                        .wake_late = wake_late,
                                         .ready = thread_ready,
                                         .begun = thread_free_ended,
                                         .end = thread_end,

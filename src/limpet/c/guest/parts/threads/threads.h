@@ -78,6 +78,7 @@ long futex_requeue_to_own(const struct futex_call *call);
 
 /* schedule.c */
 bool run_another(void);
+void wake_late(u64 now); /* late.c */
 bool input_taken(void);
 void give_files_back(void); /* that the thread that runs kept while others ran */
 void thread_ready(struct thread *thread);
