@@ -252,10 +252,38 @@ def fill_rights(folder: Path) -> None:
             each.chmod(each.stat().st_mode | 0o555)
 
 
-def test_writing(make: Maker, backend: Backend, tmp_path: Path) -> None:
+MAIN = "int main(int count, char **words) {"
+IN_A_THREAD = """
+#include <pthread.h>
+
+static void *start(void *words) {
+    return (void *)(long)program(2, words);
+}
+
+int main(int count, char **words) {
+    pthread_t thread;
+    void *status = (void *)1L;
+    (void)count;
+    pthread_create(&thread, NULL, start, words);
+    pthread_join(thread, &status);
+    return (int)(long)status;
+}
+"""
+
+
+def compiled(make: Maker, name: str, in_a_thread: bool) -> Path:
+    """A program of support; what it does a thread does, on a stack of its own in the library OS."""
+    source = (SUPPORT / "programs" / f"{name}.c").read_text(encoding="utf-8")
+    assert MAIN in source
+    if in_a_thread:
+        source = source.replace(MAIN, MAIN.replace("int main", "static int program")) + IN_A_THREAD
+    return make.compile(source, name)
+
+
+@pytest.mark.parametrize("in_a_thread", [False, True])
+def test_writing(make: Maker, backend: Backend, tmp_path: Path, in_a_thread: bool) -> None:
     """Making, writing, cutting and syncing files is as on Linux, errors included."""
-    source = (SUPPORT / "programs" / "volumes.c").read_text(encoding="utf-8")
-    program = make.compile(source, "volumes")
+    program = compiled(make, "volumes", in_a_thread)
     made = make(program, backend, devices=("volume:/w",))
     native = execute(["volumes", str(given(tmp_path / "native"))], program)
     folder = given(tmp_path / "guest")
@@ -270,10 +298,10 @@ def test_writing(make: Maker, backend: Backend, tmp_path: Path) -> None:
             assert (folder / name).read_bytes() == (here / name).read_bytes()
 
 
-def test_names(make: Maker, backend: Backend, tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_a_thread", [False, True])
+def test_names(make: Maker, backend: Backend, tmp_path: Path, in_a_thread: bool) -> None:
     """Names are made, moved and removed as on Linux, errors included."""
-    source = (SUPPORT / "programs" / "names.c").read_text(encoding="utf-8")
-    program = make.compile(source, "names")
+    program = compiled(make, "names", in_a_thread)
     made = make(program, backend, devices=("volume:/w",))
     here, folder = given(tmp_path / "native"), given(tmp_path / "guest")
     for each in (here, folder):  # who changes modes and times owns the file

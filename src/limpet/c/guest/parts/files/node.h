@@ -168,7 +168,7 @@ struct walked {
     u64 volume;
     const char *base, *rest;
     bool clean;
-    char buffer[2][PATH_MAX];
+    char (*buffer)[PATH_MAX]; /* two, from walk_room */
 };
 
 #define MOST_LINKS 40
@@ -188,11 +188,11 @@ enum {
 };
 
 void walk_bounded(u32 resolve); /* the walks that follow, until it is called with 0 */
+char (*walk_room(void))[PATH_MAX];
 long walk(long directory, const char *path, enum last last, struct walked *out);
 long walk_on(struct node *at, const char *path, enum last last, struct walked *out);
 long walk_to(long directory, const char *path, bool follow, struct node **node);
-long walk_to_file(long directory, const char *path, bool follow, struct node **node,
-                  struct file **file);
+long walk_to_file(long from, const char *path, bool follow, struct node **node, struct file **file);
 struct node *working_directory(void);
 char *path_of(const struct node *node, char *path); /* PATH_MAX bytes; NULL: it has no name */
 

@@ -103,9 +103,18 @@ static long jump(const struct node *link, bool final, struct walked *out, struct
     return error;
 }
 
+/* Where links are put together: not on a thread's stack, which is small. No call needs more than
+ * two walks at a time, and none waits between. */
+char (*walk_room(void)) [PATH_MAX] {
+    static char rooms[2][2][PATH_MAX] LARGE;
+    static u32 last;
+    last ^= 1;
+    return rooms[last];
+}
+
 long walk(long directory, const char *path, enum last last, struct walked *out) {
     struct node *at;
-    out->links = 0, out->volume = 0;
+    out->links = 0, out->volume = 0, out->buffer = walk_room();
     if (strlen(path) >= PATH_MAX)
         return -ENAMETOOLONG;
     long error = *path ? start_of(directory, path, &at, out) : -ENOENT;

@@ -54,7 +54,7 @@ static bool volumes_start(const struct file *file, struct walked *place) {
 
 /* A folder by a path without links: what getcwd tells. */
 static long volumes_enter(const struct file *file, struct node **node) {
-    struct walked place;
+    struct walked place = {.buffer = walk_room()};
     if (!file) {
         cwd.volume = 0;
         return 0;
@@ -62,7 +62,6 @@ static long volumes_enter(const struct file *file, struct node **node) {
     if (file->ops != &volume_ops || !is_folder(held_of(file)))
         return -ENOTDIR;
     place.volume = held_of(file)->volume, place.base = held_of(file)->path, place.rest = "";
-    place.links = 0;
     long error = place_resolve(&place, LAST_FOLLOWED);
     if (error || !place.volume)
         return error ? error : -ENOENT;
@@ -81,7 +80,7 @@ static bool volumes_have(const struct file *file) {
 }
 
 static long volumes_link(const struct file *file, void *to, u64 size, bool itself) {
-    char text[VOLUME_PATH_MOST];
+    static char text[VOLUME_PATH_MOST] LARGE;
     struct volume_link block = {
         .slot = held_of(file)->slot, .address = (u64)text, .length = sizeof text};
     if (kind_of(held_of(file)) != S_IFLNK)

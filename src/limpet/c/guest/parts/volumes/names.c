@@ -24,7 +24,7 @@ static long there(u64 volume, const char *path, u64 way) {
 
 /* Linux looks for the folder first, and says EEXIST before EROFS. */
 static long refuse(const struct walked *place, const struct naming *what) {
-    char path[VOLUME_PATH_MOST];
+    static char path[VOLUME_PATH_MOST] LARGE;
     bool makes = what->what <= NAME_LINK || what->what == NAME_SAME;
     long error = parent_of(place, path);
     if (!error)
@@ -125,7 +125,7 @@ static long put_names(const struct walked *place, const struct naming *what, cha
 
 /* A filter cannot look at names: a kvm monitor does, or a process beside the guest's. */
 long volumes_name(const struct walked *place, const struct naming *what) {
-    struct naming_words words;
+    static struct naming_words words LARGE;
     char *names = words.names;
     if (volume_entry(place->volume)->read_only)
         return refuse(place, what);

@@ -47,14 +47,14 @@ long path_open(u64 volume, const char *path, u64 way, u32 *mode) {
 }
 
 long place_open(const struct walked *place, u64 way, u32 *mode) {
-    char path[VOLUME_PATH_MOST];
+    static char path[VOLUME_PATH_MOST] LARGE;
     long error = place_path(place, path);
     return error ? error : path_open(place->volume, path, way, mode);
 }
 
 /* A walk by names: `clean` has neither links nor dots, `rest` of `left` is still to go. */
 struct steps {
-    char clean[VOLUME_PATH_MOST], left[VOLUME_PATH_MOST], link[VOLUME_PATH_MOST];
+    char *clean, *left, *link; /* VOLUME_PATH_MOST bytes each */
     u64 length;
     const char *rest;
     enum last last;
@@ -167,10 +167,10 @@ static long step(struct walked *place, struct steps *steps) {
 }
 
 long place_resolve(struct walked *place, enum last last) {
-    struct steps steps;
+    static char texts[3][VOLUME_PATH_MOST] LARGE;
+    struct steps steps = {.clean = texts[0], .left = texts[1], .link = texts[2]};
     long error = place_path(place, steps.left);
-    steps.length = 0, steps.clean[0] = 0, steps.rest = steps.left;
-    steps.last = last, steps.over = steps.left_it = false;
+    steps.clean[0] = 0, steps.rest = steps.left, steps.last = last;
     while (!error && !steps.over)
         error = step(place, &steps);
     if (error || steps.left_it)
