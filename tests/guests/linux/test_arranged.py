@@ -32,6 +32,7 @@ def test_arranging(make: Maker, link: str, backend: Backend) -> None:
 
 STACKS = """
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,7 +61,8 @@ int main(void) {
     pthread_attr_setstacksize(&large, 8 << 20);
     for (int round = 0; round < 3; round++) {
         for (long i = 0; i < 200; i++)
-            if (pthread_create(&threads[i], &large, run, (void *)(i % 9)))
+            if (pthread_create(&threads[i], &large, run, (void *)(i % 9)) ||
+                (round && sched_yield())) /* it ends before the next begins */
                 return 1;
         for (int i = 0; i < 200; i++)
             pthread_join(threads[i], 0);

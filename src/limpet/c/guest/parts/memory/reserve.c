@@ -208,7 +208,8 @@ static void reserve_protect(const struct mapping *each, u64 rights) {
 
 /* Back to the arena, where they are given out again. */
 static void reserve_release(u64 low, u64 high) {
-    hint = MIN(hint, low); /* page tables are there already */
+    if (!mapping_at(low))      /* else they stay mapped: nothing can be there */
+        hint = MIN(hint, low); /* page tables are there already */
     aliases_release(low, high);
     if (!split_run(low) || !split_run(high))
         return; /* without memory for the list they stay until all of it goes */
