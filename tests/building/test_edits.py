@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,6 +83,15 @@ def test_over_one_of_another(edit: Edits) -> None:
         (bundles[at].parent / "own").write_text(note)
         bundles.append(edit(f"with {at}"))
         assert len(edit.copied) == before + 1
+
+
+def test_over_one_of_a_base_made_again(edit: Edits) -> None:
+    """What was made from a base that is gone is left alone: no two snapshots are the same."""
+    note = json.loads((edit("last").parent / "own").read_text())
+    base = Cache.default().root / note[0].partition(" ")[0] / "bundle"
+    again = shutil.copy(base, base.with_name("again"))
+    os.replace(again, base)
+    assert [edit.copies(str(at)) for at in range(4)] == [1, 1, 0, 0]
 
 
 def test_a_file_in_use(edit: Edits) -> None:

@@ -22,7 +22,7 @@ BUNDLE = "bundle"
 """The file in an entry."""
 
 _OWN = "own"
-"""A file beside it: the key of the one that it was made from, and where its pages are others."""
+"""A file beside it: which one it was made from, and where its pages are others."""
 
 Own = Sequence[int] | None
 """See :func:`limpet.building.exchange.exchanged`."""
@@ -82,12 +82,14 @@ def made_from(
 
     from limpet.tools import upkeep
 
-    with upkeep.spare(cache, listed, (base / BUNDLE).stat().st_size) as old:
-        own = _taken(old, folder, base.name) if old else None
+    status = (base / BUNDLE).stat()
+    which = f"{base.name} {status.st_ino} {status.st_mtime_ns}"  # no two snapshots are the same
+    with upkeep.spare(cache, listed, status.st_size) as old:
+        own = _taken(old, folder, which) if old else None
     made = make(base / BUNDLE, folder / BUNDLE, own)
     if made is None:
         return False
-    (folder / _OWN).write_text(json.dumps([base.name, *made]), "ascii")
+    (folder / _OWN).write_text(json.dumps([which, *made]), "ascii")
     return True
 
 
@@ -96,8 +98,8 @@ def is_made_from_one(entry: Path) -> bool:
     return (entry / _OWN).exists()
 
 
-def _taken(old: Path, folder: Path, base: str) -> Own:
-    """Move the bundle in ``old`` to ``folder`` if it may be written, and was made from ``base``."""
+def _taken(old: Path, folder: Path, which: str) -> Own:
+    """Move the bundle in ``old`` to ``folder`` if it may be written, and was made from that one."""
     import json
 
     from limpet.tools.executables import is_nobodys
@@ -105,7 +107,7 @@ def _taken(old: Path, folder: Path, base: str) -> Own:
     try:
         of, *pages = json.loads((old / _OWN).read_text("ascii"))
         own = list(map(int, pages))
-        if of != base or not is_nobodys(old / BUNDLE):
+        if of != which or not is_nobodys(old / BUNDLE):
             return None
         os.rename(old / BUNDLE, folder / BUNDLE)
     except (OSError, TypeError, ValueError):
