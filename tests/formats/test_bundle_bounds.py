@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -144,6 +145,8 @@ def test_a_copy_of_its_own(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3 << 20 and not list(folder.iterdir())
+    held = [at for at in Path("/proc/self/fd").iterdir() if str(folder) in os.path.realpath(at)]
+    assert [at.stat().st_blocks * 512 >= 12 << 20 for at in held] == [True]  # also for holes
     with given.open("r+b") as stream:
         stream.seek(10 << 20)
         stream.write(b"other")

@@ -46,7 +46,7 @@ def own_copy(path: Path, folder: Path, most: int = MAX_FILE) -> memoryview:
             return memoryview(_read(stream, path))
         try:
             with tempfile.TemporaryFile(dir=folder) as copy:
-                os.truncate(copy.fileno(), size)
+                os.posix_fallocate(copy.fileno(), 0, size)  # or a hole may find no memory: SIGBUS
                 _copy(stream.fileno(), copy.fileno(), size)
                 return memoryview(mmap.mmap(copy.fileno(), size, prot=mmap.PROT_READ))
         except OSError as error:
@@ -71,11 +71,11 @@ def _copy(source: int, to: int, size: int) -> None:
     while at < size:
         try:
             at = os.lseek(source, at, os.SEEK_DATA)
+            end = min(os.lseek(source, at, os.SEEK_HOLE), size)
         except OSError as error:
             if error.errno == errno.ENXIO:
                 return
             raise
-        end = min(os.lseek(source, at, os.SEEK_HOLE), size)
         while at < end:
             piece = os.pread(source, min(end - at, _PIECE), at)
             if not piece:
