@@ -1,8 +1,9 @@
-"""What a program may load by itself: objects, folders of them and locales, named in its code.
+"""What a program may load by itself: objects, folders of them, locales and zones of time.
 
 Nobody knows what ``dlopen`` will be given; a string that names an object of this host, or a
-folder that has some, is a hint, and so is a locale's where the C library has those in files.  So
-nothing is packed for it: a user is told what to add.
+folder that has some, is a hint, and so is a locale's where the C library has those in files, and
+the folder of time zones where another one names it.  So nothing is packed for it: a user is told
+what to add.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _LOCALE = re.compile(rb"([A-Za-z_]+)\.(?:utf8|UTF-?8)\Z")
 _LOCALES = "/usr/lib/locale"
 _CHOOSES = frozenset({"setlocale", "newlocale"})
 
+_ZONES = "/usr/share/zoneinfo"
+
 Find = Callable[[str], str | None]
 """Where this host has the object of a name."""
 
@@ -54,6 +57,9 @@ def offers(guest: Guest, find: Find) -> tuple[Offer, ...]:
         path = f"{_LOCALES}/{name.partition('.')[0]}.utf8"
         if os.path.isdir(path) and path not in packed:
             found.setdefault(path, Offer(name, os.path.basename(by), path))
+    if os.path.isdir(_ZONES) and not any(each.startswith(f"{_ZONES}/") for each in packed):
+        for by in _that_name_zones(guest):
+            found.setdefault(_ZONES, Offer(_ZONES, os.path.basename(by), _ZONES))
     return tuple(found.values())[:MOST]
 
 
@@ -77,6 +83,13 @@ def _locales(guest: Guest) -> Iterator[tuple[str, str]]:
             for text in (*_strings(image.data, b".UTF"), *_strings(image.data, b".utf8")):
                 if _LOCALE.match(text):
                     yield text.decode("ascii"), by
+
+
+def _that_name_zones(guest: Guest) -> Iterator[str]:
+    """The files that look for time zones themselves; the C library, for TZ, is in all of them."""
+    for image, by in _files(guest):
+        if f"{_ZONES}/".encode() in image.data and not os.path.basename(by).startswith("libc.so."):
+            yield by
 
 
 def _names(image: Image) -> Iterator[str]:

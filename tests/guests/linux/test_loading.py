@@ -91,6 +91,18 @@ def test_a_locale_is_offered(tmp_path: Path) -> None:
         assert line not in as_text(limpet.plan(added))
 
 
+def test_time_zones_are_offered(tmp_path: Path) -> None:
+    """To a program that looks for them itself; the C library does in every one."""
+    zones = need(Path("/usr/share/zoneinfo"), "tzdata")
+    for text, offered in ((f"{zones}/%s", True), (str(zones), False)):
+        source = f'#include <stdio.h>\nint main(void) {{ puts("{text}"); }}'
+        program = _linked(tmp_path / "program", source)
+        line = f"  {zones}, in program: --include {zones}\n"
+        assert (line in as_text(limpet.plan(limpet.load(program)))) is offered
+        added = limpet.load(program, include=[str(zones / "UTC")])
+        assert line not in as_text(limpet.plan(added))
+
+
 @pytest.mark.parametrize("how", ["the object", "its folder", "neither"])
 def test_an_object_of_anybody(tmp_path: Path, how: str) -> None:
     """A library that another user can exchange is a warning with its path and the reason."""
