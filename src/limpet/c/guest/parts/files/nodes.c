@@ -195,17 +195,18 @@ void directory_remove(struct node *directory, struct entry *entry) {
     node_release(node);
 }
 
+/* Its parent may have been there for it alone, and so on: a thread's stack is no place for that. */
 void node_release(struct node *node) {
-    if (node->links || node->references || node == root)
-        return;
-    node_changed_alone(node, CHANGED_GONE);
-    content_free(node);
-    drop_extras(node);
-    if (node->parent) {
-        node->parent->references--;
-        node_release(node->parent);
+    while (node && !node->links && !node->references && node != root) {
+        struct node *parent = node->parent;
+        node_changed_alone(node, CHANGED_GONE);
+        content_free(node);
+        drop_extras(node);
+        if (node->packed && linked && linked[node->packed->inode] == node)
+            linked[node->packed->inode] = NULL;
+        heap_free(node);
+        if (parent)
+            parent->references--;
+        node = parent;
     }
-    if (node->packed && linked && linked[node->packed->inode] == node)
-        linked[node->packed->inode] = NULL;
-    heap_free(node);
 }

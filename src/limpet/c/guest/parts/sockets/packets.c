@@ -73,8 +73,22 @@ struct rights *rights_copy(const struct rights *rights) {
     return copy;
 }
 
+/* A socket among them may have such of its own that nobody took, and so on: those wait until these
+ * are done, since a thread's stack is small. */
 void rights_drop(struct rights *rights) {
-    for (u32 i = 0; rights && i < rights->count; i++)
-        file_release(rights->files[i]);
-    heap_free(rights);
+    static struct rights *left;
+    static bool drops;
+    if (!rights)
+        return;
+    rights->next = left;
+    left = rights;
+    if (drops)
+        return;
+    for (drops = true; left; heap_free(rights)) {
+        rights = left;
+        left = rights->next;
+        for (u32 i = 0; i < rights->count; i++)
+            file_release(rights->files[i]);
+    }
+    drops = false;
 }

@@ -42,6 +42,7 @@ struct packet;
 
 /* Descriptors on their way. */
 struct rights {
+    struct rights *next; /* that is to be dropped */
     u32 count;
     struct file *files[];
 };
