@@ -261,6 +261,7 @@ BAD = [
     (["build", "-o", "no/such/x", str(HELLO)], 1, "cannot be written", _nothing),
     (["run", "pipe"], 2, "limpet: pipe: not a regular file", _pipe),
     (["explain", "/dev/zero"], 2, "limpet: /dev/zero: not a regular file", _nothing),
+    (["trace", "pipe"], 2, "limpet: pipe: not a regular file", _pipe),
     (["trace", "/dev/zero"], 2, "limpet: /dev/zero: not a regular file", _nothing),
     (["audit", "/proc/self/mem"], 2, "/proc/self/mem: cannot be read: Input", _nothing),
     (["frobnicate"], 2, "No such command", _nothing),

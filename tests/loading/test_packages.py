@@ -174,6 +174,7 @@ def test_damaged(tmp_path: Path) -> None:
         b'\xff\xfe,,\n"b\n/etc/passwd,,\n../c.py,,\n' * 9
     )
     (tmp_path / "a-1.dist-info/METADATA").write_bytes(b"Requires-Dist: \xff\nRequires-Dist:\n" * 9)
+    (tmp_path / "a-1.dist-info/entry_points.txt").write_bytes(b"[" + b" " * 9999 + b"\n[ d.x ]\n")
     (tmp_path / "b-1.dist-info").touch()
     told = Distributions(str(tmp_path), Layers(folder(b""), Finder(False), host=True))
     assert told.needed(["c", "d", "etc", "", ".", ".."]) == []
@@ -221,7 +222,9 @@ def test_installed_where_it_is_written(
     assert f"{site}/__editable___flat_finder.py" in files
 
 
-@pytest.mark.parametrize("text", ["{1: 2}", "{'a': 1}", "[]", "{" * 9000, "{'a': b}", ""])
+@pytest.mark.parametrize(
+    "text", ["{1: 2}", "{'a': 1}", "{[]: 1}", "[]", "{" * 9000, "{'a': b}", ""]
+)
 def test_a_finder_that_is_another(text: str) -> None:
     """What is no table of names is none."""
     assert editable.table(f"MAPPING = {text}\n") == {}

@@ -21,7 +21,7 @@ POINTS = "entry_points.txt"
 _TOP = re.compile(rb'(?m)^"?([^/,\n"]+)')
 _REQUIRES = re.compile(rb"(?m)^Requires-Dist:[ \t]*([\w.-]+)[ \t]*(?:\[([^\]\n]*)\])?([^\n]*)")
 _EXTRA = re.compile(r"\bextra\s*==\s*['\"]([^'\"]+)")
-_GROUP = re.compile(rb"(?m)^[ \t]*\[[ \t]*([^\]\n]*?)[ \t]*\]")
+_GROUP = re.compile(rb"(?m)^[ \t]*\[([^\]\n]*)\]")
 _NOT_MODULES = (".dist-info", ".data")
 _TOLD_IN = ("RECORD", "METADATA", POINTS)
 
@@ -110,7 +110,7 @@ def _read(info: str, record: bytes, metadata: bytes, points: bytes) -> Distribut
         for match in _REQUIRES.findall(head)
     )
     tops = {each for each in tops if not each.endswith(_NOT_MODULES)}
-    groups = (each.decode(errors="replace") for each in _GROUP.findall(points))
+    groups = (each.decode(errors="replace").strip() for each in _GROUP.findall(points))
     return Distribution(info, frozenset(tops), requires, tuple(groups))
 
 

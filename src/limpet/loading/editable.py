@@ -34,7 +34,7 @@ def table(finder: str) -> dict[str, str]:
     match = _TABLE.search(finder)
     try:
         found = ast.literal_eval(match[1]) if match else {}
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return {}
     texts = (each for pair in found.items() for each in pair) if isinstance(found, dict) else [0]
     return found if all(isinstance(each, str) for each in texts) else {}

@@ -27,6 +27,8 @@ _TARGETS = {1: "hvt", 2: "spt"}
 
 def solo5_target(path: Path) -> str | None:
     """``"hvt"`` or ``"spt"``, ``None`` for everything else."""
+    if not path.is_file():  # who opens a pipe waits
+        return None
     try:
         with path.open("rb") as stream:
             magic, phoff, phent, phnum = _HEADER.unpack(stream.read(_HEADER.size))
