@@ -214,6 +214,14 @@ def test_out_of_reach(tmp_path: Path) -> None:
     assert devices.Volume(str(tmp_path / "none"), "/a").out_of_reach(5, 5) is None
 
 
+def test_an_owner_who_is_kept_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What helps is not what has been done already."""
+    status = os.stat_result((0o40500, 1, 1, 2, 1000, 1000, 0, 0, 0, 0))
+    monkeypatch.setattr(os, "stat", lambda _: status)
+    said = devices.Volume(str(tmp_path), "/a").out_of_reach(1000, 1000) or ""
+    assert said.endswith(f": chmod u+rwx {tmp_path}")
+
+
 def test_words(tmp_path: Path) -> None:
     """``--volume HOST:GUEST[:ro]``, and what is wrong with it."""
     (tmp_path / "file").touch()

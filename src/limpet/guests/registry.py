@@ -100,7 +100,7 @@ def load(
         raise ImageError(
             f"{path}: a bundle, which has its guest inside already",
             hint=f"start it by itself, see what it can do with limpet audit {path}, or make it "
-            f"again with other options: limpet rebuild {path}",
+            f"again with other options: limpet rebuild {path} -o NEW",
         ) from None
     if builds:
         usual(Path(path)).begin(cache, Options())

@@ -84,12 +84,15 @@ class Volume:
                 return None
             status = os.stat(self.path)
             class_ = 6 if status.st_uid == uid else 3 if status.st_gid == gid else 0
-            missing = (5 if self.read_only else 7) & ~(status.st_mode >> class_)
+            wanted = 5 if self.read_only else 7
+            missing = wanted & ~(status.st_mode >> class_)
             if missing:
                 what, change = (
                     ("read", "chmod o+rx") if missing & 5 else ("written", f"chown {uid}")
                 )
                 owner = f"--user {status.st_uid}:{status.st_gid}"
+                if wanted & ~(status.st_mode >> 6):  # who is kept out, too
+                    owner = f"chmod u+{'rx' if self.read_only else 'rwx'} {self.path}"
                 root = not status.st_uid or not status.st_gid  # whom no guest is
                 return (
                     f"{self.path} cannot be {what} by user {uid}, who a guest is that root starts: "
