@@ -217,8 +217,9 @@ def test_out_of_reach(tmp_path: Path) -> None:
 def test_an_owner_who_is_kept_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What helps is not what has been done already."""
     status = os.stat_result((0o40500, 1, 1, 2, 1000, 1000, 0, 0, 0, 0))
-    monkeypatch.setattr(os, "stat", lambda _: status)
-    said = devices.Volume(str(tmp_path), "/a").out_of_reach(1000, 1000) or ""
+    with monkeypatch.context() as own:
+        own.setattr(os, "stat", lambda _: status)
+        said = devices.Volume(str(tmp_path), "/a").out_of_reach(1000, 1000) or ""
     assert said.endswith(f": chmod u+rwx {tmp_path}")
 
 
