@@ -26,7 +26,10 @@ from limpet.tools import freestanding, toolchain
 from limpet.tools.cache import Cache
 from limpet.tools.entries import Entry
 
-FLAGS = ("-O2", "-mllvm", "-inline-threshold=50", *GUEST_INCLUDES)
+_FRAME = "-Wframe-larger-than=4608"
+"""Bytes, as an error: a thread has 16 KiB of stack in the library OS, and no page below it."""
+
+FLAGS = ("-O2", "-mllvm", "-inline-threshold=50", _FRAME, *GUEST_INCLUDES)
 """What the library OS is compiled with, generated C included.
 
 Files that are compiled as one see each other's functions: without a lower threshold there would be
