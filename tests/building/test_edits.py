@@ -76,7 +76,7 @@ def test_few_are_kept(edit: Edits) -> None:
 
 def test_over_one_of_another(edit: Edits) -> None:
     """What was made from another bundle is left alone, and what cannot be read."""
-    notes = ['["bundle-0"]', "{", "[]", "[1, 2]", "7", '[null, "x"]']
+    notes = ['["bundle-0"]', "{", "[]", "[1, 2]", "7", '["bundle-0", 1e999]', '[null, "x"]']
     bundles = [edit("first"), edit("second")]
     for at, note in enumerate(notes):
         before = len(edit.copied)

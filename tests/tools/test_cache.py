@@ -348,6 +348,23 @@ def test_few(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     assert key(99) in names(cache)
 
 
+def test_few_but_what_is_used(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What somebody uses stays, and is noted: it goes when nobody does."""
+    monkeypatch.setattr(upkeep, "FEW", 2)
+    name = key(0, "given")
+    with cache.folder(key(1), filled()):
+        for number in range(1, 4):
+            if number > 1:
+                with cache.folder(key(number), filled()):
+                    pass
+            cache.keep_few(name, [key(number)])
+        assert (cache.text(name) or "").split() == [key(1), key(2), key(3)]
+    with cache.folder(key(4), filled()):
+        pass
+    cache.keep_few(name, [key(4)])
+    assert names(cache) == {name, key(3), key(4)}
+
+
 def test_few_that_are_damaged(cache: Cache) -> None:
     """What is noted names entries of the cache, and nothing else is thrown out."""
     outside = cache.root.parent / "outside"

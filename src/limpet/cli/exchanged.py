@@ -110,6 +110,6 @@ def _taken(old: Path, folder: Path, which: str) -> Own:
         if of != which or not is_nobodys(old / BUNDLE):
             return None
         os.rename(old / BUNDLE, folder / BUNDLE)
-    except (OSError, TypeError, ValueError):
+    except (OSError, OverflowError, TypeError, ValueError):
         return None
     return own

@@ -22,6 +22,7 @@ _TOP = re.compile(rb'(?m)^"?([^/,\n"]+)')
 _REQUIRES = re.compile(rb"(?m)^Requires-Dist:[ \t]*([\w.-]+)[ \t]*(?:\[([^\]\n]*)\])?([^\n]*)")
 _EXTRA = re.compile(r"\bextra\s*==\s*['\"]([^'\"]+)")
 _GROUP = re.compile(rb"(?m)^[ \t]*\[([^\]\n]*)\]")
+_COMMANDS = {"console_scripts", "gui_scripts"}
 _NOT_MODULES = (".dist-info", ".data")
 _TOLD_IN = ("RECORD", "METADATA", POINTS)
 
@@ -111,7 +112,7 @@ def _read(info: str, record: bytes, metadata: bytes, points: bytes) -> Distribut
     )
     tops = {each for each in tops if not each.endswith(_NOT_MODULES)}
     groups = (each.decode(errors="replace").strip() for each in _GROUP.findall(points))
-    return Distribution(info, frozenset(tops), requires, tuple(groups))
+    return Distribution(info, frozenset(tops), requires, tuple(set(groups) - _COMMANDS))
 
 
 def _requirement(name: str, extras: str, rest: str) -> Requirement:

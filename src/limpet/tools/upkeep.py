@@ -147,9 +147,8 @@ def put_text(cache: Entries, key: str, text: str) -> None:
 def keep_few(cache: Entries, name: str, keys: Sequence[str]) -> None:
     """See ``Cache.keep_few``; ``keys`` are all that are noted, the last behind the others."""
     kept, gone = _divided(cache.root, keys)
-    for key in gone:
-        _thrown_out(cache.root, cache.root / key)
-    put_text(cache, name, "\n".join(reversed(kept)))
+    used = [key for key in gone if not _thrown_out(cache.root, cache.root / key)]
+    put_text(cache, name, "\n".join(reversed([*kept, *used])))
 
 
 @contextmanager
