@@ -176,7 +176,9 @@ def _memory(bundle: BundleFile) -> Memory:
     runs += _sealed(bundle)
     try:
         found = Memory.of_pages(sorted(runs), bundle.largest)
-        return replace(found, hot=known.hot, loaded=known.loaded, sealed=known.sealed)
+        return replace(
+            found, hot=known.hot, loaded=known.loaded, sealed=known.sealed, idle=known.idle
+        )
     except ValueError as error:
         raise BundleError(f"{bundle.name}: a snapshot with {error}", hint="do not run it") from None
 

@@ -42,6 +42,7 @@ def record_of(plan: Plan, segments: Sequence[Load], toolchain: str, version: str
         hot=memory.hot if memory else (),
         loaded=memory.loaded if memory else (),
         sealed=memory.sealed if memory else (),
+        idle=memory.idle if memory else (),
     )
 
 

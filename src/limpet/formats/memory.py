@@ -27,13 +27,15 @@ class Memory:
 
     ``hot`` are the pages that a start writes, [low, high), ascending, and ``sealed`` those of the
     program that could only be read: all of them, or none are named.  ``loaded`` are the inodes of
-    the shared objects whose code could be run.
+    the shared objects whose code could be run, and ``idle`` those of objects that are there and
+    that a start does not use: their data is among what is sealed.
     """
 
     runs: tuple[Run, ...]
     hot: tuple[tuple[int, int], ...] = ()
     loaded: tuple[int, ...] = ()
     sealed: tuple[tuple[int, int], ...] = ()
+    idle: tuple[int, ...] = ()
 
     @classmethod
     def of_pages(cls, pages: Iterable[Run], most: int = 1 << 62) -> Memory:

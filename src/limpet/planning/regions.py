@@ -52,8 +52,9 @@ class Region:
     zeros.  ``host`` is what the monitor may do with it beyond what the guest may; ``at_start`` says
     that the monitor maps it, without reserving host memory, and the file does not have it;
     ``mapped`` says that the guest's page tables have it; ``late`` is the
-    inode of the shared object before whose loading a process can only read it; ``filled`` says that
-    the file has what the linker leaves empty as well, so that large pages map it.
+    inode of the shared object before whose loading a process can only read it, and ``able`` that of
+    one that could have it so; ``filled`` says that the file has what the linker leaves empty as
+    well, so that large pages map it.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Region:
     at_start: bool = False
     mapped: bool = True
     late: int | None = None
+    able: int | None = None
     filled: bool = False
 
     @property

@@ -38,7 +38,8 @@ def with_memory(
 
 
 def _pieces(region: Region, memory: Memory, fresh: tuple[int, int]) -> Iterator[Region]:
-    if Access.WRITE not in region.access or region.late is not None:
+    loads = region.late is not None and region.late not in memory.idle
+    if Access.WRITE not in region.access or loads:
         yield region
     elif region.at_start:
         yield from _split(region, memory.part(region.address, region.end))

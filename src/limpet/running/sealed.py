@@ -65,7 +65,7 @@ def sealed(
     ]
     pages = bundle.plan.supervisor
     found = _in_tables(memory, pages.cr3, regions) if pages else _in_process(maps, regions)
-    runs = tuple(_joined(found))
+    runs = tuple(joined(found))
     large = not pages and sum(high - low for low, high in runs) > _MOST
     return () if large or len(runs) > MAX_SEALED else runs
 
@@ -115,7 +115,8 @@ def _entry(table: Callable[[int], Sequence[int]], root: int, at: int) -> tuple[i
     return 0, PAGE
 
 
-def _joined(runs: Iterable[Run]) -> Iterator[Run]:
+def joined(runs: Iterable[Run]) -> Iterator[Run]:
+    """Runs that ascend, those that touch as one."""
     low = high = 0
     for start, end in runs:
         if start != high and low < high:

@@ -14,23 +14,23 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, TypeVar
 
 from limpet.building.bundle import Bundle, build
 from limpet.contract.limits import SIGNAL_STATUS
-from limpet.contract.pages import PAGE
 from limpet.errors import PlanError, RunError
 from limpet.formats.image import Access
 from limpet.formats.manifest import declared
-from limpet.formats.memory import MAX_HOT, Memory
+from limpet.formats.memory import Memory
 from limpet.formats.ports import anywhere
 from limpet.guests import registry
 from limpet.planning.options import Options
 from limpet.planning.plan import Plan
-from limpet.running.pages import OF_FILE, PRESENT, pages, present
+from limpet.running.learned import Learned, Looks, can_wait, with_idle
+from limpet.running.pages import present
 from limpet.running.sealed import loaded_objects, sealed
 
 MOMENT = "snapshot_moment"
@@ -46,11 +46,6 @@ _WHY: Final[dict[int, Why]] = {1: "input", 2: "marker", 3: "time"}
 _CONT, _DETACH, _SETOPTIONS, _GETEVENTMSG = 7, 17, 0x4200, 0x4201
 _SYSCALL, _SYSGOOD, _TRACEFORK, _TRACEEXIT, _EXITKILL = 24, 0x1, 0x2, 0x40, 0x100000
 _EVENT_FORK, _EVENT_EXIT, _CALL = 1, 6, 0x80
-
-_FIRST, _FIRST_REHEARSED = 160, 256
-"""Pages that a start of a process copies at once: those that it writes first, as far as its calls
-of the host show that.  Those that it takes apart as it ends are not in one that waits, then; where
-it is known what a start does, none of that is left out."""
 
 _LEARNING = 10.0
 """Seconds after which a start from which hot pages are learned is ended."""
@@ -131,11 +126,16 @@ def attempt(
     del first
     learning = build(registry.plan(replace(guest, memory=found.memory), taking))
     _check_room(plan, learning.plan)
-    memory = replace(found.memory, hot=_hot(learning, [name or plan.image.name, *rehearsed]))
+    learned = _learned(learning, [name or plan.image.name, *rehearsed])
+    memory = replace(found.memory, hot=learned.hot)
     if taking == options and not memory.hot:
         return Snapshot(learning, *written, found.why)
+    idle = with_idle(memory, learning.plan, learned.idle)
+    goes_on = registry.plan(replace(guest, memory=idle), options)
+    if not can_wait(idle, goes_on):
+        goes_on = registry.plan(replace(guest, memory=memory), options)
     del learning
-    made = build(registry.plan(replace(guest, memory=memory), options))
+    made = build(goes_on)
     _check_room(plan, made.plan)
     return Snapshot(made, *written, found.why)
 
@@ -161,16 +161,17 @@ def _taking(options: Options) -> Options:
     return replace(options, publish=tuple(map(anywhere, options.publish)))
 
 
-def _hot(bundle: Bundle, argv: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """What a start of a snapshot writes that has nothing to read, until it ends or is late.
-
-    In a virtual machine that is all, since a page costs an exit there.
-    """
-    first = _First(_FIRST_REHEARSED if argv[1:] else _FIRST)
+def _learned(bundle: Bundle, argv: Sequence[str]) -> Learned:
+    """What a start shows that has nothing to read, until it ends or is late."""
+    looks = Looks(rehearsed=len(argv) > 1)
     steps = bundle.plan.options.backends == ("process",)
+
+    def look(process: _Process, bundle: Bundle) -> bool | None:
+        return looks.look(process.pagemap, bundle)
+
     with open(os.devnull, "r+b", buffering=0) as nowhere:
-        _run(bundle, argv, nowhere, nowhere, first, _LEARNING, steps=steps)
-    return _runs(first.pages)[:MAX_HOT]
+        _run(bundle, argv, nowhere, nowhere, look, _LEARNING, steps=steps)
+    return looks.learned()
 
 
 @dataclass(frozen=True)
@@ -342,40 +343,3 @@ def _read(memory: BinaryIO, map_: BinaryIO, bundle: Bundle) -> Memory:
         if Access.WRITE in region.access:
             pages += list(present(memory, map_, region))
     return Memory.of_pages(pages)
-
-
-class _First:
-    """Looks at what a start has written, and has seen enough when that are more than ``most``."""
-
-    def __init__(self, most: int) -> None:
-        self.pages: set[int] = set()
-        self._most = most
-
-    def __call__(self, process: _Process, bundle: Bundle) -> bool | None:
-        """Whether there is nothing more to see."""
-        found = set(_written(process, bundle))
-        enough = bundle.plan.options.backends == ("process",) and len(found) > self._most
-        left = max(self._most - len(self.pages), 0)
-        self.pages |= set(sorted(found - self.pages)[:left]) if enough else found
-        return True if enough else None
-
-
-def _written(process: _Process, bundle: Bundle) -> Iterator[int]:
-    """Pages that the file has and that are the process's own now.
-
-    What is loaded late can only be read when the next start brings them.
-    """
-    for region in bundle.plan.regions:
-        late = region.late is not None
-        if Access.WRITE not in region.access or region.at_start or late:
-            continue
-        yield from pages(process.pagemap, region, PRESENT | OF_FILE, (PRESENT,))
-
-
-def _runs(pages: Iterable[int]) -> tuple[tuple[int, int], ...]:
-    """[low, high) of each row of them, ascending."""
-    found: list[tuple[int, int]] = []
-    for at in sorted(pages):
-        low = found.pop()[0] if found and found[-1][1] == at else at
-        found.append((low, at + PAGE))
-    return tuple(found)

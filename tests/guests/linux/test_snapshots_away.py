@@ -16,6 +16,7 @@ import limpet
 from limpet.audit.verify import verify
 from limpet.contract import Backend
 from limpet.errors import RunError
+from limpet.running.learned import Learned
 from limpet.running.snapshot import snapshot
 from tests.support import SUPPORT
 from tests.support.bundles import Maker
@@ -116,7 +117,7 @@ def test_away(
 
 def test_nothing_learned(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     """A start that was too slow to show which pages it touches is as good as any."""
-    monkeypatch.setattr("limpet.running.snapshot._hot", lambda *_: ())
+    monkeypatch.setattr("limpet.running.snapshot._learned", lambda *_: Learned())
     text = "#include <stdio.h>\nint main(void) { return getchar() != EOF; }\n"
     program = make.compile(text, "asking")
     options = limpet.Options(backends=("process",), snapshot=True)

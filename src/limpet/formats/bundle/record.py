@@ -151,6 +151,7 @@ class Record:
     hot: tuple[tuple[int, int], ...] = ()
     loaded: tuple[int, ...] = ()
     sealed: tuple[tuple[int, int], ...] = ()
+    idle: tuple[int, ...] = ()
 
     def pack(self) -> bytes:
         """The one form in which a bundle has it."""
@@ -172,8 +173,7 @@ class Record:
         }
         if self.tree:
             known["tree"] = vars(self.tree)
-        memory = {name: getattr(self, name) for name in ("hot", "loaded", "sealed")}
-        known |= {name: each for name, each in memory.items() if each}
+        known |= {k: v for k in ("hot", "loaded", "sealed", "idle") if (v := getattr(self, k))}
         return json.dumps(known, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -272,6 +272,7 @@ def _record(known: _Table) -> Record:
         hot=ascending(map(_pages, _some(known, "hot", MAX_HOT))),
         loaded=tuple(_number(each, 1 << 32) for each in _some(known, "loaded")),
         sealed=ascending(map(_pages, _some(known, "sealed", MAX_SEALED))),
+        idle=tuple(_number(each, 1 << 32) for each in _some(known, "idle")),
     )
 
 

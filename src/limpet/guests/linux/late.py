@@ -52,14 +52,16 @@ RIGHTS = {Access.READ | Access.EXECUTE: 5, Access.READ | Access.WRITE: 3}
 def waiting(guest: Guest, backends: Sequence[Backend]) -> Mapping[int, Access]:
     """Which rights of the memory of each shared object wait, by its inode.
 
-    All of an object that is not loaded when ``guest`` starts, or goes on, where that is on one
-    backend alone; in a process, no more of them than its filter has room for rules for.
+    All of an object that is not loaded when ``guest`` starts, or goes on, or that it does not use
+    at first, where that is on one backend alone; in a process, no more of them than its filter has
+    room for rules for.
     """
     if len(backends) != 1:
         return {}
     there = {*needed(guest), *(guest.memory.loaded if guest.memory else ())}
     there |= {guest.loader.inode} if guest.loader else set()
-    able = [each for each in guest.objects if _apart(each.image)]
+    there -= set(guest.memory.idle if guest.memory else ())
+    able = [each for each in guest.objects if can_wait(each.image)]
     late = {each.inode: ALL for each in able if each.inode not in there}
     if backends == ("kvm",):
         return late
@@ -67,6 +69,8 @@ def waiting(guest: Guest, backends: Sequence[Backend]) -> Mapping[int, Access]:
     ready = [each for each in able if each.inode in there - {loader}]
     rights = CODE if guest.memory else ALL
     late |= {each.inode: rights for each in ready[READY_MOST:]}
+    idle = guest.memory.idle if guest.memory else ()
+    able.sort(key=lambda each: each.inode not in idle)  # these have nothing else
     found = _with_room(guest, (each for each in able if each.inode in late))
     return {each.inode: late[each.inode] for each in found}
 
@@ -136,7 +140,7 @@ def _code(image: Image) -> list[int]:
     ]
 
 
-def _apart(image: Image) -> bool:
+def can_wait(image: Image) -> bool:
     """Whether each page has the rights of one segment, and few of them are only zeros.
 
     It has code, by which one sees that it is loaded, and data, with which that is told.
@@ -152,19 +156,20 @@ def _apart(image: Image) -> bool:
 
 
 def marked(
-    regions: Sequence[Region], late: Sequence[tuple[int, int, int, Access]]
+    regions: Sequence[Region], objects: Iterable[tuple[int, int, int, Access]]
 ) -> tuple[Region, ...]:
-    """``regions`` with those marked that wait.
+    """``regions`` with those marked that wait, and those that could.
 
     Args:
-        late: ascending, runs of objects, whose they are, and what of them waits.
+        objects: ascending, runs of those that could, whose they are, and what of them waits.
     """
-    places = iter((*late, (1 << 64, 1 << 64, 0, ALL)))
+    places = iter((*objects, (1 << 64, 1 << 64, 0, ALL)))
     low, high, inode, rights = next(places)
     found = []
     for region in regions:
         while region.address >= high:
             low, high, inode, rights = next(places)
-        waits = low <= region.address and (rights == ALL or rights in region.access)
-        found.append(replace(region, late=inode) if waits else region)
+        able = inode if low <= region.address else None
+        waits = able and (rights == ALL or rights & region.access)
+        found.append(replace(region, late=inode if waits else None, able=able))
     return tuple(found)

@@ -17,7 +17,7 @@ from limpet.contract.pages import PAGE, align_up
 from limpet.formats.image import Access, Image, Segment
 from limpet.formats.symbols import Symbol
 from limpet.guests.linux.bound import bound
-from limpet.guests.linux.late import CODE, RIGHTS, marked, waiting
+from limpet.guests.linux.late import CODE, RIGHTS, can_wait, marked, waiting
 from limpet.guests.linux.reach import in_reach
 from limpet.loading.guest import Guest, SharedObject
 from limpet.planning.regions import NOTHING, Region, image_regions
@@ -92,15 +92,6 @@ class PlacedProgram:
                 segments += PLACED_SEGMENT.pack(_segment(segment, each.late))
         return bytes(rows + segments)
 
-    @property
-    def late(self) -> list[tuple[int, int, int, Access]]:
-        """Where the late objects are, ascending, their inodes, and what of them waits."""
-        return [
-            (each.first, align_up(each.end, PAGE), each.known.inode, each.late)
-            for each in self.objects
-            if each.late
-        ]
-
     def late_runs(self, access: Access) -> list[tuple[int, int]]:
         """Their segments that have ``access``, in whole pages."""
         return [
@@ -117,8 +108,13 @@ class PlacedProgram:
 
     @cached_property
     def regions(self) -> tuple[Region, ...]:
-        """Their memory, the late ones marked."""
-        return marked(image_regions(self.image), self.late)
+        """Their memory, marked where it waits or could."""
+        able = (
+            (each.first, align_up(each.end, PAGE), each.known.inode, each.late)
+            for each in self.objects
+            if can_wait(each.known.image)
+        )
+        return marked(image_regions(self.image), able)
 
     @cached_property
     def scan(self) -> Scan:

@@ -68,7 +68,7 @@ bool given_load(u64 low, u64 high, u64 rights) {
     if (host_load)
         return machine_load(low, rights);
     struct protect block = {.address = low, .length = high - low, .rights = rights};
-    if (rights & PROT_EXEC)
+    if (rights & PROT_EXEC || high - low == PAGE)
         hypercall_protect(&block);
     else
         host_protect(low, high, rights);

@@ -212,8 +212,25 @@ static bool placed_is_loaded(u64 at) {
 /* Nothing is noted of it: what is brought has that, too. */
 static void placed_load(u64 at) {
     const struct placed_object *of = around(at);
-    if (of && !is_loaded(of) && guest_memory)
+    if (of && guest_memory)
         gets_rights(of);
+}
+
+/* An object that was there at a moment, and that what goes on from it has not used until now: its
+ * code gets its rights as a whole, its data page by page. */
+static bool placed_wake(u64 at, bool runs) {
+    const struct placed_object *of = around(at);
+    for (u64 i = 0; of && states && state_of(of)->used && i < of->segment_count; i++) {
+        const struct placed_segment *each = segment(of, i);
+        if (at < each->address || at >= each->address + each->size)
+            continue;
+        if (!each->late || runs == each->writable)
+            return false;
+        u64 page = ALIGN_DOWN(at, PAGE);
+        return runs ? guest_memory->load(each->address, each->address + each->size, each->late)
+                    : guest_memory->load(page, page + PAGE, each->late);
+    }
+    return false;
 }
 
 /* Too many of them for a piece of memory each: their code is only read until now. */
@@ -256,6 +273,7 @@ const struct placed_ops placed_ops = {.map = placed_map,
                                       .unmap = placed_unmap,
                                       .is_loaded = placed_is_loaded,
                                       .load = placed_load,
+                                      .wake = placed_wake,
                                       .go_on = placed_go_on,
                                       .keep = placed_keep,
                                       .refused = placed_refused};

@@ -12,6 +12,7 @@ struct placed_ops {
     bool (*unmap)(u64 at, u64 size); /* whether it was among these */
     bool (*is_loaded)(u64 at);       /* an object there, or none: its data is memory */
     void (*load)(u64 at);            /* its memory is brought by a start */
+    bool (*wake)(u64 at, bool runs); /* it is run or written, and could not be: now it can */
     void (*go_on)(void);    /* objects that are loaded get what the bundle does not give them */
     void (*keep)(bool now); /* the guest is kept, or goes back to that */
     void (*refused)(const struct file *file); /* as code: it has no place, or no second one */

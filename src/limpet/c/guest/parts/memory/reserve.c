@@ -3,6 +3,7 @@
  * touches a page that it may touch, pages of the arena are placed there, and when it gives them
  * up they go back to where they were.  The host only ever moves them: there are never more.
  */
+#include "parts/memory/placed.h"
 #include "parts/memory/reserve.h"
 #include "core/core.h"
 #include "x86_64/signal_abi.h"
@@ -132,6 +133,13 @@ static bool flip(const struct mapping *in, const struct fault *fault, const stru
     return true;
 }
 
+/* What the program has from the start, and can use only now. */
+static bool wakes(const struct mapping *in, const struct fault *fault) {
+    bool runs = fault->access == ACCESS_EXECUTE;
+    return in && in->given && guest_placed && !host_load && fault->access != ACCESS_READ &&
+           (runs || may_access(in, ACCESS_WRITE)) && guest_placed->wake(fault->address, runs);
+}
+
 /* A page that the program may touch is there now; or the fault is its own, and is told as Linux
  * would: a reservation is mapped, whatever the host says. */
 static bool reserve_fault(const struct regs *regs, struct fault *fault) {
@@ -141,6 +149,8 @@ static bool reserve_fault(const struct regs *regs, struct fault *fault) {
     if (!in || !in->given ||
         in->rights != GIVEN_RIGHTS) /* there are holes between a program's segments */
         fault->code = in ? SEGV_ACCERR : SEGV_MAPERR;
+    if (wakes(in, fault))
+        return true;
     if (!in || !may_access(in, fault->access))
         return false;
     if (in->file && (in->reserved || is_hidden(fault->address))) {
