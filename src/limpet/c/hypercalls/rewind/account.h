@@ -93,40 +93,43 @@ BEHIND bool next_place(u64 look, u64 at) {
     return query->found.low < looks_to(look);
 }
 
+struct watched {
+    u64 next, low, high;
+};
+
 /* Where pages are looked at, ascending: the program's data, also what it has sealed, that of the
  * library OS, and all from the arena on.  Data that is near each other is one: to ask costs as much
  * as to look at some pages in between.  False: there is no more. */
-BEHIND bool next_watched(u64 *number, u64 *low, u64 *high) {
+BEHIND bool next_watched(struct watched *on) {
     enum { NEAR = 384 * PAGE };
     const struct span *data = (const struct span *)guest_info.data;
-    u64 count = guest_info.data_count, i = *number;
+    u64 count = guest_info.data_count, i = on->next;
     if (i > count + 1)
         return false;
     if (i < count) {
-        *low = ALIGN_DOWN(data[i].low, PAGE);
+        on->low = ALIGN_DOWN(data[i].low, PAGE);
         while (i + 1 < count && data[i + 1].low - data[i].high < NEAR)
             i++;
-        *high = ALIGN_UP(data[i].high, PAGE);
+        on->high = ALIGN_UP(data[i].high, PAGE);
     } else {
-        *low = i == count ? (u64)&boot_info : guest_info.arena_lo;
-        *high = i == count ? (u64)&guest_info : GUEST_END;
+        on->low = i == count ? (u64)&boot_info : guest_info.arena_lo;
+        on->high = i == count ? (u64)&guest_info : GUEST_END;
     }
-    *number = i + 1;
+    on->next = i + 1;
     return true;
 }
 
-BEHIND bool is_watched(const struct mapped *place) {
-    u64 low, high;
-    for (u64 i = 0; next_watched(&i, &low, &high);)
-        if (place->low >= low && place->high <= high)
-            return true;
-    return false;
+/* Of places that come ascending. */
+BEHIND bool is_watched(const struct mapped *place, struct watched *on) {
+    while (place->low >= on->high && next_watched(on))
+        ;
+    return place->low >= on->low && place->high <= on->high;
 }
 
 /* Where pages are not looked at, there may be none that a guest writes, nor any that it can give
  * the right to: it could take that back before it is looked at. */
-BEHIND bool escapes(const struct mapped *place) {
-    return (place->rights & PROT_WRITE && !is_watched(place)) ||
+BEHIND bool escapes(const struct mapped *place, struct watched *on) {
+    return (place->rights & PROT_WRITE && !is_watched(place, on)) ||
            (place->low < guest_info.reserve_hi && place->high > guest_info.reserve_lo);
 }
 

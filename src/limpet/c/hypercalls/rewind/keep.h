@@ -21,8 +21,9 @@ static u64 rights_at(u64 at, u64 *end) {
 static bool keep_places(u64 look) {
     const struct mapped *found = &WORK->query.places.found;
     u64 first = KEPT->place_count, count = first;
+    struct watched watched = {0, 0, 0};
     for (u64 at = looks_from(look); next_place(look, at); at = found->high) {
-        if (count == PLACES_MOST || escapes(found))
+        if (count == PLACES_MOST || escapes(found, &watched))
             return false;
         if (count > first && goes_on(&KEPT->places[count - 1], found))
             KEPT->places[count - 1].high = found->high;
@@ -80,10 +81,11 @@ static bool keep_pages(u64 low, u64 high, u64 *to) {
 }
 
 static bool keep_all_pages(void) {
-    u64 low, high, to = COPIES;
+    struct watched watched = {0, 0, 0};
+    u64 to = COPIES;
     KEPT->run_count = 0;
-    for (u64 i = 0; next_watched(&i, &low, &high);)
-        if (!keep_pages(low, high, &to))
+    while (next_watched(&watched))
+        if (!keep_pages(watched.low, watched.high, &to))
             return false;
     return true;
 }

@@ -63,9 +63,10 @@ BEHIND void expect_kept(u64 number) {
 /* Behind the first `count` that are kept: how many there are now. */
 BEHIND u64 compare_places(u64 look, u64 count) {
     const struct mapped *found = &WORK->query.places.found;
+    struct watched watched = {0, 0, 0};
     bool first = true;
     for (u64 at = looks_from(look); next_place(look, at); at = found->high, first = false) {
-        if (escapes(found))
+        if (escapes(found, &watched))
             give_up();
         if (!first && goes_on(&WORK->in_a_row, found)) {
             WORK->in_a_row.high = found->high;
@@ -140,9 +141,9 @@ BEHIND void drop_one(void) {
  * nothing is noted. */
 BEHIND bool drop_all(void) {
     struct dropping on = {0, false};
-    u64 low, high;
-    for (u64 i = 0; next_watched(&i, &low, &high);)
-        drop_written(low, high, &on);
+    struct watched watched = {0, 0, 0};
+    while (next_watched(&watched))
+        drop_written(watched.low, watched.high, &on);
     if (!on.any && !NOTED)
         drop_one();
     return on.any;
