@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 from .channel import ANSWER, CALL, LEAST_NUMBER, LEAST_WORD, Channel, standard_streams
-from .interpreter import Interpreter, raised, shown, take_displayed
+from .interpreter import Interpreter, displayed, raised, shown
 from .values import decode, encode
 
 _renewed: Any = importlib.import_module(".renewed", __package__)  # that of warm scripts
@@ -57,7 +57,7 @@ class Agent:
         if os.path.exists(path):
             with open(path, encoding="utf-8") as stream:
                 self._interpreter.run(stream.read(), "<warm>")
-        take_displayed()  # to nobody
+        displayed.clear()  # to nobody
         if os.path.exists(_MOMENT):
             self._rehearse(_OFTEN)
         before_snapshot()
@@ -128,8 +128,9 @@ class Agent:
 
     def _answer(self, answer: dict[str, Any]) -> None:
         answer["id"] = self._number
-        if displayed := take_displayed():
-            answer["shown"] = displayed
+        if displayed:
+            answer["shown"] = displayed.copy()
+            displayed.clear()
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
@@ -286,7 +287,7 @@ def before_snapshot() -> None:
 
 def _hooks(which: str) -> Any:
     module = sys.modules.get("snapshot_restore_py")
-    return list(getattr(module, which)()) if module is not None else []
+    return list(getattr(module, which)()) if module is not None else ()
 
 
 def _has_connected() -> bool:

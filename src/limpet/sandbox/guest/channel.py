@@ -34,34 +34,27 @@ LEAST_NUMBER, LEAST_WORD = 1 << 32, 1 << 62
 digits, and so has what is rehearsed: what is longer lies elsewhere in memory, where it is new."""
 
 _HEAD, _LEAST, _MOST = 4, 1 << 14, 1 << 20
-_decode = json.JSONDecoder().raw_decode  # which looks for nothing behind it
+_decoder: Any = json.JSONDecoder()
+_decode = _decoder.scan_once  # which looks for nothing behind it
 _DESCRIPTOR = 900
 """From here on are the line's own, where programs do not look."""
 
 
-def _writer() -> Callable[[Any], str]:
+def _writer() -> Callable[[Any], bytes]:
     """What makes JSON of plain data, once for all requests, where the interpreter lets it."""
     plain = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
     try:
         make: Any = getattr(json.encoder, "c_make_encoder")  # noqa: B009  there or not
         parts = make(None, plain.default, _quoted, None, ":", ",", False, False, False)
         if "".join(parts({"a": [1, ""]}, 0)) == plain.encode({"a": [1, ""]}):
-            return lambda data: "".join(parts(data, 0))
+            return lambda data: "".join(parts(data, 0)).encode()
     except Exception:  # one that is made in another way
         pass
-    return plain.encode
+    return lambda data: plain.encode(data).encode()
 
 
-_write = _writer()
-
-
-def written(data: Any) -> bytes:
-    """``data`` as JSON: nothing in it holds itself.
-
-    Raises:
-        ValueError: a number is none of JSON's.
-    """
-    return _write(data).encode()
+written = _writer()
+"""JSON of data in which nothing holds itself; ``ValueError`` where a number is none of JSON's."""
 
 
 class Channel:
@@ -74,7 +67,7 @@ class Channel:
         os.close(empty)
         self._written = os.memfd_create("stdout")
         os.dup2(self._written, 1)
-        self._read = bytearray()
+        self._read = b""
         self._lock, self._asks = threading.RLock(), threading.Lock()
         self._rewinds = -1
         self._busy = False
@@ -84,13 +77,19 @@ class Channel:
 
     def receive(self) -> Any:
         """The next request of the host's, or the end of this process where there is none."""
-        self._read_up_to(_HEAD)
-        end = _HEAD + int.from_bytes(self._read[:_HEAD], "little")
-        if len(self._read) < end:
-            self._read_up_to(end)
-        request = self._read[_HEAD:end].decode()
-        del self._read[:end]
-        return _decode(request)[0]
+        read = self._read or os.read(self._in, _LEAST)
+        end = _HEAD + int.from_bytes(read[:_HEAD], "little")
+        if len(read) == end > _HEAD:  # all of one, and no more: as a rule
+            self._read = b""
+            return _decode(read[_HEAD:].decode(), 0)[0]
+        return self._pieced(bytearray(read))
+
+    def _pieced(self, read: bytearray) -> Any:
+        self._read_up_to(_HEAD, read)
+        end = _HEAD + int.from_bytes(read[:_HEAD], "little")
+        self._read_up_to(end, read)
+        self._read = bytes(read[end:])
+        return _decode(read[_HEAD:end].decode(), 0)[0]
 
     def rehearsed(self, data: Any, often: int) -> Iterator[Any]:
         """That as it is received, while what is sent goes nowhere."""
@@ -106,12 +105,12 @@ class Channel:
             os.close(self._out)
             self._in, self._out = line
 
-    def _read_up_to(self, end: int) -> None:
-        while len(self._read) < end:
-            part = os.read(self._in, min(max(end - len(self._read), _LEAST), _MOST))
+    def _read_up_to(self, end: int, read: bytearray) -> None:
+        while len(read) < end:
+            part = os.read(self._in, min(max(end - len(read), _LEAST), _MOST))
             if not part:
                 os._exit(0)
-            self._read += part
+            read += part
 
     def rewind(self, word: int) -> None:
         """Have the monitor keep this machine, or take it back; it says ``word`` to the host."""
@@ -127,8 +126,10 @@ class Channel:
         contents = written(data)
         if len(contents) > MOST_ANSWER:
             return False
-        self.output(b"")
-        self._frame(kind, contents)
+        with self._lock:
+            if os.lseek(self._written, 0, os.SEEK_END):
+                self.output(b"")
+            self._frame(kind, contents)
         return True
 
     def ask(self, kind: bytes, data: Any) -> Any:
@@ -175,16 +176,15 @@ class Channel:
                 self._frame(OUTPUT, data[at : at + MOST_OUTPUT])
 
     def _frame(self, kind: bytes, contents: bytes) -> None:
-        """Send all of a frame: an interrupt meanwhile waits."""
+        """Send all of a frame, for who has the lock: an interrupt meanwhile waits."""
         frame = kind + len(contents).to_bytes(4, "little") + contents
-        with self._lock:
-            self._busy = True
-            try:
-                sent = os.write(self._out, frame)
-                while sent < len(frame):
-                    sent += os.write(self._out, memoryview(frame)[sent:])
-            finally:
-                self._busy = False
+        self._busy = True
+        try:
+            sent = os.write(self._out, frame)
+            while sent < len(frame):
+                sent += os.write(self._out, memoryview(frame)[sent:])
+        finally:
+            self._busy = False
         if self._late:
             self._raise_late()
 

@@ -41,7 +41,8 @@ _IMAGES = {
 _WITHOUT_PICTURES = frozenset((bool, int, float, complex, str, bytes, list, tuple, dict, set))
 
 
-_displayed: list[dict[str, Any]] = []
+displayed: list[dict[str, Any]] = []
+"""What was shown, and has not been told."""
 
 
 def display(*values: Any) -> None:
@@ -51,16 +52,9 @@ def display(*values: Any) -> None:
         ValueError: that are too many.
     """
     found = [each for value in values if (each := shown(value))]
-    if len(_displayed) + len(found) > MOST_SHOWN:
+    if len(displayed) + len(found) > MOST_SHOWN:
         raise ValueError(f"no more than {MOST_SHOWN} values can be shown")
-    _displayed.extend(found)
-
-
-def take_displayed() -> list[dict[str, Any]]:
-    """What was shown since this was asked last."""
-    found = _displayed.copy()
-    _displayed.clear()
-    return found
+    displayed.extend(found)
 
 
 class Interpreter:
@@ -93,6 +87,8 @@ class Interpreter:
             name = f"<input {self._count}>"
         linecache.cache[name] = (len(code), None, code.splitlines(True), name)
         expression = _expression(code, name)
+        if expression and not expression.co_flags & _AWAITS:
+            return eval(expression, self.names)
         if expression:
             return self._done(expression)
         tree = ast.parse(code, name)

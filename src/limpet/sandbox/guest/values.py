@@ -37,8 +37,10 @@ def encode(value: Any, deepest: int = DEEPEST) -> Any:
     """
     if deepest < 0:
         raise ValueError(f"it is deeper than {DEEPEST} values in values")
-    if value is None or isinstance(value, (bool, str)):
-        return value if value is None or isinstance(value, bool) else str(value)
+    if value is None or type(value) in (bool, str):
+        return value
+    if isinstance(value, str):
+        return str(value)
     if isinstance(value, int):
         return int(value) if -_PLAIN_INT <= value <= _PLAIN_INT else _tagged("int", hex(value))
     if isinstance(value, float):
