@@ -12,7 +12,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
@@ -130,10 +130,12 @@ def _frame(kind: int, contents: bytes) -> Frame:
         return Output(contents)
     try:
         text = contents.decode()
-        fields, end = _STRICT.raw_decode(text)
+        fields, end = (_SHORT if len(text) <= _MOST_DIGITS else _STRICT)(text, 0)
         if end != len(text):
             raise ValueError("something is behind it")
         return _answer(fields) if kind == ord("a") else _call(fields)
+    except StopIteration:
+        raise BadAnswer("the guest's answer cannot be read: it is no JSON") from None
     except (ValueError, RecursionError) as error:
         raise BadAnswer(
             f"the guest's answer cannot be read: {plain(str(error))[:_MOST_WHY]}"
@@ -157,7 +159,15 @@ def _float(text: str) -> float:
     return number
 
 
-_STRICT = json.JSONDecoder(parse_constant=_no_constant, parse_int=_int, parse_float=_float)
+def _scanner(parse_int: Callable[[str], int]) -> Any:
+    decoder: Any = json.JSONDecoder(
+        parse_constant=_no_constant, parse_int=parse_int, parse_float=_float
+    )
+    return decoder.scan_once
+
+
+_STRICT, _SHORT = _scanner(_int), _scanner(int)
+"""The latter is for a text that has no room for a number of too many digits."""
 
 
 def _answer(fields: Any) -> Answer:
@@ -206,7 +216,7 @@ def value_of(sent: Any) -> Value | None:
     Raises:
         BadAnswer: it is none.
     """
-    return None if sent is None else shown_of([sent])[0]
+    return None if sent is None else _checked(_value, sent)
 
 
 def shown_of(sent: Sequence[Any]) -> tuple[Value, ...]:
@@ -215,8 +225,12 @@ def shown_of(sent: Sequence[Any]) -> tuple[Value, ...]:
     Raises:
         BadAnswer: one is none.
     """
+    return tuple(_checked(_value, each) for each in sent)
+
+
+def _checked(read: Callable[[Any], Any], sent: Any) -> Any:
     try:
-        return tuple(map(_value, sent))
+        return read(sent)
     except (ValueError, RecursionError) as error:
         raise BadAnswer(
             f"the guest's value cannot be read: {plain(str(error))[:_MOST_WHY]}"
@@ -228,7 +242,7 @@ def _value(sent: Any) -> Value:
         text, mime = sent.get("text"), sent.get("mime")
         if isinstance(text, str) and isinstance(mime, dict):
             data = decode(sent["data"]) if "data" in sent else None
-            pictures = {kind: _picture(kind, each) for kind, each in mime.items()}
+            pictures = mime and {kind: _picture(kind, each) for kind, each in mime.items()}
             return Value(text, data, "data" in sent, pictures)
     raise ValueError("it has not the fields of a value")
 
@@ -248,12 +262,7 @@ def plain_of(sent: Any) -> Any:
     Raises:
         BadAnswer: it is none.
     """
-    try:
-        return decode(sent)
-    except (ValueError, RecursionError) as error:
-        raise BadAnswer(
-            f"the guest's value cannot be read: {plain(str(error))[:_MOST_WHY]}"
-        ) from None
+    return _checked(decode, sent)
 
 
 def expect_done(answer: Answer) -> None:

@@ -89,7 +89,7 @@ class Heard:
 
 
 Serve = Callable[[ToolCall], Mapping[str, Any]]
-Ready = Callable[[], None]
+Ready = Callable[[int], None]
 
 
 class Line(Protocol):
@@ -127,10 +127,11 @@ class Exchange:
     ) -> None:
         self._memory, self._telling = memory, False
         self._of, self._limits, self._heard, self._serve = instance, limits, heard, serve
-        self._number, self._last = request["id"], "word" in request
+        self._number, word = request["id"], request.get("word", 0)
+        self._last = word != 0
         self._unsent = memoryview(framed(request))
         if ready:  # all that can be done before is done
-            ready()
+            ready(word)
         self._begun = self._full = False
         self._written = self._words = 0
         self._end = time.monotonic() + limits.wall if limits.wall else None

@@ -162,7 +162,8 @@ class Instance:
             heard: takes what it writes.
             serve: does what it asks of the host.
             memory: takes that of the guest, if it tells it; else it must not.
-            ready: comes back once the guest can be asked, right before it is.
+            ready: comes back once the guest can be asked, right before it is; told the word by
+                which it will be back, or 0.
 
         Raises:
             NeverRan: it had ended before it read what it was asked.

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -37,6 +38,9 @@ class _Member:
 
     def __init__(self, snapshot: SandboxSnapshot, *, waits: bool = True) -> None:
         self._own, self._kept = _started(snapshot, waits=waits)
+        self.is_kept = self._kept is not None
+        """Whether it serves more than one call."""
+        self._asks_nothing = not self._own._tools.names
         self._lent: Sandbox | None = None
         self._since = 0.0
         self._back = True
@@ -46,8 +50,8 @@ class _Member:
         lent = Sandbox.__new__(Sandbox)
         lent.__dict__.update(self._own.__dict__)
         if self._kept:
-            once = once and not lent._tools.names
-            lent._instance = Turn(self._kept, once=once, back=lambda: self.is_back(_SOON))
+            once = once and self._asks_nothing
+            lent._instance = Turn(self._kept, once=once, back=partial(self.is_back, _SOON))
         self._lent = lent
         return lent
 
@@ -72,11 +76,6 @@ class _Member:
         """Whether it is as it was kept, within that time."""
         self._back = self._back or (self._kept is not None and self._kept.is_back(seconds))
         return self._back
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether it serves more than one call."""
-        return self._kept is not None
 
     @property
     def is_late(self) -> bool:
@@ -163,7 +162,7 @@ class Pool:
 
     def run(self, code: str, *, timeout: float | None = None) -> Result:
         """As :meth:`Sandbox.run`, in a sandbox of its own."""
-        done: Result = self.once(lambda sandbox: sandbox.run(code, timeout=timeout))
+        done: Result = self._use(lambda sandbox: sandbox.run(code, timeout=timeout), once=True)
         return done
 
     def use(self, work: Callable[[Sandbox], Any]) -> Any:
@@ -204,20 +203,18 @@ class Pool:
             self._keeper.join()
 
     def _one(self, work: Callable[[Sandbox], Any], once: bool, *, hurries: bool) -> Any:
-        mine = False
+        mine, held = False, list[_Member]()
         try:
             with self._lock:
                 if not self._turns:
                     self._wait_for_turn()
                 self._turns -= 1
                 mine = True  # before the lock is free: an interrupt may come as soon as it is
-            return self._made(work, once, hurries)
+            self._take(held, hurries)
+            return work(held[0].lend(once=once))
         finally:
             if mine:
-                with self._lock:
-                    self._turns += 1
-                    if self._waiting:
-                        self._turn.notify()
+                self._give_back(held)
 
     def _wait_for_turn(self) -> None:
         while not self._turns:
@@ -227,22 +224,18 @@ class Pool:
             finally:
                 self._waiting -= 1
 
-    def _made(self, work: Callable[[Sandbox], Any], once: bool, hurries: bool) -> Any:
-        held: list[_Member] = []
-        try:
-            self._take(held, hurries)
-            return work(held[0].lend(once=once))
-        finally:
-            for member in held:
-                self._give_back(member)
-
-    def _give_back(self, member: _Member) -> None:
+    def _give_back(self, held: list[_Member]) -> None:
+        """A turn, and the one member that it had, if any."""
         with self._lock:
-            self._used.discard(member)
-            back = not self._closed and member.give_back()
-            if back:
-                self._ready.append(member)
-        if not back:
+            self._turns += 1
+            if self._waiting:
+                self._turn.notify()
+            for member in held:
+                self._used.discard(member)
+                if not self._closed and member.give_back():
+                    self._ready.append(member)
+                    return
+        for member in held:
             self._end(member)
 
     def _end(self, member: _Member) -> None:
@@ -261,15 +254,21 @@ class Pool:
                     raise NeverRan("the pool was closed", hint="make another")
                 if self._ready:
                     held.append(self._ready.pop())  # what it has is in caches still
+                    self._used.add(held[0])
             if not held:
                 held.append(_Member(self._snapshot, waits=False))
+                self._use_fresh(held[0])
             if not (hurries and held[0].is_kept) and not held[0].is_back(_SOON):
+                with self._lock:
+                    self._used.discard(held[0])
                 self._end(held[0])
                 del held[0]
+
+    def _use_fresh(self, member: _Member) -> None:
         with self._lock:
-            self._used.add(held[0])
+            self._used.add(member)
             if self._closed:
-                held[0].kill()
+                member.kill()
 
     def _keep(self) -> None:
         """In a thread of its own: take away what was used, and start others, while nobody waits."""

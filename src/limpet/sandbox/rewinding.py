@@ -195,22 +195,20 @@ class Turn:
                 )
             self._asked += 1
             self._last, self.untouched = self._once, False
-        word = new_word() if self._last else 0
-        if word:
-            request = {**request, "word": word}
-
-        def ready() -> None:
-            self._is_back = self._is_back or self._back()
-            if not self._is_back:
-                raise NeverRan("the sandbox was not taken back in time", hint="make another")
-            if word:
-                self._kept.expects(word)
-
+        if self._last:
+            request = {**request, "word": new_word()}
         try:
-            return self._instance.ask(request, limits, heard, serve, memory, ready)
+            return self._instance.ask(request, limits, heard, serve, memory, self._ready)
         finally:
             with self._lock:
                 self._asked -= 1
+
+    def _ready(self, word: int) -> None:
+        self._is_back = self._is_back or self._back()
+        if not self._is_back:
+            raise NeverRan("the sandbox was not taken back in time", hint="make another")
+        if word:
+            self._kept.expects(word)
 
     @property
     def alive(self) -> bool:

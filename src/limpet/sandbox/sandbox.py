@@ -173,11 +173,13 @@ class Sandbox:
             NeverRan: nothing of it was run.
             OutcomeUnknown: the guest ended, or broke its word.
         """
-        heard = Heard(decoded(on_stdout), decoded(on_stderr))
+        heard = Heard(on_stdout and decoded(on_stdout), on_stderr and decoded(on_stderr))
         request = {"do": "run", "code": code, "stream": on_stdout is not None}
         answer, timings = self._asked(request, heard, timeout)
-        stdout, stderr = (one.decode(errors="replace") for one in (heard.stdout, heard.stderr))
-        value, shown = self._of(value_of, answer.value), self._of(shown_of, answer.shown)
+        stdout = heard.stdout.decode("utf-8", "replace")
+        stderr = heard.stderr.decode("utf-8", "replace")
+        value = None if answer.value is None else self._of(value_of, answer.value)
+        shown = self._of(shown_of, answer.shown) if answer.shown else ()
         return Result(stdout, stderr, value, answer.raised, answer.exit, timings, shown)
 
     def call(self, function: Callable[..., Any] | str, /, *arguments: Any, **named: Any) -> Any:

@@ -8,10 +8,8 @@ from collections.abc import Callable
 Told = Callable[[str], None]
 
 
-def decoded(told: Told | None) -> Callable[[bytes], None] | None:
+def decoded(told: Told) -> Callable[[bytes], None]:
     """Tell text of bytes that may be cut within a character."""
-    if told is None:
-        return None
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def take(data: bytes) -> None:
