@@ -147,17 +147,28 @@ def test_nothing_is_left(pool: Pool) -> None:
 
 @pytest.mark.usefixtures("patient")
 def test_nothing_new_in_memory(pool: Pool) -> None:
-    """What a small call writes was rehearsed, whatever its number and word are: no page is new."""
+    """What small calls write was rehearsed, whatever their number and word are: no page is new."""
 
     def faults() -> int:
         return int(Path(f"/proc/{pid(pool)}/stat").read_text().rpartition(")")[2].split()[7])
 
-    for _ in range(5):
-        assert value(pool, "1+1") == 2
-    before = faults()
-    for _ in range(5):
-        assert value(pool, "1+1") == 2
-    assert faults() == before or pool._snapshot._prepared.recipe.options.backends == ("kvm",)
+    for code in ("1+1", "x = 5", "print(23)"):
+        for _ in range(5):
+            assert pool.run(code).ok
+        before = faults()
+        for _ in range(5):
+            assert pool.run(code).ok
+        assert faults() == before or pool._snapshot._prepared.recipe.options.backends == ("kvm",)
+
+
+@pytest.mark.usefixtures("patient")
+def test_nothing_rehearsed_is_written(pool: Pool) -> None:
+    """What the code has in the place of standard output has nothing of the rehearsal."""
+    with pool._snapshot.start() as sandbox:
+        assert sandbox.run("import io, sys\nsys.stdout = io.StringIO()").ok
+        snapshot = sandbox.snapshot()
+    with Pool(snapshot, 1, 1) as other:
+        assert value(other, "sys.stdout.getvalue()") == ""
 
 
 @pytest.mark.usefixtures("patient")

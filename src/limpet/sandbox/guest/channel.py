@@ -69,7 +69,8 @@ class Channel:
         os.dup2(self._written, 1)
         self._read = b""
         self._lock, self._asks = threading.RLock(), threading.Lock()
-        self._rewinds = -1
+        self._rewinds = self._nowhere = -1
+        self._rehearsed: list[int] = []
         self._busy = False
         self._late = False
         self.running = False
@@ -91,19 +92,23 @@ class Channel:
         self._read = bytes(read[end:])
         return _decode(read[_HEAD:end].decode(), 0)[0]
 
-    def rehearsed(self, data: Any, often: int) -> Iterator[Any]:
-        """That as it is received, while what is sent goes nowhere."""
-        line, frame = (self._in, self._out), written(data)
-        self._in, self._out = os.memfd_create("asked"), os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.write(self._in, len(frame).to_bytes(_HEAD, "little") + frame)
+    def rehearse(self, data: Any) -> None:
+        """Have that be one of what :meth:`rehearsed` brings."""
+        frame, asked = written(data), os.memfd_create("asked")
+        os.write(asked, len(frame).to_bytes(_HEAD, "little") + frame)
+        self._rehearsed.append(asked)
+        if self._nowhere < 0:
+            self._nowhere = os.open(os.devnull, os.O_WRONLY)
+
+    def rehearsed(self, often: int) -> Iterator[Any]:
+        """Each of that as it is received, while what is sent goes nowhere."""
+        line = self._in, self._out
+        self._out = self._nowhere
+        for self._in in self._rehearsed:
             for _ in range(often):
                 os.lseek(self._in, 0, os.SEEK_SET)
                 yield self.receive()
-        finally:
-            os.close(self._in)
-            os.close(self._out)
-            self._in, self._out = line
+        self._in, self._out = line
 
     def _read_up_to(self, end: int, read: bytearray) -> None:
         while len(read) < end:
