@@ -35,8 +35,8 @@ del {_NAME}
 _OUTPUT = "print(1)"
 _USUAL = ("1 + 1", "['text' * 9, 1.5]", f"{_NAME} = 1", _OUTPUT, _STATEMENTS)
 """What is rehearsed: expressions, and statements, of which one is tried as an expression first.
-What a call writes that nobody has rehearsed is a fault, and more to be taken back; what is rehearsed
-is copied behind every call."""
+What a call writes that nobody has rehearsed is a fault, and more to be taken back; what is
+rehearsed is copied behind every call."""
 
 _OFTEN, _AGAIN = 100, 2
 """Times that something is rehearsed: until nothing of it is compiled for what it meets any more."""

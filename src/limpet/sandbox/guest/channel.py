@@ -103,12 +103,14 @@ class Channel:
     def rehearsed(self, often: int) -> Iterator[Any]:
         """Each of that as it is received, while what is sent goes nowhere."""
         line = self._in, self._out
-        self._out = self._nowhere
-        for self._in in self._rehearsed:
-            for _ in range(often):
-                os.lseek(self._in, 0, os.SEEK_SET)
-                yield self.receive()
-        self._in, self._out = line
+        try:
+            for asked in self._rehearsed:
+                self._in, self._out = asked, self._nowhere
+                for _ in range(often):
+                    os.lseek(asked, 0, os.SEEK_SET)
+                    yield self.receive()
+        finally:
+            self._in, self._out = line
 
     def _read_up_to(self, end: int, read: bytearray) -> None:
         while len(read) < end:
