@@ -13,12 +13,14 @@ from limpet.errors import PlanError
 from limpet.plain import quoted
 from limpet.tools.inputs import begins_with
 
+which_python = click.option(
+    "--python",
+    metavar="PATH",
+    help="Interpreter or environment of a script; else that of $VIRTUAL_ENV or PATH.",
+)
+
 _OPTIONS = (
-    click.option(
-        "--python",
-        metavar="PATH",
-        help="Interpreter or environment of a script; else that of $VIRTUAL_ENV or PATH.",
-    ),
+    which_python,
     click.option(
         "--warm",
         metavar="IMPORTS",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limpet.cli import say
-from limpet.cli.job import Job
+from limpet.cli.job import Job, Packing
 from limpet.cli.options import FILE, TIME, about_guest, chosen, declared, packing
-from limpet.loading.start import start_of
+from limpet.cli.pythons import by_python, which_python
+from limpet.loading.start import Start, start_of
+from limpet.tools.cache import Cache
 from limpet.tools.units import kilobytes
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 @click.option(
     "--after", type=TIME, default=0, metavar="TIME", help="Stop it then, if it has not before."
 )
+@which_python
 @click.option("-o", "--output", type=FILE, required=True, help="Where to put the bundle.")
 @click.argument("app", type=click.Path(path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
@@ -46,21 +51,48 @@ def command(
     has written until then is shown now. Each start of the bundle has its own input, time and random
     numbers, ports and folders of the host's; its memory, files and threads are as they were, its
     connections are dead.
+
+    APP may be a script of Python, whose modules get new random numbers in each start as well, and
+    whose hooks (snapshot_restore_py) are called.
     """
     from limpet.running.snapshot import snapshot
 
     options = chosen(given, (*block, *net, *volume), tuple(map(str, publish)))
     options = replace(options, snapshot=True, after=after)
-    start = start_of(app, given["root"], arguments)
+    program, words = by_python(app, arguments, given["python"])
+    start = start_of(program, given["root"], words)
     say.notes(start.given)
-    files = packing(given).for_start(start)
-    job = Job.given(start.program, options, files)
-    with say.Progress() as progress:
-        planned = job.plan(progress)
+    behind = [*start.words[1:], *words]
+    with _stopping(start, behind, packing(given)) as (files, line), say.Progress() as progress:
+        planned = Job.given(start.program, options, files.for_start(start)).plan(progress)
         say.warn(planned.warnings)
         progress("running it until it waits for input")
-        made = snapshot(planned, [*start.words[1:], *arguments], name=start.words[0])
+        made = snapshot(planned, line, name=start.words[0])
     click.echo(made.stdout, nl=False)
     click.echo(made.stderr, nl=False, err=True)
     made.bundle.write(output)
     say.note(f"{output}: {kilobytes(made.bundle.size)}")
+
+
+@contextmanager
+def _stopping(
+    start: Start, words: Sequence[str], files: Packing
+) -> Iterator[tuple[Packing, Sequence[str]]]:
+    """What is packed and started so that a script of Python knows of its moment.
+
+    Args:
+        words: what is behind the name of what starts; returned for all that is no such script.
+    """
+    from limpet.loading.interpreters import known
+    from limpet.running.warm.guest import STUB, files_with_moment, hooks_of, laid_with_moment
+    from limpet.running.warm.words import words_of
+
+    which, parts = known(start.program), words_of(words)
+    if not (which and which.name.startswith("CPython") and parts and parts.kind != "-"):
+        yield files, words
+        return
+    count = len(parts.options)
+    with files_with_moment(count, Cache.default()) as folder:
+        own = {**hooks_of(start.program), **laid_with_moment(folder)}
+        packed = replace(files, files={**own, **files.files})
+        yield packed, [*words[:count], STUB, *words[count:]]

@@ -158,6 +158,11 @@ def _moment() -> None:
     """Stops here; each start of the bundle goes on from here."""
     for function, words, named in reversed(_hooks("get_before_snapshot")):
         function(*words, **named)
+    _say()
+
+
+def _say() -> None:
+    """That the moment has come; a second time, that other threads may have their input."""
     handle = os.open(_DEVICE, os.O_WRONLY)
     os.write(handle, b"1")
     os.close(handle)

@@ -1,8 +1,8 @@
-"""The files that a warm guest starts with: what runs until its moment, and room for texts."""
+"""The files that a Python with a moment starts with: what runs until it, and room for texts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -30,15 +30,31 @@ RENEWED = Path(__file__).parent / "renewed.py"
 _PIECES = ("renewed", "boot", "program")
 """Files beside this that run in one namespace, in this order."""
 
+_WITH_MOMENT = ("renewed", "boot", "moment", "program")
+"""Those of a script that comes to its moment by itself."""
+
 _HERE = Path(__file__).parent
 
 
 def guest_files(script: Script, *, teardown: bool, cache: Cache) -> Entry:
     """An entry of the cache with the files, as :func:`laid` finds them."""
-    contents = {
-        "stub": _stub(script, teardown=teardown).encode(errors="surrogateescape"),
-        "texts": filler(script.texts.room),
-    }
+    names = tuple((each.name, each.members) for each in script.imports)
+    boot = f'own["boot"]({names!r}, {len(script.options)}, {FOLDER!r})'
+    stub = _stub(script.packed, _PIECES, boot, teardown=teardown)
+    return _kept({"stub": stub, "texts": filler(script.texts.room)}, cache)
+
+
+def files_with_moment(options: int, cache: Cache) -> Entry:
+    """An entry of the cache for a script that is to be stopped at its moment.
+
+    Args:
+        options: words that are the interpreter's own options.
+    """
+    stub = _stub((), _WITH_MOMENT, f'own["watch"]({options}, {FOLDER!r})', teardown=True)
+    return _kept({"stub": stub}, cache)
+
+
+def _kept(contents: Mapping[str, bytes], cache: Cache) -> Entry:
     state = sha256()
     for name, content in contents.items():
         state.update(f"{name} {len(content)} ".encode() + content)
@@ -51,12 +67,18 @@ def guest_files(script: Script, *, teardown: bool, cache: Cache) -> Entry:
 
 
 def laid(folder: Path) -> Mapping[str, Path]:
-    """Where the files of ``folder`` are in the guest, and what they run."""
-    return {
-        STUB: folder / "stub",
-        **{f"{FOLDER}/{each}": _HERE / f"{each}.py" for each in _PIECES},
-        TEXTS: folder / "texts",
-    }
+    """Where the files of :func:`guest_files` are in the guest, and what they run."""
+    return {**_laid(folder, _PIECES), TEXTS: folder / "texts"}
+
+
+def laid_with_moment(folder: Path) -> Mapping[str, Path]:
+    """The same of :func:`files_with_moment`."""
+    return _laid(folder, _WITH_MOMENT)
+
+
+def _laid(folder: Path, pieces: tuple[str, ...]) -> Mapping[str, Path]:
+    runs = {f"{FOLDER}/{each}": _HERE / f"{each}.py" for each in pieces}
+    return {STUB: folder / "stub", **runs}
 
 
 def hooks_of(program: Path) -> Mapping[str, Path]:
@@ -68,16 +90,19 @@ def hooks_of(program: Path) -> Mapping[str, Path]:
     return {f"{home}/{which.library}/{HOOKS}.py": _HERE / f"{HOOKS}.py"}
 
 
-def _stub(script: Script, *, teardown: bool) -> str:
-    """Runs ``boot`` apart from ``__main__``; its first lines name what is to be packed."""
-    lines = "".join(f"import {name}\n" for name in script.packed)
-    names = tuple((each.name, each.members) for each in script.imports)
-    boot = f'own["boot"]({names!r}, {len(script.options)}, {FOLDER!r})'
+def _stub(packed: Iterable[str], pieces: tuple[str, ...], words: str, *, teardown: bool) -> bytes:
+    """Runs them apart from ``__main__``; its first lines name what is to be packed.
+
+    Args:
+        words: what gives those that name the program.
+    """
+    lines = "".join(f"import {name}\n" for name in packed)
     read = f'(lambda file: (file.read(), file.close()))(open(f"{FOLDER}/{{each}}", "rb"))[0]'
-    return (
+    text = (
         f'()\n"""\n{lines}"""\n'
         "(lambda own, fresh: (\n"
-        f'    [exec(compile({read}, __file__, "exec"), own) for each in {_PIECES!r}],\n'
-        f'    own["run"](fresh, {boot}, {teardown}),\n'
+        f'    [exec(compile({read}, __file__, "exec"), own) for each in {pieces!r}],\n'
+        f'    own["run"](fresh, {words}, {teardown}),\n'
         '))({"__name__": "limpet"}, dict(globals()))\n'
     )
+    return text.encode(errors="surrogateescape")

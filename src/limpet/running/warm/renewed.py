@@ -23,7 +23,9 @@ def _renew_numpy(module: Any) -> None:
 
 
 def _renew_uuid(module: Any) -> None:
-    module._node = module._last_timestamp = None
+    """The C library has a node and a sequence of its own, from the first question on: no longer."""
+    module._generate_time_safe = module._last_timestamp = None
+    module._node = int.from_bytes(os.urandom(6), "big") | 1 << 40  # no interface's: RFC 9562, 6.10
 
 
 def _renew_tempfile(module: Any) -> None:

@@ -28,13 +28,13 @@ static struct stdio_info *info_of(const struct file *file) {
 #define INPUT 1UL /* of hypercall_wait */
 
 /* All that reads input, or asks whether there is some, comes here first. */
-static void input_wanted(void) {
-    if (guest_snapshot)
-        guest_snapshot->input();
+static bool input_wanted(bool waits) {
+    return !guest_snapshot || guest_snapshot->input(waits);
 }
 
 static bool input_ready(void) {
-    input_wanted();
+    if (!input_wanted(false))
+        return false;
     struct wait block = {.deadline = 0, .want = INPUT};
     host_time.wait(&block);
     return block.ready;
@@ -54,7 +54,7 @@ static long console_read(struct file *file, void *to, u64 size) {
     file->reads++;
     bool alone = false;
     long error = 0;
-    input_wanted();
+    input_wanted(true);
     if (!size)
         return 0;
     do

@@ -4,7 +4,7 @@
 
 static void come(struct timer *timer) {
     (void)timer;
-    snapshot_take(MOMENT_TIME);
+    snapshot_come(MOMENT_TIME);
 }
 
 void snapshot_begin(s64 now) {

@@ -6,6 +6,10 @@
  * is read there is 1 behind the moment and 0 before, with a word behind it where the guest has had
  * a connection outside: what that brought is in its memory.
  *
+ * Who writes the number of a signal to /dev/limpet/signal is sent it when the moment has come, and
+ * has to write to /dev/limpet/snapshot then: what is done before that is done once, and what is
+ * done behind it in each start.  Other threads have input once it writes there again.
+ *
  * Behind the moment, what is written to /dev/limpet/memory lets the guest tell all of its memory
  * (live.c), and go on; what is read there is how often something went on from a moment until now.
  */
@@ -23,8 +27,23 @@ static void make_moment(struct text *to, u64 number) {
 static long come_to_moment(const char *bytes, u64 size, u64 number) {
     (void)bytes, (void)number;
     if (size)
-        snapshot_take(MOMENT_MARKER);
+        snapshot_come(MOMENT_MARKER);
     return 0;
+}
+
+static void make_nothing(struct text *to, u64 number) {
+    (void)to, (void)number;
+}
+
+static long ask_for_signal(const char *bytes, u64 size, u64 number) {
+    u64 signal = 0;
+    (void)number;
+    for (u64 i = 0; i < size && bytes[i] != '\n'; i++) {
+        if (i == 2 || bytes[i] < '0' || bytes[i] > '9')
+            return -EINVAL;
+        signal = signal * 10 + (u64)(bytes[i] - '0');
+    }
+    return snapshot_signal(signal) ? 0 : -EINVAL;
 }
 
 static void make_count(struct text *to, u64 number) {
@@ -51,6 +70,7 @@ static long rewind(const char *bytes, u64 size, u64 number) {
 }
 
 static const struct standard names[] = {SET("snapshot", make_moment, come_to_moment),
+                                        SET("signal", make_nothing, ask_for_signal),
                                         SET("memory", make_count, tell_memory),
                                         SET("rewind", make_count, rewind),
                                         {0}};

@@ -6,6 +6,7 @@
  * and who takes the snapshot reads the memory then.  A start that finds such memory has new
  * arguments, time and seeds in boot_info, and goes back to that stack.
  */
+#include "core/signals.h"
 #include "parts/memory/placed.h"
 #include "parts/snapshot/snapshot.h"
 #include "core/thread.h"
@@ -69,10 +70,54 @@ void snapshot_take(enum moment why) {
     snapshot_moment.taken = why;
     snapshot_moment.on = processor_now();
     snapshot_leave(stop);
+    park_changed(&snapshot_moment);
 }
 
-void snapshot_input(void) {
-    snapshot_take(MOMENT_INPUT);
+/* Whoever wants to be told before, and by what; then why it was, and whether all may go on. */
+static struct {
+    int signal;
+    s32 thread;
+    enum moment why;
+    bool done;
+} told;
+
+bool snapshot_signal(u64 number) {
+    if (number < 1 || number >= SIGNALS)
+        return false;
+    told.signal = (int)number, told.thread = current->id;
+    return true;
+}
+
+static bool goes_on(void) {
+    return snapshot_moment.taken && (!told.why || told.done || told.thread == current->id);
+}
+
+void snapshot_come(enum moment why) {
+    struct thread *to = told.signal && !told.why ? thread_of(told.thread) : NULL;
+    if (snapshot_moment.taken) {
+        told.done = true;
+        park_changed(&snapshot_moment);
+    } else if (!to) {
+        snapshot_take(told.why ? told.why : why);
+    } else {
+        told.why = why;
+        signal_send(to, told.signal, NULL);
+    }
+}
+
+bool snapshot_input(bool waits) {
+    static const struct waiting own_moment = {
+        .deadline = FOREVER,
+        .restarts = true,
+        .on = &snapshot_moment,
+        .what = "the moment that it wants to come to by itself",
+    };
+    if (!told.why && !snapshot_moment.taken)
+        snapshot_come(MOMENT_INPUT);
+    while (waits && !goes_on())
+        if (park(&own_moment) && signal_pending())
+            break;
+    return goes_on();
 }
 
 void snapshot_wait(struct wait *block, void (*ask)(struct wait *block)) {

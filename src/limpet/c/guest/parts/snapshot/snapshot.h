@@ -6,7 +6,9 @@
 
 struct snapshot_ops {
     void (*start)(void); /* first of all: returns in a guest that has no past */
-    void (*input)(void); /* the program waits for its standard input */
+    /* The program looks for its standard input: whether it may.  One that waits may, or has a
+     * signal. */
+    bool (*input)(bool waits);
     void (*renew)(void); /* generated: what must not be as it was, part by part */
     /* generated, where folders or networks of the host's are given: why the guest cannot stop, NULL
      * where it can; whether it has had a connection. */
@@ -29,12 +31,17 @@ extern const bool snapshot_waits; /* so is code of objects that were loaded then
 
 /* snapshot.c: what a plan's own table is made of. */
 void snapshot_start(void);
-void snapshot_input(void);
+bool snapshot_input(bool waits);
 
 /* What brought the guest to its moment, as who takes the snapshot reads it. */
 enum moment { NO_MOMENT, MOMENT_INPUT, MOMENT_MARKER, MOMENT_TIME };
 enum moment snapshot_taken(void);
 void snapshot_take(enum moment why); /* nothing, where one was taken already */
+
+/* The thread that runs wants to do something before: it is sent that signal in the place of the
+ * moment, and comes to it by itself.  False: a signal by that number there is not. */
+bool snapshot_signal(u64 number);
+void snapshot_come(enum moment why); /* the moment, or that signal */
 
 /* after.c: generated where time brings it; nanoseconds, which begin with the first look at timers
  * that anybody takes. */
