@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -113,11 +114,32 @@ static void writing(void) {
     say_file("folder/inner");
 }
 
+/* From one file to another past the program's memory. */
+static void passing(void) {
+    int from = open("passed", O_RDWR | O_CREAT, 0600), to = open("taken", O_RDWR | O_CREAT, 0600);
+    int ends[2];
+    off_t at = 2;
+    char bytes[16] = {0};
+    say("write", write(from, "0123456789", 10));
+    say("sendfile", sendfile(to, from, &at, 4));
+    say("sendfile to the end", sendfile(to, from, &at, 100));
+    say("copy_file_range", copy_file_range(from, (off_t[]){0}, to, NULL, 2, 0));
+    say("pipe", pipe(ends));
+    say("splice to a pipe", splice(from, (off_t[]){1}, ends[1], NULL, 3, 0));
+    say("splice from it", splice(ends[0], NULL, to, (off_t[]){1}, 3, 0));
+    say("sendfile to a pipe", sendfile(ends[1], from, (off_t[]){5}, 3));
+    say("read", read(ends[0], bytes, 3));
+    puts(bytes);
+    say("of a folder", sendfile(to, open("folder", O_RDONLY), (off_t[]){0}, 3));
+    say_file("taken");
+}
+
 int main(int count, char **words) {
     if (count < 2 || chdir(words[1]))
         return 1;
     opening();
     modes();
     writing();
+    passing();
     return 0;
 }

@@ -14,8 +14,7 @@ struct side copy_side(struct file *file, s64 *at) {
 
 bool copy_has_source(const struct side *in) {
     bool null = in->kind == S_IFCHR && in->device == NUMBER_NULL;
-    return in->file->ops->read && !in->file->ops->entries && !null && in->kind &&
-           in->kind != S_IFIFO;
+    return in->file->ops->read && in->kind != S_IFDIR && !null && in->kind && in->kind != S_IFIFO;
 }
 
 bool copy_has_sink(const struct side *out) {
