@@ -316,6 +316,7 @@ def test_names(make: Maker, backend: Backend, tmp_path: Path, in_a_thread: bool)
     for each in (here, folder):  # who changes modes and times owns the file
         os.chown(each / "there", 65534, 65534)
         os.lchown(each / "link", 65534, 65534)
+    os.chown(folder, 65534, 65534)  # and is root in the guest
     native = execute(["names", str(here)], program)
     ran = made.run(f"--volume:/w={folder}", "--", "/w")
     assert ran.stdout.decode().splitlines() == native.stdout.decode().splitlines()

@@ -255,7 +255,12 @@ MFT_ENTRY = Struct(
     (
         Field("name", "char", "with a zero byte at its end", count=DEVICE_NAME_SIZE),
         Field("type", "u32", "{DEVICE_BLOCK} block, {DEVICE_NET} net"),
-        Field("capacity", "u64", "bytes of a block device; of a network the MAC, then the MTU"),
+        Field(
+            "capacity",
+            "u64",
+            "bytes of a block device; of a network the MAC, then the MTU; "
+            "of a volume the user that its monitor is, and from bit 32 on the group",
+        ),
         Field("block_size", "u16", "bytes of a sector"),
         Field("read_only", "u16", "1 when it cannot be written (Limpet's own)"),
         Field("pad", "u16", "zero", count=2),

@@ -23,6 +23,13 @@ static void say_mode(const char *path) {
                found.st_mtim.tv_sec > 1000 ? 0 : found.st_mtim.tv_nsec);
 }
 
+/* Who runs it owns it. */
+static void say_owner(const char *path) {
+    struct stat found;
+    stat(path, &found);
+    printf("%s: %d %d\n", path, found.st_uid == getuid(), found.st_gid == getgid());
+}
+
 int main(int count, char **words) {
     const struct timespec times[2] = {{5, 7}, {9, 11}};
     char text[64] = {0};
@@ -79,6 +86,15 @@ int main(int count, char **words) {
     say_mode("again3");
     say_mode("again4");
     say_mode("node");
+    close(open("quiet", O_CREAT | O_WRONLY, 0444));
+    close(open("odd", O_CREAT | O_RDWR, 0704));
+    say_mode("quiet");
+    say_mode("odd");
+    say_owner("quiet");
+    say_owner("folder/..");
+    SAY(chown("quiet", getuid(), getgid()));
+    SAY(lchown("link", (uid_t)-1, (gid_t)-1));
+    SAY(chown("no", 0, 0));
     int open_ = open("gone", O_CREAT | O_RDWR, 0600);
     SAY(unlink("gone"));
     SAY(write(open_, "still here", 10));

@@ -251,6 +251,8 @@ long sys_fchownat(long directory, long path, long user, long group, long flags) 
     long error = node_at(directory, path, flags, &node, &file);
     if (error)
         return error;
+    if (!node && of_volume(file))
+        return guest_volumes->owner(file, (u32)user, (u32)group);
     return node ? change_owner(node, user, group) : without_node(file, NULL);
 }
 

@@ -229,8 +229,9 @@ struct volumes {
     long (*enter)(const struct file *file, struct node **node); /* NULL: leave */
     const char *(*cwd)(void);
     bool (*have)(const struct file *file);
-    long (*change)(const struct file *file, const struct naming *what); /* NULL: its owner */
-    long (*resize)(const struct file *file, u64 size);                  /* by a name */
+    long (*change)(const struct file *file, const struct naming *what);
+    long (*owner)(const struct file *file, u32 user, u32 group);
+    long (*resize)(const struct file *file, u64 size); /* by a name */
     long (*set)(struct file *file, u64 what, u64 mode, s64 offset, s64 length);
     long (*link)(const struct file *file, void *to, u64 size, bool itself);     /* readlink */
     long (*room)(const struct file *file, void *to, u64 size);                  /* struct statfs */
@@ -255,7 +256,6 @@ long without_node(struct file *file, const struct naming *what);
 /* Opens a named pipe; NULL until one is made (parts/pipes). */
 extern long (*open_fifo)(struct node *node, long flags);
 long fifo_open(struct node *node, long flags);
-
 /* file.c */
 long open_node(struct node *node, const struct file_ops *ops, long flags);
 extern const struct file_ops regular_ops, directory_ops, device_ops, synthetic_ops;

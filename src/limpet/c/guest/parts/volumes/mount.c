@@ -93,14 +93,23 @@ static long volumes_link(const struct file *file, void *to, u64 size, bool itsel
     return (long)size;
 }
 
-/* The owner stays; the name that it was opened by stands for a file. */
+/* Nobody is given a file, but whose it is already. */
+static long volumes_owner(const struct file *file, u32 user, u32 group) {
+    struct held *held = held_of(file);
+    struct linux_stat stat;
+    if (volume_entry(held->volume)->read_only)
+        return -EROFS;
+    long error = volume_tell(held, TELL_STAT, 0, &stat, sizeof stat);
+    bool same = (user == ~0U || user == stat.uid) && (group == ~0U || group == stat.gid);
+    return error ? error : same ? 0 : -EPERM;
+}
+
+/* The name that it was opened by stands for a file. */
 static long volumes_change(const struct file *file, const struct naming *what) {
     struct held *held = held_of(file);
     const struct walked place = {.volume = held->volume, .base = held->path, .rest = ""};
     if (volume_entry(held->volume)->read_only)
         return -EROFS;
-    if (!what)
-        return -EPERM;
     struct naming own = *what;
     if (own.what == NAME_TIMES)
         own.argument = kind_of(held) == S_IFLNK ? HOW_NO_FOLLOW : 0;
@@ -144,6 +153,7 @@ const struct volumes own_volumes = {
     .cwd = volumes_cwd,
     .have = volumes_have,
     .change = volumes_change,
+    .owner = volumes_owner,
     .resize = volumes_resize,
     .set = volume_write_set,
     .link = volumes_link,

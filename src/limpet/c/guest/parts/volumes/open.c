@@ -84,14 +84,24 @@ static long open_there(const struct walked *place, bool follow, long flags, u32 
         place, writes(flags) ? writing_way(follow, flags) : reading_way(follow, flags), mode);
 }
 
-/* With the mode that is asked for, or the most that lies within it. */
+/* Of a new file that has less than was asked for, where the program changes names. */
+static void complete_mode(const struct walked *place, u32 wanted) {
+    const struct naming what = {.what = NAME_MODE, .argument = wanted};
+    if (boot_info.backend == BACKEND_KVM ? (bool)volume_host.name : (bool)volume_host.ask)
+        volumes_name(place, &what);
+}
+
+/* With the most that lies within the mode that is asked for, and then with that. */
 long open_new(const struct walked *place, long flags, u32 wanted, u32 *mode) {
     static const u8 accesses[] = {0, 1, 2, 2};
     u64 best = 0;
     for (u64 i = 0; i < HOW_MODES; i++)
         if (!(volume_modes[i] & ~wanted) && volume_modes[i] > (best ? volume_modes[best] : 0))
             best = i;
-    return place_open(place, HOW_NEW + 3 * best + accesses[flags & O_ACCMODE], mode);
+    long slot = place_open(place, HOW_NEW + 3 * best + accesses[flags & O_ACCMODE], mode);
+    if (slot >= 0 && volume_modes[best] != wanted)
+        complete_mode(place, wanted);
+    return slot;
 }
 
 /* A link to nothing stands in the way of a new file: it is made where the link leads. */

@@ -5,6 +5,13 @@
 enum { BENEATH = 1, READ_FILES = 0x4, READ_FOLDERS = 0x8, WRITE_FILES = 0x2, NEW_FILES = 0x100 };
 enum { CUT_FILES = 0x4000, NAME_RIGHTS = 0x30b0 }; /* remove, make folders and links, refer */
 
+/* Who the monitor will be, behind its walls: what the guest makes below a volume is that user's. */
+static u64 own_user(void) {
+    u64 user = (u64)host3(NR_GETEUID, 0, 0, 0);
+    u64 group = user ? (u64)host3(NR_GETEGID, 0, 0, 0) : OWN_GID;
+    return (user ? user : OWN_UID) | group << 32;
+}
+
 static bool take_volume_option(const char *option) {
     const char *path, *rest = behind(option, "--volume:");
     if (!rest)
@@ -22,7 +29,7 @@ static bool take_volume_option(const char *option) {
     if (STRICT && fd >= 0 && mount < 0)
         complain("limpet: --strict: cannot attach ", path, SHOWN,
                  " as a mount of its own: run `limpet doctor`");
-    device->no_devices = mount >= 0;
+    device->no_devices = mount >= 0, device->capacity = own_user();
     attach(device, path, device->no_devices ? mount : fd);
     return true;
 }
