@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -59,6 +60,33 @@ static void plain(int fd, char *bytes) {
     printf("SIGPIPE: %d\n", pipes);
 }
 
+static int revents(int fd, int time) {
+    struct pollfd ready = {.fd = fd, .events = POLLIN | POLLRDHUP};
+    return poll(&ready, 1, time) < 0 ? -1 : ready.revents;
+}
+
+static int failed(int fd) {
+    socklen_t size = sizeof(int);
+    int error = -1;
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    return error;
+}
+
+/* An end that a read has met is seen, and an error that was asked for is over. */
+static void ends(const struct sockaddr_in *to, char *bytes) {
+    int ended = socket(AF_INET, SOCK_STREAM, 0), reset = socket(AF_INET, SOCK_STREAM, 0);
+    TELL(connect(ended, (const void *)to, sizeof *to));
+    TELL(recv(ended, bytes, 9, MSG_WAITALL));
+    TELL(revents(ended, 0));
+    TELL(connect(reset, (const void *)to, sizeof *to));
+    TELL(send(reset, "x", 1, 0));
+    TELL(revents(reset, 20000));
+    TELL(failed(reset));
+    TELL(failed(reset));
+    TELL(revents(reset, 0));
+    TELL(recv(reset, bytes, 9, 0));
+}
+
 int main(int argc, char **argv) {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[argc - 1]))};
     int fd = socket(AF_INET, SOCK_STREAM, 0), single = socket(AF_INET, SOCK_DGRAM, 0);
@@ -80,6 +108,7 @@ int main(int argc, char **argv) {
     printf("urgent: %ld\n", (long)send(fd, "!", 1, MSG_OOB));
     signal(SIGPIPE, count);
     plain(fd, bytes);
+    ends(&to, bytes);
     return 0;
 }
 """
@@ -100,6 +129,14 @@ def test_what_a_connection_is_not(make: Maker, backend: Backend) -> None:
                 connection.sendall(said[2:] + b"end")
                 while connection.recv(1 << 20):
                     pass
+            ended, _ = there.accept()
+            ended.sendall(b"end")
+            ended.shutdown(socket.SHUT_WR)
+            reset, _ = there.accept()
+            reset.recv(1)
+            reset.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            reset.close()
+            ended.close()
 
     with socket.create_server((LOCAL, 0)) as there:
         port = str(there.getsockname()[1])
@@ -109,8 +146,9 @@ def test_what_a_connection_is_not(make: Maker, backend: Backend) -> None:
     urgent = native.index("urgent: 1")
     assert guest.pop(urgent) == "urgent: -1"  # which is not served
     assert guest == [*native[:urgent], *native[urgent + 1 :]]
-    assert len(native) == 29 and "bind" in native[2] and "Invalid argument" in native[2]
-    assert native[-1] == "SIGPIPE: 2"
+    assert len(native) == 39 and "bind" in native[2] and "Invalid argument" in native[2]
+    assert native[28] == "SIGPIPE: 2"
+    assert native[31].startswith(f"revents(ended, 0): {0x2001}") and ": 104" in native[35]
 
 
 def said(path: Path, port: str) -> list[str]:

@@ -179,7 +179,7 @@ def looked_at(running: subprocess.Popen[str], port: int) -> str:
     """What the server saw of a peer that says six bytes, reads, and leaves."""
     assert running.stdout
     with socket.create_connection((LOCAL, port), timeout=20) as peer:
-        seen = running.stdout.readline()
+        seen = running.stdout.readline() + running.stdout.readline()
         peer.sendall(b"abcdef")
         assert peer.recv(100) == b"one, two\n" and peer.recv(100) == b""
     return seen + running.communicate(timeout=20)[0]

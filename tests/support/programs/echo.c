@@ -134,6 +134,11 @@ static int look(const char *at, int port) {
     struct pollfd one = {got, POLLIN | POLLRDHUP | POLLOUT, 0};
     char bytes[16] = "";
     struct iovec two[2] = {{"one, ", 5}, {"two\n", 4}};
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    getpeername(got, (void *)&peer, &size);
+    int again = connect(got, (void *)&peer, size);
+    printf("connected again %d %s\n", again, strerror(errno));
     poll(&one, 1, 0);
     printf("at first %#x\n", one.revents);
     one.events = POLLIN | POLLRDHUP;

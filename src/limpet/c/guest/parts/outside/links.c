@@ -81,12 +81,17 @@ bool links_many(void) {
     return 2 * in_use > outside_slots.end - outside_slots.first;
 }
 
-/* How a connection that the program began has ended: it is there, or an error is. */
-static void settle(struct socket *socket, struct link *link) {
+s32 link_error(struct link *link) {
     struct socket_option block = {
         .slot = link->slot, .level = SOL_SOCKET, .name = SO_ERROR, .size = sizeof(u32)};
     hypercall_socket_option(&block);
-    socket->error = (s32)block.value[0];
+    link->told &= ~(u32)POLLERR;
+    return (s32)block.value[0];
+}
+
+/* How a connection that the program began has ended: it is there, or an error is. */
+static void settle(struct socket *socket, struct link *link) {
+    socket->error = link_error(link);
     socket->state = socket->error ? UNCONNECTED : CONNECTED;
 }
 

@@ -59,6 +59,7 @@ struct socket *link_new(u32 slot, u16 family, u16 protocol);
 struct link *link_add(struct socket *socket, u32 slot, u64 size);
 /* A connection of the program's is under way at that slot, which may be an error. */
 long link_begin(struct socket *socket, s64 slot, const void *local, const struct endpoint *to);
+s32 link_error(struct link *link);      /* the host's, which tells it once */
 void link_close(struct socket *socket); /* the first of its links */
 bool links_many(void); /* slots are scarce: whoever closes one may need it at once */
 void link_keep(struct socket *socket, s32 level, s32 name,

@@ -132,7 +132,7 @@ static long made_of(const struct socket_accept *taken, struct socket **made) {
     (*made)->options = socket->options, (*made)->linger = socket->linger;
     internet_inherit(socket, *made);
     link_keep_all(*made);
-    link_of(*made)->writable = link_of(*made)->fresh = true;
+    link_of(*made)->writable = link_of(*made)->fresh = link_of(*made)->arrived = true;
     return 0;
 }
 

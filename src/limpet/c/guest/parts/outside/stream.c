@@ -33,6 +33,7 @@ void link_was_read(struct link *link, long got, u64 asked) {
     if (got < 0 && got != -EAGAIN)
         return;
     bool rest = link->told & (POLLRDHUP | POLLHUP | POLLERR);
+    link->told |= got ? 0 : POLLRDHUP;
     link->uncertain = got > 0 && (u64)got == asked;
     link->fresh = false;
     link->readable = link->uncertain || (got != -EAGAIN && (rest || !got));
@@ -98,7 +99,8 @@ static long receive(struct socket *socket, struct message *message) {
     else if (link->ended || !has_come(link))
         return 0;
     bool whole = message->done == message->size;
-    if (message->done > before && (whole || !link->uncertain))
+    bool more = link->uncertain || (all && link->readable); /* the end, too, is told once */
+    if (message->done > before && (whole || !more))
         return all && !whole ? -EAGAIN : 0;
     long error = receive_some(link, message, message->flags & MSG_PEEK, all);
     if (error == -EAGAIN && message->done > before)
@@ -196,6 +198,13 @@ static long shut(struct socket *socket, u32 how) {
     return 0;
 }
 
+/* An error that the host has told of and nothing has met yet. */
+static void failed(struct socket *socket) {
+    struct link *link = link_of(socket);
+    if (link && link->told & POLLERR && !socket->error)
+        socket->error = link_error(link);
+}
+
 static u32 ready(struct socket *socket) {
     struct link *link = link_of(socket);
     u32 found = socket->error ? POLLERR : 0;
@@ -265,6 +274,7 @@ const struct transport outside_stream = {.bind = internet_bind,
                                          .set = set,
                                          .get = internet_get,
                                          .kept = kept,
+                                         .failed = failed,
                                          .unread = unread,
                                          .ready = ready,
                                          .awaited = awaited,

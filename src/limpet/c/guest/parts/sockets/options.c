@@ -149,6 +149,8 @@ static s32 number_of(struct socket *socket, s32 name) {
     case SO_DOMAIN:
         return socket->family;
     case SO_ERROR:
+        if (socket->transport->failed)
+            socket->transport->failed(socket);
         return (s32)-socket_error(socket);
     case SO_ACCEPTCONN:
         return socket->state == LISTENING;

@@ -99,8 +99,9 @@ struct transport {
     long (*set)(struct socket *socket, s32 level, s32 name, const void *value, u32 size);
     long (*get)(struct socket *socket, s32 level, s32 name, void *value, u32 *size);
     void (*kept)(struct socket *socket, s32 name, const void *value, u32 size); /* of SOL_SOCKET */
-    long (*unread)(struct socket *socket);                                      /* FIONREAD */
-    u32 (*ready)(struct socket *socket);                                        /* POLL* */
+    void (*failed)(struct socket *socket);       /* SO_ERROR is asked for */
+    long (*unread)(struct socket *socket);       /* FIONREAD */
+    u32 (*ready)(struct socket *socket);         /* POLL* */
     u64 (*awaited)(const struct socket *socket); /* bits of hypercall_wait; NULL: none */
     void (*close)(struct socket *socket);        /* the last descriptor is gone */
 };
