@@ -1,8 +1,8 @@
 """A folder of the host's: each of 10,000 files is opened, read and closed.
 
 Of each hundred files the fastest of some turns, the same program natively in between: whoever else
-wants the processor is not in those.  Who started, and whether the volume may be written, decides
-which walls there are, and so has a row each.
+wants the processor is not in those.  Who started, whether the volume may be written, and whose the
+folder is decides which walls there are, and so has a row each.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from limpet.contract import Backend
 
 TURNS = 15
 FILES = 10_000
-OTHER = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--")
+USER = 1000
+OTHER = ("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--")
 MOST = 1 / 0.9
 
 
@@ -35,14 +36,14 @@ def _least(turns: Sequence[Sequence[int]]) -> float:
     return least / 1e3 / FILES
 
 
-def _made(native: Path, backend: Backend, volume: str, folder: Path) -> list[str]:
+def _made(native: Path, backend: Backend, volume: str, data: Path) -> list[str]:
     """A command that has the folder of files as a volume."""
-    made = folder / f"files.{backend}{volume.count(':ro')}"
+    made = native.parent / f"files.{backend}{volume.count(':ro')}"
     if not made.exists():
         options = limpet.Options(backends=(backend,), devices=(volume,))
         limpet.build(limpet.plan(limpet.load(native), options)).write(made)
         made.chmod(0o755)
-    return [str(made), f"--volume:/data={folder / 'data'}", "--", "/data", str(FILES)]
+    return [str(made), f"--volume:/data={data}", "--", "/data", str(FILES)]
 
 
 def _commands(native: Path, folder: Path) -> Iterator[tuple[str, list[str], str, float]]:
@@ -53,26 +54,38 @@ def _commands(native: Path, folder: Path) -> Iterator[tuple[str, list[str], str,
     if os.geteuid() == 0 and shutil.which("setpriv"):
         users[", of another user"] = OTHER
         yield "native of another user", [*OTHER, *argv], "", 0
+        theirs = _made(native, "process", "volume:/data:ro", folder / "theirs")
+        beside = "native of another user"
+        yield "process, of another user in root's folder", [*OTHER, *theirs], beside, float("inf")
     for who, before in users.items():
         beside = "native of another user" if who else "native"
         for volume, how in ("volume:/data:ro", ""), ("volume:/data", ", written"):
             yield (
                 f"process{how}{who}",
-                [*before, *_made(native, "process", volume, folder)],
+                [*before, *_made(native, "process", volume, folder / "data")],
                 beside,
                 MOST,
             )
     if "kvm" in backends():
-        yield "kvm", _made(native, "kvm", "volume:/data:ro", folder), "native", float("inf")
+        yield (
+            "kvm",
+            _made(native, "kvm", "volume:/data:ro", folder / "data"),
+            "native",
+            float("inf"),
+        )
 
 
 def rows(folder: Path) -> Iterator[Row]:
     """Microseconds a file."""
     folder.chmod(0o755)
-    data = folder / "data"
+    data, theirs = folder / "data", folder / "theirs"
     data.mkdir()
+    theirs.mkdir()
     for number in range(FILES):
         (data / str(number)).write_bytes(b"x" * 200)
+        os.link(data / str(number), theirs / str(number))
+    if os.geteuid() == 0:
+        os.chown(data, USER, USER)
     native = program("files", folder)
     native.chmod(0o755)
     commands = list(_commands(native, folder))

@@ -82,18 +82,26 @@ static void probe_rights(void) {
     if (!child)
         host3(NR_EXIT_GROUP, 0, 0, 0);
     show(child);
+    if (((const struct boot_info *)BOOT_INFO)->nobody) /* in a namespace of users: one more? */
+        show(host3(NR_UNSHARE, 0x10000000, 0, 0));
 }
 """
 PROBE_CALLS = "write openat mkdir socket connect bind close kill"
-PROBE_CALLS += " setrlimit setresuid fork exit_group"
+PROBE_CALLS += " setrlimit setresuid fork unshare exit_group"
 EPERM, ENOENT, EBADF, EAGAIN = "001", "002", "009", "011"
 EACCES, EMFILE, EROFS = "013", "024", "030"
 
 READS = """\
 #include <fcntl.h>
-int main(void) { return open("/w/there", O_RDONLY) != -1; }
+#include <sys/stat.h>
+#include <unistd.h>
+int main(void) {
+    struct stat of;
+    return (open("/w/there", O_RDONLY) != -1) + stat("/w/there", &of) + unlink("/w/none");
+}
 """
 USE = """\
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -117,8 +125,10 @@ for volume in "volume:/w:ro", "volume:/w":
     words = [f"--volume:/w={data}"]
     (folder / "reads").chmod(0o755)
     print(volume, *limpet.run(folder / "reads", words).stderr.decode().split())
-    done = subprocess.run([*user, folder / "reads", *words], stderr=subprocess.PIPE)
-    print("user", volume, *done.stderr.decode().split())
+    for whose, owner in ("user", 0), ("own", 1000):
+        os.chown(data, owner, owner)
+        done = subprocess.run([*user, folder / "reads", *words], stderr=subprocess.PIPE)
+        print(whose, volume, *done.stderr.decode().split())
 options = limpet.Options(
     backends=("process",), features=("landlock_probe",), publish=(sys.argv[3],), sockets=8
 )
@@ -173,7 +183,8 @@ def test_from_inside(make: Maker, tmp_path: Path) -> None:
     assert done.stderr == ""
     beside = f"{EACCES} {EACCES} {EPERM} {EPERM}"
     files, rights = f"{EACCES} {EACCES} {EACCES}", f"{EMFILE} {EPERM} {EPERM}"
-    process, kvm, reading, user_reads, writing, user_writes, porter_too = done.stdout.splitlines()
+    process, kvm, *starts, porter_too = done.stdout.splitlines()
+    reading, user_reads, own_reads, writing, user_writes, own_writes = starts
     assert process == f"process {files} {beside} {EBADF} {ENOENT} {rights} {EAGAIN}"
     # KVM's own thread needs a process; the filter refuses it.
     assert kvm == f"kvm {files} {beside} {EBADF} {ENOENT} {rights} +++"
@@ -183,6 +194,9 @@ def test_from_inside(make: Maker, tmp_path: Path) -> None:
     # Landlock knows files, and no mounts: a right that is given by one path is given by another.
     assert user_reads.startswith(f"user volume:/w:ro {kept} {EROFS} {beside} {EROFS} {EACCES} ")
     assert user_writes.startswith(f"user volume:/w {files} {beside} +++ +++ ")
+    assert own_reads.startswith(f"own volume:/w:ro {own_root} {EROFS} {beside} {EROFS} {ENOENT} ")
+    assert f" {EAGAIN} {EPERM} limpet" in own_reads  # no further namespace
+    assert own_writes.startswith(f"own volume:/w {own_root} {EACCES} {beside} +++ {ENOENT} ")
     both = f"porter {EACCES} {EPERM} {EACCES} {files} {beside} {EBADF} {EACCES} {rights} {EAGAIN}"
     both = both.replace(EMFILE, "+++")  # its guest has slots for connections
     assert Counter(porter_too.split()) == Counter(both.split())

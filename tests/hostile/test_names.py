@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import random
+import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from tests.hostile.guest import MEMORY, plan_of
 from tests.support import SUPPORT
 from tests.support.bundles import Made, Maker
 
-FOLDER, FILE, LINK, NOTHING, NO_FOLDER, SAME, MOVED, MODE, TIMES = range(9)
+FOLDER, FILE, LINK, NOTHING, NO_FOLDER, SAME, MOVED, MODE, TIMES, OWNER = range(10)
 VOLUMES = ("volume:/w", "volume:/r:ro")
 """The first of the table is nothing, so that these are 1 and 2."""
 
@@ -57,11 +59,11 @@ def host(tmp_path: Path) -> Path:
 class Asking:
     """The hostile program as a bundle of one backend."""
 
-    def __init__(self, make: Maker, backend: Backend) -> None:
+    def __init__(self, make: Maker, backend: Backend, volumes: tuple[str, ...] = VOLUMES) -> None:
         source = (SUPPORT / "programs" / "asks_names.c").read_text(encoding="utf-8")
         program = make.compile(source, "asks_names", "-O1")
-        self.made: Made = make(program, backend, memory=MEMORY, devices=VOLUMES)
-        place = plan_of(program, backend, VOLUMES).layout
+        self.made: Made = make(program, backend, memory=MEMORY, devices=volumes)
+        place = plan_of(program, backend, volumes).layout
         assert isinstance(place, Layout)
         if backend == "kvm":
             (call,) = (each for each in hypercalls() if each.name == "volume_name")
@@ -75,6 +77,10 @@ class Asking:
         }
         self.where = ("process", str(stubs["sendto"]), str(stubs["recvfrom"]))
 
+    def words(self, host: Path, *volumes: str) -> list[str]:
+        """Of its command line."""
+        return [*(f"--volume:/{name}={host / name}" for name in volumes), "--", *self.where]
+
     def ask(self, host: Path, requests: list[Request]) -> list[int]:
         """The result of each."""
         lines = "".join(
@@ -82,8 +88,7 @@ class Asking:
             f"{names.hex()}\n"
             for what, argument, volume, length, more, names in requests
         )
-        words = (f"--volume:/w={host / 'w'}", f"--volume:/r={host / 'r'}", "--", *self.where)
-        ran = self.made.run(*words, stdin=lines.encode())
+        ran = self.made.run(*self.words(host, "w", "r"), stdin=lines.encode())
         assert (ran.status, ran.stderr) == (0, b""), ran
         return [int(line) for line in ran.stdout.split()]
 
@@ -187,7 +192,7 @@ def test_odd_numbers(asking: Asking, backend: Backend, host: Path) -> None:
         (asked(FOLDER, b"n", argument=0o700, volume=1 << 32 | 1), errno.EINVAL),
         (asked(FOLDER, b"n", argument=0o700, volume=huge), errno.EINVAL),
         *((asked(what, b"n", b"c", volume=2), errno.EROFS) for what in range(9)),
-        *((asked(what, b"n", b"a"), errno.EINVAL) for what in (FILE, 9, 10, 1 << 32, huge)),
+        *((asked(what, b"n", b"a"), errno.EINVAL) for what in (FILE, 10, 1 << 32, huge)),
         (asked(FOLDER, b"n", argument=0o4700), errno.EPERM),
         (asked(FOLDER, b"n", argument=1 << 32 | 0o700), errno.EPERM),
         (asked(MODE, b"a", argument=0o4755), errno.EPERM),
@@ -204,6 +209,10 @@ def test_odd_numbers(asking: Asking, backend: Backend, host: Path) -> None:
         where = (1, 0xFFF, 1 << 37, (1 << 37) + 4096, 0x7FFF_FFFF_0000, 1 << 63, huge)
         cases += [((FOLDER, 0o700, 1, 8, at, b""), errno.EFAULT) for at in where]
     else:  # messages of other sizes than they say
+        cases += [(asked(OWNER, name), errno.ENOENT) for name in (b"a", b"in/b", b"none", b".")]
+        cases += [(asked(OWNER, name), errno.EXDEV) for name in (b"..", b"up/r/c", b"/etc/passwd")]
+        cases += [(asked(OWNER, b"a", argument=way), errno.EINVAL) for way in (2, 4, 8, 16, huge)]
+        cases += [(asked(OWNER, b"a", volume=v), errno.EINVAL) for v in (0, 3, 64, huge)]
         sizes = (1, 8, 71, 72, 73, 75, 72 + VOLUME_NAMES_MOST + 1)
         cases += [((FOLDER, 0o700, 1, 2, size, b"n\0"), errno.EINVAL) for size in sizes]
     results = asking.ask(host, [request for request, _ in cases])
@@ -211,6 +220,24 @@ def test_odd_numbers(asking: Asking, backend: Backend, host: Path) -> None:
         assert result == -error, (request, result)
     assert state(host / "r") == before
     assert sorted(os.listdir(host / "w")) == ["a", "absolute", "in", "magic", "outside", "up"]
+
+
+def test_nobody_to_ask(make: Maker, host: Path) -> None:
+    """What takes requests takes none where there is no namer: above all no standard input."""
+    asking = Asking(make, "process", VOLUMES[1:])
+    own, other = socket.socketpair()
+    argv = [str(asking.made.path), *asking.words(host, "r")]
+    with (
+        own,
+        other,
+        subprocess.Popen(argv, stdin=other.fileno(), stdout=subprocess.PIPE, text=True) as running,
+    ):
+        own.sendall(f"{OWNER} 0 1 2 0 {b'c'.hex()}\n".encode())
+        assert running.stdout and running.stdout.readline() == "-1000\n"
+        own.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            own.recv(1)
+        running.kill()
 
 
 def test_any_bytes(asking: Asking, host: Path) -> None:
@@ -234,7 +261,7 @@ def test_any_bytes(asking: Asking, host: Path) -> None:
         names = b"".join(chance.choices(pieces, k=chance.randrange(9)))
         argument = chance.choice((0, 1, 2, 0o777))
         requests.append(
-            (chance.randrange(11), argument, chance.choice((1, 1, 1, 2)), None, 0, names)
+            (chance.randrange(12), argument, chance.choice((1, 1, 1, 2)), None, 0, names)
         )
     before = {name: state(host / name) for name in ("out", "r")}
     assert len(asking.ask(host, requests)) == len(requests)

@@ -161,10 +161,12 @@ def test_solo5(solo5: Callable[..., Proved], target: str, name: str, timeout: in
     check(found, calls, may_pass.KILL_PROCESS, **place)
 
 
-def test_namer(linux: Callable[[str, str], Proved]) -> None:
-    """The filter of the process that changes names below the volumes of a process."""
-    plan = linux("process", "volumes").plan
-    folders, writable = folders_of("volumes")
+@pytest.mark.parametrize("name", ["volumes", "volumes to read"])
+def test_namer(linux: Callable[[str, str], Proved], name: str) -> None:
+    """The filter of the process that changes names below the volumes of a process, or tells owners
+    alone."""
+    plan = linux("process", name).plan
+    folders, writable = folders_of(name)
     policy = Policy(
         tuple(
             each.allowed({}, half=0x20, guest=None)

@@ -58,6 +58,10 @@ def volumes(folders: Sequence[int], writable: Sequence[int], *, kvm: bool) -> It
     yield call(FCNTL, "lock_fcntl", {**slot, 1: one(36, 37)}, a2=MONITOR)
     yield call(FSTATFS, "tell_fstatfs", slot, a1=MONITOR)
     yield call(LSEEK, "tell_lseek", {**slot, 2: most(4)})
+    if not kvm:
+        asked = {0: one(127), 3: one(0x4000), 4: one(0), 5: one(0)}
+        yield call(SENDTO, "ask_sendto", asked)
+        yield call(RECVFROM, "ask_recvfrom", {**asked, 3: one(0)})
     if not writable:
         return
     more = one(*(OPEN_WAYS + way * OPEN_WAY_SIZE for way in range(READING, WAYS)))
@@ -71,19 +75,19 @@ def volumes(folders: Sequence[int], writable: Sequence[int], *, kvm: bool) -> It
     yield call(FDATASYNC, "set_fdatasync", slot)
     if kvm:
         yield from names()
-        return
-    asked = {0: one(127), 3: one(0x4000), 4: one(0), 5: one(0)}
-    yield call(SENDTO, "ask_sendto", asked)
-    yield call(RECVFROM, "ask_recvfrom", {**asked, 3: one(0)})
 
 
 def namer(folders: Sequence[int], writable: Sequence[int]) -> Iterable[Call]:
-    """The process that changes names: a pair with the guest, and what a kvm monitor does."""
+    """The process that changes names: a pair with the guest, and what a kvm monitor does; or tells
+    owners, where nothing can be written."""
     for each, first, last in ((folders, 0, READING), (writable, READING, WAYS)):
+        if not each:
+            continue
         ways = one(*(OPEN_WAYS + way * OPEN_WAY_SIZE for way in range(first, last)))
         below = {0: one(*(16 + at for at in each)), 1: MONITOR, 2: ways, 3: one(OPEN_WAY_SIZE)}
         yield Call(OPENAT2, below)
-    yield from names()
+    yield from names() if writable else (Call(CLOSE, {0: SLOTS}),)
+    yield Call(FSTAT, {0: SLOTS, 1: MONITOR})
     message = {0: one(0), 1: MONITOR, 4: one(0), 5: one(0)}
     yield Call(RECVFROM, {**message, 3: one(0)})
     yield Call(SENDTO, {**message, 2: one(8), 3: one(0x4000)})

@@ -62,6 +62,7 @@ LINUX: dict[str, dict[str, object]] = {
         "devices": ("volume:/a:ro", "block:one", "volume:/b"),
         "serve": ("getdents64", "pwrite64", "ftruncate", "unlinkat"),
     },
+    "volumes to read": {"devices": ("volume:/a:ro",), "serve": ("fstat", "getdents64")},
     "terminal": {"devices": ("net:wire",), "features": ("terminal",)},
     "threads": {},
     "jit": {"memory": 64 << 20, "features": ("jit",)},

@@ -31,8 +31,9 @@ _NO_KEY, _NO_LARGE_PAGES = 0xFFFFFFFF, 41  # -1 as an int, PR_SET_THP_DISABLE
 DUMPABLE, BOUNDING_SET_DROP, SPECULATION = 4, 24, 53
 _MEMORY_MAP = 35  # PR_SET_MM: what the list of processes shows of one
 NEW_NAMESPACES = 0x20000 | 0x4000000 | 0x8000000 | 0x40000000  # mounts, host name, IPC, network
+NEW_USERS = 0x10000000
 LENT_MOUNT = (
-    0x10000000 | 0x20000 | 0x4000 | 0x400 | 0x100
+    NEW_USERS | 0x20000 | 0x4000 | 0x400 | 0x100
 )  # users, mounts; a child that is waited for
 _NEW_NETWORK, _RULE_OF_FILES, _RULE_OF_PORT = 0x40000000, 1, 2
 _HERE = -100 & MASK  # AT_FDCWD
@@ -72,7 +73,7 @@ VALUES: dict[tuple[str, int], frozenset[int]] = {
     ),
     ("clone", 0): frozenset({LENT_MOUNT}),
     ("clone", 1): frozenset({0}),
-    ("unshare", 0): frozenset({NEW_NAMESPACES, NEW_NAMESPACES & ~_NEW_NETWORK}),
+    ("unshare", 0): frozenset({NEW_USERS, NEW_NAMESPACES, NEW_NAMESPACES & ~_NEW_NETWORK}),
     ("setgroups", 0): frozenset({0}),
     ("landlock_create_ruleset", 2): frozenset({0, 1}),
     ("landlock_add_rule", 1): frozenset({_RULE_OF_FILES, _RULE_OF_PORT}),

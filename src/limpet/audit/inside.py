@@ -19,9 +19,9 @@ from limpet.formats.contents import Content
 from limpet.formats.tree.layout import Entry
 
 _IOCTL = NUMBERS["ioctl"]
+_TAKES = NUMBERS["recvfrom"]
 _BESIDE = {
     "broker": NUMBERS["socketpair"],
-    "namer": NUMBERS["mkdirat"],
     "porter": NUMBERS["poll"],
 }
 """What of all filters only theirs has, in this order."""
@@ -64,7 +64,7 @@ class Inside:
 
     def backend(self, filter_: Decoded) -> str:
         """Whom a filter is for: only a kvm monitor runs a vCPU, of the others only a broker makes
-        pairs, only a namer folders, and only a porter polls."""
+        pairs, only a porter polls, and only a namer is sent something at its standard input."""
         run = REQUESTS["KVM_RUN"]
         runs = any(
             each.number == _IOCTL and (run, run) in each.arguments[1] for each in filter_.allowed
@@ -75,7 +75,10 @@ class Inside:
         for who, call in _BESIDE.items():
             if call in made:
                 return who
-        return "process"
+        asked = any(
+            each.number == _TAKES and each.arguments[0] == ((0, 0),) for each in filter_.allowed
+        )
+        return "namer" if asked else "process"
 
 
 def is_request(call: Call, name: str) -> bool:

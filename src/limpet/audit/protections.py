@@ -11,7 +11,7 @@ from limpet.arch.x86_64.decode import MASK
 from limpet.arch.x86_64.machine_read import Machine
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.facts import executes
-from limpet.audit.host_calls import BOUNDING_SET_DROP, DUMPABLE, SHARED_MEMORY
+from limpet.audit.host_calls import BOUNDING_SET_DROP, DUMPABLE, NEW_USERS, SHARED_MEMORY
 from limpet.audit.inside import Inside, is_request
 from limpet.audit.late_code import loads_code, runs_more
 from limpet.audit.model import Protection
@@ -74,6 +74,11 @@ def _to_somebody(call: Call) -> bool:
     return len(ids) == 1 and not ids & {None, 0, MASK >> 32}
 
 
+def _of_all(call: Call) -> bool:
+    """Whether it leaves more than the users behind, as who only wants another root does."""
+    return call.argument(0) != NEW_USERS
+
+
 def _unmapped(inside: Inside, end: int) -> str:
     """Where the monitor unmaps what comes before ``end`` and is nothing of the file's."""
     return _call(inside, "munmap", lambda c: (c.argument(0) or 0) + (c.argument(1) or 0) == end)
@@ -113,7 +118,7 @@ def _process_wide(inside: Inside) -> list[Protection]:
         _shown("no capabilities", _call(inside, "capset"), "no capset"),
         _shown("not root", _call(inside, "setresuid", _to_somebody), "no such setresuid"),
         _shown("bounding set empty", _dropped(inside), "no --strict"),
-        _shown("namespaces of its own", _call(inside, "unshare"), "no --strict"),
+        _shown("namespaces of its own", _call(inside, "unshare", _of_all), "no --strict"),
         _shown("time limit", _call(inside, "setitimer", _by_the_clock), "no --timeout"),
         _shown("output limit", _call(inside, "pipe2"), "no --max-output"),
     ]

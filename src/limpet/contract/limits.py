@@ -36,7 +36,7 @@ class Number(int):
         return str(int(self))
 
 
-CONTRACT_VERSION = Number(26, "of this contract: one more whenever guest or monitor sees another")
+CONTRACT_VERSION = Number(27, "of this contract: one more whenever guest or monitor sees another")
 
 PORT_BASE = Number(
     0x500,
@@ -144,6 +144,10 @@ SEEK_HOLE_KIND = Number(4, "the highest kind of lseek: where the next hole is")
 OFFSET_END = Number(1 << 63, "behind the last offset in a file; -1 would be the file's own")
 VOLUME_NAMES_MOST = Number(8192, "bytes of two paths below a volume")
 MODE_MOST = Number(0o1777, "the highest mode of a file or folder: no set-ID bit")
+OWNER_ASKED = Number(
+    9,
+    "what a process beside the guest's is asked, behind NAME_* of the library OS: whose a file is",
+)
 LOCK_WHOLE = Number(0, "a lock of a file below a volume: flock")
 LOCK_SET = Number(1, "a lock of a file below a volume: F_OFD_SETLK")
 LOCK_TELL = Number(2, "a lock of a file below a volume: F_OFD_GETLK")

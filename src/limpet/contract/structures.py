@@ -109,6 +109,11 @@ BOOT_INFO = Struct(
         Field("tsc_khz", "u64", "rate of the TSC, 0 when the host did not say"),
         Field("random", "u8", "fresh random bytes", count=16),
         Field("stdio", "stdio_info", "standard input, output, error", count=3),
+        Field(
+            "nobody",
+            "u64",
+            "what stands for owners whom the host does not show: user, group 32 bits up; or 0",
+        ),
     ),
 )
 

@@ -55,9 +55,10 @@ static long by_message(u64 send, u64 receive, const u64 *n, u64 size) {
 
 int main(int count, char **words) {
     static char line[50000];
+    struct stat of;
     if (count < 4)
         return open("/w/x", O_RDONLY) + rename("/w/x", "/w/y") + chmod("/w/x", 0) +
-               link("/w/x", "/w/y") + unlink("/w/x");
+               link("/w/x", "/w/y") + unlink("/w/x") + stat("/w/x", &of);
     u64 first = strtoull(words[2], 0, 0), second = strtoull(words[3], 0, 0);
     while (fgets(line, sizeof line, stdin)) {
         char *at = line;

@@ -348,6 +348,7 @@ def plan_h(
         "DATA_HI": data_hi,
         "MANIFEST_AT": place.devices,
         "NETWORKS": _count(devices, "net"),
+        "WRITTEN_VOLUMES": sum(each.kind == VOLUME and not each.read_only for each in devices),
         "TEXT_LO": place.text,
         "TEXT_HI": place.text_end,
         "TRAP_FRAME": place.trap_frame,

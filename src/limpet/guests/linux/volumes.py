@@ -69,6 +69,9 @@ _WRITES: Mapping[str, tuple[str, ...]] = {
 }
 """And those that a volume only needs when it can be written."""
 
+_OWNERS = ("stat", "lstat", "fstat", "newfstatat", "statx")
+"""Those that tell whose a file is."""
+
 _NAMES = {"volume_name": "kvm", "volume_ask": "process"}
 """Who looks at names: the kvm monitor, or a process beside the guest's."""
 
@@ -93,6 +96,9 @@ def with_volumes(
         own = tuple(each for each in leads if each in calls)
         if own and (name not in _NAMES or _NAMES[name] in backends):
             found[name] = own
+    owners = tuple(each for each in _OWNERS if each in calls)
+    if not writable and owners and "process" in backends:
+        found["volume_ask"] = owners
     if "volume_lock" in found:
         wait = ATTEND if ATTEND in users else "wait"
         found[wait] = (*users.get(wait, ()), "locks of files below a volume")

@@ -3,7 +3,8 @@
 #ifndef LIMPET_HOST_CALL_H
 #define LIMPET_HOST_CALL_H
 
-enum { STAT_SIZE = 144, STAT_MODE_AT = 24, STAT_SIZE_AT = 48 }; /* struct stat (uapi asm/stat.h) */
+/* struct stat (uapi asm/stat.h) */
+enum { STAT_SIZE = 144, STAT_MODE_AT = 24, STAT_OWNER_AT = 28, STAT_SIZE_AT = 48 };
 
 static inline long host6(long number, long a, long b, long c, long d, long e, long f) {
     register long r10 __asm__("r10") = d;

@@ -107,9 +107,12 @@ static long volume_pwrite(struct file *file, const void *from, u64 size, u64 at)
 
 static long volume_stat(struct file *file, struct linux_stat *to) {
     long error = volume_tell(held_of(file), TELL_STAT, 0, to, sizeof *to);
-    if (!error)
-        held_of(file)->mode = to->mode;
-    return error;
+    if (error)
+        return error;
+    held_of(file)->mode = to->mode;
+    if (boot_info.nobody)
+        owner_asked(held_of(file), to);
+    return 0;
 }
 
 /* With O_APPEND the position is behind what was written: the end, unless another appends too. */

@@ -81,6 +81,28 @@ struct naming_words {
     char names[VOLUME_NAMES_MOST];
 };
 
+/* Whoever is not root has a root of his own only where the host's kernel shows others as nobody: a
+ * process outside is asked, by the name that the file was opened by.  If that has become another
+ * file's, it is nobody's. */
+#define NO_GROUP 0xffffffffUL /* but half of an error */
+
+void owner_asked(struct held *held, struct linux_stat *stat) {
+    static struct naming_words words LARGE;
+    u64 size = strlen(held->path) + 1;
+    if (stat->uid != (u32)boot_info.nobody && stat->gid != (u32)(boot_info.nobody >> 32))
+        return;
+    memcpy(words.names, held->path, size);
+    words.ask = (struct volume_ask){.what = OWNER_ASKED,
+                                    .argument = (stat->mode & S_IFMT) == S_IFLNK,
+                                    .volume = held->volume,
+                                    .length = size,
+                                    .times = {(s64)stat->ino, (s64)stat->dev}};
+    volume_host.ask(&words.ask);
+    u64 owner = (u64)words.ask.result;
+    if (owner >> 32 != NO_GROUP)
+        stat->uid = (u32)owner, stat->gid = (u32)(owner >> 32);
+}
+
 static long ask_host(u64 volume, const struct naming *what, struct naming_words *words, u64 size) {
     struct volume_name block = {.what = what->what,
                                 .argument = what->argument,

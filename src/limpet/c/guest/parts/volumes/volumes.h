@@ -73,6 +73,7 @@ long volumes_find(struct walked *place, enum last last);
 void volumes_found(void); /* what was found last is not needed any more */
 
 /* names.c */
+void owner_asked(struct held *held, struct linux_stat *stat); /* where the host shows nobody */
 long volumes_name(const struct walked *place, const struct naming *what);
 
 /* lock.c */

@@ -1,5 +1,6 @@
 /*
- * The namer: a process beside a guest's that makes, moves and removes names below volumes.
+ * The namer: a process beside a guest's that makes, moves and removes names below volumes, and
+ * tells whose files are (owners.c).
  *
  * A filter sees no strings, and the calls that change names take paths without rules for them. So
  * the guest's own filter has none of these calls: it asks here, and this process copies what it is
@@ -17,13 +18,31 @@ struct name_request {
     char names[VOLUME_NAMES_MOST + 2];
 };
 
-static long change_asked(struct name_request *request, u64 size) {
+/* Of the file that the guest has open, if the name still is that one's. */
+static s64 owner_of(const struct naming *asked, const char *path) {
+    const struct mft_entry *device = device_at(asked->volume, DEVICE_VOLUME);
+    u64 stat[STAT_SIZE / sizeof(u64)] = {0};
+    if (!device || asked->argument > HOW_NO_FOLLOW)
+        return -HOST_EINVAL;
+    long fd = open_way(device, path, HOW_PATH | asked->argument);
+    if (fd < 0)
+        return fd;
+    host3(NR_FSTAT, fd, (long)stat, 0);
+    host3(NR_CLOSE, fd, 0, 0);
+    const u32 *owner = (const u32 *)stat + STAT_OWNER_AT / sizeof(u32);
+    bool same = stat[1] == (u64)asked->times[0] && stat[0] == (u64)asked->times[1];
+    return same ? (s64)(owner[0] | (u64)owner[1] << 32) : -HOST_ENOENT;
+}
+
+static s64 change_asked(struct name_request *request, u64 size) {
     const struct volume_ask *from = &request->asked;
     const struct naming asked = {from->what, from->argument, from->volume, from->times};
     if (size < sizeof *from || from->length != size - sizeof *from)
         return -HOST_EINVAL;
     request->names[from->length] = request->names[from->length + 1] = 0;
-    return change_below(&asked, request->names);
+    if (asked.what == OWNER_ASKED)
+        return owner_of(&asked, request->names);
+    return WRITTEN_VOLUMES ? change_below(&asked, request->names) : -HOST_EROFS;
 }
 
 static _Noreturn void change_names(void) {
@@ -73,9 +92,14 @@ static _Noreturn void be_namer(long pair) {
         host3(NR_EXIT_GROUP, EXIT_CANNOT_START, 0, 0);
 }
 
-/* Returns in the guest's process, with its end of the pair where the filter knows it. */
+/* Returns in the guest's process, with its end of the pair where the filter knows it.  Where there
+ * is none, that is something with which no message is sent. */
 static void start_namer(void) {
     s32 ends[2];
+    if (!WRITTEN_VOLUMES && !wants_users()) {
+        must(host3(NR_DUP2, some_volume(), NAMER_FD, 0));
+        return;
+    }
     must(host4(NR_SOCKETPAIR, UNIX, PACKETS, 0, (long)ends));
     long child = host3(NR_FORK, 0, 0, 0);
     if (child < 0)

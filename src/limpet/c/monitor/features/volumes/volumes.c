@@ -34,6 +34,11 @@ static bool take_volume_option(const char *option) {
     return true;
 }
 
+/* As the host does, until the process is in a namespace of users (features/namer). */
+static void show_owners(void) {
+    ((struct boot_info *)BOOT_INFO)->nobody = 0;
+}
+
 /* Whoever has a namer beside it changes no names itself; the namer and a kvm monitor have none. */
 static inline u64 rights_to_names(void) {
     return host3(NR_FCNTL, NAMER_FD, F_GETFD, 0) < 0 ? NAME_RIGHTS : 0;
@@ -58,26 +63,36 @@ static void allow_volumes(long rules, u64 files, u64 names) {
     }
 }
 
-/* Of root: the root becomes a folder's own mount, so that nothing else has a path.  Then Landlock,
- * which would look at each file that is opened, has no reading to keep; below a volume that is
- * written it keeps the rest.  A directory that the starter left open leads elsewhere, and --strict
- * keeps every wall. */
-static u64 files_to_fence(void) {
+/* Whether there would be no way out of a root that is one of the folders' own mounts.  A directory
+ * that the starter left open leads elsewhere, and --strict keeps every wall. */
+static bool can_have_root(void) {
     const struct boot_info *boot = (const struct boot_info *)BOOT_INFO;
-    u64 kept = 0;
-    long folder = -1;
-    for (u64 i = 1; i < MANIFEST->count; i++) {
-        const struct mft_entry *device = &MANIFEST->entries[i];
-        if (device->type == DEVICE_VOLUME && !device->no_devices)
-            return ~0UL;
-        if (device->type == DEVICE_VOLUME && !device->read_only)
-            kept = ~(u64)(READ_FILES | READ_FOLDERS | CUT_FILES);
-        folder = device->type == DEVICE_VOLUME ? (long)device->handle : folder;
-    }
+    for (u64 i = 1; i < MANIFEST->count; i++)
+        if (MANIFEST->entries[i].type == DEVICE_VOLUME && !MANIFEST->entries[i].no_devices)
+            return false;
     for (u64 fd = 0; fd < FIRST_FD; fd++)
         if ((boot->stdio[fd].mode & S_IFMT) == S_IFDIR)
-            return ~0UL;
-    if (STRICT || host3(NR_FCHDIR, folder, 0, 0) < 0 || host3(NR_CHROOT, (long)".", 0, 0) < 0)
+            return false;
+    return !STRICT;
+}
+
+static long some_volume(void) {
+    u64 i = 1;
+    while (MANIFEST->entries[i].type != DEVICE_VOLUME)
+        i++;
+    return (long)MANIFEST->entries[i].handle;
+}
+
+/* Of who may change it: the root becomes a folder's own mount, so that nothing else has a path.
+ * Then Landlock, which would look at each file that is opened, has no reading to keep; below a
+ * volume that is written it keeps the rest. */
+static u64 files_to_fence(void) {
+    u64 kept = 0;
+    if (!can_have_root() || host3(NR_FCHDIR, some_volume(), 0, 0) < 0 ||
+        host3(NR_CHROOT, (long)".", 0, 0) < 0)
         return ~0UL;
+    for (u64 i = 1; i < MANIFEST->count; i++)
+        if (MANIFEST->entries[i].type == DEVICE_VOLUME && !MANIFEST->entries[i].read_only)
+            kept = ~(u64)(READ_FILES | READ_FOLDERS | CUT_FILES);
     return kept;
 }
