@@ -84,7 +84,7 @@ def blobs(
         return Blobs()
     fixed = {
         "KVM_SREGS": machine.special_registers(pages, level),
-        "KVM_REGS": machine.general_registers(start),
+        "KVM_START": start.to_bytes(8, "little"),
         "KVM_MSRS": machine.model_specific_registers(syscall),
         "KVM_CPUID": level.cpuid(asks_cpuid, keys=pages.execute_only),
     }

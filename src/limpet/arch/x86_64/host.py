@@ -20,7 +20,6 @@ REQUESTS: Mapping[str, int] = MappingProxyType(
         "KVM_GET_TSC_KHZ": 0xAEA3,
         "KVM_SET_USER_MEMORY_REGION": 0x4020AE46,
         "KVM_ENABLE_CAP": 0x4068AEA3,
-        "KVM_SET_REGS": 0x4090AE82,
         "KVM_SET_SREGS": 0x4138AE84,
         "KVM_SET_MSRS": 0x4008AE89,
         "KVM_SET_CPUID2": 0x4008AE90,

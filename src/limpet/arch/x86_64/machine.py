@@ -270,11 +270,6 @@ def special_registers(pages: Supervisor, level: CpuLevel, *, keys: bool = False)
     return segments + task + _UNUSABLE + tables + control + bytes(32)
 
 
-def general_registers(entry: int) -> bytes:
-    """``struct kvm_regs``: nothing but the entry point; the guest sets its own stack."""
-    return struct.pack("<18Q", *([0] * 16), entry, 2)
-
-
 def model_specific_registers(syscall_entry: int) -> bytes:
     """``struct kvm_msrs`` with LSTAR.
 

@@ -34,4 +34,11 @@ struct kvm_run_head {
 };
 _Static_assert(__builtin_offsetof(struct kvm_run_head, data_offset) == 40, "struct kvm_run");
 
+/* What struct kvm_run shares of struct kvm_regs: told behind a run while it is valid, and taken as
+ * one begins where it is dirty. */
+enum { KVM_RUN_REGISTERS = 288, KVM_SYNC_REGISTERS = 1 };
+struct kvm_run_registers {
+    u64 valid, dirty, general[16], rip, rflags;
+};
+
 #endif

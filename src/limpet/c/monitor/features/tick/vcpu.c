@@ -6,12 +6,6 @@
  */
 #include "core/run_signal.h"
 
-/* The registers that are shared while KVM_SYNC_REGISTERS is valid: those of struct kvm_regs. */
-enum { KVM_RUN_REGISTERS = 288, KVM_SYNC_REGISTERS = 1 };
-struct kvm_run_registers {
-    u64 valid, dirty, general[16], rip, rflags;
-};
-
 static const u64 tick_signal = 1UL << (TICK_SIGNAL - 1);
 
 static void ticks_end_runs(int vcpu) {
