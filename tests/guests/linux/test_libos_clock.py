@@ -60,6 +60,38 @@ def test_a_guest_that_goes_on_asks_once(clock: Library) -> None:
     assert clock("times_asked", U64)() == 2
 
 
+def test_a_guest_that_goes_on_asks_when_it_has_to(clock: Library) -> None:
+    """What passes since then is told by the TSC; the time of day, and a wait, are the host's."""
+    clock("start", *start_arguments)(1_000_000, 5 * SECOND, 9 * SECOND)
+    before = clock("after", U64, U64)(0)
+    clock("renew", None, U64, U64)(100 * SECOND, 200 * SECOND)
+    passed = clock("behind_the_moment", U64, U64)(SECOND // 2) - before
+    assert SECOND // 2 <= passed < SECOND
+    assert clock("times_asked", U64)() == 1
+    assert 200 * SECOND <= clock("realtime", U64)() < 201 * SECOND
+    assert SECOND // 2 <= 100 * SECOND - clock("host_is_ahead", U64)() - before < SECOND
+    assert clock("times_asked", U64)() == 2
+
+
+def test_processor_time_begins_where_a_guest_goes_on(clock: Library) -> None:
+    """Not where it first asks."""
+    clock("start", *start_arguments)(1_000_000, 5 * SECOND, 9 * SECOND)
+    clock("after", U64, U64)(0)
+    clock("renew", None, U64, U64)(100 * SECOND, 200 * SECOND)
+    before = clock("busy", U64)()
+    clock("behind_the_moment", U64, U64)(SECOND // 2)
+    assert SECOND // 3 < clock("busy", U64)() - before < SECOND
+
+
+def test_a_guest_without_a_rate_asks_at_once(clock: Library) -> None:
+    """A process is not told one: nothing else says what passes."""
+    clock("start", *start_arguments)(0, 5 * SECOND, 9 * SECOND)
+    clock("after", U64, U64)(0)
+    asked = clock("times_asked", U64)()
+    clock("renew", None, U64, U64)(100 * SECOND, 200 * SECOND)
+    assert clock("times_asked", U64)() == asked + 1
+
+
 answers = st.lists(st.tuples(st.integers(0, 1 << 62), u64s), max_size=20)
 
 

@@ -3,6 +3,7 @@
 #include "core/alarm.c"
 #include "core/string.c"
 #include "parts/clock/clock.c"
+#include "parts/clock/sleep.c"
 
 struct boot_info boot_info;
 struct alarms alarms;
@@ -24,6 +25,7 @@ void hypercall_wait(struct wait *block) {
     host_monotonic += slept, host_realtime += slept;
     block->monotonic = host_monotonic, block->realtime = host_realtime;
     asked++;
+    clock_told(block);
 }
 
 struct thread *thread_of(long id) {
@@ -39,6 +41,8 @@ long park(const struct waiting *waits) {
 
 EXPORT(void, start, u64 khz, u64 monotonic, u64 realtime) {
     base_ticks = base_monotonic = first_ticks = first_monotonic = 0;
+    before_first = idle_ticks = snapshot_host_ahead = 0;
+    untold = false;
     realtime_ahead = 0;
     scale = renew_ticks = latest = 0;
     boot_info.tsc_khz = khz;
@@ -75,9 +79,22 @@ EXPORT(u64, renewed_after, void) {
 }
 
 EXPORT(void, renew, u64 monotonic, u64 realtime) {
-    snapshot_host_ahead = 0;
     host_monotonic = monotonic, host_realtime = realtime;
     clock_renew();
+}
+
+/* The clock when the TSC has gone on by `elapsed` since the guest went on. */
+EXPORT(u64, behind_the_moment, u64 elapsed) {
+    base_ticks = ticks() - elapsed;
+    return clock_monotonic();
+}
+
+EXPORT(u64, host_is_ahead, void) {
+    return snapshot_host_ahead;
+}
+
+EXPORT(u64, busy, void) {
+    return cpu_time(clock_monotonic());
 }
 
 EXPORT(u64, times_asked, void) {

@@ -8,7 +8,6 @@
  */
 #include "parts/clock/clock.h"
 #include "core/alarm.h"
-#include "core/park.h"
 #include "core/thread.h"
 #include "parts/snapshot/snapshot.h"
 #include "x86_64/machine.h"
@@ -25,6 +24,9 @@ static u64 renew_ticks;    /* ticks after which to ask again */
 static u64 latest;         /* no answer is earlier than this */
 static u64 before_first;   /* nanoseconds from the start to the first answer */
 static u64 idle_ticks;     /* while it waited in the host */
+static bool untold;        /* it went on, and the host has not been asked since */
+
+u64 snapshot_host_ahead;
 
 /* (a << SHIFT) / b; a < b << SHIFT. */
 static u64 divide_shifted(u64 a, u64 b) {
@@ -82,6 +84,8 @@ u64 clock_monotonic(void) {
 }
 
 u64 clock_realtime(void) {
+    if (untold)
+        ask_host();
     u64 now = clock_monotonic();
     return now + (u64)realtime_ahead;
 }
@@ -90,7 +94,7 @@ u64 clock_realtime(void) {
  * that looks at many files, the host is not asked for each. */
 static u64 clock_coarse(void) {
     bool fresh = !scale && first_ticks && ticks() - base_ticks < COARSE;
-    return (fresh ? latest : clock_monotonic()) + (u64)realtime_ahead;
+    return fresh ? latest + (u64)realtime_ahead : clock_realtime();
 }
 
 u64 clock_waits(void) {
@@ -111,18 +115,34 @@ static void wait(struct wait *block) {
     latest = MAX(latest, block->monotonic);
 }
 
-u64 snapshot_host_ahead;
-
-/* The host's clock, and its processor, may be others.  The guest's go on from where they were. */
+/* The host's clock, and its processor, may be others.  The guest's go on from where they were;
+ * where the rate of the TSC is known, that alone tells what passes, and the host is asked when
+ * somebody wants to know more: in a virtual machine that is an exit. */
 void clock_renew(void) {
-    struct wait block = {.deadline = 0};
-    u64 before = ticks();
-    hypercall_wait(&block);
-    snapshot_host_ahead += block.monotonic - latest;
     before_first = cpu_time(latest);
+    first_monotonic = base_monotonic = latest;
     scale = first_ticks = idle_ticks = 0;
-    block.monotonic = latest;
-    take_answer(&block, before);
+    base_ticks = ticks();
+    untold = true;
+    if (boot_info.tsc_khz)
+        set_scale(1000000, boot_info.tsc_khz);
+    if (!scale)
+        ask_host();
+}
+
+void clock_settle(void) {
+    if (untold)
+        ask_host();
+}
+
+void clock_told(struct wait *answer) {
+    if (untold) {
+        u64 now = base_monotonic + scaled(ticks() - base_ticks);
+        snapshot_host_ahead = answer->monotonic - now;
+        realtime_ahead = (s64)(answer->realtime - now);
+        untold = false;
+    }
+    answer->monotonic -= snapshot_host_ahead;
 }
 
 /* The same machine goes on from where its clock was, at the host's time that it is told.  How long
@@ -137,6 +157,7 @@ void clock_rewound(const struct rewind *told) {
     base_monotonic = first_monotonic = latest;
     realtime_ahead = (s64)(told->realtime - latest);
     idle_ticks = 0;
+    untold = false;
 }
 
 u64 cpu_time(u64 monotonic) {
@@ -155,10 +176,7 @@ static bool is_realtime(long clock) {
            clock == TAI;
 }
 
-/* Processor time of the process or of a thread, by its number, 0 for the own.  The low bits say
- * which of both, and what of it: all of them are one here. */
-enum { CPU_OF_THREAD = 4, CPU_KIND = 3, CPU_KINDS = 3 };
-
+/* The low bits say which of both, and what of it: all of them are one here. */
 static bool is_own_cpu(long clock) {
     long id = ~(clock >> 3);
     return clock < 0 && (clock & CPU_KIND) < CPU_KINDS &&
@@ -235,42 +253,4 @@ long sys_times(long to) {
         *(u64 *)to = ticks_of_cpu;
     }
     return (long)(clock_monotonic() / 10000000);
-}
-
-static long sleep_until(s64 deadline) {
-    const struct waiting waits = {.deadline = deadline};
-    if ((s64)clock_monotonic() >= deadline)
-        return 0;
-    long woken = park(&waits);
-    return woken == -EINTR ? woken : 0;
-}
-
-/* A thread's own processor time stands still while it sleeps. */
-static bool own_thread(long clock) {
-    long id = ~(clock >> 3);
-    return clock < 0 && clock & CPU_OF_THREAD && (!id || id == current->id);
-}
-
-long sys_clock_nanosleep(long clock, long flags, long request, long remain) {
-    clock = (s32)clock;
-    if (clock == THREAD_CPU || clock_only_tells(clock))
-        return -EOPNOTSUPP;
-    if (clock >= 0 && !clock_known(clock))
-        return -EINVAL;
-    struct linux_timespec time = *(const struct linux_timespec *)request;
-    if (!time_is_valid(&time) || !clock_known(clock) || own_thread(clock))
-        return -EINVAL;
-    s64 deadline = clock_moment(clock, flags, nanoseconds_of(&time));
-    if (clock_is_busy(clock)) /* which no sleep brings nearer: as much time as is missing */
-        deadline = deadline_after(clock_monotonic(), MAX(deadline - clock_now(true), 0));
-    long result = sleep_until(deadline);
-    if (result && remain && !(flags & TIMER_ABSTIME)) {
-        s64 left = deadline - (s64)clock_monotonic();
-        *(struct linux_timespec *)remain = timespec_of((u64)MAX(left, 0));
-    }
-    return result;
-}
-
-long sys_nanosleep(long request, long remain) {
-    return sys_clock_nanosleep(CLOCK_MONOTONIC, 0, request, remain);
 }

@@ -18,6 +18,9 @@ enum {
 };
 enum { TIMER_ABSTIME = 1 };
 
+/* Processor time of the process or of a thread, by its number, 0 for the own. */
+enum { CPU_OF_THREAD = 4, CPU_KIND = 3, CPU_KINDS = 3 };
+
 /* Neither sleeps nor has timers: read from time to time, or of a descriptor. */
 static inline bool clock_only_tells(long clock) {
     const long kind = 7, descriptor = 3;

@@ -122,11 +122,13 @@ bool snapshot_input(bool waits) {
 
 void snapshot_wait(struct wait *block, void (*ask)(struct wait *block)) {
     s64 deadline = block->deadline;
-    if (deadline > 0)
+    if (deadline > 0) {
+        clock_settle();
         block->deadline = MAX(deadline_after(snapshot_host_ahead, deadline), 1);
+    }
     ask(block);
     block->deadline = deadline;
-    block->monotonic -= snapshot_host_ahead;
+    clock_told(block);
 }
 
 static void tell(void) {
