@@ -120,6 +120,18 @@ def test_a_kernel(environment: Path, tmp_path: Path) -> None:
     assert ran(environment, ["notebook.py"], tmp_path) == SHOWN
 
 
+@large
+def test_a_kernel_without_a_sandbox(environment: Path, tmp_path: Path) -> None:
+    """The cell says why there is none, and what to do; nobody waits for ever."""
+    install = ["-m", "limpet", "kernel", "install", "--name", "sandboxed", "--package", "nonesuch"]
+    ran(environment, [*install], tmp_path)
+    text = NOTEBOOK.partition("print(run(f")[0].replace('["ename"]', '["evalue"]')
+    text += 'print(run("1"))\nclient.stop_channels()\nmanager.shutdown_kernel()\n'
+    (tmp_path / "notebook.py").write_text(text, encoding="utf-8")
+    said = ran(environment, ["notebook.py"], tmp_path)
+    assert "has no module nonesuch; " in said and "-m pip install it there" in said
+
+
 def test_without_the_package() -> None:
     """It says what to install."""
     program = "import sys; sys.modules['ipykernel'] = None; from limpet.cli import main; main()"

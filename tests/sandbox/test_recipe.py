@@ -190,6 +190,16 @@ def test_an_environment_is_its_python(tmp_path: Path) -> None:
     assert made.interpreter == tmp_path / "bin" / "python"
 
 
+def test_packages_are_of_the_environment_that_runs_this(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without packages nothing of it counts, so that all have one bundle."""
+    monkeypatch.setattr(sys, "prefix", "/environment")
+    monkeypatch.setattr(sys, "executable", "/environment/bin/python")
+    given: dict[str, Any] = {"backend": "process", "python": "", "warm": "", "memory": 64 << 20}
+    made = Recipe.of(packages=["numpy"], **given)
+    assert str(made.interpreter) == "/environment/bin/python"
+    assert Recipe.of(packages=(), **given).python == ""
+
+
 def test_arguments() -> None:
     """What is no size and no time is said."""
     for given in ({"wall": -1}, {"cpu": "1"}, {"output": -1}, {"wall": float("nan")}):

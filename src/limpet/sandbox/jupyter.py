@@ -17,7 +17,7 @@ from ipykernel.kernelapp import IPKernelApp
 from ipykernel.kernelbase import Kernel
 from jupyter_client.kernelspec import KernelSpecManager
 
-from limpet.errors import PlanError, SandboxError
+from limpet.errors import LimpetError, PlanError
 from limpet.sandbox.notebook import Notebook, bundle
 from limpet.sandbox.result import Result
 from limpet.version import __version__
@@ -59,7 +59,7 @@ class LimpetKernel(Kernel):
             out, err = self._stream("stdout", silent), self._stream("stderr", silent)
             self._sandbox.figures = not silent
             return self._shown(self._sandbox.run(code, on_stdout=out, on_stderr=err), silent)
-        except SandboxError as error:
+        except LimpetError as error:
             return self._failed(error)
 
     def _stream(self, name: str, silent: bool) -> Callable[[str], None]:
@@ -69,10 +69,12 @@ class LimpetKernel(Kernel):
 
         return tell
 
-    def _failed(self, error: SandboxError) -> dict[str, Any]:
-        """The sandbox was ended, or could not be asked."""
+    def _failed(self, error: LimpetError) -> dict[str, Any]:
+        """The sandbox was ended, could not be asked, or cannot be made."""
         lost = self._sandbox is not None and not self._sandbox.alive
-        told = error.message + ("; what was defined before is gone" if lost else "")
+        more = "what was defined before is gone" if lost else ""
+        more = more or (error.hint or "" if self._sandbox is None else "")
+        told = f"{error.message}; {more}" if more else error.message
         return self._error(type(error).__name__, told, [told])
 
     def _error(self, name: str, text: str, lines: Sequence[str]) -> dict[str, Any]:

@@ -102,6 +102,8 @@ class Recipe:
             raise PlanError(f"memory: {memory!r} is no number of bytes", hint="memory=64 << 20")
         if os.path.isdir(python):  # an environment
             python = os.path.join(python, "bin", "python")
+        if packages and not python and sys.prefix != sys.base_prefix:
+            python = sys.executable  # whose packages these are
         folders = _folders_of(_list("volumes", volumes, "./data:/data:ro"))
         backend = backend or _usual()
         rewinds = not connect and not folders
@@ -118,7 +120,7 @@ class Recipe:
 
     @property
     def interpreter(self) -> Path:
-        """By default the one that runs this, without its environment."""
+        """By default the one that runs this, without its environment's packages."""
         return Path(self.python or os.path.realpath(sys.executable))
 
     @property

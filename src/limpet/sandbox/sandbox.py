@@ -42,8 +42,8 @@ class Sandbox:
 
     Args:
         backend: ``kvm`` or ``process``; by default ``kvm`` where it works.
-        python: the interpreter of this host that is packed; by default the one that runs this,
-            without its environment.  One of an environment, or its folder, brings packages.
+        python: the interpreter of this host that is packed, or an environment's folder; by default
+            the one that runs this, of its environment where ``packages`` are wanted.
         packages: modules that code may import, beside the standard library, or what pip knows
             them by: ``sklearn`` or ``scikit-learn``.
         warm: code that has run already whenever a sandbox starts, ``"import json"`` for example.

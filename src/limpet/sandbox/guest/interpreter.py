@@ -22,6 +22,7 @@ MOST_TEXT = 1 << 20
 _PATIENCE = 1.0
 """Seconds that code which was interrupted may take to clean up, while it awaits."""
 
+_TREE: int = ast.PyCF_ONLY_AST
 _FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _AWAITS = 0x80
 """In ``co_flags``: code that has ``await`` outside of any function (``inspect.CO_COROUTINE``)."""
@@ -91,7 +92,7 @@ class Interpreter:
             return eval(expression, self.names)
         if expression:
             return self._done(expression)
-        tree = ast.parse(code, name)
+        tree: Any = compile(code, name, "exec", _TREE, dont_inherit=True)
         last = tree.body[-1] if tree.body else None
         if isinstance(last, ast.Expr):
             tree.body.pop()
