@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import pytest
 import limpet
 from limpet.audit.inspect import audit
 from limpet.audit.policy import read_policy
+from limpet.contract import Backend
 from limpet.errors import PlanError
 from limpet.planning.explain import as_text
 from tests.support import SUPPORT
@@ -259,6 +261,41 @@ def test_what_it_costs(make: Maker) -> None:
 def refusals(log: Path) -> list[dict[str, object]]:
     """Each line of a log."""
     return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+FLOOD = r"""
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int main(void) {
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
+    to.sin_addr.s_addr = htonl(0xc0000209);
+    for (int i = 0; i < 300; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        connect(fd, (void *)&to, sizeof to);
+        close(fd);
+    }
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("to", [f"{LOCAL}:9", "api.test:443"])
+def test_what_was_left_out(make: Maker, backend: Backend, tmp_path: Path, to: str) -> None:
+    """A guest that is refused more often than is logged: its end says how often."""
+    made = make(make.compile(FLOOD, "flood"), backend, connect=(to,), log="log")
+    log, until = tmp_path / "log", time.monotonic() + 10
+    done = subprocess.run([made.path], cwd=tmp_path, capture_output=True, timeout=20, check=False)
+    assert done.returncode == 0
+    while "left_out" not in log.read_text() and time.monotonic() < until:
+        time.sleep(0.01)  # who writes it ends after the guest
+    *lines, last = map(json.loads, log.read_text().splitlines())
+    assert len(lines) >= 256 and len(lines) + last["left_out"] == 300
+    log.unlink()
+    log.mkdir()
+    done = subprocess.run([made.path], cwd=tmp_path, capture_output=True, timeout=20, check=False)
+    assert (done.returncode, done.stderr) == (125, b"limpet: --log log: a folder\n")
 
 
 def test_log(carried: Carried) -> None:

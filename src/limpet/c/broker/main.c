@@ -28,6 +28,7 @@ _Noreturn void broker_main(const struct broker_policy *policy) {
     look_at_clock(&broker);
     while (serve_turn(&broker))
         ;
+    tell_left_out(&broker.pace);
     for (;;)
         host3(NR_EXIT_GROUP, 0, 0, 0);
 }
