@@ -114,6 +114,9 @@ def destination(given: str) -> Destination:
         return _net(given, where[1:-1], ports, version=6)
     if _NUMBERS.fullmatch(where):
         return _net(given, where, ports, version=4)
+    if where in (ANY, "*"):
+        hint = f"any by itself, which is all ports; or a network, as 0.0.0.0/0:{ports}"
+        raise _wrong(given, f"{quoted(where)} has no ports", hint)
     below = where.startswith("*.")
     return Name(_name(given, where[2:] if below else where), below, ports)
 
@@ -141,7 +144,8 @@ def _name(given: str, name: str) -> str:
     if labels[-1].isdecimal() or labels[-1].startswith("0x"):
         raise _wrong(given, "no name, since it ends in a number, and no address", _EXAMPLES)
     if labels[-1] == "localhost":
-        raise _wrong(given, "a guest's localhost is the guest itself", "leave it out")
+        hint = "leave it out, or name the host's by its address: 127.0.0.1 or [::1]"
+        raise _wrong(given, "a guest's localhost is the guest itself", hint)
     return plain
 
 

@@ -24,6 +24,10 @@ LOOPBACK = "127.0.0.1"
 
 _ADDRESS = r"([0-9.]{7,15}|\[[0-9A-Fa-f:.]{2,45}\])"
 _PUBLISHED = re.compile(rf"(?:{_ADDRESS}:)?([0-9]{{1,5}}):([0-9]{{1,5}})(?:/(tcp|udp))?")
+_EXAMPLES = (
+    "for example -p 8080:80, 53:53/udp, [::1]:8080:80, or 0.0.0.0:8080:80 for every interface; "
+    "one -p for each port"
+)
 _ENDPOINT = re.compile(rf"{_ADDRESS}:([0-9]{{1,5}})(?:/(tcp|udp))?")
 _INHERITED = re.compile(
     r"fd:(?:([0-9]{1,3})|([A-Za-z][A-Za-z0-9._@-]{0,30})):([0-9]{1,5})(?:/(tcp|udp))?"
@@ -93,11 +97,10 @@ def port(given: str, *, free: bool = False) -> Port:
         return _inherited(given)
     match = _PUBLISHED.fullmatch(given)
     least = 0 if free else 1
-    if not match or not (least <= int(match[2]) < _PORTS and 0 < int(match[3]) < _PORTS):
-        raise PlanError(
-            f"-p {given}: not [ADDRESS:]HOST:GUEST",
-            hint="for example -p 8080:80, 53:53/udp, or 0.0.0.0:8080:80 for every interface",
-        )
+    if not match:
+        raise PlanError(f"-p {given}: not [ADDRESS:]HOST:GUEST", hint=_EXAMPLES)
+    if not (least <= int(match[2]) < _PORTS and 0 < int(match[3]) < _PORTS):
+        raise PlanError(f"-p {given}: no such port", hint="a port is a number from 1 to 65535")
     address = _address(match[1] or LOOPBACK)
     if address is None:
         raise PlanError(

@@ -248,8 +248,8 @@ def test_audit_names_them(ways: Ways, tmp_path: Path) -> None:
 BAD = {
     ("80:80/tcp", ""): "-p 80:80/tcp: ",
     ("1.2.3.400:80:80", ""): "1.2.3.400 is not an address",
-    ("0:80", ""): "not [ADDRESS:]HOST:GUEST",
-    ("80:65536", ""): "not [ADDRESS:]HOST:GUEST",
+    ("0:80", ""): "no such port",
+    ("80:65536", ""): "no such port",
     ("::1:80:80", ""): "not [ADDRESS:]HOST:GUEST",
     ("", "example..com:80"): "example..com",
     ("", "1.2.3.4"): "not WHERE:PORT",

@@ -279,7 +279,7 @@ DEVICE_WORDS = {
     ("--block", "storage="): "--block storage=: not NAME=PATH",
     ("-p", "80:80"): "-p needs one --net NAME=user",
     ("--net", "service=user", "-p", "80"): "-p 80: not [ADDRESS:]HOST:GUEST",
-    ("--net", "service=user", "-p", "0:80"): "-p 0:80: not [ADDRESS:]HOST:GUEST",
+    ("--net", "service=user", "-p", "0:80"): "-p 0:80: no such port",
 }
 
 
