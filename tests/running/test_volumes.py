@@ -185,7 +185,7 @@ def test_at_start(busybox: Made, folder: Path) -> None:
         (["volume:/" + "a" * 67 + ":ro"], "a volume cannot be at"),
         (["volume:/proc/self:ro"], "a volume cannot be at /proc/self: proc is the guest's own"),
         (["volume:/a:ro", "volume:/a/b:ro"], "the volumes /a and /a/b lie in one another"),
-        (["volume:/a:ro", "volume:/a:ro"], "the volumes /a and /a lie in one another"),
+        (["volume:/a:ro", "volume:/a:ro"], "two volumes at /a"),
     ],
 )
 def test_places(words: list[str], said: str) -> None:
@@ -232,13 +232,18 @@ def test_words(tmp_path: Path) -> None:
         ("/data", "not HOST:GUEST"),
         (f"{tmp_path}/no:/data:ro", "no such folder"),
         (f"{tmp_path}/file:/data:ro", "not a folder"),
+        (f"{tmp_path}:/data:rw", "only ro can stand behind the path, and not rw"),
         (f"{tmp_path}:data:ro", "a volume cannot be at 'data'"),
     ):
         with pytest.raises(PlanError) as caught:
             devices.volume(given)
         assert said in caught.value.message
-    with pytest.raises(PlanError, match="is said at each"):
-        devices.mount_only("./here:/data:ro")
+    for given, said in (
+        ("./here:/data:ro", "is said at each"),
+        ("/data:zz", "only ro can stand behind the path, and not zz"),
+    ):
+        with pytest.raises(PlanError, match=said):
+            devices.mount_only(given)
 
 
 def given(folder: Path) -> Path:

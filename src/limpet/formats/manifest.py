@@ -146,6 +146,8 @@ def check_mount(path: str, mode: str, others: Sequence[str]) -> None:
             f"a volume cannot be at {path}: {path.split('/')[1]} is the guest's own",
             hint="put it elsewhere, for example at /data",
         )
+    if path in others:
+        raise PlanError(f"two volumes at {path}", hint="put each in a folder of its own")
     for other in others:
         if _below(path, other) or _below(other, path):
             raise PlanError(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from limpet.errors import PlanError
 from limpet.formats.manifest import check_mount
 from limpet.formats.ports import Port
+from limpet.plain import quoted
 
 _BLOCK = "--block {}: not NAME=PATH[:ro][,sector=SIZE]"
 _NET = "--net {}: not NAME=tap:INTERFACE, NAME=fd:N or NAME=user, with ,mac=ADDRESS or ,mtu=SIZE"
@@ -112,11 +113,25 @@ def volume(given: str) -> Volume:
         raise PlanError(
             f"--volume {given}: not HOST:GUEST[:ro]", hint="for example --volume ./data:/data:ro"
         )
+    if ":/" in host:
+        _check_end(given, guest)
     check_mount(guest, "", [])
+    if os.path.exists(host) and not os.path.isdir(host):
+        hint = f"give the folder that it is in, or pack it: --file {host}:{guest}"
+        raise PlanError(f"--volume {given}: {host} is not a folder", hint=hint)
     if not os.path.isdir(host):
-        what = "not a folder" if os.path.exists(host) else "no such folder"
-        raise PlanError(f"--volume {given}: {host} is {what}", hint=f"make it: mkdir -p {host}")
+        hint = f"make it: mkdir -p {host}"
+        raise PlanError(f"--volume {given}: {host} is no such folder", hint=hint)
     return Volume(host, guest, given.endswith(":ro"))
+
+
+def _check_end(given: str, last: str) -> None:
+    """Nothing, or an error where what stands behind a path is no path."""
+    if not last.startswith("/"):
+        raise PlanError(
+            f"--volume {given}: only ro can stand behind the path, and not {quoted(last)}",
+            hint="leave it out, for a folder that can be written, too",
+        )
 
 
 def mount_only(given: str) -> str:
@@ -128,6 +143,7 @@ def mount_only(given: str) -> str:
     guest = given.removesuffix(":ro")
     if ":" in guest:
         host, _, guest = guest.rpartition(":")
+        _check_end(given, guest)
         raise PlanError(
             f"--volume {given}: only its path in the guest; which folder it is is said at each "
             "start",
