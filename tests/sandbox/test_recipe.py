@@ -16,6 +16,7 @@ from limpet.loading import seen
 from limpet.loading.interpreters import known
 from limpet.sandbox import recipe as module
 from limpet.sandbox.exchange import Limits
+from limpet.sandbox.executor import SandboxExecutor
 from limpet.sandbox.packages import check_packed, modules_of
 from limpet.sandbox.recipe import Recipe
 
@@ -205,6 +206,8 @@ def test_arguments() -> None:
     for given in ({"wall": -1}, {"cpu": "1"}, {"output": -1}, {"wall": float("nan")}):
         with pytest.raises(PlanError, match="is no limit"):
             Limits(**given)
+    with pytest.raises(PlanError, match="an executor takes a pool, and not int"):
+        SandboxExecutor(4)  # type: ignore[arg-type]
     with pytest.raises(PlanError, match="memory: '1G' is no number of bytes"):
         Recipe.of(backend="process", python="", packages=(), warm="", memory="1G")  # type: ignore[arg-type]
     for wrong, said in (

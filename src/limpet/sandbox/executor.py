@@ -58,6 +58,11 @@ class SandboxExecutor(Executor):
     """
 
     def __init__(self, pool: Pool) -> None:
+        if not isinstance(pool, Pool):
+            raise PlanError(
+                f"an executor takes a pool, and not {type(pool).__name__}",
+                hint="with limpet.Pool(...) as pool: limpet.SandboxExecutor(pool)",
+            )
         self._pool = pool
         self._max_workers = pool.max  # Dask asks an executor for it by this name
         self._threads = ThreadPoolExecutor(pool.max, thread_name_prefix="limpet")
