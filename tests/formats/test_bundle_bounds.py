@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tracemalloc
@@ -131,7 +132,7 @@ def test_guest_that_unpacks_without_end(bundle: BundleFile) -> None:
     assert _peak(take_out) < 1 << 26
 
 
-def test_a_copy_of_its_own(tmp_path: Path) -> None:
+def test_a_copy_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What an auditor looks at is changed by nobody, is not in memory, and leaves nothing."""
     given, folder = tmp_path / "given", tmp_path / "folder"
     folder.mkdir()
@@ -156,3 +157,10 @@ def test_a_copy_of_its_own(tmp_path: Path) -> None:
     given.write_bytes(before)
     with pytest.raises(ImageError, match=r"cannot be copied to .*: No such file"):
         files.own_copy(given, tmp_path / "nowhere")
+
+    def broken(_: int, size: int, at: int) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "pread", broken)
+    with pytest.raises(ImageError, match=r"given: cannot be read: Input/output error"):
+        files.own_copy(given, folder)

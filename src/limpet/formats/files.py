@@ -47,7 +47,7 @@ def own_copy(path: Path, folder: Path, most: int = MAX_FILE) -> memoryview:
         try:
             with tempfile.TemporaryFile(dir=folder) as copy:
                 os.posix_fallocate(copy.fileno(), 0, size)  # or a hole may find no memory: SIGBUS
-                _copy(stream.fileno(), copy.fileno(), size)
+                _copy(stream.fileno(), copy.fileno(), size, path)
                 return memoryview(mmap.mmap(copy.fileno(), size, prot=mmap.PROT_READ))
         except OSError as error:
             raise ImageError(
@@ -60,13 +60,19 @@ def _read(stream: BinaryIO, path: Path) -> bytes:
     try:
         return stream.read()
     except OSError as error:
-        raise ImageError(
-            f"{path}: cannot be read: {error.strerror}", hint="give a file of a disk"
-        ) from None
+        raise _unreadable(path, error) from None
 
 
-def _copy(source: int, to: int, size: int) -> None:
-    """What is no hole of the first ``size`` bytes; what is gone meanwhile stays zeros."""
+def _unreadable(path: Path, error: OSError) -> ImageError:
+    return ImageError(f"{path}: cannot be read: {error.strerror}", hint="give a file of a disk")
+
+
+def _copy(source: int, to: int, size: int, path: Path) -> None:
+    """What is no hole of the first ``size`` bytes; what is gone meanwhile stays zeros.
+
+    Raises:
+        ImageError: ``path``, the source, cannot be read.
+    """
     at = 0
     while at < size:
         try:
@@ -75,9 +81,12 @@ def _copy(source: int, to: int, size: int) -> None:
         except OSError as error:
             if error.errno == errno.ENXIO:
                 return
-            raise
+            raise _unreadable(path, error) from None
         while at < end:
-            piece = os.pread(source, min(end - at, _PIECE), at)
+            try:
+                piece = os.pread(source, min(end - at, _PIECE), at)
+            except OSError as error:
+                raise _unreadable(path, error) from None
             if not piece:
                 return
             at += os.pwrite(to, piece, at)
