@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 import limpet
 from limpet.building.last import Last, last_of
+from limpet.cli import exchanged
 from limpet.cli.job import Job, Packing
 from limpet.contract.pages import PAGE, align_up
 from limpet.formats import elf
@@ -323,3 +325,17 @@ def test_written_once(project: Project, tmp_path: Path) -> None:
     assert "built in" not in build()
     assert (tmp_path / "made").read_bytes() == content
     assert os.listdir(tmp_path) == ["made"]
+
+
+def test_a_note_that_is_torn(tmp_path: Path) -> None:
+    """What does not say itself that it is whole is none: its pages would be anybody's."""
+    old, folder = tmp_path / "old", tmp_path / "folder"
+    for each in (old, folder):
+        each.mkdir()
+    (old / exchanged.BUNDLE).write_bytes(b"")
+    note = exchanged._with_sum(json.dumps(["base 1 2", 4096, 8192]))
+    for torn in (note[:-3] + "]", note.replace("8192", "8193"), note.partition("\n")[2], ""):
+        (old / exchanged._OWN).write_text(torn)
+        assert exchanged._taken(old, folder, "base 1 2") is None
+    (old / exchanged._OWN).write_text(note)
+    assert exchanged._taken(old, folder, "base 1 2") == [4096, 8192]

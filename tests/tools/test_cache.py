@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -363,6 +365,27 @@ def test_few_but_what_is_used(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> 
         pass
     cache.keep_few(name, [key(4)])
     assert names(cache) == {name, key(3), key(4)}
+
+
+def test_few_noted_at_once(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who notes while another does waits, and nothing of either is lost."""
+    name = key(0, "given")
+    for number in (1, 2):
+        with cache.folder(key(number), filled()):
+            pass
+    other = threading.Thread(target=cache.keep_few, args=(name, [key(2)]))
+    put = upkeep.put_text
+
+    def slow(*words: Any) -> None:
+        monkeypatch.setattr(upkeep, "put_text", put)
+        other.start()
+        other.join(0.1)
+        put(*words)
+
+    monkeypatch.setattr(upkeep, "put_text", slow)
+    cache.keep_few(name, [key(1)])
+    other.join()
+    assert set((cache.text(name) or "").split()) == {key(1), key(2)}
 
 
 def test_few_that_are_damaged(cache: Cache) -> None:

@@ -89,8 +89,15 @@ def made_from(
     made = make(base / BUNDLE, folder / BUNDLE, own)
     if made is None:
         return False
-    (folder / _OWN).write_text(json.dumps([which, *made]), "ascii")
+    (folder / _OWN).write_text(_with_sum(json.dumps([which, *made])), "ascii")
     return True
+
+
+def _with_sum(text: str) -> str:
+    """The text of a note behind its sum: one that is torn or was changed is none."""
+    from hashlib import sha256
+
+    return f"{sha256(text.encode()).hexdigest()}\n{text}"
 
 
 def is_made_from_one(entry: Path) -> bool:
@@ -105,7 +112,11 @@ def _taken(old: Path, folder: Path, which: str) -> Own:
     from limpet.tools.executables import is_nobodys
 
     try:
-        of, *pages = json.loads((old / _OWN).read_text("ascii"))
+        note = (old / _OWN).read_text("ascii")
+        text = note.partition("\n")[2]
+        if note != _with_sum(text):
+            return None
+        of, *pages = json.loads(text)
         own = list(map(int, pages))
         if of != which or not is_nobodys(old / BUNDLE):
             return None

@@ -55,12 +55,11 @@ class Cache(Entries):
         Raises:
             BuildError: the cache cannot be written, or somebody else could have.
         """
-        known = (self.text(name) or "").split()
-        if keys[-1] in known:
+        if keys[-1] in (self.text(name) or "").split():
             return
         from limpet.tools import upkeep
 
-        upkeep.keep_few(self, name, [*(each for each in known if each not in keys), *keys])
+        upkeep.keep_few(self, name, keys)
 
     def put_text(self, key: str, text: str) -> None:
         """Keep a text that says what was found out about ``key``.

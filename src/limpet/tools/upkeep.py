@@ -144,11 +144,29 @@ def put_text(cache: Entries, key: str, text: str) -> None:
         raise _unwritable(cache.root, error) from error
 
 
+@contextmanager
+def _alone(cache: Entries) -> Iterator[None]:
+    """Nobody else notes anything meanwhile."""
+    try:
+        cache.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(cache.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _unwritable(cache.root, error) from error
+    try:
+        lock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def keep_few(cache: Entries, name: str, keys: Sequence[str]) -> None:
-    """See ``Cache.keep_few``; ``keys`` are all that are noted, the last behind the others."""
-    kept, gone = _divided(cache.root, keys)
-    used = [key for key in gone if not _thrown_out(cache.root, cache.root / key)]
-    put_text(cache, name, "\n".join(reversed([*kept, *used])))
+    """See ``Cache.keep_few``."""
+    with _alone(cache):
+        known = (cache.text(name) or "").split()
+        noted = [*(each for each in known if each not in keys), *keys]
+        kept, gone = _divided(cache.root, noted)
+        used = [key for key in gone if not _thrown_out(cache.root, cache.root / key)]
+        put_text(cache, name, "\n".join(reversed([*kept, *used])))
 
 
 @contextmanager
