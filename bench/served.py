@@ -25,15 +25,20 @@ def free_port() -> int:
 
 
 def _waited_for(port: int, process: subprocess.Popen[bytes]) -> bool:
-    """Whether something answers at ``port`` within ten seconds."""
+    """Whether a server takes a connection at ``port`` within ten seconds, and waits for a request:
+    pasta takes any, and ends it while nobody listens behind it."""
     for _ in range(100):
         if process.poll() is not None:
             return False
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return True
-        except OSError:
-            time.sleep(0.1)
+        with suppress(OSError):
+            with socket.create_connection(("127.0.0.1", port), timeout=1) as each:
+                each.settimeout(0.2)
+                try:
+                    if each.recv(1):
+                        return True
+                except TimeoutError:
+                    return True
+        time.sleep(0.1)
     return False
 
 
