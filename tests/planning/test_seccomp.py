@@ -117,3 +117,10 @@ def test_several_calls() -> None:
     """One stub that makes two: each with its own arguments, and no third."""
     calls = ("read", Pin(0, (0,))), ("write", Pin(0, (1,))), ("write", Pin(0, (2,)))
     _proved(*(Rule(call, "", (pin,), "stub", _STUB) for call, pin in calls))
+
+
+def test_values_that_no_pin_can_have() -> None:
+    """Values of one pin are asked for by their low halves: another high half is said, not missed."""
+    rule = Rule("read", "", (Pin(0, (1, _GIB4 + 1)),), "stub", _STUB)
+    with pytest.raises(AssertionError, match="values of argument 0 with other high halves"):
+        _proved(rule)

@@ -278,7 +278,9 @@ def _pin(code: Assembler, pin: Pin, guest: tuple[int, int], mismatch: str) -> No
     if pin.guest or pin.range is not None:
         _pin_range(code, offset, guest if pin.range is None else pin.range, mismatch)
         return
-    (top,) = {value >> 32 for value in pin.values} or {0}
+    tops = {value >> 32 for value in pin.values} or {0}
+    assert len(tops) == 1, f"values of argument {pin.index} with other high halves: {pin.values}"
+    top = tops.pop()
     code.load(offset + 4)
     code.jump(bpf.JEQ, top, no=mismatch)
     code.load(offset)
