@@ -340,3 +340,16 @@ def test_beside_under_a_link(tmp_path: Path) -> None:
     top.children[b"usr"].children[b"lib"] = folder(b"lib")
     assert layers.lay("/lib/a/x.py", str(_write(tmp_path / "x.py")))
     assert list(top.files()) == ["/usr/lib/a/x.py"]
+
+
+def test_java(tmp_path: Path) -> None:
+    """Its machine and its settings, which lie beside it, and nothing of its compiler's."""
+    home = tmp_path / "jvm"
+    for each in ("bin/java", "lib/modules", "lib/server/libjvm.so", "lib/src.zip", "lib/ct.sym"):
+        _write(home / each)
+    _write(home / "conf/security/java.security")
+    _write(home / "jmods/java.base.jmod")
+    top, found, _ = _packed(home / "bin/java")
+    there = ("lib/modules", "lib/server/libjvm.so", "conf/security/java.security")
+    assert {each for each in _below(top, home) if "." in each or each in there} == set(there)
+    assert f"{home}/lib/server/libjvm.so" in found.objects

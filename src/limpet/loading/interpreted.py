@@ -56,8 +56,8 @@ class Interpreted:
         self.added += layers.include_folder(self._library, which.leave)
         without = f", without {', '.join(which.leave)}" if which.leave else ""
         self._say(f"its library {self._library}{without}")
-        for each in filter(layers.there, which.also):
-            self.added += layers.include_folder(each)
+        for each in (posixpath.join(self._home, folder) for folder in which.also):
+            self.added += layers.include_folder(each) if layers.there(each) else []
         if self._environment is not None:
             layers.add(self._named)
             self._system = _has_system(layers.add(f"{self._environment}/{which.mark}"))

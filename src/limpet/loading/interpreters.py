@@ -23,7 +23,7 @@ class Interpreter:
 
     Its home is the first folder, from that of the file upwards, with ``landmark`` below it.
     ``library`` is the folder that is packed from there, without names that match ``leave``, and
-    ``also`` are folders of the host.  What matches ``times`` keeps its time of change.
+    ``also`` are folders of the host, from the home on.  What matches ``times`` keeps its time of change.
 
     An environment is the folder that the program is in, as it was named, or the one above, if that
     has ``mark``; ``environment`` is the folder of it that is packed, without ``unneeded``.  Without
@@ -209,6 +209,30 @@ KNOWN = (
         alone="",
         suffix=".rb",
         suffixes=(".rb",),
+        imports=_NONE,
+        modules=(),
+    ),
+    Interpreter(
+        name="Java",
+        program=r"java()",
+        landmark="lib/modules",
+        library="lib",
+        leave=("ct.sym", "src.zip"),  # for its compiler, and for who debugs
+        also=("conf", *(f"/etc/java-{each}-openjdk" for each in (11, 17, 21, 25))),
+        times="",
+        mark="",
+        environment="",
+        unneeded=(),
+        valued="",
+        glued="DX",
+        long=(),
+        text="",
+        module="",
+        ends="",
+        uses="",
+        alone="",
+        suffix=".class",
+        suffixes=(),  # classes are named by --class-path, in no text
         imports=_NONE,
         modules=(),
     ),
