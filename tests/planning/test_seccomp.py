@@ -120,7 +120,7 @@ def test_several_calls() -> None:
 
 
 def test_values_that_no_pin_can_have() -> None:
-    """Values of one pin are asked for by their low halves: another high half is said, not missed."""
+    """Values of one pin are asked for by their low halves: that the high ones differ is said."""
     rule = Rule("read", "", (Pin(0, (1, _GIB4 + 1)),), "stub", _STUB)
     with pytest.raises(AssertionError, match="values of argument 0 with other high halves"):
         _proved(rule)
