@@ -148,9 +148,9 @@ def test_a_copy_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert peak < 3 << 20 and not list(folder.iterdir())
     held = [at for at in Path("/proc/self/fd").iterdir() if str(folder) in os.path.realpath(at)]
     assert [at.stat().st_blocks * 512 >= 12 << 20 for at in held] == [True]  # also for holes
-    with given.open("r+b") as stream:
-        stream.seek(10 << 20)
-        stream.write(b"other")
+    with given.open("r+b") as changed:
+        changed.seek(10 << 20)
+        changed.write(b"other")
     assert bytes(view) == before
     given.write_bytes(b"")
     assert bytes(view) == before

@@ -23,7 +23,8 @@ class Interpreter:
 
     Its home is the first folder, from that of the file upwards, with ``landmark`` below it.
     ``library`` is the folder that is packed from there, without names that match ``leave``, and
-    ``also`` are folders of the host, from the home on.  What matches ``times`` keeps its time of change.
+    ``also`` are folders of the host, from the home on.  What matches ``times`` keeps its time of
+    change.
 
     An environment is the folder that the program is in, as it was named, or the one above, if that
     has ``mark``; ``environment`` is the folder of it that is packed, without ``unneeded``.  Without
