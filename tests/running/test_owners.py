@@ -18,21 +18,22 @@ from tests.support.bundles import Maker
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root is somebody else")
 
-MINE, ROOTS = (1000, 1000), (0, 0)
+MINE, ROOTS, ANOTHERS = (1000, 1000), (0, 0), (1002, 1003)
 OF_A_GROUP = (*ANOTHER[:-1], "--groups=1001")
 WITHOUT_PROC = ("unshare", "--mount", "sh", "-c", 'umount -l /proc; exec "$@"', "sh")
 SHOWN = """\
-data 1000:1000
-open 1000:1000
-mine 1000:1000
-open 1000:1000
-root's 0:0
+data 0:0
 open 0:0
-shared 1000:1001
-open 1000:1001
-link 0:0
-open 1000:1000
+mine 0:0
+open 0:0
+another's 1002:1003
+open 1002:1003
+shared 0:1001
+open 0:1001
+link 1002:1003
+open 0:0
 """
+"""The starter's own are root's in the guest."""
 
 
 @pytest.fixture
@@ -40,12 +41,19 @@ def folder(tmp_path: Path) -> Path:
     """One of user 1000's, with files of others in it."""
     made = tmp_path / "data"
     made.mkdir()
-    owners = {"mine": MINE, "root's": ROOTS, "shared": (1000, 1001), "-old": ROOTS, "f": MINE}
+    owners = {
+        "mine": MINE,
+        "another's": ANOTHERS,
+        "shared": (1000, 1001),
+        "-old": ANOTHERS,
+        "f": MINE,
+    }
     for name, owner in owners.items():
         (made / name).write_text("contents")
         os.chown(made / name, *owner)
     (made / "shared").chmod(0o640)
     (made / "link").symlink_to("mine")
+    os.lchown(made / "link", *ANOTHERS)
     os.chown(made, *MINE)
     fill_rights(made)
     return made
@@ -60,9 +68,9 @@ def test_owners(make: Maker, folder: Path, volume: str, before: Sequence[str]) -
     source = (SUPPORT / "programs" / "owners.c").read_text(encoding="utf-8")
     made = make(make.compile(source, "owners"), "process", devices=(volume,))
     fill_rights(made.path)
-    names = ["", "/mine", "/root's", "/shared", "/link"]
-    new = "" if volume.endswith(":ro") else "+new 1000:1000\nopen 1000:1000\n"
-    new += "-old 0:0\nopen 0:0\ngone 65534:65534\n" if new else ""
+    names = ["", "/mine", "/another's", "/shared", "/link"]
+    new = "" if volume.endswith(":ro") else "+new 0:0\nopen 0:0\n"
+    new += "-old 1002:1003\nopen 1002:1003\ngone 65534:65534\n" if new else ""
     names += ["/+new", "/-old"] if new else []
     argv = [*before, str(made.path), f"--volume:/data={folder}", "--"]
     done = subprocess.run(

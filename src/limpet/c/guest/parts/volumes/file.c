@@ -21,6 +21,16 @@ long volume_tell(const struct held *held, u64 what, s64 offset, void *to, u64 si
     return block.result;
 }
 
+long held_stat(struct held *held, struct linux_stat *to) {
+    long error = volume_tell(held, TELL_STAT, 0, to, sizeof *to);
+    if (error)
+        return error;
+    held->mode = to->mode;
+    if (boot_info.nobody && owner_asked(held, to))
+        tell_owner(held, to);
+    return 0;
+}
+
 u32 held_mode(struct held *held) {
     struct linux_stat stat = {0};
     if (!held->mode && !volume_tell(held, TELL_STAT, 0, &stat, sizeof stat))
@@ -106,13 +116,7 @@ static long volume_pwrite(struct file *file, const void *from, u64 size, u64 at)
 }
 
 static long volume_stat(struct file *file, struct linux_stat *to) {
-    long error = volume_tell(held_of(file), TELL_STAT, 0, to, sizeof *to);
-    if (error)
-        return error;
-    held_of(file)->mode = to->mode;
-    if (boot_info.nobody)
-        owner_asked(held_of(file), to);
-    return 0;
+    return held_stat(held_of(file), to);
 }
 
 /* With O_APPEND the position is behind what was written: the end, unless another appends too. */

@@ -99,7 +99,7 @@ static long volumes_owner(const struct file *file, u32 user, u32 group) {
     struct linux_stat stat;
     if (volume_entry(held->volume)->read_only)
         return -EROFS;
-    long error = volume_tell(held, TELL_STAT, 0, &stat, sizeof stat);
+    long error = held_stat(held, &stat);
     bool same = (user == ~0U || user == stat.uid) && (group == ~0U || group == stat.gid);
     return error ? error : same ? 0 : -EPERM;
 }

@@ -86,11 +86,11 @@ struct naming_words {
  * file's, it is nobody's. */
 #define NO_GROUP 0xffffffffUL /* but half of an error */
 
-void owner_asked(struct held *held, struct linux_stat *stat) {
+bool owner_asked(const struct held *held, struct linux_stat *stat) {
     static struct naming_words words LARGE;
     u64 size = strlen(held->path) + 1;
     if (stat->uid != (u32)boot_info.nobody && stat->gid != (u32)(boot_info.nobody >> 32))
-        return;
+        return false;
     memcpy(words.names, held->path, size);
     words.ask = (struct volume_ask){.what = OWNER_ASKED,
                                     .argument = (stat->mode & S_IFMT) == S_IFLNK,
@@ -99,8 +99,10 @@ void owner_asked(struct held *held, struct linux_stat *stat) {
                                     .times = {(s64)stat->ino, (s64)stat->dev}};
     volume_host.ask(&words.ask);
     u64 owner = (u64)words.ask.result;
-    if (owner >> 32 != NO_GROUP)
+    bool known = owner >> 32 != NO_GROUP;
+    if (known)
         stat->uid = (u32)owner, stat->gid = (u32)(owner >> 32);
+    return known;
 }
 
 static long ask_host(u64 volume, const struct naming *what, struct naming_words *words, u64 size) {

@@ -25,6 +25,7 @@ struct held {
 };
 
 u32 held_mode(struct held *held); /* file.c */
+long held_stat(struct held *held, struct linux_stat *to);
 
 static inline struct held *held_of(const struct file *file) {
     return file->object;
@@ -73,7 +74,7 @@ long volumes_find(struct walked *place, enum last last);
 void volumes_found(void); /* what was found last is not needed any more */
 
 /* names.c */
-void owner_asked(struct held *held, struct linux_stat *stat); /* where the host shows nobody */
+bool owner_asked(const struct held *held, struct linux_stat *stat); /* where it is nobody's */
 long volumes_name(const struct walked *place, const struct naming *what);
 
 /* lock.c */
