@@ -12,6 +12,7 @@ from pathlib import Path
 
 from limpet.sources import C_ROOT
 from tests.guests.linux.test_datagrams import PROGRAM
+from tests.guests.linux.test_least import HEAD
 from tests.hostile.test_walls import NOTHING, landlocked, root_only
 from tests.running.test_volumes import fill_rights
 from tests.support.bundles import Maker
@@ -88,9 +89,11 @@ static void probe_rights(void) {
 """
 PROBE_CALLS = "write openat mkdir socket connect bind close kill"
 PROBE_CALLS += " setrlimit setresuid fork unshare exit_group"
-EPERM, ENOENT, EBADF, EAGAIN = "001", "002", "009", "011"
+DONE, EPERM, ENOENT, EBADF, EAGAIN = "000", "001", "002", "009", "011"
 EACCES, EMFILE, EROFS = "013", "024", "030"
 
+OPENS = HEAD + 'call(OPEN, (long)"/w/there", 0, 0, 0, 0, 0); end(0); }'
+"""A program that can change no names, and so has no namer."""
 READS = """\
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -117,17 +120,21 @@ data.chmod(0o777)
 (data / "there").touch()
 (data / "there").chmod(0o666)
 user = "setpriv --reuid=1000 --regid=1000 --clear-groups".split()
-for volume in "volume:/w:ro", "volume:/w":
+for volume, program in ("volume:/w:ro", 5), ("volume:/w", 5), ("volume:/w", 6):
     options = limpet.Options(
         backends=("process",), features=("landlock_probe",), devices=(volume,)
     )
-    limpet.build(limpet.plan(limpet.load(sys.argv[5]), options)).write(folder / "reads")
+    limpet.build(limpet.plan(limpet.load(sys.argv[program]), options)).write(folder / "reads")
     words = [f"--volume:/w={data}"]
     (folder / "reads").chmod(0o755)
     print(volume, *limpet.run(folder / "reads", words).stderr.decode().split())
+    if (data / "walls").exists():
+        (data / "walls").rmdir()
     for whose, owner in ("user", 0), ("own", 1000):
         os.chown(data, owner, owner)
         done = subprocess.run([*user, folder / "reads", *words], stderr=subprocess.PIPE)
+        if (data / "walls").exists():
+            (data / "walls").rmdir()
         print(whose, volume, *done.stderr.decode().split())
 options = limpet.Options(
     backends=("process",), features=("landlock_probe",), publish=(sys.argv[3],), sockets=8
@@ -164,14 +171,14 @@ def test_from_inside(make: Maker, tmp_path: Path) -> None:
         (folder / "probe.c").write_text(probing)
         program = make.compile(NOTHING, "nothing")
         datagrams = make.compile(PROGRAM.read_text(encoding="utf-8"), "datagrams")
-        reads = make.compile(READS, "reads")
+        reads, opens = make.compile(READS, "reads"), make.compile(OPENS, "opens", "-nostdlib")
         porter = folder.parent / "porter" / "start.c"
         before, limits, behind = porter.read_text().partition("    limit(RLIMIT_CORE, 0);\n")
         assert limits
         porter.write_text(f"{before}    probe_porter();\n{limits}{behind}")
         published = f"127.0.0.1:{free_port('127.0.0.1', socket.SOCK_DGRAM)}:53/udp"
         fill_rights(tmp_path / "data")
-        given = (program, tmp_path, published, datagrams, reads)
+        given = (program, tmp_path, published, datagrams, reads, opens)
         done = subprocess.run(
             [sys.executable, "-c", USE, *map(str, given)],
             env=os.environ | own,
@@ -184,19 +191,20 @@ def test_from_inside(make: Maker, tmp_path: Path) -> None:
     beside = f"{EACCES} {EACCES} {EPERM} {EPERM}"
     files, rights = f"{EACCES} {EACCES} {EACCES}", f"{EMFILE} {EPERM} {EPERM}"
     process, kvm, *starts, porter_too = done.stdout.splitlines()
-    reading, user_reads, own_reads, writing, user_writes, own_writes = starts
+    reading, user_reads, own_reads, writing, user_writes, own_writes, opening, *_ = starts
     assert process == f"process {files} {beside} {EBADF} {ENOENT} {rights} {EAGAIN}"
     # KVM's own thread needs a process; the filter refuses it.
     assert kvm == f"kvm {files} {beside} {EBADF} {ENOENT} {rights} +++"
     own_root, kept = f"{ENOENT} {ENOENT}", f"{EACCES} {EACCES}"
     assert reading.startswith(f"volume:/w:ro {own_root} {EROFS} {beside} {EROFS} {ENOENT} ")
-    assert writing.startswith(f"volume:/w {own_root} {EACCES} {beside} +++ {ENOENT} ")  # its names
+    assert writing.startswith(f"volume:/w {own_root} {DONE} {beside} +++ {ENOENT} ")
+    assert opening.startswith(f"volume:/w {own_root} {EACCES} {beside} +++ {ENOENT} ")  # its names
     # Landlock knows files, and no mounts: a right that is given by one path is given by another.
     assert user_reads.startswith(f"user volume:/w:ro {kept} {EROFS} {beside} {EROFS} {EACCES} ")
     assert user_writes.startswith(f"user volume:/w {files} {beside} +++ +++ ")
     assert own_reads.startswith(f"own volume:/w:ro {own_root} {EROFS} {beside} {EROFS} {ENOENT} ")
     assert f" {EAGAIN} {EPERM} limpet" in own_reads  # no further namespace
-    assert own_writes.startswith(f"own volume:/w {own_root} {EACCES} {beside} +++ {ENOENT} ")
+    assert own_writes.startswith(f"own volume:/w {own_root} {DONE} {beside} +++ {ENOENT} ")
     both = f"porter {EACCES} {EPERM} {EACCES} {files} {beside} {EBADF} {EACCES} {rights} {EAGAIN}"
     both = both.replace(EMFILE, "+++")  # its guest has slots for connections
     assert Counter(porter_too.split()) == Counter(both.split())

@@ -36,6 +36,7 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "data"
     (made / "sub").mkdir(parents=True)
     (made / "f").write_text("contents")
+    (made / "true").write_text("#!/bin/true\n")
     os.mknod(made / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
     os.mkfifo(made / "fifo")
     for each in made.iterdir():
@@ -69,11 +70,14 @@ def test_what_is_no_file(
 
 
 def refuses(pid: int, *, read_only: bool) -> None:
-    """By the guest's own descriptor nobody opens a device, nor writes what is to be read."""
+    """By the guest's own descriptor nobody opens a device, starts a program, nor writes what is to
+    be read."""
     below = f"/proc/{pid}/fd/{DEVICE_FD + 1}"
     with pytest.raises(OSError, match="null") as caught:
         os.open(f"{below}/null", os.O_RDONLY)
     assert caught.value.errno == errno.EACCES
+    with pytest.raises(PermissionError):
+        subprocess.run([f"{below}/true"], check=True)
     if not read_only:
         os.close(os.open(f"{below}/f", os.O_WRONLY))
         return

@@ -1,12 +1,13 @@
 /*
- * A volume as a mount of its own: below it the kernel opens no device, and writes nothing that is
- * only to be read.
+ * A volume as a mount of its own: below it the kernel opens no device, starts no program, and
+ * writes nothing that is only to be read.
  *
  * Root may make one.  Anybody else may where he is root himself: in namespaces of users and of
  * mounts that he makes.  What is made there is a descriptor like any other, and outlasts them.  So
  * a child makes it, which ends at once, and the monitor stays who it is, where it is.
  */
-enum { READ_ONLY = 1, NO_SET_ID = 2, NO_DEVICES = 4, PRIVATE = 1 << 18 }; /* MOUNT_ATTR_*, MS_* */
+/* MOUNT_ATTR_*, MS_* */
+enum { READ_ONLY = 1, NO_SET_ID = 2, NO_DEVICES = 4, NO_PROGRAMS = 8, PRIVATE = 1 << 18 };
 enum { COPY = 1, WHOLE_TREE = 0x9000 }; /* OPEN_TREE_CLONE; AT_EMPTY_PATH and AT_RECURSIVE */
 enum {
     /* CLONE_NEWUSER, CLONE_NEWNS, and CLONE_VFORK, CLONE_FILES, CLONE_VM */
@@ -19,9 +20,10 @@ static long open_folder(const char *path) {
 }
 
 static long own_mount(const struct mft_entry *device, long folder) {
+    const u64 kept = NO_SET_ID | NO_DEVICES | NO_PROGRAMS;
     const struct {
         u64 set, clear, propagation, user;
-    } rules = {NO_SET_ID | NO_DEVICES | (device->read_only ? READ_ONLY : 0), 0, PRIVATE, 0};
+    } rules = {kept | (device->read_only ? READ_ONLY : 0), 0, PRIVATE, 0};
     long mount = host4(NR_OPEN_TREE, folder, (long)"", COPY | O_CLOEXEC | WHOLE_TREE, 0);
     if (mount < 0)
         return mount;

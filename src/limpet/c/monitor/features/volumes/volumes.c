@@ -39,9 +39,13 @@ static void show_owners(void) {
     ((struct boot_info *)BOOT_INFO)->nobody = 0;
 }
 
+static inline bool has_namer(void) {
+    return host3(NR_FCNTL, NAMER_FD, F_GETFD, 0) >= 0;
+}
+
 /* Whoever has a namer beside it changes no names itself; the namer and a kvm monitor have none. */
 static inline u64 rights_to_names(void) {
-    return host3(NR_FCNTL, NAMER_FD, F_GETFD, 0) < 0 ? NAME_RIGHTS : 0;
+    return has_namer() ? 0 : NAME_RIGHTS;
 }
 
 /* Below each folder, what its volume allows of the rights that are kept from everything else.  A
@@ -84,15 +88,17 @@ static long some_volume(void) {
 }
 
 /* Of who may change it: the root becomes a folder's own mount, so that nothing else has a path.
- * Then Landlock, which would look at each file that is opened, has no reading to keep; below a
- * volume that is written it keeps the rest. */
+ * Then Landlock, which would look at each file that is opened, has no reading to keep.  Below a
+ * volume that is written it keeps the rest from a guest that can change no names; for any other a
+ * namer would change them. */
 static u64 files_to_fence(void) {
     u64 kept = 0;
     if (!can_have_root() || host3(NR_FCHDIR, some_volume(), 0, 0) < 0 ||
         host3(NR_CHROOT, (long)".", 0, 0) < 0)
         return ~0UL;
     for (u64 i = 1; i < MANIFEST->count; i++)
-        if (MANIFEST->entries[i].type == DEVICE_VOLUME && !MANIFEST->entries[i].read_only)
+        if (MANIFEST->entries[i].type == DEVICE_VOLUME && !MANIFEST->entries[i].read_only &&
+            !has_namer())
             kept = ~(u64)(READ_FILES | READ_FOLDERS | CUT_FILES);
     return kept;
 }
