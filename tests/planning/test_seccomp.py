@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
 import limpet
+from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.audit.seccomp_decode import decode
 from limpet.contract import Backend, Pin
 from limpet.planning import bpf
 from limpet.planning.bpf import Assembler
-from limpet.planning.seccomp import TRAP, Filter, Rule
+from limpet.planning.seccomp import LARGE_CODE, PAIR, TRAP, Filter, Rule
 from tests.support import bpf as kernel
 from tests.support import filter_rules
 from tests.support.bundles import Maker
@@ -124,3 +127,40 @@ def test_values_that_no_pin_can_have() -> None:
     rule = Rule("read", "", (Pin(0, (1, _GIB4 + 1)),), "stub", _STUB)
     with pytest.raises(AssertionError, match="values of argument 0 with other high halves"):
         _proved(rule)
+
+
+PAIRS = tuple((low, low + PAIR) for low in range(1 << 20, 1 << 21, 1 << 18))
+ODD = ((3 << 20, (3 << 20) + 4096), ((3 << 20) + 8192 + 4096, (3 << 20) + 8192 + 4096 + PAIR))
+CODE = ((0x510000, 4096), (0x511000, 8192), (7 << 20, LARGE_CODE), (96 << 20, 4096))
+
+
+def test_rules_of_objects() -> None:
+    """Of many, data by pages and code as a whole: each is one instruction, and says what it did."""
+    more = tuple((low + (4 << 20), high + (4 << 20)) for low, high in PAIRS)
+    written, run = Pin(2, (3,)), Pin(2, (5,))
+    data, further = (
+        [Rule("mprotect", "", (written, Pin(0, range=each)), "stub", _STUB) for each in ranges]
+        for ranges in ((*PAIRS, *ODD), more)
+    )
+    code = [
+        Rule("mprotect", "", (run, Pin(0, (low,)), Pin(1, (size,))), "stub", _STUB)
+        for low, size in CODE
+    ]
+    assert len(_proved(*data, *further)) - len(_proved(*data)) == len(more)
+    program = _proved(*code)
+    extra = replace(code[0], pins=(run, Pin(0, (9 << 20,)), Pin(1, (12288,))))
+    assert len(_proved(*code, extra)) - len(program) == 1
+    decoded = decode(Filter(tuple(code), TRAP, (0, 1)).assemble({"stub": _STUB + 2}))
+    said = {(each.arguments[0][0], each.arguments[1][0]) for each in decoded.boxes}
+    assert said == {((low, low), (size, size)) for low, size in CODE}
+
+    def passes(at: int, size: int) -> bool:
+        words = kernel.words(NUMBERS["mprotect"], 0xC000003E, _STUB + 2, [at, size, 5, 0, 0, 0])
+        return kernel.run(program, words) == kernel.ALLOW
+
+    low, size = CODE[0]
+    assert passes(low, size)
+    assert not passes(low, size + 1)  # which is a page more
+    assert not passes(low | size // 4096, 0)
+    assert not passes(low - (1 << 16), size + (1 << 16 + 12))  # its length has a bit of the other
+    assert not passes(low, size + (1 << 32))

@@ -16,7 +16,10 @@ NUMBER, ARCH, POINTER, ARGUMENTS = 0, 1, 2, 4
 """Words of ``struct seccomp_data``; the 64-bit ones have their lower half first."""
 
 _LOAD, _CONSTANT, _TAX, _SUBTRACT, _JUMP, _RETURN = 0x20, 0x00, 0x07, 0x1C, 0x05, 0x06
+_SHIFT, _OR = 0x74, 0x4C
+_KNOWN = (_LOAD, _CONSTANT, _TAX, _SUBTRACT, _SHIFT, _OR, _JUMP, _RETURN)
 _TESTS = {
+    0x45: ("&", False),
     0x15: ("==", False),
     0x25: (">", False),
     0x35: (">=", False),
@@ -69,9 +72,11 @@ def _instruction(size: int, at: int, code: int, yes: int, no: int, value: int) -
         raise BadProgram(f"{at}: load from {value}")
     if code == _RETURN and value not in (ALLOW, KILL_PROCESS, TRAP):
         raise BadProgram(f"{at}: verdict {value:#x}")
-    if code in (_TAX, _SUBTRACT) and value:
+    if code in (_TAX, _SUBTRACT, _OR) and value:
         raise BadProgram(f"{at}: a constant where none is")
-    if code not in (_LOAD, _CONSTANT, _TAX, _SUBTRACT, _JUMP, _RETURN, *_TESTS):
+    if code == _SHIFT and value > 31:
+        raise BadProgram(f"{at}: shifts by {value}")
+    if code not in (*_KNOWN, *_TESTS):
         raise BadProgram(f"{at}: opcode {code:#x}")
     if max(targets) >= size:
         raise BadProgram(f"{at}: jumps out of the program")
@@ -94,7 +99,7 @@ def run(program: Program, data: Sequence[int]) -> int:
         elif step.code in _TESTS:
             test, with_x = _TESTS[step.code]
             b = x if with_x else step.value
-            holds = a == b if test == "==" else a > b if test == ">" else a >= b
+            holds = {"==": a == b, ">": a > b, ">=": a >= b, "&": a & b != 0}[test]
             at = step.yes if holds else step.no
         elif step.code == _RETURN:
             return step.value
@@ -104,6 +109,10 @@ def run(program: Program, data: Sequence[int]) -> int:
             a = step.value
         elif step.code == _TAX:
             x = a
+        elif step.code == _SHIFT:
+            a >>= step.value
+        elif step.code == _OR:
+            a |= x
         else:
             a = (a - x) & WORD
 
@@ -114,11 +123,19 @@ Spans = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True)
 class Term:
-    """``constant``, a word of the data, or ``constant`` less a word, modulo 2**32."""
+    """``constant``, a word of the data without its last bits, that with the bits of another in
+    their place, or ``constant`` less a word, modulo 2**32."""
 
     constant: int = 0
     word: int | None = None
     less: bool = False
+    shift: int = 0
+    other: tuple[int, int] | None = None  # a word, and by how much that is shifted
+
+    @property
+    def plain(self) -> bool:
+        """A word as it is."""
+        return self.word is not None and not (self.less or self.shift or self.other)
 
 
 @dataclass(frozen=True)
@@ -132,11 +149,22 @@ class Above:
 
 
 @dataclass(frozen=True)
+class Together:
+    """The whole pages ``word``, and how many ``other`` are, are not ``constant``."""
+
+    word: int
+    other: int
+    constant: int
+
+
+@dataclass(frozen=True)
 class Path:
     """One way through a program: what is asked of each word on it, and the verdict."""
 
     spans: tuple[Spans, ...] = (((0, WORD),),) * 16
     relations: tuple[Above, ...] = ()
+    pages: tuple[tuple[int, bool], ...] = ()  # a word, and whether it is whole pages
+    apart: tuple[Together, ...] = ()
     verdict: int = 0
 
 
@@ -169,13 +197,37 @@ def paths(program: Program) -> Iterator[Path]:
             if state.a.word is not None or state.x.word is None or state.x.less:
                 raise BadProgram(f"{state.at}: only a word from a constant can be subtracted")
             states.append(replace(on, a=Term(state.a.constant, state.x.word, True)))
+        elif step.code == _SHIFT:
+            if not state.a.plain:
+                raise BadProgram(f"{state.at}: only a word can be shifted")
+            states.append(replace(on, a=replace(state.a, shift=step.value)))
+        elif step.code == _OR:
+            states.append(replace(on, a=_together(state)))
         else:
             states += _branches(state, step)
+
+
+PAGES = 12
+"""Bits of a page."""
+
+
+def _together(state: _State) -> Term:
+    """Whole pages, and in the bits that are left the number of others."""
+    a, x = state.a, state.x
+    whole = {(a.word, True), (x.word, True)} <= set(state.path.pages)
+    if not a.plain or x.word is None or x.less or x.other or x.shift != PAGES or not whole:
+        raise BadProgram(f"{state.at}: words that are put together otherwise")
+    if a.word == x.word or state.path.spans[x.word][-1][1] >> 2 * PAGES:
+        raise BadProgram(f"{state.at}: too many pages")
+    return replace(a, other=(x.word, PAGES))
 
 
 def _branches(state: _State, step: Instruction) -> Iterator[_State]:
     test, with_x = _TESTS[step.code]
     a, b = state.a, state.x if with_x else Term(step.value)
+    if a.other or test == "&" or (a.shift and not with_x):
+        yield from _shifted(state, step, test)
+        return
     for holds, target in ((True, step.yes), (False, step.no)):
         if b.less and not a.less and a.word is not None and b.word is not None and test == ">":
             relation = Above(a.word, b.constant, b.word, holds)
@@ -189,6 +241,29 @@ def _branches(state: _State, step: Instruction) -> Iterator[_State]:
             raise BadProgram(f"{state.at}: a comparison that is not followed")
         if all(path.spans):
             yield replace(state, at=target, path=path)
+
+
+def _shifted(state: _State, step: Instruction, test: str) -> Iterator[_State]:
+    """Of a word without its last bits, of those bits, or of two that were put together."""
+    a, path, value = state.a, state.path, step.value
+    assert a.word is not None
+    if test == "&" and a.plain and value == (1 << PAGES) - 1:
+        sides = [replace(path, pages=(*path.pages, (a.word, holds))) for holds in (False, True)]
+    elif test == "==" and a.other:
+        low = value & ((1 << PAGES) - 1)
+        both = _narrowed(path, a.word, ((value - low,) * 2,), True)
+        both = _narrowed(both, a.other[0], ((low << PAGES,) * 2,), True)
+        apart = (*path.apart, Together(a.word, a.other[0], value))
+        sides = [both, replace(path, apart=apart)]
+    elif test == "==" and a.shift and not a.less:
+        low, high = value << a.shift, (value + 1 << a.shift) - 1
+        span = ((low, high),) if high <= WORD else ()
+        sides = [_narrowed(path, a.word, span, holds) for holds in (True, False)]
+    else:
+        raise BadProgram(f"{state.at}: a comparison that is not followed")
+    for target, each in zip((step.yes, step.no), sides, strict=True):
+        if all(each.spans):
+            yield replace(state, at=target, path=each)
 
 
 def _spans(test: str, value: int) -> Spans:

@@ -160,7 +160,28 @@ def _is_outside(path: Path, rule: Allowed) -> bool:
             for index, spans in rule.arguments.items()
         )
         or any(_end(path, at, most=False) > capacity for at, capacity in rule.within)
+        or any(_is_no_page(word, rule) for word, whole in path.pages if not whole)
+        or any(_is_another(each, rule) for each in path.apart)
     )
+
+
+def _only(word: int, rule: Allowed) -> int | None:
+    """The one value that the rule allows the lower half of an argument."""
+    spans = rule.arguments.get((word - ARGUMENTS) // 2, ())
+    one = len(spans) == 1 and spans[0][0] == spans[0][1] and (word - ARGUMENTS) % 2 == 0
+    return spans[0][0] & WORD if one else None
+
+
+def _is_no_page(word: int, rule: Allowed) -> bool:
+    """Whether all that it allows there is whole pages, and what came is not."""
+    only = _only(word, rule)
+    return only is not None and only % (1 << bpf.PAGES) == 0
+
+
+def _is_another(said: bpf.Together, rule: Allowed) -> bool:
+    """Whether it allows nothing but these two, which did not come together."""
+    first, second = _only(said.word, rule), _only(said.other, rule)
+    return first is not None and second is not None and first | second >> bpf.PAGES == said.constant
 
 
 def _end(path: Path, index: int, *, most: bool) -> int:

@@ -9,8 +9,10 @@ followed is bounded.  Sources: Linux ``include/uapi/linux/{seccomp,filter}.h``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import NamedTuple
 
 from limpet.audit import bpf
 from limpet.audit.bpf import CONSTANT, JUMP, LOAD, RETURN, TAX
@@ -18,6 +20,7 @@ from limpet.errors import BundleError
 
 _MOST_BOXES, _MOST_STEPS = 4096, 200_000
 _JEQ, _JGT, _JGE, _SUBTRACT_X, _JGT_X, _JGE_X = 0x15, 0x25, 0x35, 0x1C, 0x2D, 0x3D
+_SHIFT, _OR_X, _JSET = 0x74, 0x4C, 0x45
 _FULL = (0, 0xFFFFFFFF)
 _NUMBER, _ARCH, _POINTER, _ARGUMENTS = 0, 4, 8, 16
 X86_64 = 0xC000003E
@@ -59,9 +62,6 @@ class Decoded:
 
 def _within(inner: Sequence[Range], outer: Sequence[Range]) -> bool:
     return all(any(o[0] <= i[0] and i[1] <= o[1] for o in outer) for i in inner)
-
-
-_Words = dict[int, Range]
 
 
 def decode(program: bytes) -> Decoded:
@@ -123,37 +123,122 @@ _SPLITS = {_JEQ: _equal, _JGT: _greater, _JGE: _at_least}
 """Of a range: the parts for which a comparison holds, and for which it does not."""
 
 
-def _ways(program: bytes) -> Iterator[tuple[_Words, int]]:
+class _Value(NamedTuple):
+    """What a register has: a word of the data, shifted, with the bits of another; or none of it."""
+
+    word: int = -1
+    shift: int = 0
+    beside: tuple[int, int] | None = None  # a word, and by how much that is shifted
+
+
+_UNKNOWN = _Value()
+
+
+class _Way(NamedTuple):
+    """As far as one way through a program has come; ``free`` has what low bits of words are 0."""
+
+    at: int = 0
+    a: _Value = _UNKNOWN
+    x: _Value = _UNKNOWN
+    words: Mapping[int, Range] = MappingProxyType({})
+    free: Mapping[int, int] = MappingProxyType({})
+
+
+def _ways(program: bytes) -> Iterator[tuple[Mapping[int, Range], int]]:
     """Every way through the program with what is known of each word at its end."""
-    pending: list[tuple[int, int, _Words]] = [(0, -1, {})]
+    pending = [_Way()]
     steps, taken = bpf.steps(program), 0
     while pending:
-        at, loaded, words = pending.pop()
+        way = pending.pop()
         taken += 1
         if taken > _MOST_STEPS:
             raise _undecodable("it is too involved")
-        code, yes, no, value = steps[at]
-        if code == RETURN:
-            yield words, value
-        elif code == LOAD:
-            pending.append((at + 1, value, words))
-        elif code == JUMP:
-            pending.append((at + 1 + value, loaded, words))
-        elif code in (CONSTANT, TAX, _SUBTRACT_X):
-            pending.append((at + 1, -1 if code != TAX else loaded, words))
-        elif code in (_JGT_X, _JGE_X) or (code in _SPLITS and loaded < 0):
-            # what was computed is not followed: both ways are open
-            pending += [(at + 1 + yes, loaded, words), (at + 1 + no, loaded, words)]
-        elif code in _SPLITS:
-            holds, fails = _SPLITS[code](words.get(loaded, _FULL), value)
-            for parts, skip in ((holds, yes), (fails, no)):
-                for part in parts:
-                    pending.append((at + 1 + skip, loaded, {**words, loaded: part}))
+        step = steps[way.at]
+        on = way._replace(at=way.at + 1)
+        if step.code == RETURN:
+            yield way.words, step.value
+        elif step.code == JUMP:
+            pending.append(way._replace(at=on.at + step.value))
+        elif step.code == TAX:
+            pending.append(on._replace(x=way.a))
+        elif step.code in _COMPUTES:
+            pending.append(on._replace(a=_computed(step, way)))
+        elif step.code in _BRANCHES:
+            pending += _branches(step, on)
         else:
-            raise _undecodable(f"instruction {at} has code {code:#x}")
+            raise _undecodable(f"instruction {way.at} has code {step.code:#x}")
 
 
-def _allowed(words: _Words) -> Allowed:
+_COMPUTES = frozenset({LOAD, CONSTANT, _SUBTRACT_X, _SHIFT, _OR_X})
+_BRANCHES = frozenset({*_SPLITS, _JGT_X, _JGE_X, _JSET})
+
+
+def _computed(step: bpf.Step, way: _Way) -> _Value:
+    """What is followed of what an instruction makes of the registers."""
+    a, x = way.a, way.x
+    if step.code == LOAD:
+        return _Value(step.value)
+    if step.code == _SHIFT and a.word >= 0 and a.beside is None and a.shift + step.value < 32:
+        return _Value(a.word, a.shift + step.value)
+    if step.code == _OR_X and a.word >= 0 and x.word >= 0 and not (a.shift or a.beside or x.beside):
+        return _Value(a.word, 0, (x.word, x.shift))
+    return _UNKNOWN
+
+
+def _branches(step: bpf.Step, on: _Way) -> Iterator[_Way]:
+    """Both ways of a comparison that there are; where nothing is followed, both as they come."""
+    code, yes, no, value = step
+    holds, fails = on._replace(at=on.at + yes), on._replace(at=on.at + no)
+    plain = on.a.word >= 0 and on.a.beside is None
+    if code == _JSET and plain and not on.a.shift and value & (value + 1) == 0:
+        yield from (holds, fails._replace(free={**on.free, on.a.word: value}))
+    elif code in _SPLITS and plain:
+        parts = _SPLITS[code](_shifted(on), value)
+        for side, way in zip(parts, (holds, fails), strict=True):
+            yield from (_narrowed(way, each) for each in side)
+    elif code == _JEQ and on.a.beside and _is_apart(on):
+        yield from (*_both(holds, value), fails)
+    else:
+        yield from (holds, fails)
+
+
+def _shifted(way: _Way) -> Range:
+    low, high = way.words.get(way.a.word, _FULL)
+    return low >> way.a.shift, high >> way.a.shift
+
+
+def _narrowed(way: _Way, part: Range) -> _Way:
+    """The word lies where it is in ``part`` once it is shifted."""
+    word, shift = way.a.word, way.a.shift
+    low, high = way.words.get(word, _FULL)
+    part = max(low, part[0] << shift), min(high, (part[1] << shift) + (1 << shift) - 1)
+    return way._replace(words={**way.words, word: part})
+
+
+def _is_apart(way: _Way) -> bool:
+    """Whether of two words that were put together each bit is known to be one's own."""
+    assert way.a.beside
+    word, (other, shift) = way.a.word, way.a.beside
+    bits = (1 << shift) - 1
+    small = way.words.get(other, _FULL)[1] >> shift <= bits
+    return word != other and small and way.free.get(word) == way.free.get(other) == bits
+
+
+def _both(way: _Way, value: int) -> Iterator[_Way]:
+    """Together they are ``value``."""
+    assert way.a.beside
+    word, (other, shift) = way.a.word, way.a.beside
+    low = value & ((1 << shift) - 1)
+    words = dict(way.words)
+    for each, known in ((word, value - low), (other, low << shift)):
+        first, last = words.get(each, _FULL)
+        if not first <= known <= last:
+            return
+        words[each] = known, known
+    yield way._replace(words=words)
+
+
+def _allowed(words: Mapping[int, Range]) -> Allowed:
     number = words.get(_NUMBER, _FULL)
     if number[0] != number[1]:
         raise _undecodable(f"it lets through the calls {number[0]} to {number[1]}")
@@ -162,7 +247,7 @@ def _allowed(words: _Words) -> Allowed:
     return Allowed(number[0], pointer, arguments)
 
 
-def _word_pair(words: _Words, offset: int) -> Range:
+def _word_pair(words: Mapping[int, Range], offset: int) -> Range:
     """Two words as one number; where they make no single range, the smallest around them."""
     low, high = words.get(offset, _FULL), words.get(offset + 4, _FULL)
     return high[0] << 32 | low[0], high[1] << 32 | low[1]

@@ -15,6 +15,7 @@ from limpet.contract.slots import Slot
 
 LOAD, JEQ, JGT, JGE, RETURN = 0x20, 0x15, 0x25, 0x35, 0x06
 LOAD_CONSTANT, TAX, SUBTRACT_X, JGT_X, JGE_X = 0x00, 0x07, 0x1C, 0x2D, 0x3D
+SHIFT_RIGHT, OR_X, JSET = 0x74, 0x4C, 0x45
 _JA = 0x05
 
 _REACH = 255
@@ -56,9 +57,9 @@ class Assembler:
         """Go there."""
         self.code.append(_Instruction(_JA, yes=label))
 
-    def do(self, operation: int) -> None:
-        """An instruction that neither jumps nor has a constant of the plan's."""
-        self.code.append(_Instruction(operation))
+    def do(self, operation: int, constant: int = 0) -> None:
+        """An instruction that does not jump."""
+        self.code.append(_Instruction(operation, constant))
 
     def slot(self, handle: int, which: str) -> None:
         """The start stores what it knows of a device into the next instruction."""

@@ -15,6 +15,7 @@ from math import prod
 
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import Pin
+from limpet.contract.pages import PAGE
 from limpet.contract.slots import SLOTS, Slot
 from limpet.planning import bpf
 from limpet.planning.bpf import Assembler
@@ -29,6 +30,11 @@ _NUMBER, _ARCH, _POINTER, _ARGUMENTS = 0, 4, 8, 16
 _MASK = 0xFFFFFFFF
 
 _MOST_INSTRUCTIONS = 4096  # BPF_MAXINSNS
+LARGE_CODE = PAGE * PAGE
+"""Bytes of code whose pages are too many to be counted in the bits that its beginning leaves."""
+
+PAIR = 2 * PAGE
+"""Bytes of data that most shared objects have, in whole pages."""
 
 
 @dataclass(frozen=True)
@@ -215,11 +221,23 @@ def _runs(rest: list[tuple[Pin, ...]]) -> list[tuple[int, int]]:
 
 
 def _pin_runs(code: Assembler, index: int, runs: list[tuple[int, int]], mismatch: str) -> None:
-    """In one of ``runs``, as :func:`_runs` gives them: what is the same for all is asked once."""
+    """In one of ``runs``, as :func:`_runs` gives them: what is the same for all is asked once.
+
+    Two pages that begin at a multiple of their size are one value, the address without its last
+    bits, and one instruction in the place of two.
+    """
     fits = code.new_label()
     code.load(_ARGUMENTS + 8 * index + 4)
     code.jump(bpf.JEQ, runs[0][0] >> 32, no=mismatch)
     code.load(_ARGUMENTS + 8 * index)
+    pairs = [low for low, high in runs if high - low == PAIR and low % PAIR == 0]
+    others = [each for each in runs if each[0] not in pairs]
+    if len(pairs) > 2 and others:
+        code.do(bpf.SHIFT_RIGHT, PAIR.bit_length() - 1)
+        for low in pairs:
+            code.jump(bpf.JEQ, (low & _MASK) // PAIR, yes=fits)
+        code.load(_ARGUMENTS + 8 * index)
+        runs = others
     for low, high in runs[:-1]:
         code.jump(bpf.JGE, low & _MASK, no=mismatch)
         code.jump(bpf.JGT, (high - 1) & _MASK, no=fits)
@@ -232,7 +250,7 @@ def _pin_runs(code: Assembler, index: int, runs: list[tuple[int, int]], mismatch
 def _pairs(rest: list[tuple[Pin, ...]]) -> list[tuple[int, int]]:
     """Pairs of values of an argument and the one behind it that are all that differs; else none.
 
-    All are below 4 GiB, and no two begin alike.
+    All are whole pages below 4 GiB, and no two begin alike.
     """
     found = [tuple(pin.values[0] for pin in pins if len(pin.values) == 1) for pins in rest]
     places = {tuple(pin.index for pin in pins) for pins in rest}
@@ -240,32 +258,40 @@ def _pairs(rest: list[tuple[Pin, ...]]) -> list[tuple[int, int]]:
     fits = len(first) == 2 and first[0] + 1 == first[1]
     small = all(len(pair) == 2 and max(pair) <= _MASK for pair in found)
     apart = len({pair[:1] for pair in found}) == len(found)
-    return [(pair[0], pair[1]) for pair in found] if fits and small and apart else []
+    whole = not any(value % PAGE for pair in found for value in pair)
+    return [(pair[0], pair[1]) for pair in found] if fits and small and apart and whole else []
 
 
 def _pin_pairs(code: Assembler, index: int, pairs: list[tuple[int, int]], mismatch: str) -> None:
-    """One of ``pairs``, and that is allowed: those with the same second value are asked together.
+    """One of ``pairs``, and that is allowed: where one begins, and its length behind.
 
-    The second is asked first, since many have the same: the kernel translates each instruction.
+    Both are whole pages, so that the bits that a beginning leaves free are those of a length up to
+    16 MiB, and a pair is one value: the kernel translates each instruction.
     """
-    for each in (index, index + 1):
-        code.load(_ARGUMENTS + 8 * each + 4)
+    begins, length, fits = _ARGUMENTS + 8 * index, _ARGUMENTS + 8 * index + 8, code.new_label()
+    for each in (begins, length):
+        code.load(each + 4)
         code.jump(bpf.JEQ, 0, no=mismatch)
-    second: dict[int, list[int]] = {}
     for value, behind in pairs:
-        second.setdefault(behind, []).append(value)
-    names = {behind: code.new_label() for behind in second}
-    code.load(_ARGUMENTS + 8 * (index + 1))
-    for behind, name in names.items():
-        code.jump(bpf.JEQ, behind, yes=name)
+        if behind >= LARGE_CODE:
+            other = code.new_label()
+            code.load(begins)
+            code.jump(bpf.JEQ, value, no=other)
+            code.load(length)
+            code.jump(bpf.JEQ, behind, yes=fits, no=mismatch)
+            code.label(other)
+    code.load(length)
+    code.jump(bpf.JSET, PAGE - 1, yes=mismatch)
+    code.jump(bpf.JGT, LARGE_CODE - 1, yes=mismatch)
+    code.do(bpf.SHIFT_RIGHT, PAGE.bit_length() - 1)
+    code.do(bpf.TAX)
+    code.load(begins)
+    code.jump(bpf.JSET, PAGE - 1, yes=mismatch)
+    code.do(bpf.OR_X)
+    for value, behind in pairs:
+        if behind < LARGE_CODE:
+            code.jump(bpf.JEQ, value | behind // PAGE, yes=fits)
     code.go(mismatch)
-    fits = code.new_label()
-    for behind, values in second.items():
-        code.label(names[behind])
-        code.load(_ARGUMENTS + 8 * index)
-        for value in values[:-1]:
-            code.jump(bpf.JEQ, value, yes=fits)
-        code.jump(bpf.JEQ, values[-1], yes=fits, no=mismatch)
     code.label(fits)
     code.end(ALLOW)
 

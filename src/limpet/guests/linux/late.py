@@ -20,6 +20,7 @@ from limpet.formats.image import Access, Image
 from limpet.loading.guest import Guest, SharedObject
 from limpet.planning.options import Options
 from limpet.planning.regions import Region
+from limpet.planning.seccomp import LARGE_CODE
 
 LOAD = "load"
 """The hypercall that asks for it in a virtual machine."""
@@ -34,9 +35,8 @@ Linux starts, which is said when its bundle is made."""
 INSTRUCTIONS_MOST = 3600
 """Of a filter, for rules of what is late: the kernel takes 4096, and there are others."""
 
-_FOR_RUN, _FOR_CODE, _FOR_SIZE = 3, 2, 4
-"""Instructions for a run of data, for code that is late, and for each other size of such code, at
-most."""
+_FOR_RUN, _FOR_CODE, _FOR_LARGE = 3, 2, 6
+"""Instructions for a run of data, for code that is late, and for large such code, at most."""
 
 READY_MOST = 240
 """Shared objects of a process that have all their rights from the start: each is four pieces of
@@ -82,13 +82,11 @@ def _with_room(guest: Guest, objects: Iterable[SharedObject]) -> Iterator[Shared
     if runs > RUNS_MOST:
         return
     left = INSTRUCTIONS_MOST - runs * _FOR_RUN
-    sizes = set[int]()
     for each in objects:
         (size,) = _code(each.image)
-        left -= _FOR_CODE + _FOR_SIZE * (size not in sizes)
+        left -= _FOR_CODE if size < LARGE_CODE else _FOR_LARGE
         if left < 0:
             return
-        sizes.add(size)
         yield each
 
 

@@ -21,6 +21,7 @@ from limpet.guests.linux.late import CODE, RIGHTS, can_wait, marked, waiting
 from limpet.guests.linux.reach import in_reach
 from limpet.loading.guest import Guest, SharedObject
 from limpet.planning.regions import NOTHING, Region, image_regions
+from limpet.planning.seccomp import PAIR
 
 STATIC_PIE_BASE = 0x400000
 """Where a program that can lie anywhere is placed, like an ordinary executable."""
@@ -181,12 +182,22 @@ def _placed(guest: Guest, end: int, late: Mapping[int, Access]) -> Iterator[Plac
     for each in guest.objects:
         low = each.image.segments[0].address // PAGE * PAGE
         first = align_up(at + OBJECT_GAP, max(each.image.alignment, PAGE))
+        first += _to_pair(each.image, first - low) if each.image.alignment == PAGE else 0
         base = first - low
         moved = each.image.moved(base), each.scan.moved(base)
         yield Placed(each, base, *moved, late.get(each.inode, NOTHING))
         at = align_up(each.image.segments[-1].end + base, PAGE)
         if each.image.alignment > PAGE:  # the room that glibc's loader reserves for it
             at = max(at, first + each.image.alignment) + each.image.alignment
+
+
+def _to_pair(image: Image, base: int) -> int:
+    """Bytes to move it by so that two pages of data are one value for a filter."""
+    data = [each for each in image.segments if Access.WRITE in each.access]
+    if len(data) != 1:
+        return 0
+    low = (data[0].address + base) // PAGE * PAGE
+    return low % PAIR if align_up(data[0].end + base, PAGE) - low == PAIR else 0
 
 
 def _name_of(each: Placed) -> Symbol:
