@@ -30,7 +30,7 @@ LATE = "late"
 _START = 64
 """Bytes by which most pages are told from the first one of a segment."""
 
-FEW = 16
+FEW = 4
 """What part of a writable segment's content the zeros behind it are at most, to be in the file."""
 
 LARGE_CONTENT = 2 * LARGE_PAGE
