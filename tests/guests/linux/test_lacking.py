@@ -126,3 +126,40 @@ def test_memory_that_runs_out(make: Maker, backend: Backend, case: int) -> None:
     assert (ran.status, len(said)) == (status, len(lines)), said
     for line, wanted in zip(said, lines, strict=True):
         assert line.startswith(wanted.format(backend)), said
+
+
+STARTS = r"""
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+int main(void) {
+    struct stat found;
+    const char *const names[] = {"/no/such", "/proc/version/x", "/proc/version"};
+    for (int i = 0; i < 3; i++) {
+        execl(names[i], "x", (char *)0);
+        printf("%s: %s\n", names[i], strerror(errno));
+    }
+    setenv("PATH", "/no:/proc", 1);
+    execlp("such", "x", (char *)0);
+    puts(strerror(errno));
+    execlp("version", "x", (char *)0);
+    puts(strerror(errno));
+    return stat("/", &found);
+}
+"""
+
+
+def test_programs_that_are_not_there(make: Maker, backend: Backend) -> None:
+    """Who looks for a program along PATH goes on; what is there cannot be started."""
+    ran = make(make.compile(STARTS, "starts"), backend).run()
+    assert ran.status == 0
+    assert ran.stdout.decode().splitlines() == [
+        "/no/such: No such file or directory",
+        "/proc/version/x: Not a directory",
+        "/proc/version: Function not implemented",
+        "No such file or directory",
+        "Function not implemented",
+    ]

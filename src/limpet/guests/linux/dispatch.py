@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from limpet.arch.x86_64.call_arguments import shapes_of
 from limpet.arch.x86_64.syscalls import NUMBERS
@@ -145,6 +145,9 @@ def dispatch_c(
     missing = {number: name for number, name in (unserved or {}).items() if number not in probed}
     ordered = sorted(calls, key=lambda call: call.number)
     partly = {call.number: call.name for call in ordered if call.name in CALLS}
+    rest = missing.keys() - {call.number for call in ordered}
+    execve = _execve(ordered) if _EXECVE in rest else ""
+    rest -= {_EXECVE} if execve else set()
     remembers = any_number or runs or bool(missing or partly)
     return (
         _HEAD
@@ -160,7 +163,8 @@ def dispatch_c(
         + "".join(map(_case, ordered))
         + ("".join(f"    case {number}:\n" for number in sorted(probed)) if remembers else "")
         + ("        return -ENOSYS;\n" if remembers else "")
-        + _rest(missing.keys() - {call.number for call in ordered}, remembers, bool(unreached))
+        + execve
+        + _rest(rest, remembers, bool(unreached))
         + (_traced(call.name for call in ordered) if traced else _UNTRACED)
     )
 
@@ -176,6 +180,29 @@ def _traced(names: Iterable[str]) -> str:
         f"    case {NUMBERS[name]}:\n        return shapes_{name};\n" for name in shapes
     )
     return _TRACED.format(tables=tables, cases=cases, arguments=_ARGUMENTS)
+
+
+_EXECVE = NUMBERS["execve"]
+_LOOKS = {
+    "newfstatat": "(AT_FDCWD, a, (long)&stat, 0)",
+    "stat": "(a, (long)&stat)",
+    "access": "(a, 0)",
+}
+"""Calls that tell whether there is such a file."""
+
+
+def _execve(calls: Sequence[SystemCall]) -> str:
+    """A program that is not there is not there: who looks along PATH goes on."""
+    looks = (call for name in _LOOKS for call in calls if call.name == name)
+    look = next(looks, None)
+    if look is None:
+        return ""
+    return (
+        f"    case {_EXECVE}: {{\n        struct linux_stat stat;\n        (void)stat;\n"
+        f"        long error = sys_{look.function}{_LOOKS[look.name]};\n        if (error)\n"
+        "            return error;\n        missed = number, missed_at = calls;\n"
+        "        return -ENOSYS;\n    }\n"
+    )
 
 
 def _rest(missing: Iterable[int], remembers: bool, unreached: bool) -> str:
