@@ -300,7 +300,7 @@ def test_what_was_left_out(make: Maker, backend: Backend, tmp_path: Path, to: st
 
 def test_log(carried: Carried) -> None:
     """Each that was refused: what a client sent elsewhere, what a server told a stranger."""
-    hosts = ("192.0.2.1", "169.254.169.254")
+    hosts = ("192.0.2.1", "169.254.169.254", "224.0.0.251", "255.255.255.255")
     for host in hosts:
         carried.client("sendto", host, "53", "3")
     told = {(each.get("address"), each.get("protocol")) for each in refusals(carried.log)}

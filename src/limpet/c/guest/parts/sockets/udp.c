@@ -142,15 +142,22 @@ static bool is_covered(const struct socket *from, const struct socket *to, u64 s
            covered >= internet_number(to, SOL_UDP, UDPLITE_RECV_CSCOV);
 }
 
+/* What is for many hosts nothing can give, so only who reads the log is told. */
 static long refuse(const struct socket *socket, const struct endpoint *to) {
-    return socket->transport == &udp ? outside_refused(socket, to) : -ENETUNREACH;
+    bool plain = socket->transport == &udp;
+    if (endpoint_reach(to) != TO_NOBODY)
+        return plain ? outside_refused(socket, to) : -ENETUNREACH;
+    if (plain && outside_log)
+        outside_log->connection(socket, to);
+    return -ENETUNREACH;
 }
 
 static long send(struct socket *socket, struct message *message) {
     struct endpoint to, source;
     long error = where_to(socket, message, &to);
     bool out = !error && leads_outside(socket, &to);
-    if (!error && !out && endpoint_reach(&to) == TO_OUTSIDE)
+    bool many = error == -ENETUNREACH && endpoint_reach(&to) == TO_NOBODY;
+    if (many || (!error && !out && endpoint_reach(&to) == TO_OUTSIDE))
         error = refuse(socket, &to);
     if (!error && !out)
         error = port_take_any(socket);
