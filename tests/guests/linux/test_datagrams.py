@@ -281,6 +281,50 @@ int main(void) {
 """
 
 
+COUNTS = r"""
+#include <arpa/inet.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int main(void) {
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(53)}, from;
+    int fd = socket(AF_INET, SOCK_DGRAM, 0), size = -1;
+    char bytes[10];
+    bind(fd, (void *)&at, sizeof at);
+    puts("listening");
+    fflush(stdout);
+    for (int i = 0; i < 3; i++) {
+        struct pollfd one = {fd, POLLIN, 0};
+        socklen_t length = sizeof from;
+        if (!i)
+            poll(&one, 1, 10000), usleep(200000);
+        ioctl(fd, FIONREAD, &size);
+        printf("%d bytes\n", size);
+        recvfrom(fd, bytes, sizeof bytes, 0, (void *)&from, &length);
+    }
+    return sendto(fd, "end", 3, 0, (void *)&from, sizeof from) - 3;
+}
+"""
+
+
+def test_bytes_that_wait(make: Maker, backend: Backend) -> None:
+    """FIONREAD of a port tells of the datagram that comes next, also behind another one."""
+    port = free_port(LOCAL, socket.SOCK_DGRAM)
+    made = make(make.compile(COUNTS, "counts"), backend, publish=(f"{LOCAL}:{port}:53/udp",))
+    running = subprocess.Popen([made.path], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert running.stdout and running.stdout.readline() == b"listening\n"
+    with datagrams(LOCAL) as peer:
+        for size in (3, 4, 5):
+            peer.sendto(b"x" * size, (LOCAL, port))
+        assert peer.recv(10) == b"end"
+    out, error = running.communicate(timeout=20)
+    assert (running.returncode, error) == (0, b"")
+    assert out.decode().split() == ["3", "bytes", "4", "bytes", "5", "bytes"]
+
+
 @pytest.mark.parametrize("to", [f"{LOCAL}:9", "api.test:443"])
 def test_what_was_left_out(make: Maker, backend: Backend, tmp_path: Path, to: str) -> None:
     """A guest that is refused more often than is logged: its end says how often."""

@@ -223,6 +223,8 @@ static long shutdown(struct socket *socket, u32 how) {
 }
 
 static long unread(struct socket *socket) {
+    if (has_outside(socket))
+        outside_network->ready(socket); /* which takes what has come */
     return socket->in.first ? packet_left(socket->in.first) : 0;
 }
 
