@@ -73,6 +73,15 @@ def test_a_guest_that_goes_on_asks_when_it_has_to(clock: Library) -> None:
     assert clock("times_asked", U64)() == 2
 
 
+def test_a_guest_that_goes_on_waits_by_the_hosts_clock(clock: Library) -> None:
+    """Also where it asks for nothing else before, of a host that has started again since."""
+    clock("start", *start_arguments)(1_000_000, 500 * SECOND, 900 * SECOND)
+    clock("after", U64, U64)(0)
+    clock("renew", None, U64, U64)(5 * SECOND, 990 * SECOND)
+    assert clock("sleep", S64, S64, S64, S64, S64)(1, 0, 1, 0) == 0
+    assert 5 * SECOND < clock("longest_wait", S64)() < 7 * SECOND
+
+
 def test_processor_time_begins_where_a_guest_goes_on(clock: Library) -> None:
     """Not where it first asks."""
     clock("start", *start_arguments)(1_000_000, 5 * SECOND, 9 * SECOND)

@@ -130,19 +130,25 @@ void clock_renew(void) {
         ask_host();
 }
 
-void clock_settle(void) {
-    if (untold)
-        ask_host();
+/* What the host tells one that has not asked it since. */
+static void be_told(const struct wait *answer) {
+    u64 now = base_monotonic + scaled(ticks() - base_ticks);
+    snapshot_host_ahead = answer->monotonic - now;
+    realtime_ahead = (s64)(answer->realtime - now);
+    untold = false;
 }
 
-void clock_told(struct wait *answer) {
-    if (untold) {
-        u64 now = base_monotonic + scaled(ticks() - base_ticks);
-        snapshot_host_ahead = answer->monotonic - now;
-        realtime_ahead = (s64)(answer->realtime - now);
-        untold = false;
-    }
-    answer->monotonic -= snapshot_host_ahead;
+void snapshot_wait(struct wait *block, void (*ask)(struct wait *block)) {
+    s64 deadline = block->deadline;
+    if (deadline > 0 && untold)
+        ask_host();
+    if (deadline > 0)
+        block->deadline = MAX(deadline_after(snapshot_host_ahead, deadline), 1);
+    ask(block);
+    block->deadline = deadline;
+    if (untold)
+        be_told(block);
+    block->monotonic -= snapshot_host_ahead;
 }
 
 /* The same machine goes on from where its clock was, at the host's time that it is told.  How long

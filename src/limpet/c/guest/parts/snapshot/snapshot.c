@@ -120,17 +120,6 @@ bool snapshot_input(bool waits) {
     return goes_on();
 }
 
-void snapshot_wait(struct wait *block, void (*ask)(struct wait *block)) {
-    s64 deadline = block->deadline;
-    if (deadline > 0) {
-        clock_settle();
-        block->deadline = MAX(deadline_after(snapshot_host_ahead, deadline), 1);
-    }
-    ask(block);
-    block->deadline = deadline;
-    clock_told(block);
-}
-
 static void tell(void) {
     memory_tell((struct span){(u64)&between, (u64)(&between + 1)});
     come_again(true);

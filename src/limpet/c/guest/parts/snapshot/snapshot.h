@@ -79,8 +79,6 @@ extern const struct standard snapshot_folder; /* device.c */
 /* The guest's clock stands still between its moment and a start: the host's is so many nanoseconds
  * ahead, which its gate for `wait`, `ask`, is told and told off. */
 extern u64 snapshot_host_ahead;
-void clock_settle(void); /* so that it is known */
-void clock_told(struct wait *answer);
 void snapshot_wait(struct wait *block, void (*ask)(struct wait *block));
 
 /* What each part renews: a clock goes on from where it was, nothing is random twice. */
