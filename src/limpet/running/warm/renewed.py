@@ -59,10 +59,11 @@ _RENEWED = {
 
 def renew_modules() -> None:
     """What was random, or of the moment, in modules that are imported already."""
-    for name in _RENEWED.keys() & sys.modules.keys():
-        module = sys.modules[name]
+    for name, renew in _RENEWED.items():
+        module = sys.modules.get(name)
+        if module is None:
+            continue
         try:
-            if module is not None:
-                _RENEWED[name](module)
+            renew(module)
         except AttributeError:  # another one by that name
             continue

@@ -19,6 +19,9 @@ from .values import decode, encode
 _renewed: Any = importlib.import_module(".renewed", __package__)  # that of warm scripts
 
 
+_HOOKS = "snapshot_restore_py"
+"""A module that has what is to be done before and behind a moment."""
+
 _MOMENT = "/dev/limpet/snapshot"
 """There where a snapshot is taken; else each start does all of this again."""
 
@@ -74,22 +77,25 @@ class Agent:
         reseed()
         after_restore()
         while True:
-            self._number = request["id"]
-            if request.get("stream", False) is not self._streams:
-                self._streams = not self._streams
-                sys.stdout.reconfigure(line_buffering=self._streams)  # type: ignore[union-attr]
-            if request["do"] == "memory":
-                self._tell_memory()
-            elif request["do"] == "rewind":
-                self._rewind(request["word"])
-            else:
-                self._answer(self._done(request))
-                if "word" in request:
-                    self._rewind(request["word"])
+            self._serve(request)
             request = self._channel.receive()
-            if self._is_new:
-                self._is_new = False
-                after_restore()
+
+    def _serve(self, request: dict[str, Any]) -> None:
+        if self._is_new:
+            self._is_new = False
+            after_restore()
+        self._number = request["id"]
+        if request.get("stream", False) is not self._streams:
+            self._streams = not self._streams
+            sys.stdout.reconfigure(line_buffering=self._streams)  # type: ignore[union-attr]
+        if request["do"] == "memory":
+            self._tell_memory()
+        elif request["do"] == "rewind":
+            self._rewind(request["word"])
+        else:
+            self._answer(self._done(request))
+            if "word" in request:
+                self._rewind(request["word"])
 
     def _tell_memory(self) -> None:
         """Let the host have all memory: whoever is started with it goes on here, and as a new one.
@@ -117,18 +123,25 @@ class Agent:
             self._rehearse(_AGAIN)
             before_snapshot()
             reseed()  # so that what it writes is kept, and need not be found each time
-        self._kept = True
+            self._kept = True
         self._channel.rewind(word)
         reseed()
         self._is_new = True
 
     def _rehearse(self, often: int) -> None:
-        """Do what is always done, so that the interpreter knows it, and has it in memory."""
+        """Do what is always done, so that the interpreter knows it, and has it in memory.
+
+        Hooks are for a moment that there is: where code has any, they are left out.
+        """
+        self._kept = True  # and is not taken back meanwhile
+        hooked = _HOOKS in sys.modules
         for request in self._channel.rehearsed(often):
             if request["code"] == _OUTPUT and sys.stdout is not sys.__stdout__:
                 continue  # it would be there for whoever reads what is there in its place
-            self._answer(self._done(request))
+            request["stream"], self._is_new = self._streams, not hooked
+            self._serve(request)
             self._interpreter.forget()
+        self._kept = self._is_new = False
         self._interpreter.names.pop(_NAME, None)  # something is not as it usually is
 
     def _answer(self, answer: dict[str, Any]) -> None:
@@ -291,7 +304,7 @@ def before_snapshot() -> None:
 
 
 def _hooks(which: str) -> Any:
-    module = sys.modules.get("snapshot_restore_py")
+    module = sys.modules.get(_HOOKS)
     return list(getattr(module, which)()) if module is not None else ()
 
 

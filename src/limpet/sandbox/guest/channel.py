@@ -102,15 +102,15 @@ class Channel:
 
     def rehearsed(self, often: int) -> Iterator[Any]:
         """Each of that as it is received, while what is sent goes nowhere."""
-        line = self._in, self._out
+        line = self._in, self._out, self._rewinds
         try:
             for asked in self._rehearsed:
-                self._in, self._out = asked, self._nowhere
+                self._in, self._out, self._rewinds = asked, self._nowhere, self._nowhere
                 for _ in range(often):
                     os.lseek(asked, 0, os.SEEK_SET)
                     yield self.receive()
         finally:
-            self._in, self._out = line
+            self._in, self._out, self._rewinds = line
 
     def _read_up_to(self, end: int, read: bytearray) -> None:
         while len(read) < end:

@@ -19,8 +19,8 @@ TAG: Final = "$"
 DEEPEST: Final = 64
 """Values in values."""
 
-_PLAIN_INT = 1 << 53
-"""What every reader of JSON takes for the same number."""
+_PLAIN_INT, _LEAST_INT = 1 << 53, -1 << 53
+"""Between these every reader of JSON takes a number for the same one."""
 
 _EQUAL_HASHES: Final = 64
 """Keys that may have the hash of another: a dictionary of a million such takes hours to make."""
@@ -37,12 +37,19 @@ def encode(value: Any, deepest: int = DEEPEST) -> Any:
     """
     if deepest < 0:
         raise ValueError(f"it is deeper than {DEEPEST} values in values")
-    if value is None or type(value) in (bool, str):
+    kind = type(value)
+    if value is None or kind is bool or kind is str:
         return value
+    if kind is int and _LEAST_INT <= value <= _PLAIN_INT:
+        return value
+    return _encoded(value, deepest)
+
+
+def _encoded(value: Any, deepest: int) -> Any:
     if isinstance(value, str):
         return str(value)
     if isinstance(value, int):
-        return int(value) if -_PLAIN_INT <= value <= _PLAIN_INT else _tagged("int", hex(value))
+        return int(value) if _LEAST_INT <= value <= _PLAIN_INT else _tagged("int", hex(value))
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else _tagged("float", repr(float(value)))
     if isinstance(value, complex):
