@@ -163,12 +163,14 @@ def test_nothing_new_in_memory(pool: Pool) -> None:
 
 @pytest.mark.usefixtures("patient")
 def test_nothing_rehearsed_is_written(pool: Pool) -> None:
-    """What the code has in the place of standard output has nothing of the rehearsal."""
+    """What the code has in the place of standard output has nothing of the rehearsal, nor hooks."""
     with pool._snapshot.start() as sandbox:
         assert sandbox.run("import io, sys\nsys.stdout = io.StringIO()").ok
+        assert sandbox.run("import snapshot_restore_py as hooks\nseen = []").ok
+        assert sandbox.run("hooks.register_after_restore(seen.append, 1)").ok
         snapshot = sandbox.snapshot()
     with Pool(snapshot, 1, 1) as other:
-        assert value(other, "sys.stdout.getvalue()") == ""
+        assert value(other, "[sys.stdout.getvalue(), len(seen)]") == ["", 2]  # start and kept
 
 
 @pytest.mark.usefixtures("patient")
