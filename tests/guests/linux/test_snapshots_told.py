@@ -1,7 +1,9 @@
-"""A program that is told before its moment comes, and comes to it by itself."""
+"""A program that is told before its moment comes; and what need not be told: to seed anew."""
 
 from __future__ import annotations
 
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from limpet.contract import Backend
 from limpet.errors import RunError
 from limpet.running.snapshot import snapshot
 from tests.support.bundles import Maker, execute
+from tests.support.shared import compiler
 
 PROGRAM = """
 #include <errno.h>
@@ -94,3 +97,40 @@ def test_never_comes(program: Path) -> None:
     options = limpet.Options(backends=("process",), snapshot=True)
     with pytest.raises(RunError, match="waits for the moment that it wants to come to by itself"):
         snapshot(limpet.plan(limpet.load(program), options), ["blocked"])
+
+
+SEEDED = """
+#include <stdio.h>
+#include <sys/mman.h>
+#include <time.h>
+int RAND_bytes(unsigned char *to, int size);
+int main(void) {
+    unsigned char bytes[8];
+    void *page = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    printf("%d", madvise(page, 4096, MADV_WIPEONFORK));
+    for (int i = 0; i < 2; i++) {
+        RAND_bytes(bytes, sizeof bytes);
+        printf(" %ld ", (long)time(NULL));
+        for (int j = 0; j < 8; j++)
+            printf("%02x", bytes[j]);
+        fflush(stdout);
+        getchar();
+    }
+    return 0;
+}
+"""
+
+
+def test_random_numbers_of_a_library(tmp_path: Path) -> None:
+    """OpenSSL's are others in each start, though a copy looks like what it is of."""
+    program, library = tmp_path / "seeded", "/usr/lib/x86_64-linux-gnu/libcrypto.so.3"
+    argv = [compiler("glibc"), "-x", "c", "-", "-o", str(program), "-x", "none", library]
+    subprocess.run(argv, input=SEEDED.encode(), check=True)
+    options = limpet.Options(backends=("process",), snapshot=True)
+    found = snapshot(limpet.plan(limpet.load(program), options))
+    wipes, before, first = found.stdout.split()
+    assert wipes == b"-1"
+    found.bundle.write(tmp_path / "again")
+    later = [execute(["again"], tmp_path / "again", b"\n").stdout.split() for _ in range(2)]
+    assert len({first, later[0][1], later[1][1]}) == 3
+    assert int(before) + 80000 < time.time() < int(later[0][0]) + 60

@@ -182,6 +182,7 @@ def _snapshot(
         given += f"    .{each} = direct_{each},\n"
     given += "    .unfit = volumes_unfit,\n" if _count(devices, VOLUME) else ""
     given += "    .connected = &links_made,\n" if way_out else ""
+    given += "    .behind = &snapshot_behind,\n" if "clock" in parts else ""
     gone_back = _gone_back(parts) if REWIND in chosen else ("", "")
     return (
         '#include "parts/snapshot/snapshot.h"\n'

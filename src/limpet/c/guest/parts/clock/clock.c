@@ -26,7 +26,7 @@ static u64 before_first;   /* nanoseconds from the start to the first answer */
 static u64 idle_ticks;     /* while it waited in the host */
 static bool untold;        /* it went on, and the host has not been asked since */
 
-u64 snapshot_host_ahead;
+u64 snapshot_host_ahead, snapshot_behind;
 
 /* (a << SHIFT) / b; a < b << SHIFT. */
 static u64 divide_shifted(u64 a, u64 b) {
@@ -49,7 +49,7 @@ static void set_scale(u64 nanoseconds, u64 elapsed) {
 static RARE void take_answer(const struct wait *block, u64 before) {
     base_ticks = before + (ticks() - before) / 2;
     base_monotonic = block->monotonic;
-    realtime_ahead = (s64)(block->realtime - block->monotonic);
+    realtime_ahead = (s64)(block->realtime - block->monotonic - snapshot_behind);
     if (!first_ticks) {
         first_ticks = base_ticks, first_monotonic = base_monotonic;
         before_first += MAX(block->realtime, boot_info.realtime) - boot_info.realtime;
@@ -121,7 +121,7 @@ static void wait(struct wait *block) {
 void clock_renew(void) {
     before_first = cpu_time(latest);
     first_monotonic = base_monotonic = latest;
-    scale = first_ticks = idle_ticks = 0;
+    scale = first_ticks = idle_ticks = snapshot_behind = 0;
     base_ticks = ticks();
     untold = true;
     if (boot_info.tsc_khz)

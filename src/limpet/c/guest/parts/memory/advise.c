@@ -1,6 +1,7 @@
 /* What a program says or asks of its pages: madvise, mincore, msync and locks, which nothing
  * here needs. */
 #include "parts/memory/reserve.h"
+#include "parts/snapshot/snapshot.h"
 
 enum {
     MADV_DONTNEED = 4,
@@ -59,8 +60,11 @@ static long advise(const struct mapping *each, u64 low, u64 high, long advice) {
     case MADV_DONTNEED:
     case MADV_DONTNEED_LOCKED:
         return forget(each, low, high);
+    case MADV_WIPEONFORK: /* by which random numbers are told from those of a copy: not here */
+        if (guest_snapshot)
+            return -EINVAL;
+        __attribute__((fallthrough));
     case MADV_FREE:
-    case MADV_WIPEONFORK:
         return each->file || each->shared ? -EINVAL : 0;
     case MADV_REMOVE:
         return punch(each, low, high);

@@ -7,9 +7,10 @@
  * arguments, time and seeds in boot_info, and goes back to that stack.
  */
 #include "core/signals.h"
+#include "core/thread.h"
+#include "linux.h"
 #include "parts/memory/placed.h"
 #include "parts/snapshot/snapshot.h"
-#include "core/thread.h"
 #include "x86_64/processor.h"
 #include "x86_64/switch.h"
 
@@ -150,8 +151,14 @@ static void keep_strings_apart(void) {
     boot_info.strings = to;
 }
 
+/* So that whatever makes random numbers by itself finds, as it goes on, that it has to be seeded
+ * again: OpenSSL's do it after an hour. */
+#define A_DAY (86400 * NANOSECONDS)
+
 void snapshot_start(void) {
     if (snapshot_moment.taken)
         go_on();
+    if (guest_snapshot->behind)
+        *guest_snapshot->behind = A_DAY;
     keep_strings_apart();
 }

@@ -9,6 +9,7 @@ struct snapshot_ops {
     /* The program looks for its standard input: whether it may.  One that waits may, or has a
      * signal. */
     bool (*input)(bool waits);
+    u64 *behind; /* generated: how much the clock of the day is behind; NULL: there is none */
     void (*renew)(void); /* generated: what must not be as it was, part by part */
     /* generated, where folders or networks of the host's are given: why the guest cannot stop, NULL
      * where it can; whether it has had a connection. */
@@ -79,6 +80,7 @@ extern const struct standard snapshot_folder; /* device.c */
 /* The guest's clock stands still between its moment and a start: the host's is so many nanoseconds
  * ahead, which its gate for `wait`, `ask`, is told and told off. */
 extern u64 snapshot_host_ahead;
+extern u64 snapshot_behind; /* nanoseconds, until the moment */
 void snapshot_wait(struct wait *block, void (*ask)(struct wait *block));
 
 /* What each part renews: a clock goes on from where it was, nothing is random twice. */
