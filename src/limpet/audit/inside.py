@@ -20,6 +20,8 @@ from limpet.formats.tree.layout import Entry
 
 _IOCTL = NUMBERS["ioctl"]
 _TAKES = NUMBERS["recvfrom"]
+_PEEK_NOW = 0x42
+"""MSG_PEEK and MSG_DONTWAIT: a guest that goes back only looks whether there is something."""
 _BESIDE = {
     "broker": NUMBERS["socketpair"],
     "porter": NUMBERS["poll"],
@@ -76,7 +78,10 @@ class Inside:
             if call in made:
                 return who
         asked = any(
-            each.number == _TAKES and each.arguments[0] == ((0, 0),) for each in filter_.allowed
+            each.number == _TAKES
+            and each.arguments[0] == ((0, 0),)
+            and each.arguments[3] != ((_PEEK_NOW, _PEEK_NOW),)
+            for each in filter_.allowed
         )
         return "namer" if asked else "process"
 
