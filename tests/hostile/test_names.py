@@ -233,6 +233,7 @@ def test_nobody_to_ask(make: Maker, host: Path) -> None:
         subprocess.Popen(argv, stdin=other.fileno(), stdout=subprocess.PIPE, text=True) as running,
     ):
         own.sendall(f"{OWNER} 0 1 2 0 {b'c'.hex()}\n".encode())
+        own.shutdown(socket.SHUT_WR)
         assert running.stdout and running.stdout.readline() == "-1000\n"
         own.setblocking(False)
         with pytest.raises(BlockingIOError):
