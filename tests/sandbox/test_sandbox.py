@@ -56,6 +56,9 @@ def test_errors_are_results(sandbox: Sandbox) -> None:
     assert sandbox.run("import sys; sys.exit(7)").exit == 7
     wrong = sandbox.run("if").error
     assert wrong and wrong.type == "SyntaxError" and "ast.py" not in wrong.traceback
+    text = "class E(Exception):\n    def __str__(self):\n        raise KeyboardInterrupt\nraise E"
+    wrong = sandbox.run(text).error
+    assert wrong and wrong.message == "<its text cannot be made>"
     assert sandbox.run("1").ok
 
 
@@ -101,6 +104,17 @@ def test_output_while_it_runs(sandbox: Sandbox) -> None:
     )
     assert "".join(text for text, _ in told) == "é\nend\n"
     assert told[-1][1] - told[0][1] > 0.2
+
+
+def test_output_of_the_codes_own(sandbox: Sandbox) -> None:
+    """What it has put in the place of its output, and can do less, is no end of it."""
+    told: list[str] = []
+    for code in ("sys.stdout = io.StringIO()", "sys.stdout = None", "del sys.stdout"):
+        assert sandbox.run(f"import io, sys\n{code}", on_stdout=told.append).ok
+        assert sandbox.run("sys.stdout = sys.__stdout__").ok
+        assert sandbox.run(code).ok
+        ran = sandbox.run("sys.stdout = sys.__stdout__\nprint(1)", on_stdout=told.append)
+        assert (ran.stdout, told.pop()) == ("1\n", "1\n")
 
 
 def test_pictures(sandbox: Sandbox) -> None:

@@ -53,6 +53,7 @@ class Agent:
         self._interpreter = Interpreter()
         self._interpreter.enter()
         self._number = 0
+        self._stdout: Any = sys.stdout  # which the code may replace, close or delete
         self._kept = self._is_new = self._streams = False
 
     def warm(self) -> None:
@@ -87,7 +88,7 @@ class Agent:
         self._number = request["id"]
         if request.get("stream", False) is not self._streams:
             self._streams = not self._streams
-            sys.stdout.reconfigure(line_buffering=self._streams)  # type: ignore[union-attr]
+            self._stream()
         if request["do"] == "memory":
             self._tell_memory()
         elif request["do"] == "rewind":
@@ -96,6 +97,13 @@ class Agent:
             self._answer(self._done(request))
             if "word" in request:
                 self._rewind(request["word"])
+
+    def _stream(self) -> None:
+        """Send each line when it is written, or no longer."""
+        found: Any = getattr(sys, "stdout", None)
+        for stream in (self._stdout, found):
+            with contextlib.suppress(Exception):  # one of the code's may be anything
+                stream.reconfigure(line_buffering=self._streams)
 
     def _tell_memory(self) -> None:
         """Let the host have all memory: whoever is started with it goes on here, and as a new one.
@@ -149,10 +157,10 @@ class Agent:
         if displayed:
             answer["shown"] = displayed.copy()
             displayed.clear()
-        for stream in (sys.stdout, sys.stderr):
+        for name in ("stdout", "stderr"):
             try:
-                stream.flush()
-            except Exception:  # the code may have closed or replaced it
+                getattr(sys, name).flush()
+            except Exception:  # the code may have closed, replaced or deleted it
                 continue
         if self._channel.send(ANSWER, answer):
             return

@@ -248,5 +248,5 @@ def raised(error: BaseException) -> dict[str, str]:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:
+    except BaseException:  # the code's own method may raise anything
         return "<its text cannot be made>"
