@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from limpet.contract import Backend
 from limpet.errors import PlanError
 from limpet.formats import manifest
 from limpet.running import devices
+from tests.guests.linux.test_least import HEAD
 from tests.support import SUPPORT
 from tests.support.bundles import BUSYBOX, Made, Maker, Ran, execute, need
 
@@ -159,6 +161,23 @@ def test_read_only(busybox: Made, folder: Path) -> None:
     assert [(p, s.st_mtime_ns, s.st_mode) for p, s in before] == [
         (p, p.lstat().st_mtime_ns, p.lstat().st_mode) for p in sorted(folder.rglob("*"))
     ]
+
+
+ASKS = r"""
+    call(OPEN, (long)"/data/a", 0, 0, 0, 0, 0);           /* who opens nothing has no volume */
+    long said = call(21, (long)"/data/a", 4, 0, 0, 0, 0); /* access, R_OK */
+    said += call(21, (long)"/data/a", 2, 0, 0, 0, 0) + call(21, (long)"/data/sub", 3, 0, 0, 0, 0);
+    end(-said);
+}
+"""
+
+
+@pytest.mark.parametrize(("way", "refused"), [(":ro", errno.EROFS), ("", 0)])
+def test_asked_first(make: Maker, backend: Backend, folder: Path, way: str, refused: int) -> None:
+    """Who asks whether a file or a folder can be written is told as who tries."""
+    program = make.compile(HEAD + ASKS, "asks", "-nostdlib")
+    made = make(program, backend, devices=(f"volume:/data{way}",))
+    assert made.run(f"--volume:/data={folder}") == Ran(2 * refused, b"", b"")
 
 
 def test_at_start(busybox: Made, folder: Path) -> None:

@@ -103,7 +103,8 @@ long sys_statx(long directory, long path, long flags, long mask, long to) {
     return 0;
 }
 
-/* Root is allowed everything that exists, but only what some execute bit marks is executable. */
+/* Root is allowed everything that exists, but only what some execute bit marks is executable, and
+ * nothing is written below a volume that is only read. */
 static long allowed(long directory, long path, long mode, long flags) {
     struct linux_stat stat;
     struct node *node;
@@ -114,8 +115,14 @@ static long allowed(long directory, long path, long mode, long flags) {
     if (users && node)
         return users->may(node, (u32)mode);
     error = node ? node_stat(node, &stat) : file->ops->stat(file, &stat);
-    bool refuses = mode & 1 && (stat.mode & S_IFMT) == S_IFREG && !(stat.mode & 0111);
-    return refuses ? -EACCES : error;
+    if (error)
+        return error;
+    u32 kind = stat.mode & S_IFMT;
+    if (mode & 2 && !node && of_volume(file) &&
+        (kind == S_IFREG || kind == S_IFDIR || kind == S_IFLNK))
+        error = guest_volumes->owner(file, ~0U, ~0U);
+    bool refuses = mode & 1 && kind == S_IFREG && !(stat.mode & 0111);
+    return !error && refuses ? -EACCES : error;
 }
 
 long sys_faccessat2(long directory, long path, long mode, long flags) {

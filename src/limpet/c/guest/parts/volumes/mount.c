@@ -93,12 +93,14 @@ static long volumes_link(const struct file *file, void *to, u64 size, bool itsel
     return (long)size;
 }
 
-/* Nobody is given a file, but whose it is already. */
+/* Nobody is given a file, but whose it is already; ~0 stays as it is. */
 static long volumes_owner(const struct file *file, u32 user, u32 group) {
     struct held *held = held_of(file);
     struct linux_stat stat;
     if (volume_entry(held->volume)->read_only)
         return -EROFS;
+    if (user == ~0U && group == ~0U)
+        return 0;
     long error = held_stat(held, &stat);
     bool same = (user == ~0U || user == stat.uid) && (group == ~0U || group == stat.gid);
     return error ? error : same ? 0 : -EPERM;
