@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,12 @@ int work(int by) { return room[0] += by; }
 const void *const table[] = {room, work, table};
 """
 SEGV = 139
+NO_NEW_CODE = """\
+import ctypes, os, sys
+if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0):  # PR_SET_MDWE, which execve keeps
+    sys.exit(77)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +107,16 @@ def test_is_used(moment: Path, program: Path, told: bytes, status: int, written:
     """As on Linux: what it may do it can, and nothing else; the next start begins again."""
     for path in (program, moment, moment):
         assert ran(path, told) == (status, written if status == 0 else b"")
+
+
+def test_where_nothing_becomes_code(moment: Path) -> None:
+    """A host that refuses that, as systemd's MemoryDenyWriteExecute= does, is said to."""
+    words = [sys.executable, "-c", NO_NEW_CODE, str(moment)]
+    done = subprocess.run(words, input=b"d c ", capture_output=True, check=False)
+    if done.returncode == 77:
+        pytest.skip("a kernel without PR_SET_MDWE")
+    assert done.returncode == 125
+    assert b"is not allowed by this host to run code of its shared objects" in done.stderr
 
 
 def test_memory_of_another_start(moment: Path) -> None:

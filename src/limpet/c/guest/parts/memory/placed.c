@@ -216,6 +216,11 @@ static void placed_load(u64 at) {
         gets_rights(of);
 }
 
+static _Noreturn RARE void code_refused(void) {
+    end_unstarted("is not allowed by this host to run code of its shared objects: in a unit of "
+                  "systemd leave out MemoryDenyWriteExecute=");
+}
+
 /* An object that was there at a moment, and that what goes on from it has not used until now: its
  * code gets its rights as a whole, its data page by page. */
 static bool placed_wake(u64 at, bool runs) {
@@ -226,9 +231,12 @@ static bool placed_wake(u64 at, bool runs) {
             continue;
         if (!each->late || runs == each->writable)
             return false;
-        u64 page = ALIGN_DOWN(at, PAGE);
-        return runs ? guest_memory->load(each->address, each->address + each->size, each->late)
-                    : guest_memory->load(page, page + PAGE, each->late);
+        u64 low = runs ? each->address : ALIGN_DOWN(at, PAGE);
+        u64 high = runs ? each->address + each->size : low + PAGE;
+        bool done = guest_memory->load(low, high, each->late);
+        if (runs && !done)
+            code_refused();
+        return done;
     }
     return false;
 }
@@ -237,7 +245,7 @@ static bool placed_wake(u64 at, bool runs) {
 static void placed_go_on(void) {
     for (u64 i = 0; states && i < guest_info.placed_count; i++)
         if (state_of(object(i))->used && !gets_rights(object(i)))
-            end_unstarted("is not allowed by this host to run code of its shared objects");
+            code_refused();
 }
 
 /* Objects that are loaded now stay so when a guest goes back; or those that were not then can only
