@@ -43,6 +43,10 @@ static void come(int number) {
     put("/dev/limpet/snapshot", "x");
 }
 
+static void took(int number) {
+    before = number;
+}
+
 static void *look(void *end) {
     char line[8] = "";
     struct pollfd input = {0, POLLIN, 0};
@@ -60,12 +64,16 @@ int main(int count, char **words) {
     signal(64, come);
     printf("%ld\\n", put("/dev/limpet/signal", "64\\n"));
     fflush(stdout);
-    if (words[1][0] == 'b') {
-        sigset_t all;
-        sigfillset(&all);
+    sigset_t all;
+    sigfillset(&all);
+    if (words[1][0] == 'b')
         sigprocmask(SIG_BLOCK, &all, NULL);
-        look(NULL);
-    }
+    if (words[1][0] == 'i' || words[1][0] == 'd')
+        signal(64, words[1][0] == 'i' ? SIG_IGN : SIG_DFL);
+    if (words[1][0] == 't')
+        signal(64, took);
+    if (words[1][0] != 'p' && words[1][0] != 'r')
+        look(words);
     pthread_create(&other, NULL, look, words[1][0] == 'p' ? words : NULL);
     pthread_join(other, NULL);
     return after;
@@ -92,11 +100,13 @@ def test_told(program: Path, how: str, backend: Backend, tmp_path: Path) -> None
         assert (ran.status, ran.stdout) == (1, b"1 2 hi 64 1\n")
 
 
-def test_never_comes(program: Path) -> None:
-    """Who asks for a signal and blocks it has no moment, and that is said."""
+@pytest.mark.parametrize("how", ["blocked", "ignored", "default", "taken"])
+def test_never_comes(program: Path, how: str) -> None:
+    """Who asks for a signal and does not hear it has no moment, and that is said."""
     options = limpet.Options(backends=("process",), snapshot=True)
-    with pytest.raises(RunError, match="waits for the moment that it wants to come to by itself"):
-        snapshot(limpet.plan(limpet.load(program), options), ["blocked"])
+    said = "waits for its moment, to which no handler" if how == "taken" else "blocks or ignores"
+    with pytest.raises(RunError, match=said):
+        snapshot(limpet.plan(limpet.load(program), options), [how])
 
 
 SEEDED = """

@@ -89,6 +89,14 @@ bool snapshot_signal(u64 number) {
     return true;
 }
 
+/* One that blocks it and looks for input would hear of it never, or too late. */
+static bool hears(const struct thread *thread, enum moment why) {
+    u64 handler = signal_actions[told.signal].handler;
+    bool blocks = thread->blocked & SIGNAL_BIT(told.signal);
+    return handler != SIG_DFL && handler != SIG_IGN &&
+           !(blocks && thread == current && why == MOMENT_INPUT);
+}
+
 static bool goes_on(void) {
     return snapshot_moment.taken && (!told.why || told.done || told.thread == current->id);
 }
@@ -100,6 +108,9 @@ void snapshot_come(enum moment why) {
         park_changed(&snapshot_moment);
     } else if (!to) {
         snapshot_take(told.why ? told.why : why);
+    } else if (!hears(to, why)) {
+        end_unstarted("asked for a signal before its moment, and blocks or ignores it, or has no "
+                      "handler for it");
     } else {
         told.why = why;
         signal_send(to, told.signal, NULL);
@@ -111,7 +122,7 @@ bool snapshot_input(bool waits) {
         .deadline = FOREVER,
         .restarts = true,
         .on = &snapshot_moment,
-        .what = "the moment that it wants to come to by itself",
+        .what = "its moment, to which no handler of its signal comes",
     };
     if (!told.why && !snapshot_moment.taken)
         snapshot_come(MOMENT_INPUT);
