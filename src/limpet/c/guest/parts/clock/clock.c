@@ -49,7 +49,7 @@ static void set_scale(u64 nanoseconds, u64 elapsed) {
 static RARE void take_answer(const struct wait *block, u64 before) {
     base_ticks = before + (ticks() - before) / 2;
     base_monotonic = block->monotonic;
-    realtime_ahead = (s64)(block->realtime - block->monotonic - snapshot_behind);
+    realtime_ahead = (s64)(block->realtime - block->monotonic);
     if (!first_ticks) {
         first_ticks = base_ticks, first_monotonic = base_monotonic;
         before_first += MAX(block->realtime, boot_info.realtime) - boot_info.realtime;
@@ -146,6 +146,7 @@ void snapshot_wait(struct wait *block, void (*ask)(struct wait *block)) {
         block->deadline = MAX(deadline_after(snapshot_host_ahead, deadline), 1);
     ask(block);
     block->deadline = deadline;
+    block->realtime -= snapshot_behind;
     if (untold)
         be_told(block);
     block->monotonic -= snapshot_host_ahead;
