@@ -71,6 +71,15 @@ def test_its_moment(way: str, tmp_path: Path) -> None:
     assert len({execute(["a"], bundle).stdout for _ in range(2)}) == 2
 
 
+def test_what_is_not_renewed_is_said(tmp_path: Path) -> None:
+    """Words by which nobody can tell what is a script."""
+    (tmp_path / "script.py").write_text("input()\n")
+    words = ["snapshot", "--backend", "process", "-o", str(tmp_path / "again")]
+    words += ["/usr/bin/python3", "-d", str(tmp_path / "script.py")]
+    made = CliRunner().invoke(cli, words)
+    assert made.exit_code == 0 and "have the random numbers of the moment" in made.output
+
+
 def test_a_hook_that_fails(tmp_path: Path) -> None:
     """It is the script's error, and there is no snapshot."""
     text = "import snapshot_restore_py as it\nit.register_before_snapshot(lambda: 1 / 0)\ninput()\n"

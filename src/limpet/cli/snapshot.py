@@ -88,7 +88,13 @@ def _stopping(
     from limpet.running.warm.words import words_of
 
     which, parts = known(start.program), words_of(words)
-    if not (which and which.name.startswith("CPython") and parts and parts.kind != "-"):
+    python = which is not None and which.name.startswith("CPython")
+    if python and words and not parts:
+        say.note(
+            "its modules have the random numbers of the moment in each start, and no hooks are "
+            "called: its Python is asked for more than to run a script"
+        )
+    if not python or not parts or parts.kind == "-":
         yield files, words
         return
     count = len(parts.options)
