@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from limpet.cli import cli
+from limpet.cli import cli, say
 from limpet.contract import Backend
 from tests.support.bundles import execute
 
@@ -71,8 +71,9 @@ def test_its_moment(way: str, tmp_path: Path) -> None:
     assert len({execute(["a"], bundle).stdout for _ in range(2)}) == 2
 
 
-def test_what_is_not_renewed_is_said(tmp_path: Path) -> None:
+def test_what_is_not_renewed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Words by which nobody can tell what is a script."""
+    monkeypatch.setitem(say._CHOSEN, "quiet", False)  # as another test has left it
     (tmp_path / "script.py").write_text("input()\n")
     words = ["snapshot", "--backend", "process", "-o", str(tmp_path / "again")]
     words += ["/usr/bin/python3", "-d", str(tmp_path / "script.py")]
