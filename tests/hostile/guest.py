@@ -206,10 +206,10 @@ class Hostile:
         assert isinstance(place, Layout)
         return place
 
-    def run(self, name: str, *numbers: int, stdin: bytes = b"") -> Ran:
+    def run(self, name: str, *numbers: int, stdin: bytes = b"", seconds: float = 20) -> Ran:
         """One attack."""
         words = (*self.words, name, *map(str, numbers))
-        return self.made().run(*words, stdin=stdin, timeout=20)
+        return self.made().run(*words, stdin=stdin, timeout=seconds)
 
     def ends(
         self, ends: End | tuple[End, ...], name: str, *numbers: int, stdin: bytes = b""
@@ -273,6 +273,6 @@ def _is_killed(hostile: Hostile, at: int) -> bool:
     """Whether a call from there that nobody may make ends the guest; what comes behind the middle
     of an instruction may have no end."""
     try:
-        return hostile.run("jump_call", at, NUMBERS["fork"]).status == 159
+        return hostile.run("jump_call", at, NUMBERS["fork"], seconds=4).status == 159
     except subprocess.TimeoutExpired:
         return False

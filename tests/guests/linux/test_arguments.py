@@ -212,7 +212,7 @@ sequence = st.lists(any_of(CALLS), min_size=1, max_size=24).map(
 )
 sequences = st.lists(sequence, min_size=1, max_size=SLOTS)
 
-EXAMPLES = {"process": 200, "kvm": 20}
+EXAMPLES = {"process": 100, "kvm": 12}
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -194,7 +194,7 @@ def test_found_before(make: Maker, backend: Backend, template: Path, calls: list
     Pair(make, backend, template).compare([calls])
 
 
-EXAMPLES = {"process": 200, "kvm": 20}
+EXAMPLES = {"process": 100, "kvm": 12}
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -216,7 +216,7 @@ class Story:
 sequences = st.lists(st.integers(0, 1 << 32), min_size=1, max_size=4).map(
     lambda seeds: [Story(seed).make(40) for seed in seeds]
 )
-EXAMPLES = {"process": 60, "kvm": 8}
+EXAMPLES = {"process": 40, "kvm": 8}
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -128,7 +128,7 @@ def program(make: Maker) -> Path:
     return program_of(make)
 
 
-EXAMPLES = {"process": 100, "kvm": 12}
+EXAMPLES = {"process": 60, "kvm": 8}
 
 
 @pytest.mark.parametrize("backend", ["kvm", "process"])

@@ -225,7 +225,7 @@ def program(make: Maker) -> Path:
     return program_of(make)
 
 
-EXAMPLES = {"process": 150, "kvm": 20}
+EXAMPLES = {"process": 80, "kvm": 12}
 
 
 @pytest.mark.parametrize("backend", ["kvm", "process"])

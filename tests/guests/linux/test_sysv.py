@@ -167,7 +167,7 @@ def dense_calls(seed: int) -> list[str]:
 wide = st.lists(any_of(CALLS), min_size=8, max_size=60)
 sequence = st.one_of(wide, st.integers(0, 1 << 32).map(dense_calls))
 sequences = st.lists(sequence, min_size=1, max_size=4)
-EXAMPLES = {"process": 200, "kvm": 20}
+EXAMPLES = {"process": 100, "kvm": 12}
 
 
 def apart() -> None:

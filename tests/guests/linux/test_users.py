@@ -72,7 +72,7 @@ opened = st.sampled_from(
 call = st.one_of(any_of(OTHERS), any_of(OTHERS), any_of(OTHERS), any_of(BECOMING))
 sequence = st.builds(lambda *parts: [*chain(*parts)], start, opened, st.lists(call, max_size=30))
 sequences = st.lists(sequence, min_size=1, max_size=1)
-EXAMPLES = {"process": 120, "kvm": 10}
+EXAMPLES = {"process": 60, "kvm": 8}
 
 
 FOUND = [
