@@ -88,7 +88,7 @@ def redis(command: str, count: int, *words: str) -> Callable[[int], tuple[float,
 
 
 PAGES = (
-    Asked("keep-alive, 1 connection", wrk(1, "/page"), 0.95),
+    Asked("keep-alive, 1 connection", wrk(1, "/page"), 0.95, turns=13),
     Asked("keep-alive, 64 connections", wrk(64, "/page"), 0.95),
     Asked("a new connection each", wrk(16, "/page", "-H", "Connection: close"), 0.85),
     Asked("1 MiB", wrk(4, "/large"), 0.95, 0.5),
