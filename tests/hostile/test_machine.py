@@ -23,6 +23,7 @@ V2 = {
     0x0: (7, None, None, None),
     0x1: (0x600, 0x800, 0x0098_2201, 0x0788_8111),  # SSE3 SSSE3 CX16 SSE4.1 SSE4.2 POPCNT; to SSE2
     0x7: (0, 0x201, 0, 0),  # FSGSBASE ERMS
+    0xD: (0, 0, 0, 0),  # no extended state: said, since kvm_pvm asks the host where it is not
     0x8000_0000: (0x8000_0008, 0, 0, 0),
     0x8000_0001: (0, 0, 1, 0x2010_0000),  # LAHF; NX LM
     0x8000_0008: (36 | 48 << 8, 0, 0, 0),

@@ -44,7 +44,7 @@ _START = (
     *("hypercall_exit", "stub_exit_*"),
 )
 """What each start runs through that goes on from a moment, and its end: each page is a fault, or an
-exit, and so it is in few."""
+exit, and so it is in few.  What it reads of the constants comes first among these."""
 
 _SCRIPT = """\
 ENTRY(guest_start)
@@ -61,7 +61,7 @@ SECTIONS {{
   .stacks (NOLOAD) : {{ *(.bss..stack) }}
   ASSERT(. <= {data_end:#x}, "the library OS's data is larger than it was measured")
   . = {rodata:#x};
-  .rodata : {{ *(.rodata .rodata.*) }}
+  .rodata : {{ *(.rodata.snapshot_*) *(.rodata.dispatch) *(.rodata .rodata.*) }}
   ASSERT(SIZEOF(.rodata) == 0 || ADDR(.rodata) == {rodata:#x}, "its constants are not aligned")
   ASSERT(. <= {rodata_end:#x}, "the library OS's constants are larger than they were measured")
   .got : {{ *(.got .got.*) }}
