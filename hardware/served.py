@@ -5,6 +5,7 @@ The server is traced from the moment before the request to the moment when it wa
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,12 +20,16 @@ _COMMANDS = {
     "Limpet, process": "$B/serve.process",
     "Limpet, kvm": "$B/serve.kvm",
     "natively": "$B/serve",
+    "bubblewrap, with the host's network": "bwrap --unshare-all --share-net --die-with-parent "
+    "--bind /root-of-serve / --proc /proc --dev /dev --tmpfs /tmp /serve",
 }
 
 _SCRIPT = """\
 T=/sys/kernel/tracing
-mkdir -p /tmp
+mkdir -p /tmp /root-of-serve/tmp /root-of-serve/proc /root-of-serve/dev
+cp $B/serve /root-of-serve/serve
 ifconfig lo 127.0.0.1 up || ip link set lo up
+echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start
 echo 0 > $T/tracing_on
 echo nop > $T/current_tracer
 echo 100000 > $T/buffer_size_kb
@@ -73,7 +78,9 @@ def measure(turns: int, functions: Callable[[Ended, str], set[str]]) -> dict[str
         for name, command in _COMMANDS.items()
         for turn in range(turns)
     }
-    ended = run(scripts, programs, [])
+    if not (bwrap := shutil.which("bwrap")):
+        raise FileNotFoundError("bwrap: Debian's bubblewrap has it")
+    ended = run(scripts, programs, [Path(bwrap)])
     return {
         name: median(
             len(functions(ended[f"{name} {turn}"], f"{name} {turn}")) for turn in range(turns)

@@ -156,7 +156,8 @@ runs. bubblewrap has `--unshare-all`, crun its own default configuration, which 
 
 **A request** comes over a TCP connection that is there already, to a server that waits with epoll,
 and is answered with 600 bytes ([serve.c](../hardware/c/serve.c)); the server is traced until it
-waits again. One run.
+waits again. One run. bubblewrap has the host's network here: with one of its own another process,
+pasta, carries each byte, and what that reaches comes on top.
 
 Functions that are inlined or not traceable are not seen, in any row. In the process backend the
 program's page faults are the host kernel's; in kvm too, and the functions of KVM come with them.
