@@ -18,6 +18,7 @@ from limpet.errors import RunError, TraceError
 from limpet.guests.usual import usual
 from limpet.running.tracing import outside, show
 from limpet.running.tracing.events import Event, Events
+from limpet.running.tracing.missed import Missed
 from limpet.running.tracing.records import Reader
 from limpet.running.tracing.start import TRACE, trace, traced_bundle, unikernel_bundle
 
@@ -60,7 +61,8 @@ def command(
     """Run APP and show what it asks of its system: each call, and which left the guest.
 
     APP is what limpet run takes, or a bundle that was built with --feature trace. A line without an
-    arrow below it was served inside: nothing of it reached the host.
+    arrow below it was served inside: nothing of it reached the host. What it looked for in vain and
+    this host has stands at the end, as --include would pack it.
 
     The exit status is the guest's own.
     """
@@ -78,6 +80,7 @@ def command(
         else:
             given["features"] += () if usual(app).devices else (TRACE,)
             devices = block, net, publish, volume
+            shown.missed = Missed()
             app, arguments = by_python(app, arguments, None)
             own = usual(app).devices
             with ready(app, arguments, devices, given) as (made, argv):
@@ -130,6 +133,7 @@ class _Shown:
         self._stream, self._json, self._size = stream, as_json, size
         self._choice = choice
         self._table = show.Table() if count else None
+        self.missed: Missed | None = None  # of a program that is packed for this
         self._reader, self._events = Reader(), Events()
         self._damaged: TraceError | None = None
 
@@ -171,9 +175,13 @@ class _Shown:
             say.note(self._damaged.message)
         elif self._reader.rest:
             say.note("the trace ends within a record: the guest was ended from outside")
+        if self.missed and (words := self.missed.words()):
+            say.note(f"it looked for files that this host has and the guest has not: {words}")
 
     def show(self, event: Event) -> None:
         """Show a call."""
+        if self.missed:
+            self.missed.add(event)
         if self._choice and not self._choice.shows(event):
             return
         if self._table:

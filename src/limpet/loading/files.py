@@ -245,7 +245,8 @@ def _lay_over(top: Node, guest: str, host: Path, finder: Finder) -> None:
     node = finder.file(host, parts[-1])
     if node.is_directory:
         raise TreeError(
-            f"--file {quoted(host)}: a folder, not a file", hint="use --root for folders"
+            f"--file {quoted(host)}: a folder, not a file",
+            hint=f"--include {quoted(host)} packs it where it is, and --volume lends it",
         )
     at.children[parts[-1]] = node
 

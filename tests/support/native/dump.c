@@ -48,7 +48,7 @@ static void say_entry(u32 mode, u64 size, u64 digest) {
 /* Folders that every guest has at its root, and that the packed tree here has not: the library OS
  * makes them (parts/world/standard.c). */
 static bool is_standard(const char *name) {
-    static const char *const names[] = {"dev", "etc", "proc", "sys", "tmp"};
+    static const char *const names[] = {"dev", "etc", "proc", "run", "sys", "tmp"};
     for (u64 i = 0; i < COUNT(names); i++)
         if (!strcmp(name, names[i]))
             return true;

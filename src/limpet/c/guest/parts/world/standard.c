@@ -2,14 +2,15 @@
 #include "parts/outside/plan.h"
 #include "parts/world/world.h"
 
-static const struct standard tmp_names[] = {{0}};
+static const struct standard no_names[] = {{0}};
 
 static const struct standard root_names[] = {
     {.name = "dev", .mode = S_IFDIR | 0755, .device = DEVICE_NODES, .folder = dev_names},
     FOLDER("etc", 0755, etc_names),
     FOLDER("proc", 0555, proc_names),
+    FOLDER("run", 0755, no_names),
     FOLDER("sys", 0555, sys_names),
-    FOLDER("tmp", 01777, tmp_names),
+    FOLDER("tmp", 01777, no_names),
     {0},
 };
 
