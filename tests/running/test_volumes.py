@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import Backend
 from limpet.errors import PlanError
 from limpet.formats import manifest
@@ -16,6 +19,7 @@ from limpet.running import devices
 from tests.guests.linux.test_least import HEAD
 from tests.support import SUPPORT
 from tests.support.bundles import BUSYBOX, Made, Maker, Ran, execute, need
+from tests.support.refusing import refusing
 
 MANY = 700
 """Names in one folder: more than one answer of getdents64 holds."""
@@ -347,6 +351,27 @@ def test_names(make: Maker, backend: Backend, tmp_path: Path, in_a_thread: bool)
     assert (ran.status, ran.stderr, native.status) == (0, b"", 0)
     names = {each.relative_to(folder) for each in folder.rglob("*")}
     assert names == {each.relative_to(here) for each in here.rglob("*")}
+
+
+def test_modes_before_linux_6_6(make: Maker, backend: Backend, tmp_path: Path) -> None:
+    """A host without fchmodat2 changes the modes of files that can be opened."""
+    made = make(need(BUSYBOX, "busybox-static"), backend, devices=("volume:/w",))
+    for name, mode in (("read", 0o400), ("written", 0o200), ("closed", 0)):
+        (tmp_path / name).touch()
+        os.chown(tmp_path / name, 65534, 65534)
+        (tmp_path / name).chmod(mode)
+    fill_rights(tmp_path / "read")
+    words = ["busybox", f"--volume:/w={tmp_path}", "--", "chmod", "640", "/w/read", "/w/written"]
+    done = subprocess.run(
+        [*words, "/w/closed"],
+        executable=made.path,
+        capture_output=True,
+        preexec_fn=refusing(NUMBERS["fchmodat2"], errno.ENOSYS),
+        check=False,
+    )
+    assert done.stderr == b"chmod: /w/closed: Permission denied\n"
+    modes = [stat.S_IMODE((tmp_path / each).stat().st_mode) for each in ("read", "written")]
+    assert modes == [0o640, 0o640] and not stat.S_IMODE((tmp_path / "closed").stat().st_mode)
 
 
 def test_bounded_output(make: Maker, backend: Backend, folder: Path) -> None:

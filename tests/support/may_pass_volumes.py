@@ -21,7 +21,7 @@ from tests.support.may_pass import (
 CLOSE, FSTAT, LSEEK, FSTATFS, GETDENTS64, READLINKAT, OPENAT2 = 3, 5, 8, 138, 217, 267, 437
 FSYNC, FTRUNCATE, FALLOCATE, PWRITEV2 = 74, 77, 285, 328
 FCHMOD, MKDIRAT, UNLINKAT, LINKAT, SYMLINKAT, UTIMENSAT = 91, 258, 263, 265, 266, 280
-RENAMEAT2, FCNTL, FLOCK, CLOSE_RANGE = 316, 72, 73, 436
+RENAMEAT2, FCNTL, FLOCK, CLOSE_RANGE, FCHMODAT2 = 316, 72, 73, 436, 452
 
 SLOTS: Spans = ((128, 1151),)
 """Descriptors of what a guest opened: 1024 from 128 on."""
@@ -105,4 +105,5 @@ def names() -> Iterable[Call]:
     yield Call(LINKAT, {**two_names, 4: one(0)})
     yield Call(RENAMEAT2, {**two_names, 4: one(0, 1, 2)})
     yield Call(FCHMOD, {0: SLOTS, 1: most(0o1777)})
+    yield Call(FCHMODAT2, {0: SLOTS, 1: one(NO_NAME), 2: most(0o1777), 3: one(0x1000)})
     yield Call(UTIMENSAT, {0: SLOTS, 1: one(NO_NAME), 2: MONITOR, 3: one(0x1000)})

@@ -216,6 +216,7 @@ _WRITES_NOTHING = frozenset(
         "linkat",
         "renameat2",
         "fchmod",
+        "fchmodat2",
         "utimensat",
         "pwritev2",
         "ftruncate",

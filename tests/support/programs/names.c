@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -28,6 +29,52 @@ static void say_owner(const char *path) {
     struct stat found;
     stat(path, &found);
     printf("%s: %d %d\n", path, found.st_uid == getuid(), found.st_gid == getgid());
+}
+
+/* Nobody may open it: its owner may still change that. */
+static void say_no_rights(void) {
+    int closed = open("closed", O_CREAT | O_RDWR, 0600);
+    SAY(fchmod(closed, 0));
+    SAY(write(closed, "more", 4));
+    SAY(chmod("closed", 0));
+    say_mode("closed");
+    SAY(fchmod(closed, 0640));
+    SAY(chmod("closed", 0));
+    SAY(chmod("closed", 0400));
+    say_mode("closed");
+    close(closed);
+    SAY(mkdir("locked", 0700));
+    SAY(chmod("locked", 0));
+    SAY(chmod("locked", 01755));
+    say_mode("locked");
+    SAY(syscall(452, AT_FDCWD, "locked", 0700, 0)); /* fchmodat2 */
+    SAY(syscall(452, AT_FDCWD, "link", 0700, AT_SYMLINK_NOFOLLOW));
+    say_mode("locked");
+}
+
+/* What /proc says of an open file, from the volume on, and what it leads to once more. */
+static void say_open(const char *volume) {
+    char name[64], text[256] = {0};
+    SAY(symlink("odd", "to odd"));
+    int fd = open("folder/../to odd", O_RDONLY), again, left = 0;
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    SAY(readlink(name, text, sizeof text - 1));
+    puts(text + strlen(volume));
+    again = open(name, O_RDWR | O_TRUNC);
+    SAY(write(again, "new", 3));
+    SAY(read(fd, text, 9));
+    SAY(lseek(fd, 1, SEEK_SET));
+    SAY(ioctl(fd, FIONREAD, &left));
+    SAY(unlink("odd"));
+    memset(text, 0, sizeof text);
+    SAY(readlink(name, text, sizeof text - 1));
+    printf("%s, %d left\n", text + strlen(volume), left);
+    fd = open(".", O_RDONLY);
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    memset(text, 0, sizeof text);
+    SAY(readlink(name, text, sizeof text - 1));
+    puts(text + strlen(volume));
+    SAY(open(name, O_RDONLY | O_DIRECTORY));
 }
 
 int main(int count, char **words) {
@@ -77,6 +124,7 @@ int main(int count, char **words) {
     SAY(unlink("leads out"));
     SAY(chmod("there", 0600));
     SAY(chmod("no", 0600));
+    say_no_rights();
     SAY(utimensat(AT_FDCWD, "there", times, 0));
     SAY(utimensat(AT_FDCWD, "link", times, AT_SYMLINK_NOFOLLOW));
     SAY(mknod("node", S_IFREG | 0644, 0));
@@ -100,5 +148,6 @@ int main(int count, char **words) {
     SAY(write(open_, "still here", 10));
     SAY(pread(open_, text, 10, 0));
     puts(text);
+    say_open(words[1]);
     return 0;
 }

@@ -26,6 +26,8 @@ _CHANGE_NAMES = (
     "chmod",
     "fchmod",
     "fchmodat",
+    "fchmodat2",
+    "futimesat",
     "link",
     "linkat",
     "mkdir",

@@ -36,21 +36,33 @@ static long open_folder_of(const struct mft_entry *device, char *path, const cha
     return open_way(device, last > path ? path : ".", HOW_PATH | HOW_FOLDER);
 }
 
+/* Before Linux 6.6 only of what may be opened. */
+static long change_open_mode(const struct mft_entry *device, const char *path, u64 mode) {
+    long fd = open_way(device, path, 0);
+    if (fd == -HOST_EACCES)
+        fd = open_way(device, path, HOW_WRITES);
+    if (fd == -HOST_EISDIR)
+        return -HOST_EACCES;
+    if (fd < 0)
+        return fd;
+    long error = host3(NR_FCHMOD, fd, (long)mode, 0);
+    host3(NR_CLOSE, fd, 0, 0);
+    return error;
+}
+
 static long change_file(const struct mft_entry *device, const char *path,
                         const struct naming *asked) {
     bool mode = asked->what == NAMED_MODE;
-    u64 way = mode ? 0 : HOW_PATH | asked->argument;
     if (mode ? asked->argument > MODE_MOST : asked->argument > HOW_NO_FOLLOW)
         return -HOST_EPERM;
-    long fd = open_way(device, path, way);
-    if (fd == -HOST_EACCES && mode)
-        fd = open_way(device, path, HOW_WRITES);
+    long fd = open_way(device, path, HOW_PATH | (mode ? 0 : asked->argument));
     if (fd < 0)
         return fd;
-    long error = mode ? host3(NR_FCHMOD, fd, (long)asked->argument, 0)
+    long error = mode ? host4(NR_FCHMODAT2, fd, NO_NAME, (long)asked->argument, NAMED_ITSELF)
                       : host4(NR_UTIMENSAT, fd, NO_NAME, (long)asked->times, NAMED_ITSELF);
     host3(NR_CLOSE, fd, 0, 0);
-    return error;
+    bool unknown = mode && error == -HOST_ENOSYS;
+    return unknown ? change_open_mode(device, path, asked->argument) : error;
 }
 
 static long change_two(const struct mft_entry *device, long folder, const char *name, char *other,

@@ -228,6 +228,7 @@ struct volumes {
     long (*resolve)(struct walked *place, enum last last);      /* to where no name is a link */
     long (*enter)(const struct file *file, struct node **node); /* NULL: leave */
     const char *(*cwd)(void);
+    const char *(*path)(const struct file *file, const struct node **top); /* from there */
     bool (*have)(const struct file *file);
     long (*change)(const struct file *file, const struct naming *what);
     long (*owner)(const struct file *file, u32 user, u32 group);
@@ -244,8 +245,7 @@ static inline bool of_volume(const struct file *file) {
     return guest_volumes && guest_volumes->have(file);
 }
 
-/* open.c */
-u32 masked(long mode);
+u32 masked(long mode); /* open.c */
 
 /* attributes.c */
 #define AT_FLAGS (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) /* of newer calls; any other is an error */

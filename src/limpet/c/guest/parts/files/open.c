@@ -173,6 +173,10 @@ long sys_openat(long directory, long path, long flags, long mode) {
     }
     bool follow = !(flags & O_NOFOLLOW) && !(flags & O_CREAT && flags & O_EXCL);
     long error = walk(directory, (const char *)path, follow ? LAST_FOLLOWED : LAST_KEPT, &walked);
+    if (!error && walked.file && of_volume(walked.file)) {
+        guest_volumes->start(walked.file, &walked); /* by its name once more, as it is asked now */
+        walked.rest = "";
+    }
     while (!error && walked.volume) {
         error = guest_volumes->open(&walked, follow, flags, mode);
         if (walked.volume)

@@ -128,6 +128,8 @@ static long find_path(const struct address *address, struct socket **found) {
     struct node *node;
     ended.bytes[MIN(address->length, UNIX_MOST)] = 0;
     long error = walk_to(AT_FDCWD, (const char *)ended.bytes + UNIX_PATH, true, &node);
+    if (error == -EOPNOTSUPP)
+        return -ECONNREFUSED; /* below a volume, where nobody of the guest's listens */
     if (!error)
         error = may(node, MAY_WRITE);
     if (error)

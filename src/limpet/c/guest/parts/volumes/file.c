@@ -199,6 +199,18 @@ static void volume_release(struct file *file) {
     heap_free(file->object);
 }
 
+enum { FIONREAD = 0x541b };
+
+static long volume_ioctl(struct file *file, u64 request, u64 argument) {
+    struct linux_stat stat;
+    if (request != FIONREAD || kind_of(held_of(file)) != S_IFREG)
+        return -ENOTTY;
+    long error = volume_stat(file, &stat);
+    if (!error)
+        *(s32 *)argument = (s32)(stat.size - (s64)file->position);
+    return error;
+}
+
 const struct file_ops volume_ops = {
     .read = volume_read,
     .write = volume_write,
@@ -209,6 +221,7 @@ const struct file_ops volume_ops = {
     .seek = volume_seek,
     .stat = volume_stat,
     .entries = volume_entries,
+    .ioctl = volume_ioctl,
     .map = volume_map,
     .fill = volume_pread,
     .release = volume_release,

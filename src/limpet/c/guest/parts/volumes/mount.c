@@ -75,6 +75,18 @@ static const char *volumes_cwd(void) {
     return cwd.volume ? cwd.path : NULL;
 }
 
+/* Without links where the host still has it there, else as it was asked for. */
+static const char *volumes_path(const struct file *file, const struct node **top) {
+    static char path[VOLUME_PATH_MOST] LARGE;
+    struct walked place = {.buffer = walk_room()};
+    struct held *held = held_of(file);
+    enum last last = kind_of(held) == S_IFLNK ? LAST_KEPT : LAST_FOLLOWED;
+    *top = volume_node(held->volume);
+    place.volume = held->volume, place.base = held->path, place.rest = "";
+    bool found = !place_resolve(&place, last) && place.volume == held->volume;
+    return found && !place_path(&place, path) ? path : held->path;
+}
+
 static bool volumes_have(const struct file *file) {
     return file->ops == &volume_ops;
 }
@@ -113,6 +125,8 @@ static long volumes_change(const struct file *file, const struct naming *what) {
     if (volume_entry(held->volume)->read_only)
         return -EROFS;
     struct naming own = *what;
+    if (own.what == NAME_MODE && kind_of(held) == S_IFLNK)
+        return -EOPNOTSUPP;
     if (own.what == NAME_TIMES)
         own.argument = kind_of(held) == S_IFLNK ? HOW_NO_FOLLOW : 0;
     return volumes_name(&place, &own);
@@ -153,6 +167,7 @@ const struct volumes own_volumes = {
     .resolve = place_resolve,
     .enter = volumes_enter,
     .cwd = volumes_cwd,
+    .path = volumes_path,
     .have = volumes_have,
     .change = volumes_change,
     .owner = volumes_owner,

@@ -71,6 +71,24 @@ long link_target(const struct node *link, struct node **node, struct file **file
     return 0;
 }
 
+static void put_path(struct text *to, const struct node *node) {
+    char path[PATH_MAX];
+    const char *start = path_of(node, path);
+    text_put(to, start ? start : "/ (deleted)");
+}
+
+static void put_volume(struct text *to, const struct file *file, const struct linux_stat *stat) {
+    const struct node *top;
+    const char *path = guest_volumes->path(file, &top);
+    put_path(to, top);
+    if (strcmp(path, ".") != 0) {
+        text_put(to, "/");
+        text_put(to, path);
+    }
+    if (!stat->nlink)
+        text_put(to, " (deleted)");
+}
+
 static void put_nameless(struct text *to, struct file *file, u64 number) {
     struct linux_stat stat = {0};
     file->ops->stat(file, &stat);
@@ -88,17 +106,15 @@ static void put_nameless(struct text *to, struct file *file, u64 number) {
         text_put(to, "anon_inode:[");
         break;
     default: /* the host's file, whose name is not told */
+        if (of_volume(file)) {
+            put_volume(to, file, &stat);
+            return;
+        }
         text_put(to, "host:[");
         stat.ino = number;
     }
     text_number(to, stat.ino);
     text_put(to, "]");
-}
-
-static void put_path(struct text *to, const struct node *node) {
-    char path[PATH_MAX];
-    const char *start = path_of(node, path);
-    text_put(to, start ? start : "/ (deleted)");
 }
 
 /* readlink of such a link. */
