@@ -145,7 +145,7 @@ def more_process(networks: int, *, hears: bool = False) -> tuple[Call, ...]:
 
 
 SOL_SOCKET, IPPROTO_TCP = 1, 6
-SET_OF_SOCKET, SET_OF_TCP = (7, 8, 9, 13), (1, 3, 4, 5, 6, 12, 18)
+SET_OF_SOCKET, SET_OF_TCP = (7, 8, 9, 13), (1, 3, 4, 5, 6, 7, 12, 18)
 """SO_SNDBUF, RCVBUF, KEEPALIVE, LINGER; TCP_NODELAY, CORK, KEEPIDLE, KEEPINTVL, KEEPCNT, QUICKACK
 and USER_TIMEOUT."""
 

@@ -17,11 +17,13 @@ SOURCE = r"""
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -87,6 +89,41 @@ static void ends(const struct sockaddr_in *to, char *bytes) {
     TELL(recv(reset, bytes, 9, 0));
 }
 
+static int told;
+
+static void hear(int number) {
+    told += number == SIGIO;
+}
+
+static int connected(const struct sockaddr_in *to) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    return connect(fd, (const void *)to, sizeof *to) ? -1 : fd;
+}
+
+/* Nobody has waited for the connection when that happens to it. */
+static void unseen(const struct sockaddr_in *to, char *bytes) {
+    struct sockaddr_in peer;
+    socklen_t size = sizeof peer;
+    int shut = connected(to), reset = connected(to), heard = connected(to);
+    TELL(shutdown(shut, SHUT_RD));
+    TELL(send(shut, "x", 1, 0));
+    usleep(200000);
+    TELL(recv(shut, bytes, 9, 0));
+    TELL(recv(shut, bytes, 9, 0));
+    TELL(getpeername(reset, (void *)&peer, &size));
+    TELL(send(reset, "x", 1, 0));
+    usleep(200000);
+    TELL(getpeername(reset, (void *)&peer, &size));
+    TELL(failed(reset));
+    signal(SIGIO, hear);
+    TELL(fcntl(heard, F_SETOWN, getpid()));
+    TELL(fcntl(heard, F_SETFL, O_ASYNC));
+    TELL(send(heard, "x", 1, 0));
+    printf("SIGIO: %d %d\n", sleep(20) > 0, told > 0);
+    TELL(ioctl(heard, FIOASYNC, &(int){0}));
+    TELL(fcntl(heard, F_GETFL) & O_ASYNC);
+}
+
 int main(int argc, char **argv) {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[argc - 1]))};
     int fd = socket(AF_INET, SOCK_STREAM, 0), single = socket(AF_INET, SOCK_DGRAM, 0);
@@ -109,6 +146,7 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, count);
     plain(fd, bytes);
     ends(&to, bytes);
+    unseen(&to, bytes);
     return 0;
 }
 """
@@ -116,7 +154,8 @@ int main(int argc, char **argv) {
 
 def test_what_a_connection_is_not(make: Maker, backend: Backend) -> None:
     """It is bound already, listens not, has no urgent data and no errors in a queue; nothing of
-    that waits, and the program goes on: reads and writes, with their ends, are Linux's."""
+    that waits, and the program goes on: reads and writes, with their ends, are Linux's, and so is
+    what has happened meanwhile to a connection that nobody waits for."""
     program = make.compile(SOURCE, "connected")
 
     def answer() -> None:
@@ -134,9 +173,18 @@ def test_what_a_connection_is_not(make: Maker, backend: Backend) -> None:
             ended.shutdown(socket.SHUT_WR)
             reset, _ = there.accept()
             reset.recv(1)
-            reset.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            reset.close()
+            break_off(reset)
             ended.close()
+            shut, reset, heard = (there.accept()[0] for _ in range(3))
+            shut.recv(1)
+            shut.sendall(b"late")
+            reset.recv(1)
+            break_off(reset)
+            heard.recv(1)
+            time.sleep(0.2)
+            heard.sendall(b"x")
+            shut.close()
+            heard.close()
 
     with socket.create_server((LOCAL, 0)) as there:
         port = str(there.getsockname()[1])
@@ -146,9 +194,16 @@ def test_what_a_connection_is_not(make: Maker, backend: Backend) -> None:
     urgent = native.index("urgent: 1")
     assert guest.pop(urgent) == "urgent: -1"  # which is not served
     assert guest == [*native[:urgent], *native[urgent + 1 :]]
-    assert len(native) == 39 and "bind" in native[2] and "Invalid argument" in native[2]
+    assert len(native) == 53 and "bind" in native[2] and "Invalid argument" in native[2]
     assert native[28] == "SIGPIPE: 2"
     assert native[31].startswith(f"revents(ended, 0): {0x2001}") and ": 104" in native[35]
+    assert ": 4" in native[41] and "not connected" in native[45] and native[50] == "SIGIO: 1 1"
+
+
+def break_off(connection: socket.socket) -> None:
+    """Close it so that the other side hears of an error."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
 
 
 def said(path: Path, port: str) -> list[str]:

@@ -6,9 +6,11 @@ enum { OF_SOCKET = 1, OF_TCP = 6 };
 /* SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE, SO_LINGER; to read SO_ERROR too. */
 #define SET_OF_SOCKET (OPTION(7) | OPTION(8) | OPTION(9) | OPTION(13))
 #define READ_OF_SOCKET (SET_OF_SOCKET | OPTION(4))
-/* TCP_NODELAY, CORK, KEEPIDLE, KEEPINTVL, KEEPCNT, QUICKACK, USER_TIMEOUT; to read MAXSEG too. */
+/* TCP_NODELAY, CORK, KEEPIDLE, KEEPINTVL, KEEPCNT, SYNCNT, QUICKACK, USER_TIMEOUT; to read MAXSEG
+ * too. */
 #define SET_OF_TCP                                                                                 \
-    (OPTION(1) | OPTION(3) | OPTION(4) | OPTION(5) | OPTION(6) | OPTION(12) | OPTION(18))
+    (OPTION(1) | OPTION(3) | OPTION(4) | OPTION(5) | OPTION(6) | OPTION(7) | OPTION(12) |          \
+     OPTION(18))
 #define READ_OF_TCP (SET_OF_TCP | OPTION(2))
 
 /* What the filter lets through: another option would end the guest instead of being refused. */

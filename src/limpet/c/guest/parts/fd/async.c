@@ -10,6 +10,8 @@ struct async {
     s32 fd; /* that it was asked for with */
 };
 
+u64 told_by_signals;
+
 static bool taken(struct queued *queued, struct linux_siginfo *info) {
     (void)info; /* which is a copy */
     heap_free(queued);
@@ -33,6 +35,7 @@ static void told(struct watcher *watcher, u32 events) {
     bool of_thread = file->owner_kind == OWNER_THREAD && file->owner;
     struct thread *to = of_thread ? thread_of(file->owner) : NULL;
     if (!events) { /* the file goes, and its list with it */
+        told_by_signals--;
         heap_free(watcher);
         return;
     }
@@ -58,6 +61,7 @@ static void leave(struct file *file) {
     while (each->told != told)
         each = each->next;
     watcher_leave(each);
+    told_by_signals--;
     heap_free(each);
     file->flags &= ~(u32)O_ASYNC;
 }
@@ -75,6 +79,7 @@ long file_tell_by_signals(struct file *file, long fd, bool wanted) {
     made->watcher = (struct watcher){.file = file, .told = told};
     made->fd = (s32)fd;
     watcher_join(&made->watcher);
+    told_by_signals++;
     file->flags |= O_ASYNC;
     return 0;
 }

@@ -152,9 +152,9 @@ long sys_fcntl(long fd, long command, long argument) {
     return error;
 }
 
-enum { FIONCLEX = 0x5450, FIOCLEX = 0x5451, FIONBIO = 0x5421 };
+enum { FIONCLEX = 0x5450, FIOCLEX = 0x5451, FIONBIO = 0x5421, FIOASYNC = 0x5452 };
 
-/* All but FIONBIO. */
+/* All but FIONBIO and FIOASYNC. */
 long sys_ioctl_kept(long fd, long request, long argument) {
     struct file *file = fd_use(fd);
     if (!file)
@@ -170,9 +170,12 @@ long sys_ioctl_kept(long fd, long request, long argument) {
 }
 
 long sys_ioctl(long fd, long request, long argument) {
-    struct file *file = (u32)request == FIONBIO ? fd_use(fd) : NULL;
+    bool sets = (u32)request == FIONBIO || (u32)request == FIOASYNC;
+    struct file *file = sets ? fd_use(fd) : NULL;
     if (!file)
         return sys_ioctl_kept(fd, request, argument);
+    if ((u32)request == FIOASYNC)
+        return file_tell_by_signals(file, fd, *(s32 *)argument);
     u32 wanted = *(s32 *)argument ? O_NONBLOCK : 0;
     file_set_flags(file, (file->flags & ~(u32)O_NONBLOCK) | wanted);
     return 0;

@@ -92,6 +92,7 @@ long sys_readv(long fd, long vector, long count);
 long vector_size(const struct linux_iovec *vector, u64 count); /* of all elements; or an error */
 u32 file_poll(struct file *file);
 long file_tell_by_signals(struct file *file, long fd, bool wanted); /* async.c */
+extern u64 told_by_signals;                                         /* so many files */
 bool readable(const struct file *file);
 bool writable(const struct file *file);
 

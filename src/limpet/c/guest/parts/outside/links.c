@@ -223,7 +223,7 @@ bool links_glance(void) {
 /* The host is not asked for the time: who slept until the deadline knows that it has passed. */
 static void wait(struct wait *block) {
     batch_waits();
-    bool sockets_count = block->want & WANT_SOCKETS;
+    bool sockets_count = block->want & WANT_SOCKETS || (links_made && told_by_signals);
     if (!sockets_count || boot_info.backend != BACKEND_KVM)
         batch_flush();
     if (!sockets_count && !batch_owed()) {

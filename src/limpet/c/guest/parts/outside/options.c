@@ -12,8 +12,10 @@ void link_set_linger(const struct link *link, s32 seconds) {
 }
 
 #define OPTION(name) (1UL << (name))
-/* TCP_NODELAY, CORK, KEEPIDLE, KEEPINTVL, KEEPCNT, QUICKACK, USER_TIMEOUT. */
-#define OF_TCP (OPTION(1) | OPTION(3) | OPTION(4) | OPTION(5) | OPTION(6) | OPTION(12) | OPTION(18))
+/* TCP_NODELAY, CORK, KEEPIDLE, KEEPINTVL, KEEPCNT, SYNCNT, QUICKACK, USER_TIMEOUT. */
+#define OF_TCP                                                                                     \
+    (OPTION(1) | OPTION(3) | OPTION(4) | OPTION(5) | OPTION(6) | OPTION(7) | OPTION(12) |          \
+     OPTION(18))
 #define OF_SOCKET (OPTION(SO_SNDBUF) | OPTION(SO_RCVBUF) | OPTION(SO_KEEPALIVE) | OPTION(SO_LINGER))
 
 void link_set_option(const struct link *link, s32 level, s32 name, s32 value) {

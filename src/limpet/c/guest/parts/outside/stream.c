@@ -96,15 +96,16 @@ static long receive(struct socket *socket, struct message *message) {
         return -EAGAIN;
     if (link->held[0].at)
         held_give(link, message);
-    else if (link->ended || !has_come(link))
+    else if (link->ended)
         return 0;
     bool whole = message->done == message->size;
     bool more = link->uncertain || (all && link->readable); /* the end, too, is told once */
     if (message->done > before && (whole || !more))
         return all && !whole ? -EAGAIN : 0;
     long error = receive_some(link, message, message->flags & MSG_PEEK, all);
-    if (error == -EAGAIN && message->done > before)
-        return all ? -EAGAIN : 0;
+    bool shut = socket->shut & SHUT_RECEIVE;
+    if (error == -EAGAIN && (message->done > before || shut))
+        return all && !shut ? -EAGAIN : 0;
     if (error < 0 && error != -EAGAIN && message->done) {
         socket->error = (s32)-error; /* the next one tells */
         return 0;
@@ -201,8 +202,16 @@ static long shut(struct socket *socket, u32 how) {
 /* An error that the host has told of and nothing has met yet. */
 static void failed(struct socket *socket) {
     struct link *link = link_of(socket);
+    links_glance();
     if (link && link->told & POLLERR && !socket->error)
         socket->error = link_error(link);
+}
+
+/* Both sides have ended, or one has broken it off. */
+static bool gone(struct socket *socket) {
+    const struct link *link = link_of(socket);
+    links_glance();
+    return link && link->told & POLLHUP;
 }
 
 static u32 ready(struct socket *socket) {
@@ -275,6 +284,7 @@ const struct transport outside_stream = {.bind = internet_bind,
                                          .get = internet_get,
                                          .kept = kept,
                                          .failed = failed,
+                                         .gone = gone,
                                          .unread = unread,
                                          .ready = ready,
                                          .awaited = awaited,

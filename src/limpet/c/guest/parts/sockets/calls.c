@@ -211,6 +211,8 @@ static long tell_name(long fd, bool of_peer, long to, long length) {
     struct address address;
     long error;
     struct socket *socket = socket_of(fd_use(fd), &error);
+    if (!error && of_peer && socket->transport->gone && socket->transport->gone(socket))
+        error = -ENOTCONN;
     if (!error)
         error = socket->transport->name(socket, of_peer, &address);
     return error ? error : address_to(&address, to, length);

@@ -100,6 +100,7 @@ struct transport {
     long (*get)(struct socket *socket, s32 level, s32 name, void *value, u32 *size);
     void (*kept)(struct socket *socket, s32 name, const void *value, u32 size); /* of SOL_SOCKET */
     void (*failed)(struct socket *socket);       /* SO_ERROR is asked for */
+    bool (*gone)(struct socket *socket);         /* its peer, for getpeername; NULL: as its state */
     long (*unread)(struct socket *socket);       /* FIONREAD */
     u32 (*ready)(struct socket *socket);         /* POLL* */
     u64 (*awaited)(const struct socket *socket); /* bits of hypercall_wait; NULL: none */
