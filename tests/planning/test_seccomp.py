@@ -38,7 +38,7 @@ def _between(yes: int, no: int) -> bytes:
     code.jump(bpf.JEQ, 7, yes=first, no=second)
     for label, count, verdict in ((first, yes, kernel.ALLOW), (second, no, kernel.TRAP)):
         for _ in range(count):
-            code.end(kernel.KILL_PROCESS)
+            code.load(kernel.NUMBER)
         code.label(label)
         code.end(verdict)
     return code.finish()[0]
@@ -53,6 +53,30 @@ def test_jumps_of_any_distance() -> None:
         program = kernel.decode(text)
         verdicts = [kernel.run(program, kernel.words(n, 0, 0, [0] * 6)) for n in (7, 8)]
         assert verdicts == [kernel.ALLOW, kernel.TRAP], (yes, no)
+
+
+def test_ends_are_shared() -> None:
+    """A verdict far behind serves what comes before; one that nothing needs is not there."""
+    for between in (10, 40):
+        code = Assembler()
+        code.load(kernel.NUMBER)
+        for number, verdict in ((7, kernel.ALLOW), (8, kernel.KILL_PROCESS), (9, kernel.ALLOW)):
+            other = code.new_label()
+            code.jump(bpf.JEQ, number, no=other)
+            code.end(verdict)
+            code.label(other)
+        for _ in range(between):
+            code.load(kernel.NUMBER)
+        last = code.new_label()
+        code.jump(bpf.JEQ, 10, no=last)
+        code.end(kernel.ALLOW)
+        code.label(last)
+        code.end(kernel.TRAP)
+        program = kernel.decode(code.finish()[0])
+        assert len(program) == 1 + 6 + between + 3 - (2 if between == 40 else 0)
+        verdicts = [kernel.run(program, kernel.words(n, 0, 0, [0] * 6)) for n in range(7, 12)]
+        allow, kill, trap = kernel.ALLOW, kernel.KILL_PROCESS, kernel.TRAP
+        assert verdicts == [allow, kill, allow, allow, trap]
 
 
 _STUB = 1 << 24
@@ -98,7 +122,7 @@ _LOW, _HIGH, _FAR = (4096, 8192), (1 << 20, 2 << 20), (3 * _GIB4, 5 * _GIB4)
 def _proved(*rules: Rule) -> kernel.Program:
     """The program of ``rules`` and another, which says what they say."""
     made = Filter((*rules, Rule("exit_group", "", (), "other", _STUB)), TRAP, (0, 1))
-    labels = {"stub": _STUB + 2, "other": _STUB + 4}
+    labels = {"stub": _STUB + 2, "next": _STUB + 4, "other": _STUB + 6}
     program = kernel.decode(made.assemble(labels))
     filter_rules.prove(program, filter_rules.policy(made, labels, {}))
     return program
@@ -114,6 +138,22 @@ def test_combinations(places: tuple[tuple[int, int], ...]) -> None:
     assert len(whole) <= 20 + 2 * 8 * len(places)
     _proved(*rules[1:])
     _proved(rules[0], rules[-1])
+
+
+def test_halves_of_several_rules() -> None:
+    """An upper half that all rules of one stub ask for is asked once, by the next one again."""
+    near, far = Pin(0, range=_LOW), Pin(0, range=(3 * _GIB4, 3 * _GIB4 + 4096))
+    size, reads, writes = Pin(1, max=4096), Pin(2, (1,)), Pin(2, (3,))
+    next_one = Rule("mremap", "", (near, size), "next", _STUB)
+    counts = []
+    for places in ((near, near), (near, far)):
+        rules = [
+            Rule("mprotect", "", (rights, place, size), "stub", _STUB)
+            for rights, place in zip((reads, writes), places, strict=True)
+        ]
+        counts.append(len(_proved(*rules, next_one)))
+        _proved(*rules, Rule("mprotect", "", (Pin(2, (0,)),), "stub", _STUB), next_one)
+    assert counts[0] < counts[1]
 
 
 def test_several_calls() -> None:

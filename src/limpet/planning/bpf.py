@@ -2,14 +2,16 @@
 
 A jump of BPF that tests something reaches 255 instructions.  One that goes farther is written
 with a plain jump behind it, and only that one: the kernel translates every instruction at every
-start.  Source: Linux ``include/uapi/linux/filter.h``.
+start.  It does so again until no jump becomes shorter, so jumps are either near or far, and not
+just as far as a short one reaches.  Sources: Linux ``include/uapi/linux/filter.h``,
+``arch/x86/net/bpf_jit_comp.c``.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from limpet.contract.slots import Slot
 
@@ -19,6 +21,9 @@ SHIFT_RIGHT, OR_X, JSET = 0x74, 0x4C, 0x45
 _JA = 0x05
 
 _REACH = 255
+
+_FAR = 34
+"""So many are more than the 127 bytes of a short jump: 3 for a load, 5 to 9 for a test."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class Assembler:
     code: list[_Instruction] = field(default_factory=list)
     _labels: dict[str, int] = field(default_factory=dict)
     _slots: list[tuple[int, int, str]] = field(default_factory=list)
+    _known: dict[int, int] = field(default_factory=dict)
 
     def load(self, offset: int) -> None:
         """Take the word there of ``struct seccomp_data``."""
@@ -61,6 +67,21 @@ class Assembler:
         """An instruction that does not jump."""
         self.code.append(_Instruction(operation, constant))
 
+    def half(self, offset: int, value: int, *, no: str) -> None:
+        """Go to ``no`` unless the word there is ``value``: nothing, where that is known."""
+        if self._known.get(offset) != value:
+            self.load(offset)
+            self.jump(JEQ, value, no=no)
+
+    def know(self, offset: int, value: int, *, no: str) -> None:
+        """The same, and all that comes until :meth:`forget` need not ask again."""
+        self.half(offset, value, no=no)
+        self._known[offset] = value
+
+    def forget(self) -> None:
+        """Whatever comes next may be reached in another way."""
+        self._known.clear()
+
     def slot(self, handle: int, which: str) -> None:
         """The start stores what it knows of a device into the next instruction."""
         self._slots.append((len(self.code), handle, which))
@@ -76,11 +97,49 @@ class Assembler:
 
     def finish(self) -> tuple[bytes, tuple[Slot, ...]]:
         """The program, 8 bytes an instruction, and where the start completes it."""
+        self._share_ends()
         far: set[tuple[int, str]] = set()
         while more := self._out_of_reach(far, starts := self._starts(far)):
             far |= more
         out = b"".join(self._encoded(index, far, starts) for index in range(len(self.code)))
         return out, tuple((starts[at], handle, which) for at, handle, which in self._slots)
+
+    def _share_ends(self) -> None:
+        """Let what leads to a verdict take one that stands far behind, and leave out the others."""
+        ends: dict[int, list[int]] = {}
+        for index, each in enumerate(self.code):
+            if each.operation == RETURN:
+                ends.setdefault(each.constant, []).append(index)
+        for index, each in enumerate(self.code[:-1]):
+            if each.targets and each.operation != _JA:
+                yes, no = (self._end(index, name, ends) for name in (each.yes, each.no))
+                self.code[index] = replace(each, yes=yes, no=no)
+        self._leave_out()
+
+    def _end(self, index: int, name: str, ends: Mapping[int, Sequence[int]]) -> str:
+        """Where ``index`` goes in the place of ``name``, or of the next instruction."""
+        verdict = self.code[self._labels[name] if name else index + 1]
+        if verdict.operation != RETURN:
+            return name
+        far = [each for each in ends[verdict.constant] if _FAR <= each - index <= _REACH]
+        if not far:
+            return name
+        self._labels[found := f"end{far[-1]}"] = far[-1]
+        return found
+
+    def _leave_out(self) -> None:
+        """Without verdicts that nothing leads to."""
+        used = {self._labels[name] for each in self.code for name in each.targets}
+        kept = [0]
+        for index, each in enumerate(self.code[1:], 1):
+            before = self.code[index - 1]
+            passes = before.operation not in (RETURN, _JA) and not (before.yes and before.no)
+            if each.operation != RETURN or index in used or passes:
+                kept.append(index)
+        places = {old: new for new, old in enumerate(kept)}
+        self.code = [self.code[index] for index in kept]
+        self._labels = {name: places[at] for name, at in self._labels.items() if at in places}
+        self._slots = [(places[at], handle, which) for at, handle, which in self._slots]
 
     def _starts(self, far: set[tuple[int, str]]) -> Sequence[int]:
         """Where each instruction comes to lie, and the end of all."""

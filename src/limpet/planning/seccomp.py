@@ -10,14 +10,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
-from math import prod
+from itertools import groupby
 
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import Pin
 from limpet.contract.pages import PAGE
 from limpet.contract.slots import SLOTS, Slot
-from limpet.planning import bpf
+from limpet.planning import alike, bpf
 from limpet.planning.bpf import Assembler
 from limpet.planning.regions import MONITOR_BASE
 
@@ -140,8 +139,13 @@ class Filter:
             if stubs and not several:
                 code.load(_NUMBER)
                 code.jump(bpf.JEQ, NUMBERS[group[0].call], no=misused)
+            for index, top in (
+                {} if several else alike.tops([rule.pins for rule in group])
+            ).items():
+                code.know(_ARGUMENTS + 8 * index + 4, top, no=misused)
             for _, same in groupby(group, lambda rule: (rule.call, rule.pins[:1])):
                 self._rules(code, list(same), asks=stubs and several)
+            code.forget()
             code.label(misused)
             code.end(KILL_PROCESS if stubs else self.default)  # a stub put to another use
 
@@ -150,7 +154,7 @@ class Filter:
 
         ``asks`` says that the place makes several calls, so that each asks for its number.
         """
-        shared = len(_common(rules))
+        shared = len(alike.common([rule.pins for rule in rules]))
         others = code.new_label()
         if asks:
             code.load(_NUMBER)
@@ -158,13 +162,13 @@ class Filter:
         for pin in rules[0].pins[:shared]:
             _pin(code, pin, self.guest, others)
         rest = [rule.pins[shared:] for rule in rules]
-        runs, pairs = _runs(rest), _pairs(rest)
+        runs, pairs = alike.runs(rest), alike.pairs(rest)
         if len(runs) > 1:
             _pin_runs(code, rules[0].pins[shared].index, runs, others)
             code.end(ALLOW)
         elif len(pairs) > 1:
             _pin_pairs(code, rules[0].pins[shared].index, pairs, others)
-        elif choices := _product(rest):
+        elif choices := alike.product(rest):
             for either in choices:
                 self._one_of(code, either, others)
             code.end(ALLOW)
@@ -189,46 +193,14 @@ class Filter:
         code.label(fits)
 
 
-def _common(rules: list[Rule]) -> tuple[Pin, ...]:
-    """The pins with which all of ``rules`` begin."""
-    first = min((rule.pins for rule in rules), key=len)
-    for index, pin in enumerate(first):
-        if any(rule.pins[index] != pin for rule in rules):
-            return first[:index]
-    return first
-
-
-def _product(rest: list[tuple[Pin, ...]]) -> list[list[Pin]]:
-    """For each argument the pins of which any goes with any of the others', where ``rest`` are all
-    of these combinations; else none."""
-    if len(rest) < 2 or len({tuple(pin.index for pin in pins) for pins in rest}) > 1:
-        return []
-    choices = [list(dict.fromkeys(column)) for column in zip(*rest, strict=True)]
-    return choices if len(set(rest)) == prod(map(len, choices)) else []
-
-
-def _runs(rest: list[tuple[Pin, ...]]) -> list[tuple[int, int]]:
-    """The ranges [low, high) of one argument that are all that differs, ascending; else none.
-
-    None of them reaches from one 4 GiB into the next, and all lie in the same.
-    """
-    found = sorted(pin.range for pins in rest for pin in pins if pin.range is not None)
-    one = {(len(pins), pins[0].index if pins else 0) for pins in rest}
-    tops = {end >> 32 for low, high in found for end in (low, high - 1)}
-    apart = all(lower[1] <= upper[0] for lower, upper in pairwise(found))
-    fits = len(found) == len(rest) and len(one) == len(tops) == 1 and max(one)[0] == 1
-    return found if fits and apart else []
-
-
 def _pin_runs(code: Assembler, index: int, runs: list[tuple[int, int]], mismatch: str) -> None:
-    """In one of ``runs``, as :func:`_runs` gives them: what is the same for all is asked once.
+    """In one of ``runs``, as :func:`alike.runs` gives them: what is the same for all is asked once.
 
     Two pages that begin at a multiple of their size are one value, the address without its last
     bits, and one instruction in the place of two.
     """
     fits = code.new_label()
-    code.load(_ARGUMENTS + 8 * index + 4)
-    code.jump(bpf.JEQ, runs[0][0] >> 32, no=mismatch)
+    code.half(_ARGUMENTS + 8 * index + 4, runs[0][0] >> 32, no=mismatch)
     code.load(_ARGUMENTS + 8 * index)
     pairs = [low for low, high in runs if high - low == PAIR and low % PAIR == 0]
     others = [each for each in runs if each[0] not in pairs]
@@ -238,28 +210,13 @@ def _pin_runs(code: Assembler, index: int, runs: list[tuple[int, int]], mismatch
             code.jump(bpf.JEQ, (low & _MASK) // PAIR, yes=fits)
         code.load(_ARGUMENTS + 8 * index)
         runs = others
-    for low, high in runs[:-1]:
-        code.jump(bpf.JGE, low & _MASK, no=mismatch)
-        code.jump(bpf.JGT, (high - 1) & _MASK, no=fits)
-    low, high = runs[-1]
-    code.jump(bpf.JGE, low & _MASK, no=mismatch)
-    code.jump(bpf.JGT, (high - 1) & _MASK, yes=mismatch)
+    for low, high in runs:
+        above = code.new_label()
+        code.jump(bpf.JGT, (high - 1) & _MASK, yes=above)
+        code.jump(bpf.JGE, low & _MASK, yes=fits)
+        code.label(above)
+    code.go(mismatch)
     code.label(fits)
-
-
-def _pairs(rest: list[tuple[Pin, ...]]) -> list[tuple[int, int]]:
-    """Pairs of values of an argument and the one behind it that are all that differs; else none.
-
-    All are whole pages below 4 GiB, and no two begin alike.
-    """
-    found = [tuple(pin.values[0] for pin in pins if len(pin.values) == 1) for pins in rest]
-    places = {tuple(pin.index for pin in pins) for pins in rest}
-    (first,) = places if len(places) == 1 else [()]
-    fits = len(first) == 2 and first[0] + 1 == first[1]
-    small = all(len(pair) == 2 and max(pair) <= _MASK for pair in found)
-    apart = len({pair[:1] for pair in found}) == len(found)
-    whole = not any(value % PAGE for pair in found for value in pair)
-    return [(pair[0], pair[1]) for pair in found] if fits and small and apart and whole else []
 
 
 def _pin_pairs(code: Assembler, index: int, pairs: list[tuple[int, int]], mismatch: str) -> None:
@@ -270,8 +227,7 @@ def _pin_pairs(code: Assembler, index: int, pairs: list[tuple[int, int]], mismat
     """
     begins, length, fits = _ARGUMENTS + 8 * index, _ARGUMENTS + 8 * index + 8, code.new_label()
     for each in (begins, length):
-        code.load(each + 4)
-        code.jump(bpf.JEQ, 0, no=mismatch)
+        code.half(each + 4, 0, no=mismatch)
     for value, behind in pairs:
         if behind >= LARGE_CODE:
             other = code.new_label()
@@ -307,8 +263,7 @@ def _pin(code: Assembler, pin: Pin, guest: tuple[int, int], mismatch: str) -> No
     tops = {value >> 32 for value in pin.values} or {0}
     assert len(tops) == 1, f"values of argument {pin.index} with other high halves: {pin.values}"
     top = tops.pop()
-    code.load(offset + 4)
-    code.jump(bpf.JEQ, top, no=mismatch)
+    code.half(offset + 4, top, no=mismatch)
     code.load(offset)
     if pin.max is not None:
         code.jump(bpf.JGT, pin.max, yes=mismatch)
@@ -323,14 +278,15 @@ def _pin(code: Assembler, pin: Pin, guest: tuple[int, int], mismatch: str) -> No
 def _pin_range(code: Assembler, offset: int, bounds: tuple[int, int], mismatch: str) -> None:
     """An address in [low, high), in halves; of a half that cannot differ nothing is asked."""
     (low_top, low), (last_top, last) = divmod(bounds[0], 1 << 32), divmod(bounds[1] - 1, 1 << 32)
-    code.load(offset + 4)
     if low_top == last_top:
-        code.jump(bpf.JEQ, low_top, no=mismatch)
+        code.half(offset + 4, low_top, no=mismatch)
         code.load(offset)
-        code.jump(bpf.JGE, low, no=mismatch)
+        if low:
+            code.jump(bpf.JGE, low, no=mismatch)
         code.jump(bpf.JGT, last, yes=mismatch)
         return
     fits = code.new_label()
+    code.load(offset + 4)
     code.jump(bpf.JGE, low_top, no=mismatch)
     if low:
         above = code.new_label()
@@ -340,9 +296,10 @@ def _pin_range(code: Assembler, offset: int, bounds: tuple[int, int], mismatch: 
         code.load(offset + 4)
         code.label(above)
     code.jump(bpf.JGT, last_top, yes=mismatch)
-    code.jump(bpf.JEQ, last_top, no=fits)
-    code.load(offset)
-    code.jump(bpf.JGT, last, yes=mismatch)
+    if last < _MASK:
+        code.jump(bpf.JEQ, last_top, no=fits)
+        code.load(offset)
+        code.jump(bpf.JGT, last, yes=mismatch)
     code.label(fits)
 
 
