@@ -184,8 +184,14 @@ def _memory(bundle: BundleFile) -> Memory:
 
 
 def _sealed(bundle: BundleFile) -> Iterator[tuple[int, bytes]]:
-    """What a process can only read at first; a virtual machine's monitor can write that."""
-    runs = bundle.record.sealed if bundle.record.machine is None else ()
+    """What a process can only read at first; a virtual machine's monitor can write that, but for
+    the data of idle objects."""
+    written = [(part.address, part.end) for part in bundle.parts if "w" in part.rights]
+    runs = [
+        (low, high)
+        for low, high in bundle.record.sealed
+        if not any(start < high and low < end for start, end in written)
+    ]
     if sum(high - low for low, high in runs) > bundle.largest:
         raise BundleError(f"{bundle.name}: a snapshot with too much memory", hint="do not run it")
     for low, high in runs:

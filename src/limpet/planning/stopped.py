@@ -80,7 +80,10 @@ def _to_the_end(runs: Sequence[Run], end: int) -> Iterator[Run]:
 
 
 def _with_rights(region: Region, memory: Memory, host: Access) -> Iterator[Region]:
-    """What could only be read at the moment is so from the start."""
+    """What could only be read at the moment is so from the start, and what is idle."""
+    if Access.WRITE in region.access and region.late in memory.idle and host:
+        yield replace(region, access=Access.READ, host=host)
+        return
     if Access.WRITE not in region.access or region.late is not None:
         yield region
         return

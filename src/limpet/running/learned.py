@@ -1,9 +1,9 @@
 """What a start of a snapshot shows: the pages that it writes first, and the objects that it leaves
 alone.
 
-An object that a process does not use at first can only be read until it does: three or four pieces
-of memory less, of those that a start maps one by one.  The library OS asks for its rights by the
-rules of what is loaded late.
+An object that a guest does not use at first can only be read until it does: two to four pieces of
+memory less, of those that a start maps one by one.  The library OS asks for its rights by the rules
+of what is loaded late.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ it is known what a start does, none of that is left out."""
 _GOES_BACK = "rewind"
 """Of a guest that is taken back in place nothing waits: the next would see what was used."""
 
+_LOADS = "load"
+"""The hypercall by which the library OS of a virtual machine asks for an object's data."""
+
 
 @dataclass(frozen=True)
 class Learned:
@@ -51,7 +54,7 @@ class Looks:
         """Whether there is nothing more to see."""
         found = set(_written(pagemap, bundle))
         process = bundle.plan.options.backends == ("process",)
-        if process and not bundle.plan.options.asks(_GOES_BACK):
+        if _can_be_idle(bundle.plan):
             idle = _idle(pagemap, bundle)
             self._idle = idle if self._idle is None else self._idle & idle
         enough = process and len(found) > self._most
@@ -86,6 +89,14 @@ def _there(plan: Plan) -> Iterator[tuple[int, Region]]:
     for each in plan.regions:
         if each.able is not None and each.late is None:
             yield each.able, each
+
+
+def _can_be_idle(plan: Plan) -> bool:
+    """Whether its library OS can ask for the rights of an object: that of a virtual machine where
+    others are loaded late."""
+    machine = plan.supervisor is not None
+    loads = not machine or any(call.name == _LOADS for call in plan.hypercalls)
+    return loads and len(plan.options.backends) == 1 and not plan.options.asks(_GOES_BACK)
 
 
 def _idle(pagemap: BinaryIO, bundle: Bundle) -> set[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import limpet
 from limpet.audit.verify import verify
 from limpet.building.bundle import Bundle
+from limpet.contract import Backend
 from limpet.formats.bundle.read import parse
 from limpet.formats.image import Access
 from limpet.running.snapshot import snapshot
@@ -36,33 +38,42 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With one object of its own."""
+    """With one object of its own, and another beside it that it never loads: for it a virtual
+    machine has the hypercall that any object is loaded by."""
     folder = tmp_path_factory.mktemp("idle")
     gcc, made = compiler("glibc"), folder / "idle"
     own = [gcc, "-O2", "-shared", "-fPIC", "-o", str(folder / "libown.so"), "-x", "c", "-"]
     subprocess.run(own, input=OBJECT.encode(), check=True)
     linked = [f"-L{folder}", "-lown", f"-Wl,-rpath,{folder}"]
     subprocess.run([gcc, "-O2", "-fPIC", "-o", str(made), str(PROGRAM), *linked], check=True)
+    shutil.copy(folder / "libown.so", folder / "libother.so")
     return made
 
 
-def taken(program: Path, *features: str) -> Bundle:
+def taken(program: Path, backend: Backend, *features: str) -> Bundle:
     """Where it first reads."""
     options = limpet.Options(
-        backends=("process",),
+        backends=(backend,),
         snapshot=True,
         memory=64 << 20,
         environment=(VARIABLE,),
         features=features,
     )
-    return snapshot(limpet.plan(limpet.load(program), options)).bundle
+    guest = limpet.load(program, include=[str(program.with_name("libother.so"))])
+    return snapshot(limpet.plan(guest, options)).bundle
+
+
+@pytest.fixture(scope="module", params=[pytest.param("kvm", marks=pytest.mark.kvm), "process"])
+def made(request: pytest.FixtureRequest, program: Path) -> Bundle:
+    """On each backend."""
+    return taken(program, request.param)
 
 
 @pytest.fixture(scope="module")
-def moment(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def moment(made: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of it."""
     path = tmp_path_factory.mktemp("moment") / "again"
-    taken(program).write(path)
+    made.write(path)
     return path
 
 
@@ -72,9 +83,12 @@ def ran(path: Path, told: bytes, **environment: str) -> tuple[int, bytes]:
     return done.returncode if done.returncode >= 0 else 128 - done.returncode, done.stdout
 
 
-def test_is_only_read(program: Path, moment: Path) -> None:
-    """All of the object, and its loader; the C library, which every start uses, is not."""
-    made = taken(program)
+def test_is_only_read(made: Bundle, moment: Path) -> None:
+    """All of the object, and its loader; the C library, which every start uses, is not.
+
+    A virtual machine's tables have the code of each, and no data that could be written.
+    """
+    machine = made.plan.supervisor is not None
     memory = made.plan.guest.memory
     names = {each.inode: Path(each.path).name for each in made.plan.guest.objects}
     assert memory
@@ -82,7 +96,8 @@ def test_is_only_read(program: Path, moment: Path) -> None:
     assert idle == {"libown.so", "ld-linux-x86-64.so.2"}
     found = parse(made.data, "again")
     regions = [each for each in made.plan.regions if each.late in memory.idle]
-    assert {Access.WRITE in each.access for each in regions} == {True, False}
+    assert {Access.WRITE in each.access | each.host for each in regions} == {True, False}
+    assert not machine or not any(Access.WRITE in each.access for each in regions)
     for each in regions:
         part = found.part_at(each.address)
         assert part and part.rights == "r--", each
@@ -96,8 +111,11 @@ def test_is_only_read(program: Path, moment: Path) -> None:
         (b"c d c ", 0, b"41\n42 82\n43\n"),
         (b"d c ", 0, b"41 82\n42\n"),
         (b"h abcdefghijc ", 0, b"abcdefghij\n41\n"),
+        (b"p c ", 0, b"klmnopqrst\n41\n"),
         (b"s ", SEGV, b""),
         (b"c d s ", SEGV, b""),
+        (b"u c ", 0, b"1\n41\n"),
+        (b"c d u ", 0, b"41\n42 82\n1\n"),
         (b"e ", SEGV, b""),
         (b"k ", SEGV, b""),
         (b"c d k ", SEGV, b""),
@@ -109,12 +127,16 @@ def test_is_used(moment: Path, program: Path, told: bytes, status: int, written:
         assert ran(path, told) == (status, written if status == 0 else b"")
 
 
-def test_where_nothing_becomes_code(moment: Path) -> None:
-    """A host that refuses that, as systemd's MemoryDenyWriteExecute= does, is said to."""
+def test_where_nothing_becomes_code(made: Bundle, moment: Path) -> None:
+    """A host that refuses that, as systemd's MemoryDenyWriteExecute= does, is said to; a virtual
+    machine has no need of it."""
     words = [sys.executable, "-c", NO_NEW_CODE, str(moment)]
     done = subprocess.run(words, input=b"d c ", capture_output=True, check=False)
     if done.returncode == 77:
         pytest.skip("a kernel without PR_SET_MDWE")
+    if made.plan.supervisor is not None:
+        assert (done.returncode, done.stdout) == (0, b"41 82\n42\n")
+        return
     assert done.returncode == 125
     assert b"is not allowed by this host to run code of its shared objects" in done.stderr
 
@@ -129,7 +151,7 @@ def test_memory_of_another_start(moment: Path) -> None:
     assert ran(moment, memory + b"s ", **{VARIABLE: "input"})[0] == SEGV
 
 
-def test_nothing_waits_in_what_goes_back(program: Path) -> None:
+def test_nothing_waits_in_what_goes_back(program: Path, backend: Backend) -> None:
     """The next call could see by it what the one before has used."""
-    memory = taken(program, "rewind").plan.guest.memory
+    memory = taken(program, backend, "rewind").plan.guest.memory
     assert memory and memory.hot and not memory.idle

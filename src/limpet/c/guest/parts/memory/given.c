@@ -3,6 +3,7 @@
  * that of its objects, and its stack.  Code and constants stay as they are, which no program but
  * one that patches itself can tell.
  */
+#include "parts/memory/placed.h"
 #include "parts/memory/reserve.h"
 
 /* The first piece of [at, high) that the program could write at the start. */
@@ -22,8 +23,11 @@ static bool next_data(u64 at, u64 high, struct span *piece) {
 
 void given_protect(u64 low, u64 high, u64 rights) {
     struct span piece;
-    for (u64 at = low; next_data(at, high, &piece); at = piece.high)
+    for (u64 at = low; next_data(at, high, &piece); at = piece.high) {
+        if (host_load && rights & PROT_WRITE)
+            guest_placed->load(piece.low); /* or the host does not let it be written */
         host_protect(piece.low, piece.high, rights);
+    }
 }
 
 long given_change(struct mapping *each, u8 rights) {

@@ -222,7 +222,8 @@ static _Noreturn RARE void code_refused(void) {
 }
 
 /* An object that was there at a moment, and that what goes on from it has not used until now: its
- * code gets its rights as a whole, its data page by page. */
+ * code gets its rights as a whole, its data page by page, which a virtual machine's host lets be
+ * written as a whole. */
 static bool placed_wake(u64 at, bool runs) {
     const struct placed_object *of = around(at);
     for (u64 i = 0; of && states && state_of(of)->used && i < of->segment_count; i++) {
@@ -231,8 +232,9 @@ static bool placed_wake(u64 at, bool runs) {
             continue;
         if (!each->late || runs == each->writable)
             return false;
-        u64 low = runs ? each->address : ALIGN_DOWN(at, PAGE);
-        u64 high = runs ? each->address + each->size : low + PAGE;
+        bool whole = runs || host_load;
+        u64 low = whole ? each->address : ALIGN_DOWN(at, PAGE);
+        u64 high = whole ? each->address + each->size : low + PAGE;
         bool done = guest_memory->load(low, high, each->late);
         if (runs && !done)
             code_refused();

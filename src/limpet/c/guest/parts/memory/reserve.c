@@ -133,11 +133,17 @@ static bool flip(const struct mapping *in, const struct fault *fault, const stru
     return true;
 }
 
-/* What the program has from the start, and can use only now. */
+/* What the program has from the start, and can use only now.  In a virtual machine that is data:
+ * its host lets all of an object's be written then, and the page tables a page of it. */
 static bool wakes(const struct mapping *in, const struct fault *fault) {
-    bool runs = fault->access == ACCESS_EXECUTE;
-    return in && in->given && guest_placed && !host_load && fault->access != ACCESS_READ &&
-           (runs || may_access(in, ACCESS_WRITE)) && guest_placed->wake(fault->address, runs);
+    bool runs = fault->access == ACCESS_EXECUTE, writes = fault->access == ACCESS_WRITE;
+    bool may = (runs && !host_load) || (writes && may_access(in, ACCESS_WRITE));
+    if (!in->given || !guest_placed || !may || !guest_placed->wake(fault->address, runs))
+        return false;
+    u64 page = ALIGN_DOWN(fault->address, PAGE);
+    if (host_load)
+        host_protect(page, page + PAGE, PROT_READ | PROT_WRITE);
+    return true;
 }
 
 /* A page that the program may touch is there now; or the fault is its own, and is told as Linux
@@ -149,7 +155,7 @@ static bool reserve_fault(const struct regs *regs, struct fault *fault) {
     if (!in || !in->given ||
         in->rights != GIVEN_RIGHTS) /* there are holes between a program's segments */
         fault->code = in ? SEGV_ACCERR : SEGV_MAPERR;
-    if (wakes(in, fault))
+    if (in && wakes(in, fault))
         return true;
     if (!in || !may_access(in, fault->access))
         return false;
