@@ -19,10 +19,12 @@ SOURCE = r"""
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -100,6 +102,28 @@ static int connected(const struct sockaddr_in *to) {
     return connect(fd, (const void *)to, sizeof *to) ? -1 : fd;
 }
 
+static int set;
+
+static void *wait_for_all(void *unused) {
+    struct epoll_event event;
+    return (void *)(long)(epoll_wait(set, &event, 1, 5000) + !!unused);
+}
+
+/* A thread waits, and then there is something to wait for. */
+static void added(const struct sockaddr_in *to) {
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+    pthread_t thread;
+    void *found = NULL;
+    set = epoll_create1(0);
+    pthread_create(&thread, NULL, wait_for_all, NULL);
+    usleep(50000);
+    int fd = connected(to);
+    TELL(epoll_ctl(set, EPOLL_CTL_ADD, fd, &event));
+    TELL(send(fd, "x", 1, 0));
+    pthread_join(thread, &found);
+    printf("added: %ld\n", (long)found);
+}
+
 /* Nobody has waited for the connection when that happens to it. */
 static void unseen(const struct sockaddr_in *to, char *bytes) {
     struct sockaddr_in peer;
@@ -147,6 +171,7 @@ int main(int argc, char **argv) {
     plain(fd, bytes);
     ends(&to, bytes);
     unseen(&to, bytes);
+    added(&to);
     return 0;
 }
 """
@@ -183,8 +208,12 @@ def test_what_a_connection_is_not(make: Maker, backend: Backend) -> None:
             heard.recv(1)
             time.sleep(0.2)
             heard.sendall(b"x")
-            shut.close()
-            heard.close()
+            added, _ = there.accept()
+            added.recv(1)
+            time.sleep(0.1)
+            added.sendall(b"x")
+            for each in (shut, heard, added):
+                each.close()
 
     with socket.create_server((LOCAL, 0)) as there:
         port = str(there.getsockname()[1])
@@ -194,10 +223,11 @@ def test_what_a_connection_is_not(make: Maker, backend: Backend) -> None:
     urgent = native.index("urgent: 1")
     assert guest.pop(urgent) == "urgent: -1"  # which is not served
     assert guest == [*native[:urgent], *native[urgent + 1 :]]
-    assert len(native) == 53 and "bind" in native[2] and "Invalid argument" in native[2]
+    assert len(native) == 56 and "bind" in native[2] and "Invalid argument" in native[2]
     assert native[28] == "SIGPIPE: 2"
     assert native[31].startswith(f"revents(ended, 0): {0x2001}") and ": 104" in native[35]
     assert ": 4" in native[41] and "not connected" in native[45] and native[50] == "SIGIO: 1 1"
+    assert native[55] == "added: 1"
 
 
 def break_off(connection: socket.socket) -> None:

@@ -50,12 +50,14 @@ static struct item *find(const struct epoll *epoll, const struct file *file, s32
     return NULL;
 }
 
+/* A thread that waits for the epoll already waits for the host from now on, if the file does. */
 static void look(struct item *item) {
+    bool ready = epoll_item_ready(item);
     item->reported = false;
-    if (!epoll_item_ready(item))
-        return;
-    epoll_list(item);
-    file_changed(item->epoll->file, POLLIN);
+    if (ready)
+        epoll_list(item);
+    if (ready || awaited(item->watcher.file, item->events))
+        file_changed(item->epoll->file, POLLIN);
 }
 
 static long add(struct epoll *epoll, struct file *file, s32 fd, const struct epoll_event *event) {
