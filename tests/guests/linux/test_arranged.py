@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import pytest
 
 import limpet
 from limpet.arch.x86_64.paging import LARGE, LARGE_PAGE, Tables
 from limpet.contract import BACKENDS, Backend
+from limpet.formats.memory import Memory
 from tests.support import SUPPORT, programs
 from tests.support.bundles import Maker, execute
 from tests.support.sources import HELLO
@@ -153,3 +155,16 @@ def test_what_is_mapped_first(make: Maker, name: str, small: bool, memory: int) 
     last = (high - 1) // LARGE_PAGE * LARGE_PAGE
     assert _is_large(plan, last) == (not small and high % LARGE_PAGE == 0)
     assert all(_is_large(plan, at) for at in range(low, last, LARGE_PAGE))
+
+
+def test_what_a_snapshot_keeps(make: Maker) -> None:
+    """What is there at the moment has small pages: ring 0 takes none apart when a start puts some
+    out of reach again."""
+    program = make.compile((SUPPORT / "programs" / "arranging.c").read_text(), "arranging", "-O1")
+    guest, options = limpet.load(program), limpet.Options(backends=("kvm",), snapshot=True)
+    arena = next(each for each in limpet.plan(guest, options).regions if each.name == "arena")
+    kept = arena.address + 2 * LARGE_PAGE
+    memory = Memory(((kept, b"\1" * (2 * LARGE_PAGE)),))
+    plan = limpet.plan(replace(guest, memory=memory), options)
+    large = [_is_large(plan, arena.address + each * LARGE_PAGE) for each in range(5)]
+    assert large == [True, True, False, False, True]

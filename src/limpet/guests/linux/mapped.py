@@ -22,6 +22,12 @@ def _changes(region: Region, place: Layout) -> bool:
     return Access.WRITE in region.access | region.host and place.is_programs(region)
 
 
+def _is_kept(region: Region, place: Layout) -> bool:
+    """Whether it is memory of the moment: the host has that in small pages in any case, and what a
+    start puts out of reach there is in no large one, which ring 0 would have to take apart."""
+    return not region.at_start and place.arena[0] <= region.address < place.arena[1]
+
+
 def _cut(region: Region, at: int) -> Iterator[tuple[int, int]]:
     """``region`` in two where ``at`` is inside it."""
     return pairwise(
@@ -43,7 +49,8 @@ def supervisor(
             Access.WRITE in region.access,
             Access.EXECUTE in region.access,
             large=(region.filled or region.name not in LINKED)
-            and not small <= low < place.arena[1],
+            and not small <= low < place.arena[1]
+            and not (arranged and _is_kept(region, place)),
             marked=arranged is not None and _changes(region, place),
         )
         for region in regions
