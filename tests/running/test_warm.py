@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from limpet.audit.verify import verify
 from limpet.cli.job import Packing
 from limpet.cli.warm import Wanted, deliver_warm, wanted_of, warm_bundle
 from limpet.contract import Backend
+from limpet.loading.interpreters import imported, known
 from limpet.loading.named import named_in
 from limpet.loading.start import start_of
 from limpet.planning.options import Options
@@ -30,6 +32,9 @@ from tests.support.large import LARGE, large
 
 PYTHON = "/usr/bin/python3"
 ENDS = SUPPORT / "programs" / "ends.py"
+SOURCES = Path(guest.__file__).parents[2]
+OUTSIDE = {"__init__", "beside", "environment", "guest", "leading", "report", "script", "texts", "words"}
+"""Files of the folder that no guest has."""
 
 pytestmark = pytest.mark.skipif(not os.path.exists(PYTHON), reason="apt-get install python3")
 
@@ -318,6 +323,16 @@ def test_ways_out(here: Path) -> None:
         for text, why in (("import os; os.listdir('/data')", "looked into"), (early, "connects")):
             (here / "early").write_text(text)
             assert why in reason(["app.py"], "process", **ways)
+
+
+@pytest.mark.parametrize("folder", ["running/warm", "sandbox/guest"])
+def test_what_its_own_files_name(folder: str) -> None:
+    """Nothing that is installed: it would be packed for every script, with all that it requires."""
+    which = known(Path(PYTHON))
+    assert which
+    own = [each for each in (SOURCES / folder).glob("*.py") if each.stem not in OUTSIDE]
+    names = {name for each in own for name in imported(each.read_bytes(), which)}
+    assert own and names <= sys.stdlib_module_names
 
 
 def test_rehearsed(here: Path) -> None:

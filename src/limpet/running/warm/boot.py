@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # nothing is imported that the script would not find imported
     from typing import Any, ClassVar
 
-    from limpet.running.warm.renewed import renew_modules  # beside this in one namespace
+    from .renewed import renew_modules  # in one namespace; by its full name see program.py
 
 CANNOT = 97
 """The status that says why there can be no moment, on standard error."""

@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # nothing is imported that the script would not find imported
     from typing import Any
 
-    from limpet.running.warm.boot import _UNSEEN, _hooks, _moment, _read, _say, _streams
-    from limpet.running.warm.renewed import renew_modules  # beside this in one namespace
+    from .boot import _UNSEEN, _hooks, _moment, _read, _say, _streams
+    from .renewed import renew_modules  # in one namespace; by its full name see program.py
 
 os: Any = _os
 _signal: Any = sys.modules["_signal"]  # of which ``signal`` is made

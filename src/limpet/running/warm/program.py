@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # nothing is imported that the script would not find imported
     from typing import Any
 
-    from limpet.running.warm.boot import _read  # beside this in one namespace
+    from .boot import _read  # in one namespace; by its full name all of Limpet would be packed
 
 os: Any = _os
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module as _module  # a line that names matplotlib would pack it
 from typing import Any
 
-from matplotlib._pylab_helpers import Gcf
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-
 from .interpreter import display
+
+Gcf: Any = _module("matplotlib._pylab_helpers").Gcf
+FigureCanvasAgg: Any = _module("matplotlib.backends.backend_agg").FigureCanvasAgg
 
 FigureCanvas = FigureCanvasAgg
 
