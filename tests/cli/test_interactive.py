@@ -48,7 +48,7 @@ def _shown(handle: int) -> bytes:
 
 
 def session(argv: Sequence[str]) -> tuple[list[bytes], int]:
-    """What is shown behind each of :data:`TYPED`, and the status."""
+    """What is shown behind each of :data:`TYPED`, and the status; Ctrl-C may be Python's end."""
     pid, handle = pty.fork()
     if not pid:
         os.execvpe(argv[0], list(argv), {**os.environ, "TERM": "xterm"})
@@ -58,7 +58,8 @@ def session(argv: Sequence[str]) -> tuple[list[bytes], int]:
         for keys in TYPED:
             os.write(handle, keys)
             found.append(_shown(handle))
-        return found, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return found, status if status >= 0 else 128 - status  # as a shell has it
     finally:
         os.close(handle)
 

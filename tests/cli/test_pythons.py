@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from limpet.cli.pythons import by_python, interpreter
+from limpet.cli.pythons import by_python, interpreter, is_python
 from limpet.errors import PlanError
 
 
@@ -28,6 +28,18 @@ def test_in_path(folder: Path) -> None:
     """The one in PATH; the script is its first argument."""
     found = by_python(Path("app.py"), ("1",), None)
     assert found == (folder / "bin" / "python3", ("app.py", "1"))
+
+
+def test_programs_of_other_names(folder: Path) -> None:
+    """A folder and an archive that python takes as a program, unless it is a project of its own."""
+    Path("tool").mkdir()
+    assert not is_python(Path("tool"))
+    for name in ("tool/__main__.py", "tool.pyz"):
+        Path(name).write_text("1\n")
+    assert by_python(Path("tool"), (), None) == (folder / "bin" / "python3", ("tool",))
+    assert is_python(Path("tool.pyz")) and not is_python(Path("other.pyz"))
+    Path("tool/limpet.toml").write_text("")
+    assert not is_python(Path("tool"))
 
 
 def test_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ def run(code, interrupt=False):
             seen["error"] = content["ename"]
 
     client.execute_interactive(code, timeout=300, output_hook=hook)
-    return seen
+    return dict(sorted(seen.items(), reverse=True))  # each stream comes when it comes
 
 
 print(run(f"import os, sys\\nx = 20\\nprint('out'); print('err', file=sys.stderr)\\n"

@@ -45,8 +45,10 @@ def for_python(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def is_python(app: Path) -> bool:
-    """Whether ``app`` is a script of Python by its name, or a word that only Python knows."""
-    return str(app) in WORDS or (app.suffix == ".py" and app.is_file())
+    """Whether ``app`` is a program of Python by its name, or a word that only Python knows."""
+    if str(app) in WORDS or (app.suffix in (".py", ".pyz") and app.is_file()):
+        return True
+    return (app / "__main__.py").is_file() and not (app / "limpet.toml").exists()
 
 
 def by_python(
