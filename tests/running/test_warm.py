@@ -33,7 +33,17 @@ from tests.support.large import LARGE, large
 PYTHON = "/usr/bin/python3"
 ENDS = SUPPORT / "programs" / "ends.py"
 SOURCES = Path(guest.__file__).parents[2]
-OUTSIDE = {"__init__", "beside", "environment", "guest", "leading", "report", "script", "texts", "words"}
+OUTSIDE = {
+    "__init__",
+    "beside",
+    "environment",
+    "guest",
+    "leading",
+    "report",
+    "script",
+    "texts",
+    "words",
+}
 """Files of the folder that no guest has."""
 
 pytestmark = pytest.mark.skipif(not os.path.exists(PYTHON), reason="apt-get install python3")
