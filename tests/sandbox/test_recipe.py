@@ -210,6 +210,8 @@ def test_arguments() -> None:
         SandboxExecutor(4)  # type: ignore[arg-type]
     with pytest.raises(PlanError, match="memory: '1G' is no number of bytes"):
         Recipe.of(backend="process", python="", packages=(), warm="", memory="1G")  # type: ignore[arg-type]
+    with pytest.raises(PlanError, match="backend: 'docker' is no backend"):
+        Recipe.of(backend="docker", python="", packages=(), warm="", memory=1)  # type: ignore[arg-type]
     for wrong, said in (
         ("numpy", "is not a list"),
         (["a b"], "'a b' is no module"),

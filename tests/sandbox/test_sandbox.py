@@ -149,8 +149,11 @@ def test_calls(sandbox: Sandbox) -> None:
     sandbox.run("def f(*a, **k): return a, k")
     assert sandbox.call("f", 1, b"\0", x={2: 3}) == ((1, b"\0"), {"x": {2: 3}})
     assert sandbox.call(doubled, 21) == 42
-    with pytest.raises(CodeRaised, match="AttributeError"):
-        sandbox.call("missing")
+    with pytest.raises(CodeRaised, match="NameError: name 'missing' is not defined"):
+        sandbox.call("missing.part")
+    with pytest.raises(PlanError, match="code is text, and not bytes"):
+        sandbox.run(b"1")  # type: ignore[arg-type]
+    assert sandbox.run("1", timeout=1e30).ok
     with pytest.raises(CodeRaised, match="not plain data"):
         sandbox.call("object")
     with pytest.raises(PlanError, match="argument cannot be sent"):

@@ -36,6 +36,9 @@ PIECE = 1 << 16
 """Bytes that are read at a time."""
 
 _PIPE = 1 << 18
+_MOST_PATIENCE = 1 << 30
+"""Milliseconds that ``poll`` takes."""
+
 _MOST_WORDS = 300
 """Characters of what a guest said last that an error repeats."""
 
@@ -181,7 +184,7 @@ class Exchange:
             ends.append(self._end - time.monotonic())
         if self._cpu_end is not None:
             ends.append(self._cpu_end - self._of.cpu())
-        return max(min(ends), 0.0) * 1000 + 1 if ends else None
+        return min(max(min(ends), 0.0) * 1000 + 1, _MOST_PATIENCE) if ends else None
 
     def _check_limits(self) -> None:
         if self._end is not None and time.monotonic() >= self._end:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from limpet.contract.hypercall import BACKENDS
 from limpet.errors import PlanError, RunError
 from limpet.plain import plain
 from limpet.planning.options import Options
@@ -106,6 +107,8 @@ class Recipe:
             python = sys.executable  # whose packages these are
         folders = _folders_of(_list("volumes", volumes, "./data:/data:ro"))
         backend = backend or _usual()
+        if backend not in BACKENDS:
+            raise PlanError(f"backend: {backend!r} is no backend", hint=" or ".join(BACKENDS))
         rewinds = not connect and not folders
         options = Options(
             backends=(backend,),

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from limpet.errors import BadAnswer, MemoryLimit, NeverRan, SandboxError
+from limpet.errors import BadAnswer, MemoryLimit, NeverRan, PlanError, SandboxError
 from limpet.sandbox.answers import Answer, expect_done, plain_of, shown_of, value_of
 from limpet.sandbox.exchange import Heard, Limits
 from limpet.sandbox.functions import described, pickled, sent
@@ -173,6 +173,8 @@ class Sandbox:
             NeverRan: nothing of it was run.
             OutcomeUnknown: the guest ended, or broke its word.
         """
+        if not isinstance(code, str):
+            raise PlanError(f"code is text, and not {type(code).__name__}", hint="decode it first")
         heard = Heard(on_stdout and decoded(on_stdout), on_stderr and decoded(on_stderr))
         request = {"do": "run", "code": code, "stream": on_stdout is not None}
         answer, timings = self._asked(request, heard, timeout)

@@ -146,6 +146,9 @@ class Interpreter:
             exec(compile(given["source"], label, "exec"), names)
             found = types.SimpleNamespace(**names)
         else:
+            first = given["name"].partition(".")[0]
+            if first not in names and not hasattr(builtins, first):
+                raise NameError(f"name {first!r} is not defined")
             found = types.SimpleNamespace(**{**vars(builtins), **names})
         for part in given["name"].split("."):
             found = getattr(found, part)
