@@ -18,6 +18,7 @@ from limpet.sandbox import recipe as module
 from limpet.sandbox.exchange import Limits
 from limpet.sandbox.executor import SandboxExecutor
 from limpet.sandbox.packages import check_packed, modules_of
+from limpet.sandbox.pool import Pool
 from limpet.sandbox.recipe import Recipe
 
 
@@ -208,6 +209,8 @@ def test_arguments() -> None:
             Limits(**given)
     with pytest.raises(PlanError, match="an executor takes a pool, and not int"):
         SandboxExecutor(4)  # type: ignore[arg-type]
+    with pytest.raises(PlanError, match="and not int"):
+        Pool(4)  # type: ignore[arg-type]
     with pytest.raises(PlanError, match="memory: '1G' is no number of bytes"):
         Recipe.of(backend="process", python="", packages=(), warm="", memory="1G")  # type: ignore[arg-type]
     with pytest.raises(PlanError, match="backend: 'docker' is no backend"):

@@ -179,6 +179,17 @@ def test_tools(sandbox: Sandbox) -> None:
     assert error and error.type == "TypeError" and "first is a str, not int" in error.message
 
 
+def test_a_tool_that_takes_too_long(sandbox: Sandbox) -> None:
+    """What the guest says of it afterwards is no answer to the next request."""
+    sandbox.add_tools({"slow": lambda: time.sleep(0.3)})
+    with pytest.raises(TimeLimit):
+        sandbox.run("slow()", timeout=0.1)
+    with pytest.raises(NeverRan, match="since it was killed"):
+        sandbox.run("1")
+    sandbox.reset()
+    assert sandbox.run("1").ok
+
+
 def test_files(sandbox: Sandbox) -> None:
     """They go there and come back."""
     sandbox.put("/data/in.bin", bytes(range(256)) * 1000)

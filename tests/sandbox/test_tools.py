@@ -54,6 +54,23 @@ def test_errors() -> None:
     assert told == {"raised": ["TypeError", "a value of type object is not plain data"]}
 
 
+class Textless(Exception):
+    """It has no text."""
+
+    def __str__(self) -> str:
+        raise LookupError
+
+
+def test_an_error_without_a_text() -> None:
+    """It ends neither the sandbox nor whoever asked it."""
+
+    def fails() -> None:
+        raise Textless
+
+    found = Tools({"fails": fails}).serve(ToolCall(1, "fails", [], {}))
+    assert found == {"raised": ["Textless", "an exception without a text"]}
+
+
 def test_what_fits() -> None:
     """A whole number is a number, and a truth is none."""
     assert fits(1, float) and not fits(True, float) and not fits(True, int) and not fits(1, bool)

@@ -172,6 +172,8 @@ class Instance:
         if not self._one.acquire(blocking=False):
             raise NeverRan("a sandbox does one thing at a time", hint="start another")
         try:
+            if self._killed:  # what is left of an answer is not the next one's
+                raise NeverRan("the sandbox had ended, since it was killed", hint="reset it")
             self._number += 1
             numbered = {**request, "id": self._number}
             try:

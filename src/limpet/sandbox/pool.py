@@ -126,6 +126,9 @@ class Pool:
 
     def __init__(self, snapshot: SandboxSnapshot, min: int = 2, max: int | None = None) -> None:
         most = max if max is not None else (os.cpu_count() or 1) * 2
+        if not isinstance(snapshot, SandboxSnapshot):
+            what = f"a pool takes what Sandbox.prepare gives, and not {type(snapshot).__name__}"
+            raise PlanError(what, hint="Pool(Sandbox.prepare(timeout=5))")
         if min < 1 or most < 1:
             raise PlanError(f"a pool of {min} to {most} sandboxes", hint="give numbers from 1 on")
         self._snapshot, self._min, self.max = snapshot, min, most

@@ -63,7 +63,10 @@ class Tools:
 def _raised(error: Exception) -> dict[str, Any]:
     """The type and text of an exception: where it happened is the host's own."""
     alone = len(error.args) == 1 and isinstance(error.args[0], str)
-    text = error.args[0] if alone else str(error)  # a KeyError would quote it twice
+    try:
+        text = error.args[0] if alone else str(error)  # a KeyError would quote it twice
+    except Exception:
+        text = "an exception without a text"
     return {"raised": [type(error).__name__, text[:_MOST_TEXT]]}
 
 
