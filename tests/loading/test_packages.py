@@ -19,6 +19,7 @@ from limpet.loading.files import Finder, folder
 from limpet.loading.interpreted import Interpreted
 from limpet.loading.interpreters import known
 from limpet.loading.layers import Layers
+from tests.support.bundles import need
 
 MANY = 160
 
@@ -115,6 +116,18 @@ def test_named(environment: Path, names: tuple[str, ...], packed: set[str]) -> N
     files, found, _ = _packed(environment, Wants(names))
     assert files == packed | STARTUP
     assert "too much to be packed whole" in found.left_out
+
+
+def test_time_zones(environment: Path) -> None:
+    """Who imports what looks for them has the host's, but not which of them is the host's."""
+    need(Path("/usr/share/zoneinfo/Europe/Berlin"), "tzdata")
+    for name, there in (("zoneinfo", True), ("help", False)):
+        files = set(_packed(environment, Wants((name,)))[2].top.files())
+        assert ("/usr/share/zoneinfo/Europe/Berlin" in files) is there
+        assert not files & {
+            "/usr/share/zoneinfo/localtime",
+            "/usr/share/zoneinfo/right/Europe/Berlin",
+        }
 
 
 def test_alone(environment: Path) -> None:

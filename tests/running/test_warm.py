@@ -345,6 +345,13 @@ def test_what_its_own_files_name(folder: str) -> None:
     assert own and names <= sys.stdlib_module_names
 
 
+def test_what_looks_for_time_zones(here: Path) -> None:
+    """Modules of the library that want files of the host's are named to whoever packs."""
+    (here / "app.py").write_text("import json, zoneinfo, statistics\n")
+    found = wanted(["app.py"], "process")
+    assert isinstance(found, Wanted) and found.script.packed == ("zoneinfo",)
+
+
 def test_rehearsed(here: Path) -> None:
     """What any start writes comes at once, not a fault each; nothing of the rehearsal is there."""
     (here / "app.py").write_text("import os, sys\nprint(os.listdir('/'), len(sys.argv[1]))\n")

@@ -16,8 +16,12 @@ from pathlib import Path
 from limpet.loading.asked import NOTHING, Wants
 from limpet.loading.interpreters import MOST_TEXT, Interpreter, imported
 from limpet.loading.layers import Layers
+from limpet.loading.offers import ZONES
 from limpet.loading.packages import Packages
 from limpet.plain import quoted
+
+_NO_ZONES = ("localtime", "posix", "posixrules", "right")
+"""The same again, and what says where this host is."""
 
 _NOWHERE = ("", "")
 """Beside a text that lies in no folder of the user's."""
@@ -43,6 +47,7 @@ class Interpreted:
         self._packages: Packages | None = None
         self._told: dict[str, Packages] = {}
         self._whole = [self._library]
+        self._zones = layers.there(ZONES)
         self._known: set[str] = set()
         self.added: list[str] = []
         self.laid: dict[str, Path] = {}
@@ -118,6 +123,10 @@ class Interpreted:
         self, name: str, why: str, beside: tuple[str, str], wants: Wants
     ) -> list[tuple[str, tuple[str, str]]]:
         """Add the module ``name``; the texts of it whose modules are not known."""
+        if name in self._which.zones and self._zones:
+            self._layers.include_folder(ZONES, _NO_ZONES)
+            self._say(f"{ZONES}, for {quoted(name)}, which {why}")
+            self._zones = False
         found = self._beside(name, *beside) if beside[1] else []
         followed = found
         if not found and not wants.alone:

@@ -42,7 +42,8 @@ class Interpreter:
     the folders ``beside`` the text and then in the folders ``modules``, which are patterns and
     start at the home; what belongs to one is in the folder of its name below ``parts``.
     ``telling`` are files of an environment that say what is in it, and those that match
-    ``startup`` are texts that are run at each start.
+    ``startup`` are texts that are run at each start.  ``zones`` are modules that look for
+    the host's time zones.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Interpreter:
     parts: str = ""
     telling: Sequence[str] = ()
     startup: str = ""
+    zones: Sequence[str] = ()
 
     def known_as(self, name: str) -> Interpreter | None:
         """It as the program whose file has that name, with the paths filled in."""
@@ -148,6 +150,7 @@ KNOWN = (
         ),
         telling=tuple(f"*.dist-info/{each}" for each in ("METADATA", "*.txt")),
         startup="*.pth",
+        zones=("dateutil", "pandas", "zoneinfo"),
     ),
     Interpreter(
         name="Perl",

@@ -30,7 +30,7 @@ _LOCALE = re.compile(rb"([A-Za-z_]+)\.(?:utf8|UTF-?8)\Z")
 _LOCALES = "/usr/lib/locale"
 _CHOOSES = frozenset({"setlocale", "newlocale"})
 
-_ZONES = "/usr/share/zoneinfo"
+ZONES = "/usr/share/zoneinfo"
 
 Find = Callable[[str], str | None]
 """Where this host has the object of a name."""
@@ -57,9 +57,9 @@ def offers(guest: Guest, find: Find) -> tuple[Offer, ...]:
         path = f"{_LOCALES}/{name.partition('.')[0]}.utf8"
         if os.path.isdir(path) and path not in packed:
             found.setdefault(path, Offer(name, os.path.basename(by), path))
-    if os.path.isdir(_ZONES) and not any(each.startswith(f"{_ZONES}/") for each in packed):
+    if os.path.isdir(ZONES) and not any(each.startswith(f"{ZONES}/") for each in packed):
         for by in _that_name_zones(guest):
-            found.setdefault(_ZONES, Offer(_ZONES, os.path.basename(by), _ZONES))
+            found.setdefault(ZONES, Offer(ZONES, os.path.basename(by), ZONES))
     return tuple(found.values())[:MOST]
 
 
@@ -88,7 +88,7 @@ def _locales(guest: Guest) -> Iterator[tuple[str, str]]:
 def _that_name_zones(guest: Guest) -> Iterator[str]:
     """The files that look for time zones themselves; the C library, for TZ, is in all of them."""
     for image, by in _files(guest):
-        if f"{_ZONES}/".encode() in image.data and not os.path.basename(by).startswith("libc.so."):
+        if f"{ZONES}/".encode() in image.data and not os.path.basename(by).startswith("libc.so."):
             yield by
 
 

@@ -82,7 +82,8 @@ def script_of(
             f"{MOST >> 21} MiB (--volume reads large files where they are; a script in a folder "
             "of its own has less beside it)"
         )
-    return Script(words.options, imports, _installed(elsewhere, library), texts)
+    packed = (*_installed(elsewhere, library), *sorted(elsewhere.intersection(which.zones)))
+    return Script(words.options, imports, tuple(dict.fromkeys(packed)), texts)
 
 
 def _top(name: str) -> str:
