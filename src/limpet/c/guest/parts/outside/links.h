@@ -65,6 +65,7 @@ bool links_many(void); /* slots are scarce: whoever closes one may need it at on
 void link_keep(struct socket *socket, s32 level, s32 name,
                s32 value);                 /* an option, on the host too */
 void link_keep_all(struct socket *socket); /* those set before there was a link */
+long link_get(struct socket *socket, s32 level, s32 name, void *value, u32 *size);
 void link_told(u32 slot, u32 events);
 void links_wait(s64 time); /* for what happens in so many nanoseconds */
 /* What a read of `asked` bytes says of the next one. */

@@ -48,3 +48,16 @@ void link_keep_all(struct socket *socket) {
         link_keep(socket, SOL_SOCKET, SO_LINGER, 1);
     internet_changed(socket, link_keep);
 }
+
+/* What the connection has agreed upon, which its host knows. */
+long link_get(struct socket *socket, s32 level, s32 name, void *value, u32 *size) {
+    enum { TCP_MAXSEG = 2 };
+    if (!link_of(socket) || level != SOL_TCP || name != TCP_MAXSEG || socket->state != CONNECTED)
+        return internet_get(socket, level, name, value, size);
+    struct socket_option block = {
+        .slot = link_of(socket)->slot, .level = SOL_TCP, .name = TCP_MAXSEG, .size = sizeof(u32)};
+    hypercall_socket_option(&block);
+    *size = MIN(*size, block.size);
+    memcpy(value, block.value, *size);
+    return block.result;
+}
