@@ -100,7 +100,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     users = with_ticks(users, options, own_calls, guest)
     users = with_signals(users, options, served)
     users = with_rights(users, options, served, guest.loader is not None)
-    users = with_volumes(users, devices, served, options.backends)
+    users = with_volumes(users, devices, served, options)
     users = with_jit(users, options, served)
     users = with_late(users, options, place.late_data)
     users = with_outside(users, leads, image, served, options.backends)

@@ -6,12 +6,12 @@ import re
 import stat
 from collections.abc import Collection, Mapping, Sequence
 
-from limpet.contract import Backend
 from limpet.errors import PlanError
 from limpet.formats.manifest import VOLUME, Device
 from limpet.guests.linux.signals import ATTEND
 from limpet.loading.guest import Guest
 from limpet.plain import quoted
+from limpet.planning.options import Options
 
 _ALWAYS = ("volume_open", "volume_close", "volume_read", "volume_link", "volume_tell")
 """What finding and reading a file takes."""
@@ -82,7 +82,7 @@ def with_volumes(
     users: Mapping[str, tuple[str, ...]],
     devices: Sequence[Device],
     calls: Collection[str],
-    backends: Collection[Backend],
+    options: Options,
 ) -> dict[str, tuple[str, ...]]:
     """What needs each hypercall, and those of the volumes.
 
@@ -96,10 +96,10 @@ def with_volumes(
     writable = any(each.kind == VOLUME and not each.read_only for each in devices)
     for name, leads in ({**_LEADS, **_WRITES} if writable else _LEADS).items():
         own = tuple(each for each in leads if each in calls)
-        if own and (name not in _NAMES or _NAMES[name] in backends):
+        if own and (name not in _NAMES or _NAMES[name] in options.backends):
             found[name] = own
     owners = tuple(each for each in _OWNERS if each in calls)
-    if not writable and owners and "process" in backends:
+    if not writable and owners and "process" in options.backends and not options.strict:
         found["volume_ask"] = owners
     if "volume_lock" in found:
         wait = ATTEND if ATTEND in users else "wait"
