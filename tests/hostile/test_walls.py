@@ -249,6 +249,8 @@ WALLS = {
     "not root",
 }
 STRICT_WALLS = {"bounding set empty", "namespaces of its own"}
+ROOT = "root of its own"
+OPENS = '#include <fcntl.h>\nint main(void) { return open("/w/a", O_RDONLY) < 0; }'
 
 
 @pytest.mark.parametrize("chosen", ["kvm", "process"])
@@ -261,3 +263,14 @@ def test_audit_shows_them(make: Maker, chosen: Backend) -> None:
         assert found.findings == ()
         assert present >= WALLS
         assert (present & STRICT_WALLS) == (STRICT_WALLS if strict else set())
+        assert ROOT not in present  # there is no volume
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_audit_shows_a_root(make: Maker, backend: Backend, strict: bool) -> None:
+    """Of a guest with volumes: one can become the root, and with --strict Landlock has it all."""
+    program = make.compile(OPENS, "opens")
+    found = audit(make(program, backend, devices=("volume:/w:ro",), strict=strict).path)
+    present = {each.name for each in found.protections if each.present}
+    assert found.findings == ()
+    assert (ROOT in present) != strict and "Landlock" in present

@@ -25,6 +25,9 @@ _MAPS = frozenset(NUMBERS[name] for name in ("mmap", "mremap", "brk"))
 def protections(inside: Inside) -> tuple[Protection, ...]:
     """Every barrier by name, present or not."""
     found = [*_process_wide(inside)]
+    root = _call(inside, "chroot")
+    if root:
+        found.append(Protection("root of its own", True, f"{root}, where who starts it may"))
     if any(inside.backend(each) == "process" for each in inside.filters.values()):
         found += _of_process(inside)
     if inside.machine:
