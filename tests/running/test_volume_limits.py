@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -132,6 +133,38 @@ def test_a_full_disk(make: Maker, backend: Backend, tmp_path: Path) -> None:
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
     assert ran.status == 1 and b"No space left on device\n" in ran.stderr
+
+
+ASKS = r"""
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+int main(void) {
+    puts(open("/w/none", O_RDONLY) < 0 ? "ready" : "");
+    fflush(stdout);
+    getchar();
+    printf("%d\n", mkdir("/w/made", 0700) ? errno : 0);
+    return 0;
+}
+"""
+
+
+def test_names_without_a_namer(make: Maker, tmp_path: Path) -> None:
+    """Where the process that changes names is killed, it is an error, and the guest goes on."""
+    made = make(make.compile(ASKS, "asks"), "process", devices=("volume:/w",))
+    tmp_path.chmod(0o777)
+    fill_rights(tmp_path / "made")
+    pipe = subprocess.PIPE
+    words = [str(made.path), f"--volume:/w={tmp_path}"]
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as running:
+        assert running.stdout and running.stdout.readline() == "ready\n"
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        assert len(children) == 1
+        os.kill(int(children[0]), signal.SIGKILL)
+        assert running.communicate("\n", timeout=20)[0] == f"{errno.EIO}\n"
+    assert not (tmp_path / "made").exists()
 
 
 def named(line: str) -> str:
