@@ -107,8 +107,7 @@ def _median(run: Callable[[str], object]) -> float:
 
 
 def _pooled(backend: Backend) -> Iterator[Row]:
-    """Of two guests, which take turns, so that each goes back while the other is asked; and of one
-    that remembers, which never goes back."""
+    """Of a guest that goes back behind each call, and of one that remembers, which never does."""
     snapshot = limpet.Sandbox.prepare(backend=backend)
     with limpet.Pool(snapshot, 2, 1) as pool:
         yield Row(f"a pooled call, {backend}", _median(pool.run), None, POOLED[backend], "us")

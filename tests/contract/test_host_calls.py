@@ -164,8 +164,9 @@ def test_stubs(handlers: dict[str, Compiled]) -> None:
         where = next(name for name, each in handlers.items() if _has(each, call))
         objects = handlers[where].objects
         for host in (each for each in call.host if each.backend != "kvm"):
-            place = objects.symbols[f"host_{call.name}_{host.call}"]
-            name = "rewound_go" if host.own else f"stub_{call.name}_{host.call}"
+            place = objects.symbols[f"host_{call.name}_{host.own or host.call}"]
+            own = "arranging_note" if host.own == "arranged" else "rewound_go"
+            name = own if host.own else f"stub_{call.name}_{host.call}"
             assert objects.sections[place].name == f".text.{name}"
             numbers = set(system_calls(objects.sections[place].code).values())
             assert NUMBERS[host.call] in numbers and (host.own or len(numbers) == 1)

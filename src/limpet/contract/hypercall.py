@@ -68,7 +68,7 @@ class HostCall:
     pins: tuple[Pin, ...] = ()
     either: tuple[tuple[Pin, ...], ...] = ((),)  # one of these as well
     backend: str = ""  # only there
-    own: bool = False  # no stub: the C that serves it has the instruction, and its label
+    own: str = ""  # no stub: the C that serves it has the instruction, and a label by this name
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def host_call(table: dict[str, Any], named: Callable[[int | str], int] = number)
 
     either = tuple(pins(each) for each in table.get("either", [[]]))
     given = pins(table.get("arguments", []))
-    backend, own = table.get("backend", ""), table.get("own", False)
+    backend, own = table.get("backend", ""), table.get("own", "")
     return HostCall(table["call"], table["why"], given, either, backend, own)
 
 

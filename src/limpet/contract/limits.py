@@ -97,7 +97,11 @@ SINGLY_FD = Number(
     123, "descriptor by which the host maps pages one by one, until a process is kept"
 )
 PAGES_FD = Number(124, "descriptor of what the host knows of the pages of a process")
-PLACES_FD = Number(125, "descriptor of what the host knows of their places and rights")
+PLACES_FD = Number(
+    125,
+    "descriptor of what the host knows of their places and rights; not for programs that would be "
+    "started (FD_CLOEXEC) where something was mapped otherwise since a process was taken back",
+)
 PAGES_ASKED = Number(0xC0606610, "PAGEMAP_SCAN: which pages are not the file's")
 PLACES_ASKED = Number(0xC0686611, "PROCMAP_QUERY: what is mapped next")
 PAGES_DROPPED = Number(4, "MADV_DONTNEED: pages are the file's again, or zeros")

@@ -7,147 +7,24 @@ import errno
 import os
 import select
 import signal
-import socket
-import struct
-import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-import limpet
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.inspect import audit
-from limpet.contract.limits import NOTED_AT, REWOUND_AT, REWOUND_WORK, STATUS_REFUSED
-from limpet.guests.linux.layout import RESERVE, Layout
-from limpet.running.snapshot import snapshot
-from tests.support import SUPPORT
-from tests.support.bundles import Maker, once
+from limpet.contract.limits import STATUS_REFUSED
+from tests.support.bundles import Maker
+from tests.support.jumped import END, Made, heard_of, kept, made_by
 from tests.support.refusing import refusing
-from tests.support.traced import Memory, stopped
-
-PROGRAM = SUPPORT / "programs" / "jumped.c"
-OPTIONS = limpet.Options(
-    backends=("process",),
-    snapshot=True,
-    features=("rewind", "signals", "rights"),
-    memory=32 << 20,
-)
-END = bytes(8)
-LABELS = (
-    "rewound_go",
-    "host_rewind_write",
-    "host_rewind_sendto",
-    "rewound_high",
-    "host_place_mremap",
-    "host_protect_mprotect",
-    "host_rewind_madvise",
-    "host_rewind_ioctl",
-    "host_rewind_pkey_mprotect",
-)
-INSIDE = (
-    "host_rewind_ioctl",
-    "signal_entry",
-    "host_rewind_write",
-    "trap_entry_process",
-    "host_rewind_pkey_mprotect",
-    "host_rewind_getrusage",
-    "host_rewind_sendto",
-)
-"""Where a signal meets it, and where it may go and may not; where a number is noted, and asked for;
-and its end."""
-
-
-@dataclass(frozen=True)
-class Made:
-    """A snapshot of the guest that can be kept, and the addresses that it is told."""
-
-    path: Path
-    addresses: bytes
-    inside: tuple[int, ...]  # of INSIDE
+from tests.support.traced import stopped
 
 
 @pytest.fixture(scope="module")
 def made(make: Maker) -> Made:
     """For all attacks."""
-    guest = make.compile(PROGRAM.read_text(encoding="utf-8"), "jumped", "-O1")
-    told, inside = make.folder / "jumped.addresses", make.folder / "jumped.inside"
-
-    def make_it(new: Path) -> None:
-        bundle = snapshot(limpet.plan(limpet.load(guest), OPTIONS), [hex(REWOUND_WORK)]).bundle
-        known = {**bundle.symbols, **bundle.monitor.symbols}
-        place = bundle.plan.layout
-        assert isinstance(place, Layout)
-        others = (place.boot_info, place.rodata, RESERVE[0] + (1 << 20), REWOUND_AT, REWOUND_WORK)
-        labels = (known[each] for each in LABELS)
-        told.write_bytes(struct.pack("<16Q", *labels, *others, place.arena[0], NOTED_AT))
-        inside.write_bytes(struct.pack(f"<{len(INSIDE)}Q", *(known[each] for each in INSIDE)))
-        bundle.write(new)
-
-    path = once(make.folder / "jumped.process", make_it)
-    return Made(path, told.read_bytes(), struct.unpack(f"<{len(INSIDE)}Q", inside.read_bytes()))
-
-
-@dataclass
-class Guest:
-    """One that is kept, and the other end of its standard input."""
-
-    process: subprocess.Popen[bytes]
-    line: socket.socket
-    addresses: bytes
-
-    def finds(self) -> bytes:
-        """What it says as it goes on."""
-        assert self.process.stdout
-        out, said = self.process.stdout.fileno(), b""
-        while not said.endswith(b"\n") and select.select([out], [], [], 30)[0]:
-            said += os.read(out, 4096) or b"the end\n"
-        return said
-
-    def told(self, how: str, more: bytes = b"") -> bytes:
-        """What comes out of its standard input when it has been told how to come there."""
-        self.line.sendall(how.encode().ljust(8) + self.addresses + more)
-        return _said(self.line)
-
-
-def _said(line: socket.socket) -> bytes:
-    said = b""
-    with suppress(OSError):
-        while len(said) < 16 and (part := line.recv(16 - len(said))):
-            said += part
-    return said
-
-
-@contextmanager
-def kept(
-    made: Made, before: str = ".", refuses: Callable[[], None] | None = None
-) -> Iterator[Guest]:
-    """The guest, kept once it has done something before, on a host that refuses something."""
-    ours, theirs = socket.socketpair()
-    pipe = subprocess.PIPE
-    with (
-        ours,
-        subprocess.Popen(
-            [made.path],
-            stdin=theirs.fileno(),
-            stdout=pipe,
-            stderr=pipe,
-            preexec_fn=refuses,  # noqa: PLW1509
-        ) as run,
-    ):
-        theirs.close()
-        ours.settimeout(30)
-        try:
-            guest = Guest(run, ours, made.addresses)
-            guest.finds()
-            if before:
-                assert guest.told(before) == b"keep it\0" + END
-            yield guest
-        finally:
-            run.kill()
+    return made_by(make)
 
 
 BACK = {
@@ -157,6 +34,7 @@ BACK = {
     "z": "with a stack that is none",
     "v": "and looks for what vector registers and segments had",
     "b": "and has changed what can only be read again",
+    "R": "and has changed rights, and changed them back",
 }
 
 
@@ -215,6 +93,7 @@ ENDS = {
     "s": ("two pages have changed places", STATUS_REFUSED),
     "h": ("a page is elsewhere", STATUS_REFUSED),
     "r": ("a page has other rights", STATUS_REFUSED),
+    "T": ("and a trap has arrived right behind the call that gave it those", STATUS_REFUSED),
     "q": ("a page of the program's data has other rights", STATUS_REFUSED),
     "c": ("a page of its code has other rights", STATUS_REFUSED),
     "n": ("a page of it is out of reach", -signal.SIGSYS),
@@ -308,50 +187,7 @@ def test_a_signal_on_the_way_to_another(made: Made) -> None:
                         if process.at not in (begins, traps):
                             process.step()
                 assert process.at == begins
-            assert _said(guest.line) == b".".ljust(8) + END and guest.finds() == first
-
-
-def test_no_fault_and_other_places(made: Made) -> None:
-    """Pages of no file have changed places, and none was written since all were known."""
-    with kept(made) as guest:
-        guest.finds()
-        for each in (".", ".", "x", "?") * 4:
-            assert guest.told(each) == each.encode().ljust(8) + END
-            said = guest.finds()
-            if each == "?" and said.count(b"\n") < 2:
-                said += guest.finds()
-            assert said.startswith(b"nobody 110 0\n" if each == "?" else b"left 0 ")
-        with stopped(guest.process.pid):
-            assert Memory(guest.process.pid).read(NOTED_AT)
-
-
-@pytest.mark.parametrize("times", range(4))
-def test_what_is_noted_can_only_be_read(made: Made, times: int) -> None:
-    """Also where it has just been noted."""
-    with kept(made) as guest:
-        for _ in range(times):
-            guest.told(".")
-        assert len(guest.told("j")) < 16 and guest.process.wait(30) == 128 + signal.SIGSEGV
-
-
-def test_a_number_of_its_own(made: Made) -> None:
-    """Whoever comes to where faults are noted goes on to the end, whatever signal or stack."""
-    _, entry, begins, traps, marks, *_ = made.inside
-    for steps in range(8):
-        with kept(made) as guest:
-            guest.finds()
-            with stopped(guest.process.pid) as process:
-                guest.line.sendall(b"g".ljust(8) + guest.addresses)
-                process.behind_system_call(marks)
-                for _ in range(steps):
-                    process.step()
-                process.hears(signal.SIGPROF)
-                process.step(signal.SIGPROF)
-                assert process.at == entry
-                while process.at not in (begins, traps):
-                    process.step()
-                assert process.at == begins
-            assert guest.line.recv(16) == END
+            assert heard_of(guest.line) == b".".ljust(8) + END and guest.finds() == first
 
 
 def test_a_signal_at_the_end(made: Made) -> None:
@@ -366,31 +202,7 @@ def test_a_signal_at_the_end(made: Made) -> None:
                     process.step()
                 process.hears(signal.SIGPROF)
                 process.step(signal.SIGPROF)
-            assert _said(guest.line) == b".".ljust(8) + END and guest.finds() == first
-
-
-def test_nobody_hears(made: Made) -> None:
-    """A guest that comes to the end, where nobody hears it, ends: nothing that it has noted
-    is without what tells of it."""
-    with kept(made, "", refusing(NUMBERS["sendto"], errno.EAGAIN)) as guest:
-        assert guest.told(".") == b"keep it\0" and guest.process.wait(30) == STATUS_REFUSED
-
-
-def test_a_kernel_that_does_not_count(made: Made) -> None:
-    """It is asked for all pages, each time."""
-    *_, counts, end = made.inside
-    with kept(made, refuses=refusing(NUMBERS["getrusage"], errno.EPERM)) as guest:
-        first = guest.finds()
-        assert guest.told("a") == b"a".ljust(8) + END and guest.finds() == first
-    with kept(made, "") as guest:
-        for how in (".", ".", ".", ".", "a"):
-            with stopped(guest.process.pid) as process:
-                guest.line.sendall(how.encode().ljust(8) + guest.addresses)
-                for _ in process.behind_system_calls(counts, end):
-                    for at in range(64, 80, 8):
-                        Memory(guest.process.pid).write(REWOUND_WORK + at, 5)
-            said = _said(guest.line)
-            assert said.endswith(END) and guest.finds() == first
+            assert heard_of(guest.line) == b".".ljust(8) + END and guest.finds() == first
 
 
 def test_no_large_pages(made: Made) -> None:

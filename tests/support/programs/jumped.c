@@ -22,6 +22,7 @@ enum {
     MPROTECT = 10,
     MADVISE = 28,
     IOCTL = 16,
+    FCNTL = 72,
     PKEY_MPROTECT = 329,
     PAGES = 124,
     PLACES = 125,
@@ -33,7 +34,7 @@ enum {
 
 struct order {
     char word[8];
-    uint64_t begin, behind, end, over, place, protect, drop, ask, mark;
+    uint64_t begin, behind, end, over, place, protect, drop, ask, mark, still;
     uint64_t low, high, free, kept, work, arena, noted;
 };
 
@@ -54,16 +55,16 @@ static void mine(int number, siginfo_t *info, void *context) {
         write(1, line, sizeof line - 1);
 }
 
-/* The system call of a stub, whose label stands behind it. */
+/* The system call of a stub, whose label stands behind it, and then the end of a function. */
 static long ask(uint64_t label, long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
                 uint64_t e) {
     register long r10 __asm__("r10") = (long)d;
     register long r8 __asm__("r8") = (long)e;
     long result;
     __asm__ volatile("sub $128, %%rsp\ncall *%[to]\nadd $128, %%rsp"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), [to] "b"(label - 2)
-                     : "rcx", "r11", "memory");
+                     : "=a"(result), "+D"(a), "+S"(b), "+d"(c), "+r"(r10), "+r"(r8)
+                     : "a"(number), [to] "b"(label - 2)
+                     : "rcx", "r9", "r11", "memory");
     return result;
 }
 
@@ -111,10 +112,10 @@ static void go(uint64_t to, const void *word, uint64_t flags, uint64_t stack) {
 }
 
 /* The system call itself is the one instruction that runs before the first trap. */
-static void go_trapped(uint64_t to) {
+static void go_trapped(uint64_t to, long number, uint64_t a, uint64_t b, uint64_t c) {
     __asm__ volatile("mov %%rsp, %%r8\npushq $0x2b\npushq %%r8\npushq $0x302\npushq $0x33\n"
                      "pushq %[to]\niretq" ::[to] "b"(to),
-                     "a"(1L), "D"(0L), "S"(order.word), "d"(8L)
+                     "a"(number), "D"(a), "S"(b), "d"(c)
                      : "r8", "memory");
     __builtin_unreachable();
 }
@@ -164,6 +165,20 @@ static void note(void) {
     __builtin_unreachable();
 }
 
+/* To where it is noted that all is mapped as it was. */
+static void note_nothing(void) {
+    __asm__ volatile("mov %[to], %%r8\nxor %%r12d, %%r12d\njmp *%%r8" ::[to] "r"(order.still - 2),
+                     "a"((long)FCNTL), "D"((long)PLACES), "S"(2L), "d"(0L)
+                     : "r8", "r12", "memory");
+    __builtin_unreachable();
+}
+
+/* Its own code, behind a call that has the kernel map something otherwise. */
+static void mine_at_once(int number) {
+    (void)number;
+    go(order.begin, order.word, 0, 0);
+}
+
 /* No page is written that was not before: one lies elsewhere, and the kernel has had no fault. */
 static void change_places(void) {
     *nobody = '!';
@@ -193,7 +208,7 @@ static void come(char how) {
     if (how == 't') {
         const struct sigaction own = {.sa_sigaction = mine, .sa_flags = SA_SIGINFO};
         sigaction(SIGTRAP, &own, NULL);
-        go_trapped(order.behind - 2);
+        go_trapped(order.behind - 2, 1, 0, (uint64_t)order.word, 8);
     }
     if (how == 'a')
         flags = 0x40000 | 0x4000 | 0x400; /* AC, NT, DF */
@@ -207,6 +222,18 @@ static void come(char how) {
         move(first, order.free);
     if (how == 'r')
         rights((const void *)first, READ_ONLY);
+    if (how == 'T') {
+        signal(SIGTRAP, mine_at_once);
+        go_trapped(order.protect - 2, MPROTECT, first, PAGE, READ_ONLY);
+    }
+    if (how == 'G') {
+        rights((const void *)first, READ_ONLY);
+        note_nothing();
+    }
+    if (how == 'R') {
+        rights((const void *)first, READ_ONLY);
+        rights((const void *)first, READ_WRITE);
+    }
     if (how == 'q')
         rights((const void *)data, READ_ONLY);
     if (how == 'c')

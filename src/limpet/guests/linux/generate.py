@@ -15,7 +15,7 @@ from limpet.guests.linux.jit import EXECUTE
 from limpet.guests.linux.late import LOAD
 from limpet.guests.linux.layout import Layout
 from limpet.guests.linux.outside import outside_c
-from limpet.guests.linux.rewinding import REWIND
+from limpet.guests.linux.rewinding import REWIND, stub_of
 from limpet.guests.linux.signals import ATTEND
 from limpet.guests.linux.traced import TRACE
 from limpet.guests.linux.volumes import settled
@@ -83,11 +83,15 @@ def gates_c(
     if way_out:
         text += defines({**_ways_out(way_out), "ENDPOINTS": way_out.endpoints_at})
     if "process" in backends:
+        goes_back = any(call.name == REWIND for call in chosen)
         text += '#include "stub.h"\n'
+        text += '#include "x86_64/arranging.h"\n' if goes_back else ""
         for call in (each for each in chosen if "process" in each.backends):
             made = (host for host in call.host if host.backend != "kvm" and not host.own)
             stubs = dict.fromkeys(host.call for host in made)
-            text += "".join(f"HOST_STUB_DEFINE({call.name}, {each})\n" for each in stubs)
+            for each in stubs:
+                stub = stub_of(call.name, each, goes_back=goes_back)
+                text += f"{stub}({call.name}, {each})\n"
             text += f'#include "hypercalls/{call.name}/process.c"\n'
     if "kvm" in backends:
         text += "".join(

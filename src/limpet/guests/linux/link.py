@@ -51,7 +51,8 @@ ENTRY(guest_start)
 SECTIONS {{
   . = {text:#x};
   .text : {{ KEEP(*(.text.entry)) {often} {start}
-    rewound_low = .; *(.text.rewound_* .text.stub_rewind_*) rewound_high = .; *(.text .text.*) }}
+    rewound_low = .; *(.text.rewound_* .text.stub_rewind_*) rewound_high = .;
+    arranging_low = .; *(.text.arranging_*) arranging_high = .; *(.text .text.*) }}
   ASSERT(. <= {text_end:#x}, "the library OS's code is larger than it was measured")
   . = {data:#x};
   .data : {{ *(.bss .bss.[!.]* COMMON) *(.data.*own_memory .data.image .data.stack)

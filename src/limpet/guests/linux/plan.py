@@ -390,7 +390,7 @@ def _rules(
     for hypercall in sorted(there, key=lambda call: not call.device):
         for host in (each for each in hypercall.host if each.backend in ("", backend)):
             why = f"{hypercall.name}: {host.why}"
-            label = f"host_{hypercall.name}_{host.call}"
+            label = f"host_{hypercall.name}_{host.own or host.call}"
             asked = readable(host) if goes_back else host
             for pins in resolved(asked, backend, devices, place.changing, way_out):
                 if backend == "kvm":

@@ -13,6 +13,11 @@ from limpet.planning.options import Options
 REWIND = "rewind"
 """The feature of the monitor, and the hypercall."""
 
+ARRANGES = frozenset(
+    ("mmap", "munmap", "mprotect", "pkey_mprotect", "mremap", "brk", "mseal", "remap_file_pages")
+)
+"""System calls that have the kernel map something otherwise."""
+
 _IN_MEMORY = frozenset(
     ("exit", "console_out", "console_in", "wait", "attend", "entropy", "tick", "protect", "place")
 )
@@ -45,6 +50,16 @@ def readable(host: HostCall) -> HostCall:
         replace(pin, values=tuple(each for each in pin.values if each)) for pin in host.pins
     )
     return replace(host, pins=some)
+
+
+def stub_of(hypercall: str, call: str, *, goes_back: bool) -> str:
+    """What makes the stub of a host's ``call``, in a guest that is taken back or another.
+
+    One that has the kernel map something otherwise leaves a note of it, other than those on the way
+    back, which are about what is kept (``c/guest/x86_64/arranging.h``).
+    """
+    arranges = goes_back and hypercall != REWIND and call in ARRANGES
+    return "HOST_STUB_ARRANGES" if arranges else "HOST_STUB_DEFINE"
 
 
 def _check(users: Collection[str], options: Options) -> None:

@@ -4,7 +4,8 @@
  *
  * `rewound_signal` is where the kernel leads a signal, before anything else: what has met the way
  * behind the word begins it again, but for its last steps, where all is as it was.  A signal may
- * meet this entry itself, or the jump to it: then where the one before it came from counts.
+ * meet this entry itself, or the jump to it: then where the one before it came from counts.  One
+ * that has met what arranges memory (x86_64/arranging.h) goes on to the guest once that is noted.
  */
 #ifndef LIMPET_WORD_H
 #define LIMPET_WORD_H
@@ -33,9 +34,18 @@ static __attribute__((naked, noinline)) void rewound_go(const u64 *word) {
         "mov %[data], %%ecx\n"
         "mov %%ecx, %%ss\n"
         "call rewound_make\n"
-        "test %%rax, %%rax\n"
-        "jz 1f\n"
         "mov %%rax, %%r12\n"
+        "test %%rdx, %%rdx\n"
+        "jz 2f\n"
+        "mov %[places], %%edi\n"
+        "mov %[set], %%esi\n"
+        "mov %[arranged], %%edx\n"
+        "mov %[fcntl], %%eax\n"
+        "syscall\n"
+        ".globl host_rewind_still\nhost_rewind_still:\n"
+        "movabs %[stack], %%rsp\n" /* whoever comes here comes to the end, and is not believed */
+        "2: test %%r12, %%r12\n"
+        "jz 1f\n"
         "movabs %[noted], %%rdi\n"
         "mov %[page], %%esi\n"
         "mov %[writable], %%edx\n"
@@ -43,7 +53,7 @@ static __attribute__((naked, noinline)) void rewound_go(const u64 *word) {
         "mov %[pkey_mprotect], %%eax\n"
         "syscall\n"
         ".globl host_rewind_pkey_mprotect\nhost_rewind_pkey_mprotect:\n"
-        "movabs %[stack], %%rsp\n" /* whoever comes here comes to the end, and is not believed */
+        "movabs %[stack], %%rsp\n" /* the same */
         "test %%rax, %%rax\n"
         "jnz 1f\n"
         "movabs %[noted], %%rdi\n"
@@ -93,7 +103,8 @@ static __attribute__((naked, noinline)) void rewound_go(const u64 *word) {
         [data] "i"(DATA_SELECTOR), [work] "i"(REWOUND_WORK), [words] "i"(REWOUND_WORK_SIZE / 8),
         [zeros] "i"(REWOUND_AT), [at_once] "i"(SAYS_AT_ONCE), [sendto] "i"(NR_SENDTO),
         [noted] "i"(NOTED_AT), [page] "i"(PAGE), [writable] "i"(PROT_READ | PROT_WRITE),
-        [pkey_mprotect] "i"(NR_PKEY_MPROTECT),
+        [pkey_mprotect] "i"(NR_PKEY_MPROTECT), [fcntl] "i"(NR_FCNTL), [places] "i"(PLACES_FD),
+        [set] "i"(F_SETFD), [arranged] "i"(NOTHING_ARRANGED),
         [kept_stack] "i"(__builtin_offsetof(struct rewound, stack)),
         [kept_back] "i"(__builtin_offsetof(struct rewound, back)));
 }
@@ -115,7 +126,15 @@ __attribute__((naked, noinline, used)) void rewound_signal(void) {
                      "jae 3f\n"
                      "2: mov 136(%%rax), %%rax\n"
                      "jmp 1b\n"
-                     "3: lea rewound_low(%%rip), %%r8\n"
+                     "3: lea arranging_low(%%rip), %%r8\n"
+                     "cmp %%r8, %%rcx\n"
+                     "jb 6f\n"
+                     "lea arranging_high(%%rip), %%r8\n"
+                     "cmp %%r8, %%rcx\n"
+                     "jae 6f\n"
+                     "lea trap_entry_process(%%rip), %%r9\n"
+                     "jmp arranging_note\n"
+                     "6: lea rewound_low(%%rip), %%r8\n"
                      "cmp %%r8, %%rcx\n"
                      "jb trap_entry_process\n"
                      "lea rewound_high(%%rip), %%r8\n"

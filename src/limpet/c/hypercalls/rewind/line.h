@@ -9,21 +9,19 @@
  *
  * Whatever is not found as it was kept ends the process.
  *
- * What is noted from one time to the next is how many faults there were.  That can be written by
- * one instruction on the way, which a guest can jump to as well.  But from there the way leads to
- * its end only, where it is heard: and there was no word before.
+ * What is noted from one time to the next is how many faults there were, and that all is mapped as
+ * it was.  Each can be written by one instruction on the way, which a guest can jump to as well.
+ * But from there the way leads to its end only, where it is heard: and there was no word before.
  */
 BEHIND _Noreturn void give_up(void) {
     for (;;)
         HOST_STUB(rewind, exit_group, NR_EXIT_GROUP, STATUS_REFUSED, 0, 0, 0, 0, 0);
 }
 
-/* What waits for the guest in the kernel: a tick, signals, and what it has not read.  And nobody
- * asks a guest whose memory somebody could be told of: it could mark pages for the next call. */
+/* What waits for the guest in the kernel: a tick, signals, and what it has not read. */
 BEHIND void forget_waiting(void) {
     enum { PEEK_NOW = 0x42 }; /* MSG_PEEK, MSG_DONTWAIT */
     u8 told[SIGNAL_SIZE];
-    HOST_STUB(rewind, close, NR_CLOSE, SINGLY_FD, 0, 0, 0, 0, 0);
     HOST_STUB(rewind, setitimer, NR_SETITIMER, TICK_CLOCK, REWOUND_AT, 0, 0, 0, 0);
     while (HOST_STUB(rewind, read, NR_READ, SIGNAL_FD, (long)told, sizeof told, 0, 0, 0) > 0)
         ;
@@ -80,6 +78,18 @@ BEHIND u64 compare_places(u64 look, u64 count) {
         give_up();
     expect_kept(count++);
     return count;
+}
+
+/* Whether nothing was mapped otherwise since all was compared last: what does that leaves a note
+ * (x86_64/arranging.h). */
+BEHIND bool is_still(void) {
+    return HOST_STUB(rewind, fcntl, NR_FCNTL, PLACES_FD, F_GETFD, 0, 0, 0, 0) == NOTHING_ARRANGED;
+}
+
+/* Nobody asks a guest whose memory somebody could be told of: it could mark pages for the next
+ * call. */
+BEHIND void map_as_always(void) {
+    HOST_STUB(rewind, close, NR_CLOSE, SINGLY_FD, 0, 0, 0, 0, 0);
 }
 
 BEHIND void compare_all_places(void) {
@@ -173,21 +183,30 @@ BEHIND void bring_copies_back(void) {
     }
 }
 
-/* On a stack of its own.  What is to be noted, if anything: how many faults there were when all
- * pages were known. */
-static __attribute__((used, noinline)) u64 rewound_make(void) {
+/* What is to be noted, if anything: how many faults there were when all pages were known, and that
+ * all is mapped as it was. */
+struct noting {
+    u64 faults, still; /* in RAX and RDX */
+};
+
+/* On a stack of its own. */
+static __attribute__((used, noinline)) struct noting rewound_make(void) {
+    bool still = is_still();
     forget_waiting();
     seal_kept();
-    compare_all_places();
+    if (!still) {
+        map_as_always();
+        compare_all_places();
+    }
     u64 before = faults_until_now();
     bool known = before != 0 && before == NOTED, noted = !known;
-    if (known)
-        drop_moved();
-    else
+    if (!known)
         noted = !drop_all();
+    else if (!still)
+        drop_moved();
     bring_copies_back();
     u64 after = noted ? faults_until_now() : 0;
-    return NOTED || after > before ? after : 0;
+    return (struct noting){NOTED || after > before ? after : 0, !still};
 }
 
 static __attribute__((used, noinline)) void rewound_seal(void) {
