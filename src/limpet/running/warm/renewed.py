@@ -15,7 +15,8 @@ if TYPE_CHECKING:  # nothing is imported that the script would not find imported
 
 
 def _renew_random(module: Any) -> None:
-    module._inst.seed()
+    """As many bits as there can be chance in; by itself it takes 2,500 bytes for them."""
+    module._inst.seed(int.from_bytes(os.urandom(32), "big"))
 
 
 def _renew_numpy(module: Any) -> None:

@@ -75,15 +75,18 @@ void entropy_rewound(const struct rewind *told) {
     mix(told->seed);
 }
 
-static void refill(void) {
+/* At the end of the pool: a key, and behind it as many bytes as are wanted, if there is room. */
+static void refill(u64 wanted) {
     static const u32 nonce[3];
+    u64 size = ALIGN_UP(MIN(wanted, sizeof pool - sizeof key) + sizeof key, BLOCK);
+    u8 *low = pool + sizeof pool - size;
     if (!seeded || since_seed >= RESEED_AFTER)
         seed();
-    for (u32 i = 0; i < BLOCKS; i++)
-        chacha20_block(key, i, nonce, pool + i * BLOCK);
-    memcpy(key, pool, sizeof key);
-    memset(pool, 0, sizeof key);
-    left = sizeof pool - sizeof key;
+    for (u32 i = 0; i < size / BLOCK; i++)
+        chacha20_block(key, i, nonce, low + i * BLOCK);
+    memcpy(key, low, sizeof key);
+    memset(low, 0, sizeof key);
+    left = size - sizeof key;
     since_seed += left;
 }
 
@@ -91,7 +94,7 @@ void entropy_fill(void *to, u64 n) {
     u8 *out = to;
     while (n) {
         if (!left)
-            refill();
+            refill(n);
         u64 piece = MIN(n, left);
         u8 *from = pool + sizeof pool - left;
         memcpy(out, from, piece);
