@@ -74,6 +74,8 @@ class Instance:
         self._poll.register(self._in, select.POLLIN if rewinds else 0)
         self._poll.register(self._out, select.POLLIN)
         self._poll.register(self._err, select.POLLIN)
+        self._said = select.poll()
+        self._said.register(self._err, select.POLLIN)
         self._reader = Reader()
         self._number = LEAST_NUMBER
         self._killed = False

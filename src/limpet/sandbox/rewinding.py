@@ -86,15 +86,12 @@ class Kept:
         if not self._word:
             return False
         while len(self._heard) < len(_END) + _WORD:
-            heard = b""
+            if not self._line.poll(seconds * 1000):
+                return False
             try:
                 heard = os.read(self.instance.input, 2 * _WORD)
-            except BlockingIOError:
-                if not self._line.poll(seconds * 1000):
-                    return False
-                continue
             except OSError:
-                pass
+                heard = b""
             if not heard:  # it has ended
                 break
             self._heard += heard
