@@ -30,6 +30,7 @@ from limpet.guests.linux.layout import Layout
 from limpet.planning.regions import MONITOR_BASE, Region
 from limpet.planning.seccomp import Filter, Rule
 from limpet.planning.shelves import APART
+from limpet.running.cores.dump import auxiliary
 from limpet.running.snapshot import snapshot
 from tests.support import SUPPORT
 from tests.support.bundles import KVM_PROBLEM, execute
@@ -104,6 +105,9 @@ def code_of(bundle: Bundle, path: str, access: Access = Access.EXECUTE) -> Regio
     return next(each for each in found if access in each.access)
 
 
+AT_PHDR, AT_ENTRY = 3, 9
+
+
 def layout_of(bundle: Bundle) -> Layout:
     """Its memory map."""
     assert isinstance(bundle.plan.layout, Layout)
@@ -150,14 +154,25 @@ def test_code_of_what_is_loaded_can_wait(
 
 def test_what_can_only_be_read_is_in_few_pieces(moment: Bundle) -> None:
     """Whichever objects lie side by side: zeros are between them, and nothing there is unmapped."""
-    parts = [each for each in parse(moment.data, "again").parts if "constants" not in each.name]
+    parts = parse(moment.data, "again").parts
     beside = [(a, b) for a, b in pairwise(parts) if a.rights == b.rights == "r--"]
     assert not [(a.name, b.name) for a, b in beside if b.address - a.end <= APART]
-    rows = {(each.address, each.end) for each in parts}.intersection(moment.plan.rows)
+    ends = {each.address: each.end for each in parts}  # behind the last there are constants
+    rows = [(low, high) for low, high in moment.plan.rows if high <= ends.get(low, 0)]
     assert len(rows) == len(moment.plan.rows) > 0
     assert any(sum(low <= r.address < high for r in moment.plan.regions) > 3 for low, high in rows)
     for low, _ in re.findall(r"unmap\((\w+)UL, (\w+)UL\)", moment.plan.sources["monitor.c"]):
         assert not any(start <= int(low, 16) < end for start, end in rows)
+
+
+def test_where_it_was_loaded(moment: Bundle) -> None:
+    """A core file says so by the library OS's constants, wherever in their piece they are."""
+    bundle = parse(moment.data, "again")
+    (piece,) = (each for each in bundle.parts if "constants" in each.name)
+    place = layout_of(moment)
+    assert piece.address < place.constants
+    found = dict(auxiliary(bundle))
+    assert place.image_lo <= found[AT_PHDR] < found[AT_ENTRY] < place.image_hi
 
 
 def test_data_in_a_virtual_machine(machine: Bundle, words: list[str], tmp_path: Path) -> None:

@@ -34,6 +34,7 @@
 /* The two structures every bundle has, at addresses fixed when it was planned. */
 extern const struct guest_info guest_info; /* from the plan, read-only */
 extern struct boot_info boot_info;         /* from the monitor, once, at start */
+extern u8 state_end[];                     /* of what this library OS can write */
 
 /* core/string.c: the four that a compiler may call by itself, and a few more. */
 void *memcpy(void *restrict to, const void *restrict from, size_t n);

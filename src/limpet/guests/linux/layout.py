@@ -2,8 +2,9 @@
 
 Guest-virtual, guest-physical and host-virtual addresses are the same number on both backends, so
 one map serves the processor, KVM and ``execve``.  Ascending: the program, the library OS (code
-with the rewritten sites' trampolines before it, state, constants with the packed tree behind
-them), the arena, a hole, the stack, and for kvm the supervisor pages.
+with the rewritten sites' trampolines before it, state, constants), the packed tree, the arena, a
+hole, the stack, and for kvm the supervisor pages.  In a process the constants come first, one piece
+with what of the program can only be read.
 """
 
 from __future__ import annotations
@@ -212,6 +213,14 @@ def code_page(tree: int, backends: Sequence[str]) -> int:
     return LARGE_PAGE if backends == ("kvm",) and tree >= LARGE_PAGE else PAGE
 
 
+def own_places(tree: int, backends: Sequence[str]) -> dict[str, int]:
+    """Where the library OS's code and constants go, for :func:`lay_out`."""
+    return {
+        "code_page": code_page(tree, backends),
+        "constants_first": tuple(backends) == ("process",),
+    }
+
+
 def lay_out(
     program: PlacedProgram,
     library: Sizes,
@@ -222,6 +231,7 @@ def lay_out(
     tree: int,
     memory: int,
     code_page: int = PAGE,
+    constants_first: int = False,
 ) -> Layout:
     """Place everything behind the program.
 
@@ -234,18 +244,22 @@ def lay_out(
         tree: bytes of the packed tree's room.
         memory: bytes of arena and stack together.
         code_page: bytes of each page of the library OS's code.
+        constants_first: whether its constants lie before that, and not behind its state.
 
     Raises:
         PlanError: the program leaves no room below :data:`ADDRESS_LIMIT`.
     """
     image = program.image
     regions = program.regions
-    at = align_up(regions[-1].end, max(code_page, 16 * PAGE))
+    end = align_up(regions[-1].end, PAGE)
+    own = constants + TEXT_ALIGN + library.rodata
+    at = align_up(end + (own if constants_first else 0), max(code_page, 16 * PAGE))
     text = align_up(at + trampolines, TEXT_ALIGN)
     state = align_up(text + library.text, code_page)
-    constants_at = align_up(state + BOOT_SIZE + library.data, PAGE) + SIGNAL_STACK_SIZE
+    state_end = align_up(state + BOOT_SIZE + library.data, PAGE) + SIGNAL_STACK_SIZE
+    constants_at = end if constants_first else state_end
     rodata = align_up(constants_at + constants, TEXT_ALIGN)
-    devices_at = align_up(rodata + library.rodata, PAGE)
+    devices_at = state_end if constants_first else align_up(rodata + library.rodata, PAGE)
     tree_at = devices_at + align_up(devices, PAGE)
     if tree >= LARGE_PAGE:
         tree_at = align_up(tree_at, LARGE_PAGE)

@@ -49,6 +49,10 @@ exit, and so it is in few.  What it reads of the constants comes first among the
 _SCRIPT = """\
 ENTRY(guest_start)
 SECTIONS {{
+  . = {rodata:#x};
+  .rodata : {{ *(.rodata.snapshot_*) *(.rodata.dispatch) *(.rodata .rodata.*) }}
+  ASSERT(SIZEOF(.rodata) == 0 || ADDR(.rodata) == {rodata:#x}, "its constants are not aligned")
+  ASSERT(. <= {rodata_end:#x}, "the library OS's constants are larger than they were measured")
   . = {text:#x};
   .text : {{ KEEP(*(.text.entry)) {often} {start}
     rewound_low = .; *(.text.rewound_* .text.stub_rewind_*) rewound_high = .;
@@ -61,10 +65,6 @@ SECTIONS {{
   .bss : {{ *(.bss..table) *(.bss..large) }}
   .stacks (NOLOAD) : {{ *(.bss..stack) }}
   ASSERT(. <= {data_end:#x}, "the library OS's data is larger than it was measured")
-  . = {rodata:#x};
-  .rodata : {{ *(.rodata.snapshot_*) *(.rodata.dispatch) *(.rodata .rodata.*) }}
-  ASSERT(SIZEOF(.rodata) == 0 || ADDR(.rodata) == {rodata:#x}, "its constants are not aligned")
-  ASSERT(. <= {rodata_end:#x}, "the library OS's constants are larger than they were measured")
   .got : {{ *(.got .got.*) }}
   ASSERT(SIZEOF(.got) == 0, "the library OS needs no global offset table")
   /DISCARD/ : {{ *(.comment .note.* .eh_frame*) }}
@@ -131,6 +131,7 @@ def _script(place: Layout, signals: str) -> str:
         "guest_info": place.constants,
         "boot_info": place.boot_info,
         "boot_end": place.data,
+        "state_end": place.state_end,
         "trap_frame": place.trap_frame,
         "trap_first": signals,
     }

@@ -23,7 +23,7 @@ from limpet.guests.linux.dispatch import dispatch_c
 from limpet.guests.linux.generate import CORE, gates_c, plan_h
 from limpet.guests.linux.jit import with_jit
 from limpet.guests.linux.late import late_data, with_late
-from limpet.guests.linux.layout import Layout, code_page, lay_out
+from limpet.guests.linux.layout import Layout, lay_out, own_places
 from limpet.guests.linux.mapped import supervisor
 from limpet.guests.linux.outside import outside_decisions, with_outside
 from limpet.guests.linux.parts import CORE_HYPERCALLS, SystemCall, hypercall_users
@@ -83,7 +83,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     leads = outside(options, devices)
     table = choices.table(devices, leads.chosen if leads else ())
     sizes = {"constants": fixed.size, "devices": len(table), "tree": guest.tree.room}
-    sizes["code_page"] = code_page(guest.tree.room, options.backends)
+    sizes |= own_places(guest.tree.room, options.backends)
     place, rewriting = _settled(program, options, library, sizes)
     _check_environment(image, fixed, place)
     _check_words(image, options, place)
@@ -351,13 +351,13 @@ def _regions(
     ) -> None:
         regions.append(Region(name, low, align_up(high - low, PAGE), access, content, why))
 
+    why = "guest_info, environment and symbols, then the library OS's constants"
+    add("constants", place.constants, place.rodata_end, read, own, why)
     why = "the library OS's code, trampolines of the rewritten sites first"
     add("libos_text", place.trampolines, place.state, read | execute, None, why)
     regions[-1] = replace(regions[-1], filled=place.fills_pages)
     why = "boot_info, then the library OS's data and the stack for signals"
     add("libos_data", place.state, place.state_end, read | write, None, why)
-    why = "guest_info, environment and symbols, then the library OS's constants"
-    add("constants", place.constants, place.devices, read, own, why)
     if devices:
         size = align_up(len(devices), PAGE)
         why = "the table of devices, and of what else a start chooses"
@@ -368,7 +368,7 @@ def _regions(
         ("stack", place.stack, "the program's stack, above a hole"),
     ):
         regions.append(Region(name, low, high - low, read | write, b"", why, at_start=True))
-    return tuple(regions)
+    return tuple(sorted(regions, key=lambda each: each.address))
 
 
 _DEFAULT = {"kvm": KILL_PROCESS, "process": TRAP}

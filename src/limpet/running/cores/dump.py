@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limpet.contract.limits import SIGNAL_STATUS, STATUS_REFUSED
+from limpet.contract.pages import PAGE, align_up
 from limpet.contract.structures import GUEST_INFO
 from limpet.errors import LimpetError, RunError
+from limpet.formats.bundle.part import Part
 from limpet.formats.bundle.read import BundleFile, parse
 from limpet.formats.core import Core, Thread, TooLargeError, write
 from limpet.guests.inside import Inside
@@ -210,12 +212,20 @@ def auxiliary(bundle: BundleFile) -> list[tuple[int, int]]:
     except (LimpetError, StopIteration):
         return []
     part = bundle.part_at(known.address)
-    if not part:
+    values = _guest_info(bundle, part) if part else {}
+    if not values:
         return []
-    at = part.offset + known.address - part.address
-    data = bundle.data[at : at + GUEST_INFO.size]
-    if len(data) < GUEST_INFO.size:
-        return []
-    names = [each.name for each in GUEST_INFO.fields]
-    values = dict(zip(names, struct.unpack_from(GUEST_INFO.format, data), strict=True))
     return [_PAGE_SIZE, *((kind, values[name]) for name, kind in _AUXILIARY.items()), (0, 0)]
+
+
+def _guest_info(bundle: BundleFile, part: Part) -> dict[str, int]:
+    """It begins the piece, or lies right behind the program and says where that ends."""
+    first = part.name.startswith("constants")
+    names = [each.name for each in GUEST_INFO.fields]
+    for at in range(part.offset, part.offset + part.size - GUEST_INFO.size + 1, PAGE):
+        values = dict(
+            zip(names, struct.unpack_from(GUEST_INFO.format, bundle.data, at), strict=True)
+        )
+        if first or align_up(values["image_hi"], PAGE) == part.address + at - part.offset:
+            return values
+    return {}

@@ -113,7 +113,7 @@ BEHIND bool next_watched(struct watched *on) {
         on->high = ALIGN_UP(data[i].high, PAGE);
     } else {
         on->low = i == count ? (u64)&boot_info : guest_info.arena_lo;
-        on->high = i == count ? (u64)&guest_info : GUEST_END;
+        on->high = i == count ? (u64)state_end : GUEST_END;
     }
     on->next = i + 1;
     return true;

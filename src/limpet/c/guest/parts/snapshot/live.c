@@ -105,7 +105,7 @@ void memory_tell(struct span left) {
         if (!guest_placed || guest_placed->is_loaded(data[i].low))
             tell(data[i].low, data[i].high);
     tell((u64)boot_end, left.low);
-    tell(left.high, (u64)&guest_info);
+    tell(left.high, (u64)state_end);
     tell(guest_info.arena_lo, guest_info.arena_hi);
     tell(stack_low(), strings_low());
     put(&last, sizeof last);
