@@ -45,15 +45,15 @@ INSIDE = (
     "host_rewind_write",
     "trap_entry_process",
     "host_rewind_pkey_mprotect",
-    "host_rewind_getrusage",
     "host_rewind_still",
     "host_protect_mprotect",
     "host_rewind_ioctl",
+    "host_rewind_getrusage",
     "host_rewind_sendto",
 )
-"""Where a signal meets it, and where it may go and may not; where a number is noted, and asked for;
-where it is noted that all is mapped as it was, and where that is other; where the kernel is asked
-what is; and its end."""
+"""Where a signal meets it, and where it may go and may not; where a number is noted, and that all
+is mapped as it was; where that becomes other; where the kernel is asked what is mapped, and for the
+number; and its end."""
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def test_what_is_noted_can_only_be_read(made: Made, times: int) -> None:
 def test_a_note_of_its_own(made: Made, how: str) -> None:
     """Whoever comes to where faults are noted goes on to the end, whatever signal or stack; and so
     does who comes to where it is noted that all is mapped as it was."""
-    _, entry, begins, traps, marks, _, still, *_ = made.inside
+    _, entry, begins, traps, marks, still, *_ = made.inside
     if how == "G":
         marks = still
     for steps in range(8 if how == "g" else 3):
@@ -82,7 +82,7 @@ def _is_noted(pid: int) -> bool:
 def test_a_signal_before_a_note(made: Made) -> None:
     """One that meets what is between a mapping and its note leads to the guest behind the note; so
     does another that meets the way of the first."""
-    _, entry, _, traps, *_, arranges, _, _ = made.inside
+    _, entry, _, traps, *_, arranges, _, _, _ = made.inside
     with kept(made) as guest:
         first = guest.finds()
         for steps, between in (*((each, ()) for each in range(9)), *((0, (n,)) for n in range(24))):
@@ -105,7 +105,7 @@ def test_a_signal_before_a_note(made: Made) -> None:
 
 def test_nothing_is_asked(made: Made) -> None:
     """Where nothing was mapped otherwise, the kernel is not asked what is."""
-    *_, asks, end = made.inside
+    *_, asks, _, end = made.inside
     with kept(made) as guest:
         asked = {}
         for how in ".R.":
