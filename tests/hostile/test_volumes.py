@@ -266,7 +266,7 @@ def test_slots_of_a_machine(machine: Machine, tmp_path: Path) -> None:
 def test_names_of_a_machine(machine: Machine, tmp_path: Path) -> None:
     """A volume to read keeps its names; modes with set-ID bits, paths and kinds that are none."""
     place = machine.hostile.place
-    own, times = place.arena[0] + (16 << 20), (0, 0, 0, 0)
+    own, times = place.arena[0] + (16 << 20), (0,) * 6
     folder, nothing, same, moved, mode = 0, 3, 5, 6, 7
 
     def change(path: str, result: int, what: int, argument: int = 0, volume: int = 1) -> list[Any]:

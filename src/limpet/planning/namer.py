@@ -15,7 +15,7 @@ from limpet.planning.filters import resolved
 from limpet.planning.seccomp import KILL_PROCESS, Filter, Rule
 
 _ASKS, _CHANGES = "volume_ask", "volume_name"
-_FINDS = ("openat2", "close")
+_FINDS = ("openat2", "fstat", "close")
 """All that it takes of these to tell whose a file is, where nothing can be written."""
 
 

@@ -30,15 +30,15 @@ static long call_at(u64 at, long number, long fd, const void *data, u64 size, lo
 
 /* struct volume_name, where a virtual machine's monitor looks for it. */
 static long by_port(u64 port, u64 block, const u64 *n) {
-    u64 words[9] = {n[0], n[1], n[2], n[4] ? n[4] : (u64)bytes, n[3], 1, 2, 3, 4};
+    u64 words[11] = {n[0], n[1], n[2], n[4] ? n[4] : (u64)bytes, n[3], 1, 2, 3, 4};
     memcpy((void *)block, words, sizeof words);
     __asm__ volatile("outl %0, %1" ::"a"((uint32_t)block), "Nd"((uint16_t)port) : "memory");
-    return ((int64_t *)block)[9];
+    return ((int64_t *)block)[11];
 }
 
 /* struct volume_ask and the names, as a message of that many bytes. */
 static long by_message(u64 send, u64 receive, const u64 *n, u64 size) {
-    u64 words[9] = {n[0], n[1], n[2], n[3], 1, 2, 3, 4, 0};
+    u64 words[11] = {n[0], n[1], n[2], n[3], 1, 2, 3, 4};
     static char message[sizeof words + sizeof bytes];
     int64_t result = 0;
     memcpy(message, words, sizeof words);

@@ -77,6 +77,43 @@ static void say_open(const char *volume) {
     SAY(open(name, O_RDONLY | O_DIRECTORY));
 }
 
+static void say_opened(const char *path) {
+    struct stat found;
+    if (lstat(path, &found))
+        printf("%s: %s\n", path, strerror(errno));
+    else
+        printf("%s: %o, %ld\n", path, found.st_mode, (long)found.st_mtim.tv_nsec % 1000 == 11);
+}
+
+/* An open file keeps being the one that changes, whatever has its name meanwhile. */
+static void say_moved(void) {
+    const struct timespec times[2] = {{5, 7}, {9, 11}};
+    int file = open("first", O_CREAT | O_RDWR, 0600);
+    close(open("second", O_CREAT | O_RDWR, 0600));
+    SAY(rename("first", "a longer name than that"));
+    SAY(rename("second", "first"));
+    SAY(fchmod(file, 0640));
+    SAY(futimens(file, times));
+    say_opened("first");
+    say_opened("a longer name than that");
+    SAY(mkdir("at", 0700));
+    SAY(mkdir("at/in", 0700));
+    int folder = open("at", O_RDONLY), in = open("at/in", O_RDONLY);
+    SAY(chdir("at/in"));
+    SAY(rename("../../at", "../../elsewhere"));
+    SAY(mkdir("../../at", 0700));
+    SAY(mkdir("here", 0700));
+    SAY(mkdirat(in, "in", 0700));
+    SAY(mkdirat(folder, "there", 0700));
+    SAY(fchmod(folder, 0750));
+    SAY(fchmod(in, 0710));
+    SAY(chdir("../.."));
+    say_opened("at");
+    say_opened("elsewhere/in/here");
+    say_opened("elsewhere/in/in");
+    say_opened("elsewhere/there");
+}
+
 int main(int count, char **words) {
     const struct timespec times[2] = {{5, 7}, {9, 11}};
     char text[64] = {0};
@@ -126,6 +163,7 @@ int main(int count, char **words) {
     SAY(chmod("no", 0600));
     say_no_rights();
     SAY(utimensat(AT_FDCWD, "there", times, 0));
+    say_moved();
     SAY(utimensat(AT_FDCWD, "link", times, AT_SYMLINK_NOFOLLOW));
     SAY(mknod("node", S_IFREG | 0644, 0));
     say_mode("there");

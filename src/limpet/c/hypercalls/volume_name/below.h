@@ -12,6 +12,7 @@
 struct naming {
     u64 what, argument, volume;
     const s64 *times;
+    const u64 *file;
 };
 
 enum { NAMED_FOLDER, NAMED_LINK = 2, NAMED_NOTHING, NAMED_NO_FOLDER, NAMED_SAME, NAMED_MOVED };
@@ -36,8 +37,21 @@ static long open_folder_of(const struct mft_entry *device, char *path, const cha
     return open_way(device, last > path ? path : ".", HOW_PATH | HOW_FOLDER);
 }
 
+/* Whether what is open is the file that is meant. */
+static bool is_file(const u64 *stat, const u64 *file) {
+    return stat[1] == file[0] && stat[0] == file[1];
+}
+
+/* The name may be another file's by now, which is not to be changed. */
+static bool is_meant(long fd, const u64 *file) {
+    u64 stat[STAT_SIZE / sizeof(u64)] = {0};
+    return (!file[0] && !file[1]) ||
+           (host3(NR_FSTAT, fd, (long)stat, 0) == 0 && is_file(stat, file));
+}
+
 /* Before Linux 6.6 only of what may be opened. */
-static long change_open_mode(const struct mft_entry *device, const char *path, u64 mode) {
+static long change_open_mode(const struct mft_entry *device, const char *path,
+                             const struct naming *asked) {
     long fd = open_way(device, path, 0);
     if (fd == -HOST_EACCES)
         fd = open_way(device, path, HOW_WRITES);
@@ -45,9 +59,18 @@ static long change_open_mode(const struct mft_entry *device, const char *path, u
         return -HOST_EACCES;
     if (fd < 0)
         return fd;
-    long error = host3(NR_FCHMOD, fd, (long)mode, 0);
+    long error =
+        is_meant(fd, asked->file) ? host3(NR_FCHMOD, fd, (long)asked->argument, 0) : -HOST_ENOENT;
     host3(NR_CLOSE, fd, 0, 0);
     return error;
+}
+
+static long change_open(long fd, const struct naming *asked) {
+    if (!is_meant(fd, asked->file))
+        return -HOST_ENOENT;
+    return asked->what == NAMED_MODE
+               ? host4(NR_FCHMODAT2, fd, NO_NAME, (long)asked->argument, NAMED_ITSELF)
+               : host4(NR_UTIMENSAT, fd, NO_NAME, (long)asked->times, NAMED_ITSELF);
 }
 
 static long change_file(const struct mft_entry *device, const char *path,
@@ -58,11 +81,10 @@ static long change_file(const struct mft_entry *device, const char *path,
     long fd = open_way(device, path, HOW_PATH | (mode ? 0 : asked->argument));
     if (fd < 0)
         return fd;
-    long error = mode ? host4(NR_FCHMODAT2, fd, NO_NAME, (long)asked->argument, NAMED_ITSELF)
-                      : host4(NR_UTIMENSAT, fd, NO_NAME, (long)asked->times, NAMED_ITSELF);
+    long error = change_open(fd, asked);
     host3(NR_CLOSE, fd, 0, 0);
     bool unknown = mode && error == -HOST_ENOSYS;
-    return unknown ? change_open_mode(device, path, asked->argument) : error;
+    return unknown ? change_open_mode(device, path, asked) : error;
 }
 
 static long change_two(const struct mft_entry *device, long folder, const char *name, char *other,

@@ -3,7 +3,8 @@
 
 static void serve_volume_name(struct volume_name *block) {
     char names[VOLUME_NAMES_MOST + 2];
-    const struct naming asked = {block->what, block->argument, block->volume, block->times};
+    const struct naming asked = {block->what, block->argument, block->volume, block->times,
+                                 block->file};
     const void *from = guest_range(block->address, block->length, GUEST_LO, GUEST_HI);
     block->result = block->length <= VOLUME_NAMES_MOST ? -HOST_EFAULT : -HOST_EINVAL;
     if (!from || block->result == -HOST_EINVAL)

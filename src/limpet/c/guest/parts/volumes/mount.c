@@ -37,6 +37,10 @@ void volumes_mount(struct node *root) {
     }
 }
 
+static bool volumes_have(const struct file *file) {
+    return file->ops == &volume_ops;
+}
+
 /* The working directory, where it is in a volume: a path from there. */
 static struct {
     u64 volume;
@@ -50,6 +54,46 @@ static bool volumes_start(const struct file *file, struct walked *place) {
     place->base = file ? held_of(file)->path : cwd.path;
     place->clean = false;
     return place->volume;
+}
+
+/* Of a path at or below one that was moved: where it is now; false: it is as it was. */
+static bool moved_path(const char *path, const char *from, const char *to, char *now) {
+    u64 cut = strlen(from), size = strlen(to), rest;
+    while (path[0] == '.' && path[1] == '/') /* from the top as the working directory */
+        path += 2;
+    for (u64 i = 0; i < cut; i++)
+        if (path[i] != from[i])
+            return false;
+    rest = strlen(path + cut);
+    if ((rest && path[cut] != '/') || size + rest >= VOLUME_PATH_MOST)
+        return false;
+    memcpy(now, to, size);
+    memcpy(now + size, path + cut, rest + 1);
+    return true;
+}
+
+static void follow_moved(struct file *file, const char *path) {
+    struct held *held = held_of(file), *moved = heap_alloc(sizeof *held + strlen(path) + 1);
+    if (!moved)
+        return;
+    *moved = *held;
+    memcpy(moved->path, path, strlen(path) + 1);
+    file->object = moved;
+    heap_free(held);
+}
+
+/* Open files and the working directory are known by their names: what the program moves itself is
+ * followed, if it was opened by the same. */
+void volumes_moved(u64 volume, const char *from, const char *to) {
+    static char path[VOLUME_PATH_MOST] LARGE;
+    for (long fd = 0; fd < fd_end(); fd++) {
+        struct file *file = fd_get(fd);
+        if (file && volumes_have(file) && held_of(file)->volume == volume &&
+            moved_path(held_of(file)->path, from, to, path))
+            follow_moved(file, path);
+    }
+    if (cwd.volume == volume && moved_path(cwd.path, from, to, path))
+        memcpy(cwd.path, path, strlen(path) + 1);
 }
 
 /* A folder by a path without links: what getcwd tells. */
@@ -87,10 +131,6 @@ static const char *volumes_path(const struct file *file, const struct node **top
     return found && !place_path(&place, path) ? path : held->path;
 }
 
-static bool volumes_have(const struct file *file) {
-    return file->ops == &volume_ops;
-}
-
 static long volumes_link(const struct file *file, void *to, u64 size, bool itself) {
     static char text[VOLUME_PATH_MOST] LARGE;
     struct volume_link block = {
@@ -116,20 +156,6 @@ static long volumes_owner(const struct file *file, u32 user, u32 group) {
     long error = held_stat(held, &stat);
     bool same = (user == ~0U || user == stat.uid) && (group == ~0U || group == stat.gid);
     return error ? error : same ? 0 : -EPERM;
-}
-
-/* The name that it was opened by stands for a file. */
-static long volumes_change(const struct file *file, const struct naming *what) {
-    struct held *held = held_of(file);
-    const struct walked place = {.volume = held->volume, .base = held->path, .rest = ""};
-    if (volume_entry(held->volume)->read_only)
-        return -EROFS;
-    struct naming own = *what;
-    if (own.what == NAME_MODE && kind_of(held) == S_IFLNK)
-        return -EOPNOTSUPP;
-    if (own.what == NAME_TIMES)
-        own.argument = kind_of(held) == S_IFLNK ? HOW_NO_FOLLOW : 0;
-    return volumes_name(&place, &own);
 }
 
 /* truncate: what is open only to be named is opened to be written. */

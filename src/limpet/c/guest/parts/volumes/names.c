@@ -1,6 +1,8 @@
 /* Names in a volume: made, removed and moved. */
 #include "parts/volumes/volumes.h"
 
+#define RENAME_EXCHANGE 2
+
 /* The folder that a path's last name is in, as far as it can be named. */
 static long parent_of(const struct walked *place, char *path) {
     long error = place_path(place, path);
@@ -96,7 +98,7 @@ bool owner_asked(const struct held *held, struct linux_stat *stat) {
                                     .argument = (stat->mode & S_IFMT) == S_IFLNK,
                                     .volume = held->volume,
                                     .length = size,
-                                    .times = {(s64)stat->ino, (s64)stat->dev}};
+                                    .file = {stat->ino, stat->dev}};
     volume_host.ask(&words.ask);
     u64 owner = (u64)words.ask.result;
     bool known = owner >> 32 != NO_GROUP;
@@ -105,7 +107,8 @@ bool owner_asked(const struct held *held, struct linux_stat *stat) {
     return known;
 }
 
-static long ask_host(u64 volume, const struct naming *what, struct naming_words *words, u64 size) {
+static long ask_host(u64 volume, const struct naming *what, const u64 *file,
+                     struct naming_words *words, u64 size) {
     struct volume_name block = {.what = what->what,
                                 .argument = what->argument,
                                 .volume = volume,
@@ -114,6 +117,8 @@ static long ask_host(u64 volume, const struct naming *what, struct naming_words 
     struct volume_ask *ask = &words->ask;
     if (what->times)
         memcpy(block.times, what->times, sizeof block.times);
+    if (file)
+        memcpy(block.file, file, sizeof block.file);
     if (boot_info.backend == BACKEND_KVM) {
         volume_host.name(&block);
         return block.result;
@@ -121,6 +126,7 @@ static long ask_host(u64 volume, const struct naming *what, struct naming_words 
     ask->what = block.what, ask->argument = block.argument, ask->volume = volume;
     ask->length = size;
     memcpy(ask->times, block.times, sizeof ask->times);
+    memcpy(ask->file, block.file, sizeof ask->file);
     volume_host.ask(ask);
     return ask->result;
 }
@@ -148,7 +154,7 @@ static long put_names(const struct walked *place, const struct naming *what, cha
 }
 
 /* A filter cannot look at names: a kvm monitor does, or a process beside the guest's. */
-long volumes_name(const struct walked *place, const struct naming *what) {
+static long name_of(const struct walked *place, const struct naming *what, const u64 *file) {
     static struct naming_words words LARGE;
     char *names = words.names;
     if (volume_entry(place->volume)->read_only)
@@ -158,5 +164,32 @@ long volumes_name(const struct walked *place, const struct naming *what) {
     long error = put_names(place, what, names);
     u64 first = strlen(names) + 1;
     slots_settle();
-    return error ? error : ask_host(place->volume, what, &words, first + strlen(names + first) + 1);
+    if (!error)
+        error = ask_host(place->volume, what, file, &words, first + strlen(names + first) + 1);
+    if (!error && what->what == NAME_MOVED && !(what->argument & RENAME_EXCHANGE))
+        volumes_moved(place->volume, names + first, names);
+    return error;
+}
+
+long volumes_name(const struct walked *place, const struct naming *what) {
+    return name_of(place, what, NULL);
+}
+
+/* The name that it was opened by stands for a file, as long as it is that one's. */
+long volumes_change(const struct file *file, const struct naming *what) {
+    struct held *held = held_of(file);
+    const struct walked place = {.volume = held->volume, .base = held->path, .rest = ""};
+    struct linux_stat stat;
+    if (volume_entry(held->volume)->read_only)
+        return -EROFS;
+    long error = volume_tell(held, TELL_STAT, 0, &stat, sizeof stat);
+    if (error)
+        return error;
+    bool link = (stat.mode & S_IFMT) == S_IFLNK;
+    struct naming own = *what;
+    if (own.what == NAME_MODE && link)
+        return -EOPNOTSUPP;
+    if (own.what == NAME_TIMES)
+        own.argument = link ? HOW_NO_FOLLOW : 0;
+    return name_of(&place, &own, (const u64[]){stat.ino, stat.dev});
 }

@@ -76,6 +76,7 @@ void volumes_found(void); /* what was found last is not needed any more */
 /* names.c */
 bool owner_asked(const struct held *held, struct linux_stat *stat); /* where it is nobody's */
 long volumes_name(const struct walked *place, const struct naming *what);
+long volumes_change(const struct file *file, const struct naming *what);
 
 /* lock.c */
 long volumes_lock(const struct file *file, u64 what, struct linux_flock *range);
@@ -84,5 +85,6 @@ long volumes_pause(u64 looks);
 /* mount.c */
 struct node *volume_node(u64 volume);
 void volumes_mount(struct node *root);
+void volumes_moved(u64 volume, const char *from, const char *to);
 
 #endif

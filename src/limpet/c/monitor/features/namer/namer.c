@@ -30,13 +30,12 @@ static s64 owner_of(const struct naming *asked, const char *path) {
     host3(NR_FSTAT, fd, (long)stat, 0);
     host3(NR_CLOSE, fd, 0, 0);
     const u32 *owner = (const u32 *)stat + STAT_OWNER_AT / sizeof(u32);
-    bool same = stat[1] == (u64)asked->times[0] && stat[0] == (u64)asked->times[1];
-    return same ? (s64)(owner[0] | (u64)owner[1] << 32) : -HOST_ENOENT;
+    return is_file(stat, asked->file) ? (s64)(owner[0] | (u64)owner[1] << 32) : -HOST_ENOENT;
 }
 
 static s64 change_asked(struct name_request *request, u64 size) {
     const struct volume_ask *from = &request->asked;
-    const struct naming asked = {from->what, from->argument, from->volume, from->times};
+    const struct naming asked = {from->what, from->argument, from->volume, from->times, from->file};
     if (size < sizeof *from || from->length != size - sizeof *from)
         return -HOST_EINVAL;
     request->names[from->length] = request->names[from->length + 1] = 0;
