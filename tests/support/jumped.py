@@ -75,7 +75,9 @@ def made_by(make: Maker) -> Made:
         known = {**bundle.symbols, **bundle.monitor.symbols}
         place = bundle.plan.layout
         assert isinstance(place, Layout)
-        others = (place.boot_info, place.rodata, RESERVE[0] + (1 << 20), REWOUND_AT, REWOUND_WORK)
+        own = place.boot_info, place.state_end
+        assert own[0] < own[1]  # or nothing is looked at
+        others = (*own, RESERVE[0] + (1 << 20), REWOUND_AT, REWOUND_WORK)
         labels = (known[each] for each in LABELS)
         told.write_bytes(struct.pack("<17Q", *labels, *others, place.arena[0], NOTED_AT))
         inside.write_bytes(struct.pack(f"<{len(INSIDE)}Q", *(known[each] for each in INSIDE)))
