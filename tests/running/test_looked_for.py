@@ -25,6 +25,10 @@ int main(int n, char **a) {
 """
 
 
+ODD = ("\x1b[31m", "a\nb", "b\\c", "\u202eb")
+"""Names that would be a line of their own, or look like another."""
+
+
 def _traced(*words: str | Path) -> list[str]:
     """What is said by a run that shows no call."""
     argv = [sys.executable, "-m", "limpet", "trace", "-e", "getpid", *map(str, words)]
@@ -41,7 +45,10 @@ def test_what_it_looked_for(make: Maker, tmp_path: Path, backend: Backend) -> No
     folder.mkdir()
     (folder / "packed").touch()
     packed = ["--backend", backend, "--no-given", "--include", folder / "packed"]
-    looks = [f"{there}", f"{there}/", f"{folder}/packed", f"{tmp_path}/none", "/proc/1/maps", "it"]
+    for odd in ODD:
+        (tmp_path / odd).touch()
+    looks = [f"{there}", f"/{there}/", f"{folder}/packed", f"{tmp_path}/none", "//proc/1/maps"]
+    looks += ["it", *(f"{tmp_path}/{odd}" for odd in ODD)]
     ended, said = _traced(*packed, program, *looks)
     head, _, words = said.partition(": ")[2].partition(": ")
     assert ended == "+++ exited with 7 +++" and "looked for files" in head

@@ -176,7 +176,10 @@ class _Shown:
         elif self._reader.rest:
             say.note("the trace ends within a record: the guest was ended from outside")
         if self.missed and (words := self.missed.words()):
-            say.note(f"it looked for files that this host has and the guest has not: {words}")
+            say.note(
+                "it looked for files that this host has and the guest has not, of which a folder "
+                f"is packed with all that is in it: {words}"
+            )
 
     def show(self, event: Event) -> None:
         """Show a call."""

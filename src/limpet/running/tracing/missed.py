@@ -42,7 +42,9 @@ class Missed:
             return
         text = next(iter(call.pieces.values()), b"").partition(b"\0")[0]
         if text.startswith(b"/") and len(text) < TRACE_TEXT_MOST:
-            self._paths[os.path.normpath(os.fsdecode(text))] = None
+            path = os.path.normpath(os.fsdecode(text.lstrip(b"/")))
+            if quoted(path) == path:  # what nobody can type is no word for a shell
+                self._paths[f"/{path}"] = None
 
     def words(self) -> str:
         """``--include`` for each of them that this host has; empty where there is none."""
@@ -51,7 +53,7 @@ class Missed:
             for path in self._paths
             if not f"{path}/".startswith(_BY_ITSELF) and os.path.exists(path)
         ]
-        words = (shlex.quote(glob.escape(quoted(path))) for path in found[:_SHOWN])
+        words = (shlex.quote(glob.escape(path)) for path in found[:_SHOWN])
         text = " ".join(f"--include {word}" for word in words)
         more = len(found) - _SHOWN
         return f"{text}, and {more} more" if more > 0 else text
