@@ -132,7 +132,11 @@ def test_segment_of_another_size(make: Maker, backend: Backend) -> None:
     """More memory than recorded."""
     bundle = read_bundle(small(make, backend))
     loads = loads_of(bundle)
-    at = next(i for i, each in enumerate(loads) if each.flags & elf.PF_W)
+    at = next(
+        i
+        for i, each in enumerate(loads)
+        if each.flags & elf.PF_W and each.address + each.size < loads[i + 1].address
+    )
     changed = [*loads]
     changed[at] = replace(loads[at], size=loads[at].size + 4096)
     found = findings(bundle, changed)
