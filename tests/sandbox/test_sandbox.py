@@ -305,7 +305,11 @@ def test_ended(sandbox: Sandbox) -> None:
     threading.Timer(0.3, sandbox.kill).start()
     with pytest.raises(Killed):
         sandbox.run("while True: pass")
-    sandbox._instance.close()  # as another thread does that has just begun to close it
+    sandbox._instance.close()
+    with pytest.raises(NeverRan, match="was killed"):
+        sandbox.run("1")
+    # As who asks sees it, right before another thread closes it.
+    vars(sandbox._instance)["_killed"] = False
     with pytest.raises(Killed, match="closed"):
         sandbox.run("1")
     sandbox.close()
