@@ -346,7 +346,7 @@ def test_requests_of_another_size(ours: Broker, size: int) -> None:
 
 
 def test_queries_that_are_none(ours: Broker) -> None:
-    """They have no answer, and what comes behind them has."""
+    """They have no answer but a line of the log, and what comes behind them has."""
     good = query("api.test")
     with ours.resolver() as channel:
         for packet in (
@@ -361,6 +361,7 @@ def test_queries_that_are_none(ours: Broker) -> None:
         channel.settimeout(0.05)
         with pytest.raises(TimeoutError):
             channel.recv(600)
+    assert [each["why"] for each in ours.end()] == ["no question for a name"] * 12
 
 
 def test_sockets_that_ask_are_bounded(ours: Broker) -> None:

@@ -47,6 +47,8 @@ static void hear_channel(struct broker *broker, u32 index) {
     query.serial = channel->serial;
     if (size <= QUERY_MOST && take_query(packet, (u32)size, &query))
         serve_query(broker, &query);
+    else
+        log_name(broker, &(struct dns_name){0}, NULL, "no question for a name");
 }
 
 /* One request; whether the guest is still there. */
