@@ -1,9 +1,11 @@
-"""Open files of a volume whose names have become other files'."""
+"""What of a volume is no file of the guest's to change: other names', and what is none."""
 
 from __future__ import annotations
 
 import errno
 import os
+import socket
+import stat
 import subprocess
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import Backend
-from tests.support.bundles import Maker
+from tests.support.bundles import BUSYBOX, Maker, need
 from tests.support.refusing import refusing
 
 NAMED_OTHERWISE = r"""
@@ -53,3 +55,21 @@ def test_the_name_is_another_files(
     )
     assert done.stdout.decode() == f"0 -1 {errno.ENOENT} -1 {errno.ENOENT}\n"
     assert [(each.stat().st_mode, each.stat().st_mtime_ns) for each in files] == before[::-1]
+
+
+def test_modes_of_no_files(
+    make: Maker, backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may use a socket or a pipe of the host's is not changed."""
+    made = make(need(BUSYBOX, "busybox-static"), backend, devices=("volume:/w",))
+    monkeypatch.chdir(tmp_path)  # a socket's path is short
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind("socket")
+    os.mkfifo("pipe")
+    for name in (".", "socket", "pipe"):
+        os.chown(name, 65534, 65534)
+        Path(name).chmod(0o700)
+    ran = made.run(f"--volume:/w={tmp_path}", "--", "chmod", "666", "/w/socket", "/w/pipe")
+    refused = (f"chmod: /w/{each}: Operation not permitted\n" for each in ("socket", "pipe"))
+    assert ran.stderr.decode() == "".join(refused)
+    assert {stat.S_IMODE(Path(each).stat().st_mode) for each in ("socket", "pipe")} == {0o700}

@@ -36,7 +36,7 @@ enum {
 enum { SIG_BLOCK = 0, SIG_UNBLOCK = 1 };
 enum { PR_SET_NO_NEW_PRIVS = 38, SECCOMP_SET_MODE_FILTER = 1 };
 enum { CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, POLLIN = 1, POLLOUT = 4, SIGALRM = 14 };
-enum { S_IFMT = 0170000, S_IFCHR = 0020000, S_IFDIR = 0040000 };
+enum { S_IFMT = 0170000, S_IFCHR = 0020000, S_IFDIR = 0040000, S_IFREG = 0100000 };
 
 struct timespec {
     s64 seconds, nanoseconds;

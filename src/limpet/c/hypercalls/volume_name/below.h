@@ -49,6 +49,13 @@ static bool is_meant(long fd, const u64 *file) {
            (host3(NR_FSTAT, fd, (long)stat, 0) == 0 && is_file(stat, file));
 }
 
+/* Whom the host lets use a socket, a pipe or a device that lies there is not the guest's to say. */
+static bool is_file_or_folder(long fd) {
+    u64 stat[STAT_SIZE / sizeof(u64)] = {0};
+    u64 kind = host3(NR_FSTAT, fd, (long)stat, 0) == 0 ? stat[3] & S_IFMT : 0;
+    return kind == S_IFREG || kind == S_IFDIR;
+}
+
 /* Before Linux 6.6 only of what may be opened. */
 static long change_open_mode(const struct mft_entry *device, const char *path,
                              const struct naming *asked) {
@@ -68,9 +75,11 @@ static long change_open_mode(const struct mft_entry *device, const char *path,
 static long change_open(long fd, const struct naming *asked) {
     if (!is_meant(fd, asked->file))
         return -HOST_ENOENT;
-    return asked->what == NAMED_MODE
+    if (asked->what == NAMED_TIMES)
+        return host4(NR_UTIMENSAT, fd, NO_NAME, (long)asked->times, NAMED_ITSELF);
+    return is_file_or_folder(fd)
                ? host4(NR_FCHMODAT2, fd, NO_NAME, (long)asked->argument, NAMED_ITSELF)
-               : host4(NR_UTIMENSAT, fd, NO_NAME, (long)asked->times, NAMED_ITSELF);
+               : -HOST_EPERM;
 }
 
 static long change_file(const struct mft_entry *device, const char *path,
