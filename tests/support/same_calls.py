@@ -84,7 +84,7 @@ def populate(top: Path) -> None:
         for name, target in {"l": "a", "k": "d", "m": "n", "o": "o", "u": "../w/d/f"}.items():
             (work / name).symlink_to(target)
         (work / "p").symlink_to(".")
-    modes = {"dev": 0o755, "etc": 0o755, "proc": 0o555, "sys": 0o555, "tmp": 0o1777}
+    modes = {"dev": 0o755, "etc": 0o755, "proc": 0o555, "run": 0o755, "sys": 0o555, "tmp": 0o1777}
     for name, mode_ in modes.items():
         (top / name).mkdir()
         (top / name).chmod(mode_)

@@ -171,7 +171,13 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         archive.writestr("poem.txt", poem)
     (root / "link").symlink_to("text/poem.txt")
     # What every guest has, so that listings agree.
-    for name, mode in (("dev", 0o755), ("proc", 0o555), ("sys", 0o555), ("tmp", 0o1777)):
+    for name, mode in (
+        ("dev", 0o755),
+        ("proc", 0o555),
+        ("run", 0o755),
+        ("sys", 0o555),
+        ("tmp", 0o1777),
+    ):
         (root / name).mkdir()
         os.chmod(root / name, mode)
     (root / "etc").mkdir()

@@ -20,7 +20,7 @@ _LOOKS = {"open", "openat", "openat2", "access", "faccessat", "faccessat2", "chd
 _LOOKS |= {"stat", "lstat", "newfstatat", "statx", "readlink", "readlinkat"}
 """Calls whose first text is the path of something that is to be there."""
 
-_BY_ITSELF = ("/proc/", "/sys/", "/dev/", "/tmp/", "/run/", "/etc/ld.so.")
+_BY_ITSELF = ("/proc/", "/sys/", "/dev/", "/run/", "/etc/ld.so.")
 """Not packed, or not wanted by a program whose objects are found when it is packed."""
 
 _LOOKED_AT = 1024
