@@ -47,7 +47,7 @@ def test_what_it_looked_for(make: Maker, tmp_path: Path, backend: Backend) -> No
     packed = ["--backend", backend, "--no-given", "--include", folder / "packed"]
     for odd in ODD:
         (tmp_path / odd).touch()
-    looks = [f"{there}", f"/{there}/", f"{folder}/packed", f"{tmp_path}/none", "//proc/1/maps"]
+    looks = [f"{there}", f"/{there}/", f"{folder}/packed", f"{tmp_path}/none", "//proc/kallsyms"]
     looks += ["it", *(f"{tmp_path}/{odd}" for odd in ODD)]
     ended, said = _traced(*packed, program, *looks)
     head, _, words = said.partition(": ")[2].partition(": ")
