@@ -40,6 +40,10 @@ static long is_bound(int call(int, const struct sockaddr *, socklen_t), const ch
     return call(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&at, sizeof at);
 }
 
+static int is_mapped(int how, int fd) {
+    return mmap(NULL, 4096, PROT_READ, how, fd, 0) != MAP_FAILED;
+}
+
 int main(int argc, char **argv) {
     if (argc < 2 || chdir(argv[1]))
         return 1;
@@ -64,8 +68,17 @@ int main(int argc, char **argv) {
     say("insert", fallocate(fd, 32, 0, 4096));
     say("punch", fallocate(fd, 3, 0, 4096));
     say("linkat", linkat(fd, "", AT_FDCWD, "other", AT_EMPTY_PATH));
-    say("MAP_SHARED", mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED ? -1 : 0);
-    say("MAP_PRIVATE", mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED ? -1 : 0);
+    say("again", pwrite(fd, "bytes", 5, 0));
+    say("MAP_SHARED", is_mapped(MAP_SHARED, fd) ? 0 : -1);
+    say("MAP_PRIVATE", is_mapped(MAP_PRIVATE, fd) ? 0 : -1);
+    int reader = open("file", O_RDONLY);
+    char *shared = mmap(NULL, 8192, PROT_READ, MAP_SHARED, reader, 0);
+    say("to read it", shared != MAP_FAILED && !memcmp(shared, "bytes", 6) ? 0 : -1);
+    say("to write to it", mprotect(shared, 4096, PROT_READ | PROT_WRITE));
+    say("more of it", mremap(shared, 8192, 12288, MREMAP_MAYMOVE) == MAP_FAILED ? -1 : 0);
+    say("F_SETLK", fcntl(reader, F_SETLK, &range));
+    say("a locked one", is_mapped(MAP_SHARED, reader) ? 0 : -1);
+    say("MAP_PRIVATE of it", is_mapped(MAP_PRIVATE, reader) ? 0 : -1);
     char deep[256] = {0};
     int made = 0;
     memset(deep, 'd', 200);
@@ -91,6 +104,7 @@ LIMITS = {
     "insert": "EOPNOTSUPP",
     "linkat": "EXDEV",
     "MAP_SHARED": "ENODEV",
+    "a locked one": "ENODEV",
     "6,000 bytes": "ENAMETOOLONG",
 }
 """Each is as docs/servers.md says; all else is as on Linux."""

@@ -9,7 +9,7 @@ static long change(struct mapping *each, u8 rights) {
     bool own = each->lent || each->home; /* the file's own pages */
     if (rights & PROT_EXEC && own)
         return -EACCES;
-    if (rights & PROT_WRITE && own && !writable(each->file))
+    if (rights & PROT_WRITE && each->shared && each->file && !writable(each->file))
         return -EACCES;
     if (counts_as_data(rights, each->shared) && !(each->rights & PROT_WRITE) &&
         beyond_limit(each->high - each->low, true))

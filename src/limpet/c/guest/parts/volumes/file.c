@@ -185,9 +185,13 @@ static long volume_entries(struct file *file, void *to, u64 size) {
     return block.result;
 }
 
-/* A copy: what others write to the file meanwhile does not show, which MAP_PRIVATE allows. */
+/* A copy: what others write to the file meanwhile does not show.  MAP_PRIVATE allows that.  Who
+ * shares wants to see it where it can write itself, or keeps others away by a lock meanwhile: an
+ * SQLite that reads beside a writer; that is no copy's to give. */
 static long volume_map(struct file *file, const struct mapping_wish *wish) {
-    return wish->shared || kind_of(held_of(file)) != S_IFREG ? -ENODEV : 0;
+    struct held *held = held_of(file);
+    bool follows = wish->shared && (writable(file) || held->locked);
+    return follows || kind_of(held) != S_IFREG ? -ENODEV : 0;
 }
 
 static void volume_release(struct file *file) {
