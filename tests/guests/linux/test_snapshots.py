@@ -266,24 +266,22 @@ def test_no_end(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     assert memory and memory.hot
 
 
-def test_another_processor(moment: Path, backend: Backend, tmp_path: Path) -> None:
+@pytest.mark.parametrize("behind", [4, 16])  # CPUID.7:EBX and ECX, or XCR0
+def test_another_processor(moment: Path, backend: Backend, tmp_path: Path, behind: int) -> None:
     """A program that has asked a processor what it can does not go on with one that can less."""
     made = taken(moment, backend, "x").bundle
     memory = made.plan.guest.memory
     assert memory
-    at = made.symbols[MOMENT] + 24  # behind `current`: CPUID.1:ECX
-    page = bytearray(memory.content(at // 4096 * 4096, at // 4096 * 4096 + 4096))
-    assert any(page[at % 4096 : at % 4096 + 4]), "a virtual machine within another has its host's"
-    page[at % 4096 : at % 4096 + 4] = b"\xff\xff\xff\xff"
-    runs = [(at // 4096 * 4096, bytes(page))]
-    others = [
-        (address + i, content[i : i + 4096])
+    low, at = divmod(made.symbols[MOMENT] + 24, PAGE)  # behind `current`: CPUID.1:ECX
+    pages = {
+        address + i: content[i : i + PAGE]
         for address, content in memory.runs
-        for i in range(0, len(content), 4096)
-        if address + i != at // 4096 * 4096
-    ]
-    other = Memory.of_pages(sorted([*runs, *others]))
-    guest = replace(made.plan.guest, memory=other)
+        for i in range(0, len(content), PAGE)
+    }
+    page = pages[low * PAGE]
+    assert any(page[at : at + 4]), "a virtual machine within another has its host's"
+    pages[low * PAGE] = page[: at + behind] + b"\xff" * 8 + page[at + behind + 8 :]
+    guest = replace(made.plan.guest, memory=Memory.of_pages(sorted(pages.items())))
     limpet.build(limpet.plan(guest, made.plan.options)).write(tmp_path / "again")
     ran = execute(["again"], tmp_path / "again", b"\n")
     assert ran.status == 125

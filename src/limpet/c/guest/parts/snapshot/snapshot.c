@@ -142,15 +142,26 @@ void snapshot_tell(void) {
     snapshot_leave(tell);
 }
 
-static void go_on(void) {
-    bool sealed = !memory_take() && snapshot_sealed;
-    if (!processor_has(&snapshot_moment.on))
-        end_unstarted("was stopped on a processor that can more than this one: take the snapshot "
-                      "again on this host");
+static void go_on(bool sealed) {
     if (snapshot_waits)
         guest_placed->go_on();
     guest_snapshot->renew();
     come_again(sealed);
+}
+
+/* What an instruction did not tell, CPUID does. */
+static void ask_processor(bool sealed) {
+    if (!processor_has(&snapshot_moment.on))
+        end_unstarted("was stopped on a processor that can more than this one: take the snapshot "
+                      "again on this host");
+    go_on(sealed);
+}
+
+static void begin_again(void) {
+    bool sealed = !memory_take() && snapshot_sealed;
+    if (!processor_runs(&snapshot_moment.on, ask_processor, sealed))
+        ask_processor(sealed);
+    go_on(sealed);
 }
 
 /* The words of a later start must not lie over those that the program has; nor has a bundle a piece
@@ -168,7 +179,7 @@ static void keep_strings_apart(void) {
 
 void snapshot_start(void) {
     if (snapshot_moment.taken)
-        go_on();
+        begin_again();
     if (guest_snapshot->behind)
         *guest_snapshot->behind = A_DAY;
     keep_strings_apart();
