@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from pathlib import Path
 
@@ -51,10 +52,12 @@ def test_ways_out(which: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
                 f"line = socket.create_connection({tuple(where.split(':'))!r}, 20)\n"
                 "line.sendall(b'hello'); answer = line.recv(100)\n"
                 "open('/out/b', 'w').write('of the guest')\n"
-                "(answer, open('/in/a').read(), open('/own').read(), started)"
+                "import ssl; known = ssl.create_default_context().cert_store_stats()\n"
+                "(answer, open('/in/a').read(), open('/own').read(), started, known)"
             )
             assert result.value, result.error
-            assert result.value.data == (b"HELLO", "of the host", "1", 1)
+            known = ssl.create_default_context().cert_store_stats()
+            assert result.value.data == (b"HELLO", "of the host", "1", 1, known)
             assert (tmp_path / "out" / "b").read_text() == "of the guest"
             moment = sandbox.run("open('/dev/limpet/snapshot').read()").value
             assert moment and moment.data == "1 connected\n"

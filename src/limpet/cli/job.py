@@ -138,6 +138,7 @@ class Job:
             include=self.packing.include,
             wants=self.packing.wants,
             given=self.packing.given,
+            trust=bool(self.options.connect),
             progress=progress,
             builds=builds and not begun,
         )
@@ -237,12 +238,14 @@ class Job:
     def _found(self, cache: Cache, progress: Progress) -> Found:
         """What is known of the bundle before it is looked for; C is compiled when it has changed.
 
-        Of a dynamic program the shared objects count as well, and what is included: where they are
-        not known, or have changed, it has to be planned, unless only texts are others.
+        Of a dynamic program the shared objects count as well, and what is included, and of one that
+        connects the host's certificates: where they are not known, or have changed, it has to be
+        planned, unless only texts are others.
         """
         keys = self._keys(cache, progress)
         include = [os.path.abspath(each) for each in self.packing.include]
-        if not include and not self.packing.given and not seen.is_dynamic(self.app):
+        follows = include or self.packing.given or self.options.connect
+        if not follows and not seen.is_dynamic(self.app):
             return Found(keys.bundle)
         more = f"\0{os.path.realpath(self.app)}\0{include}".encode(errors="surrogateescape")
         digest = hashlib.sha256(keys.bundle.encode() + more)

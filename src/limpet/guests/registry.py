@@ -67,6 +67,7 @@ def load(
     include: Sequence[str] = (),
     wants: Wants = NOTHING,
     given: Mapping[str, Path] | None = None,
+    trust: bool = False,
     progress: Progress = silent,
     cache: Cache | None = None,
     builds: bool = True,
@@ -82,6 +83,7 @@ def load(
         include: files and folders of this host to pack where they are, by pattern.
         wants: what an interpreter that is known is to have, beside what its texts name.
         given: files of this host by their path in the guest, where it has nothing else.
+        trust: it may connect: where it names the certificates of this host, it has them.
         progress: told what takes a moment.
         cache: what was compiled, and what was found out about shared objects, before.
         builds: it is built next: what stands beside it is compiled meanwhile.
@@ -114,6 +116,7 @@ def load(
         include=include,
         wants=wants,
         given=given,
+        trust=trust,
     )
     guest = with_objects(image, packed.tree, packed.path, progress, cache)
     judged = kind_of(image).judge(guest)

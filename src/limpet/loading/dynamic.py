@@ -12,6 +12,7 @@ from limpet.formats.image import Image
 from limpet.formats.tree.layout import Tree
 from limpet.formats.tree.write import pack_nodes
 from limpet.loading.asked import NOTHING, Wants
+from limpet.loading.certificates import trusted
 from limpet.loading.exchangeable import warnings
 from limpet.loading.files import Finder, collect, pack
 from limpet.loading.guest import Single
@@ -55,13 +56,17 @@ def tree_of(
     include: Sequence[str] = (),
     wants: Wants = NOTHING,
     given: Mapping[str, Path] | None = None,
+    trust: bool = False,
 ) -> Packed:
     """The packed tree of ``image``; what is ``given`` has no name there that something else has.
+
+    Args:
+        trust: the certificates of the host are packed where they are named.
 
     Raises:
         InputError: something cannot be packed, or a shared object is missing or of no use.
     """
-    if image.interpreter is None and not include and not given:
+    if image.interpreter is None and not include and not given and not trust:
         return Packed(pack(root, files, keep_times=keep_times))
     finder = Finder(keep_times)
     top = collect(root, files, finder)
@@ -71,7 +76,8 @@ def tree_of(
     if image.interpreter is None:
         laid = _laid(layers, given or {})
         singles = {**_singles(files or {}), **laid}
-        return Packed(pack_nodes(top), seen=layers.seen, texts=singles, given=tuple(laid))
+        why = trusted(layers, [(image.name, image.data)]) if trust else []
+        return Packed(pack_nodes(top), "", layers.seen, singles, why, given=tuple(laid))
     if Layers(top, finder, host=False).has(image.interpreter):
         layers.host = False
     where = program_path(str(app), None if root is None else str(root))
@@ -83,12 +89,15 @@ def tree_of(
     more = _interpreted(which, layers, (str(app), where), files or {}, wants) if which else None
     for path in (*included, *(named if layers.host else ()), *(more.objects if more else ())):
         libraries.follow(path)
+    why = list(more.why) if more else []
+    if trust and layers.host:
+        objects = ((each.path, layers.look(each.path) or b"") for each in libraries.loaded)
+        why += trusted(layers, [(where, image.data), *objects])
     laid = _laid(layers, given or {})
     singles = {**_singles({**(files or {}), **(more.laid if more else {})}), **laid}
     tree = pack_nodes(top)
     taken = [each.path for each in libraries.loaded if each.path in layers.seen]
     find = libraries.on_host if layers.host else None
-    why = more.why if more else ()
     notes = (more.left_out,) if more and more.left_out else ()
     doubts = tuple(warnings(taken))
     return Packed(tree, where, layers.seen, singles, why, doubts, find, notes, tuple(laid))

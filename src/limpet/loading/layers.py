@@ -48,6 +48,10 @@ class Layers:
         self.seen[path] = state_of(path)
         return os.path.isfile(path)
 
+    def holds(self, path: str) -> bool:
+        """Whether the tree has a file at ``path`` already."""
+        return self._walk(path) is not None
+
     def add(self, path: str) -> bytes | None:
         """The content of the file at ``path``, which is in the tree then; ``None`` without one."""
         if not self.has(path):

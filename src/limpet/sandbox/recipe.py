@@ -236,7 +236,8 @@ class Recipe:
         files = {f"{_THERE}/{each.name}": each for each in (*_AGENT.glob("*.py"), warm, packages)}
         files |= {f"{_THERE}/renewed.py": RENEWED, **hooks_of(path)}
         usual(path).begin(Cache.default(), replace(self.options, snapshot=True))
-        guest = load(path, files=files, environment=self.options.environment, builds=False)
+        environment, trust = self.options.environment, bool(self.options.connect)
+        guest = load(path, files=files, environment=environment, trust=trust, builds=False)
         check_packed(modules, guest.seen, path)
         return guest
 
