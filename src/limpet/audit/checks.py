@@ -13,7 +13,7 @@ from limpet.audit import bpf, seccomp_decode
 from limpet.audit.code_checks import code, memory_slot
 from limpet.audit.facts import PORT_WIDTH, handled_ports
 from limpet.audit.host_abi import call_name
-from limpet.audit.inside import Inside, is_request
+from limpet.audit.inside import Inside, is_request, runs_unguarded
 from limpet.audit.monitor_code import NO_FILTER
 from limpet.audit.openings import openings
 from limpet.audit.recorded import RecordedRule
@@ -61,9 +61,8 @@ def _guarded(inside: Inside) -> None:
             inside.found("filter", f"the program at {program:#x} does not refuse by default")
         if not decoded.checks_architecture:
             inside.found("filter", f"the program at {program:#x} ignores the architecture")
-    for call in inside.code.calls:
-        if is_request(call, "KVM_RUN") and NO_FILTER in call.filters:
-            inside.found("filter", f"the guest is run at {call.address:#x} without a filter")
+    for call in runs_unguarded(inside):
+        inside.found("filter", f"the guest is run at {call.address:#x} without a filter")
     for address, filters in inside.code.leaves:
         if NO_FILTER in filters:
             inside.found("filter", f"the guest is entered at {address:#x} without a filter")

@@ -12,7 +12,7 @@ from limpet.arch.x86_64.machine_read import Machine
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.facts import executes
 from limpet.audit.host_calls import BOUNDING_SET_DROP, DUMPABLE, NEW_USERS, SHARED_MEMORY
-from limpet.audit.inside import Inside, is_request
+from limpet.audit.inside import Inside, is_request, runs_unguarded
 from limpet.audit.late_code import loads_code, runs_more
 from limpet.audit.model import Protection
 from limpet.audit.monitor_code import NO_FILTER, Call
@@ -98,8 +98,7 @@ def _shown(name: str, evidence: str, lacking: str) -> Protection:
 
 def _process_wide(inside: Inside) -> list[Protection]:
     parts, monitor = inside.bundle.parts, inside.bundle.monitor
-    runs = [call for call in inside.code.calls if is_request(call, "KVM_RUN")]
-    guarded = not any(NO_FILTER in call.filters for call in runs)
+    guarded = not runs_unguarded(inside)
     guarded &= not any(NO_FILTER in filters for _, filters in inside.code.leaves)
     programs = ", ".join(f"{at:#x}" for at in sorted(inside.filters))
     exclusive = not any(part.flags & 3 == 3 for part in parts)
