@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import socket
 import struct
 import subprocess
@@ -125,23 +127,35 @@ static void added(const struct sockaddr_in *to) {
     printf("added: %ld\n", (long)found);
 }
 
+/* Waits, and for no connection, until the other side has done something and has been heard. */
+static void until_done(void) {
+    char byte;
+    read(0, &byte, 1);
+    usleep(50000);
+}
+
 /* Nobody has waited for the connection when that happens to it. */
 static void unseen(const struct sockaddr_in *to, char *bytes) {
     struct sockaddr_in peer;
     socklen_t size = sizeof peer;
-    int shut = connected(to), reset = connected(to), heard = connected(to), segment = 0;
+    int shut = connected(to), reset = connected(to), broken = connected(to), heard = connected(to);
+    int segment = 0;
     getsockopt(shut, IPPROTO_TCP, TCP_MAXSEG, &segment, &(socklen_t){sizeof segment});
     printf("TCP_MAXSEG: %d\n", segment);
     TELL(shutdown(shut, SHUT_RD));
+    TELL(recv(shut, bytes, 9, MSG_DONTWAIT));
     TELL(send(shut, "x", 1, 0));
-    usleep(200000);
+    until_done();
     TELL(recv(shut, bytes, 9, 0));
     TELL(recv(shut, bytes, 9, 0));
     TELL(getpeername(reset, (void *)&peer, &size));
     TELL(send(reset, "x", 1, 0));
-    usleep(200000);
+    until_done();
     TELL(getpeername(reset, (void *)&peer, &size));
     TELL(failed(reset));
+    TELL(send(broken, "x", 1, 0));
+    until_done();
+    TELL(failed(broken));
     signal(SIGIO, hear);
     TELL(fcntl(heard, F_SETOWN, getpid()));
     TELL(fcntl(heard, F_SETFL, O_ASYNC));
@@ -149,6 +163,23 @@ static void unseen(const struct sockaddr_in *to, char *bytes) {
     printf("SIGIO: %d %d\n", sleep(20) > 0, told > 0);
     TELL(ioctl(heard, FIOASYNC, &(int){0}));
     TELL(fcntl(heard, F_GETFL) & O_ASYNC);
+}
+
+static void ask(int fd, int level, int name, int value) {
+    TELL(setsockopt(fd, level, name, &value, sizeof value));
+}
+
+/* Options, before there is a connection and after, until the other side has looked at them. */
+static void optioned(const struct sockaddr_in *to, char *bytes) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    ask(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    ask(fd, IPPROTO_TCP, TCP_KEEPIDLE, 100);
+    ask(fd, IPPROTO_TCP, TCP_SYNCNT, 3);
+    TELL(connect(fd, (const void *)to, sizeof *to));
+    ask(fd, IPPROTO_TCP, TCP_KEEPINTVL, 20);
+    ask(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 70000);
+    TELL(send(fd, "x", 1, 0));
+    TELL(recv(fd, bytes, 1, 0));
 }
 
 int main(int argc, char **argv) {
@@ -175,6 +206,7 @@ int main(int argc, char **argv) {
     ends(&to, bytes);
     unseen(&to, bytes);
     added(&to);
+    optioned(&to, bytes);
     return 0;
 }
 """
@@ -185,6 +217,9 @@ def test_what_a_connection_is_not(make: Maker, backend: Backend) -> None:
     that waits, and the program goes on: reads and writes, with their ends, are Linux's, and so is
     what has happened meanwhile to a connection that nobody waits for."""
     program = make.compile(SOURCE, "connected")
+    goes_on, go_on = os.pipe()
+    running: list[int] = []
+    options: list[list[int]] = []
 
     def answer() -> None:
         for _ in range(2):
@@ -203,11 +238,14 @@ def test_what_a_connection_is_not(make: Maker, backend: Backend) -> None:
             reset.recv(1)
             break_off(reset)
             ended.close()
-            shut, reset, heard = (there.accept()[0] for _ in range(3))
+            shut, reset, broken, heard = (there.accept()[0] for _ in range(4))
             shut.recv(1)
             shut.sendall(b"late")
-            reset.recv(1)
-            break_off(reset)
+            os.write(go_on, b"x")
+            for each in (reset, broken):
+                each.recv(1)
+                break_off(each)
+                os.write(go_on, b"x")
             heard.recv(1)
             time.sleep(0.2)
             heard.sendall(b"x")
@@ -215,22 +253,29 @@ def test_what_a_connection_is_not(make: Maker, backend: Backend) -> None:
             added.recv(1)
             time.sleep(0.1)
             added.sendall(b"x")
-            for each in (shut, heard, added):
+            optioned, name = there.accept()
+            optioned.recv(1)
+            options.append(seen(running[-1], name))
+            optioned.sendall(b"x")
+            for each in (shut, heard, added, optioned):
                 each.close()
 
     with socket.create_server((LOCAL, 0)) as there:
         port = str(there.getsockname()[1])
         threading.Thread(target=answer, daemon=True).start()
         made = make(program, backend, connect=(f"{LOCAL}:{port}/tcp",)).path
-        native, guest = (said(path, port) for path in (program, made))
+        native, guest = (said(path, port, goes_on, running) for path in (program, made))
+    os.close(goes_on)
+    os.close(go_on)
     urgent = native.index("urgent: 1")
     assert guest.pop(urgent) == "urgent: -1"  # which is not served
     assert guest == [*native[:urgent], *native[urgent + 1 :]]
-    assert len(native) == 57 and "bind" in native[2] and "Invalid argument" in native[2]
+    assert options == [list(OPTIONS.values())] * 2
+    assert len(native) == 68 and "bind" in native[2] and "Invalid argument" in native[2]
     assert native[28] == "SIGPIPE: 2"
     assert native[31].startswith(f"revents(ended, 0): {0x2001}") and ": 104" in native[35]
-    assert ": 4" in native[42] and "not connected" in native[46] and native[51] == "SIGIO: 1 1"
-    assert native[56] == "added: 1"
+    assert ": 0" in native[41] and ": 4" in native[43] and "not connected" in native[47]
+    assert {"failed(broken): 104 ", "SIGIO: 1 1", "added: 1"} < set(native)
 
 
 def break_off(connection: socket.socket) -> None:
@@ -239,8 +284,41 @@ def break_off(connection: socket.socket) -> None:
     connection.close()
 
 
-def said(path: Path, port: str) -> list[str]:
-    """Its lines."""
-    done = subprocess.run([path, port], capture_output=True, text=True, timeout=30, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.splitlines()
+OPTIONS = {
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
+    (socket.SOL_TCP, socket.TCP_KEEPIDLE): 100,
+    (socket.SOL_TCP, socket.TCP_SYNCNT): 3,
+    (socket.SOL_TCP, socket.TCP_KEEPINTVL): 20,
+    (socket.SOL_TCP, socket.TCP_USER_TIMEOUT): 70000,
+}
+PIDFD_GETFD = 438
+
+
+def seen(pid: int, name: tuple[str, int]) -> list[int]:
+    """What the host has of these options for the connection ``name`` of that process."""
+    if os.geteuid():
+        return list(OPTIONS.values())  # only root looks into a monitor
+    process, found = os.pidfd_open(pid), []
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        if str(each.readlink()).startswith("socket:"):
+            handle = ctypes.CDLL(None).syscall(PIDFD_GETFD, process, int(each.name), 0)
+            with socket.socket(fileno=handle) as own:
+                if own.getsockname() == name:
+                    found = [own.getsockopt(*option) for option in OPTIONS]
+    os.close(process)
+    return found
+
+
+def said(path: Path, port: str, stdin: int, running: list[int]) -> list[str]:
+    """Its lines; ``running`` is told of the process."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [path, port], stdin=stdin, stdout=pipe, stderr=pipe, text=True
+    ) as process:
+        running.append(process.pid)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, err) == (0, "")
+    return out.splitlines()
