@@ -47,6 +47,18 @@ def _renew_logging(module: Any) -> None:
     module._startTime = time.time_ns() if type(module._startTime) is int else time.time()
 
 
+def _renew_polars(module: Any) -> None:
+    module.set_random_seed(int.from_bytes(os.urandom(8), "big"))
+
+
+def _renew_torch(module: Any) -> None:
+    module.seed()
+
+
+def _renew_uuid_utils(module: Any) -> None:
+    module.reseed_rng()
+
+
 _RENEWED = {
     "random": _renew_random,
     "numpy.random": _renew_numpy,
@@ -55,6 +67,9 @@ _RENEWED = {
     "_ssl": _renew_ssl,
     "multiprocessing.process": _renew_processes,
     "logging": _renew_logging,
+    "polars": _renew_polars,
+    "torch": _renew_torch,
+    "uuid_utils": _renew_uuid_utils,
 }
 
 
