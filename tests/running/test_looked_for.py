@@ -52,5 +52,6 @@ def test_what_it_looked_for(make: Maker, tmp_path: Path, backend: Backend) -> No
     ended, said = _traced(*packed, program, *looks)
     head, _, words = said.partition(": ")[2].partition(": ")
     assert ended == "+++ exited with 7 +++" and "looked for files" in head
+    assert "a folder is packed with all that is in it" in head
     assert shlex.split(words) == ["--include", glob.escape(str(there))]
     assert _traced(*packed, *shlex.split(words), program, *looks) == [ended]
