@@ -56,6 +56,15 @@ def test_good(step: int) -> None:
     assert not reader.rest
 
 
+def test_alone() -> None:
+    """An answer that came alone is the same; whatever else came is not taken for one."""
+    reader = Reader()
+    for sent, frame in GOOD:
+        assert reader.only(sent) == (frame if isinstance(frame, Answer) else None)
+        assert reader.only(sent[:-1]) is reader.only(sent + b"a") is None and not reader.rest
+    assert list(reader.feed(GOOD[1][0] + b"a")) and reader.only(GOOD[1][0]) is None
+
+
 BAD = {
     "kind": b"x\0\0\0\0",
     "length of output": b"o" + (MOST_OUTPUT + 1).to_bytes(4, "little"),
@@ -95,6 +104,9 @@ def test_bad(sent: bytes) -> None:
     """One error for each way to be wrong, as soon as it can be told."""
     with pytest.raises(BadAnswer, match="the guest's answer") as caught:
         list(Reader().feed(sent))
+    if sent[:1] == b"a" and len(sent) - 5 == int.from_bytes(sent[1:5], "little"):
+        with pytest.raises(BadAnswer, match="the guest's answer"):
+            Reader().only(sent)
     assert caught.value.hint and caught.value.message.isprintable()
 
 

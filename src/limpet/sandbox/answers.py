@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from limpet.errors import BadAnswer, CodeRaised
 from limpet.plain import plain
@@ -22,7 +22,8 @@ from limpet.sandbox.guest.channel import MOST_ANSWER, MOST_OUTPUT, MOST_SHOWN
 from limpet.sandbox.guest.values import decode
 
 _HEAD = 5
-_MOST = {ord("o"): MOST_OUTPUT, ord("a"): MOST_ANSWER, ord("c"): MOST_ANSWER, ord("m"): 0}
+_OUTPUT, _ANSWER, _CALL, _MEMORY = b"oacm"
+_MOST = {_OUTPUT: MOST_OUTPUT, _ANSWER: MOST_ANSWER, _CALL: MOST_ANSWER, _MEMORY: 0}
 _VALUE = {"text", "mime", "data"}
 _MOST_DIGITS = 400
 _MOST_WHY = 200
@@ -68,8 +69,7 @@ class ToolCall:
     named: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """A value that stays in the guest: its text, its data if it is plain, and its pictures.
 
     ``mime`` has bytes by kind, ``image/png`` for example.  Both are the guest's own words: who
@@ -91,6 +91,7 @@ class MemoryFollows:
 
 
 Frame = Output | Answer | ToolCall | MemoryFollows
+Read = TypeVar("Read", Answer, ToolCall)
 
 
 class Reader:
@@ -98,6 +99,17 @@ class Reader:
 
     def __init__(self) -> None:
         self.rest = bytearray()
+
+    def only(self, data: bytes) -> Answer | None:
+        """An answer that came alone, as it does as a rule; anything else is for :meth:`feed`.
+
+        Raises:
+            BadAnswer: it is none.
+        """
+        if data[0] != _ANSWER or self.rest:
+            return None
+        whole = int.from_bytes(data[1:_HEAD], "little") == len(data) - _HEAD
+        return _read(data[_HEAD:], _answer) if whole else None
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """The frames that are whole now.
@@ -111,7 +123,7 @@ class Reader:
             most = _MOST.get(kind)
             if most is None:
                 raise BadAnswer("the guest's answer is of a kind that is not known")
-            if kind == ord("o") and not length:
+            if kind == _OUTPUT and not length:
                 raise BadAnswer("the guest's answer is output of nothing")  # and costs us time
             if length > most:
                 raise BadAnswer(f"the guest's answer is longer than {most} bytes")
@@ -119,21 +131,25 @@ class Reader:
                 return
             contents = bytes(self.rest[_HEAD : _HEAD + length])
             del self.rest[: _HEAD + length]
-            if kind == ord("m"):
+            if kind == _MEMORY:
                 yield MemoryFollows()
                 return  # what is there already is for whoever takes it
             yield _frame(kind, contents)
 
 
 def _frame(kind: int, contents: bytes) -> Frame:
-    if kind == ord("o"):
+    if kind == _OUTPUT:
         return Output(contents)
+    return _read(contents, _answer) if kind == _ANSWER else _read(contents, _call)
+
+
+def _read(contents: bytes, make: Callable[[Any], Read]) -> Read:
     try:
         text = contents.decode()
         fields, end = (_SHORT if len(text) <= _MOST_DIGITS else _STRICT)(text, 0)
         if end != len(text):
             raise ValueError("something is behind it")
-        return _answer(fields) if kind == ord("a") else _call(fields)
+        return make(fields)
     except StopIteration:
         raise BadAnswer("the guest's answer cannot be read: it is no JSON") from None
     except (ValueError, RecursionError) as error:
@@ -172,6 +188,8 @@ _STRICT, _SHORT = _scanner(_int), _scanner(int)
 
 def _answer(fields: Any) -> Answer:
     number = _number(fields)
+    if len(fields) == 2 and "ok" in fields:  # as a rule
+        return Answer(number, fields["ok"])
     shown = fields.pop("shown", [])
     if not isinstance(shown, list) or len(shown) > MOST_SHOWN:
         raise ValueError(f"what it shows is no list of at most {MOST_SHOWN}")
@@ -204,9 +222,9 @@ def _is_name(key: Any) -> bool:
 
 
 def _number(fields: Any) -> int:
-    if not isinstance(fields, dict) or type(fields.get("id")) is not int:
+    number = fields.get("id") if isinstance(fields, dict) else None
+    if type(number) is not int:
         raise ValueError("it has no number")
-    number: int = fields["id"]
     return number
 
 

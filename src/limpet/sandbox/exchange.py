@@ -12,7 +12,7 @@ import termios
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO, Any, Protocol
 
 from limpet.contract.limits import SIGNAL_STATUS
@@ -63,14 +63,12 @@ class Limits:
                 raise PlanError(f"{name}: {value!r} is no limit", hint="0 for no limit")
 
 
-@dataclass
 class Heard:
     """What a guest wrote while it did what it was asked."""
 
-    on_stdout: Told | None = None
-    on_stderr: Told | None = None
-    stdout: bytearray = field(default_factory=bytearray)
-    stderr: bytearray = field(default_factory=bytearray)
+    def __init__(self, on_stdout: Told | None = None, on_stderr: Told | None = None) -> None:
+        self.on_stdout, self.on_stderr = on_stdout, on_stderr
+        self.stdout, self.stderr = bytearray(), bytearray()
 
     def out(self, data: bytes) -> None:
         """Take a piece of its standard output."""
@@ -107,6 +105,7 @@ class Line(Protocol):
     _rewinds: bool
     _poll: select.poll
     _said: select.poll
+    numbers: tuple[int, int, int]
     before: float
 
     def cpu(self) -> float:
@@ -119,6 +118,11 @@ class Line(Protocol):
 class Exchange:
     """One request and its answer."""
 
+    _telling = _begun = _full = _alone = False
+    _written = _words = 0
+    _end: float | None = None
+    _cpu_end: float | None = None
+
     def __init__(
         self,
         instance: Line,
@@ -129,18 +133,18 @@ class Exchange:
         memory: Memory | None,
         ready: Ready | None,
     ) -> None:
-        self._memory, self._telling = memory, False
+        self._memory = memory
         self._of, self._limits, self._heard, self._serve = instance, limits, heard, serve
         self._number, word = request["id"], request.get("word", 0)
         self._last = word != 0
         self._unsent = memoryview(framed(request))
         if ready:  # all that can be done before is done
             ready(word)
-        self._begun = self._full = False
-        self._written = self._words = 0
-        self._end = time.monotonic() + limits.wall if limits.wall else None
+        if limits.wall:
+            self._end = time.monotonic() + limits.wall
         instance.before = instance.cpu()
-        self._cpu_end = instance.before + limits.cpu if limits.cpu else None
+        if limits.cpu:
+            self._cpu_end = instance.before + limits.cpu
         self._poll = instance._poll
 
     @property
@@ -158,7 +162,7 @@ class Exchange:
 
     def _answer(self) -> Answer:
         of, bounded = self._of, self._end is not None or self._cpu_end is not None
-        into, out, err = of._in.fileno(), of._out.fileno(), of._err.fileno()
+        into, out, err = of.numbers
         self._send()
         while True:
             ready = dict(self._poll.poll(self._patience() if bounded else None))
@@ -171,7 +175,7 @@ class Exchange:
             if out in ready:
                 found = self._read()
                 if found:
-                    if of._said.poll(0):  # to read nothing would be an error, and takes longer
+                    if not self._alone and of._said.poll(0):  # nothing to read is an error
                         self._hear()
                     return found
             elif ready.get(into, 0) & select.POLLIN:
@@ -232,7 +236,14 @@ class Exchange:
             return None
         if not data:
             self._gone()
-        return self._take_memory(data) if self._telling else self._taken(data)
+        if self._telling:
+            return self._take_memory(data)
+        answer = self._of._reader.only(data)
+        if not answer:
+            return self._taken(data)
+        self._expect(answer)
+        self._alone = True  # what it wrote before is known: its error stream is looked at last
+        return answer
 
     def _take_memory(self, data: bytes) -> Answer | None:
         assert self._memory
@@ -254,19 +265,26 @@ class Exchange:
                 self._telling = True
                 data, reader.rest = bytes(reader.rest), bytearray()
                 return self._take_memory(data)
-            elif frame.number != self._number:
-                raise BadAnswer("the guest answers what it was not asked")
-            elif isinstance(frame, ToolCall):
-                if self._last:  # nothing may be on its way when it has been taken back
-                    raise BadAnswer("the guest calls a function that it was not given")
-                if self._unsent:  # it would fill our memory with what it does not read
-                    raise BadAnswer("the guest asks more before it has read what it was told")
-                self._begun = True
-                self._unsent = memoryview(framed(self._serve(frame)))
-                self._send()
             else:
-                return frame
+                self._expect(frame)
+                if isinstance(frame, Answer):
+                    return frame
+                self._called(frame)
         return None
+
+    def _expect(self, frame: Answer | ToolCall) -> None:
+        if frame.number != self._number:
+            raise BadAnswer("the guest answers what it was not asked")
+
+    def _called(self, call: ToolCall) -> None:
+        """Do what the guest asks of this program, and tell it."""
+        if self._last:  # nothing may be on its way when it has been taken back
+            raise BadAnswer("the guest calls a function that it was not given")
+        if self._unsent:  # it would fill our memory with what it does not read
+            raise BadAnswer("the guest asks more before it has read what it was told")
+        self._begun = True
+        self._unsent = memoryview(framed(self._serve(call)))
+        self._send()
 
     def _count(self, data: bytes) -> None:
         self._written += len(data)

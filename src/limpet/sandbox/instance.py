@@ -74,6 +74,9 @@ class Instance:
         self._poll.register(self._in, select.POLLIN if rewinds else 0)
         self._poll.register(self._out, select.POLLIN)
         self._poll.register(self._err, select.POLLIN)
+        self.numbers = self._in.fileno(), self._out.fileno(), self._err.fileno()
+        """Of its streams, as they are looked at: in this order."""
+        self._only_back = [(self._in.fileno(), select.POLLIN)]
         self._said = select.poll()
         self._said.register(self._err, select.POLLIN)
         self._reader = Reader()
@@ -136,6 +139,13 @@ class Instance:
             if free:
                 self._one.release()
 
+    def has_said_no_more(self) -> bool:
+        """Whether something has come where its standard input is, and nothing is left to be read.
+
+        What it wrote before that came is seen: its standard input is looked at first.
+        """
+        return self._poll.poll(0) == self._only_back and not self._reader.rest
+
     def forget(self) -> bool:
         """What the guest wrote until now is read by nobody; nothing writes meanwhile.  True."""
         if self._reader.rest:
@@ -149,7 +159,7 @@ class Instance:
 
     def ask(
         self,
-        request: Mapping[str, Any],
+        request: dict[str, Any],
         limits: Limits,
         heard: Heard,
         serve: Serve,
@@ -159,7 +169,7 @@ class Instance:
         """Ask one thing, and wait for the answer.
 
         Args:
-            request: what, in the words of the agent.
+            request: what, in the words of the agent; it gets a number.
             limits: beyond which it is ended.
             heard: takes what it writes.
             serve: does what it asks of the host.
@@ -177,9 +187,9 @@ class Instance:
             if self._killed:  # what is left of an answer is not the next one's
                 raise NeverRan("the sandbox had ended, since it was killed", hint="reset it")
             self._number += 1
-            numbered = {**request, "id": self._number}
+            request["id"] = self._number
             try:
-                return Exchange(self, numbered, limits, heard, serve, memory, ready).answer()
+                return Exchange(self, request, limits, heard, serve, memory, ready).answer()
             except (ValueError, OSError):
                 if not self._in.closed:  # by another thread
                     raise

@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -51,7 +50,7 @@ class _Member:
         lent.__dict__.update(self._own.__dict__)
         if self._kept:
             once = once and self._asks_nothing
-            lent._instance = Turn(self._kept, once=once, back=partial(self.is_back, _SOON))
+            lent._instance = Turn(self._kept, once=once, back=self._is_back_soon)
         self._lent = lent
         return lent
 
@@ -76,6 +75,9 @@ class _Member:
         """Whether it is as it was kept, within that time."""
         self._back = self._back or (self._kept is not None and self._kept.is_back(seconds))
         return self._back
+
+    def _is_back_soon(self) -> bool:
+        return self.is_back(_SOON)
 
     @property
     def is_late(self) -> bool:
@@ -213,7 +215,9 @@ class Pool:
                     self._wait_for_turn()
                 self._turns -= 1
                 mine = True  # before the lock is free: an interrupt may come as soon as it is
-            self._take(held, hurries)
+                self._hold_ready(held)
+            if not (hurries and held and held[0].is_kept):
+                self._take(held)
             return work(held[0].lend(once=once))
         finally:
             if mine:
@@ -246,26 +250,30 @@ class Pool:
         member.kill()
         self._gone.put(member)
 
-    def _take(self, held: list[_Member], hurries: bool) -> None:
-        """Hold one that nobody has, as it was kept: whoever interrupts this gives it back.
+    def _hold_ready(self, held: list[_Member]) -> None:
+        """Hold one that nobody has, if there is any: for who has the lock.
 
-        With ``hurries`` it may be on its way still: that is waited for right before it is asked.
+        Whoever interrupts a call gives back what is held; it may be on its way still.
         """
-        while not held:
+        if self._closed:
+            raise NeverRan("the pool was closed", hint="make another")
+        if self._ready:
+            held.append(self._ready.pop())  # what it has is in caches still
+            self._used.add(held[0])
+
+    def _take(self, held: list[_Member]) -> None:
+        """Hold one that is as it was kept."""
+        while not held or not held[0].is_back(_SOON):
+            for late in held:
+                with self._lock:
+                    self._used.discard(late)
+                self._end(late)
+            held.clear()
             with self._lock:
-                if self._closed:
-                    raise NeverRan("the pool was closed", hint="make another")
-                if self._ready:
-                    held.append(self._ready.pop())  # what it has is in caches still
-                    self._used.add(held[0])
+                self._hold_ready(held)
             if not held:
                 held.append(_Member(self._snapshot, waits=False))
                 self._use_fresh(held[0])
-            if not (hurries and held[0].is_kept) and not held[0].is_back(_SOON):
-                with self._lock:
-                    self._used.discard(held[0])
-                self._end(held[0])
-                del held[0]
 
     def _use_fresh(self, member: _Member) -> None:
         with self._lock:

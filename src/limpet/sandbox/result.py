@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from limpet.sandbox.answers import Raised, Value
 
 
-@dataclass(frozen=True)
-class Timings:
+class Timings(NamedTuple):
     """Seconds: from asking to the answer, of computing on a processor, and of starting before."""
 
     wall: float
@@ -16,8 +15,7 @@ class Timings:
     start: float = 0.0
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """What code wrote, the value of its last expression, and how it ended.
 
     ``shown`` are its figures that ``plt.show()`` showed, and what it gave to ``display()``.

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import select
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -56,7 +56,9 @@ class Kept:
     def __init__(self, instance: Instance | Turn) -> None:
         assert isinstance(instance, Instance)
         self.instance = instance
-        self._word = self._heard = b""
+        self.lock = threading.Lock()
+        """Of its turns, which follow each other."""
+        self._expected = self._heard = b""
         self._line = select.poll()
         self._line.register(instance.input, select.POLLIN)
         self.ask_back()
@@ -66,7 +68,7 @@ class Kept:
 
     def expects(self, word: int) -> None:
         """From now on that is the one by which it is known that the guest is back."""
-        self._word, self._heard = word.to_bytes(_WORD, "little"), b""
+        self._expected, self._heard = word.to_bytes(_WORD, "little") + _END, b""
 
     def ask_back(self) -> None:
         """Let it be taken back; :meth:`is_back` says when it is."""
@@ -76,27 +78,29 @@ class Kept:
         with suppress(OSError):  # it has ended, or has not read what it was asked
             if os.write(self.instance.input, request) == len(request):
                 return
-        self._word = b""
+        self._expected = b""
 
     def is_back(self, seconds: float) -> bool:
         """Whether it is as it was kept, within that time; what it wrote meanwhile is lost.
 
         It can be asked again until it was once.
         """
-        if not self._word:
+        expected = self._expected
+        if not expected:
             return False
-        while len(self._heard) < len(_END) + _WORD:
-            if not self._line.poll(seconds * 1000):
+        silent = not self._heard and self.instance.has_said_no_more()
+        while len(self._heard) < len(expected):
+            if (self._heard or not silent) and not self._line.poll(seconds * 1000):
                 return False
             try:
-                heard = os.read(self.instance.input, 2 * _WORD)
+                heard = os.read(self.instance.input, len(expected))
             except OSError:
                 heard = b""
             if not heard:  # it has ended
                 break
             self._heard += heard
-        expected, self._word = self._word + _END, b""
-        return self._heard == expected and self.instance.forget()
+        self._expected = b""
+        return self._heard == expected and (silent or self.instance.forget())
 
 
 class Goes:
@@ -145,14 +149,14 @@ class Turn:
         back: waits until it is as it was kept, and says whether it is.
     """
 
+    _last = _is_back = _ended = _interrupted = False
+    untouched = True
+    """Whether nobody has asked it for anything."""
+
     def __init__(self, kept: Kept, *, once: bool, back: Callable[[], bool]) -> None:
-        self._kept, self._instance = kept, kept.instance
-        self._once, self._last = once, False
-        self._back, self._is_back = back, False
-        self.untouched = True
-        self._lock = threading.Lock()
-        self._asked = 0
-        self._ended = self._interrupted = False
+        self._kept, self._instance, self._lock = kept, kept.instance, kept.lock
+        self._once, self._back = once, back
+        self._asking: list[Limits] = []  # for each that asks
 
     def end(self) -> bool:
         """Take it away, and have it taken back, unless nobody has asked it for anything.
@@ -163,7 +167,7 @@ class Turn:
         with self._lock:
             self._ended = True
             late = self._last and self._interrupted
-            if self._asked or late or self._instance.killed:
+            if self._asking or late or self._instance.killed:
                 return False
             if not self._last and not self.untouched:
                 self._kept.ask_back()
@@ -171,7 +175,7 @@ class Turn:
 
     def ask(
         self,
-        request: Mapping[str, Any],
+        request: dict[str, Any],
         limits: Limits,
         heard: Heard,
         serve: Serve,
@@ -190,15 +194,14 @@ class Turn:
                 raise PlanError(
                     "the sandbox was for one call, and has made it", hint="take Pool.use"
                 )
-            self._asked += 1
+            self._asking.append(limits)
             self._last, self.untouched = self._once, False
         if self._last:
-            request = {**request, "word": new_word()}
+            request["word"] = new_word()
         try:
             return self._instance.ask(request, limits, heard, serve, memory, self._ready)
         finally:
-            with self._lock:
-                self._asked -= 1
+            self._asking.pop()
 
     def _ready(self, word: int) -> None:
         self._is_back = self._is_back or self._back()

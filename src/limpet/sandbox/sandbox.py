@@ -347,7 +347,7 @@ class Sandbox:
 
     def _asked(
         self,
-        request: Mapping[str, Any],
+        request: dict[str, Any],
         heard: Heard,
         timeout: float | None = None,
         memory: Memory | None = None,
@@ -364,7 +364,7 @@ class Sandbox:
             raise heard.by(MemoryLimit(f"it wanted more than {most} bytes"))
         return answer, Timings(wall, max(cpu, 0.0), starting)
 
-    def _done(self, request: Mapping[str, Any]) -> Any:
+    def _done(self, request: dict[str, Any]) -> Any:
         """What a request other than code gives.
 
         Raises:
