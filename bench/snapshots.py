@@ -34,6 +34,7 @@ OPTIONS = PRINTS[:-2]
 
 WAITS = "import sys\nsys.stdin.read(1)\nsys.stdin.read(1)"
 SCRIPT: dict[Backend, float] = {"process": 1 / 6, "kvm": 0.6}
+IMPORTED: dict[Backend, float] = {"process": 1 / 25, "kvm": 1 / 15}
 CLONES, PRIVATE = 530, 1
 """Milliseconds for a thousand of them, MiB of one that waits."""
 
@@ -64,9 +65,8 @@ def _rows(backend: Backend, folder: Path) -> Iterator[Row]:
     yield Row(name, times["plain"], times["native"], 1 / faster, "us")
     yield Row(f"{name}, beside {beside}", times["plain"], times[beside], most, "us")
     yield Row(f"{name}, with a text to compile", times["given"], times["native"], 1 / faster, "us")
-    if backend == "process":
-        modules = times["modules"], times["native modules"]
-        yield Row(f"{name}, with modules", *modules, 1 / 25, "us")
+    modules = times["modules"], times["native modules"]
+    yield Row(f"{name}, with modules", *modules, IMPORTED[backend], "us")
 
 
 def _script(backend: Backend, folder: Path) -> Iterator[Row]:
