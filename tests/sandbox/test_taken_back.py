@@ -152,7 +152,7 @@ def test_nothing_new_in_memory(pool: Pool) -> None:
     def faults() -> int:
         return int(Path(f"/proc/{pid(pool)}/stat").read_text().rpartition(")")[2].split()[7])
 
-    for code in ("1+1", "x = 5", "print(23)"):
+    for code in ("1+1", "x = 5", "print(23)", "x = 5; x"):
         for _ in range(5):
             assert pool.run(code).ok
         before = faults()

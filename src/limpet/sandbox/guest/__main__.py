@@ -36,8 +36,10 @@ del {_NAME}
 0
 """
 _OUTPUT = "print(1)"
-_USUAL = ("1 + 1", "['text' * 9, 1.5]", f"{_NAME} = 1", _OUTPUT, _STATEMENTS)
-"""What is rehearsed: expressions, and statements, of which one is tried as an expression first.
+_TREE = f"{_NAME} = 1; 0"
+_USUAL = ("1 + 1", "['text' * 9, 1.5]", f"{_NAME} = 1", _TREE, _OUTPUT, _STATEMENTS)
+"""What is rehearsed: expressions, and statements, of which one is tried as an expression first, and
+one is not told from others without its tree.
 What a call writes that nobody has rehearsed is a fault, and more to be taken back; what is
 rehearsed is copied behind every call."""
 

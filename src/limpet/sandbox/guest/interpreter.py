@@ -27,6 +27,13 @@ _FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _AWAITS = 0x80
 """In ``co_flags``: code that has ``await`` outside of any function (``inspect.CO_COROUTINE``)."""
 
+_CLAUSES = ("else:", "elif ", "elif(", "except:", "except ", "except(", "except*", "finally:")
+_GOES_ON = (" ", "\t", "\n", "\r", "\f", "#", ")", "]", "}", *_CLAUSES)
+"""With which no line begins that begins a statement."""
+
+_ESCAPES = "nrt'\"xabfv0\n"
+"""What stands behind a backslash in texts and bytes alike."""
+
 _FOLDER = __file__.rpartition("/")[0]
 _OWN = "_awaited"
 """The method that awaits code, in a traceback."""
@@ -87,26 +94,14 @@ class Interpreter:
             self._count += 1
             name = f"<input {self._count}>"
         linecache.cache[name] = (len(code), None, code.splitlines(True), name)
-        expression = _expression(code, name)
-        if expression and not expression.co_flags & _AWAITS:
-            return eval(expression, self.names)
-        if expression:
-            return self._done(expression)
-        tree: Any = compile(code, name, "exec", _TREE, dont_inherit=True)
-        last = tree.body[-1] if tree.body else None
-        if isinstance(last, ast.Expr):
-            tree.body.pop()
-        codes = [compile(tree, name, "exec", _FLAGS, dont_inherit=True)]
-        if isinstance(last, ast.Expr):
-            value = ast.Expression(last.value)
-            codes.append(compile(value, name, "eval", _FLAGS, dont_inherit=True))
-        return self._done(*codes)
+        return self._done(*(_pieces(code, name) or _parsed(code, name)))
 
     def _done(self, *codes: types.CodeType) -> Any:
         """The value of the last."""
+        for code in codes:
+            if code.co_flags & _AWAITS:
+                return self._until_done(self._awaited(codes))
         value = None
-        if any(code.co_flags & _AWAITS for code in codes):
-            return self._until_done(self._awaited(codes))
         for code in codes:
             value = eval(code, self.names)
         return value
@@ -178,18 +173,69 @@ def _waiting(coroutine: Any) -> types.TracebackType | None:
     return found
 
 
-def _expression(code: str, name: str) -> types.CodeType | None:
-    """Code that is one expression on a line, which takes a third of the time; else ``None``.
+def _pieces(code: str, name: str) -> list[types.CodeType] | None:
+    """Code, of which the last is its last expression if it ends with one; each is compiled once.
 
-    What the compiler might warn of is left to who compiles it in any case.
+    Nothing where only its tree tells: that are objects of Python's, which take several times as
+    long, and what they write is more to be taken back.
     """
-    if "\n" in code or "\\" in code:
-        return None
+    start = _last_start(code)
+    end = code[start:]
+    if "\\" in end and _may_warn(end):
+        return None  # whoever compiles it in any case warns of it
     try:
-        made: types.CodeType = compile(code, name, "eval", _FLAGS, dont_inherit=True)
+        if not start:
+            return [_compiled(end, name)]
+        if "__future__" in code:
+            return None
+        made = _compiled("\n" * code.count("\n", 0, start) + end, name)
+        return [compile(code[:start], name, "exec", _FLAGS, dont_inherit=True), made]
     except (SyntaxError, ValueError):
         return None
+
+
+def _last_start(code: str) -> int:
+    """Where the last statement begins, if each line that is not indented begins one."""
+    at = len(code)
+    while at > 0:
+        at = code.rfind("\n", 0, at)
+        if not code.startswith(_GOES_ON, at + 1) and at + 1 < len(code):
+            return at + 1
+    return 0
+
+
+def _may_warn(code: str) -> bool:
+    """Whether there is a backslash that may be none of an escape's."""
+    return any(part[:1] not in _ESCAPES for part in code.split("\\")[1:])
+
+
+def _compiled(code: str, name: str) -> types.CodeType:
+    """One statement, an expression or not.
+
+    Raises:
+        SyntaxError: it is none, or it may be more than one.
+    """
+    try:
+        made: types.CodeType = compile(code, name, "eval", _FLAGS, dont_inherit=True)
+    except SyntaxError:
+        if ";" in code or "\r" in code or "\f" in code or code.lstrip().startswith(("*", "\\")):
+            raise
+        made = compile(code, name, "exec", _FLAGS, dont_inherit=True)
     return made
+
+
+def _parsed(code: str, name: str) -> list[types.CodeType]:
+    """The same, of any code."""
+    tree: Any = compile(code, name, "exec", _TREE, dont_inherit=True)
+    last = tree.body[-1] if tree.body else None
+    if not isinstance(last, ast.Expr):
+        return [compile(tree, name, "exec", _FLAGS, dont_inherit=True)]
+    tree.body.pop()
+    value = ast.Expression(last.value)
+    return [
+        compile(tree, name, "exec", _FLAGS, dont_inherit=True),
+        compile(value, name, "eval", _FLAGS, dont_inherit=True),
+    ]
 
 
 def shown(value: Any) -> dict[str, Any] | None:
