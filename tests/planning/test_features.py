@@ -151,7 +151,7 @@ def test_every_choice_of_features_builds(make: Maker, tmp_path: Path, kind: str)
     inside = set().union(*(named(plan, True) for plan in plans))
     unikernel = {"attend", "broker", "closed_descriptors", "jit", "rights", "signals", "slots"}
     unikernel |= {"shown", "log", "namer", "porter", "sockets", "tables", "tick", "timers", "trace"}
-    unikernel |= {"chosen", "inherited", "volumes", "words"}
+    unikernel |= {"broken_pipes", "chosen", "inherited", "volumes", "words"}
     never = {"hvt": unikernel, "spt": unikernel}.get(kind, set())
     if kind not in ("kvm", "hvt"):
         never = never | {"kvm_required"}

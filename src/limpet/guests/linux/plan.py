@@ -32,8 +32,8 @@ from limpet.guests.linux.place import place as place_program
 from limpet.guests.linux.reasons import device_decisions, hypercall_decisions
 from limpet.guests.linux.rewinding import REWIND, late_for, readable, with_rewind
 from limpet.guests.linux.rights import with_rights
-from limpet.guests.linux.signals import with_signals
-from limpet.guests.linux.terminal import guest_facts, makes_terminals, with_terminal
+from limpet.guests.linux.signals import guest_facts, with_signals
+from limpet.guests.linux.terminal import makes_terminals, with_terminal
 from limpet.guests.linux.ticks import with_ticks
 from limpet.guests.linux.traced import TRACE, with_trace
 from limpet.guests.linux.unserved import SOCKETS
@@ -88,8 +88,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     _check_environment(image, fixed, place)
     _check_words(image, options, place)
     judged = guest.judged or judge(guest)
-    own_calls = judged.calls
-    known = threads.serves(own_calls, guest)
+    known = threads.serves(judged.calls, guest)
     asks = system_calls(program.reached, scan, image, known, options.serve)
     calls = asks.served
     _check_devices(image, calls, devices)
@@ -97,7 +96,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     served = {call.name for call in calls}
     users = dict(with_terminal(_users(calls, devices), options, program.reached))
     users = with_trace(users, options)
-    users = with_ticks(users, options, own_calls, guest)
+    users = with_ticks(users, options, judged.calls, guest)
     users = with_signals(users, options, served)
     users = with_rights(users, options, served, guest.loader is not None)
     users = with_volumes(users, devices, served, options)
@@ -134,8 +133,9 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     way_out = way_out_of(leads, kvm, choices.choices_at(place.devices, devices))
     rules = {each: _rules(each, hypercalls, place, devices, way_out) for each in options.backends}
     every = [rule for each in rules.values() for rule in each]
+    leading = leads.facts() if leads else ()
     given = facts(
-        [*guest_facts(users), *_data_facts(guest, place), *(leads.facts() if leads else ())],
+        [*guest_facts(users, served), *_data_facts(guest, place), *leading],
         devices,
         every,
         kvm.fixed,

@@ -1,4 +1,4 @@
-"""Whether a program hears signals that are sent to its monitor from outside."""
+"""Whether a program hears signals: its own, and those that are sent to its monitor."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ _ASKED = "signals"
 
 _HANDLER = "rt_sigaction"
 
+_HEARING = frozenset((_HANDLER, "rt_sigprocmask"))
+"""What may have a signal do something else than to end the program."""
+
 
 def with_signals(
     users: Mapping[str, tuple[str, ...]], options: Options, calls: Collection[str]
@@ -31,3 +34,10 @@ def with_signals(
         found[ATTEND] = (*found.pop("wait", ()), why)
         found[TICK] = (*found.get(TICK, ()), why)
     return found
+
+
+def guest_facts(users: Collection[str], calls: Collection[str]) -> list[str]:
+    """What features may be chosen by: the kind of guest, and what its ``calls`` are for."""
+    found = ["linux"]
+    found += [TERMINAL] if TERMINAL in users else []
+    return found if _HEARING.isdisjoint(calls) else [*found, "hears_pipes"]

@@ -42,8 +42,3 @@ def makes_terminals(guest: Guest, calls: Collection[SystemCall]) -> bool:
     images = (guest.image, *(each.image for each in guest.objects))
     opens = {call.name for call in calls} & {"open", "openat", "openat2"}
     return bool(opens) and any(_MAKES_TERMINALS in image.data for image in images)
-
-
-def guest_facts(users: Collection[str]) -> list[str]:
-    """What features may be chosen by: the kind of guest, and whether it sets terminal modes."""
-    return ["linux", TERMINAL] if TERMINAL in users else ["linux"]

@@ -190,6 +190,8 @@ class Channel:
             sent = os.write(self._out, frame)
             while sent < len(frame):
                 sent += os.write(self._out, memoryview(frame)[sent:])
+        except BrokenPipeError:
+            os._exit(0)  # nobody is there any more, whatever the code makes of it
         finally:
             self._busy = False
         if self._late:
