@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from limpet import AsyncSandbox, Pool, Sandbox
-from limpet.errors import CodeRaised, Died, NeverRan
+from limpet.errors import CodeRaised, Died, NeverRan, PlanError
 
 HARD = """
 import ctypes, mmap, os, queue, random, threading, time
@@ -110,6 +110,14 @@ def test_of_a_snapshot(sandbox: Sandbox) -> None:
         assert value(second, "x") == 1
     with Pool(later, 1, 1) as pool:
         assert pool.call("f") == pool.call("f") == 2
+
+
+def test_no_count(sandbox: Sandbox) -> None:
+    """What is no number of others is said before anything is kept."""
+    for wrong in (-1, "2", 1.5, None):
+        with pytest.raises(PlanError, match="is no number of sandboxes"):
+            sandbox.fork(wrong)  # type: ignore[arg-type]
+    assert sandbox.fork(0) == []
 
 
 def test_a_hook_that_fails(sandbox: Sandbox) -> None:

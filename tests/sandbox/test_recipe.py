@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from limpet.errors import PlanError
+from limpet.errors import PlanError, TimeLimit
 from limpet.loading import seen
 from limpet.loading.interpreters import known
 from limpet.sandbox import recipe as module
@@ -20,6 +20,7 @@ from limpet.sandbox.executor import SandboxExecutor
 from limpet.sandbox.packages import check_packed, modules_of
 from limpet.sandbox.pool import Pool
 from limpet.sandbox.recipe import Recipe
+from limpet.tools.cache import Cache
 
 
 class Kept:
@@ -200,6 +201,16 @@ def test_packages_are_of_the_environment_that_runs_this(monkeypatch: pytest.Monk
     made = Recipe.of(packages=["numpy"], **given)
     assert str(made.interpreter) == "/environment/bin/python"
     assert Recipe.of(packages=(), **given).python == ""
+
+
+def test_code_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for ever for what is to be warm: its option is named."""
+    monkeypatch.setattr(module, "LONGEST_WARM", 1)
+    made = Recipe.of(
+        backend="process", python="", packages=(), warm="while True: pass", memory=64 << 20
+    )
+    with pytest.raises(TimeLimit, match="warm: its code has not come to its end within 1 sec"):
+        made.bundle(Cache(tmp_path))
 
 
 def test_arguments() -> None:

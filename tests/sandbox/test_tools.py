@@ -71,6 +71,18 @@ def test_an_error_without_a_text() -> None:
     assert found == {"raised": ["Textless", "an exception without a text"]}
 
 
+def test_what_is_no_exception() -> None:
+    """A tool that exits says so to the code that chose its arguments; Ctrl-C is the host's."""
+
+    def ends(code: int) -> None:
+        raise SystemExit(code) if code else KeyboardInterrupt
+
+    tools = Tools({"ends": ends})
+    assert tools.serve(ToolCall(1, "ends", [2], {})) == {"raised": ["SystemExit", "2"]}
+    with pytest.raises(KeyboardInterrupt):
+        tools.serve(ToolCall(1, "ends", [0], {}))
+
+
 def test_what_fits() -> None:
     """A whole number is a number, and a truth is none."""
     assert fits(1, float) and not fits(True, float) and not fits(True, int) and not fits(1, bool)

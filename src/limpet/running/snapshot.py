@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -67,11 +68,12 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Ended:
-    """A guest that ended before it stopped, and what it had written."""
+    """A guest that ended before it stopped, or was ended since it was ``late``; what it wrote."""
 
     status: int
     stdout: bytes
     stderr: bytes
+    late: bool = False
 
 
 def snapshot(plan: Plan, arguments: Sequence[str] = (), *, name: str = "") -> Snapshot:
@@ -99,12 +101,18 @@ def snapshot(plan: Plan, arguments: Sequence[str] = (), *, name: str = "") -> Sn
 
 
 def attempt(
-    plan: Plan, arguments: Sequence[str] = (), *, name: str = "", rehearsed: Sequence[str] = ()
+    plan: Plan,
+    arguments: Sequence[str] = (),
+    *,
+    name: str = "",
+    rehearsed: Sequence[str] = (),
+    seconds: float = threading.TIMEOUT_MAX,
 ) -> Snapshot | Ended:
     """The same where it is no error that it ends before.
 
     Args:
         rehearsed: what a start from there may have behind its own name, for what is learned.
+        seconds: after which it is ended where it has not stopped.
 
     Raises:
         RunError: it cannot be started.
@@ -116,11 +124,12 @@ def attempt(
     taking = replace(taking, words=()) if rehearsed else taking
     unlimited = replace(taking, timeout=0, max_output=0, words=())
     first = build(plan if plan.options == unlimited else registry.plan(plan.guest, unlimited))
+    began, words = time.monotonic(), [name or plan.image.name, *arguments]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        found = _stopped(first, [name or plan.image.name, *arguments], out, err)
+        found = _run(first, words, out, err, _at_moment, seconds)
         written = _whole(out), _whole(err)
     if isinstance(found, int):
-        return Ended(found, *written)
+        return Ended(found, *written, late=time.monotonic() - began >= seconds)
     plan = first.plan  # whose guest has what is known of it already
     guest = plan.guest
     del first
@@ -185,11 +194,6 @@ class _Stopped:
 def _whole(file: BinaryIO) -> bytes:
     file.seek(0)
     return file.read()
-
-
-def _stopped(bundle: Bundle, argv: Sequence[str], out: BinaryIO, err: BinaryIO) -> _Stopped | int:
-    """A guest that has stopped, or the status of one that only ended."""
-    return _run(bundle, argv, out, err, _at_moment)
 
 
 Seen = TypeVar("Seen")

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limpet.contract.hypercall import BACKENDS
-from limpet.errors import PlanError, RunError
+from limpet.errors import PlanError, RunError, TimeLimit
 from limpet.plain import plain
 from limpet.planning.options import Options
 from limpet.sandbox.memory import VARIABLE
@@ -45,6 +45,9 @@ _START = "import sys; sys.path.append('/.limpet'); import limpet_guest.__main__"
 _WORDS = ["-I", "-c", _START]
 _FRESH = 60
 """Seconds for which a look at every file holds."""
+
+LONGEST_WARM = 300
+"""Seconds that packages and ``warm`` may take, once for all sandboxes alike."""
 
 _MOST_SAID = 300
 """Characters of what an interpreter said last that an error repeats."""
@@ -247,7 +250,9 @@ class Recipe:
 
         name = str(self.interpreter.absolute())
         try:
-            found = attempt(plan(guest, self.options), _WORDS, name=name)
+            found = attempt(plan(guest, self.options), _WORDS, name=name, seconds=LONGEST_WARM)
+            if isinstance(found, Ended) and found.late:
+                raise self._too_slow()
             if isinstance(found, Ended):
                 raise self._not_ready(found.status, found.stderr)
             made = found.bundle
@@ -259,6 +264,13 @@ class Recipe:
             made = build(plan(guest, replace(self.options, snapshot=False)))
             (folder / _ANEW).touch()
         made.write(folder / _BUNDLE)
+
+    def _too_slow(self) -> TimeLimit:
+        what = "warm: its code" if self.warm else f"{self.interpreter}: it"
+        return TimeLimit(
+            f"{what} has not come to its end within {LONGEST_WARM} seconds",
+            hint="have it do less; what takes longer can be run once and kept: snapshot()",
+        )
 
     def _not_ready(self, status: int, stderr: bytes) -> RunError:
         lines = stderr.decode(errors="replace").strip().split("\n")

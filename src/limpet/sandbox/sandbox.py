@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -46,13 +47,14 @@ class Sandbox:
             the one that runs this, of its environment where ``packages`` are wanted.
         packages: modules that code may import, beside the standard library, or what pip knows
             them by: ``sklearn`` or ``scikit-learn``.
-        warm: code that has run already whenever a sandbox starts, ``"import json"`` for example.
+        warm: code that has run already when a sandbox starts, ``"import json"``; five minutes once.
         memory: bytes that it has.
         timeout: seconds that one request may take, 0 for any time.
         cpu: seconds that one request may compute, 0 for any time.
         output: bytes that one request may write.
         files: contents, or files of this host, by the path that they get in the guest.
-        tools: functions of this program's that the code may call by these names.
+        tools: functions of this program's that the code may call by these names.  What they raise
+            is raised there, ``SystemExit`` as a RuntimeError; Ctrl-C ends the sandbox.
         connect: where the code may connect to, as ``limpet run --connect`` takes it.
         volumes: folders of this host, as ``limpet run --volume`` takes them.  With these, or with
             ``connect``, each start starts an interpreter, and there is no :meth:`snapshot`.
@@ -316,16 +318,14 @@ class Sandbox:
         """So many others that go on from where this one is.
 
         Raises:
-            LimpetError: as :meth:`snapshot`, and as :meth:`SandboxSnapshot.start`.
+            LimpetError: there is no such count; or as :meth:`SandboxSnapshot.start`.
         """
-        snapshot, made = self.snapshot(), list[Sandbox]()
-        try:
-            while len(made) < count:
-                made.append(snapshot.start())
-        except BaseException:
-            for each in made:
-                each.close()
-            raise
+        if not isinstance(count, int) or count < 0:
+            raise PlanError(f"count: {count!r} is no number of sandboxes", hint="fork(2)")
+        snapshot = self.snapshot()
+        with ExitStack() as begun:
+            made = [begun.enter_context(snapshot.start()) for _ in range(count)]
+            begun.pop_all()
         return made
 
     def reset(self) -> None:

@@ -50,17 +50,21 @@ class Tools:
         return Tools({**self._given, **given})
 
     def serve(self, asked: ToolCall) -> dict[str, Any]:
-        """Call what the guest asks for: the reply for it, an exception too."""
+        """Call what the guest asks for: the reply for it, an exception too.
+
+        ``SystemExit`` is one: whoever chooses the arguments would else end the host's program.
+        What else is no ``Exception``, as Ctrl-C, is for who asked the guest.
+        """
         tool = self._known.get(asked.tool)
         if tool is None:
             return _raised(NameError(f"there is no tool {asked.tool}"))
         try:
             return {"ok": encode(tool(asked.arguments, asked.named))}
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return _raised(error)
 
 
-def _raised(error: Exception) -> dict[str, Any]:
+def _raised(error: BaseException) -> dict[str, Any]:
     """The type and text of an exception: where it happened is the host's own."""
     alone = len(error.args) == 1 and isinstance(error.args[0], str)
     try:
