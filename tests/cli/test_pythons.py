@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from limpet.cli import run
 from limpet.cli.pythons import by_python, interpreter, is_python
 from limpet.errors import PlanError
+from limpet.running.warm.guest import guest_files
+from limpet.running.warm.script import Script
+from limpet.running.warm.texts import Texts
+from limpet.tools.cache import Cache
 
 
 @pytest.fixture
@@ -38,8 +47,51 @@ def test_programs_of_other_names(folder: Path) -> None:
         Path(name).write_text("1\n")
     assert by_python(Path("tool"), (), None) == (folder / "bin" / "python3", ("tool",))
     assert is_python(Path("tool.pyz")) and not is_python(Path("other.pyz"))
+    for name, has in (("__main__.py", True), ("main.py", False)):
+        with zipfile.ZipFile("tool.zip", "w") as made:
+            made.writestr(name, "1")
+        assert is_python(Path("tool.zip")) is has
+    Path("tool.zip").write_bytes(b"PK\3\4")
+    assert not is_python(Path("tool.zip"))
     Path("tool/limpet.toml").write_text("")
     assert not is_python(Path("tool"))
+
+
+@pytest.mark.parametrize(
+    "words", [["-Werror"], ["-W", "error"], ["-Xdev"], ["-OB", "-I"], ["--cold", "-u", "-X", "dev"]]
+)
+def test_options(folder: Path, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the interpreter stand before its script, and none of their letters are ours."""
+    found: list[Any] = []
+
+    def take(*given: Any) -> None:
+        found.append(given)
+        sys.exit(3)
+
+    monkeypatch.setattr(run, "_as_python", take)
+    done = CliRunner().invoke(run.command, [*words, "app.py", "-q"])
+    of_python = [each for each in words if each != "--cold"]
+    assert done.exit_code == 3, done.output
+    assert [str(found[0][0]), *found[0][1]] == [*of_python, "app.py", "-q"]
+    assert by_python(found[0][0], found[0][1], None)[1] == (*of_python, "app.py", "-q")
+
+
+def test_options_elsewhere(folder: Path) -> None:
+    """Where they do not stand right before a script, a line says who takes them."""
+    for words in (["-W", "error", "--timeout", "5s", "app.py"], ["-i", "app.py"]):
+        done = CliRunner().invoke(run.command, words)
+        assert isinstance(done.exception, PlanError)
+        assert done.exception.hint == f"limpet python {' '.join(words)}"
+
+
+def test_options_count(folder: Path) -> None:
+    """An interpreter that has begun is for the same options alone."""
+    scripts = [Script((option,), (), (), Texts(b"", frozenset())) for option in ("-O", "-B")]
+    stubs = []
+    for each in scripts:
+        with guest_files(each, teardown=False, cache=Cache(folder / "cache")) as made:
+            stubs.append((made / "stub").read_bytes())
+    assert stubs[0] != stubs[1]
 
 
 def test_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

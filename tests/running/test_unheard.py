@@ -1,4 +1,4 @@
-"""Output that nobody reads: an error or a signal, as on Linux, and the guest's own choice of them."""
+"""Output that nobody reads: an error or a signal, as on Linux, and as the guest chooses."""
 
 from __future__ import annotations
 

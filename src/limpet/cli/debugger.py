@@ -31,7 +31,10 @@ class WithGdb(click.Command):
     """A command whose ``--gdb`` may stand without a value, which then is the usual place."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Complete the option, if it is one of this command's own words."""
+        """Complete the option, if it is one of this command's own words; others stay as they are.
+
+        Else letters that are this command's would be taken out of a word of Python's (``-Xdev``).
+        """
         takes = {
             name: isinstance(each, click.Option) and not each.is_flag and not each.count
             for each in self.get_params(ctx)
@@ -41,6 +44,9 @@ class WithGdb(click.Command):
         while at < len(args) and args[at].startswith("-") and args[at] != "--":
             if args[at] == _OPTION:
                 args = [*args[:at], f"{_OPTION}={DEFAULT}", *args[at + 1 :]]
+            elif len(args[at]) > 1 and args[at][:2] not in {"--", *takes, *ctx.help_option_names}:
+                args = [*args[:at], "--", *args[at:]]
+                break
             at += 2 if takes.get(args[at], False) else 1
         return super().parse_args(ctx, args)
 

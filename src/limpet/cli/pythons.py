@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,9 @@ _OPTIONS = (
 WORDS = ("-c", "-m", "-")
 """In the place of a program: what stands behind is for Python."""
 
+OPTIONS = frozenset("bBdEiIOPsSuvVWxX")
+"""Letters of what only an interpreter of Python takes."""
+
 
 def for_python(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--python``, ``--warm``, ``--cold`` and ``--teardown``."""
@@ -44,11 +47,33 @@ def for_python(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def is_python(app: Path) -> bool:
-    """Whether ``app`` is a program of Python by its name, or a word that only Python knows."""
+def is_python(app: Path, arguments: Sequence[str] = ()) -> bool:
+    """Whether ``app`` is a program of Python by its name, or a word that only Python knows.
+
+    Args:
+        arguments: what stands behind it, where it may be an option of the interpreter's.
+    """
     if str(app) in WORDS or (app.suffix in (".py", ".pyz") and app.is_file()):
         return True
+    if str(app).startswith("-") and arguments:
+        from limpet.running.warm.words import words_of
+
+        parts = words_of((str(app), *arguments))
+        return bool(parts and parts.rest and is_python(Path(parts.rest[0])))
+    if begins_with(app, b"PK\3\4"):
+        return _has_program(app)
     return (app / "__main__.py").is_file() and not (app / "limpet.toml").exists()
+
+
+def _has_program(archive: Path) -> bool:
+    """Whether it is one that python takes as a program."""
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            return "__main__.py" in opened.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def by_python(
@@ -61,7 +86,7 @@ def by_python(
     Raises:
         PlanError: there is no interpreter.
     """
-    if not is_python(app) or (python is None and _says_itself(app)):
+    if not is_python(app, arguments) or (python is None and _says_itself(app)):
         return app, arguments
     return interpreter(python), (str(app), *arguments)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import click
 from limpet.cli import debugger, say
 from limpet.cli.job import Job, Made, Packing
 from limpet.cli.options import FILE, about_guest, attached, chosen, packing
-from limpet.cli.pythons import by_python, for_python, is_python
+from limpet.cli.pythons import OPTIONS, by_python, for_python, is_python
 from limpet.errors import PlanError
 from limpet.guests.usual import usual
 from limpet.loading.named import NOTHING, Named, named_in
@@ -77,7 +78,7 @@ def command(
     given["cold"] |= gdb is not None or dumpcore is not None
     words = [f"--report={report}"] if report else []
     devices = block, net, publish, volume
-    if is_python(app):
+    if is_python(app, arguments):
         app, arguments = _as_python(app, arguments, words, devices, given)
     with ready(app, arguments, devices, given) as (made, argv):
         line = [argv[0], *words, *argv[1:]]
@@ -106,7 +107,7 @@ def ready(
         LimpetError: it cannot be made, or not be started as it is given.
     """
     block, net, publish, volume = given_devices
-    _check_word(str(app))
+    _check_word(str(app), arguments)
     attached: list[Block | Network | Volume] = [*block, *net, *volume]
     start = start_of(app, given["root"], arguments, gives=not given["no_given"])
     own = usual(start.program).devices
@@ -194,7 +195,7 @@ def _settle_terminal(given: dict[str, Any]) -> None:
         given["tty"] = any(map(os.isatty, range(3)))
 
 
-def _check_word(app: str) -> None:
+def _check_word(app: str, arguments: Sequence[str]) -> None:
     """Nothing, or an error for a word that is neither a file nor an option.
 
     Raises:
@@ -202,8 +203,10 @@ def _check_word(app: str) -> None:
     """
     if app.startswith("-") and not os.path.exists(app):
         known = re.match("--(?:mem|net|block)(?=[-:=])", app)
-        hint = _TENDERS[known[0]] if known else "--help"
-        raise PlanError(f"{app}: no such option", hint=f"limpet run {hint}")
+        hint = f"run {_TENDERS[known[0]]}" if known else "run --help"
+        if app[1:2] in OPTIONS:  # which stand right before the script
+            hint = f"python {shlex.join((app, *arguments))}"
+        raise PlanError(f"{app}: no such option", hint=f"limpet {hint}")
 
 
 def _check_ways(given: Sequence[str]) -> None:

@@ -41,6 +41,7 @@ def guest_files(script: Script, *, teardown: bool, cache: Cache) -> Entry:
     names = tuple((each.name, each.members) for each in script.imports)
     boot = f'own["boot"]({names!r}, {len(script.options)}, {FOLDER!r})'
     stub = _stub(script.packed, _PIECES, boot, teardown=teardown)
+    stub += f"# {script.options!r}\n".encode(errors="backslashreplace")  # has begun with them
     return _kept({"stub": stub, "texts": filler(script.texts.room)}, cache)
 
 
