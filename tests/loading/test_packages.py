@@ -130,6 +130,26 @@ def test_time_zones(environment: Path) -> None:
         }
 
 
+def test_compiled_once(environment: Path) -> None:
+    """What was compiled for ``-O`` is as much again, and Python does without."""
+    home = Path(os.path.realpath(environment / "bin/python3")).parents[1]
+    kept = home / "lib/python3.9/__pycache__/os.cpython-39.pyc"
+    for each in (kept, kept.with_suffix(".opt-1.pyc"), kept.with_suffix(".opt-2.pyc")):
+        _write(each)
+    files = set(_packed(environment)[2].top.files())
+    assert {each for each in files if each.endswith(".pyc") and str(home) in each} == {str(kept)}
+
+
+def test_terminals(environment: Path) -> None:
+    """Who imports what draws on them has what the usual ones can do, and no other."""
+    folder = os.path.realpath(need(Path("/lib/terminfo"), "ncurses-base"))
+    for name, there in (("curses", True), ("help", False)):
+        files = set(_packed(environment, Wants((name,)))[2].top.files())
+        assert (f"{folder}/x/xterm-256color" in files) is there
+        assert (f"{folder}/v/vt100" in files) is there
+        assert f"{folder}/m/mach" not in files
+
+
 def test_alone(environment: Path) -> None:
     """With -S nothing that is installed counts."""
     files, found, _ = _packed(environment, Wants(("app",), alone=True))

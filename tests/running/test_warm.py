@@ -345,11 +345,11 @@ def test_what_its_own_files_name(folder: str) -> None:
     assert own and names <= sys.stdlib_module_names
 
 
-def test_what_looks_for_time_zones(here: Path) -> None:
+def test_what_looks_for_files(here: Path) -> None:
     """Modules of the library that want files of the host's are named to whoever packs."""
-    (here / "app.py").write_text("import json, zoneinfo, statistics\n")
+    (here / "app.py").write_text("import json, zoneinfo, curses\n")
     found = wanted(["app.py"], "process")
-    assert isinstance(found, Wanted) and found.script.packed == ("zoneinfo",)
+    assert isinstance(found, Wanted) and found.script.packed == ("curses", "zoneinfo")
 
 
 def test_rehearsed(here: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from limpet.errors import (
     PlanError,
     TimeLimit,
 )
+from tests.support.bundles import need
 
 
 def data(sandbox: Sandbox, code: str) -> Any:
@@ -201,6 +203,14 @@ def test_files(sandbox: Sandbox) -> None:
     assert "data/" in sandbox.listdir("/")
     with pytest.raises(CodeRaised, match="FileNotFoundError"):
         sandbox.get("/none")
+
+
+def test_time_zones(sandbox: Sandbox) -> None:
+    """Those of the host are there, as everywhere, but not which of them is its own."""
+    need(Path("/usr/share/zoneinfo/Europe/Berlin"), "tzdata")
+    code = "from datetime import *\nfrom zoneinfo import *\n"
+    code += "str(datetime(2026, 7, 1, tzinfo=ZoneInfo('Europe/Berlin')).utcoffset())"
+    assert data(sandbox, code) == "2:00:00"
 
 
 def test_nothing_of_the_host(sandbox: Sandbox) -> None:

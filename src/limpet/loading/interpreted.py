@@ -23,6 +23,24 @@ from limpet.plain import quoted
 _NO_ZONES = ("localtime", "posix", "posixrules", "right")
 """The same again, and what says where this host is."""
 
+_TERMINALS = ("/etc/terminfo", "/lib/terminfo", "/usr/share/terminfo")
+"""Where ncurses looks for what a terminal can do (terminfo(5)): below the first letter, by name."""
+
+_USUAL = (
+    *("alacritty", "ansi", "dumb", "foot", "linux", "rxvt*", "screen", "screen-256color"),
+    *(
+        "screen.xterm-256color",
+        "tmux",
+        "tmux-256color",
+        "vt100",
+        "vt220",
+        "xterm",
+        "xterm-256color",
+    ),
+    *("xterm-color", "xterm-ghostty", "xterm-kitty"),
+)
+"""Terminals that people have."""
+
 _NOWHERE = ("", "")
 """Beside a text that lies in no folder of the user's."""
 
@@ -47,7 +65,7 @@ class Interpreted:
         self._packages: Packages | None = None
         self._told: dict[str, Packages] = {}
         self._whole = [self._library]
-        self._zones = layers.there(ZONES)
+        self._zones, self._terminals = layers.there(ZONES), True
         self._known: set[str] = set()
         self.added: list[str] = []
         self.laid: dict[str, Path] = {}
@@ -127,6 +145,8 @@ class Interpreted:
             self._layers.include_folder(ZONES, _NO_ZONES)
             self._say(f"{ZONES}, for {quoted(name)}, which {why}")
             self._zones = False
+        if name in self._which.terminals and self._terminals:
+            self._pack_terminals(f"{quoted(name)}, which {why}")
         found = self._beside(name, *beside) if beside[1] else []
         followed = found
         if not found and not wants.alone:
@@ -135,6 +155,13 @@ class Interpreted:
             self._known.add(name)
             self._say(f"{quoted(name)}, which {why}")
         return [(each, beside) for each in followed if each.endswith(self._which.suffix)]
+
+    def _pack_terminals(self, why: str) -> None:
+        patterns = (f"{folder}/{each[0]}/{each}" for folder in _TERMINALS for each in _USUAL)
+        for path in (path for each in patterns for path in self._layers.matching(each)):
+            self._layers.add(path)
+        self._say(f"what usual terminals can do, for {why}")
+        self._terminals = False
 
     def _beside(self, name: str, guest: str, host: str) -> list[str]:
         """The files of a module that lies in ``host``, laid where that is in the guest.

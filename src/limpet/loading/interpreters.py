@@ -43,7 +43,7 @@ class Interpreter:
     start at the home; what belongs to one is in the folder of its name below ``parts``.
     ``telling`` are files of an environment that say what is in it, and those that match
     ``startup`` are texts that are run at each start.  ``zones`` are modules that look for
-    the host's time zones.
+    the host's time zones, and ``terminals`` those that look for what a terminal can do.
     """
 
     name: str
@@ -76,6 +76,7 @@ class Interpreter:
     telling: Sequence[str] = ()
     startup: str = ""
     zones: Sequence[str] = ()
+    terminals: Sequence[str] = ()
 
     def known_as(self, name: str) -> Interpreter | None:
         """It as the program whose file has that name, with the paths filled in."""
@@ -111,6 +112,7 @@ KNOWN = (
         landmark="lib/python{1}/os.py",
         library="lib/python{1}",
         leave=(
+            "*.opt-[12].pyc",  # as much again, for -O alone, which does without
             "config-*",  # for who links it into a program
             "dist-packages",
             "ensurepip",
@@ -151,6 +153,7 @@ KNOWN = (
         telling=tuple(f"*.dist-info/{each}" for each in ("METADATA", "*.txt")),
         startup="*.pth",
         zones=("dateutil", "pandas", "zoneinfo"),
+        terminals=("asciimatics", "blessed", "curses", "urwid"),
     ),
     Interpreter(
         name="Perl",

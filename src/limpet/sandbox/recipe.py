@@ -49,6 +49,9 @@ _FRESH = 60
 LONGEST_WARM = 300
 """Seconds that packages and ``warm`` may take, once for all sandboxes alike."""
 
+_LOOKS = '"""\nimport zoneinfo\n"""\n'
+"""Names what looks for files of the host's, and does not import it."""
+
 _MOST_SAID = 300
 """Characters of what an interpreter said last that an error repeats."""
 
@@ -235,7 +238,8 @@ class Recipe:
         warm, packages = folder / "warm.py", folder / "packages.py"
         warm.write_text(self.warm, "utf-8")
         modules = modules_of(self.packages, path, which)
-        packages.write_text("".join(f"import {each}\n" for each in modules), "utf-8")
+        text = _LOOKS + "".join(f"import {each}\n" for each in modules)
+        packages.write_text(text, "utf-8")
         files = {f"{_THERE}/{each.name}": each for each in (*_AGENT.glob("*.py"), warm, packages)}
         files |= {f"{_THERE}/renewed.py": RENEWED, **hooks_of(path)}
         usual(path).begin(Cache.default(), replace(self.options, snapshot=True))

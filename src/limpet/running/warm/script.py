@@ -82,7 +82,8 @@ def script_of(
             f"{MOST >> 21} MiB (--volume reads large files where they are; a script in a folder "
             "of its own has less beside it)"
         )
-    packed = (*_installed(elsewhere, library), *sorted(elsewhere.intersection(which.zones)))
+    looks = elsewhere.intersection((*which.zones, *which.terminals))
+    packed = (*_installed(elsewhere, library), *sorted(looks))
     return Script(words.options, imports, tuple(dict.fromkeys(packed)), texts)
 
 
