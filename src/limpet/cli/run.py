@@ -20,6 +20,7 @@ from limpet.cli.options import FILE, about_guest, attached, chosen, packing
 from limpet.cli.pythons import OPTIONS, by_python, for_python, is_python
 from limpet.errors import PlanError
 from limpet.guests.usual import usual
+from limpet.loading.mentioned import mentioned
 from limpet.loading.named import NOTHING, Named, named_in
 from limpet.loading.start import Start, start_of
 from limpet.tools.cache import Cache
@@ -153,8 +154,11 @@ def _named(
     """The files that the words behind a program name, where these are to be given."""
     if given["no_given"]:
         return NOTHING
-    found = named_in(arguments, files.files, [each.name for each in volumes], given["root"])
-    return other(found, hints=(*start.given, *found.hints))
+    folders = [each.name for each in volumes]
+    found = named_in(arguments, files.files, folders, given["root"])
+    taken = {*files.files, *found.files}
+    more = mentioned(start.files, taken, folders, given["root"])
+    return other(found, hints=(*start.given, *found.hints, *more))
 
 
 def _as_python(
