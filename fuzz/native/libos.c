@@ -54,6 +54,7 @@ const struct outside_log *const outside_log;
 const struct volumes *const guest_volumes;
 const struct snapshot_ops *const guest_snapshot;
 const bool snapshot_sealed;
+const bool snapshot_hidden;
 const bool snapshot_waits;
 const struct terminals *const guest_terminals = &own_terminals;
 void (*const host_terminal)(struct terminal *block);

@@ -177,7 +177,12 @@ def _memory(bundle: BundleFile) -> Memory:
     try:
         found = Memory.of_pages(sorted(runs), bundle.largest)
         return replace(
-            found, hot=known.hot, loaded=known.loaded, sealed=known.sealed, idle=known.idle
+            found,
+            hot=known.hot,
+            loaded=known.loaded,
+            sealed=known.sealed,
+            idle=known.idle,
+            hidden=known.hidden,
         )
     except ValueError as error:
         raise BundleError(f"{bundle.name}: a snapshot with {error}", hint="do not run it") from None

@@ -43,6 +43,7 @@ def record_of(plan: Plan, segments: Sequence[Load], toolchain: str, version: str
         loaded=memory.loaded if memory else (),
         sealed=memory.sealed if memory else (),
         idle=memory.idle if memory else (),
+        hidden=memory.hidden if memory else (),
     )
 
 

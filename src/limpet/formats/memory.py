@@ -28,7 +28,8 @@ class Memory:
     ``hot`` are the pages that a start writes, [low, high), ascending, and ``sealed`` those of the
     program that could only be read: all of them, or none are named.  ``loaded`` are the inodes of
     the shared objects whose code could be run, and ``idle`` those of objects that are there and
-    that a start does not use: their data is among what is sealed.
+    that a start does not use: their data is among what is sealed.  ``hidden`` are pages of its
+    memory that were out of reach, where the tables of a virtual machine say that as well.
     """
 
     runs: tuple[Run, ...]
@@ -36,6 +37,7 @@ class Memory:
     loaded: tuple[int, ...] = ()
     sealed: tuple[tuple[int, int], ...] = ()
     idle: tuple[int, ...] = ()
+    hidden: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def of_pages(cls, pages: Iterable[Run], most: int = 1 << 62) -> Memory:

@@ -118,8 +118,8 @@ def _part(region: Region, low: int, high: int) -> Iterator[Region]:
 def sealed_c(memory: Memory | None, *, waits: bool) -> str:
     """Whether a bundle has rights of its moment, and code that ``waits`` until it goes on, for the
     guest: constants, and no memory."""
-    sealed = bool(memory and memory.sealed)
-    found = {"sealed": sealed, "waits": waits}
+    sealed, hidden = bool(memory and memory.sealed), bool(memory and memory.hidden)
+    found = {"sealed": sealed, "hidden": hidden, "waits": waits}
     return "".join(f"const bool snapshot_{each} = {int(found[each])};\n" for each in found)
 
 

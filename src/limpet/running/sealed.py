@@ -58,16 +58,41 @@ def sealed(
         maps: what is mapped where in it: proc(5).
         loaded: inodes of the shared objects whose code could be run.
     """
-    regions = [
-        each
-        for each in sorted(bundle.plan.regions, key=lambda each: each.address)
-        if Access.WRITE in each.access and (each.late is None or each.late in loaded)
-    ]
+    regions = _written(bundle, loaded)
     pages = bundle.plan.supervisor
     found = _in_tables(memory, pages.cr3, regions) if pages else _in_process(maps, regions)
     runs = tuple(joined(found))
     large = not pages and sum(high - low for low, high in runs) > _MOST
     return () if large or len(runs) > MAX_SEALED else runs
+
+
+def hidden(
+    memory: BinaryIO, bundle: Bundle, loaded: tuple[int, ...], kept: Sequence[Run]
+) -> tuple[Run, ...]:
+    """Runs of pages of a virtual machine's arena that its guest had put out of reach; none where
+    they are too many, or pages that could only be read are not ``kept`` so."""
+    pages, regions = bundle.plan.supervisor, _written(bundle, loaded)
+    if pages is None or (not kept and any(_in_tables(memory, pages.cr3, regions))):
+        return ()
+    arena = [each for each in regions if each.name.startswith("arena")]
+    runs = tuple(joined(_in_tables(memory, pages.cr3, arena, _is_hidden)))
+    return () if len(runs) > MAX_SEALED else runs
+
+
+def _written(bundle: Bundle, loaded: tuple[int, ...]) -> list[Region]:
+    return [
+        each
+        for each in sorted(bundle.plan.regions, key=lambda each: each.address)
+        if Access.WRITE in each.access and (each.late is None or each.late in loaded)
+    ]
+
+
+def _is_hidden(entry: int) -> bool:
+    return entry & (paging.PRESENT | paging.MARK) == paging.MARK
+
+
+def _is_sealed(entry: int) -> bool:
+    return entry & (paging.PRESENT | paging.WRITABLE) == paging.PRESENT
 
 
 def _in_process(maps: BinaryIO, regions: Iterable[Region]) -> Iterator[Run]:
@@ -84,7 +109,12 @@ def _in_process(maps: BinaryIO, regions: Iterable[Region]) -> Iterator[Run]:
                 yield max(first, region.address), min(end, region.end)
 
 
-def _in_tables(memory: BinaryIO, root: int, regions: Iterable[Region]) -> Iterator[Run]:
+def _in_tables(
+    memory: BinaryIO,
+    root: int,
+    regions: Iterable[Region],
+    wanted: Callable[[int], bool] = _is_sealed,
+) -> Iterator[Run]:
     @cache
     def table(at: int) -> Sequence[int]:
         found = b""
@@ -98,7 +128,7 @@ def _in_tables(memory: BinaryIO, root: int, regions: Iterable[Region]) -> Iterat
         while at < region.end:
             entry, size = _entry(table, root, at)
             end = min(at // size * size + size, region.end)
-            if entry & (paging.PRESENT | paging.WRITABLE) == paging.PRESENT:
+            if wanted(entry):
                 yield at, end
             at = end
 

@@ -32,7 +32,7 @@ from limpet.planning.options import Options
 from limpet.planning.plan import Plan
 from limpet.running.learned import Learned, Looks, can_wait, with_idle
 from limpet.running.pages import present
-from limpet.running.sealed import loaded_objects, sealed
+from limpet.running.sealed import hidden, loaded_objects, sealed
 
 MOMENT = "snapshot_moment"
 """The library OS's symbol whose first word says that it has stopped, and why (parts/snapshot)."""
@@ -332,7 +332,8 @@ def _at_moment(process: _Process, bundle: Bundle) -> _Stopped | None:
     memory = _read(process.memory, process.pagemap, bundle)
     loaded = loaded_objects(process.maps, bundle)
     kept = sealed(process.memory, process.maps, bundle, loaded)
-    return _Stopped(replace(memory, loaded=loaded, sealed=kept), why)
+    away = hidden(process.memory, bundle, loaded, kept)
+    return _Stopped(replace(memory, loaded=loaded, sealed=kept, hidden=away), why)
 
 
 def _why(memory: BinaryIO, bundle: Bundle) -> Why | None:

@@ -28,7 +28,8 @@ class Mapping:
     """A run of pages with the same rights; ``user`` ones are the guest's.
 
     ``large`` says that 2 MiB pages may map it; without it, pages can be taken out again.
-    ``marked`` says that ring 0 changes their rights for the guest.
+    ``marked`` says that ring 0 changes their rights for the guest; pages that are not ``present``
+    are out of reach until it does.
     """
 
     address: int
@@ -39,6 +40,7 @@ class Mapping:
     readable: bool = True
     large: bool = True
     marked: bool = False
+    present: bool = True
 
     @property
     def execute_only(self) -> bool:
@@ -49,9 +51,9 @@ class Mapping:
     def bits(self) -> int:
         """Page-table bits; accessed and dirty are preset so that the CPU never writes tables."""
         return (
-            PRESENT
-            | ACCESSED
+            ACCESSED
             | DIRTY
+            | (PRESENT if self.present else 0)
             | (WRITABLE if self.writable else 0)
             | (USER if self.user else 0)
             | (0 if self.executable else NO_EXECUTE)

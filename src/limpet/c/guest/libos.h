@@ -115,6 +115,7 @@ struct guest_memory {
     /* The same where all that can only be read, of what is not elsewhere, is so already; and what
      * takes that back. */
     void (*scatter_sealed)(void);
+    void (*scatter_hidden)(void); /* and what the program gave back is out of reach as well */
     void (*unseal)(void);
     /* The same where a guest goes back in place to the moment that is kept, before and behind. */
     void (*arrange)(bool keeps);

@@ -23,15 +23,14 @@ from limpet.formats.tree.layout import MAX_TREE
 LOCATE = 8
 """Hex digits for each packed file: to say which one differs; the tree's own SHA-256 decides."""
 
-MAX_RECORD = 8 << 20
-"""Bytes."""
+MAX_RECORD = 8 << 20  # bytes
 
-MAX_RUNS = 256
-"""Pieces of the guest's file that lie in memory."""
+MAX_RUNS = 256  # pieces of the guest's file that lie in memory
 
 _MOST = 4096  # entries of a list or table
 _MOST_INSTRUCTIONS = 4096  # BPF_MAXINSNS
 _ARGUMENTS = 6
+_MOMENT = "hot", "loaded", "sealed", "idle", "hidden"
 
 Range = tuple[int, int]
 """Inclusive."""
@@ -152,6 +151,7 @@ class Record:
     loaded: tuple[int, ...] = ()
     sealed: tuple[tuple[int, int], ...] = ()
     idle: tuple[int, ...] = ()
+    hidden: tuple[tuple[int, int], ...] = ()
 
     def pack(self) -> bytes:
         """The one form in which a bundle has it."""
@@ -171,9 +171,8 @@ class Record:
             "machine": vars(self.machine) if self.machine else None,
             "ports": self.ports,
         }
-        if self.tree:
-            known["tree"] = vars(self.tree)
-        known |= {k: v for k in ("hot", "loaded", "sealed", "idle") if (v := getattr(self, k))}
+        known |= {"tree": vars(self.tree)} if self.tree else {}
+        known |= {name: value for name in _MOMENT if (value := getattr(self, name))}
         return json.dumps(known, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -273,6 +272,7 @@ def _record(known: _Table) -> Record:
         loaded=tuple(_number(each, 1 << 32) for each in _some(known, "loaded")),
         sealed=ascending(map(_pages, _some(known, "sealed", MAX_SEALED))),
         idle=tuple(_number(each, 1 << 32) for each in _some(known, "idle")),
+        hidden=ascending(map(_pages, _some(known, "hidden", MAX_SEALED))),
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from limpet import contract
 from limpet.arch.x86_64 import machine, paging
 from limpet.contract import Hypercall
 from limpet.formats.image import Access
+from limpet.formats.memory import Memory
 from limpet.guests.linux.jit import EXECUTE
 from limpet.guests.linux.layout import Layout
 from limpet.planning.regions import Region
@@ -28,20 +29,28 @@ def _is_kept(region: Region, place: Layout) -> bool:
     return not region.at_start and place.arena[0] <= region.address < place.arena[1]
 
 
-def _cut(region: Region, at: int) -> Iterator[tuple[int, int]]:
-    """``region`` in two where ``at`` is inside it."""
-    return pairwise(
-        (region.address, *([at] if region.address < at < region.end else []), region.end)
-    )
+def _cut(region: Region, borders: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """``region`` in pieces that end where one of ``borders`` is, which ascend."""
+    inside = (at for at in borders if region.address < at < region.end)
+    return pairwise((region.address, *inside, region.end))
 
 
 def supervisor(
-    place: Layout, regions: tuple[Region, ...], hypercalls: tuple[Hypercall, ...]
+    place: Layout,
+    regions: tuple[Region, ...],
+    hypercalls: tuple[Hypercall, ...],
+    memory: Memory | None = None,
 ) -> machine.Supervisor:
-    """The supervisor pages of a guest that has ``regions`` and makes ``hypercalls``."""
+    """The supervisor pages of a guest that has ``regions`` and makes ``hypercalls``.
+
+    Args:
+        memory: what it had at the moment from which it goes on, and what was out of reach.
+    """
     jit = any(call.name == EXECUTE for call in hypercalls)
     arranged = place.arranging(jit=jit) if any(call.ring0 for call in hypercalls) else None
     small = place.arena_top if arranged else place.arena[1]
+    hidden = memory.hidden if memory else ()
+    borders = sorted({small, *(at for run in hidden for at in run)})
     mappings = [
         paging.Mapping(
             low,
@@ -52,9 +61,10 @@ def supervisor(
             and not small <= low < place.arena[1]
             and not (arranged and _is_kept(region, place)),
             marked=arranged is not None and _changes(region, place),
+            present=not any(start <= low < end for start, end in hidden),
         )
         for region in regions
-        for low, high in _cut(region, small)
+        for low, high in _cut(region, borders)
     ]
     ports = [call.port for call in contract.on_kvm(hypercalls)]
     return machine.supervisor(place.supervisor, mappings, ports, arranged=arranged)

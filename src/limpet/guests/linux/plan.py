@@ -113,7 +113,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     virtual = "kvm" in options.backends
     regions = _regions(place, rewriting, own, table, packed)
     regions = with_memory(regions, guest.memory, (place.boot_info, place.data), machine=virtual)
-    pages = supervisor(place, regions, hypercalls) if virtual else None
+    pages = supervisor(place, regions, hypercalls, guest.memory) if virtual else None
     joins = len(options.backends) == 1 and (guest.memory or len(regions) > MANY)
     joined = tuple(rows(regions, machine=virtual)) if joins else ()
     asks_cpuid = may_ask_cpuid(image)

@@ -283,6 +283,7 @@ const struct guest_memory own_memory = {
     .gather = reserve_gather,
     .scatter = reserve_scatter,
     .scatter_sealed = reserve_scatter_sealed,
+    .scatter_hidden = reserve_scatter_hidden,
     .unseal = reserve_unseal,
     .arrange = reserve_arrange,
     .place_again = reserve_place_again,

@@ -48,6 +48,7 @@ void aliases_release(u64 low, u64 high); /* what has been brought there */
 void reserve_gather(void);
 void reserve_scatter(void);
 void reserve_scatter_sealed(void);
+void reserve_scatter_hidden(void);
 void reserve_unseal(void);
 void reserve_arrange(bool keeps);
 void reserve_place_again(void);

@@ -59,14 +59,19 @@ static void give_rights(int kinds, bool sealed) {
 static void scatter(bool sealed) {
     place_runs();
     give_rights(GIVEN | RESERVED | IN_ARENA, sealed);
-    pages_hide_again();
 }
 
 void reserve_scatter(void) {
     scatter(false);
+    pages_hide_again();
 }
 
 void reserve_scatter_sealed(void) {
+    scatter(true);
+    pages_hide_again();
+}
+
+void reserve_scatter_hidden(void) {
     scatter(true);
 }
 

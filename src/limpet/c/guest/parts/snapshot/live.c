@@ -147,6 +147,8 @@ bool memory_take(void) {
         return false;
     if (guest_memory)
         guest_memory->unseal();
+    if (guest_memory && snapshot_hidden) /* the memory that comes has a list of its own */
+        guest_memory->show(guest_info.arena_lo, guest_info.arena_hi - guest_info.arena_lo);
     for (get((u64)&piece, sizeof piece); piece.size; get((u64)&piece, sizeof piece)) {
         if (guest_placed)
             guest_placed->load(piece.low);

@@ -49,9 +49,13 @@ void snapshot_go_on(void (*arrange)(void)) {
     thread_switch(&left, snapshot_moment.stack, thread_vectors_size());
 }
 
-static void come_again(bool sealed) {
+/* With memory that was brought, nothing of the moment's rights is as its own list says. */
+static void come_again(bool own) {
     const struct guest_memory *memory = guest_memory;
-    snapshot_go_on(!memory ? NULL : sealed ? memory->scatter_sealed : memory->scatter);
+    snapshot_go_on(!memory                  ? NULL
+                   : own && snapshot_hidden ? memory->scatter_hidden
+                   : own && snapshot_sealed ? memory->scatter_sealed
+                                            : memory->scatter);
 }
 
 u64 snapshot_between(void) {
@@ -134,7 +138,7 @@ bool snapshot_input(bool waits) {
 
 static void tell(void) {
     memory_tell((struct span){(u64)&between, (u64)(&between + 1)});
-    come_again(true);
+    snapshot_go_on(guest_memory ? guest_memory->scatter_sealed : NULL);
 }
 
 void snapshot_tell(void) {
@@ -142,26 +146,26 @@ void snapshot_tell(void) {
     snapshot_leave(tell);
 }
 
-static void go_on(bool sealed) {
+static void go_on(bool own) {
     if (snapshot_waits)
         guest_placed->go_on();
     guest_snapshot->renew();
-    come_again(sealed);
+    come_again(own);
 }
 
 /* What an instruction did not tell, CPUID does. */
-static void ask_processor(bool sealed) {
+static void ask_processor(bool own) {
     if (!processor_has(&snapshot_moment.on))
         end_unstarted("was stopped on a processor that can more than this one: take the snapshot "
                       "again on this host");
-    go_on(sealed);
+    go_on(own);
 }
 
 static void begin_again(void) {
-    bool sealed = !memory_take() && snapshot_sealed;
-    if (!processor_runs(&snapshot_moment.on, ask_processor, sealed))
-        ask_processor(sealed);
-    go_on(sealed);
+    bool own = !memory_take();
+    if (!processor_runs(&snapshot_moment.on, ask_processor, own))
+        ask_processor(own);
+    go_on(own);
 }
 
 /* The words of a later start must not lie over those that the program has; nor has a bundle a piece

@@ -28,7 +28,8 @@ extern const struct snapshot_ops *const guest_snapshot; /* generated; NULL: it o
 /* generated: what can only be read at the moment is so in the bundle.  A constant of the bundle's,
  * while tables with pointers are memory of the moment. */
 extern const bool snapshot_sealed;
-extern const bool snapshot_waits; /* so is code of objects that were loaded then */
+extern const bool snapshot_hidden; /* and so is, in a virtual machine, what was out of reach */
+extern const bool snapshot_waits;  /* so is code of objects that were loaded then */
 
 /* snapshot.c: what a plan's own table is made of. */
 void snapshot_start(void);
