@@ -80,6 +80,19 @@ def test_filter_for_any_architecture(make: Maker, backend: Backend) -> None:
 
 
 @EVERY
+def test_a_number_of_a_filter(make: Maker, backend: Backend) -> None:
+    """One may have the bytes of SYSCALL, as an address of the guest's: no code leads there either,
+    and nothing is wrong with it."""
+    edited = Edited(small(make, backend))
+    each = edited.audit().filters[0]
+    program = edited.bundle.memory(each.address, 8 * each.instructions)
+    number = each.address + program.index(struct.pack("<I", 0xC000003E))
+    edited.poke(number, b"\x12\x10\x0f\x05")
+    found = edited.findings()
+    assert found and not any("where no code leads" in each for each in found)
+
+
+@EVERY
 def test_filter_that_refuses_mildly(make: Maker, backend: Backend) -> None:
     """What is not allowed gets an error, and the guest may try on."""
     edited = Edited(small(make, backend))

@@ -113,6 +113,7 @@ def _program(inside: Inside, address: int, length: int) -> bytes:
     """What is installed from ``address``: for writable memory, the template that is put there."""
     part = inside.bundle.part_at(address)
     if part and not part.flags & 2:
+        inside.data.append(range(address, address + 8 * length))
         return inside.bundle.memory(address, 8 * length)
     templates = (each.template for each in inside.record.filters.values() if each.template)
     template = next((each for each in templates if each.copy == address), None)
