@@ -1,17 +1,22 @@
 """What becomes executable behind a filter: code of the file that nobody can have written, or more.
 
 In a process, shared objects become code as they are loaded.  The filter names each by its first
-page and its length, and lets none of those pages be written or replaced.
+page and its length, and lets none of those pages be written or replaced.  What of an object is code
+say its own headers, which lie in memory as well: constants beside it are none.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
+from contextlib import suppress
 
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.inside import Inside
 from limpet.audit.seccomp_decode import Allowed, Decoded
-from limpet.contract.pages import PAGE
+from limpet.contract.pages import PAGE, align_up
+from limpet.formats import elf
+from limpet.formats.bundle.read import BundleFile
 
 _MPROTECT, _MREMAP = NUMBERS["mprotect"], NUMBERS["mremap"]
 ANEW = frozenset(
@@ -26,8 +31,9 @@ _WRITE, _EXECUTE = 2, 4
 def runs_more(inside: Inside, decoded: Decoded) -> Iterator[Allowed]:
     """What makes other pages executable than those of the file's code."""
     changed = [run for each in decoded.boxes for run in written(each)]
+    code = set(_code(inside.bundle)) if loads_code(decoded) else set()
     for each in decoded.boxes:
-        if each.number in ANEW or (_executes(each) and not _is_files(inside, each, changed)):
+        if each.number in ANEW or (_executes(each) and not _is_files(each, code, changed)):
             yield each
 
 
@@ -62,12 +68,36 @@ def written(each: Allowed) -> Iterator[tuple[int, int]]:
             yield first, last + most + PAGE - 1
 
 
-def _is_files(inside: Inside, each: Allowed, changed: list[tuple[int, int]]) -> bool:
-    """Whether it is one run of a segment that cannot be written, with exactly its length."""
+def _code(bundle: BundleFile) -> Iterator[tuple[int, int]]:
+    """Runs [low, high) of objects' code that nobody can write at the start."""
+    for part in bundle.parts:
+        if part.flags & _WRITE:
+            continue
+        for at in range(part.offset, part.offset + part.size, PAGE):
+            if bundle.data[at : at + len(elf.IDENT)] == elf.IDENT:
+                base = part.address + at - part.offset
+                for low, high in _code_of(bundle.data[at : at + PAGE], base):
+                    there = bundle.part_at(low)
+                    if there and not there.flags & _WRITE and high <= there.address + there.size:
+                        yield low, high
+
+
+def _code_of(first: bytes, base: int) -> Iterator[tuple[int, int]]:
+    """What the headers in the ``first`` page of an object at ``base`` say is code."""
+    with suppress(struct.error):  # not all of them are there
+        header = elf.Header.unpack(first)
+        for index in range(header.phnum):
+            each = elf.ProgramHeader.unpack(first, header.phoff + index * elf.PROGRAM_SIZE)
+            if each.kind == elf.PT_LOAD and each.flags & elf.PF_X:
+                low = base + each.address // PAGE * PAGE
+                yield low, align_up(base + each.address + each.memory_size, PAGE)
+
+
+def _is_files(each: Allowed, code: set[tuple[int, int]], changed: list[tuple[int, int]]) -> bool:
+    """Whether it is an object's code, exactly, and nobody can write it."""
     (low, last), *others = each.arguments[0]
     (size, most), *more = each.arguments[1]
     if others or more or low != last or size != most:
         return False
-    part = inside.bundle.part_at(low)
-    there = part is not None and not part.flags & 2 and low + size <= part.address + part.size
+    there = (low, low + size) in code
     return there and not any(start < low + size and low < end for start, end in changed)

@@ -328,6 +328,10 @@ def test_an_audit_tells_what_is_more(moment: Bundle, words: list[str]) -> None:
     assert more(runs(Pin(0, (data[1] - 4096,)), Pin(1, (4096,))))
     assert more(runs(Pin(0, (code.address,)), Pin(1, (1 << 20,))))
     assert more(runs(Pin(0, (code.address,)), Pin(1, max=code.size)))
+    for before, behind in ((4096, 0), (0, 4096)):  # constants, which can only be read as well
+        low, size = code.address - before, before + code.size + behind
+        assert (part := inside.bundle.part_at(low)) and low + size <= part.end
+        assert more(runs(Pin(0, (low,)), Pin(1, (size,))))
     assert more(runs(Pin(0, range=data), Pin(1, (4096,))))
     moves = next(each for each in filter_.rules if each.call == "mremap")
     here, away = Pin(0, range=(code.address - 4096, code.address)), Pin(4, (data[1] - 4096,))
