@@ -19,6 +19,7 @@ from limpet.sandbox.exchange import Limits
 from limpet.sandbox.executor import SandboxExecutor
 from limpet.sandbox.packages import check_packed, modules_of
 from limpet.sandbox.pool import Pool
+from limpet.sandbox.prepared import Prepared
 from limpet.sandbox.recipe import Recipe
 from limpet.tools.cache import Cache
 
@@ -226,6 +227,14 @@ def test_arguments() -> None:
         Recipe.of(backend="process", python="", packages=(), warm="", memory="1G")  # type: ignore[arg-type]
     with pytest.raises(PlanError, match="backend: 'docker' is no backend"):
         Recipe.of(backend="docker", python="", packages=(), warm="", memory=1)  # type: ignore[arg-type]
+    with pytest.raises(PlanError, match="warm: 5 is no text"):
+        Recipe.of(backend="process", python="", packages=(), warm=5, memory=1)  # type: ignore[arg-type]
+    with pytest.raises(PlanError, match="python: 5 is no text"):
+        Recipe.of(backend="process", python=5, packages=(), warm="", memory=1)  # type: ignore[arg-type]
+    made = Recipe.of(backend="process", python="", packages=(), warm="", memory=64 << 20)
+    for files in (["/a"], {5: b""}):
+        with pytest.raises(PlanError, match=r"files: .* has no paths"):
+            Prepared(made, Limits(), files, {})  # type: ignore[arg-type]
     for wrong, said in (
         ("numpy", "is not a list"),
         (["a b"], "'a b' is no module"),

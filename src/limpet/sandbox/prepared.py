@@ -42,6 +42,8 @@ class Prepared:
         files: Mapping[str, File],
         tools: Mapping[str, Tool],
     ) -> None:
+        if not isinstance(files, Mapping) or not all(isinstance(each, str) for each in files):
+            raise PlanError(f"files: {files!r} has no paths", hint='files={"/in.txt": b"7"}')
         self.recipe, self.limits, self.tools = recipe, limits, Tools(tools)
         self.files = {path: _contents(given) for path, given in files.items()}
         self._held = _Held(recipe.bundle(Cache.default()))

@@ -107,6 +107,9 @@ class Recipe:
         """
         if not isinstance(memory, int):
             raise PlanError(f"memory: {memory!r} is no number of bytes", hint="memory=64 << 20")
+        for name, given in (("python", python), ("warm", warm)):
+            if not isinstance(given, str):
+                raise PlanError(f"{name}: {given!r} is no text", hint='warm="import json"')
         if os.path.isdir(python):  # an environment
             python = os.path.join(python, "bin", "python")
         if packages and not python and sys.prefix != sys.base_prefix:

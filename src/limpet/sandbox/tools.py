@@ -27,8 +27,15 @@ class Tools:
     """
 
     def __init__(self, given: Mapping[str, Tool]) -> None:
+        if not isinstance(given, Mapping):
+            raise PlanError(f"tools: {given!r} is no dict", hint='tools={"search": search}')
         for name, tool in given.items():
-            if not name.isidentifier() or not name.isascii() or not callable(tool):
+            if (
+                not isinstance(name, str)
+                or not name.isidentifier()
+                or not name.isascii()
+                or not callable(tool)
+            ):
                 raise PlanError(
                     f"tools: {name!r} is not a function with the name of one",
                     hint='for example tools={"search": search}',
