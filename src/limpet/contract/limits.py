@@ -36,7 +36,7 @@ class Number(int):
         return str(int(self))
 
 
-CONTRACT_VERSION = Number(27, "of this contract: one more whenever guest or monitor sees another")
+CONTRACT_VERSION = Number(28, "of this contract: one more whenever guest or monitor sees another")
 
 PORT_BASE = Number(
     0x500,
@@ -54,6 +54,7 @@ PLACE_MOST = Number(1 << 30, "the most bytes whose rights or place change at onc
 TERMINAL_SIZE = Number(40, "bytes for struct termios, which has 36, in whole words")
 SEED_SIZE = Number(48, "bytes of entropy in one hypercall")
 LINE_MOST = Number(256, "the most bytes of a line that a monitor writes behind its filter")
+NO_REALTIME = Number(1 << 62, "of what a guest waits for: it need not be told the time of day")
 EXIT_MOST = Number(255, "the highest exit status")
 SIGNAL_STATUS = Number(128, "exit status of a guest that signal 0 would end; signal N is N more")
 

@@ -101,6 +101,19 @@ def test_a_guest_without_a_rate_asks_at_once(clock: Library) -> None:
     assert clock("times_asked", U64)() == asked + 1
 
 
+def test_a_guest_without_a_rate_asks_for_the_time_of_day_once(clock: Library) -> None:
+    """Whoever looks at the clock soon again has it from before; later the host's may be another."""
+    clock("start", *start_arguments)(0, 5 * SECOND, 1000 * SECOND)
+    after, of_day = clock("after", U64, U64), clock("times_asked_of_day", U64)
+    assert (after(0), of_day()) == (5 * SECOND, 1)
+    clock("host_is", None, U64, U64)(5 * SECOND + 5, 1000 * SECOND + 5)
+    assert (after(100), clock("times_asked", U64)(), of_day()) == (5 * SECOND + 5, 2, 1)
+    assert clock("realtime", U64)() == 1000 * SECOND + 5
+    clock("host_is", None, U64, U64)(5 * SECOND + 10, 2000 * SECOND)
+    assert (after(SECOND), of_day()) == (5 * SECOND + 10, 2)
+    assert clock("realtime", U64)() == 2000 * SECOND
+
+
 answers = st.lists(st.tuples(st.integers(0, 1 << 62), u64s), max_size=20)
 
 

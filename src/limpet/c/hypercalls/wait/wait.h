@@ -43,5 +43,5 @@ static inline void wait_until(struct wait *block) {
     u64 count = wait_fill(block->want, fds, bits);
     block->ready = wait_ready(block->deadline, fds, bits, count);
     block->monotonic = (u64)wait_clock(CLOCK_MONOTONIC);
-    block->realtime = (u64)wait_clock(CLOCK_REALTIME);
+    block->realtime = block->want & NO_REALTIME ? 0 : (u64)wait_clock(CLOCK_REALTIME);
 }

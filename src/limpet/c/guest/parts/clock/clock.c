@@ -47,21 +47,25 @@ static void set_scale(u64 nanoseconds, u64 elapsed) {
 
 /* Asked at `before`. */
 static RARE void take_answer(const struct wait *block, u64 before) {
+    u64 nanoseconds = 1000000, elapsed = boot_info.tsc_khz;
     base_ticks = before + (ticks() - before) / 2;
     base_monotonic = block->monotonic;
-    realtime_ahead = (s64)(block->realtime - block->monotonic);
+    if (block->realtime) /* else it goes on from the answer before */
+        realtime_ahead = (s64)(block->realtime - block->monotonic);
     if (!first_ticks) {
         first_ticks = base_ticks, first_monotonic = base_monotonic;
         before_first += MAX(block->realtime, boot_info.realtime) - boot_info.realtime;
-        if (boot_info.tsc_khz)
-            set_scale(1000000, boot_info.tsc_khz);
-    } else if (!boot_info.tsc_khz && base_monotonic - first_monotonic >= (u64)BASELINE) {
-        set_scale(base_monotonic - first_monotonic, base_ticks - first_ticks);
+    } else {
+        nanoseconds = base_monotonic - first_monotonic, elapsed = base_ticks - first_ticks;
+        if (boot_info.tsc_khz || nanoseconds < (u64)BASELINE)
+            return;
     }
+    set_scale(nanoseconds, elapsed);
 }
 
-static RARE void ask_host(void) {
-    struct wait block = {.deadline = 0};
+/* `want` may have NO_REALTIME. */
+static RARE void ask_host(u64 want) {
+    struct wait block = {.want = want};
     u64 before = ticks();
     hypercall_wait(&block);
     take_answer(&block, before);
@@ -70,7 +74,7 @@ static RARE void ask_host(void) {
 static u64 monotonic_at(u64 moment) {
     u64 elapsed = moment - base_ticks;
     if (!scale || elapsed > renew_ticks) {
-        ask_host();
+        ask_host(first_ticks && elapsed < COARSE ? NO_REALTIME : 0);
         elapsed = 0;
     }
     u64 now = base_monotonic + scaled(elapsed);
@@ -85,7 +89,7 @@ u64 clock_monotonic(void) {
 
 u64 clock_realtime(void) {
     if (untold)
-        ask_host();
+        ask_host(0);
     u64 now = clock_monotonic();
     return now + (u64)realtime_ahead;
 }
@@ -127,7 +131,7 @@ void clock_renew(void) {
     if (boot_info.tsc_khz)
         set_scale(1000000, boot_info.tsc_khz);
     if (!scale)
-        ask_host();
+        ask_host(0);
 }
 
 /* What the host tells one that has not asked it since. */
@@ -141,7 +145,7 @@ static void be_told(const struct wait *answer) {
 void snapshot_wait(struct wait *block, void (*ask)(struct wait *block)) {
     s64 deadline = block->deadline;
     if (deadline > 0 && untold)
-        ask_host();
+        ask_host(0);
     if (deadline > 0)
         block->deadline = MAX(deadline_after(snapshot_host_ahead, deadline), 1);
     ask(block);
