@@ -30,7 +30,8 @@ none of it in the processor's first cache, and so it is in few lines and pages."
 
 _START = (
     *("start_program", "memory_take", "strlen", "get", "snapshot_start", "snapshot_take"),
-    *("states_in_use", "try_*", "processor_runs", "thread_vectors_size", "thread_pointer_valid"),
+    *("begin_again", "go_on", "states_in_use", "try_*", "processor_runs", "thread_vectors_size"),
+    "thread_pointer_valid",
     *("thread_stack", "renew", "clock_renew", "be_told", "take_answer", "ask_host"),
     *("monotonic_at",),
     *("hypercall_wait", "host_wait", "host_wait_*", "stub_wait_*", "entropy_renew", "tick_renew"),

@@ -12,7 +12,8 @@ static struct rights {
     u64 low, high, rights;
 } noted[NOTED_MOST] LARGE; /* in the arena, at the moment */
 static u64 noted_count, kept_changes;
-static bool moved; /* what was elsewhere is in the arena, as it can be read and written */
+static bool others; /* some has other rights than a start that has those of the moment */
+static bool moved;  /* what was elsewhere is in the arena, as it can be read and written */
 
 static void note(u64 low, u64 high, u64 rights) {
     if (noted_count < NOTED_MOST)
@@ -20,9 +21,23 @@ static void note(u64 low, u64 high, u64 rights) {
     noted_count++;
 }
 
+/* What a bundle that has rights of the moment has so from the start. */
+static bool is_sealed(const struct mapping *each) {
+    return !each->reserved && each->rights == PROT_READ;
+}
+
+/* All else that a start maps can be read and written. */
+static bool is_other(const struct mapping *each, bool sealed) {
+    return each->rights != (PROT_READ | PROT_WRITE) && each->rights != GIVEN_RIGHTS &&
+           !(sealed && is_sealed(each));
+}
+
 void reserve_gather(void) {
     aliases_return(0, ~0UL);
     moved = reserve_runs() != NULL;
+    others = false;
+    for (const struct mapping *each = mapping_from(0); each; each = each->next)
+        others |= is_other(each, true);
     for (const struct run *each = reserve_runs(); each; each = each->next) {
         if (each->changed)
             host_protect(each->low, each->high, PROT_READ | PROT_WRITE);
@@ -43,22 +58,16 @@ static int kind_of(const struct mapping *each) {
     return each->given ? GIVEN : each->reserved ? RESERVED : IN_ARENA;
 }
 
-/* What a bundle that has rights of the moment has so from the start. */
-static bool is_sealed(const struct mapping *each) {
-    return !each->reserved && each->rights == PROT_READ;
-}
-
-/* All else that a start maps can be read and written. */
 static void give_rights(int kinds, bool sealed) {
     for (const struct mapping *each = mapping_from(0); each; each = each->next)
-        if (kinds & kind_of(each) && each->rights != (PROT_READ | PROT_WRITE) &&
-            each->rights != GIVEN_RIGHTS && !(sealed && is_sealed(each)))
+        if (kinds & kind_of(each) && is_other(each, sealed))
             guest_memory->protect(each, each->rights);
 }
 
 static void scatter(bool sealed) {
     place_runs();
-    give_rights(GIVEN | RESERVED | IN_ARENA, sealed);
+    if (!sealed || others)
+        give_rights(GIVEN | RESERVED | IN_ARENA, sealed);
 }
 
 void reserve_scatter(void) {
