@@ -20,7 +20,7 @@ from limpet import Pool, Sandbox, SandboxSnapshot
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import Backend
 from limpet.contract.limits import PAGES_ASKED, PLACES_ASKED
-from limpet.errors import BadAnswer, Killed, LimpetError, NeverRan, PlanError
+from limpet.errors import BadAnswer, Killed, NeverRan, PlanError
 from limpet.sandbox.answers import Value
 from limpet.sandbox.guest.values import encode
 from limpet.sandbox.instance import Instance
@@ -239,10 +239,9 @@ HOSTILE = {
 @pytest.mark.parametrize("code", HOSTILE.values(), ids=HOSTILE)
 def test_hostile(pool: Pool, code: str) -> None:
     """Only the call itself is hurt: the next is right, and finds nothing."""
-    try:
+    asks = "'tool'" in code  # behind the last word nobody is told anything
+    with pytest.raises(BadAnswer) if asks else suppress(BadAnswer):
         pool.run(WORD + code, timeout=3)
-    except LimpetError as error:
-        assert isinstance(error, BadAnswer), error
     for _ in range(2):
         found = pool.run("import sys\nhasattr(sys, 'left'), 'request' in globals()")
         assert found.value and found.value.data == (False, False) and not found.stderr
