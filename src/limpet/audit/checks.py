@@ -13,11 +13,12 @@ from limpet.audit import bpf, seccomp_decode
 from limpet.audit.code_checks import code, memory_slot
 from limpet.audit.facts import PORT_WIDTH, handled_ports
 from limpet.audit.host_abi import call_name
-from limpet.audit.inside import Inside, is_request, runs_unguarded
+from limpet.audit.inside import Inside, is_request
 from limpet.audit.monitor_code import NO_FILTER
 from limpet.audit.openings import openings
 from limpet.audit.recorded import RecordedRule
 from limpet.audit.seccomp_decode import X86_64, Allowed, Decoded
+from limpet.audit.unguarded import runs_unguarded
 from limpet.formats.bundle.record import LOCATE
 from limpet.planning import seccomp
 from limpet.planning.seccomp import KILL_PROCESS, TRAP

@@ -10,14 +10,13 @@ from limpet.arch.x86_64.machine_read import Machine
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.bpf import Fuel
 from limpet.audit.model import Finding
-from limpet.audit.monitor_code import NO_FILTER, Call, MonitorCode
+from limpet.audit.monitor_code import Call, MonitorCode
 from limpet.audit.recorded import RecordedRule, recorded_rule
 from limpet.audit.seccomp_decode import Decoded
 from limpet.formats.bundle.read import BundleFile
 from limpet.formats.bundle.record import Record
 from limpet.formats.contents import Content
 from limpet.formats.tree.layout import Entry
-from limpet.planning.regions import KVM_RUN_AT
 
 _IOCTL = NUMBERS["ioctl"]
 _TAKES = NUMBERS["recvfrom"]
@@ -28,8 +27,6 @@ _BESIDE = {
     "porter": NUMBERS["poll"],
 }
 """What of all filters only theirs has, in this order."""
-_ENDS_AT_ONCE = KVM_RUN_AT + 1
-"""``immediate_exit`` of ``struct kvm_run``: KVM looks at it before anything of the guest runs."""
 _MOST_TRIED = 12_000_000
 """Instructions of filters that are run to try them, five times what 63 devices need."""
 
@@ -92,13 +89,3 @@ class Inside:
 def is_request(call: Call, name: str) -> bool:
     """Whether a call is an ioctl with the request of that name."""
     return call.numbers == {_IOCTL} and call.argument(1) == REQUESTS[name]
-
-
-def runs_unguarded(inside: Inside) -> list[Call]:
-    """Where a vCPU is run without a filter, and not only so that KVM has its own thread."""
-    runs = (call for call in inside.code.calls if is_request(call, "KVM_RUN"))
-    return [
-        call
-        for call in runs
-        if NO_FILTER in call.filters and call.state.word(inside.bundle, _ENDS_AT_ONCE, 1) != 1
-    ]

@@ -12,10 +12,11 @@ from limpet.arch.x86_64.machine_read import Machine
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.facts import executes
 from limpet.audit.host_calls import BOUNDING_SET_DROP, DUMPABLE, NEW_USERS, SHARED_MEMORY
-from limpet.audit.inside import Inside, is_request, runs_unguarded
+from limpet.audit.inside import Inside, is_request
 from limpet.audit.late_code import loads_code, runs_more
 from limpet.audit.model import Protection
 from limpet.audit.monitor_code import NO_FILTER, Call
+from limpet.audit.unguarded import runs_unguarded
 from limpet.planning.regions import HOST_END, MONITOR_BASE
 
 _NO_NEW_PRIVS = 38

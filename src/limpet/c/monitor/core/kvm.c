@@ -60,10 +60,10 @@ static void set_up(void) {
         host3(NR_MADVISE, (long)HUGE_LO, (long)(HUGE_HI - HUGE_LO), MADV_HUGEPAGE);
     const struct kvm_memory_region slot = {0, 0, SLOT_LO, SLOT_HI - SLOT_LO, SLOT_LO};
     kvm(vm, KVM_SET_USER_MEMORY_REGION, (u64)&slot);
-    int vcpu = (int)kvm(vm, KVM_CREATE_VCPU, 0);
-    long mapped = host6(NR_MMAP, (long)KVM_RUN_AT, KVM_RUN_SIZE, PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_FIXED_NOREPLACE, vcpu, 0);
-    if (vcpu != VCPU_FD || mapped != (long)KVM_RUN_AT)
+    const int vcpu = VCPU_FD;
+    if (kvm(vm, KVM_CREATE_VCPU, 0) != vcpu ||
+        host6(NR_MMAP, (long)KVM_RUN_AT, KVM_RUN_SIZE, PROT_READ | PROT_WRITE,
+              MAP_SHARED | MAP_FIXED_NOREPLACE, vcpu, 0) != (long)KVM_RUN_AT)
         die(EXIT_CANNOT_START, "limpet: KVM gave an unexpected vCPU\n");
     kvm(vcpu, KVM_SET_CPUID2, KVM_CPUID);
     kvm(vcpu, KVM_SET_SREGS, KVM_SREGS);
