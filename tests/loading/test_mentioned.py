@@ -13,7 +13,7 @@ from limpet.loading.mentioned import mentioned
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with data in it and below."""
     (tmp_path / "sub").mkdir()
-    for name in ("data.csv", "sub/rows.json", "helper.py"):
+    for name in ("data.csv", "sub/rows.json", "helper.py", "of two.txt"):
         (tmp_path / name).write_text("")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -29,6 +29,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("open('absent.csv'), open('helper.py'), 'app.py'", ""),
         ("open('sub/../data.csv'), open('/etc/hosts.txt')", ""),
         ("data.csv = 1", ""),
+        ("# it is at X'data.csv'", ""),
+        ("open('of two.txt')", "'of two.txt:/of two.txt'"),
     ],
 )
 def test_beside_a_script(here: Path, text: str, said: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def mentioned(
         given = [guest for guest, path in places.items() if os.path.isfile(path)]
         if given and not any(map(has, places)):
             path = os.path.normpath(places[given[-1]])
-            found[name] = f"--file {quoted(path)}:{quoted(given[-1])}"
+            found[name] = f"--file {shlex.quote(quoted(f'{path}:{given[-1]}'))}"
     if not found:
         return ()
     names = list(found)
