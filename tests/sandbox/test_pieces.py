@@ -85,6 +85,17 @@ def test_wrong(code: str) -> None:
         _parsed(code, "<here>")
 
 
+@pytest.mark.parametrize(
+    "code", ["x = '\\d'\n@str\ndef f(): pass", "x = '\\d'\nx = 1 + \\\n2", "'\\d'"]
+)
+def test_warned_once(code: str) -> None:
+    """Whatever is tried, an escape that is none is told once."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert _pieces(code, "<here>") or _parsed(code, "<here>")
+    assert len(told) == 1
+
+
 @settings(max_examples=1000)
 @given(st.lists(st.sampled_from(LINES), min_size=1, max_size=6))
 def test_any(lines: list[str]) -> None:

@@ -181,8 +181,8 @@ def _pieces(code: str, name: str) -> list[types.CodeType] | None:
     """
     start = _last_start(code)
     end = code[start:]
-    if "\\" in end and _may_warn(end):
-        return None  # whoever compiles it in any case warns of it
+    if "\\" in code and _may_warn(code):
+        return None  # whoever compiles it in any case warns of it, once
     try:
         if not start:
             return [_compiled(end, name)]
