@@ -21,6 +21,7 @@ from limpet.sandbox.packages import check_packed, modules_of
 from limpet.sandbox.pool import Pool
 from limpet.sandbox.prepared import Prepared
 from limpet.sandbox.recipe import Recipe
+from limpet.sandbox.sandbox import Sandbox
 from limpet.tools.cache import Cache
 
 
@@ -229,8 +230,10 @@ def test_arguments() -> None:
         Recipe.of(backend="docker", python="", packages=(), warm="", memory=1)  # type: ignore[arg-type]
     with pytest.raises(PlanError, match="warm: 5 is no text"):
         Recipe.of(backend="process", python="", packages=(), warm=5, memory=1)  # type: ignore[arg-type]
-    with pytest.raises(PlanError, match="python: 5 is no text"):
-        Recipe.of(backend="process", python=5, packages=(), warm="", memory=1)  # type: ignore[arg-type]
+    others: dict[str, Any] = {"python": 5, "packages": None, "files": {"/a": 5}}
+    for name, other in others.items():
+        with pytest.raises(PlanError, match=f"{name}: .*(5|None)"):
+            Sandbox(backend="process", **{name: other})
     made = Recipe.of(backend="process", python="", packages=(), warm="", memory=64 << 20)
     for files in (["/a"], {5: b""}):
         with pytest.raises(PlanError, match=r"files: .* has no paths"):

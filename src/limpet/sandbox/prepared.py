@@ -124,4 +124,6 @@ class _Held:
 def _contents(given: File) -> bytes | Path:
     if isinstance(given, bytes):
         return given
+    if not isinstance(given, str | os.PathLike):
+        raise PlanError(f"files: {given!r} is no contents", hint="a text, bytes, or a Path of one")
     return given.encode() if isinstance(given, str) else Path(given)

@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,7 +93,7 @@ class Recipe:
         cls,
         *,
         backend: Backend | None,
-        python: str,
+        python: str | os.PathLike[str],
         packages: Sequence[str],
         warm: str,
         memory: int,
@@ -107,9 +107,11 @@ class Recipe:
         """
         if not isinstance(memory, int):
             raise PlanError(f"memory: {memory!r} is no number of bytes", hint="memory=64 << 20")
-        for name, given in (("python", python), ("warm", warm)):
-            if not isinstance(given, str):
-                raise PlanError(f"{name}: {given!r} is no text", hint='warm="import json"')
+        if not isinstance(warm, str):
+            raise PlanError(f"warm: {warm!r} is no text", hint='warm="import json"')
+        if not isinstance(python, str | os.PathLike):
+            raise PlanError(f"python: {python!r} is no path", hint='python=".venv"')
+        python = os.fspath(python)
         if os.path.isdir(python):  # an environment
             python = os.path.join(python, "bin", "python")
         if packages and not python and sys.prefix != sys.base_prefix:
@@ -343,11 +345,12 @@ def _list(name: str, given: Sequence[str], example: str) -> tuple[str, ...]:
     Raises:
         PlanError: it is a text, or has something else in it.
     """
-    if isinstance(given, str) or not all(isinstance(each, str) for each in given):
+    found = tuple(given) if isinstance(given, Iterable) else (given,)
+    if isinstance(given, str) or not all(isinstance(each, str) for each in found):
         raise PlanError(
             f"{name}: {given!r} is not a list of texts", hint=f'for example {name}=["{example}"]'
         )
-    return tuple(given)
+    return found
 
 
 def _destinations(connect: Sequence[str]) -> tuple[str, ...]:

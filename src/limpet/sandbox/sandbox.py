@@ -83,7 +83,7 @@ class Sandbox:
     ) -> None:
         recipe = Recipe.of(
             backend=backend,
-            python=os.fspath(python),
+            python=python,
             packages=packages,
             warm=warm,
             memory=memory,
