@@ -114,6 +114,17 @@ def test_a_guest_without_a_rate_asks_for_the_time_of_day_once(clock: Library) ->
     assert clock("realtime", U64)() == 2000 * SECOND
 
 
+def test_before_the_moment_the_time_of_day_is_behind(clock: Library) -> None:
+    """By as much at each look, also where the host did not tell it again."""
+    clock("start", *start_arguments)(0, 5 * SECOND, 1000 * SECOND)
+    clock("is_behind", None, U64)(600 * SECOND)
+    for passed in range(3):
+        clock("host_is", None, U64, U64)(5 * SECOND + passed, 1000 * SECOND + passed)
+        clock("after", U64, U64)(100)
+        assert clock("realtime", U64)() == 400 * SECOND + passed
+    assert clock("times_asked_of_day", U64)() == 1
+
+
 answers = st.lists(st.tuples(st.integers(0, 1 << 62), u64s), max_size=20)
 
 

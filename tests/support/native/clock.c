@@ -65,13 +65,17 @@ long park(const struct waiting *waits) {
 
 EXPORT(void, start, u64 khz, u64 monotonic, u64 realtime) {
     base_ticks = base_monotonic = first_ticks = first_monotonic = 0;
-    before_first = idle_ticks = snapshot_host_ahead = 0;
+    before_first = idle_ticks = snapshot_host_ahead = snapshot_behind = 0;
     untold = false;
     realtime_ahead = 0;
     scale = renew_ticks = latest = 0;
     boot_info.tsc_khz = khz;
     host_monotonic = monotonic, host_realtime = realtime;
     asked = asked_of_day = 0, longest = 0;
+}
+
+EXPORT(void, is_behind, u64 nanoseconds) {
+    snapshot_behind = nanoseconds;
 }
 
 EXPORT(void, host_is, u64 monotonic, u64 realtime) {

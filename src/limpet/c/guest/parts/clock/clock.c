@@ -150,7 +150,8 @@ void snapshot_wait(struct wait *block, void (*ask)(struct wait *block)) {
         block->deadline = MAX(deadline_after(snapshot_host_ahead, deadline), 1);
     ask(block);
     block->deadline = deadline;
-    block->realtime -= snapshot_behind;
+    if (block->realtime) /* else it was not told */
+        block->realtime -= snapshot_behind;
     if (untold)
         be_told(block);
     block->monotonic -= snapshot_host_ahead;
