@@ -82,6 +82,8 @@ def test_options_elsewhere(folder: Path) -> None:
         done = CliRunner().invoke(run.command, words)
         assert isinstance(done.exception, PlanError)
         assert done.exception.hint == f"limpet python {' '.join(words)}"
+    for given in (["-O", "none.py"], ["-W", "error", "none.py", "app.py"]):
+        assert str(CliRunner().invoke(run.command, given).exception) == "none.py: no such file"
 
 
 def test_options_count(folder: Path) -> None:

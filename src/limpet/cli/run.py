@@ -209,6 +209,12 @@ def _check_word(app: str, arguments: Sequence[str]) -> None:
         known = re.match("--(?:mem|net|block)(?=[-:=])", app)
         hint = f"run {_TENDERS[known[0]]}" if known else "run --help"
         if app[1:2] in OPTIONS:  # which stand right before the script
+            from limpet.running.warm.words import words_of
+
+            words = words_of((app, *arguments))
+            script = words.rest[0] if words and words.rest else "-"
+            if not script.startswith("-") and not os.path.exists(script):
+                raise PlanError(f"{script}: no such file", hint="check the path")
             hint = f"python {shlex.join((app, *arguments))}"
         raise PlanError(f"{app}: no such option", hint=f"limpet {hint}")
 
