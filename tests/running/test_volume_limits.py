@@ -72,6 +72,8 @@ int main(int argc, char **argv) {
     say("MAP_SHARED", is_mapped(MAP_SHARED, fd) ? 0 : -1);
     say("MAP_PRIVATE", is_mapped(MAP_PRIVATE, fd) ? 0 : -1);
     int reader = open("file", O_RDONLY);
+    say("beside a writer", is_mapped(MAP_SHARED, reader) ? 0 : -1);
+    close(fd);
     char *shared = mmap(NULL, 8192, PROT_READ, MAP_SHARED, reader, 0);
     say("to read it", shared != MAP_FAILED && !memcmp(shared, "bytes", 6) ? 0 : -1);
     say("to write to it", mprotect(shared, 4096, PROT_READ | PROT_WRITE));
@@ -104,6 +106,7 @@ LIMITS = {
     "insert": "EOPNOTSUPP",
     "linkat": "EXDEV",
     "MAP_SHARED": "ENODEV",
+    "beside a writer": "ENODEV",
     "a locked one": "ENODEV",
     "6,000 bytes": "ENAMETOOLONG",
 }

@@ -185,12 +185,25 @@ static long volume_entries(struct file *file, void *to, u64 size) {
     return block.result;
 }
 
+/* Whether any descriptor of the program can write to it. */
+static bool is_written(const struct held *held) {
+    for (long fd = 0; fd < fd_end(); fd++) {
+        struct file *file = fd_get(fd);
+        if (!file || file->ops != &volume_ops || !writable(file))
+            continue;
+        const struct held *other = held_of(file);
+        if (other->volume == held->volume && !strcmp(other->path, held->path))
+            return true;
+    }
+    return false;
+}
+
 /* A copy: what others write to the file meanwhile does not show.  MAP_PRIVATE allows that.  Who
  * shares wants to see it where it can write itself, or keeps others away by a lock meanwhile: an
  * SQLite that reads beside a writer; that is no copy's to give. */
 static long volume_map(struct file *file, const struct mapping_wish *wish) {
     struct held *held = held_of(file);
-    bool follows = wish->shared && (writable(file) || held->locked);
+    bool follows = wish->shared && (held->locked || is_written(held));
     return follows || kind_of(held) != S_IFREG ? -ENODEV : 0;
 }
 
