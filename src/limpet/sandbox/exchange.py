@@ -31,6 +31,7 @@ from limpet.plain import plain
 from limpet.sandbox.answers import Answer, MemoryFollows, Output, Reader, ToolCall
 from limpet.sandbox.guest.channel import written
 from limpet.sandbox.memory import Memory
+from limpet.sandbox.waiting import Waits
 
 PIECE = 1 << 16
 """Bytes that are read at a time."""
@@ -105,6 +106,7 @@ class Line(Protocol):
     _rewinds: bool
     _poll: select.poll
     _said: select.poll
+    waits: Waits
     numbers: tuple[int, int, int]
     before: float
 
@@ -165,7 +167,7 @@ class Exchange:
         into, out, err = of.numbers
         self._send()
         while True:
-            ready = dict(self._poll.poll(self._patience() if bounded else None))
+            ready = dict(of.waits.wait(self._poll, self._patience() if bounded else None))
             if bounded:
                 self._check_limits()
             if ready.get(into, 0) & ~select.POLLIN:

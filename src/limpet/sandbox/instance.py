@@ -20,6 +20,7 @@ from limpet.sandbox.answers import Answer, Reader
 from limpet.sandbox.exchange import PIECE, Exchange, Heard, Limits, Ready, Serve
 from limpet.sandbox.guest.channel import LEAST_NUMBER
 from limpet.sandbox.memory import Memory
+from limpet.sandbox.waiting import Waits
 
 
 class Instance:
@@ -77,6 +78,7 @@ class Instance:
         self.numbers = self._in.fileno(), self._out.fileno(), self._err.fileno()
         """Of its streams, as they are looked at: in this order."""
         self._only_back = [(self._in.fileno(), select.POLLIN)]
+        self.waits = Waits(self._process.pid)
         self._said = select.poll()
         self._said.register(self._err, select.POLLIN)
         self._reader = Reader()

@@ -90,7 +90,9 @@ class Kept:
             return False
         silent = not self._heard and self.instance.has_said_no_more()
         while len(self._heard) < len(expected):
-            if (self._heard or not silent) and not self._line.poll(seconds * 1000):
+            if (self._heard or not silent) and not self.instance.waits.wait(
+                self._line, seconds * 1000
+            ):
                 return False
             try:
                 heard = os.read(self.instance.input, len(expected))
