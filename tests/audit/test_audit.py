@@ -56,8 +56,8 @@ def test_kvm_facts(make: Maker) -> None:
     calls = {name for call in found.calls for name in call.calls}
     assert {"openat", "mmap", "prctl", "seccomp"} <= calls
     assert not {"unknown", "execve", "socket", "fork"} & calls
-    runs = [call.when for call in found.calls if call.detail == "KVM_RUN"]
-    assert runs == ["before the filter", "behind the filter"]  # the first one ends at once
+    run = next(call for call in found.calls if call.detail == "KVM_RUN")
+    assert run.when == "behind the filter"
 
 
 def test_process_facts(make: Maker) -> None:

@@ -174,47 +174,6 @@ def test_filter_too_long(make: Maker, backend: Backend, extra: int) -> None:
     assert any("the kernel refuses a seccomp program" in each for each in edited.findings())
 
 
-RUNS = f"b810000000 bf05000000 be80ae0000 31d2 {SYSCALL}"
-MAP = "b809000000 48bf0000100020000000 be00300000 ba03000000 41ba01001000"  # mmap of that page
-RUN_PAGE = "48b90100100020000000"  # mov rcx, what KVM looks at as a run begins
-
-
-@pytest.mark.parametrize("backend", [b for b in BACKENDS if b == "kvm"])
-@pytest.mark.parametrize(
-    "before",
-    ["", f"{RUN_PAGE} c60100", f"{RUN_PAGE} c60102", f"{RUN_PAGE} c64101 01", f"{RUN_PAGE} 8801"],
-)
-def test_run_without_a_filter(make: Maker, backend: Backend, before: str) -> None:
-    """It is one that may not end at once: nothing was written there, or something else."""
-    found = injected(small(make, backend), bytes.fromhex(f"{before} {RUNS}")).findings()
-    assert any("the guest is run at" in each for each in found)
-
-
-@pytest.mark.parametrize("backend", [b for b in BACKENDS if b == "kvm"])
-@pytest.mark.parametrize(
-    ("before", "vcpu"),
-    [
-        ("", "06"),
-        (f"b810000000 bf04000000 be41ae0000 31d2 {SYSCALL}", "05"),  # KVM_CREATE_VCPU
-        (f"{MAP} 41b806000000 4531c9 {SYSCALL}", "05"),  # another file there
-        (f"{MAP} 41b805000000 4531c9 {SYSCALL}", "05"),  # the same again
-        (f"b819000000 {SYSCALL}", "05"),  # mremap
-    ],
-)
-def test_run_of_another_page(make: Maker, backend: Backend, before: str, vcpu: str) -> None:
-    """What was told to end at once may be another vCPU, or memory that is nobody's."""
-    run = RUNS.replace("bf05", f"bf{vcpu}")
-    found = injected(small(make, backend), bytes.fromhex(f"{before} {RUN_PAGE} c60101 {run}"))
-    assert any("the guest is run at" in each for each in found.findings())
-
-
-@pytest.mark.parametrize("backend", [b for b in BACKENDS if b == "kvm"])
-def test_run_that_ends_at_once(make: Maker, backend: Backend) -> None:
-    """What KVM is told to end before it begins needs no filter."""
-    code = bytes.fromhex(f"{RUN_PAGE} c60101 {RUNS}")
-    assert unlike_the_record(injected(small(make, backend), code).findings()) == []
-
-
 @pytest.mark.parametrize("backend", [b for b in BACKENDS if b == "kvm"])
 def test_second_memory_slot(make: Maker, backend: Backend) -> None:
     """Memory of the host's given to the machine by one more request."""

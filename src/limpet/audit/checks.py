@@ -18,7 +18,6 @@ from limpet.audit.monitor_code import NO_FILTER
 from limpet.audit.openings import openings
 from limpet.audit.recorded import RecordedRule
 from limpet.audit.seccomp_decode import X86_64, Allowed, Decoded
-from limpet.audit.unguarded import runs_unguarded
 from limpet.formats.bundle.record import LOCATE
 from limpet.planning import seccomp
 from limpet.planning.seccomp import KILL_PROCESS, TRAP
@@ -62,8 +61,9 @@ def _guarded(inside: Inside) -> None:
             inside.found("filter", f"the program at {program:#x} does not refuse by default")
         if not decoded.checks_architecture:
             inside.found("filter", f"the program at {program:#x} ignores the architecture")
-    for call in runs_unguarded(inside):
-        inside.found("filter", f"the guest is run at {call.address:#x} without a filter")
+    for call in inside.code.calls:
+        if is_request(call, "KVM_RUN") and NO_FILTER in call.filters:
+            inside.found("filter", f"the guest is run at {call.address:#x} without a filter")
     for address, filters in inside.code.leaves:
         if NO_FILTER in filters:
             inside.found("filter", f"the guest is entered at {address:#x} without a filter")

@@ -16,7 +16,6 @@ from limpet.audit.inside import Inside, is_request
 from limpet.audit.late_code import loads_code, runs_more
 from limpet.audit.model import Protection
 from limpet.audit.monitor_code import NO_FILTER, Call
-from limpet.audit.unguarded import runs_unguarded
 from limpet.planning.regions import HOST_END, MONITOR_BASE
 
 _NO_NEW_PRIVS = 38
@@ -99,7 +98,8 @@ def _shown(name: str, evidence: str, lacking: str) -> Protection:
 
 def _process_wide(inside: Inside) -> list[Protection]:
     parts, monitor = inside.bundle.parts, inside.bundle.monitor
-    guarded = not runs_unguarded(inside)
+    runs = [call for call in inside.code.calls if is_request(call, "KVM_RUN")]
+    guarded = not any(NO_FILTER in call.filters for call in runs)
     guarded &= not any(NO_FILTER in filters for _, filters in inside.code.leaves)
     programs = ", ".join(f"{at:#x}" for at in sorted(inside.filters))
     exclusive = not any(part.flags & 3 == 3 for part in parts)

@@ -11,8 +11,6 @@
 /* A monitor has no writable data of its own: nothing there to attack. */
 #define RUN ((const u8 *)KVM_RUN_AT) /* struct kvm_run, shared with the kernel */
 
-enum { AFFINITY_WORDS = 128 }; /* of 64 processors: Linux has 8,192 at most */
-
 static long kvm(int fd, u32 request, u64 argument) {
     long result = host3(NR_IOCTL, fd, request, (long)argument);
     if (result < 0)
@@ -60,10 +58,10 @@ static void set_up(void) {
         host3(NR_MADVISE, (long)HUGE_LO, (long)(HUGE_HI - HUGE_LO), MADV_HUGEPAGE);
     const struct kvm_memory_region slot = {0, 0, SLOT_LO, SLOT_HI - SLOT_LO, SLOT_LO};
     kvm(vm, KVM_SET_USER_MEMORY_REGION, (u64)&slot);
-    const int vcpu = VCPU_FD;
-    if (kvm(vm, KVM_CREATE_VCPU, 0) != vcpu ||
-        host6(NR_MMAP, (long)KVM_RUN_AT, KVM_RUN_SIZE, PROT_READ | PROT_WRITE,
-              MAP_SHARED | MAP_FIXED_NOREPLACE, vcpu, 0) != (long)KVM_RUN_AT)
+    int vcpu = (int)kvm(vm, KVM_CREATE_VCPU, 0);
+    long mapped = host6(NR_MMAP, (long)KVM_RUN_AT, KVM_RUN_SIZE, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_FIXED_NOREPLACE, vcpu, 0);
+    if (vcpu != VCPU_FD || mapped != (long)KVM_RUN_AT)
         die(EXIT_CANNOT_START, "limpet: KVM gave an unexpected vCPU\n");
     kvm(vcpu, KVM_SET_CPUID2, KVM_CPUID);
     kvm(vcpu, KVM_SET_SREGS, KVM_SREGS);
@@ -74,33 +72,12 @@ static void set_up(void) {
     vcpu_ready(tsc_khz(vm, vcpu));
 }
 
-/* With the first run KVM gives the process a thread of its own, for large pages, and the last of
- * both to end takes everything down: that thread, on the processor where it was made, which the
- * host chooses among the idle ones.  All of it would be in the caches of another: so it is made
- * where this is, by a run that ends at once, and behind the walls.  A host that refuses is only
- * slower. */
-static void stay_together(void) {
-    u64 all[AFFINITY_WORDS], here[AFFINITY_WORDS] = {0};
-    u32 processor = 0;
-    struct kvm_run_head *head = (struct kvm_run_head *)KVM_RUN_AT;
-    long size = host3(NR_SCHED_GETAFFINITY, 0, sizeof all, (long)all);
-    host3(NR_GETCPU, (long)&processor, 0, 0);
-    here[processor / 64 % AFFINITY_WORDS] = 1UL << processor % 64;
-    if (size <= 0 || host3(NR_SCHED_SETAFFINITY, 0, size, (long)here) < 0)
-        return;
-    head->immediate_exit = 1;
-    host3(NR_IOCTL, VCPU_FD, KVM_RUN, 0);
-    head->immediate_exit = 0;
-    host3(NR_SCHED_SETAFFINITY, 0, size, (long)all);
-}
-
 static void lock_up(void) {
     static const struct {
         u64 length, program;
     } filter = {FILTER_KVM_LENGTH, FILTER_KVM_AT};
     host3(NR_CLOSE_RANGE, KVM_FD, VCPU_FD - 1, 0);
     raise_walls(SCOPES);
-    stay_together();
     if (host3(NR_SECCOMP, SECCOMP_SET_MODE_FILTER, 0, (long)&filter) != 0)
         die(EXIT_CANNOT_START, "limpet: the host refuses the system call filter\n");
 }
