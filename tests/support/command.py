@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+_LONGEST = 600
+"""Seconds in which each command ends, on a loaded machine, too."""
+
 
 class Cli:
     """Runs ``limpet`` as a user does; ``sources`` is a folder that has another package of it."""
@@ -29,4 +32,5 @@ class Cli:
             capture_output=True,
             text=True,
             check=False,
+            timeout=_LONGEST,
         )

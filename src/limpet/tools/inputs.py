@@ -33,10 +33,15 @@ def digest_of(path: str) -> str:
             return _OTHER
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Open ``path``; of a named pipe nobody waits for who writes."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def begins_with(path: Path, magic: bytes) -> bool:
-    """Whether the file at ``path`` does; one that cannot be read does not."""
+    """Whether the file at ``path`` does; what is no file, or cannot be read, does not."""
     try:
-        with path.open("rb") as stream:
+        with open(path, "rb", opener=_at_once) as stream:
             return stream.read(len(magic)) == magic
     except OSError:
         return False
