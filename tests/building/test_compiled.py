@@ -40,6 +40,8 @@ pytestmark = pytest.mark.slow
 
 _VECTOR = re.compile(r"\b([xyz]?mm\d+|st\(\d\)|st|k[0-7]|tmm\d)\b")
 _STATE = re.compile(r"f?x(save|rstor)\w*")
+TRIES = ".text.processor_runs: "
+"""What runs one of each kind, at a snapshot's start, before the program's registers are there."""
 SAVES_STATE = {"x86_64-together1.c.o", "x86_64-switch.S.o", "x86_64-trap_process.S.o"}
 """Where the vector registers of a handler or a thread are saved and restored, and nothing else."""
 
@@ -89,7 +91,7 @@ def test_library_os_keeps_vector_registers() -> None:
         assert len(known) > 20
         for path in known:
             named, state = vector_instructions(path)
-            assert not named
+            assert not [each for each in named if TRIES not in each]
             if state:
                 savers.add(path.name)
     assert savers == SAVES_STATE

@@ -8,7 +8,10 @@ from limpet.sandbox.answers import Raised, Value
 
 
 class Timings(NamedTuple):
-    """Seconds: from asking to the answer, of computing on a processor, and of starting before."""
+    """Seconds: from asking to the answer, of computing on a processor, and of starting before.
+
+    ``cpu`` is what the kernel has counted by then: of less than a tick of its clock maybe nothing.
+    """
 
     wall: float
     cpu: float
