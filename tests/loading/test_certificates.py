@@ -71,6 +71,8 @@ def test_whom_it_is_for(make: Maker, store: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_text("the user's")
     assert _sizes(program, files={path: other}) == {path: len("the user's")}
+    plan = Job.given(program, OPTIONS, Packing(files={path: other})).plan(silent)
+    assert not any("host trusts" in each for each in plan.guest.why)
     store.chmod(0o640)
     assert not _sizes(program)
     store.unlink()
