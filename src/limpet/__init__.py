@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from limpet.planning.plan import Plan
     from limpet.running.result import Result, run
     from limpet.running.snapshot import Snapshot, snapshot
-    from limpet.sandbox.asynchronous import AsyncSandbox
+    from limpet.sandbox.asynchronous import AsyncPool, AsyncSandbox
     from limpet.sandbox.decorator import sandboxed
     from limpet.sandbox.executor import SandboxExecutor
     from limpet.sandbox.pool import Pool
     from limpet.sandbox.sandbox import Sandbox, SandboxSnapshot
 
 __all__ = [
+    "AsyncPool",
     "AsyncSandbox",
     "Bundle",
     "Guest",
@@ -68,6 +69,7 @@ _HOMES = {
     "Image": "formats.image",
     "Result": "running.result",
     "run": "running.result",
+    "AsyncPool": "sandbox.asynchronous",
     "AsyncSandbox": "sandbox.asynchronous",
     "Pool": "sandbox.pool",
     "Sandbox": "sandbox.sandbox",

@@ -1,4 +1,4 @@
-"""A sandbox of each backend, from one bundle that all tests share."""
+"""A sandbox of each backend, and a snapshot, from one bundle that all tests share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from limpet import Sandbox
+from limpet import Sandbox, SandboxSnapshot
 from limpet.contract import Backend
 
 
@@ -33,3 +33,12 @@ def sandbox(backend: Backend, alone: Path) -> Iterator[Sandbox]:
         made = Sandbox(backend=backend, timeout=30, output=1 << 20, tools={"add": add})
     with made:
         yield made
+
+
+@pytest.fixture
+def snapshot(backend: Backend, alone: Path) -> Iterator[SandboxSnapshot]:
+    """What all sandboxes of a test start from."""
+    with alone.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = Sandbox.prepare(backend=backend, timeout=30, output=1 << 20)
+    yield made

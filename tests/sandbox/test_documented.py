@@ -15,6 +15,7 @@ SAID = {
     ("python.md", "calls.py"): "[2, 1]\n",
     ("api.md", "sandboxed.py"): "2\n 'limpets 0'\n",
     ("api.md", "pooled.py"): "285\nTrue\n{'a': '1'}\n",
+    ("api.md", "awaited.py"): "[0, 1, 4, 9, 16]\n49\n2\n",
     ("agents.md", "first.py"): "3\n\n",
     ("agents.md", "tools.py"): "no price for 'gold'\n8\n",
     ("agents.md", "branches.py"): "{'tea': 3}\n{}\n",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from typing import Any
 
 import pytest
 
-from limpet import AsyncSandbox, Pool, Sandbox
+from limpet import Pool, Sandbox
 from limpet.errors import CodeRaised, Died, NeverRan, PlanError
 
 HARD = """
@@ -141,19 +140,3 @@ def test_memory_that_does_not_fit(sandbox: Sandbox) -> None:
         with pytest.raises(NeverRan, match="does not go on"):
             snapshot.start()
     assert len(os.listdir("/proc/self/fd")) == len(before)
-
-
-def test_asyncio(sandbox: Sandbox) -> None:
-    """The same without waiting in the loop."""
-    snapshot = sandbox.snapshot()
-
-    async def work() -> None:
-        async with AsyncSandbox(snapshot) as one:
-            await one.run("x = 5")
-            (other,) = await one.fork()
-            async with other:
-                result = await other.run("x")
-            assert result.value and result.value.data == 5
-            assert (await one.snapshot())._prepared.memory
-
-    asyncio.run(work())

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import fcntl
 import os
-import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import CancelledError, wait
 from functools import partial
-from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
 import limpet
-from limpet import AsyncSandbox, Pool, Sandbox, SandboxExecutor, SandboxSnapshot, sandboxed
+from limpet import Pool, Sandbox, SandboxExecutor, SandboxSnapshot, sandboxed
 from limpet.contract import Backend
 from limpet.errors import (
     CodeRaised,
@@ -29,6 +24,7 @@ from limpet.errors import (
     PlanError,
     TimeLimit,
 )
+from tests.support.children import children
 
 LARGE = bool(os.environ.get("LIMPET_LARGE"))
 CALLS = 10_000 if LARGE else 200
@@ -62,18 +58,9 @@ def behave(number: int, kind: str) -> Square:
     return number * number
 
 
-@pytest.fixture
-def snapshot(backend: Backend, alone: Path) -> Iterator[SandboxSnapshot]:
-    """What all sandboxes of a test start from."""
-    with alone.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        made = Sandbox.prepare(backend=backend, timeout=30, output=1 << 20)
-    yield made
-
-
 def test_good_and_bad_calls(snapshot: SandboxSnapshot) -> None:
     """Every good call is right, every bad one is told apart, and nothing is left."""
-    before, others = set(os.listdir("/proc/self/fd")), _children()
+    before, others = set(os.listdir("/proc/self/fd")), children()
     snapshot._prepared.limits = type(snapshot._prepared.limits)(5, 0.5, 1 << 20)
     with Pool(snapshot, 2, 4) as pool, SandboxExecutor(pool) as executor:
         kinds = [BEHAVIOURS.get(number % 100, "good") for number in range(CALLS)]
@@ -90,23 +77,14 @@ def test_good_and_bad_calls(snapshot: SandboxSnapshot) -> None:
                 assert isinstance(error, EXPECTED[kind]), (kind, error)
             found[kind] += 1
         assert all(found[kind] == CALLS // 100 for kind in EXPECTED)
-    assert _children() <= others
+    assert children() <= others
     assert len(set(os.listdir("/proc/self/fd")) - before) < 3
-
-
-def _children() -> set[str]:
-    """Numbers of the processes that this one has started and not taken leave of."""
-    with subprocess.Popen(
-        ["ps", "--ppid", str(os.getpid()), "-o", "pid="], stdout=subprocess.PIPE, text=True
-    ) as ps:
-        found, _ = ps.communicate()
-        return set(found.split()) - {str(ps.pid)}
 
 
 def test_what_begins_anew_ends_too(snapshot: SandboxSnapshot) -> None:
     """Who has a sandbox may reset it: what is started then ends with the call, and computes no
     more."""
-    others = _children()
+    others = children()
 
     def work(sandbox: Sandbox) -> None:
         sandbox.reset()
@@ -115,7 +93,7 @@ def test_what_begins_anew_ends_too(snapshot: SandboxSnapshot) -> None:
 
     with Pool(snapshot, 1, 1) as pool:
         pool.use(work)
-    assert _children() <= others
+    assert children() <= others
 
 
 def test_calls_and_code(snapshot: SandboxSnapshot) -> None:
@@ -160,28 +138,6 @@ def test_what_is_no_plain_function(snapshot: SandboxSnapshot) -> None:
         assert executor.submit(str.upper, "a").result() == "A"
         with pytest.raises(PlanError, match="cannot be pickled"):
             executor.submit(lambda: pool).result()
-
-
-def test_asyncio(snapshot: SandboxSnapshot) -> None:
-    """Requests wait without the loop; what is cancelled is ended."""
-
-    async def work() -> None:
-        told: list[str] = []
-        async with AsyncSandbox(snapshot) as one, AsyncSandbox(snapshot) as two:
-            results = await asyncio.gather(
-                one.run("x = 1\nprint('one')", on_stdout=told.append), two.call("len", "abc")
-            )
-            assert results[0].stdout == "one\n" and results[1] == 3 and told == ["one\n"]
-            await one.put("/a", b"1")
-            assert await one.get("/a") == b"1" and "a" in await one.listdir("/")
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(one.run("while True: pass"), 0.3)
-            with pytest.raises(NeverRan):
-                await one.run("1")
-            await one.reset()
-            assert (await one.run("1")).ok
-
-    asyncio.run(work())
 
 
 def test_decorated(snapshot: SandboxSnapshot, backend: Backend) -> None:

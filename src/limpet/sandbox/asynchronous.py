@@ -1,18 +1,22 @@
-"""``AsyncSandbox``: a sandbox for asyncio.  What is cancelled is ended."""
+"""``AsyncSandbox`` and ``AsyncPool``, for asyncio.  What is cancelled is ended."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+from limpet.sandbox.executor import SandboxExecutor
+from limpet.sandbox.pool import Pool
 from limpet.sandbox.result import Result
 from limpet.sandbox.sandbox import Sandbox, SandboxSnapshot
 from limpet.sandbox.told import Told
 
 T = TypeVar("T")
+Entered = TypeVar("Entered", Sandbox, Pool)
 
 
 class AsyncSandbox:
@@ -26,7 +30,7 @@ class AsyncSandbox:
         self._sandbox: Sandbox | None = None
 
     async def __aenter__(self) -> AsyncSandbox:
-        self._sandbox = await asyncio.to_thread(self._make)
+        self._sandbox = await _entered(self._make)
         return self
 
     async def __aexit__(
@@ -93,7 +97,7 @@ class AsyncSandbox:
         self._of.kill()
 
     async def _done(self, work: Callable[[], T]) -> T:
-        """What ``work`` returns; a thread cannot be cancelled, so the guest is ended, and it is."""
+        """What ``work`` returns; where nobody waits for it any more the guest is ended."""
         waiting = asyncio.ensure_future(asyncio.to_thread(work))
         try:
             return await asyncio.shield(waiting)
@@ -102,6 +106,77 @@ class AsyncSandbox:
             await asyncio.wait([waiting])
             waiting.exception()
             raise
+
+
+class AsyncPool:
+    """As :class:`Pool`, with the same arguments, in ``async with``.
+
+    Calls wait in threads, as many as there are turns.  Where the task that waits is cancelled, the
+    call is not made, or its guest is ended.
+    """
+
+    def __init__(self, snapshot: SandboxSnapshot, min: int = 2, max: int | None = None) -> None:
+        self._make = partial(Pool, snapshot, min, max)
+        self._pool: Pool | None = None
+
+    async def __aenter__(self) -> AsyncPool:
+        self._pool = await _entered(self._make)
+        self._executor = SandboxExecutor(self._pool)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._pool is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+            await asyncio.to_thread(self._pool.close)
+
+    async def run(self, code: str, *, timeout: float | None = None) -> Result:
+        """As :meth:`Pool.run`."""
+        return await self.once(lambda sandbox: sandbox.run(code, timeout=timeout))
+
+    async def call(self, function: Callable[..., Any] | str, /, *given: Any, **named: Any) -> Any:
+        """As :meth:`Pool.call`."""
+        return await self.once(lambda sandbox: sandbox.call(function, *given, **named))
+
+    async def once(self, work: Callable[[Sandbox], T]) -> T:
+        """As :meth:`Pool.once`."""
+        if self._pool is None:
+            raise RuntimeError("use it with: async with AsyncPool(snapshot) as pool")
+        return await asyncio.wrap_future(self._executor.once(work))
+
+    async def map(
+        self, function: Callable[..., Any] | str, /, *given: Iterable[Any]
+    ) -> AsyncGenerator[Any, None]:
+        """What the function returns for each of ``given``, in their order, as it comes.
+
+        All calls are begun at once; who stops early, or gets an exception, ends the others.
+        """
+        waiting = [
+            asyncio.ensure_future(self.call(function, *each)) for each in zip(*given, strict=False)
+        ]
+        try:
+            for each in waiting:
+                yield await each
+        finally:
+            for each in waiting:
+                each.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def _entered(make: Callable[[], Entered]) -> Entered:
+    """What ``make`` makes; a thread cannot be cancelled, so what nobody waits for is closed."""
+    waiting = asyncio.ensure_future(asyncio.to_thread(make))
+    try:
+        return await asyncio.shield(waiting)
+    except asyncio.CancelledError:
+        await asyncio.wait([waiting])
+        if not waiting.exception():
+            await asyncio.to_thread(waiting.result().close)
+        raise
 
 
 def _begun(sandbox: Sandbox) -> AsyncSandbox:

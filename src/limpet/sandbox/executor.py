@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from limpet.errors import Killed, PlanError
@@ -31,20 +32,24 @@ class Call(Future[T]):
             running.kill()
         return False
 
-    def make(self, function: Callable[..., T], given: tuple[Any, ...], named: Any) -> Any:
-        """What the pool does with a sandbox."""
+    def made(self, work: Callable[[Sandbox], T], sandbox: Sandbox) -> T:
+        """What ``work`` returns, which is given the sandbox."""
+        self._sandbox = sandbox
+        if self._unwanted:
+            raise Killed("the call was cancelled")
+        return work(sandbox)
 
-        def work(sandbox: Sandbox) -> T:
-            self._sandbox = sandbox
-            if self._unwanted:
-                raise Killed("the call was cancelled")
-            try:
-                made: T = sandbox.call(function, *given, **named)
-            except PlanError:  # before anything was sent
-                made = sandbox.call_pickled(function, *given, **named)
-            return made
 
-        return work
+def _called(function: Callable[..., Any], given: tuple[Any, ...], named: Any) -> Any:
+    """Work that calls it in a sandbox."""
+
+    def work(sandbox: Sandbox) -> Any:
+        try:
+            return sandbox.call(function, *given, **named)
+        except PlanError:  # before anything was sent
+            return sandbox.call_pickled(function, *given, **named)
+
+    return work
 
 
 class SandboxExecutor(Executor):
@@ -70,17 +75,21 @@ class SandboxExecutor(Executor):
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Make a call as soon as one of the pool's turns is free."""
+        return self.once(_called(fn, args, kwargs))
+
+    def once(self, work: Callable[[Sandbox], T]) -> Future[T]:
+        """As :meth:`Pool.once`, as soon as one of its turns is free."""
         call: Call[T] = Call()
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
-        self._threads.submit(self._make, call, call.make(fn, args, kwargs))
+        self._threads.submit(self._make, call, work)
         return call
 
     def _make(self, call: Call[Any], work: Callable[[Sandbox], Any]) -> None:
         if not call.set_running_or_notify_cancel():
             return
         try:
-            found = self._pool.once(work)
+            found = self._pool.once(partial(call.made, work))
         except BaseException as error:
             call.set_exception(error)
         else:
