@@ -58,9 +58,10 @@ def asked(server: tuple[Path, int, int], mode: str) -> tuple[subprocess.Popen[st
     return running, client
 
 
-@pytest.mark.parametrize("mode", ["close", "shut", "exit", "more"])
+@pytest.mark.parametrize("mode", ["close", "shut", "deaf", "exit", "more"])
 def test_all_arrives(server: tuple[Path, int, int], mode: str) -> None:
-    """Bytes that a send has taken come, though the program closes, shuts or ends at once."""
+    """Bytes that a send has taken come, though the program closes, shuts or ends at once; who
+    wants to hear nothing more is told that there is nothing."""
     running, client = asked(server, mode)
     assert running.stdout
     sent = int(running.stdout.readline())

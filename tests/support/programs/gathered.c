@@ -89,6 +89,11 @@ int main(int argc, char **argv) {
         shutdown(fd, SHUT_WR);
         return recv(fd, &byte, 1, 0) != 1;
     }
+    if (!strcmp(argv[1], "deaf")) { /* an end at once, whatever is still to be sent */
+        char byte;
+        shutdown(fd, SHUT_RD);
+        return recv(fd, &byte, 1, MSG_DONTWAIT) != 0;
+    }
     if (!strcmp(argv[1], "close")) {
         close(fd);
         fd = accept(listener, NULL, NULL);
