@@ -17,6 +17,7 @@ from limpet.audit.inside import Inside, is_request
 from limpet.audit.monitor_code import NO_FILTER
 from limpet.audit.openings import openings
 from limpet.audit.recorded import RecordedRule
+from limpet.audit.run_as_well import check_code
 from limpet.audit.seccomp_decode import X86_64, Allowed, Decoded
 from limpet.formats.bundle.record import LOCATE
 from limpet.planning import seccomp
@@ -270,6 +271,7 @@ CHECKS: tuple[Callable[[Inside], None], ...] = (
     _filters,
     openings,
     _machine,
+    check_code,
     _files,
     _parts,
 )

@@ -68,18 +68,23 @@ def written(each: Allowed) -> Iterator[tuple[int, int]]:
             yield first, last + most + PAGE - 1
 
 
-def _code(bundle: BundleFile) -> Iterator[tuple[int, int]]:
-    """Runs [low, high) of objects' code that nobody can write at the start."""
+def first_pages(bundle: BundleFile) -> Iterator[tuple[int, bytes]]:
+    """What looks like the first page of an object and cannot be written, with its address."""
     for part in bundle.parts:
         if part.flags & _WRITE:
             continue
         for at in range(part.offset, part.offset + part.size, PAGE):
             if bundle.data[at : at + len(elf.IDENT)] == elf.IDENT:
-                base = part.address + at - part.offset
-                for low, high in _code_of(bundle.data[at : at + PAGE], base):
-                    there = bundle.part_at(low)
-                    if there and not there.flags & _WRITE and high <= there.address + there.size:
-                        yield low, high
+                yield part.address + at - part.offset, bytes(bundle.data[at : at + PAGE])
+
+
+def _code(bundle: BundleFile) -> Iterator[tuple[int, int]]:
+    """Runs [low, high) of objects' code that nobody can write at the start."""
+    for base, page in first_pages(bundle):
+        for low, high in _code_of(page, base):
+            there = bundle.part_at(low)
+            if there and not there.flags & _WRITE and high <= there.address + there.size:
+                yield low, high
 
 
 def _code_of(first: bytes, base: int) -> Iterator[tuple[int, int]]:

@@ -16,6 +16,7 @@ from limpet.audit.inside import Inside, is_request
 from limpet.audit.late_code import loads_code, runs_more
 from limpet.audit.model import Protection
 from limpet.audit.monitor_code import NO_FILTER, Call
+from limpet.audit.run_as_well import beside_code
 from limpet.planning.regions import HOST_END, MONITOR_BASE
 
 _NO_NEW_PRIVS = 38
@@ -149,6 +150,13 @@ def _of_process(inside: Inside) -> list[Protection]:
     ]
 
 
+def _only_code(inside: Inside) -> Protection:
+    """Whether no constants have the rights of the code that they share a large page with."""
+    found = beside_code(inside)
+    evidence = "; ".join(each.words for each in found) or "page tables, and what headers call code"
+    return Protection("only code can be run", not found, evidence)
+
+
 def _of_machine(inside: Inside, machine: Machine) -> list[Protection]:
     own, user = machine.own_pages, [run for run in machine.pages if run.user]
     reached = [
@@ -167,6 +175,7 @@ def _of_machine(inside: Inside, machine: Machine) -> list[Protection]:
     return [
         Protection("guest in ring 3", machine.ring == 3, f"code segment of ring {machine.ring}"),
         Protection("guest pages W^X", exclusive, f"{len(machine.tables)} page tables"),
+        _only_code(inside),
         Protection("processor's pages hidden", not reached, f"{len(own)} pages"),
         Protection("I/O bitmap", len(machine.ports) < 65536, f"{len(machine.ports)} ports open"),
         Protection("no-execute", bool(machine.efer & machine_read.NXE), "EFER.NXE"),

@@ -30,7 +30,7 @@ class Options:
     :mod:`limpet.formats.ports` and :mod:`limpet.formats.destinations` spell them, ``sockets`` is
     how many connections it has at most (0: 1024), ``log`` the file that its broker writes refusals
     to (nothing: standard error).  ``strict`` makes a monitor that starts behind all of its walls
-    or not at all,
+    or not at all, and a virtual machine that runs no constants,
     ``uid`` and ``gid`` are whom one becomes that root starts.
     """
 

@@ -9,9 +9,13 @@ from limpet.planning.plan import Decision
 _CPUID = b"\x0f\xa2"
 
 
-def may_ask_cpuid(image: Image) -> bool:
-    """Whether CPUID's bytes stand anywhere in executable pages: else it cannot be run."""
-    return any(_CPUID in segment.data for segment in image.executable)
+def may_ask_cpuid(image: Image, more: bytes = b"") -> bool:
+    """Whether CPUID's bytes stand anywhere in executable pages: else it cannot be run.
+
+    Args:
+        more: what can be run beside the program's code.
+    """
+    return _CPUID in more or any(_CPUID in segment.data for segment in image.executable)
 
 
 def machine_decisions(pages: machine.Supervisor | None, asks_cpuid: bool) -> list[Decision]:

@@ -146,6 +146,23 @@ def patched(region: Region, patches: Sequence[Patch]) -> Region:
     return replace(region, content=bytes(content))
 
 
+def part(region: Region, low: int, high: int) -> Iterator[Region]:
+    """``region`` between ``low`` and ``high``, if that is something."""
+    if low >= high:
+        return
+    at = low - region.address
+    name = f"{region.name}_{at // PAGE}" if at else region.name
+    content = (region.content or b"")[at : high - region.address]
+    at_start = region.at_start
+    if (
+        Access.WRITE not in region.access | region.host
+    ):  # neither kernel nor monitor has zeros there
+        content, at_start = content.ljust(high - low, b"\0"), False
+    yield replace(
+        region, name=name, address=low, size=high - low, content=content, at_start=at_start
+    )
+
+
 def gaps(regions: Iterable[Region], pages: Supervisor | None) -> Iterator[tuple[int, int]]:
     """Runs below the monitor where the file has nothing, [low, high), ascending.
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from limpet.contract.pages import PAGE
 from limpet.formats.image import Access
 from limpet.formats.memory import Memory, Run
-from limpet.planning.regions import NOTHING, Region
+from limpet.planning.regions import NOTHING, Region, part
 
 FEW = 16 * PAGE
 """Bytes of zeros that are worth no piece of memory of their own."""
@@ -30,10 +30,10 @@ def with_memory(
         return tuple(regions)
     host = Access.WRITE if machine else NOTHING
     return tuple(
-        part
+        each
         for region in regions
         for piece in _pieces(region, memory, fresh)
-        for part in _with_rights(piece, memory, host)
+        for each in _with_rights(piece, memory, host)
     )
 
 
@@ -91,28 +91,11 @@ def _with_rights(region: Region, memory: Memory, host: Access) -> Iterator[Regio
     for first, end in memory.sealed:
         low, high = max(first, region.address), min(end, region.end)
         if low < high:
-            yield from _part(region, at, low)
+            yield from part(region, at, low)
             sealed = replace(region, access=Access.READ, host=host)
-            yield from _part(sealed, low, high)
+            yield from part(sealed, low, high)
             at = high
-    yield from _part(region, at, region.end)
-
-
-def _part(region: Region, low: int, high: int) -> Iterator[Region]:
-    """``region`` between ``low`` and ``high``, if that is something."""
-    if low >= high:
-        return
-    at = low - region.address
-    name = f"{region.name}_{at // PAGE}" if at else region.name
-    content = (region.content or b"")[at : high - region.address]
-    at_start = region.at_start
-    if (
-        Access.WRITE not in region.access | region.host
-    ):  # neither kernel nor monitor has zeros there
-        content, at_start = content.ljust(high - low, b"\0"), False
-    yield replace(
-        region, name=name, address=low, size=high - low, content=content, at_start=at_start
-    )
+    yield from part(region, at, region.end)
 
 
 def sealed_c(memory: Memory | None, *, waits: bool) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from limpet import contract
@@ -33,6 +34,26 @@ def _cut(region: Region, borders: Sequence[int]) -> Iterator[tuple[int, int]]:
     """``region`` in pieces that end where one of ``borders`` is, which ascend."""
     inside = (at for at in borders if region.address < at < region.end)
     return pairwise((region.address, *inside, region.end))
+
+
+def _code_as_one(mappings: Iterable[paging.Mapping]) -> Iterator[paging.Mapping]:
+    """Pieces that can be run and lie one behind the other: a large page may have both."""
+    last: paging.Mapping | None = None
+    for each in mappings:
+        if last and last.executable and _goes_on(last, each):
+            last = replace(last, size=last.size + each.size)
+            continue
+        if last:
+            yield last
+        last = each
+    if last:
+        yield last
+
+
+def _goes_on(last: paging.Mapping, each: paging.Mapping) -> bool:
+    return replace(each, address=last.address, size=last.size) == last and (
+        last.address + last.size == each.address
+    )
 
 
 def supervisor(
@@ -67,4 +88,5 @@ def supervisor(
         for low, high in _cut(region, borders)
     ]
     ports = [call.port for call in contract.on_kvm(hypercalls)]
-    return machine.supervisor(place.supervisor, mappings, ports, arranged=arranged)
+    whole = list(_code_as_one(mappings))
+    return machine.supervisor(place.supervisor, whole, ports, arranged=arranged)

@@ -10,10 +10,9 @@ from limpet import contract
 from limpet.arch.x86_64 import machine
 from limpet.arch.x86_64.rewrite import Rewriting, rewrite
 from limpet.contract import Backend, Filtered, Hypercall
-from limpet.contract.pages import PAGE, align_up
 from limpet.errors import PlanError
 from limpet.formats import manifest
-from limpet.formats.image import Access, Image
+from limpet.formats.image import Image
 from limpet.formats.manifest import Device
 from limpet.guests.linux import threads
 from limpet.guests.linux.calls import system_calls
@@ -22,10 +21,12 @@ from limpet.guests.linux.counted import REPORT
 from limpet.guests.linux.dispatch import dispatch_c
 from limpet.guests.linux.generate import CORE, gates_c, plan_h
 from limpet.guests.linux.jit import with_jit
+from limpet.guests.linux.large_code import beside_code, large_pages, run_bytes, with_code
 from limpet.guests.linux.late import late_data, with_late
 from limpet.guests.linux.layout import Layout, lay_out, own_places
 from limpet.guests.linux.mapped import supervisor
 from limpet.guests.linux.outside import outside_decisions, with_outside
+from limpet.guests.linux.own_regions import own_regions, packed_tree
 from limpet.guests.linux.parts import CORE_HYPERCALLS, SystemCall, hypercall_users
 from limpet.guests.linux.place import PlacedProgram
 from limpet.guests.linux.place import place as place_program
@@ -54,7 +55,6 @@ from limpet.planning.outside import outside
 from limpet.planning.plan import Plan
 from limpet.planning.porter import porter_filter
 from limpet.planning.processor import machine_decisions, may_ask_cpuid
-from limpet.planning.regions import Region, patched
 from limpet.planning.seccomp import KILL_PROCESS, TRAP, Filter, Rule
 from limpet.planning.shelves import MANY, gaps_of_file, rows
 from limpet.planning.stopped import hot_pages, sealed_c, with_memory
@@ -109,14 +109,16 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     level = machine.CPU_LEVELS[options.cpu]
     reserves = any(call.name == "place" for call in hypercalls)
     own = fixed.pack(image, place, guest.tree, level, reserves=reserves)
-    packed = _packed(place, guest)
+    packed = packed_tree(place, guest)
     virtual = "kvm" in options.backends
-    regions = _regions(place, rewriting, own, table, packed)
+    regions = own_regions(place, rewriting, own, table, packed)
     regions = with_memory(regions, guest.memory, (place.boot_info, place.data), machine=virtual)
+    beside = beside_code(regions, program, options)
+    regions = regions if options.strict else tuple(with_code(regions, beside))
     pages = supervisor(place, regions, hypercalls, guest.memory) if virtual else None
     joins = len(options.backends) == 1 and (guest.memory or len(regions) > MANY)
     joined = tuple(rows(regions, machine=virtual)) if joins else ()
-    asks_cpuid = may_ask_cpuid(image)
+    asks_cpuid = may_ask_cpuid(image, run_bytes(regions, beside))
     asked = tuple(each for each in judged.asked if not (leads and each.what == SOCKETS.what))
     kvm = blobs(
         pages,
@@ -151,8 +153,8 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
         filters["broker"] = broker_filter()
     if leads and way_out and leads.porter:
         filters["porter"] = porter_filter(chosen, way_out)
-    beside = changes(hypercalls)
-    if beside:
+    changing = changes(hypercalls)
+    if changing:
         filters["namer"] = namer_filter(chosen, devices)
     return Plan(
         guest=replace(guest, judged=judged if options.snapshot else None),  # planned again then
@@ -196,7 +198,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
             + sealed_c(guest.memory, waits=program.code_waits) * options.snapshot,
             "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen, regions, way_out)
             + (hot_pages(guest.memory) + late_data(place.late_data)),
-            "host_numbers.h": host_numbers(chosen, (*hypercalls, *beside)),
+            "host_numbers.h": host_numbers(chosen, (*hypercalls, *changing)),
             "monitor.c": monitor_c(
                 CORE, chosen, hypercalls, options.backends, gaps_of_file(regions, pages, joined)
             ),
@@ -208,6 +210,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
             *hypercall_decisions(users),
             *chosen.decisions(),
             *machine_decisions(pages, asks_cpuid),
+            *large_pages(beside, program, strict=options.strict),
         ),
         verdict=asked,
         warnings=(*warnings(image.name, asked), *image.warnings, *_object_warnings(guest)),
@@ -332,43 +335,6 @@ def _users(
 
 def _hypercalls(users: Collection[str]) -> tuple[Hypercall, ...]:
     return tuple(call for call in contract.hypercalls() if call.name in users)
-
-
-def _packed(place: Layout, guest: Guest) -> Region | None:
-    tree, why = guest.tree, "the packed file tree"
-    parts = place.tree, tree.room, Access.READ, tree.content, why
-    return Region("tree", *parts) if tree.data else None
-
-
-def _regions(
-    place: Layout, rewriting: Rewriting, own: bytes, devices: bytes, packed: Region | None
-) -> tuple[Region, ...]:
-    read, write, execute = Access.READ, Access.WRITE, Access.EXECUTE
-    regions = [patched(region, rewriting.patches) for region in place.image]
-
-    def add(
-        name: str, low: int, high: int, access: Access, content: bytes | None, why: str
-    ) -> None:
-        regions.append(Region(name, low, align_up(high - low, PAGE), access, content, why))
-
-    why = "guest_info, environment and symbols, then the library OS's constants"
-    add("constants", place.constants, place.rodata_end, read, own, why)
-    why = "the library OS's code, trampolines of the rewritten sites first"
-    add("libos_text", place.trampolines, place.state, read | execute, None, why)
-    regions[-1] = replace(regions[-1], filled=place.fills_pages)
-    why = "boot_info, then the library OS's data and the stack for signals"
-    add("libos_data", place.state, place.state_end, read | write, None, why)
-    if devices:
-        size = align_up(len(devices), PAGE)
-        why = "the table of devices, and of what else a start chooses"
-        regions.append(Region("devices", place.devices, size, read, devices, why, host=write))
-    regions += [packed] if packed else []
-    for name, (low, high), why in (
-        ("arena", place.arena, "memory for brk, mmap and files in RAM"),
-        ("stack", place.stack, "the program's stack, above a hole"),
-    ):
-        regions.append(Region(name, low, high - low, read | write, b"", why, at_start=True))
-    return tuple(sorted(regions, key=lambda each: each.address))
 
 
 _DEFAULT = {"kvm": KILL_PROCESS, "process": TRAP}

@@ -1,0 +1,99 @@
+"""A large program's code is in large pages of its virtual machine, and what that costs is said."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+import limpet
+from limpet.arch.x86_64 import paging
+from limpet.contract import BACKENDS, Backend
+from limpet.contract.pages import LARGE_PAGE
+from limpet.formats.bundle.read import read_bundle
+from limpet.planning.explain import as_text
+from limpet.planning.plan import Decision, Plan
+from limpet.running.strict import missing
+from tests.support.bundles import Maker
+from tests.support.large_code import large
+from tests.support.sources import HELLO
+
+
+def planned(make: Maker, *backends: Backend, strict: bool = False) -> Plan:
+    options = limpet.Options(backends=backends, strict=strict)
+    return limpet.plan(limpet.load(large(make)), options)
+
+
+def pieces(plan: Plan) -> list[Decision]:
+    return [each for each in plan.decisions if each.subject == "large page"]
+
+
+def entry(plan: Plan, address: int) -> int:
+    """That of the page directory."""
+    assert plan.supervisor
+    found: int
+    at = plan.supervisor.tables
+    for shift in (39, 30, 21):
+        (found,) = struct.unpack_from("<Q", at, 8 * (address >> shift & 511))
+        table = (found & 0xF_FFFF_FFFF_F000) - plan.supervisor.cr3
+        at = plan.supervisor.tables[table:] if shift > 21 else b""
+    return found
+
+
+@pytest.mark.kvm
+def test_a_constant_is_run(make: Maker) -> None:
+    """In a virtual machine; not with --strict, and in no process."""
+    said = b"a constant is run\n"
+    ran = make(large(make), "kvm").run()
+    assert (ran.status, ran.stdout) == (0, said + b"42\n")
+    ran = make(large(make), "process").run()
+    assert (ran.status, ran.stdout) == (139, said)
+    strict = make(large(make), "kvm", strict=True)
+    if missing(strict.path, ()):
+        pytest.skip("this host has not all of the walls that --strict asks for")
+    ran = strict.run()
+    assert (ran.status, ran.stdout) == (139, said)
+
+
+def test_said(make: Maker) -> None:
+    """How many pages, whose they are, and what leaves them out."""
+    (found,) = pieces(planned(make, "kvm"))
+    low = int(found.name, 16)
+    text = as_text(planned(make, "kvm"))
+    count = int(found.why.split()[0])
+    why = f"{count} pages of constants of large can be run, beside its code (--strict: none)"
+    assert f"\nlarge pages in\n  {low:#x}{'':<{18 - len(found.name)}} {why}\n" in text
+    assert 0 < count <= 128 and low % LARGE_PAGE == 0
+    strict = as_text(planned(make, "kvm", strict=True))
+    assert "\nlarge pages out\n" in strict and "large pages in\n" not in strict
+    assert (
+        f"--strict: {count} pages of constants of large, beside its code, cannot be run" in strict
+    )
+
+
+def test_tables(make: Maker) -> None:
+    """One entry for 2 MiB, which nobody writes; small pages with --strict."""
+    plan, strict = planned(make, "kvm"), planned(make, "kvm", strict=True)
+    low = int(pieces(plan)[0].name, 16)
+    assert entry(plan, low) == low | 0xE5  # present, the guest's, accessed, dirty, large
+    assert not entry(strict, low) & paging.LARGE
+    assert entry(plan, low + LARGE_PAGE) == low + LARGE_PAGE | 0xE5
+    assert entry(strict, low + LARGE_PAGE) & paging.LARGE  # all of it is code
+
+
+def test_in_the_file(make: Maker) -> None:
+    """It lies where a large page of the file can be one of memory, and the host only reads it."""
+    plan, made = planned(make, "kvm"), read_bundle(make(large(make), "kvm").path)
+    low = int(pieces(plan)[0].name, 16)
+    part = made.part_at(low)
+    assert part and part.flags == 4
+    assert (part.offset + low - part.address) % LARGE_PAGE == 0
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_nowhere_else(make: Maker, backend: Backend) -> None:
+    """A small program has no such page, nor has a process, or a bundle that has both."""
+    hello = limpet.load(make.compile(HELLO, "hello"))
+    assert not pieces(limpet.plan(hello, limpet.Options(backends=(backend,))))
+    assert not pieces(planned(make, "process"))
+    assert not pieces(planned(make, "kvm", "process"))
