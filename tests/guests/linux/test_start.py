@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 import limpet
+from limpet.building.bundle import build
 from limpet.contract import Backend
 from limpet.contract.pages import PAGE
 from limpet.errors import PlanError
@@ -121,3 +122,13 @@ def test_few_pages_of_the_library_os(make: Maker, backend: Backend) -> None:
     runs = ("start_program", "snapshot_start", "clock_renew", "take_answer", "thread_switch")
     places = [bundle.symbols[each] for each in (*runs, "console_write", "program_exit")]
     assert max(places) - min(places) < 2 * PAGE
+
+
+def test_what_it_reads_of_its_data(backend: Backend) -> None:
+    """It lies in the page that the monitor writes, in a guest that has a good deal of data, too."""
+    options = limpet.Options(backends=(backend,), snapshot=True)
+    bundle = build(limpet.plan(limpet.load(need(BUSYBOX, "busybox-static")), options))
+    assert isinstance(bundle.plan.layout, Layout)
+    reads = ("current", "guest_snapshot", "console_ops", "first_table")
+    pages = {bundle.symbols[each] // PAGE for each in reads}
+    assert pages == {bundle.plan.layout.state // PAGE}

@@ -48,6 +48,10 @@ _START = (
 """What each start runs through that goes on from a moment, and its end: each page is a fault, or an
 exit, and so it is in few.  What it reads of the constants comes first among these."""
 
+_TABLE = "*(.bss..table)"
+"""The table of descriptors, of which a start that goes on from a moment reads the first words: they
+lie in the page that the monitor writes.  Other bundles have no zeros of it in their file."""
+
 _SCRIPT = """\
 ENTRY(guest_start)
 SECTIONS {{
@@ -62,7 +66,8 @@ SECTIONS {{
   ASSERT(. <= {text_end:#x}, "the library OS's code is larger than it was measured")
   . = {data:#x};
   .data : {{ *(.bss .bss.[!.]* COMMON) *(.data.*own_memory .data.image .data.stack)
-    *(.data .data.*) }}
+    *dispatch.o(.data .data.*) *gates.o(.data .data.*) *(.data.*current .data.*console_*)
+    {kept} *(.data .data.*) }}
   ASSERT(SIZEOF(.data) == 0 || ADDR(.data) == {data:#x}, "the library OS's data is not aligned")
   .bss : {{ *(.bss..table) *(.bss..large) }}
   .stacks (NOLOAD) : {{ *(.bss..stack) }}
@@ -93,7 +98,8 @@ def link(plan: Plan, folder: Path, cache: Cache) -> tuple[Mapping[str, bytes], M
     script, output = folder / "guest.ld", folder / "guest.elf"
     goes_back = any(call.name == REWIND for call in plan.hypercalls)
     signals = "rewound_signal" if goes_back and "process" in plan.filters else "trap_entry_process"
-    script.write_text(_script(place, signals), encoding="utf-8")
+    kept = _TABLE if plan.options.snapshot else ""
+    script.write_text(_script(place, signals, kept), encoding="utf-8")
     try:
         _link(generated, output, script, cache)
     except ToolchainError:
@@ -128,7 +134,7 @@ def _link(generated: Sequence[Path], output: Path, script: Path, cache: Cache) -
             toolchain.link([*generated, *known], output, script)
 
 
-def _script(place: Layout, signals: str) -> str:
+def _script(place: Layout, signals: str, kept: str) -> str:
     given: dict[str, int | str] = {
         "guest_info": place.constants,
         "boot_info": place.boot_info,
@@ -143,6 +149,7 @@ def _script(place: Layout, signals: str) -> str:
         start=" ".join(f"*(.text.{name} .text.unlikely.{name})" for name in _START),
         text_end=place.text_end,
         data=place.data,
+        kept=kept,
         data_end=place.signal_stack,
         rodata=place.rodata,
         rodata_end=place.rodata_end,
