@@ -53,7 +53,7 @@ class Looks:
     def look(self, pagemap: BinaryIO, bundle: Bundle) -> bool | None:
         """Whether there is nothing more to see."""
         found = set(_written(pagemap, bundle))
-        process = bundle.plan.options.backends == ("process",)
+        process = "process" in bundle.plan.options.backends
         if _can_be_idle(bundle.plan):
             idle = _idle(pagemap, bundle)
             self._idle = idle if self._idle is None else self._idle & idle

@@ -53,11 +53,16 @@ def sealed(
 ) -> tuple[Run, ...]:
     """Runs of such pages, ascending; none where they are too many or too large.
 
+    Nor for a bundle of both backends, which keep them in different places: its library OS asks for
+    these rights again as it goes on.
+
     Args:
         memory: what a process has at each of its addresses.
         maps: what is mapped where in it: proc(5).
         loaded: inodes of the shared objects whose code could be run.
     """
+    if _is_of_both(bundle):
+        return ()
     regions = _written(bundle, loaded)
     pages = bundle.plan.supervisor
     found = _in_tables(memory, pages.cr3, regions) if pages else _in_process(maps, regions)
@@ -70,13 +75,20 @@ def hidden(
     memory: BinaryIO, bundle: Bundle, loaded: tuple[int, ...], kept: Sequence[Run]
 ) -> tuple[Run, ...]:
     """Runs of pages of a virtual machine's arena that its guest had put out of reach; none where
-    they are too many, or pages that could only be read are not ``kept`` so."""
+    they are too many, pages that could only be read are not ``kept`` so, or it can be a process
+    as well."""
     pages, regions = bundle.plan.supervisor, _written(bundle, loaded)
-    if pages is None or (not kept and any(_in_tables(memory, pages.cr3, regions))):
+    if pages is None or _is_of_both(bundle):
+        return ()
+    if not kept and any(_in_tables(memory, pages.cr3, regions)):
         return ()
     arena = [each for each in regions if each.name.startswith("arena")]
     runs = tuple(joined(_in_tables(memory, pages.cr3, arena, _is_hidden)))
     return () if len(runs) > MAX_SEALED else runs
+
+
+def _is_of_both(bundle: Bundle) -> bool:
+    return len(bundle.plan.options.backends) > 1
 
 
 def _written(bundle: Bundle, loaded: tuple[int, ...]) -> list[Region]:

@@ -80,7 +80,8 @@ def snapshot(plan: Plan, arguments: Sequence[str] = (), *, name: str = "") -> Sn
     """Run the guest of ``plan`` until it stops, and make the bundle that goes on from there.
 
     Args:
-        plan: of a Linux program, for one backend.
+        plan: of a Linux program; of both backends the one that this host offers is run, and its
+            bundle goes on on either.
         arguments: what the guest finds behind its own name.
         name: what it finds as its own name; by default the program's.
 
@@ -173,7 +174,7 @@ def _taking(options: Options) -> Options:
 def _learned(bundle: Bundle, argv: Sequence[str]) -> Learned:
     """What a start shows that has nothing to read, until it ends or is late."""
     looks = Looks(rehearsed=len(argv) > 1)
-    steps = bundle.plan.options.backends == ("process",)
+    steps = "process" in bundle.plan.options.backends
 
     def look(process: _Process, bundle: Bundle) -> bool | None:
         return looks.look(process.pagemap, bundle)
@@ -232,7 +233,8 @@ def _run(
         bundle.write(path)
         reports = bundle.plan.options.asks("report")
         words = [f"--report={path.with_name('report')}"] if reports else []
-        process = _start(path, [argv[0], *words, *_folders(bundle, path), *argv[1:]], out, err)
+        command = _command(path, [argv[0], *words, *_folders(bundle, path), *argv[1:]])
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         # Not by its method, which asks first how it is, and would take a stop that is ours to see.
         late = threading.Timer(seconds, os.kill, (process.pid, signal.SIGKILL))
         late.start()
@@ -263,11 +265,8 @@ os.execv(sys.argv[1], sys.argv[2:])
 """Asks to be traced and becomes the bundle.  A process of its own: this one may have threads."""
 
 
-def _start(
-    path: Path, argv: Sequence[str], out: BinaryIO, err: BinaryIO
-) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-I", "-S", "-c", _TRACED, str(path), *argv]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+def _command(path: Path, argv: Sequence[str]) -> list[str]:
+    return [sys.executable, "-I", "-S", "-c", _TRACED, str(path), *argv]
 
 
 def _at_end(

@@ -387,8 +387,6 @@ def test_what_cannot_be(make: Maker, tmp_path: Path) -> None:
 
     with pytest.raises(PlanError, match="ends never reads its standard input and opens no file"):
         plan(ends, "process")
-    with pytest.raises(PlanError, match="a snapshot is of one backend"):
-        plan(shell, "kvm", "process")
     with pytest.raises(PlanError, match="a snapshot cannot have disks and network interfaces"):
         plan(shell, "process", devices=("block:a",))
     unikernel = limpet.load(unikernels.build(tmp_path, "spt"))

@@ -14,12 +14,13 @@ import pytest
 
 import limpet
 from limpet.audit.verify import verify
-from limpet.contract import Backend
+from limpet.cli.options import backends
 from limpet.errors import RunError
 from limpet.running.learned import Learned
 from limpet.running.snapshot import snapshot
 from tests.support import SUPPORT
 from tests.support.bundles import Maker
+from tests.support.without_kvm import without_kvm
 
 PROGRAM = SUPPORT / "programs" / "away.c"
 
@@ -74,9 +75,20 @@ def servers() -> Iterator[tuple[int, int]]:
         yield stream.getsockname()[1], datagrams.getsockname()[1]
 
 
-def test_away(
-    make: Maker, backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _is_made(command: list[str | Path]) -> list[str | Path]:
+    return command
+
+
+STARTS = {"kvm": [_is_made] * 2, "process": [_is_made] * 2, "both": [_is_made, without_kvm]}
+"""How two starts of a bundle of these are made."""
+
+
+KVM = pytest.mark.kvm
+KINDS = [pytest.param("kvm", marks=KVM), "process", pytest.param("both", marks=KVM)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_away(make: Maker, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections are dead and say so, a port and a folder are those of the start; the host's port
     is nobody's while the snapshot is taken; verify makes it again."""
     monkeypatch.setattr("limpet.running.snapshot._LEARNING", 0.5)  # it waits for a client
@@ -85,7 +97,7 @@ def test_away(
     with servers() as (tcp, udp), socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]  # in use until a start wants it
         options = limpet.Options(
-            backends=(backend,),
+            backends=backends(kind),
             snapshot=True,
             devices=("volume:/data:ro",),
             publish=(f"{port}:80",),
@@ -99,10 +111,10 @@ def test_away(
         assert found.stdout == b"got a\ngot b\n"
         found.bundle.write(tmp_path / "again")
         taken.close()
-        words = ["away", f"--volume:/data={tmp_path / 'data'}", "--"]
-        for _ in range(2):
+        words: list[str | Path] = [tmp_path / "again", f"--volume:/data={tmp_path / 'data'}", "--"]
+        for start in STARTS[kind]:
             with subprocess.Popen(
-                words, executable=tmp_path / "again", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                start(words), stdin=subprocess.PIPE, stdout=subprocess.PIPE
             ) as ran:
                 assert ran.stdin and ran.stdout
                 ran.stdin.write(b"\n")

@@ -273,11 +273,6 @@ def _check_snapshot(
 ) -> None:
     if not options.snapshot:
         return
-    if len(options.backends) > 1:
-        raise PlanError(
-            f"{image.name}: a snapshot is of one backend: its memory is as that left it",
-            hint="take one for each: --backend kvm, --backend process",
-        )
     if any(each.kind != manifest.VOLUME for each in manifest.declared(options.devices)):
         raise PlanError(
             f"{image.name}: a snapshot cannot have disks and network interfaces: what they were is "
