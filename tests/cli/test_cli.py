@@ -64,6 +64,17 @@ def test_explain(limpet: Cli) -> None:
     assert data["plan"] in text
 
 
+def test_explain_a_script(limpet: Cli) -> None:
+    """As its interpreter with it, which is found as run finds it."""
+    python = str(need(Path("/usr/bin/python3"), "python3"))
+    (limpet.cwd / "app.py").write_text("import json\n")
+    given = ["--env", "WHO=you", "--connect", "192.0.2.1:443"]
+    done = limpet("explain", *given, "--python", python, "app.py", "--json")
+    assert "start     app.py is packed for CPython" in done.stdout
+    assert done.stdout == limpet("explain", *given, python, "app.py", "--json").stdout
+    assert "192.0.2.1" in done.stdout
+
+
 def test_explain_takes_what_run_takes(limpet: Cli) -> None:
     """Behind the program stand its own words, options too."""
     done = limpet("explain", HELLO, "-r", "--json")
@@ -213,10 +224,6 @@ def _script(cwd: Path) -> None:
     (cwd / "script").write_text("#!/nowhere/sh\n")
 
 
-def _python(cwd: Path) -> None:
-    (cwd / "app.py").write_text("print(1)\n")
-
-
 def _stray(cwd: Path) -> None:
     name = b"libc.so.6\0"
     program = Path("/bin/true").read_bytes()
@@ -245,7 +252,6 @@ BAD = [
     (["run", "."], 2, "a folder without limpet.toml", _nothing),
     (["run", "script"], 2, "script: its interpreter /nowhere/sh does not exist", _script),
     (["build", "script"], 2, "script: its interpreter /nowhere/sh does not exist", _script),
-    (["explain", "app.py"], 2, "build its interpreter with --file app.py:/app.py", _python),
     (["run", "--root", ".", "stray"], 2, "libx.so.6 that stray needs is not found", _stray),
     (["run", "--memory", "10K", str(HELLO)], 2, "cannot be given to", _nothing),
     (["run", "--memory", "lots", str(HELLO)], 2, "'lots' is not a size", _nothing),

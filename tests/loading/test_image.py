@@ -139,6 +139,13 @@ def test_rejected(case: str) -> None:
     assert caught.value.hint
 
 
+def test_a_script_of_python() -> None:
+    """Who gives the library one is told what starts it."""
+    with pytest.raises(ImageError) as caught:
+        read_image(b"print(1)\n", "app.py")
+    assert "limpet run app.py, or build its interpreter with --file" in str(caught.value.hint)
+
+
 def test_accepted() -> None:
     """The file that the table damages is a good one."""
     image = read_image(elf(), "dir/good")

@@ -11,6 +11,7 @@ import click
 from limpet.cli import say
 from limpet.cli.job import Job
 from limpet.cli.options import FILE, about_guest, chosen, declared, packing
+from limpet.cli.pythons import by_python, which_python
 from limpet.guests.usual import usual
 from limpet.loading.named import named_in
 from limpet.loading.start import start_of
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 @click.command("explain", context_settings={"allow_interspersed_args": False})
 @about_guest
 @declared
+@which_python
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.argument("app", type=FILE)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
@@ -39,10 +41,12 @@ def command(
     """Say what the bundle of APP has and lacks, and the reason for each.
 
     ARGUMENTS are as for run: an interpreter's script and files that they name are packed as well.
+    APP may be a script of Python: then it is its interpreter's bundle, as that starts cold.
     """
     from limpet.planning.explain import as_data, as_text
 
     options = chosen(given, (*block, *net, *volume), tuple(map(str, publish)))
+    app, arguments = by_python(app, arguments, given["python"])
     with say.Progress() as progress:
         start = start_of(app, given["root"], arguments)
         files = packing(given).for_start(start)
