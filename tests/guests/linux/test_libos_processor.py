@@ -5,10 +5,16 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+import limpet
+from limpet.contract import Backend
+from limpet.running.snapshot import snapshot
+from tests.support.bundles import Maker
 from tests.support.native import INT, U64, Library
 
 
@@ -33,3 +39,32 @@ def test_instructions(processor: Library) -> None:
     assert _ends(processor, *has, 0) == 1
     assert _ends(processor, has[0], 0xFFFFFFFF, has[2], 0) == -signal.SIGILL
     assert _ends(processor, *has, 1) == 0
+
+
+READS = """
+#include <stdio.h>
+int main(void) {
+    getchar();
+    puts("goes on");
+}
+"""
+
+
+def test_cpuid_has_the_last_word(make: Maker, backend: Backend, tmp_path: Path) -> None:
+    """One that is invalid here, though CPUID says that there is it, ends no start that goes on,
+    whatever signals its starter blocks."""
+    options = limpet.Options(backends=(backend,), snapshot=True)
+    plan = limpet.plan(limpet.load(make.compile(READS, "reads")), options)
+    data = snapshot(plan, ()).bundle.data
+    crc32, invalid = bytes.fromhex("f20f38f0c0"), bytes.fromhex("0f0b909090")
+    assert data.count(crc32) == 1
+    again = tmp_path / "again"
+    again.write_bytes(data.replace(crc32, invalid))
+    again.chmod(0o755)
+    for blocked in (set[int](), signal.valid_signals()):
+        kept = signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        try:
+            ran = subprocess.run([again], input=b"\n", capture_output=True, timeout=60, check=False)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, kept)
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"goes on\n", b"")
