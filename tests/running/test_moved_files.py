@@ -57,6 +57,65 @@ def test_the_name_is_another_files(
     assert [(each.stat().st_mode, each.stat().st_mtime_ns) for each in files] == before[::-1]
 
 
+AGAIN = r"""
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+static const char *link_of(int fd, const char *name) {
+    static char path[2][50];
+    static int last;
+    snprintf(path[last ^= 1], 50, "/proc/self/fd/%d%s", fd, name);
+    return path[last];
+}
+static void tell(long result) {
+    printf("%d ", result < 0 ? errno : 0);
+}
+int main(int argc, char **argv) {
+    char byte = 0;
+    chdir(argv[argc - 1]);
+    int folder = open(".", O_RDONLY), file = open("file", O_RDWR);
+    tell(mkdir(link_of(folder, "/sub"), 0755));
+    tell(rename(link_of(folder, "/sub"), link_of(folder, "/sub2/")));
+    tell(access(link_of(folder, "/sub2/../file"), F_OK));
+    tell(open(link_of(folder, "/"), O_RDONLY));
+    tell(open(link_of(folder, "/nothing"), O_RDONLY));
+    tell(open(link_of(file, "/nothing"), O_RDONLY));
+    tell(read(open(link_of(file, ""), O_RDWR | O_CREAT, 0600), &byte, 1));
+    rename("file", "moved");
+    tell(pread(open(link_of(file, ""), O_RDONLY), &byte, 1, 1));
+    printf("%c\n", byte);
+    link("moved", "kept"), unlink("moved");
+    tell(open(link_of(file, ""), O_RDWR | O_CREAT, 0600)), tell(access("moved", F_OK));
+    close(open("moved", O_CREAT | O_WRONLY, 0600)), truncate("moved", 7);
+    tell(open(link_of(file, ""), O_RDWR | O_TRUNC));
+}
+"""
+
+
+def test_opened_again(make: Maker, backend: Backend, tmp_path: Path) -> None:
+    """/proc/self/fd leads to what is open, and on below a folder; a name that is gone or another
+    file's by now leads nowhere, and makes and cuts nothing."""
+    program = make.compile(AGAIN, "again", "-O1")
+    said = []
+    for name in ("native", "guest"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "file").write_text("file")
+        for each in (folder, folder / "file"):
+            os.chown(each, 65534, 65534)
+        if name == "native":
+            done = subprocess.run([program, folder], capture_output=True, check=True)
+            said.append(done.stdout.decode().splitlines())
+        else:
+            made = make(program, backend, devices=("volume:/w",))
+            said.append(made.run(f"--volume:/w={folder}", "--", "/w").stdout.decode().splitlines())
+        assert (folder / "moved").stat().st_size == 7
+    assert said[0] == ["0 0 0 0 2 20 0 0 i", "0 2 0 "]
+    assert said[1] == ["0 0 0 0 2 20 0 0 i", f"{errno.ENOENT} 2 {errno.ENOENT} "]
+
+
 def test_modes_of_no_files(
     make: Maker, backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -133,6 +133,11 @@ int main(int count, char **words) {
     SAY(rename("made", "there"));
     SAY(rename("there", "made"));
     SAY(rename("there/", "x"));
+    SAY(rename("there", "x/"));
+    SAY(rename("nothing", "x/"));
+    SAY(rename("made", "anew//"));
+    SAY(rename("anew", "there/"));
+    SAY(rename("anew/", "made/"));
     SAY(rename("made/.", "x"));
     SAY(rename("made", "other"));
     SAY(syscall(SYS_renameat2, AT_FDCWD, "other", AT_FDCWD, "folder", 1));

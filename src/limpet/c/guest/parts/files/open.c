@@ -50,6 +50,23 @@ static long open_again(struct file *file, long flags) {
     return fd_install(file, 0, flags & O_CLOEXEC);
 }
 
+/* A volume's is opened by its name once more, as it is asked now; that may be another file's. */
+static long by_name(struct file *file, struct walked *walked) {
+    struct linux_stat open, named = {0};
+    long error = file->ops->stat(file, &open);
+    guest_volumes->start(file, walked);
+    walked->rest = "";
+    if (!error)
+        error = guest_volumes->find(walked, LAST_FOLLOWED);
+    if (!error && walked->file)
+        error = walked->file->ops->stat(walked->file, &named);
+    if (!error && (named.ino != open.ino || named.dev != open.dev))
+        error = -ENOENT;
+    guest_volumes->start(file, walked);
+    walked->rest = "";
+    return error;
+}
+
 static long check(const struct node *node, long flags) {
     bool writes = (flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC;
     if (flags & O_DIRECTORY && !is_directory(node))
@@ -173,10 +190,8 @@ long sys_openat(long directory, long path, long flags, long mode) {
     }
     bool follow = !(flags & O_NOFOLLOW) && !(flags & O_CREAT && flags & O_EXCL);
     long error = walk(directory, (const char *)path, follow ? LAST_FOLLOWED : LAST_KEPT, &walked);
-    if (!error && walked.file && of_volume(walked.file)) {
-        guest_volumes->start(walked.file, &walked); /* by its name once more, as it is asked now */
-        walked.rest = "";
-    }
+    if (!error && walked.file && of_volume(walked.file))
+        error = by_name(walked.file, &walked);
     while (!error && walked.volume) {
         error = guest_volumes->open(&walked, follow, flags, mode);
         if (walked.volume)

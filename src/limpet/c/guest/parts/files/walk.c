@@ -93,12 +93,13 @@ static long follow(struct node *link, const char *rest, int links, struct walked
     return error;
 }
 
-/* A link of /proc leads to a node at once, or to a file without one, which ends the path. */
+/* A link of /proc leads to a node at once, or to a file without one, which ends the path unless it
+ * is a volume's. */
 static long jump(const struct node *link, bool final, struct walked *out, struct node **to) {
     if (bounds.resolve & RESOLVE_NO_MAGICLINKS)
         return -ELOOP;
     long error = bounds.confined ? -EXDEV : link_target(link, to, &out->file);
-    if (!error && out->file && (!final || out->directory_only))
+    if (!error && out->file && (!final || out->directory_only) && !of_volume(out->file))
         error = -ENOTDIR;
     return error;
 }
@@ -173,6 +174,10 @@ long walk_on(struct node *at, const char *path, enum last last, struct walked *o
                 return error;
             if (!jumps)
                 continue;
+            if (out->file && (!final || out->directory_only)) {
+                guest_volumes->start(out->file, out);
+                return in_volume(out, rest);
+            }
         }
         out->node = next;
         if (final && !(next && is_mount(next))) {

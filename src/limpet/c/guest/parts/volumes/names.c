@@ -65,12 +65,16 @@ static long check_last(const char *path, const struct naming *what) {
     }
 }
 
-/* A slash behind a name is for folders; the name is asked for without it. */
-static long cut_slashes(u64 volume, char *path, const struct naming *what) {
+static bool cut(char *path) {
     u64 length = strlen(path), whole = length;
     while (length > 1 && path[length - 1] == '/')
         path[--length] = 0;
-    if (length == whole || what->what == NAME_FOLDER || what->what == NAME_NO_FOLDER)
+    return length != whole;
+}
+
+/* A slash behind a name is for folders; the name is asked for without it. */
+static long cut_slashes(u64 volume, char *path, const struct naming *what) {
+    if (!cut(path) || what->what == NAME_FOLDER || what->what == NAME_NO_FOLDER)
         return 0;
     if (what->what == NAME_LINK || what->what == NAME_SAME)
         return -ENOENT;
@@ -134,7 +138,9 @@ static long ask_host(u64 volume, const struct naming *what, const u64 *file,
 /* Both paths behind one another, as the monitor takes them. */
 static long put_names(const struct walked *place, const struct naming *what, char *names) {
     bool changes = what->what >= NAME_MODE;
+    bool moves = what->what == NAME_MOVED && !(what->argument & RENAME_EXCHANGE);
     long error = place_path(place, names);
+    bool folder = !error && moves && cut(names); /* what moves there has to be one */
     if (!error && !changes)
         error = cut_slashes(place->volume, names, what);
     if (!error && !changes)
@@ -150,6 +156,8 @@ static long put_names(const struct walked *place, const struct naming *what, cha
     error = place_path(what->other, other);
     if (!error)
         error = cut_slashes(place->volume, other, what);
+    if (!error && folder)
+        error = there(place->volume, other, HOW_PATH | HOW_NO_FOLLOW | HOW_FOLDER);
     return error ? error : check_last(other, what);
 }
 
