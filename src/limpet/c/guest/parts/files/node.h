@@ -231,6 +231,7 @@ struct volumes {
     const char *(*path)(const struct file *file, const struct node **top); /* from there */
     bool (*have)(const struct file *file);
     long (*change)(const struct file *file, const struct naming *what);
+    long (*may_change)(const struct file *file); /* -EROFS: below one that is only read */
     long (*owner)(const struct file *file, u32 user, u32 group);
     long (*resize)(const struct file *file, u64 size); /* by a name */
     long (*set)(struct file *file, u64 what, u64 mode, s64 offset, s64 length);
@@ -250,8 +251,7 @@ u32 masked(long mode); /* open.c */
 /* attributes.c */
 #define AT_FLAGS (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) /* of newer calls; any other is an error */
 long node_at(long directory, long path, long flags, struct node **node, struct file **file);
-/* Changing what only a file of the tree has, or one of a volume. */
-long without_node(struct file *file, const struct naming *what);
+long without_node(struct file *file, const struct naming *what); /* changing what it has */
 
 /* Opens a named pipe; NULL until one is made (parts/pipes). */
 extern long (*open_fifo)(struct node *node, long flags);

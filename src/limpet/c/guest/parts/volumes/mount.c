@@ -145,11 +145,15 @@ static long volumes_link(const struct file *file, void *to, u64 size, bool itsel
     return (long)size;
 }
 
+static long volumes_may_change(const struct file *file) {
+    return volume_entry(held_of(file)->volume)->read_only ? -EROFS : 0;
+}
+
 /* Nobody is given a file, but whose it is already; ~0 stays as it is. */
 static long volumes_owner(const struct file *file, u32 user, u32 group) {
     struct held *held = held_of(file);
     struct linux_stat stat;
-    if (volume_entry(held->volume)->read_only)
+    if (volumes_may_change(file))
         return -EROFS;
     if (user == ~0U && group == ~0U)
         return 0;
@@ -196,6 +200,7 @@ const struct volumes own_volumes = {
     .path = volumes_path,
     .have = volumes_have,
     .change = volumes_change,
+    .may_change = volumes_may_change,
     .owner = volumes_owner,
     .resize = volumes_resize,
     .set = volume_write_set,
