@@ -50,24 +50,24 @@ class Interpreter:
     program: str
     landmark: str
     library: str
-    leave: Sequence[str]
-    also: Sequence[str]
-    times: str
-    mark: str
-    environment: str
-    unneeded: Sequence[str]
-    valued: str
-    glued: str
-    long: Sequence[str]
-    text: str
-    module: str
-    ends: str
-    uses: str
-    alone: str
     suffix: str
-    suffixes: tuple[str, ...]
-    imports: str
-    modules: Sequence[str]
+    leave: Sequence[str] = ()
+    also: Sequence[str] = ()
+    times: str = ""
+    mark: str = ""
+    environment: str = ""
+    unneeded: Sequence[str] = ()
+    valued: str = ""
+    glued: str = ""
+    long: Sequence[str] = ()
+    text: str = ""
+    module: str = ""
+    ends: str = ""
+    uses: str = ""
+    alone: str = ""
+    suffixes: tuple[str, ...] = ()
+    imports: str = r"(?!)"
+    modules: Sequence[str] = ()
     prose: str = r"(?!)"
     points: str = r"(?!)"
     deep: str = ""
@@ -98,9 +98,6 @@ class Interpreter:
 MOST_TEXT = 1 << 20
 """Bytes of a text whose lines are looked at."""
 
-_NONE = r"(?!)"
-"""For :attr:`Interpreter.imports`: what a text uses is not read from it."""
-
 _POINTS = r"([A-Za-z_]\w*)(?:\.\w+)*:[A-Za-z_]\w*(?:\.\w+)*(?:\(\))?"
 """An object of a module's, as servers are told of their application: ``main:app``.  Source: the
 specification of entry points of the Python Packaging Authority."""
@@ -129,12 +126,10 @@ KNOWN = (
         environment="lib/python{1}/site-packages",
         unneeded=("pip", "pip-*", "ziglang", "ziglang-*"),  # which start other programs
         valued="cmWX",
-        glued="",
         long=("--check-hash-based-pycs",),
         text="c",
         module="m",
         ends="cm",
-        uses="",
         alone="S",
         suffix=".py",
         suffixes=(".py", ".so"),
@@ -160,20 +155,10 @@ KNOWN = (
         program=r"perl()",
         landmark="lib/x86_64-linux-gnu/perl-base/strict.pm",
         library="lib/x86_64-linux-gnu/perl-base",  # what scripts use most; the rest is ten times it
-        leave=(),
-        also=(),
-        times="",
-        mark="",
-        environment="",
-        unneeded=(),
         valued="eEI",
         glued="CDdFiMmVx",
-        long=(),
         text="eE",
-        module="",
-        ends="",
         uses="Mm",
-        alone="",
         suffix=".pm",
         suffixes=(".pm", ".pl", ".ix", ".al", ".so"),
         imports=(
@@ -202,22 +187,12 @@ KNOWN = (
         library="lib/ruby/{1}.0",
         leave=("bundler", "irb", "rdoc"),
         also=("/usr/lib/x86_64-linux-gnu/ruby/{1}.0", "/usr/lib/ruby/vendor_ruby"),
-        times="",
-        mark="",
-        environment="",
-        unneeded=(),
         valued="eEIrC",
         glued="0FiKTWx",
         long=("--encoding", "--external-encoding", "--internal-encoding"),
         text="e",
-        module="",
-        ends="",
-        uses="",  # its library is packed whole
-        alone="",
         suffix=".rb",
-        suffixes=(".rb",),
-        imports=_NONE,
-        modules=(),
+        suffixes=(".rb",),  # its library is packed whole
     ),
     Interpreter(
         name="Java",
@@ -226,22 +201,8 @@ KNOWN = (
         library="lib",
         leave=("ct.sym", "src.zip"),  # for its compiler, and for who debugs
         also=("conf", *(f"/etc/java-{each}-openjdk" for each in (11, 17, 21, 25))),
-        times="",
-        mark="",
-        environment="",
-        unneeded=(),
-        valued="",
         glued="DX",
-        long=(),
-        text="",
-        module="",
-        ends="",
-        uses="",
-        alone="",
-        suffix=".class",
-        suffixes=(),  # classes are named by --class-path, in no text
-        imports=_NONE,
-        modules=(),
+        suffix=".class",  # they are named by --class-path, in no text
     ),
 )
 
