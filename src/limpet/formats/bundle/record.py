@@ -17,6 +17,7 @@ from limpet.contract.limits import CONTRACT_VERSION, MAX_DEVICES
 from limpet.contract.pages import PAGE
 from limpet.contract.slots import HELD, SLOTS, Slot
 from limpet.errors import BundleError
+from limpet.formats.bundle.strict import MOST, WORD, Table, list_of, number_of, text_of
 from limpet.formats.memory import MAX_HOT, MAX_SEALED, ascending
 from limpet.formats.tree.layout import MAX_TREE
 
@@ -27,7 +28,6 @@ MAX_RECORD = 8 << 20  # bytes
 
 MAX_RUNS = 256  # pieces of the guest's file that lie in memory
 
-_MOST = 4096  # entries of a list or table
 _MOST_INSTRUCTIONS = 4096  # BPF_MAXINSNS
 _ARGUMENTS = 6
 _MOMENT = "hot", "loaded", "sealed", "idle", "hidden"
@@ -45,7 +45,6 @@ _TOOLCHAIN = re.compile(r"[a-z]{1,32} [0-9A-Za-z.+_-]{1,64}")
 _FILE_NAME = re.compile(r"[^/\0]{1,255}")
 _PATH = re.compile(r"(?:/[^/\0]{1,255}){0,2000}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_WORD = re.compile(r"[a-z0-9_]{1,64}")
 _STUB = re.compile(r"[A-Za-z0-9_]{0,100}")
 _PART = re.compile(r"[a-z0-9_+]{1,1000}")
 _WHY = re.compile(r"[ -~]{0,400}")
@@ -198,7 +197,7 @@ def read_record(text: bytes, name: str, here: str) -> Record:
         BundleError: it is damaged, of another Limpet, or not in the one form.
     """
     try:
-        found = _record(_Table(json.loads(text)))
+        found = _record(Table(json.loads(text)))
         if found.pack() != text:
             raise ValueError("it is not in the form that Limpet writes")
     except (KeyError, TypeError, ValueError, RecursionError) as error:
@@ -210,84 +209,42 @@ def read_record(text: bytes, name: str, here: str) -> Record:
     return found
 
 
-class _Table:
-    """A JSON object whose members are asked for by kind."""
-
-    def __init__(self, known: object) -> None:
-        if not isinstance(known, dict) or len(known) > _MOST:
-            raise TypeError("a table is missing")
-        self.known: dict[str, Any] = known
-
-    def text(self, name: str, grammar: re.Pattern[str]) -> str:
-        return _text(self.known[name], grammar)
-
-    def number(self, name: str, most: int = (1 << 64) - 1) -> int:
-        return _number(self.known[name], most)
-
-    def list(self, name: str, most: int = _MOST) -> list[Any]:
-        return _list(self.known[name], most)
-
-    def table(self, name: str) -> _Table:
-        return _Table(self.known[name])
-
-    def words(self, name: str) -> tuple[str, ...]:
-        return tuple(_text(each, _WORD) for each in self.list(name))
-
-
-def _text(given: object, grammar: re.Pattern[str]) -> str:
-    if not isinstance(given, str) or not grammar.fullmatch(given):
-        raise ValueError(f"{given!r:.60} stands where {grammar.pattern} should")
-    return given
-
-
-def _number(given: object, most: int) -> int:
-    if type(given) is not int or not 0 <= given <= most:
-        raise ValueError(f"{given!r:.60} stands where a number up to {most} should")
-    return given
-
-
-def _list(given: object, most: int = _MOST) -> list[Any]:
-    if not isinstance(given, list) or len(given) > most:
-        raise TypeError(f"a list of at most {most} is missing")
-    return given
-
-
-def _record(known: _Table) -> Record:
+def _record(known: Table) -> Record:
     filters = known.table("filters")
     return Record(
         limpet=known.text("limpet", _VERSION),
         toolchain=known.text("toolchain", _TOOLCHAIN),
         contract=_contract(known),
         guest=_guest(known.table("guest")),
-        options={_text(k, _WORD): _option(v) for k, v in known.table("options").known.items()},
+        options={text_of(k, WORD): _option(v) for k, v in known.table("options").known.items()},
         plan=known.text("plan", _DIGEST),
         hypercalls=known.words("hypercalls"),
         system_calls=known.words("system_calls"),
-        parts=tuple(_part(_Table(each)) for each in known.list("parts")),
-        filters={_text(name, _WORD): _filter(filters.table(name)) for name in filters.known},
+        parts=tuple(_part(Table(each)) for each in known.list("parts")),
+        filters={text_of(name, WORD): _filter(filters.table(name)) for name in filters.known},
         machine=None if known.known["machine"] is None else _machine(known.table("machine")),
-        ports=tuple(_number(each, 0xFFFF) for each in known.list("ports")),
+        ports=tuple(number_of(each, 0xFFFF) for each in known.list("ports")),
         tree=_tree(known.table("tree")) if "tree" in known.known else None,
         hot=ascending(map(_pages, _some(known, "hot", MAX_HOT))),
-        loaded=tuple(_number(each, 1 << 32) for each in _some(known, "loaded")),
+        loaded=tuple(number_of(each, 1 << 32) for each in _some(known, "loaded")),
         sealed=ascending(map(_pages, _some(known, "sealed", MAX_SEALED))),
-        idle=tuple(_number(each, 1 << 32) for each in _some(known, "idle")),
+        idle=tuple(number_of(each, 1 << 32) for each in _some(known, "idle")),
         hidden=ascending(map(_pages, _some(known, "hidden", MAX_SEALED))),
     )
 
 
-def _some(known: _Table, name: str, most: int = _MOST) -> list[Any]:
+def _some(known: Table, name: str, most: int = MOST) -> list[Any]:
     return known.list(name, most) if name in known.known else []
 
 
 def _pages(given: object) -> tuple[int, int]:
-    low, high = _range(*_list(given))
+    low, high = _range(*list_of(given))
     if low % PAGE or high % PAGE or low == high or high >= 1 << 47:
         raise ValueError(f"pages from {low:#x} to {high:#x}")
     return low, high
 
 
-def _contract(known: _Table) -> int:
+def _contract(known: Table) -> int:
     version = known.number("contract")
     if version != CONTRACT_VERSION:
         raise ValueError(f"contract {version}, here is {CONTRACT_VERSION}")
@@ -298,12 +255,12 @@ def _option(given: object) -> Option:
     if isinstance(given, bool):
         return given
     if isinstance(given, list):
-        return tuple(_text(each, _OPTION) for each in _list(given))
-    return _text(given, _OPTION) if isinstance(given, str) else _number(given, (1 << 63) - 1)
+        return tuple(text_of(each, _OPTION) for each in list_of(given))
+    return text_of(given, _OPTION) if isinstance(given, str) else number_of(given, (1 << 63) - 1)
 
 
-def _guest(known: _Table) -> Guest:
-    runs = (_list(each) for each in known.list("runs", MAX_RUNS))
+def _guest(known: Table) -> Guest:
+    runs = (list_of(each) for each in known.list("runs", MAX_RUNS))
     return Guest(
         known.text("name", _FILE_NAME),
         known.text("sha256", _DIGEST),
@@ -314,10 +271,10 @@ def _guest(known: _Table) -> Guest:
 
 
 def _run(offset: object, size: object, address: object) -> Run:
-    return _number(offset, 1 << 40), _number(size, 1 << 40), _number(address, (1 << 48) - 1)
+    return number_of(offset, 1 << 40), number_of(size, 1 << 40), number_of(address, (1 << 48) - 1)
 
 
-def _part(known: _Table) -> Part:
+def _part(known: Table) -> Part:
     return Part(
         known.text("name", _PART),
         known.number("address"),
@@ -327,14 +284,14 @@ def _part(known: _Table) -> Part:
     )
 
 
-def _machine(known: _Table) -> Machine:
+def _machine(known: Table) -> Machine:
     ring, only = known.number("ring", 3), known.known["execute_only"]
     if ring not in (0, 3) or not isinstance(only, bool):
         raise ValueError("a virtual machine has ring 0 or 3, and code that can be read or not")
     return Machine(ring, only)
 
 
-def _tree(known: _Table) -> Tree:
+def _tree(known: Table) -> Tree:
     return Tree(
         known.number("address"),
         known.number("size", MAX_TREE),
@@ -343,17 +300,17 @@ def _tree(known: _Table) -> Tree:
     )
 
 
-def _filter(known: _Table) -> Filter:
+def _filter(known: Table) -> Filter:
     template = known.table("template") if "template" in known.known else None
     return Filter(
         known.number("default", 0xFFFFFFFF),
-        tuple(_rule(_Table(each)) for each in known.list("rules")),
+        tuple(_rule(Table(each)) for each in known.list("rules")),
         None if template is None else _template(template),
     )
 
 
-def _template(known: _Table) -> Template:
-    slots = (_list(each) for each in known.list("slots"))
+def _template(known: Table) -> Template:
+    slots = (list_of(each) for each in known.list("slots"))
     return Template(
         known.number("address"), known.number("copy"), tuple(_slot(*each) for each in slots)
     )
@@ -362,19 +319,23 @@ def _template(known: _Table) -> Template:
 def _slot(instruction: object, handle: object, which: object) -> Slot:
     if which not in SLOTS:
         raise ValueError(f"{which!r:.60} cannot be stored into a filter")
-    return _number(instruction, _MOST_INSTRUCTIONS - 1), _number(handle, MAX_DEVICES), str(which)
+    return (
+        number_of(instruction, _MOST_INSTRUCTIONS - 1),
+        number_of(handle, MAX_DEVICES),
+        str(which),
+    )
 
 
-def _rule(known: _Table) -> Rule:
+def _rule(known: Table) -> Rule:
     arguments = known.table("arguments").known
     slots = known.table("slots").known if "slots" in known.known else {}
     return Rule(
-        call=known.text("call", _WORD),
+        call=known.text("call", WORD),
         why=known.text("why", _WHY),
         stub=known.text("stub", _STUB),
         half=known.number("half", 0xFFFFFFFF),
         arguments={_index(i): _ranges(each) for i, each in arguments.items()},
-        slots={_index(i): _held(_index(i), *_list(each)) for i, each in slots.items()},
+        slots={_index(i): _held(_index(i), *list_of(each)) for i, each in slots.items()},
     )
 
 
@@ -383,7 +344,7 @@ def _index(given: str) -> int:
 
 
 def _ranges(given: object) -> tuple[Range, ...]:
-    found = tuple(_range(*_list(each)) for each in _list(given))
+    found = tuple(_range(*list_of(each)) for each in list_of(given))
     if not found:
         raise ValueError("an argument without a range")
     return found
@@ -391,10 +352,10 @@ def _ranges(given: object) -> tuple[Range, ...]:
 
 def _range(low: object, high: object) -> Range:
     most = (1 << 64) - 1
-    return _number(low, _number(high, most)), _number(high, most)
+    return number_of(low, number_of(high, most)), number_of(high, most)
 
 
 def _held(index: int, which: object, handle: object) -> tuple[str, int]:
     if which not in HELD or (which == "within" and not index):
         raise ValueError(f"an argument cannot be held against {which!r:.60}")
-    return str(which), _number(handle, MAX_DEVICES)
+    return str(which), number_of(handle, MAX_DEVICES)
