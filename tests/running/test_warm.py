@@ -118,7 +118,7 @@ def alike(ran: Ran, here: Path) -> Ran:
 CASES = (
     ["plain", "own", "chain", "group", "interrupt", "atexit", "threads", "finalizers", "generator"]
     + ["files", "hook", "bad hook", "hook exits", "warnings", "unraisable", "closed", "input"]
-    + ["source", "asyncio", "recursion"]
+    + ["source", "asyncio", "recursion", "frames"]
     + [f"exit:{each}" for each in ("", "0", "None", "3", "-1", "259", "True", "'why'", "(1, 2)")]
     + [f"exit:{each}" for each in ("10**30", "'\\udcff'", "2.5")]
 )

@@ -21,7 +21,7 @@ from limpet.planning.regions import Region
 from limpet.running.pages import OF_FILE, PRESENT, pages
 from limpet.running.sealed import joined
 
-_FIRST, _FIRST_REHEARSED = 160, 256
+_FIRST, _FIRST_REHEARSED = 160, 320
 """Pages that a start of a process copies at once: those that it writes first, as far as its calls
 of the host show that.  Those that it takes apart as it ends are not in one that waits, then; where
 it is known what a start does, none of that is left out."""

@@ -148,3 +148,31 @@ elif case == "recursion":
         endless()
     except RecursionError as error:
         print(error)
+elif case == "frames":
+    import atexit
+    import faulthandler
+    import inspect
+    import io
+    import logging
+    import os
+    import pdb
+    import threading
+    import traceback
+
+    def told(*given):
+        print([each.function for each in inspect.stack()], sys.exc_info(), *given[:1])
+
+    told(sys._getframe().f_back)
+    traceback.print_stack(file=sys.stdout)
+    reads, writes = os.pipe()
+    faulthandler.dump_traceback(writes)
+    print(os.read(reads, 9999).decode().partition("\n")[2])
+    logging.basicConfig(format="%(filename)s %(lineno)d", stream=sys.stdout)
+    for level in range(1, 4):
+        logging.warning("", stacklevel=level)
+    pdb.Pdb(stdin=io.StringIO("where\nup\nargs\ncontinue\n"), stdout=sys.stdout).set_trace()
+    told()
+    atexit.register(told)
+    threading._register_atexit(told)
+    sys.excepthook = told
+    deep(1)

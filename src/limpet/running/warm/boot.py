@@ -1,8 +1,8 @@
 """Runs in the guest: imports modules, says that its moment has come, and goes on from there.
 
 What comes before the moment is the same for every start and must not know any of them; what comes
-after has to be as Python does it (``Modules/main.c``), but for the frames of this file below the
-script's.  Its name lets ``warnings`` pass over them as over those of an import.
+after has to be as Python does it (``Modules/main.c``).  The name of this file lets ``warnings``
+pass over its frames, below what is imported, as over those of an import.
 
 What is decided outside is given to ``boot``.
 """
@@ -30,7 +30,8 @@ import posix  # noqa: E402
 
 os: Any = _os
 _module = sys.modules.get
-_UNSEEN = {"__future__", "atexit", "gc", "marshal", "posix"} - _before
+_NEEDED = {"__future__", "_collections", "_functools", "atexit", "gc", "marshal", "posix"}
+_UNSEEN = _NEEDED - _before
 
 
 class _Refused(Exception):

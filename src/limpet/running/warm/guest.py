@@ -18,6 +18,9 @@ FOLDER = "/.limpet"
 STUB = f"{FOLDER}/importlib_bootstrap.py"
 """Called so that ``warnings`` takes its frames for those of an import (``_warnings.c``)."""
 
+FIRST = f"{FOLDER}/first"
+"""What that evaluates: it leaves nothing in ``__main__``."""
+
 TEXTS = f"{FOLDER}/run/files"
 """Nobody looks into its folder before the moment: what is known of it would be kept."""
 
@@ -39,10 +42,11 @@ _HERE = Path(__file__).parent
 def guest_files(script: Script, *, teardown: bool, cache: Cache) -> Entry:
     """An entry of the cache with the files, as :func:`laid` finds them."""
     names = tuple((each.name, each.members) for each in script.imports)
-    boot = f'own["boot"]({names!r}, {len(script.options)}, {FOLDER!r})'
-    stub = _stub(script.packed, _PIECES, boot, teardown=teardown)
+    boot = f"boot({names!r}, {len(script.options)}, {FOLDER!r})"
+    stub = _stub(script.packed)
     stub += f"# {script.options!r}\n".encode(errors="backslashreplace")  # has begun with them
-    return _kept({"stub": stub, "texts": filler(script.texts.room)}, cache)
+    first = _first(_PIECES, boot, teardown=teardown)
+    return _kept({"stub": stub, "first": first, "texts": filler(script.texts.room)}, cache)
 
 
 def files_with_moment(options: int, cache: Cache) -> Entry:
@@ -51,8 +55,8 @@ def files_with_moment(options: int, cache: Cache) -> Entry:
     Args:
         options: words that are the interpreter's own options.
     """
-    stub = _stub((), _WITH_MOMENT, f'own["watch"]({options}, {FOLDER!r})', teardown=True)
-    return _kept({"stub": stub}, cache)
+    first = _first(_WITH_MOMENT, f"watch({options}, {FOLDER!r})", teardown=True)
+    return _kept({"stub": _stub(()), "first": first}, cache)
 
 
 def _kept(contents: Mapping[str, bytes], cache: Cache) -> Entry:
@@ -79,7 +83,7 @@ def laid_with_moment(folder: Path) -> Mapping[str, Path]:
 
 def _laid(folder: Path, pieces: tuple[str, ...]) -> Mapping[str, Path]:
     runs = {f"{FOLDER}/{each}": _HERE / f"{each}.py" for each in pieces}
-    return {STUB: folder / "stub", **runs}
+    return {STUB: folder / "stub", FIRST: folder / "first", **runs}
 
 
 def hooks_of(program: Path) -> Mapping[str, Path]:
@@ -91,19 +95,24 @@ def hooks_of(program: Path) -> Mapping[str, Path]:
     return {f"{home}/{which.library}/{HOOKS}.py": _HERE / f"{HOOKS}.py"}
 
 
-def _stub(packed: Iterable[str], pieces: tuple[str, ...], words: str, *, teardown: bool) -> bytes:
-    """Runs them apart from ``__main__``; its first lines name what is to be packed.
+def _stub(packed: Iterable[str]) -> bytes:
+    """What Python is started with; its first lines name what is to be packed."""
+    lines = "".join(f"import {name}\n" for name in packed)
+    own = '{"__name__": "limpet", "__file__": __file__, "fresh": dict(globals())}'
+    first = f'compile(__loader__.get_data({FIRST!r}), __file__, "eval")'
+    text = f'()\n"""\n{lines}"""\nraise eval({first}, {own})\n'
+    return text.encode(errors="surrogateescape")
+
+
+def _first(pieces: tuple[str, ...], words: str, *, teardown: bool) -> bytes:
+    """Runs the pieces apart from ``__main__``.
 
     Args:
         words: what gives those that name the program.
     """
-    lines = "".join(f"import {name}\n" for name in packed)
-    read = f'(lambda file: (file.read(), file.close()))(open(f"{FOLDER}/{{each}}", "rb"))[0]'
-    text = (
-        f'()\n"""\n{lines}"""\n'
-        "(lambda own, fresh: (\n"
-        f'    [exec(compile({read}, __file__, "exec"), own) for each in {pieces!r}],\n'
-        f'    own["run"](fresh, {words}, {teardown}),\n'
-        '))({"__name__": "limpet"}, dict(globals()))\n'
-    )
-    return text.encode(errors="surrogateescape")
+    read = f'open(f"{FOLDER}/{{each}}", "rb")'
+    read = f"(lambda file: (file.read(), file.close()))({read})[0]"
+    return (
+        f'([exec(compile({read}, __file__, "exec"), globals()) for each in {pieces!r}],\n'
+        f"run(fresh, lambda: {words}, {teardown}))[1]\n"
+    ).encode()
