@@ -38,6 +38,8 @@ UNUSUAL = {
     "x = 4\n  \f'end'": "end",
     "from __future__ import annotations\nx: no = 1": None,
     "x = 5\nx = '\\d'": None,
+    "def f():\n    global x\n    x = 1\n\nx = 2": None,
+    "x = 6\rx = 7\nx": 7,
 }
 WRONG = (
     "x = ",
@@ -46,6 +48,8 @@ WRONG = (
     "a\0b",
     "x = 1\nfrom __future__ import division",
     "else: 1",
+    "x = 1\nglobal x",
+    "x = 1\nglobal x\nx",
 )
 LINES = [
     *("x = 1", "x", "(", ")", "[x,", "]", "'''", '"""', "'''x", "x = '''", "if x:", "    x = 2"),

@@ -34,6 +34,13 @@ _GOES_ON = (" ", "\t", "\n", "\r", "\f", "#", ")", "]", "}", *_CLAUSES)
 _ESCAPES = "nrt'\"xabfv0\n"
 """What stands behind a backslash in texts and bytes alike."""
 
+_TOGETHER = ("__future__", "global", "\r")
+"""Code with one of these is not what its parts are: a name may be used before it is said to be
+global, and a line may end with a carriage return alone."""
+
+_ANNOTATES = "__annotate__"
+"""What all annotations of a module are told by, from Python 3.14 on."""
+
 _FOLDER = __file__.rpartition("/")[0]
 _OWN = "_awaited"
 """The method that awaits code, in a traceback."""
@@ -186,9 +193,11 @@ def _pieces(code: str, name: str) -> list[types.CodeType] | None:
     try:
         if not start:
             return [_compiled(end, name)]
-        if "__future__" in code:
+        if any(each in code for each in _TOGETHER):
             return None
         made = _compiled("\n" * code.count("\n", 0, start) + end, name)
+        if _ANNOTATES in made.co_names:
+            return None
         return [compile(code[:start], name, "exec", _FLAGS, dont_inherit=True), made]
     except (SyntaxError, ValueError):
         return None
