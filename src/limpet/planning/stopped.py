@@ -8,12 +8,15 @@ from dataclasses import replace
 from limpet.contract.pages import PAGE
 from limpet.formats.image import Access
 from limpet.formats.memory import Memory, Run
+from limpet.planning.options import Options
 from limpet.planning.regions import NOTHING, Region, part
 
 FEW = 16 * PAGE
 """Bytes of zeros that are worth no piece of memory of their own."""
 
 WHY = "the guest's memory when it stopped"
+
+_GOES_BACK = "rewind"
 
 
 def with_memory(
@@ -111,3 +114,15 @@ def hot_pages(memory: Memory | None) -> str:
     hot = memory.hot if memory else ()
     runs = "".join(f"{{{low:#x}UL, {high - low:#x}UL}}, " for low, high in hot)
     return f"#define HOT_PAGES {runs}\n" if runs else ""
+
+
+def few_words(memory: Memory | None, options: Options, room: tuple[int, int]) -> str:
+    """Where words of a start of a process lie that fit into ``room``, [low, high).
+
+    Not where the bundle has words of its own, which the monitor puts below them, and not in a
+    guest that is taken back, whose monitor knows where they are.
+    """
+    process = options.backends == ("process",)
+    in_stack = not memory or not process or options.words or options.asks(_GOES_BACK)
+    low, high = (0, 0) if in_stack else room
+    return f"#define FEW_WORDS_AT {low:#x}UL\n#define FEW_WORDS {high - low:#x}UL\n"

@@ -4,6 +4,7 @@ what of the library OS a start touches."""
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -132,3 +133,41 @@ def test_what_it_reads_of_its_data(backend: Backend) -> None:
     reads = ("current", "guest_snapshot", "console_ops", "first_table")
     pages = {bundle.symbols[each] // PAGE for each in reads}
     assert pages == {bundle.plan.layout.state // PAGE}
+
+
+SHOWS = r"""
+#include <stdio.h>
+static void show(const char *path) {
+    char text[4096];
+    FILE *from = fopen(path, "r");
+    fwrite(text, 1, fread(text, 1, sizeof text, from), stdout);
+}
+int main(void) {
+    getchar();
+    show("/proc/self/stat");
+    show("/proc/self/cmdline");
+    return 0;
+}
+"""
+ARG_START = 47
+"""Of the numbers in /proc/self/stat, from 0: proc(5)."""
+
+
+def test_few_words_take_no_page(make: Maker, tmp_path: Path) -> None:
+    """Of what goes on in a process: many lie in its stack, and the program finds the same."""
+    options = limpet.Options(backends=("process",), snapshot=True)
+    bundle = snapshot(limpet.plan(limpet.load(make.compile(SHOWS, "shows")), options)).bundle
+    place = bundle.plan.layout
+    assert isinstance(place, Layout)
+    bundle.write(path := tmp_path / "shows")
+    low, high = place.beside_boot
+
+    def starts_at(size: int) -> int:
+        """Where its words are, which take so many bytes."""
+        words = [str(path), "w" * (size - len(str(path)) - 2)]
+        stat, _, shown = subprocess.check_output(words, stdin=subprocess.DEVNULL).partition(b"\n")
+        assert shown.decode() == "".join(f"{word}\0" for word in words)
+        return int(stat.split()[ARG_START])
+
+    assert starts_at(high - low - 1) == low
+    assert starts_at(high - low) == place.stack[1] - (high - low)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from limpet.arch.x86_64.arranging import INT3_SIZE, Arranging, tables_room
 from limpet.contract.limits import PLACE_MOST
 from limpet.contract.pages import LARGE_PAGE, PAGE, align_up
+from limpet.contract.structures import TRAP_FRAME
 from limpet.errors import PlanError
 from limpet.formats.image import Access
 from limpet.guests.linux.late import RUNS_MOST
@@ -166,6 +167,11 @@ class Layout:
     def rodata_end(self) -> int:
         """End of the room for its constants."""
         return self.rodata + self.library.rodata
+
+    @property
+    def beside_boot(self) -> tuple[int, int]:
+        """What is left of the room before that, [low, high)."""
+        return self.trap_frame + TRAP_FRAME.size, self.data
 
     @property
     def data(self) -> int:

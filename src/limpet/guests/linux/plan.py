@@ -57,7 +57,7 @@ from limpet.planning.porter import porter_filter
 from limpet.planning.processor import machine_decisions, may_ask_cpuid
 from limpet.planning.seccomp import KILL_PROCESS, TRAP, Filter, Rule
 from limpet.planning.shelves import MANY, gaps_of_file, rows
-from limpet.planning.stopped import hot_pages, sealed_c, with_memory
+from limpet.planning.stopped import few_words, hot_pages, sealed_c, with_memory
 from limpet.tools.freestanding import Sizes
 
 WORD = 8
@@ -197,7 +197,8 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
             )
             + sealed_c(guest.memory, waits=program.code_waits) * options.snapshot,
             "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen, regions, way_out)
-            + (hot_pages(guest.memory) + late_data(place.late_data)),
+            + (hot_pages(guest.memory) + late_data(place.late_data))
+            + few_words(guest.memory, options, place.beside_boot),
             "host_numbers.h": host_numbers(chosen, (*hypercalls, *changing)),
             "monitor.c": monitor_c(
                 CORE, chosen, hypercalls, options.backends, gaps_of_file(regions, pages, joined)

@@ -20,12 +20,12 @@ static bool passes(const char *variable) {
     return false;
 }
 
-static u64 take_strings(char **strings, u64 at, bool filter, u64 *count) {
+static u64 take_strings(char **strings, u64 at, u64 end, bool filter, u64 *count) {
     for (; *strings; strings++) {
         size_t size = length(*strings) + 1;
         if (filter && !passes(*strings))
             continue;
-        if (size > STACK_HI - at)
+        if (size > end - at)
             die(EXIT_CANNOT_START, "limpet: the arguments do not fit into the guest's stack: "
                                    "pass fewer, or build with more --memory\n");
         memcpy((void *)at, *strings, size);
@@ -41,8 +41,9 @@ static void take_random(u64 *auxv) {
             memcpy(BOOT->random, (const void *)auxv[1], sizeof BOOT->random);
 }
 
-/* Arguments go to the upper half of the stack region; the program's own stack starts
- * below them. */
+/* Arguments go to the upper half of the stack region; the program's own stack starts below them.
+ * What goes on from a moment starts nothing there: where they are few, they lie in a page that is
+ * written anyway. */
 static void take_arguments(u64 *stack) {
     char **arguments = (char **)(stack + 1), **environment = arguments + stack[0] + 1;
     char **end = environment;
@@ -56,10 +57,10 @@ static void take_arguments(u64 *stack) {
     if (total > (STACK_HI - STACK_LO) / 4)
         die(EXIT_CANNOT_START, "limpet: the arguments do not fit into the guest's stack: "
                                "pass fewer, or build with more --memory\n");
-    u64 from = STACK_HI - total;
+    u64 from = total < FEW_WORDS ? FEW_WORDS_AT : STACK_HI - total;
     BOOT->strings = from;
-    u64 at = take_strings(arguments, from, false, &BOOT->argc);
-    at = take_strings(environment, at, true, &BOOT->envc);
+    u64 at = take_strings(arguments, from, from + total, false, &BOOT->argc);
+    at = take_strings(environment, at, from + total, true, &BOOT->envc);
     BOOT->strings_length = at - from;
     take_random((u64 *)(end + 1));
 }

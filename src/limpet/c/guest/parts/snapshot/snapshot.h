@@ -70,10 +70,10 @@ void memory_tell(struct span left);
 bool memory_take(void); /* in place of the bundle's: whether the start brings some */
 long memory_told(void); /* 0, or why it could not be told */
 
-/* The monitor puts the words of a start above this, and nothing else lies there. */
+/* The monitor puts the words of a start above this, if not beside boot_info, and nothing else lies
+ * there. */
 static inline u64 strings_low(void) {
-    u64 high = boot_info.strings + boot_info.strings_length;
-    return high - (high - guest_info.stack_lo) / 4;
+    return guest_info.stack_hi - (guest_info.stack_hi - guest_info.stack_lo) / 4;
 }
 
 extern const struct standard snapshot_folder; /* device.c */
