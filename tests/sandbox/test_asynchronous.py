@@ -104,6 +104,33 @@ def test_nobody_waits_for_the_start(snapshot: SandboxSnapshot) -> None:
     asyncio.run(work())
 
 
+@pytest.mark.parametrize("pool", [False, True], ids=["sandbox", "pool"])
+def test_nobody_waits_more_than_once(snapshot: SandboxSnapshot, pool: bool) -> None:
+    """A task that is cancelled while it ends a start leaves nothing, nor does the end of a loop."""
+
+    def entering() -> asyncio.Task[AsyncSandbox | AsyncPool]:
+        made = AsyncPool(snapshot, 2) if pool else AsyncSandbox(snapshot)
+        return asyncio.ensure_future(made.__aenter__())
+
+    async def twice() -> None:
+        begun = entering()
+        for _ in range(3):
+            await asyncio.sleep(0)
+            begun.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await begun
+        assert children() <= others
+
+    async def no_more() -> None:
+        begun.append(entering())
+        await asyncio.sleep(0)
+
+    others, begun = children(), list[asyncio.Task[AsyncSandbox | AsyncPool]]()
+    asyncio.run(twice())
+    asyncio.run(no_more())
+    assert begun[0].cancelled() and children() <= others
+
+
 def test_not_entered(snapshot: SandboxSnapshot) -> None:
     """Who forgets `async with` is told."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import Counter
-from concurrent.futures import CancelledError, wait
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from functools import partial
 from typing import TypeAlias
 
@@ -93,6 +94,23 @@ def test_what_begins_anew_ends_too(snapshot: SandboxSnapshot) -> None:
 
     with Pool(snapshot, 1, 1) as pool:
         pool.use(work)
+    assert children() <= others
+
+
+def test_given_back_to_none(snapshot: SandboxSnapshot) -> None:
+    """What is given back to a pool that was closed meanwhile is taken away, too."""
+    others, has, may_end = children(), threading.Event(), threading.Event()
+
+    def work(sandbox: Sandbox) -> bool:
+        has.set()
+        return may_end.wait(30)
+
+    with ThreadPoolExecutor(1) as threads:
+        with Pool(snapshot, 1, 1) as pool:
+            used = threads.submit(pool.use, work)
+            assert has.wait(30)
+        may_end.set()
+        assert used.result()
     assert children() <= others
 
 

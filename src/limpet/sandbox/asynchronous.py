@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -98,14 +100,7 @@ class AsyncSandbox:
 
     async def _done(self, work: Callable[[], T]) -> T:
         """What ``work`` returns; where nobody waits for it any more the guest is ended."""
-        waiting = asyncio.ensure_future(asyncio.to_thread(work))
-        try:
-            return await asyncio.shield(waiting)
-        except asyncio.CancelledError:
-            self._of.kill()
-            await asyncio.wait([waiting])
-            waiting.exception()
-            raise
+        return await _in_thread(work, self._of.kill)
 
 
 class AsyncPool:
@@ -132,7 +127,8 @@ class AsyncPool:
     ) -> None:
         if self._pool is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
-            await asyncio.to_thread(self._pool.close)
+            await _in_thread(self._pool.close)
+            await _in_thread(self._executor.shutdown)
 
     async def run(self, code: str, *, timeout: float | None = None) -> Result:
         """As :meth:`Pool.run`."""
@@ -168,14 +164,34 @@ class AsyncPool:
 
 
 async def _entered(make: Callable[[], Entered]) -> Entered:
-    """What ``make`` makes; a thread cannot be cancelled, so what nobody waits for is closed."""
-    waiting = asyncio.ensure_future(asyncio.to_thread(make))
+    """What ``make`` makes; what nobody waits for is closed."""
+    found = list[Entered]()
+    try:
+        await _in_thread(lambda: found.append(make()))
+    except asyncio.CancelledError:
+        for each in found:
+            await _in_thread(each.close)
+        raise
+    return found[0]
+
+
+async def _in_thread(work: Callable[[], T], unwanted: Callable[[], None] | None = None) -> T:
+    """What ``work`` returns; ``unwanted`` is called where nobody waits for it any more.
+
+    A thread cannot be cancelled, so its end is waited for however often this task is.  It is no
+    task either, which the end of a loop would cancel.
+    """
+    run = contextvars.copy_context().run
+    waiting = asyncio.get_running_loop().run_in_executor(None, run, work)
     try:
         return await asyncio.shield(waiting)
     except asyncio.CancelledError:
-        await asyncio.wait([waiting])
-        if not waiting.exception():
-            await asyncio.to_thread(waiting.result().close)
+        if unwanted:
+            unwanted()
+        while not waiting.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([waiting])
+        waiting.exception()  # nobody is told
         raise
 
 

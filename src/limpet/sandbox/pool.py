@@ -246,9 +246,13 @@ class Pool:
             self._end(member)
 
     def _end(self, member: _Member) -> None:
-        """End it now, and take it away while nobody waits."""
+        """End it now, and take it away while nobody waits; nobody does where all are closed."""
         member.kill()
-        self._gone.put(member)
+        with self._lock:
+            if not self._closed:
+                self._gone.put(member)
+                return
+        member.close()
 
     def _hold_ready(self, held: list[_Member]) -> None:
         """Hold one that nobody has, if there is any: for who has the lock.
