@@ -80,6 +80,8 @@ def main() -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         click.echo("limpet: interrupted", err=True)
         sys.exit(130)
+    except _Ended as error:
+        os.kill(os.getpid(), error.number)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(141)
@@ -88,16 +90,24 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
+class _Ended(SystemExit):
+    """A signal that ends this; what it made for a while is taken away first."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.number = number
+
+
 def _interrupted(number: int, frame: FrameType | None) -> None:
     _end_others()
     signal.default_int_handler(number, frame)
 
 
 def _ended(number: int, frame: FrameType | None) -> None:
-    """End as by that signal."""
-    _end_others()
+    """End as by that signal; a second one does it at once."""
     signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
+    _end_others()
+    raise _Ended(number)
 
 
 def _end_others() -> None:

@@ -259,7 +259,9 @@ def _folders(bundle: Bundle, beside: Path) -> list[str]:
 
 _TRACED = """
 import ctypes, os, sys
-ctypes.CDLL(None).ptrace(0, 0, 0, 0)
+libc = ctypes.CDLL(None)
+libc.prctl(1, 9)  # PR_SET_PDEATHSIG, until it is traced
+libc.ptrace(0, 0, 0, 0)
 os.execv(sys.argv[1], sys.argv[2:])
 """
 """Asks to be traced and becomes the bundle.  A process of its own: this one may have threads."""
