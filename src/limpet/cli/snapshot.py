@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +14,8 @@ import click
 from limpet.cli import say
 from limpet.cli.job import Job, Packing
 from limpet.cli.options import FILE, TIME, about_guest, chosen, declared, packing
-from limpet.cli.pythons import by_python, which_python
+from limpet.cli.pythons import by_python, tell_of_paths, which_python
+from limpet.errors import PlanError
 from limpet.loading.start import Start, start_of
 from limpet.tools.cache import Cache
 from limpet.tools.units import kilobytes
@@ -21,6 +23,7 @@ from limpet.tools.units import kilobytes
 if TYPE_CHECKING:
     from limpet.formats.ports import Port
 
+_OUTPUT = ("-o", "--output")
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
@@ -31,13 +34,13 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
     "--after", type=TIME, default=0, metavar="TIME", help="Stop it then, if it has not before."
 )
 @which_python
-@click.option("-o", "--output", type=FILE, required=True, help="Where to put the bundle.")
+@click.option("-o", "--output", type=FILE, help="Where to put the bundle: here or at the end.")
 @click.argument("app", type=click.Path(path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
     app: Path,
     arguments: tuple[str, ...],
-    output: Path,
+    output: Path | None,
     after: int,
     block: tuple[str, ...],
     net: tuple[str, ...],
@@ -59,6 +62,8 @@ def command(
 
     options = chosen(given, (*block, *net, *volume), tuple(map(str, publish)))
     options = replace(options, snapshot=True, after=after)
+    target, arguments = _place(output, app, arguments)
+    tell_of_paths(given, (each.split(":")[1] for each in volume))
     program, words = by_python(app, arguments, given["python"])
     start = start_of(program, given["root"], words)
     say.notes(start.given)
@@ -70,8 +75,32 @@ def command(
         made = snapshot(planned, line, name=start.words[0])
     click.echo(made.stdout, nl=False)
     click.echo(made.stderr, nl=False, err=True)
-    made.bundle.write(output)
-    say.note(f"{output}: {kilobytes(made.bundle.size)}")
+    made.bundle.write(target)
+    say.note(f"{target}: {kilobytes(made.bundle.size)}")
+
+
+def _place(
+    output: Path | None, app: Path, arguments: tuple[str, ...]
+) -> tuple[Path, tuple[str, ...]]:
+    """Where the bundle goes, and the program's words: where nothing before says it, their end may.
+
+    Raises:
+        PlanError: nothing does.
+    """
+    if output is not None:
+        return output, arguments
+    if arguments[-2:-1] and arguments[-2] in _OUTPUT:
+        say.note(
+            f"{shlex.join(arguments[-2:])} at the end is not the program's: the bundle goes there"
+        )
+        return Path(arguments[-1]), arguments[:-2]
+    at = next((at for at, word in enumerate(arguments) if word in _OUTPUT), len(arguments))
+    named = arguments[at + 1] if at + 1 < len(arguments) else f"{app.name}.limpet"
+    words = [str(app), *arguments[:at], *arguments[at + 2 :]]
+    raise PlanError(
+        "where to put the bundle is not said: what stands behind APP is the program's",
+        hint=shlex.join(["limpet", "snapshot", "-o", named, *words]),
+    )
 
 
 @contextmanager
