@@ -64,7 +64,9 @@ LIMITS = [
     for timeout, output, cpu in product((0, 1500), (0, 4096), ("v2", "v3"))
 ] + [
     limpet.Options(
-        max_output=4096, strict=True, features=("help", "tender", "report", "gdb", "dumpcore")
+        max_output=4096,
+        strict=True,
+        features=("help", "tender", "report", "gdb", "dumpcore", "starter"),
     ),
     limpet.Options(features=(TERMINAL,)),
     limpet.Options(max_output=4096, features=(TERMINAL,)),
@@ -109,7 +111,7 @@ def linux(make: Maker, backends: tuple[Backend, ...]) -> Iterator[limpet.Plan]:
     yield limpet.plan(data, limpet.Options(timeout=1500, words=("a", "b"), backends=backends))
     if len(backends) == 1:  # as every snapshot
         stopped = replace(guest, memory=Memory((), hot=((4096, 8192), (16384, 20480))))
-        kept = limpet.Options(snapshot=True, features=("rewind",), backends=backends)
+        kept = limpet.Options(snapshot=True, features=("rewind", "starter"), backends=backends)
         yield limpet.plan(stopped, kept)
         kept = replace(kept, features=("rewind", "signals"), cpu="v3", max_output=4096)
         yield limpet.plan(replace(threads, memory=Memory(())), kept)

@@ -20,6 +20,7 @@ from limpet.sandbox.answers import Answer, Reader
 from limpet.sandbox.exchange import PIECE, Exchange, Heard, Limits, Ready, Serve
 from limpet.sandbox.guest.channel import LEAST_NUMBER
 from limpet.sandbox.memory import Memory
+from limpet.sandbox.starting import started
 from limpet.sandbox.waiting import Waits
 
 
@@ -47,15 +48,17 @@ class Instance:
     ) -> None:
         ours, theirs = socket.socketpair() if rewinds else (None, None)
         try:
-            self._process = subprocess.Popen(
-                words,
-                executable=path,
-                stdin=theirs.fileno() if theirs else subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                env=environment or {},
-                start_new_session=True,  # a ^C is for who asks, who may then interrupt
+            self._process = started(
+                lambda: subprocess.Popen(
+                    words,
+                    executable=path,
+                    stdin=theirs.fileno() if theirs else subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    bufsize=0,
+                    env=environment or {},
+                    start_new_session=True,  # a ^C is for who asks, who may then interrupt
+                )
             )
         except OSError as error:
             if ours:
