@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, overload
 
+from limpet.errors import PlanError
 from limpet.sandbox.pool import Pool
 from limpet.sandbox.sandbox import Sandbox
 
@@ -33,7 +34,7 @@ def sandboxed(function: Any = None, /, **given: Any) -> Any:
         given: arguments of :class:`Sandbox`.
 
     Raises:
-        PlanError: at a call: the function, or an argument, cannot be sent.
+        PlanError: it is no function; at a call: it, or an argument, cannot be sent.
         LimpetError: at a call: as :meth:`Sandbox.call`.
     """
     if function is None:
@@ -42,7 +43,15 @@ def sandboxed(function: Any = None, /, **given: Any) -> Any:
 
 
 def sandboxed_with(function: Callable[P, T], given: dict[str, Any]) -> Callable[P, T]:
-    """``function`` in sandboxes that are made with ``given``."""
+    """``function`` in sandboxes that are made with ``given``.
+
+    Raises:
+        PlanError: it is no function.
+    """
+    if not callable(function):
+        raise PlanError(
+            f"sandboxed takes a function, and not {function!r}", hint="@sandboxed(timeout=5)"
+        )
     lock = threading.Lock()
     pools: list[Pool] = []
 

@@ -131,8 +131,10 @@ class Pool:
         if not isinstance(snapshot, SandboxSnapshot):
             what = f"a pool takes what Sandbox.prepare gives, and not {type(snapshot).__name__}"
             raise PlanError(what, hint="Pool(Sandbox.prepare(timeout=5))")
-        if min < 1 or most < 1:
-            raise PlanError(f"a pool of {min} to {most} sandboxes", hint="give numbers from 1 on")
+        if not all(isinstance(each, int) and each >= 1 for each in (min, most)):
+            raise PlanError(
+                f"a pool of {min!r} to {most!r} sandboxes", hint="whole numbers from 1 on"
+            )
         self._snapshot, self._min, self.max = snapshot, min, most
         self._ready: deque[_Member] = deque()
         self._used: set[_Member] = set()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from limpet.errors import PlanError
+from limpet.sandbox import given
 from limpet.sandbox.exchange import Limits
 from limpet.sandbox.instance import Instance
 from limpet.sandbox.memory import Memory, given_memory
@@ -18,8 +18,6 @@ from limpet.tools.entries import Entry
 
 _DATA = 256 << 20
 """Bytes that the data of an interpreter with its modules have beside its memory, at most."""
-
-File = bytes | str | os.PathLike[str]
 
 
 class Prepared:
@@ -39,13 +37,13 @@ class Prepared:
         self,
         recipe: Recipe,
         limits: Limits,
-        files: Mapping[str, File],
+        files: Mapping[str, given.File],
         tools: Mapping[str, Tool],
     ) -> None:
         if not isinstance(files, Mapping) or not all(isinstance(each, str) for each in files):
             raise PlanError(f"files: {files!r} has no paths", hint='files={"/in.txt": b"7"}')
         self.recipe, self.limits, self.tools = recipe, limits, Tools(tools)
-        self.files = {path: _contents(given) for path, given in files.items()}
+        self.files = {path: given.contents("files", each) for path, each in files.items()}
         self._held = _Held(recipe.bundle(Cache.default()))
         self.memory: Memory | None = None
         self._rewinding, self._refused = False, [False]  # one for all that are made of this
@@ -119,11 +117,3 @@ class _Held:
 
     def __del__(self) -> None:
         self.entry.__exit__()
-
-
-def _contents(given: File) -> bytes | Path:
-    if isinstance(given, bytes):
-        return given
-    if not isinstance(given, str | os.PathLike):
-        raise PlanError(f"files: {given!r} is no contents", hint="a text, bytes, or a Path of one")
-    return given.encode() if isinstance(given, str) else Path(given)

@@ -12,21 +12,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import sys
 import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limpet.contract.hypercall import BACKENDS
-from limpet.errors import PlanError, RunError, TimeLimit
+from limpet.errors import LimpetError, PlanError, RunError, TimeLimit
 from limpet.plain import plain
 from limpet.planning.options import Options
+from limpet.sandbox import given
 from limpet.sandbox.memory import VARIABLE
 from limpet.tools.cache import Cache
 from limpet.version import __version__
@@ -52,12 +51,22 @@ LONGEST_WARM = 300
 _LOOKS = '"""\nimport zoneinfo\n"""\n'
 """Names what looks for files of the host's, and does not import it."""
 
+_MONITOR = "limpet: "
+_NO_MEMORY = "ran out of its"
+"""What a monitor's words begin with, and those about memory have in them."""
+
+_LEAST_MEMORY = 32 << 20
+"""Bytes in which any interpreter alone starts, and runs something."""
+
 _MOST_SAID = 300
 """Characters of what an interpreter said last that an error repeats."""
 
 _BUNDLE, _ANEW = "bundle", "anew"
 REWIND = "rewind"
 """The feature of a monitor that takes a guest back to an earlier state."""
+
+_STARTER = "starter"
+"""That of one that ends a guest with who started it, which may be killed."""
 
 _KEPT = {"bundle", "seen", "own", "looked", "folders", "library"}
 
@@ -105,32 +114,23 @@ class Recipe:
         Raises:
             PlanError: something is not what it should be.
         """
-        if not isinstance(memory, int):
-            raise PlanError(f"memory: {memory!r} is no number of bytes", hint="memory=64 << 20")
         if not isinstance(warm, str):
             raise PlanError(f"warm: {warm!r} is no text", hint='warm="import json"')
-        if not isinstance(python, str | os.PathLike):
-            raise PlanError(f"python: {python!r} is no path", hint='python=".venv"')
-        python = os.fspath(python)
-        if os.path.isdir(python):  # an environment
-            python = os.path.join(python, "bin", "python")
+        python = given.interpreter(python)
         if packages and not python and sys.prefix != sys.base_prefix:
             python = sys.executable  # whose packages these are
-        folders = _folders_of(_list("volumes", volumes, "./data:/data:ro"))
-        backend = backend or _usual()
-        if backend not in BACKENDS:
-            raise PlanError(f"backend: {backend!r} is no backend", hint=" or ".join(BACKENDS))
+        folders = given.folders(volumes)
         rewinds = not connect and not folders
         options = Options(
-            backends=(backend,),
-            memory=memory,
+            backends=(given.backend(backend),),
+            memory=given.memory(memory),
             devices=tuple(f"volume:{each.name}{':ro' * each.read_only}" for each in folders),
             snapshot=True,
-            features=("signals", *([REWIND] if rewinds else [])),
+            features=("signals", _STARTER, *([REWIND] if rewinds else [])),
             environment=(VARIABLE,),
-            connect=_destinations(connect),
+            connect=given.destinations(connect),
         )
-        return cls(python, _names(packages), warm, options, folders)
+        return cls(python, given.packages(packages), warm, options, folders)
 
     @property
     def interpreter(self) -> Path:
@@ -237,7 +237,7 @@ class Recipe:
         which = known(path)
         if which is None or not which.name.startswith("CPython") or not path.exists():
             raise PlanError(
-                f"{path}: not a Python that Limpet knows",
+                f"{path}: {'not a Python that Limpet knows' if path.exists() else 'no such file'}",
                 hint='give one, for example python="/usr/bin/python3"',
             )
         warm, packages = folder / "warm.py", folder / "packages.py"
@@ -281,13 +281,26 @@ class Recipe:
             hint="have it do less; what takes longer can be run once and kept: snapshot()",
         )
 
-    def _not_ready(self, status: int, stderr: bytes) -> RunError:
+    def _not_ready(self, status: int, stderr: bytes) -> LimpetError:
+        """Why it did not come to its moment: what it said last, and what its monitor says."""
         lines = stderr.decode(errors="replace").strip().split("\n")
-        own = [each for each in lines if not each.startswith("limpet: ")]  # and no monitor's
-        said = plain((own or lines)[-1])[:_MOST_SAID]
+        monitors = [each.removeprefix(_MONITOR) for each in lines if each.startswith(_MONITOR)]
+        if any(_NO_MEMORY in each for each in monitors):
+            return self._too_small()
+        own = [each for each in lines if each and not each.startswith((_MONITOR, " "))]
+        said = plain("; ".join([*own[-1:], *monitors]))[:_MOST_SAID]
+        said = said and f": {said}"
         what = "warm: its code" if self.warm else f"{self.interpreter}: it"
         hint = f"try it: {self.interpreter} -c CODE"
-        return RunError(f"{what} ends with status {status}: {said}", hint=hint)
+        return RunError(f"{what} ends with status {status}{said}", hint=hint)
+
+    def _too_small(self) -> PlanError:
+        memory = self.options.memory
+        return PlanError(
+            f"memory: {memory} bytes are too few to start {self.interpreter} in"
+            f"{' with its packages and warm code' * bool(self.packages or self.warm)}",
+            hint=f"memory={max(_LEAST_MEMORY, memory * 2) >> 20} << 20",
+        )
 
 
 def _library(path: Path) -> str:
@@ -337,62 +350,3 @@ def _read(kept: str) -> dict[str, Any] | None:
         return None
     whole = isinstance(found, dict) and found.keys() >= _KEPT
     return found if whole and isinstance(found["folders"], dict) else None
-
-
-def _list(name: str, given: Sequence[str], example: str) -> tuple[str, ...]:
-    """What is to be a list of texts.
-
-    Raises:
-        PlanError: it is a text, or has something else in it.
-    """
-    found = tuple(given) if isinstance(given, Iterable) else (given,)
-    if isinstance(given, str) or not all(isinstance(each, str) for each in found):
-        raise PlanError(
-            f"{name}: {given!r} is not a list of texts", hint=f'for example {name}=["{example}"]'
-        )
-    return found
-
-
-def _destinations(connect: Sequence[str]) -> tuple[str, ...]:
-    """As ``limpet run --connect`` takes them.
-
-    Raises:
-        PlanError: one is not written as it should be.
-    """
-    given = _list("connect", connect, "example.com:443")
-    if given:
-        from limpet.formats.destinations import destinations
-
-        for each in given:
-            destinations(each)
-    return given
-
-
-def _folders_of(volumes: Sequence[str]) -> tuple[Volume, ...]:
-    """As ``limpet run --volume`` takes them; a later working folder does not change them.
-
-    Raises:
-        PlanError: one is not written as it should be, or is no folder.
-    """
-    if not volumes:
-        return ()
-    from limpet.running.devices import volume
-
-    found = map(volume, volumes)
-    return tuple(replace(each, path=os.path.abspath(each.path)) for each in found)
-
-
-def _names(packages: Sequence[str]) -> tuple[str, ...]:
-    for each in _list("packages", packages, "numpy"):
-        if not re.fullmatch(r"\w+([-.]\w+)*", each):
-            raise PlanError(
-                f"packages: {each!r} is no module, and nothing that pip installs",
-                hint='for example packages=["numpy", "scikit-learn"]',
-            )
-    return tuple(packages)
-
-
-def _usual() -> Backend:
-    from limpet.running.host import kvm_problem
-
-    return "process" if kvm_problem() else "kvm"

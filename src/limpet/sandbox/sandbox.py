@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +13,13 @@ from limpet.errors import BadAnswer, MemoryLimit, NeverRan, PlanError, SandboxEr
 from limpet.sandbox.answers import Answer, expect_done, plain_of, shown_of, value_of
 from limpet.sandbox.exchange import Heard, Limits
 from limpet.sandbox.functions import described, pickled, sent
+from limpet.sandbox.given import File, read
+from limpet.sandbox.given import path as path_of
 from limpet.sandbox.guest.channel import MOST_ANSWER
 from limpet.sandbox.guest.values import encode
 from limpet.sandbox.instance import Instance
 from limpet.sandbox.memory import Memory
-from limpet.sandbox.prepared import File, Prepared
+from limpet.sandbox.prepared import Prepared
 from limpet.sandbox.recipe import Recipe
 from limpet.sandbox.result import Result, Timings
 from limpet.sandbox.rewinding import Goes, Turn
@@ -221,43 +222,40 @@ class Sandbox:
         """
         return self._done(pickled(function, (arguments, named)))
 
-    def put(self, path: str, data: bytes | Path) -> None:
+    def put(self, path: str | os.PathLike[str], data: File) -> None:
         """Write a file in the guest, with the folders above it.
 
         Args:
             path: where, in the guest.
-            data: its contents, or a file of this host that has them.
+            data: its contents, or a Path of this host's that has them.
 
         Raises:
             CodeRaised: it cannot be written there.
             LimpetError: as :meth:`run`.
         """
-        if isinstance(data, Path):
-            from limpet.formats.files import read_file
+        data = read("data", data)
+        self._done({"do": "put", "path": path_of(path), "data": encode(data)})
 
-            data = read_file(data)
-        self._done({"do": "put", "path": path, "data": encode(data)})
-
-    def get(self, path: str) -> bytes:
+    def get(self, path: str | os.PathLike[str]) -> bytes:
         """The contents of a file in the guest.
 
         Raises:
             CodeRaised: there is none, or it is larger than an answer may be.
             LimpetError: as :meth:`run`.
         """
-        data = self._done({"do": "get", "path": path, "most": _FILE})
+        data = self._done({"do": "get", "path": path_of(path), "most": _FILE})
         if not isinstance(data, bytes):
             raise self._broken("the guest sent something else than a file")
         return data
 
-    def listdir(self, path: str = ".") -> list[str]:
+    def listdir(self, path: str | os.PathLike[str] = ".") -> list[str]:
         """The names in a folder of the guest, those of folders with a slash behind them.
 
         Raises:
             CodeRaised: there is none.
             LimpetError: as :meth:`run`.
         """
-        names = self._done({"do": "listdir", "path": path})
+        names = self._done({"do": "listdir", "path": path_of(path)})
         if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
             raise self._broken("the guest sent something else than names")
         return names

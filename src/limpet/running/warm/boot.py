@@ -253,7 +253,7 @@ def boot(names: Any, options: int, folder: str) -> list[str]:
     try:
         _warm_up(names)
     except _Refused as why:
-        os.write(2, b"\0limpet" + str(why).encode(errors="replace"))
+        os.write(2, b"\0limpet%s\n" % str(why).encode(errors="replace"))
         os._exit(CANNOT)
     _report()
     for each in os.listdir(folder):

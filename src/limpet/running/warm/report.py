@@ -37,8 +37,9 @@ def report_of(stdout: bytes, stderr: bytes) -> Report | None:
 
 
 def reason_of(stderr: bytes) -> str:
-    """Why a guest would not come to a moment, in its own words; nothing if it did not say."""
+    """Why a guest would not come to a moment, in its own words and its monitor's; or nothing."""
     _, mark, rest = stderr.rpartition(_MARK)
-    if not mark and stderr.startswith(_OWN):
-        return "".join(stderr.decode(errors="replace").removeprefix(_OWN.decode()).splitlines())
-    return rest.decode(errors="replace") if mark else ""
+    if not mark and not stderr.startswith(_OWN):
+        return ""
+    lines = (rest if mark else stderr).decode(errors="replace").splitlines()
+    return "; ".join(each.removeprefix(_OWN.decode()) for each in lines)

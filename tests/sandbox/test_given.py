@@ -1,0 +1,115 @@
+"""Odd values for sandboxes, pools and functions: each error says what is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import limpet
+from limpet import Pool, Sandbox
+from limpet.contract import Backend
+from limpet.errors import CodeRaised, PlanError, RunError
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ({"memory": (64 << 20) + 1}, "memory: 67108865 bytes: give some of whole pages"),
+        ({"memory": -1}, "memory: -1 bytes: give some of whole pages, and at least 1 MiB"),
+        ({"memory": True}, "memory: True is no number of bytes"),
+        ({"memory": 1.5}, "memory: 1.5 is no number of bytes"),
+        ({"python": "/no/such/python"}, "/no/such/python: no such file"),
+        ({"python": "/bin/ls"}, "/bin/ls: not a Python that Limpet knows"),
+    ],
+)
+def test_arguments(named: dict[str, Any], said: str) -> None:
+    """Before anything is packed."""
+    with pytest.raises(PlanError, match=said):
+        Sandbox(**named)
+
+
+def test_an_interpreter_by_its_name(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a shell finds it."""
+    recipe = sandbox._there().recipe
+    monkeypatch.setenv("PATH", str(recipe.interpreter.parent))
+    found = limpet.sandbox.given.interpreter(recipe.interpreter.name)
+    assert found == str(recipe.interpreter)
+
+
+def test_too_little_memory(backend: Backend) -> None:
+    """It says so, and how much may be enough, which is."""
+    with pytest.raises(PlanError, match="memory: 1048576 bytes are too few to start") as error:
+        Sandbox(backend=backend, memory=1 << 20)
+    name, _, enough = (error.value.hint or "").partition("=")
+    assert name == "memory"
+    assert enough == "32 << 20"
+    with Sandbox(backend=backend, memory=32 << 20) as sandbox:
+        assert sandbox.run("import json; json.dumps([1])").value
+
+
+def test_too_little_memory_for_what_is_warm(backend: Backend) -> None:
+    """What it is too little for is named."""
+    with pytest.raises(PlanError, match="with its packages and warm code") as error:
+        Sandbox(backend=backend, memory=32 << 20, warm="held = bytearray(30 << 20)")
+    assert error.value.hint == "memory=64 << 20"
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (
+            "import mmap; mmap.mmap(-1, 4096, prot=7)",
+            "PermissionError: .*asked for executable memory without --jit",
+        ),
+        ("import sys; sys.exit(3)", "warm: its code ends with status 3$"),
+    ],
+)
+def test_warm_code_that_ends(code: str, said: str) -> None:
+    """Its last words, and its monitor's, which knows more."""
+    with pytest.raises(RunError, match=said):
+        Sandbox(backend="process", warm=code)
+
+
+@pytest.mark.parametrize("numbers", [("a",), (2, "a"), (1.5,), (None,), (0,), (2, 0)])
+def test_pools(sandbox: Sandbox, backend: Backend, numbers: tuple[Any, ...]) -> None:
+    """Numbers that are none."""
+    with pytest.raises(PlanError, match=r"a pool of .* sandboxes"):
+        Pool(Sandbox.prepare(backend=backend), *numbers)
+
+
+@pytest.mark.parametrize("given", [5, "print(1)"])
+def test_decorated(given: Any) -> None:
+    """What is no function is one at no call either."""
+    with pytest.raises(PlanError, match="sandboxed takes a function, and not"):
+        limpet.sandboxed(timeout=5)(given)
+
+
+def test_told(sandbox: Sandbox) -> None:
+    """Who is to be told of output is looked at before code runs, and the guest lives on."""
+    with pytest.raises(PlanError, match="5 cannot be told what is written"):
+        sandbox.run("print(1)", on_stderr=5)  # type: ignore[arg-type]
+    assert sandbox.alive
+
+
+@pytest.mark.parametrize("path", [5, None, b"/x"])
+def test_what_is_no_path(sandbox: Sandbox, path: Any) -> None:
+    """An error that says so; and so for contents."""
+    for ask in (sandbox.get, sandbox.listdir, lambda at: sandbox.put(at, b"1")):
+        with pytest.raises(PlanError, match="is no path in a guest"):
+            ask(path)
+    with pytest.raises(PlanError, match=r"data: .* is no contents"):
+        sandbox.put("/x", bytearray(b"1"))  # type: ignore[arg-type]
+    assert sandbox.alive
+
+
+def test_paths(sandbox: Sandbox) -> None:
+    """As texts or not; what the guest has not there is an error of its own."""
+    sandbox.put(Path("/a/x"), "text")
+    assert sandbox.get(Path("/a/x")) == b"text"
+    assert sandbox.listdir(Path("/a")) == ["x"]
+    for path in ("", "/a\0b", "/proc/1/x"):
+        with pytest.raises(CodeRaised):
+            sandbox.get(path)
+    assert sandbox.run("1").value
