@@ -17,6 +17,7 @@ from limpet.running.warm.guest import guest_files
 from limpet.running.warm.script import Script
 from limpet.running.warm.texts import Texts
 from limpet.tools.cache import Cache
+from tests.support.command import Cli
 
 
 @pytest.fixture
@@ -127,3 +128,22 @@ def test_no_interpreter(folder: Path) -> None:
         interpreter(None)
     with pytest.raises(PlanError, match="nowhere: no such interpreter"):
         interpreter("nowhere")
+
+
+def test_paths_that_the_guest_has_not(limpet: Cli) -> None:
+    """PYTHONPATH by --env says how its folders are packed, unless they are; and so it is."""
+    folder = limpet.cwd / "modules"
+    folder.mkdir()
+    (folder / "mine.py").write_text("here = 1")
+    (limpet.cwd / "app.py").write_text("import mine; print(mine.here)")
+    run = ["run", "--backend", "process", "--python", "/usr/bin/python3"]
+    path = f"PYTHONPATH={folder}:/no/such"
+    refused = limpet(*run, "--env", path, "app.py")
+    assert refused.returncode == 1
+    hint = f"limpet: PYTHONPATH: the guest has nothing of {folder}: --include {folder} gives it\n"
+    assert refused.stderr.startswith(hint)
+    given = limpet(*run, "--env", path, "--include", folder, "app.py")
+    assert given.stdout == "1\n"
+    assert "nothing of" not in given.stderr
+    relative = limpet(*run, "--env", "PYTHONPATH=modules", "app.py")
+    assert f"--include {folder} --env PYTHONPATH={folder} gives it\n" in relative.stderr

@@ -11,7 +11,7 @@ import click
 from limpet.cli import say
 from limpet.cli.job import Job
 from limpet.cli.options import FILE, about_guest, chosen, declared, packing
-from limpet.cli.pythons import by_python, for_python, is_python
+from limpet.cli.pythons import by_python, for_python, is_python, tell_of_paths
 from limpet.errors import PlanError
 from limpet.formats.bounds import is_chosen
 from limpet.guests.usual import usual
@@ -71,6 +71,7 @@ def command(
     app, words = _asked(app, module, code, given)
     target = output or _place(app, module)
     _check_place(app, target)
+    tell_of_paths(given, (each.split(":")[1] for each in volume))
     options = chosen(given, (*block, *net, *volume), tuple(map(str, publish)))
     start, options = _started(app, words, options, given)
     chosen_at_start = any(map(is_chosen, (*options.publish, *options.connect)))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from limpet.cli import say
 from limpet.errors import PlanError
 from limpet.plain import quoted
 from limpet.tools.inputs import begins_with
@@ -113,6 +114,39 @@ def interpreter(python: str | None) -> Path:
             hint="name one: --python /usr/bin/python3",
         )
     return Path(found)
+
+
+_PATHS = ("PYTHONPATH", "PYTHONUSERBASE", "PYTHONSTARTUP")
+"""Variables with paths that an interpreter looks for when it starts."""
+
+
+def tell_of_paths(given: Mapping[str, Any], volumes: Iterable[str] = ()) -> None:
+    """Say of which paths that ``--env`` gives to Python nothing was packed, and how it would be.
+
+    Args:
+        volumes: where the guest has folders of the host's.
+    """
+    if given["root"]:
+        return
+    packed = [*map(os.path.abspath, given["include"]), *volumes]
+    packed += [each.rpartition(":")[2] for each in given["files"]]
+    for each in given["environment"]:
+        name, _, value = each.partition("=")
+        value = value or os.environ.get(name, "")
+        for path in value.split(":") if name in _PATHS else ():
+            whole = os.path.abspath(path)
+            if not path or not os.path.exists(path) or _has(packed, whole):
+                continue
+            other = "" if path == whole else f" --env {name}={whole}"
+            say.note(f"{name}: the guest has nothing of {path}: --include {whole}{other} gives it")
+
+
+def _has(packed: Iterable[str], path: str) -> bool:
+    """Whether something of what is packed lies there, or above or below it."""
+    return any(
+        f"{path}/".startswith(f"{each.rstrip('/*')}/") or each.startswith(f"{path}/")
+        for each in packed
+    )
 
 
 def _says_itself(app: Path) -> bool:

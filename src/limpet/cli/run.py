@@ -17,7 +17,7 @@ import click
 from limpet.cli import debugger, say
 from limpet.cli.job import Job, Made, Packing
 from limpet.cli.options import FILE, about_guest, attached, chosen, packing
-from limpet.cli.pythons import OPTIONS, by_python, for_python, is_python
+from limpet.cli.pythons import OPTIONS, by_python, for_python, is_python, tell_of_paths
 from limpet.errors import PlanError
 from limpet.guests.usual import usual
 from limpet.loading.mentioned import mentioned
@@ -77,6 +77,7 @@ def command(
     given["features"] += (debugger.FEATURE,) if gdb else ()
     given["features"] += (debugger.CORES,) if dumpcore else ()
     given["cold"] |= gdb is not None or dumpcore is not None
+    tell_of_paths(given, (each.name for each in volume))
     words = [f"--report={report}"] if report else []
     devices = block, net, publish, volume
     if is_python(app, arguments):

@@ -12,7 +12,7 @@ import click
 
 from limpet.cli import say
 from limpet.cli.options import FILE, about_guest, attached
-from limpet.cli.pythons import by_python
+from limpet.cli.pythons import by_python, tell_of_paths
 from limpet.cli.run import ready
 from limpet.errors import RunError, TraceError
 from limpet.guests.usual import usual
@@ -78,6 +78,7 @@ def command(
             words = [str(app), *arguments]
             status = outside.trace(app.absolute(), words, shown.show, size)
         else:
+            tell_of_paths(given, (each.name for each in volume))
             given["features"] += () if usual(app).devices else (TRACE,)
             devices = block, net, publish, volume
             shown.missed = Missed()
