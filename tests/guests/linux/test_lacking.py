@@ -98,6 +98,8 @@ int main(int argc, char **argv) {
         while (syscall(SYS_brk, at + each) == (long)(at + each)) at += each;
         abort();
     }
+    case 8: if (mmap(0, 1UL << 30, PROT_READ, 0x22, -1, 0) == MAP_FAILED) abort(); break;
+    case 9: if (mmap(0, 1UL << 35, PROT_NONE, 0x22, -1, 0) == MAP_FAILED) abort(); break;
     }
     return 9;
 }
@@ -113,6 +115,8 @@ HUNGERS: dict[int, tuple[int, list[str]]] = {
     5: (134, [ABORTED]),  # no --memory could give so much
     6: (134, [ABORTED]),  # the last request was met
     7: (134, [ABORTED, SHORT]),
+    8: (134, [ABORTED, SHORT]),  # as Java has its file of classes
+    9: (134, [ABORTED]),  # addresses alone
 }
 
 
