@@ -45,7 +45,7 @@ def _nothing_to_run(inside: Inside) -> Protection:
     runs = executes(inside) or any(any(runs_more(inside, each)) for each in filters)
     late = any(map(loads_code, filters))
     evidence = (
-        "--jit: pages that the guest wrote"
+        "the guest can run pages that it wrote"
         if runs
         else "only the file's own, as a shared object is loaded"
         if late
