@@ -58,22 +58,6 @@ def _ran(bundle: Path) -> str:
     return subprocess.run([bundle], input="line\n", text=True, stdout=-1, check=True).stdout
 
 
-WRITES = """
-import os, sys, time
-open("/before", "w").close()
-sys.stdin.readline()
-print(abs(time.time() - os.stat("/before").st_mtime) < 3600)
-"""
-
-
-def test_files_of_before(limpet: Cli, backend: Backend) -> None:
-    """They are not a day old, though the clock was a day behind when they were written."""
-    (limpet.cwd / "writes.py").write_text(WRITES)
-    python = ["--backend", backend, "--python", "/usr/bin/python3"]
-    assert limpet("snapshot", *python, "-o", "made", "writes.py").returncode == 0
-    assert _ran(limpet.cwd / "made") == "True\n"
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_nothing_is_left(limpet: Cli, backend: Backend, number: signal.Signals) -> None:
     """A guest that is run for its moment ends with the command, and its folder goes."""

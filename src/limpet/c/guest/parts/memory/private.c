@@ -10,7 +10,7 @@ bool in_arena(u64 at, u64 count) {
 
 bool is_too_much(u64 size, long rights) {
     bool too_much = size > guest_info.arena_hi - guest_info.arena_lo;
-    if (too_much && rights && size < MOST_MEMORY)
+    if (too_much && rights & (PROT_READ | PROT_WRITE) && size < MOST_MEMORY)
         pages_missing();
     return too_much;
 }
