@@ -24,6 +24,7 @@ from tests.support.ends import LOCAL, free_port
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a monitor is seen by root only")
 
 WAITS = "#include <stdio.h>\nint main(void) { return getchar() != EOF; }\n"
+HEADERS = "<stdio.h>\n#include <sys/stat.h>"
 SPINS = "int main(void) { for (;;) ; }\n"
 EVIL = "evil\x1b[31m\n[red]\u202e"
 
@@ -163,6 +164,21 @@ def test_a_supervised_one_is_seen_once(make: Maker, tmp_path: Path) -> None:
         found = seen(int(children[0]))
         assert found and found.guest == "bounded"
         assert all(each.pid != pid for each in Finder().look().instances)
+
+
+def test_what_stands_beside_one_is_not_seen(make: Maker, tmp_path: Path) -> None:
+    """Of a process with a volume, and its namer, the guest."""
+    source = WAITS.replace("{ return", '{ mkdir("/w/a", 0700); fopen("/w/b", "w"); return').replace(
+        "<stdio.h>", HEADERS
+    )
+    path = make(make.compile(source, "names"), "process", devices=("volume:/w",)).path
+    argv = ["it", f"--volume:/w={tmp_path}"]
+    with subprocess.Popen(argv, executable=path, stdin=subprocess.PIPE) as process:
+        found = seen(process.pid)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        instances = Finder().look().instances
+        process.kill()
+    assert found and children and not {each.pid for each in instances} & set(map(int, children))
 
 
 def test_what_only_looks_like_one(make: Maker, tmp_path: Path) -> None:

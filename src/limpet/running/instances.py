@@ -32,7 +32,8 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _LARGEST = 512 << 20
 """Bytes of a file that is read to the last one: nobody makes this look at more."""
 
-_USER_TIME, _SYSTEM_TIME, _PARENT, _START_TIME = 13, 14, 3, 21  # fields of /proc/PID/stat, from 0
+_PARENT, _SESSION = 3, 5  # fields of /proc/PID/stat, from 0
+_USER_TIME, _SYSTEM_TIME, _START_TIME = 13, 14, 21
 
 _COUNTS = "report"
 """The feature of a monitor that counts."""
@@ -93,7 +94,7 @@ class Finder:
 
     def look(self) -> Found:
         """All that run now, by their numbers."""
-        found: list[tuple[Instance, int]] = []
+        found: list[tuple[Instance, int, bool]] = []
         hidden, used = 0, set[File]()
         for folder in sorted(self.proc.glob("[0-9]*"), key=lambda each: int(each.name)):
             try:
@@ -106,11 +107,10 @@ class Finder:
             if instance:
                 found.append(instance)
         self.known = {file: made for file, made in self.known.items() if file in used}
-        parents = {parent for _, parent in found}
-        return Found(tuple(each for each, _ in found if each.pid not in parents), hidden)
+        return Found(tuple(_guests(found)), hidden)
 
-    def _instance(self, folder: Path, used: set[File]) -> tuple[Instance, int] | None:
-        """One that runs, and its parent: that of a supervised one is a monitor of the same file."""
+    def _instance(self, folder: Path, used: set[File]) -> tuple[Instance, int, bool] | None:
+        """One that runs, its parent, and whether it leads a session: see :func:`_guests`."""
         before = _fields(folder)
         made = self._file(folder / "exe", used)
         if made is None:
@@ -133,7 +133,7 @@ class Finder:
             _hypercalls(folder) if made.counts else None,
             _chosen(folder, made.places),
         )
-        return instance, int(now[_PARENT])
+        return instance, int(now[_PARENT]), now[_SESSION] == folder.name
 
     def _file(self, path: Path, used: set[File]) -> Made | None:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -146,6 +146,18 @@ class Finder:
                 start = os.pread(stream.fileno(), elf.HEADER_SIZE, 0) if regular else b""
                 self.known[file] = _made(stream.read()) if _may_be(start) else None
             return self.known[file]
+
+
+def _guests(found: Sequence[tuple[Instance, int, bool]]) -> Iterator[Instance]:
+    """Those of ``found`` that have a guest.
+
+    The parent of a supervised one is a monitor of the same file, and so is that of a process beside
+    a guest (namer, broker, porter), which leads a session of its own.
+    """
+    known = {each.pid for each, _, _ in found}
+    beside = {each.pid for each, parent, leads in found if leads and parent in known}
+    parents = {parent for each, parent, _ in found if each.pid not in beside}
+    return (each for each, _, _ in found if each.pid not in parents | beside)
 
 
 def _may_be(start: bytes) -> bool:
