@@ -11,12 +11,14 @@ from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.bpf import Fuel
 from limpet.audit.model import Finding
 from limpet.audit.monitor_code import Call, MonitorCode
+from limpet.audit.objects import Object, objects
 from limpet.audit.recorded import RecordedRule, recorded_rule
 from limpet.audit.seccomp_decode import Decoded
 from limpet.formats.bundle.read import BundleFile
 from limpet.formats.bundle.record import Record
 from limpet.formats.contents import Content
 from limpet.formats.tree.layout import Entry
+from limpet.planning.large_code import Run
 
 _IOCTL = NUMBERS["ioctl"]
 _TAKES = NUMBERS["recvfrom"]
@@ -57,6 +59,22 @@ class Inside:
         """
         filters = self.record.filters.items()
         return {name: tuple(recorded_rule(rule) for rule in each.rules) for name, each in filters}
+
+    @property
+    def packed(self) -> tuple[Run, ...]:
+        """Where the packed files lie."""
+        tree = self.record.tree
+        return ((tree.address, tree.address + tree.size),) if tree else ()
+
+    @cached_property
+    def objects(self) -> tuple[Object, ...]:
+        """The program and the shared objects in memory, as their headers have them.
+
+        Raises:
+            BundleError: they are too many to be true.
+        """
+        tree = self.tree if self.files else b""
+        return tuple(objects(self.bundle, self.guest, self.packed, tree))
 
     def found(self, where: str, what: str) -> None:
         """Remember a finding, once."""

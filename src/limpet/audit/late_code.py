@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.audit.inside import Inside
+from limpet.audit.objects import first_pages
 from limpet.audit.seccomp_decode import Allowed, Decoded
 from limpet.contract.pages import PAGE, align_up
 from limpet.formats import elf
@@ -66,16 +67,6 @@ def written(each: Allowed) -> Iterator[tuple[int, int]]:
         most = max(last for _, last in each.arguments[length])
         for first, last in each.arguments[place]:
             yield first, last + most + PAGE - 1
-
-
-def first_pages(bundle: BundleFile) -> Iterator[tuple[int, bytes]]:
-    """What looks like the first page of an object and cannot be written, with its address."""
-    for part in bundle.parts:
-        if part.flags & _WRITE:
-            continue
-        for at in range(part.offset, part.offset + part.size, PAGE):
-            if bundle.data[at : at + len(elf.IDENT)] == elf.IDENT:
-                yield part.address + at - part.offset, bytes(bundle.data[at : at + PAGE])
 
 
 def _code(bundle: BundleFile) -> Iterator[tuple[int, int]]:
