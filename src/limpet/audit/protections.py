@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from resource import RLIMIT_AS, RLIMIT_NOFILE
 from signal import ITIMER_REAL
 
@@ -16,10 +17,12 @@ from limpet.audit.inside import Inside, is_request
 from limpet.audit.late_code import loads_code, runs_more
 from limpet.audit.model import Protection
 from limpet.audit.monitor_code import NO_FILTER, Call
-from limpet.audit.run_as_well import beside_code
+from limpet.audit.run_as_well import beside_code, no_code
 from limpet.planning.regions import HOST_END, MONITOR_BASE
 
 _NO_NEW_PRIVS = 38
+_MOST = 16
+"""Runs that evidence names."""
 _MAPS = frozenset(NUMBERS[name] for name in ("mmap", "mremap", "brk"))
 
 
@@ -151,9 +154,10 @@ def _of_process(inside: Inside) -> list[Protection]:
 
 
 def _only_code(inside: Inside) -> Protection:
-    """Whether no constants have the rights of the code that they share a large page with."""
-    found = beside_code(inside)
-    evidence = "; ".join(each.words for each in found) or "page tables, and what headers call code"
+    """Whether no constants have the rights of the code that they share a large page with, and
+    nothing else has them."""
+    found = [each.words for each in beside_code(inside)] + list(islice(no_code(inside), _MOST))
+    evidence = "; ".join(found) or "page tables, and what headers call code"
     return Protection("only code can be run", not found, evidence)
 
 

@@ -59,18 +59,23 @@ def beside_code(inside: Inside) -> tuple[Beside, ...]:
     return tuple(found)
 
 
-def check_code(inside: Inside) -> None:
-    """Nothing else can be run but code."""
-    if inside.machine is None:
-        return
+def no_code(inside: Inside) -> Iterator[str]:
+    """What else can be run and is no code, in words.
+
+    Raises:
+        BundleError: as :func:`beside_code`.
+    """
     code = [run for each in inside.objects for run in _code(each)]
     code += [(each.low, each.high) for each in beside_code(inside)]
     known = [*_without(sorted(code), inside.packed), *_linked(inside)]
     for low, high in _without(_run(inside), known):
-        inside.found(
-            "page tables",
-            f"{(high - low) // PAGE} pages at {low:#x} can be run, and are no code",
-        )
+        yield f"{(high - low) // PAGE} pages at {low:#x} can be run, and are no code"
+
+
+def check_code(inside: Inside) -> None:
+    """Nothing else can be run but code."""
+    for each in no_code(inside) if inside.machine else ():
+        inside.found("page tables", each)
 
 
 def _run(inside: Inside) -> list[Run]:
