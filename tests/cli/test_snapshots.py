@@ -81,6 +81,37 @@ def test_nothing_is_left(limpet: Cli, backend: Backend, number: signal.Signals) 
     _until(lambda: not _running_below(folder))
 
 
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_second_signal(first: signal.Signals, second: signal.Signals) -> None:
+    """Whichever comes second ends a command at once, without a word."""
+    command = [sys.executable, "-c", _ENDS_SLOWLY]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as ending:
+        assert ending.stdout is not None
+        for each in (first, second):
+            assert ending.stdout.readline()
+            ending.send_signal(each)
+        assert ending.communicate(timeout=60) == (b"", b"")
+    assert ending.returncode == -second
+
+
+_ENDS_SLOWLY = """
+import signal, time
+from limpet import cli
+def slow(**named):
+    try:
+        print("begins", flush=True)
+        time.sleep(60)
+    finally:
+        print("ends", flush=True)
+        time.sleep(60)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+cli.cli = slow
+cli.main()
+"""
+
+
 _AS_IN_A_SHELL = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored behind `&`

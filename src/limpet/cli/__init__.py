@@ -99,15 +99,23 @@ class _Ended(SystemExit):
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:
+    _next_at_once()
     _end_others()
     signal.default_int_handler(number, frame)
 
 
 def _ended(number: int, frame: FrameType | None) -> None:
-    """End as by that signal; a second one does it at once."""
-    signal.signal(number, signal.SIG_DFL)
+    """End as by that signal."""
+    _next_at_once()
     _end_others()
     raise _Ended(number)
+
+
+def _next_at_once() -> None:
+    """Whichever signal comes second ends this where it stands, with no traceback."""
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) in (_interrupted, _ended):
+            signal.signal(each, signal.SIG_DFL)
 
 
 def _end_others() -> None:
