@@ -237,8 +237,8 @@ def _run(
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         # Not by its method, which asks first how it is, and would take a stop that is ours to see.
         late = threading.Timer(seconds, os.kill, (process.pid, signal.SIGKILL))
-        late.start()
         try:
+            late.start()
             return _at_end(process.pid, bundle, look, beside=reports, steps=steps)
         finally:
             late.cancel()
