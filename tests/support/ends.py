@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import TypedDict
 
 LOCAL, LOCAL_6 = "127.0.0.1", "::1"
+_GIVEN = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def bound(address: str, port: int = 0, kind: int = socket.SOCK_STREAM) -> socket.socket:
@@ -17,10 +21,13 @@ def bound(address: str, port: int = 0, kind: int = socket.SOCK_STREAM) -> socket
 
 
 def free_port(address: str, kind: int = socket.SOCK_STREAM) -> int:
-    """A port that nobody has at the moment."""
-    with bound(address, kind=kind) as each:
-        port: int = each.getsockname()[1]
-        return port
+    """A port that nobody has at the moment, and that the kernel gives to nobody who asks for any:
+    ip(7), ``ip_local_port_range``."""
+    low = int(_GIVEN.read_text("ascii").split()[0])
+    while True:
+        port = random.randrange(low // 2, low)
+        with suppress(OSError), bound(address, port, kind):
+            return port
 
 
 class Words(TypedDict):
