@@ -82,7 +82,8 @@ static void say_opened(const char *path) {
     if (lstat(path, &found))
         printf("%s: %s\n", path, strerror(errno));
     else
-        printf("%s: %o, %ld\n", path, found.st_mode, (long)found.st_mtim.tv_nsec % 1000 == 11);
+        printf("%s: %o, %d\n", path, found.st_mode,
+               found.st_mtim.tv_sec == 9 && found.st_mtim.tv_nsec == 11);
 }
 
 /* An open file keeps being the one that changes, whatever has its name meanwhile. */
