@@ -128,6 +128,28 @@ def _pooled(backend: Backend) -> Iterator[Row]:
         )
 
 
+FIRST: dict[Backend, float] = {"process": 5, "kvm": 10}
+"""Milliseconds of a program's first call, whose bundle is there."""
+
+_FIRST_CALL = """
+import sys, time, limpet
+began = time.perf_counter()
+{before}
+limpet.Sandbox(backend=sys.argv[1]).run("print(1+1)")
+print((time.perf_counter() - began) * 1e3)
+"""
+
+
+def _first(backend: Backend) -> Iterator[Row]:
+    """In a new process each time; what :mod:`limpet` imports on first use is inside, then not."""
+    inside = _FIRST_CALL.format(before="")
+    behind = _FIRST_CALL.format(before="limpet.Sandbox; began = time.perf_counter()")
+    for what, code in (("a first call", inside), ("a first call, all imported", behind)):
+        command = [sys.executable, "-c", code, backend]
+        took = [float(subprocess.check_output(command)) for _ in range(21)]
+        yield Row(f"{what}, {backend}", statistics.median(took), None, FIRST[backend], "ms")
+
+
 def rows(folder: Path) -> list[Row]:
     """Each backend."""
     if not PYTHON.exists():
@@ -136,4 +158,5 @@ def rows(folder: Path) -> list[Row]:
     found = [row for backend in backends() for row in _rows(backend, folder)]
     found += [row for backend in backends() for row in _script(backend, folder)]
     pooled = [row for backend in backends() for row in _pooled(backend)]
-    return [*found, *pooled, *_many(folder)]
+    first = [row for backend in backends() for row in _first(backend)]
+    return [*found, *first, *pooled, *_many(folder)]

@@ -57,12 +57,13 @@ def backend(given: Backend | None) -> Backend:
     Raises:
         PlanError: there is no such.
     """
-    from limpet.running.host import kvm_problem
+    if not given:
+        from limpet.running.host import kvm_problem
 
-    found: Backend = given or ("process" if kvm_problem() else "kvm")
-    if found not in BACKENDS:
-        raise PlanError(f"backend: {found!r} is no backend", hint=" or ".join(BACKENDS))
-    return found
+        return "process" if kvm_problem() else "kvm"
+    if given not in BACKENDS:
+        raise PlanError(f"backend: {given!r} is no backend", hint=" or ".join(BACKENDS))
+    return given
 
 
 def path(given: str | os.PathLike[str]) -> str:

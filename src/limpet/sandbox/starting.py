@@ -12,7 +12,10 @@ import queue
 import subprocess
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _Start = Callable[[], "subprocess.Popen[bytes]"]
 
@@ -31,6 +34,8 @@ class _Starter:
 
     def started(self, start: _Start) -> subprocess.Popen[bytes]:
         """What ``start`` starts there."""
+        from concurrent.futures import Future  # who has one thread does without
+
         with self._lock:
             if not self._begun:
                 threading.Thread(target=self._serve, name="limpet starter", daemon=True).start()
