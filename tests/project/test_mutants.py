@@ -80,6 +80,15 @@ def test_one_is_killed() -> None:
 
 
 @pytest.mark.slow
+def test_what_is_left_unused_is_tried() -> None:
+    """Who takes a call out may leave a parameter unused: no error of the compiler, which would
+    show nothing."""
+    walls = next(each for each in mutations() if each.name == "wall-namespaces")
+    assert "network" in walls.old and not walls.new
+    assert tried(walls).outcome == "killed"
+
+
+@pytest.mark.slow
 def test_outcomes() -> None:
     """What survives, what is stale and what does not even build is told apart."""
     tree = next(each for each in mutations() if each.name == "tree-one-form")
