@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import stat
 import struct
+import time
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from limpet.arch.x86_64.machine_read import Pages
 from limpet.arch.x86_64.paging import LARGE, NO_EXECUTE
+from limpet.audit.inside import Inside
 from limpet.audit.inspect import audit_bundle
-from limpet.audit.objects import objects
-from limpet.contract.pages import PAGE
+from limpet.audit.objects import Object, objects
+from limpet.audit.run_as_well import beside_code
+from limpet.contract.pages import LARGE_PAGE, PAGE
 from limpet.errors import BundleError
 from limpet.formats import elf
 from limpet.formats.bundle.read import BundleFile, parse, read_bundle
 from limpet.formats.bundle.write import Load
 from limpet.formats.image import Access
+from limpet.formats.tree.write import Node, pack_nodes
 from tests.support.audited import SMALL, small
 from tests.support.bundle_edit import Edited, loads_of, written
 from tests.support.bundles import Maker
@@ -54,6 +62,21 @@ def entries(edited: Edited, at: int, end: int) -> list[int]:
         found.append(place)
         at += PAGE << 9 * level
     return found
+
+
+def tree(*files: bytes) -> bytes:
+    """These files, packed."""
+    top = Node(b"", stat.S_IFDIR | 0o755, 0)
+    for index, content in enumerate(files):
+        name = b"%d" % index
+        top.children[name] = Node(
+            name, stat.S_IFREG | 0o644, 0, len(content), partial(_put, content)
+        )
+    return bytes(pack_nodes(top).data)
+
+
+def _put(content: bytes, to: memoryview) -> None:
+    to[:] = content
 
 
 def test_packed_files_are_no_code(make: Maker, tmp_path: Path) -> None:
@@ -94,3 +117,50 @@ def test_too_many(make: Maker, table: int) -> None:
     bundle = with_pages(small(make, "kvm"), [header((PAGE, PAGE, 5), table=table)] * 4097)
     with pytest.raises(BundleError, match="more than 4096 shared objects"):
         audit_bundle(bundle)
+
+
+@pytest.mark.parametrize("where", ["first page", "packed"])
+def test_most_headers(make: Maker, where: str) -> None:
+    """Of more headers than an object has the others say nothing."""
+    segments = [(index * PAGE, PAGE, 4) for index in range(70)]
+    moved = where == "packed"
+    first = header(*segments, table=PAGE if moved else elf.HEADER_SIZE)
+    bundle = with_pages(small(make, "kvm"), [first, *[bytes(PAGE)] * 69])
+    file = tree(first + first[elf.HEADER_SIZE :]) if moved else b""
+    (found,) = (each for each in objects(bundle, None, (), file) if each.rights[0][0] == AT)
+    assert found.span == (AT, AT + 64 * PAGE)
+
+
+def test_packed_files_are_read_once(make: Maker) -> None:
+    """However many pages look as if their headers were in one; seconds of a processor."""
+    first = header((PAGE, PAGE, 5), table=1 << 20)
+    bundle = with_pages(small(make, "kvm"), [first] * 4000)
+    files, started = tree(*[b""] * 1500), time.process_time()
+    found = [each for each in objects(bundle, None, (), files) if each.rights[0][0] >= AT]
+    assert not found and time.process_time() - started < 3
+
+
+def inside_of(path: Path) -> Inside:
+    """As it is before anything was looked at."""
+    edited = Edited(path)
+    bundle = edited.parse()
+    return Inside(bundle, bundle.record, edited.code, machine=edited.machine)
+
+
+def test_objects_are_read_once(make: Maker) -> None:
+    """Whatever asks for them."""
+    inside = inside_of(small(make, "kvm"))
+    assert inside.objects is inside.objects
+
+
+def test_too_many_constants(make: Maker) -> None:
+    """An object of large pages, each fourth of its pages constants that can be run."""
+    inside, count = inside_of(small(make, "kvm")), 33 * LARGE_PAGE // PAGE
+    kinds = Access.READ, *[Access.READ | Access.EXECUTE] * 3
+    rights = ((AT + at * PAGE, AT + (at + 1) * PAGE, kinds[at % 4]) for at in range(count))
+    inside.objects = (Object("it", tuple(rights)),)
+    assert inside.machine
+    run = Pages(AT, count * PAGE, 0, writable=False, executable=True, user=True)
+    inside.machine = replace(inside.machine, pages=(run,))
+    with pytest.raises(BundleError, match="more than 4096 pieces of constants can be run"):
+        beside_code(inside)

@@ -6,12 +6,14 @@ import json
 import os
 import pty
 import shutil
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +26,6 @@ from tests.support.ends import LOCAL, free_port
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a monitor is seen by root only")
 
 WAITS = "#include <stdio.h>\nint main(void) { return getchar() != EOF; }\n"
-HEADERS = "<stdio.h>\n#include <sys/stat.h>"
 SPINS = "int main(void) { for (;;) ; }\n"
 EVIL = "evil\x1b[31m\n[red]\u202e"
 
@@ -166,19 +167,51 @@ def test_a_supervised_one_is_seen_once(make: Maker, tmp_path: Path) -> None:
         assert all(each.pid != pid for each in Finder().look().instances)
 
 
-def test_what_stands_beside_one_is_not_seen(make: Maker, tmp_path: Path) -> None:
-    """Of a process with a volume, and its namer, the guest."""
-    source = WAITS.replace("{ return", '{ mkdir("/w/a", 0700); fopen("/w/b", "w"); return').replace(
-        "<stdio.h>", HEADERS
-    )
-    path = make(make.compile(source, "names"), "process", devices=("volume:/w",)).path
-    argv = ["it", f"--volume:/w={tmp_path}"]
-    with subprocess.Popen(argv, executable=path, stdin=subprocess.PIPE) as process:
-        found = seen(process.pid)
+BESIDE = r"""
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+int main(void) {
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(53)};
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    bind(fd, (void *)&at, sizeof at);
+    connect(socket(AF_INET, SOCK_STREAM, 0), 0, 0);
+    mkdir("/w/a", 0700);
+    fopen("/w/b", "w");
+    puts("there");
+    fflush(stdout);
+    return getchar() + recvfrom(fd, &at, 1, MSG_DONTWAIT, 0, 0);
+}
+"""
+
+
+@pytest.mark.parametrize("who", ["namer", "broker", "porter"])
+def test_what_stands_beside_one_is_not_seen(make: Maker, tmp_path: Path, who: str) -> None:
+    """Of a process with a volume and its namer the guest, and so with what asks for endpoints or
+    carries datagrams."""
+    port = f"{LOCAL}:{free_port(LOCAL, socket.SOCK_DGRAM)}:53/udp"
+    options: dict[str, dict[str, Any]] = {
+        "namer": {"devices": ("volume:/w",)},
+        "broker": {"connect": ("192.0.2.0/24:443/tcp",)},
+        "porter": {"publish": (port,)},
+    }
+    path = make(make.compile(BESIDE, "beside"), "process", **options[who]).path
+    argv = ["it", *[f"--volume:/w={tmp_path}"] * (who == "namer")]
+    with subprocess.Popen(
+        argv, executable=path, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout and process.stdout.readline() == b"there\n"
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        instances = Finder().look().instances
+        family, until = {process.pid, *map(int, children)}, time.monotonic() + 20
+        while (shown := family & _pids()) != {process.pid} and time.monotonic() < until:
+            time.sleep(0.02)  # that one has forked, but does not lead its session yet
         process.kill()
-    assert found and children and not {each.pid for each in instances} & set(map(int, children))
+    assert len(children) == 1 and shown == {process.pid}
+
+
+def _pids() -> set[int]:
+    return {each.pid for each in Finder().look().instances}
 
 
 def test_what_only_looks_like_one(make: Maker, tmp_path: Path) -> None:
@@ -191,8 +224,7 @@ def test_what_only_looks_like_one(make: Maker, tmp_path: Path) -> None:
     assert cat
     with running(longer) as one, running(Path(cat), str(bundle)) as other, running(bundle) as third:
         assert seen(third)
-        pids = {each.pid for each in Finder().look().instances}
-        assert one not in pids and other not in pids
+        assert not {one, other} & _pids()
 
 
 def test_a_name_cannot_touch_the_terminal(make: Maker, tmp_path: Path) -> None:
