@@ -160,9 +160,12 @@ class OutcomeUnknown(SandboxError):
 
 
 class Died(OutcomeUnknown):
-    """The guest ended instead of answering: with ``status``, 128 + N for signal N."""
+    """The guest ended instead of answering: with ``status``, 128 + N for signal N.
 
-    def __init__(self, message: str, *, status: int, hint: str | None = None) -> None:
+    It is ``None`` where this program has the kernel forget how children end (SIGCHLD ignored).
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.status = status
 

@@ -71,6 +71,13 @@ def test_max_output(make: Maker, backend: Backend) -> None:
     ran = guest.run("sh", "-c", "echo fine; exit 7")
     assert (ran.stdout, ran.stderr, ran.status) == (b"fine\n", b"", 7)
     assert guest.run("sh", "-c", "kill -9 $$").status == 137
+    done = subprocess.run(
+        ["busybox", "sh", "-c", "exit 7"],
+        executable=guest.path,
+        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+        check=False,
+    )
+    assert done.returncode == 7
 
 
 OPENS = "#include <fcntl.h>\nint main(int n, char **a) { return n + (open(a[0], 0) > 99); }\n"

@@ -62,6 +62,8 @@ def main() -> NoReturn:
     """The entry point: errors become one message and an exit status, never a traceback."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupted)
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # by who starts this
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for each in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(each) is signal.SIG_DFL:
             signal.signal(each, _ended)

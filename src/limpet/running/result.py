@@ -13,6 +13,7 @@ from limpet.building.bundle import Bundle
 from limpet.contract.limits import SIGNAL_STATUS
 from limpet.errors import LimpetError, RunError
 from limpet.formats.bundle.read import read_bundle
+from limpet.tools.ends import check_told
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def run(
         name: what it finds as its own name; by default the program's.
 
     Raises:
-        RunError: the bundle cannot be started.
+        RunError: the bundle cannot be started, or nobody could say how it ends.
     """
     if isinstance(bundle, Bundle):
         with tempfile.TemporaryDirectory(prefix="limpet-") as folder:
@@ -81,6 +82,7 @@ def _reports(bundle: Path) -> bool:
 
 
 def _done(bundle: Path, argv: Sequence[str], stdin: bytes) -> subprocess.CompletedProcess[bytes]:
+    check_told(RunError, str(bundle))
     try:
         return subprocess.run(
             argv, executable=bundle.absolute(), input=stdin, capture_output=True, check=False

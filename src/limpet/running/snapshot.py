@@ -33,6 +33,7 @@ from limpet.planning.plan import Plan
 from limpet.running.learned import Learned, Looks, can_wait, with_idle
 from limpet.running.pages import present
 from limpet.running.sealed import hidden, loaded_objects, sealed
+from limpet.tools.ends import check_told
 
 MOMENT = "snapshot_moment"
 """The library OS's symbol whose first word says that it has stopped, and why (parts/snapshot)."""
@@ -234,6 +235,7 @@ def _run(
         reports = bundle.plan.options.asks("report")
         words = [f"--report={path.with_name('report')}"] if reports else []
         command = _command(path, [argv[0], *words, *_folders(bundle, path), *argv[1:]])
+        check_told(RunError, argv[0])
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         # Not by its method, which asks first how it is, and would take a stop that is ours to see.
         late = threading.Timer(seconds, os.kill, (process.pid, signal.SIGKILL))

@@ -32,6 +32,7 @@ from limpet.sandbox.answers import Answer, MemoryFollows, Output, Reader, ToolCa
 from limpet.sandbox.guest.channel import written
 from limpet.sandbox.memory import Memory
 from limpet.sandbox.waiting import Waits
+from limpet.tools.ends import HINT, UNTOLD, code_of
 
 PIECE = 1 << 16
 """Bytes that are read at a time."""
@@ -301,16 +302,18 @@ class Exchange:
             NeverRan: it did not read all that it was asked.
             OutcomeUnknown: it did.
         """
-        self._of._process.wait()
+        code = code_of(self._of._process)
         self._hear()
-        code = self._of._process.returncode
-        status = code if code >= 0 else SIGNAL_STATUS - code
+        status = SIGNAL_STATUS - code if code is not None and code < 0 else code
         last = plain(bytes(self._heard.stderr[-_MOST_WORDS:]).decode(errors="replace").strip())
         said = f": {last}" if last else ""
         if self._never_began():
-            raise NeverRan(f"the sandbox had ended, with status {status}{said}")
+            how = "" if status is None else f", with status {status}"
+            raise NeverRan(f"the sandbox had ended{how}{said}")
         if self._of._killed:
             raise Killed("the sandbox was ended meanwhile")
+        if status is None:
+            raise Died(f"the sandbox ended, and nobody is told how: {UNTOLD}{said}", hint=HINT)
         raise Died(f"the sandbox ended with status {status}{said}", status=status)
 
     def _never_began(self) -> bool:

@@ -22,6 +22,7 @@ from limpet.sandbox.guest.channel import LEAST_NUMBER
 from limpet.sandbox.memory import Memory
 from limpet.sandbox.starting import started
 from limpet.sandbox.waiting import Waits
+from limpet.tools.ends import has_ended
 
 
 class Instance:
@@ -109,7 +110,7 @@ class Instance:
     @property
     def alive(self) -> bool:
         """Whether it can be asked more."""
-        return not self._killed and self._process.poll() is None
+        return not self._killed and not has_ended(self._process)
 
     def cpu(self) -> float:
         """Seconds that it has computed since it was started."""

@@ -19,6 +19,7 @@ from typing import IO, BinaryIO
 
 from limpet.errors import BuildError
 from limpet.tools import landlock
+from limpet.tools.ends import check_told
 
 MOST_OUTPUT = 1 << 20
 """Bytes that are kept of what a program writes to each stream."""
@@ -76,9 +77,10 @@ def run(
 
     Raises:
         BuildError: it cannot be started, took too long, or failed with ``check``; the message
-            holds the command in a form that can be pasted.
+            holds the command in a form that can be pasted.  Or nobody could say how it ends.
     """
     words = [str(word) for word in argv]
+    check_told(BuildError, words[0])
     misled = bounds is not None and not bounds.ours
     first = partial(_limit, 0, bounds) if bounds and misled else None
     with _in_memory("stdout") as out, _in_memory("stderr") as error:

@@ -5,7 +5,7 @@
  */
 #include "core/monitor.h"
 
-enum { SIGKILL = 9, PR_SET_PDEATHSIG = 1, PIECE = 16384 };
+enum { SIGKILL = 9, SIGCHLD = 17, PR_SET_PDEATHSIG = 1, PIECE = 16384 };
 
 static void expect(long result) {
     if (result < 0)
@@ -73,11 +73,13 @@ static void end_with_parent(void) {
 /* A domain of Landlock for both, so that the parent can signal its child and nobody else.
  * Returns in the child, whose standard output and error are pipes to the parent. */
 static void supervise(void) {
+    const u64 usual[4] = {0};
     int out[2], error[2];
     must(host6(NR_PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0));
     fence(0, 0, SCOPES);
     expect(host3(NR_PIPE2, (long)out, 0, 0));
     expect(host3(NR_PIPE2, (long)error, 0, 0));
+    host4(NR_RT_SIGACTION, SIGCHLD, (long)usual, 0, 8);
     long child = host3(NR_FORK, 0, 0, 0);
     expect(child);
     if (child) {
