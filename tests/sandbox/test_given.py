@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import limpet
-from limpet import Pool, Sandbox
+from limpet import Pool, Sandbox, SandboxSnapshot
 from limpet.contract import Backend
 from limpet.errors import CodeRaised, PlanError, RunError
 
@@ -113,3 +115,39 @@ def test_paths(sandbox: Sandbox) -> None:
         with pytest.raises(CodeRaised):
             sandbox.get(path)
     assert sandbox.run("1").value
+
+
+@pytest.fixture
+def few_files() -> Iterator[None]:
+    """This process may have 300 files open."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (300, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_more_than_can_be(snapshot: SandboxSnapshot, few_files: None) -> None:
+    """Nothing is started; what is said to fit does."""
+    said = r": 1000000000 sandboxes at a time, and no more than (\d+) can be: .* 300 files open"
+    with pytest.raises(PlanError, match=f"min{said}") as error:
+        Pool(snapshot, min=10**9)
+    assert 1 < int((error.value.hint or "").split("=")[1].split(",")[0]) < 100
+    with pytest.raises(PlanError, match=f"max{said}"):
+        Pool(snapshot, min=1, max=10**9)
+    with snapshot.start() as sandbox:
+        with pytest.raises(PlanError, match=f"count{said}") as error:
+            sandbox.fork(10**9)
+        most = int((error.value.hint or "").split("=")[1].split(",")[0])
+        others = sandbox.fork(most)
+        assert others[-1].run("print(1)").stdout == "1\n"
+        for each in others:
+            each.close()
+
+
+def test_more_than_this_host_has_memory_for(
+    snapshot: SandboxSnapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever may be open."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY,) * 2)
+    with pytest.raises(PlanError, match="each takes at least 1 MiB of this host's memory"):
+        Pool(snapshot, min=10**9)

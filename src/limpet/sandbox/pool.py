@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from limpet.errors import NeverRan, PlanError
+from limpet.sandbox import room
 from limpet.sandbox.result import Result
 from limpet.sandbox.rewinding import Kept, Turn
 from limpet.sandbox.sandbox import Sandbox, SandboxSnapshot
@@ -122,7 +123,7 @@ class Pool:
         max: calls that run at a time; others wait.
 
     Raises:
-        PlanError: the numbers are none.
+        PlanError: the numbers are none, or more than can be there at a time.
         NeverRan: no sandbox can be started.
     """
 
@@ -135,6 +136,8 @@ class Pool:
             raise PlanError(
                 f"a pool of {min!r} to {most!r} sandboxes", hint="whole numbers from 1 on"
             )
+        room.check("min", min)
+        room.check("max", most)
         self._snapshot, self._min, self.max = snapshot, min, most
         self._ready: deque[_Member] = deque()
         self._used: set[_Member] = set()

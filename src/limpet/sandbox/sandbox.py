@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from limpet.errors import BadAnswer, MemoryLimit, NeverRan, PlanError, SandboxError
+from limpet.sandbox import room
 from limpet.sandbox.answers import Answer, expect_done, plain_of, shown_of, value_of
 from limpet.sandbox.exchange import Heard, Limits
 from limpet.sandbox.functions import described, pickled, sent
@@ -316,10 +317,11 @@ class Sandbox:
         """So many others that go on from where this one is.
 
         Raises:
-            LimpetError: there is no such count; or as :meth:`SandboxSnapshot.start`.
+            LimpetError: there is no such count, or not room for it; or as :meth:`SandboxSnapshot.start`.
         """
         if not isinstance(count, int) or count < 0:
             raise PlanError(f"count: {count!r} is no number of sandboxes", hint="fork(2)")
+        room.check("count", count)
         snapshot = self.snapshot()
         with ExitStack() as begun:
             made = [begun.enter_context(snapshot.start()) for _ in range(count)]
