@@ -76,10 +76,16 @@ def test_explain_a_script(limpet: Cli) -> None:
 
 
 def test_explain_takes_what_run_takes(limpet: Cli) -> None:
-    """Behind the program stand its own words, options too."""
-    done = limpet("explain", HELLO, "-r", "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == limpet("explain", HELLO).stdout
+    """Behind the program stand its own words, options too; of the command's own it is said."""
+    plain = limpet("explain", HELLO)
+    for words, name in (("-r", "--json"), "--json"), (("x", "--memory=1G"), "--memory"):
+        done = limpet("explain", HELLO, *words)
+        assert (done.returncode, done.stdout) == (0, plain.stdout)
+        said = f"limpet: {name} stands behind the program and is the program's: "
+        assert done.stderr == f"{said}options come before it\n"
+    assert not limpet("explain", HELLO, "-r", "--", "--json").stderr
+    done = limpet("snapshot", "-o", "taken", HELLO, "--strict")
+    assert "--strict stands behind the program" in done.stderr
 
 
 def test_warning_beforehand(limpet: Cli, tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def command(
     from limpet.planning.explain import as_data, as_text
 
     options = chosen(given, (*block, *net, *volume), tuple(map(str, publish)))
+    say.of_the_program(arguments)
     app, arguments = by_python(app, arguments, given["python"])
     with say.Progress() as progress:
         start = start_of(app, given["root"], arguments)

@@ -40,6 +40,17 @@ def notes(texts: Iterable[str]) -> None:
         note(each)
 
 
+def of_the_program(arguments: Iterable[str]) -> None:
+    """Which options of the command stand behind the program, where they are the program's."""
+    known = {name for each in click.get_current_context().command.params for name in each.opts}
+    for each in arguments:
+        name = each.partition("=")[0]
+        if each == "--":
+            return
+        if len(name) > 1 and name in known:
+            note(f"{name} stands behind the program and is the program's: options come before it")
+
+
 def detail(text: str) -> None:
     """What a user who asked for it wants to know."""
     if _CHOSEN["verbose"]:

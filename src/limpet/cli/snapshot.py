@@ -63,6 +63,7 @@ def command(
     options = chosen(given, (*block, *net, *volume), tuple(map(str, publish)))
     options = replace(options, snapshot=True, after=after)
     target, arguments = _place(output, app, arguments)
+    say.of_the_program(arguments)
     tell_of_paths(given, (each.split(":")[1] for each in volume))
     program, words = by_python(app, arguments, given["python"])
     start = start_of(program, given["root"], words)

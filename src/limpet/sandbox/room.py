@@ -35,7 +35,9 @@ def _bounds() -> list[tuple[int, str]]:
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files != resource.RLIM_INFINITY:
         left = files - len(os.listdir("/proc/self/fd")) - _STARTING
-        why = f"this program may have {files} files open (ulimit -n), of which each takes {_STREAMS}"
+        why = (
+            f"this program may have {files} files open (ulimit -n), of which each takes {_STREAMS}"
+        )
         found.append((max(left, 0) // _STREAMS, why))
     processes, _ = resource.getrlimit(resource.RLIMIT_NPROC)
     if os.geteuid() and processes != resource.RLIM_INFINITY:

@@ -317,7 +317,7 @@ class Sandbox:
         """So many others that go on from where this one is.
 
         Raises:
-            LimpetError: there is no such count, or not room for it; or as :meth:`SandboxSnapshot.start`.
+            LimpetError: there cannot be so many; or as :meth:`SandboxSnapshot.start`.
         """
         if not isinstance(count, int) or count < 0:
             raise PlanError(f"count: {count!r} is no number of sandboxes", hint="fork(2)")
