@@ -7,7 +7,7 @@ no longer to read than so many objects may.
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -65,7 +65,7 @@ def objects(
     Raises:
         BundleError: they are too many to be true.
     """
-    known, lowest = _packed_tables(tree), min(each.address for each in bundle.parts)
+    known, lowest = _packed(tree), min(each.address for each in bundle.parts)
     end, seen, program, name = 0, 0, False, bundle.record.guest.name
     for at, page in first_pages(bundle):
         if at < end or any(low <= at < high for low, high in packed):
@@ -76,11 +76,12 @@ def objects(
                 f"{bundle.name}: more than {_MOST_OBJECTS} shared objects",
                 hint="do not run the bundle",
             )
-        loaded = list(_loaded(bundle, page, at, known))
+        called, table = known.get(page[: elf.HEADER_SIZE], (f"the object at {at:#x}", b""))
+        loaded = list(_loaded(bundle, page, at, table))
         if min((low for low, _, _ in loaded), default=None) != at:
             continue
         program |= at == lowest
-        found = Object(name if at == lowest else f"the object at {at:#x}", tuple(_rights(loaded)))
+        found = Object(name if at == lowest else called, tuple(_rights(loaded)))
         end = found.span[1]
         yield found
     if not program:
@@ -100,27 +101,25 @@ def _by_file(guest: bytes | None, name: str, lowest: int) -> Iterator[Object]:
     yield Object(image.name, tuple(_rights(map(_in_pages, segments))))
 
 
-def _loaded(
-    bundle: BundleFile, first: bytes, at: int, packed: Mapping[bytes, bytes]
-) -> Iterator[Rights]:
+def _loaded(bundle: BundleFile, first: bytes, at: int, packed: bytes) -> Iterator[Rights]:
     """What an object's headers have loaded, in whole pages; its ``first`` page is at ``at``.
 
-    What has moved them says in that page where they are in its file, which is a ``packed`` one.
+    What has moved them says in that page where they are in its file, which has them ``packed``.
     """
     header = elf.Header.unpack(first)
     size = min(header.phnum, _MOST_HEADERS) * elf.PROGRAM_SIZE
     table = first[header.phoff : header.phoff + size]
     if len(table) < size:
-        table = packed.get(first[: elf.HEADER_SIZE], b"")
+        table = packed
     base = 0 if header.type == elf.ET_EXEC else at
     for index in range(len(table) // elf.PROGRAM_SIZE):
         yield from _segment(bundle, elf.ProgramHeader.unpack(table, index * elf.PROGRAM_SIZE), base)
 
 
-def _packed_tables(tree: Content) -> dict[bytes, bytes]:
-    """Program headers that do not stand in their file's first page, by the file's header; the first
-    file of each."""
-    view, found = memoryview(tree), dict[bytes, bytes]()
+def _packed(tree: Content) -> dict[bytes, tuple[str, bytes]]:
+    """The names of packed objects, and program headers that do not stand in their first page, by
+    their files' headers; the first file of each."""
+    view, found = memoryview(tree), dict[bytes, tuple[str, bytes]]()
     for index in range(head(view) if tree else 0):
         each = record(view, index)
         file = view[each["data"] : each["data"] + each["size"]]
@@ -129,9 +128,11 @@ def _packed_tables(tree: Content) -> dict[bytes, bytes]:
         if len(file) > PAGE:
             header = elf.Header.unpack(bytes(file[: elf.HEADER_SIZE]))
             size = min(header.phnum, _MOST_HEADERS) * elf.PROGRAM_SIZE
-            if header.phoff + size > PAGE:
-                table = bytes(file[header.phoff : header.phoff + size])
-                found.setdefault(bytes(file[: elf.HEADER_SIZE]), table)
+            moved = header.phoff + size > PAGE
+            table = bytes(file[header.phoff : header.phoff + size]) if moved else b""
+            name = bytes(view[each["name"] : each["name"] + each["name_length"]])
+            called = name.decode(errors="replace")
+            found.setdefault(bytes(file[: elf.HEADER_SIZE]), (called, table))
     return found
 
 

@@ -18,6 +18,7 @@ from limpet.audit.late_code import loads_code, runs_more
 from limpet.audit.model import Protection
 from limpet.audit.monitor_code import NO_FILTER, Call
 from limpet.audit.run_as_well import beside_code, no_code
+from limpet.errors import BundleError
 from limpet.planning.regions import HOST_END, MONITOR_BASE
 
 _NO_NEW_PRIVS = 38
@@ -156,7 +157,10 @@ def _of_process(inside: Inside) -> list[Protection]:
 def _only_code(inside: Inside) -> Protection:
     """Whether no constants have the rights of the code that they share a large page with, and
     nothing else has them."""
-    found = [each.words for each in beside_code(inside)] + list(islice(no_code(inside), _MOST))
+    try:
+        found = [each.words for each in beside_code(inside)] + list(islice(no_code(inside), _MOST))
+    except BundleError as error:  # which is a finding as well
+        found = [error.message]
     evidence = "; ".join(found) or "page tables, and what headers call code"
     return Protection("only code can be run", not found, evidence)
 
