@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from limpet.arch.x86_64.syscalls import NUMBERS
 from limpet.contract import Backend
 from tests.support.command import Cli
 
@@ -79,6 +81,25 @@ def test_nothing_is_left(limpet: Cli, backend: Backend, number: signal.Signals) 
         assert taking.wait(60) == (130 if number == signal.SIGINT else -number)
     assert not list(folder.iterdir())
     _until(lambda: not _running_below(folder))
+
+
+def test_a_signal_that_another_thread_takes(limpet: Cli, backend: Backend) -> None:
+    """Python notes it there, and who waits for the guest is not woken: it looks by itself."""
+    (limpet.cwd / "spin.c").write_text(SPIN)
+    folder = limpet.cwd / "temporary"
+    folder.mkdir()
+    limpet.env["TMPDIR"] = str(folder)
+    words = ["snapshot", "--backend", backend, "-o", "made", "spin.c"]
+    command = [sys.executable, "-c", _AS_IN_A_SHELL, *words]
+    with subprocess.Popen(command, cwd=limpet.cwd, env=limpet.env) as taking:
+        _until(lambda: _running_below(folder))
+        others = [int(each.name) for each in Path(f"/proc/{taking.pid}/task").iterdir()]
+        others.remove(taking.pid)
+        ctypes.CDLL(None).syscall(NUMBERS["tgkill"], taking.pid, others[-1], signal.SIGTERM)
+        try:
+            assert taking.wait(20) == -signal.SIGTERM
+        finally:
+            taking.kill()
 
 
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])

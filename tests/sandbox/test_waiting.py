@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import select
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
+from limpet import SandboxSnapshot
+from limpet.contract import Backend
 from limpet.sandbox import waiting
 from limpet.sandbox.waiting import Waits
 
@@ -116,3 +119,36 @@ def test_where_a_guest_may_run(asked: Asked, monkeypatch: pytest.MonkeyPatch) ->
     assert [pid for pid, _ in put] == [asked.process.pid] * 2
     assert len(put[0][1]) == len(allowed) - 1 and put[1][1] == allowed
     assert os.sched_getaffinity(asked.process.pid) == allowed
+
+
+HEEDS = """
+import signal, sys, threading, time
+import limpet
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored behind `&`
+prepared = limpet.Sandbox.prepare(backend=sys.argv[1])
+
+def soon(): time.sleep(1); signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+def waits(what):
+    threading.Thread(target=soon).start()
+    try: what()
+    except KeyboardInterrupt: print("heard", flush=True)
+
+with prepared.start() as sandbox:
+    waits(lambda: sandbox.run("while True: pass"))
+with limpet.Pool(prepared, min=1, max=1) as pool:
+    busy = threading.Thread(target=lambda: pool.use(lambda sandbox: time.sleep(9)))
+    busy.start()
+    time.sleep(0.2)
+    waits(lambda: pool.run("print(1)"))
+    print(busy.is_alive(), flush=True)
+"""
+
+
+def test_a_signal_that_another_thread_takes(snapshot: SandboxSnapshot, backend: Backend) -> None:
+    """Python notes it there, and who waits is not woken: it looks by itself."""
+    done = subprocess.run(
+        [sys.executable, "-c", HEEDS, backend], stdout=subprocess.PIPE, timeout=300, check=True
+    )
+    assert done.stdout == b"heard\nheard\nTrue\n"

@@ -30,6 +30,7 @@ from limpet.formats.ports import anywhere
 from limpet.guests import registry
 from limpet.planning.options import Options
 from limpet.planning.plan import Plan
+from limpet.running.heeding import heeding
 from limpet.running.learned import Learned, Looks, can_wait, with_idle
 from limpet.running.pages import present
 from limpet.running.sealed import hidden, loaded_objects, sealed
@@ -241,7 +242,8 @@ def _run(
         late = threading.Timer(seconds, os.kill, (process.pid, signal.SIGKILL))
         try:
             late.start()
-            return _at_end(process.pid, bundle, look, beside=reports, steps=steps)
+            with heeding():
+                return _at_end(process.pid, bundle, look, beside=reports, steps=steps)
         finally:
             late.cancel()
             process.kill()

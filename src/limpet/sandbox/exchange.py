@@ -38,8 +38,8 @@ PIECE = 1 << 16
 """Bytes that are read at a time."""
 
 _PIPE = 1 << 18
-_MOST_PATIENCE = 1 << 30
-"""Milliseconds that ``poll`` takes."""
+_MOST_PATIENCE = 1000
+"""Milliseconds after which it is looked for signals that came right before a wait began."""
 
 _MOST_WORDS = 300
 """Characters of what a guest said last that an error repeats."""
@@ -168,7 +168,8 @@ class Exchange:
         into, out, err = of.numbers
         self._send()
         while True:
-            ready = dict(of.waits.wait(self._poll, self._patience() if bounded else None))
+            patience = self._patience() if bounded else _MOST_PATIENCE
+            ready = dict(of.waits.wait(self._poll, patience))
             if bounded:
                 self._check_limits()
             if ready.get(into, 0) & ~select.POLLIN:
@@ -186,14 +187,14 @@ class Exchange:
                 if self._words > 1:
                     raise BadAnswer("the guest was taken back before it answered")
 
-    def _patience(self) -> float | None:
+    def _patience(self) -> float:
         """Milliseconds until a limit can be reached at the earliest."""
         ends = []
         if self._end is not None:
             ends.append(self._end - time.monotonic())
         if self._cpu_end is not None:
             ends.append(self._cpu_end - self._of.cpu())
-        return min(max(min(ends), 0.0) * 1000 + 1, _MOST_PATIENCE) if ends else None
+        return min(max(min(ends), 0.0) * 1000 + 1, _MOST_PATIENCE)
 
     def _check_limits(self) -> None:
         if self._end is not None and time.monotonic() >= self._end:

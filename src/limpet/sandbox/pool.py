@@ -29,6 +29,9 @@ _AGAIN = 3
 _SOON = 0.2
 """Seconds that a call waits for a guest that is being taken back, before it starts another one."""
 
+_LOOK = 1.0
+"""Seconds after which who waits for a turn looks for signals that came right before."""
+
 _LATE = 1.0
 """Seconds in which a guest has to be back, also when nobody waits for it: it may compute."""
 
@@ -232,7 +235,7 @@ class Pool:
         while not self._turns:
             self._waiting += 1
             try:
-                self._turn.wait()
+                self._turn.wait(_LOOK)
             finally:
                 self._waiting -= 1
 

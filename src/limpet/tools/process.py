@@ -28,6 +28,10 @@ _running: set[subprocess.Popen[bytes]] = set()
 """What is waited for at the moment, by any thread."""
 
 
+_LOOK = 0.5
+"""Seconds after which it is looked for signals that came right before a wait began."""
+
+
 @dataclass(frozen=True)
 class Completed:
     """How a program ended: its exit code (negative: by that signal) and what it wrote."""
@@ -184,7 +188,9 @@ def _await_end(pid: int, timeout: float) -> None:
     with open(handle, "rb", buffering=0):
         ends = select.poll()
         ends.register(handle, select.POLLIN)
-        ends.poll(timeout * 1000)
+        until = time.monotonic() + timeout
+        while (left := until - time.monotonic()) > 0 and not ends.poll(min(left, _LOOK) * 1000):
+            pass
 
 
 def _text(stream: IO[bytes]) -> str:

@@ -22,6 +22,7 @@ from limpet.running.cores import ptrace
 from limpet.running.cores.machine import VALID_AT, WANTED
 from limpet.running.debugging.memory import Memory
 from limpet.running.debugging.virtual import VirtualMachine
+from limpet.running.heeding import heeding
 from limpet.running.passing import passing
 
 _OPTIONS = ptrace.SYSGOOD | ptrace.FORK | ptrace.EXIT | ptrace.EXITKILL
@@ -96,7 +97,7 @@ def run(
     pid = os.fork()
     if not pid:
         _become(path, argv)
-    with passing(lambda number: os.kill(pid, number)):
+    with passing(lambda number: os.kill(pid, number)), heeding():
         status = _Watch(pid, ended, called, vectors).to_the_end()
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else SIGNAL_STATUS - code
