@@ -13,6 +13,7 @@ from subprocess import PIPE
 import pytest
 
 from limpet.building import exchange
+from limpet.cli.exchanged import _with_sum
 from limpet.tools import executables, upkeep
 from limpet.tools.cache import Cache
 from tests.support.bundles import execute
@@ -80,7 +81,7 @@ def test_over_one_of_another(edit: Edits) -> None:
     bundles = [edit("first"), edit("second")]
     for at, note in enumerate(notes):
         before = len(edit.copied)
-        (bundles[at].parent / "own").write_text(note)
+        (bundles[at].parent / "own").write_text(_with_sum(note))
         bundles.append(edit(f"with {at}"))
         assert len(edit.copied) == before + 1
 
