@@ -65,6 +65,9 @@ _BUNDLE, _ANEW = "bundle", "anew"
 REWIND = "rewind"
 """The feature of a monitor that takes a guest back to an earlier state."""
 
+JIT = "jit"
+"""That of one that lets the program run code that it makes."""
+
 _STARTER = "starter"
 """That of one that ends a guest with who started it, which may be killed."""
 
@@ -108,6 +111,7 @@ class Recipe:
         memory: int,
         connect: Sequence[str] = (),
         volumes: Sequence[str] = (),
+        jit: bool = False,
     ) -> Recipe:
         """As a user gives it.
 
@@ -120,13 +124,15 @@ class Recipe:
         if packages and not python and sys.prefix != sys.base_prefix:
             python = sys.executable  # whose packages these are
         folders = given.folders(volumes)
-        rewinds = not connect and not folders
+        if not isinstance(jit, bool):
+            raise PlanError(f"jit: {jit!r} is neither True nor False", hint="jit=True")
+        rewinds = not connect and not folders and not jit  # which the host's kernel knows of
         options = Options(
             backends=(given.backend(backend),),
             memory=given.memory(memory),
             devices=tuple(f"volume:{each.name}{':ro' * each.read_only}" for each in folders),
             snapshot=True,
-            features=("signals", _STARTER, *([REWIND] if rewinds else [])),
+            features=("signals", _STARTER, *([REWIND] if rewinds else []), *([JIT] if jit else [])),
             environment=(VARIABLE,),
             connect=given.destinations(connect),
         )

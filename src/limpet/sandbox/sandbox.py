@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from limpet.errors import BadAnswer, MemoryLimit, NeverRan, PlanError, SandboxError
@@ -60,6 +59,9 @@ class Sandbox:
         connect: where the code may connect to, as ``limpet run --connect`` takes it.
         volumes: folders of this host, as ``limpet run --volume`` takes them.  With these, or with
             ``connect``, each start starts an interpreter, and there is no :meth:`snapshot`.
+        jit: whether the code may run code that it makes (numba, polars), as ``limpet run --jit``:
+            a page at a time, and never what can be written.  No guest is taken back then: a reset,
+            and each call of a pool, starts another one.
 
     Raises:
         PlanError: an argument cannot be honoured.
@@ -82,6 +84,7 @@ class Sandbox:
         tools: Mapping[str, Tool] | None = None,
         connect: Sequence[str] = (),
         volumes: Sequence[str] = (),
+        jit: bool = False,
     ) -> None:
         recipe = Recipe.of(
             backend=backend,
@@ -91,6 +94,7 @@ class Sandbox:
             memory=memory,
             connect=connect,
             volumes=volumes,
+            jit=jit,
         )
         self._start(Prepared(recipe, Limits(timeout, cpu, output), files or {}, tools or {}))
 
@@ -137,12 +141,7 @@ class Sandbox:
     def __enter__(self) -> Sandbox:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -21,13 +21,14 @@ from limpet.errors import BadAnswer, BuildError, BundleError, PlanError, Version
 from limpet.plain import plain
 from limpet.sandbox.memory import Memory
 from limpet.sandbox.prepared import Prepared
+from limpet.sandbox.recipe import JIT
 from limpet.version import __version__
 
 _MAGIC = b"limpet memory 1\n"
 _MOST_HEAD = 1 << 16
 _DIGEST = 32
 _PIECE = 1 << 20
-_ASKED = ("python", "packages", "warm", "memory")
+_ASKED = ("python", "packages", "warm", "memory", "jit")
 _TAKE_AGAIN = "take it again, and save that"
 
 
@@ -157,6 +158,7 @@ _KINDS: Mapping[str, type] = {
     "packages": list,
     "warm": str,
     "memory": int,
+    "jit": bool,
 }
 
 
@@ -176,6 +178,7 @@ def _head(prepared: Prepared) -> dict[str, Any]:
         "packages": list(recipe.packages),
         "warm": recipe.warm,
         "memory": recipe.options.memory,
+        "jit": recipe.options.asks(JIT),
     }
 
 
