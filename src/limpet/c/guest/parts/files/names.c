@@ -56,7 +56,7 @@ static long check_new(const struct walked *walked, bool as_directory) {
         return -EEXIST;
     if (walked->length > NAME_MAX || (walked->directory_only && !as_directory))
         return name_missing(walked);
-    return walked->parent->links ? may(walked->parent, MAY_WRITE | MAY_EXECUTE) : -ENOENT;
+    return walked->parent->links && !names_kept(walked) ? may(walked->parent, MAY_WRITE | MAY_EXECUTE) : -ENOENT;
 }
 
 long sys_mkdirat(long directory, long path, long mode) {
@@ -254,6 +254,8 @@ static long remove_directory(long directory, long path) {
         return -ENOTDIR;
     if (walked.node->device == DEVICE_MOUNT)
         return -EBUSY;
+    if (names_kept(&walked))
+        return -EPERM;
     return directory_empty(walked.node) ? remove_name(&walked) : -ENOTEMPTY;
 }
 
@@ -273,6 +275,8 @@ long sys_unlinkat(long directory, long path, long flags) {
         return error;
     if (is_directory(walked.node))
         return -EISDIR;
+    if (names_kept(&walked))
+        return -EPERM;
     return walked.directory_only ? -ENOTDIR : remove_name(&walked);
 }
 

@@ -18,6 +18,13 @@ bool directory_empty(struct node *directory);
 struct node *take_name(struct walked *walked); /* it goes, and what it named after give_up */
 void give_up(struct node *node);
 
+/* In `seals` of a folder of /proc or /sys: its names are not the program's to make or remove. */
+enum { NAMES_KEPT = 0x100 };
+
+static inline bool names_kept(const struct walked *walked) {
+    return walked->parent->seals & NAMES_KEPT;
+}
+
 /* Whether the program may take a name from its folder: 0, -EACCES or -EPERM. */
 static inline long may_remove(const struct walked *walked) {
     return users ? users->removes(walked->parent, walked->node) : 0;

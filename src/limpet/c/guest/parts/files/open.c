@@ -1,5 +1,5 @@
 /* Opening: open(2) and its relatives. */
-#include "parts/files/node.h"
+#include "parts/files/names.h"
 #include "parts/terminals/reach.h"
 
 static u32 file_mask = 022;
@@ -17,7 +17,7 @@ u32 masked(long mode) {
 }
 
 static long create(struct walked *walked, long mode) {
-    if (!walked->parent->links)
+    if (!walked->parent->links || names_kept(walked))
         return -ENOENT;
     long error = may(walked->parent, MAY_WRITE | MAY_EXECUTE);
     if (error)

@@ -118,6 +118,8 @@ long sys_renameat2(long from_directory, long old, long to_directory, long path, 
         return error;
     if (from.volume || to.volume)
         return names_between(&from, &to, NAME_MOVED, flags);
+    if (names_kept(&from) != names_kept(&to))
+        return -EXDEV;
     if (is_dot(&from))
         return -EBUSY;
     if (is_dot(&to))
@@ -141,6 +143,8 @@ long sys_renameat2(long from_directory, long old, long to_directory, long path, 
         return flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
     if (!from.parent->links || !to.parent->links)
         return -ENOENT;
+    if (names_kept(&from))
+        return to.node ? -EPERM : -ENOENT;
     if (to.node == from.node)
         return 0;
     error = users ? may_move(&from, &to, flags) : 0;

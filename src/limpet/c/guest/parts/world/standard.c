@@ -1,4 +1,5 @@
 /* From the tables to nodes, a folder at a time, when the program first looks into it. */
+#include "parts/files/names.h"
 #include "parts/outside/plan.h"
 #include "parts/world/world.h"
 
@@ -19,6 +20,8 @@ static void complete(struct node *directory, const struct standard *from, u64 nu
     directory->device = from->device ? from->device : DEVICE_FOLDER;
     directory->standard = from->folder;
     directory->number = number;
+    if (!(from->mode & 0222))
+        directory->seals |= NAMES_KEPT;
 }
 
 static void name_program(struct node *link) {
