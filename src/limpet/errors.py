@@ -145,14 +145,21 @@ class CodeRaised(SandboxError):
 
     next_step = "its traceback says where"
 
-    def __init__(self, message: str, type_: str = "", text: str = "", traceback: str = "") -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        type_: str = "",
+        text: str = "",
+        traceback: str = "",
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
         self.type = type_
         self.text = text
         self.traceback = traceback
 
-    def __reduce__(self) -> tuple[type[CodeRaised], tuple[str, str, str, str]]:
-        return CodeRaised, (self.message, self.type, self.text, self.traceback)
+    def __reduce__(self) -> tuple[type[CodeRaised], tuple[str, str, str, str, str | None]]:
+        return CodeRaised, (self.message, self.type, self.text, self.traceback, self.hint)
 
 
 class OutcomeUnknown(SandboxError):

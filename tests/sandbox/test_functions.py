@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from functools import partial
 from typing import Any
 
 import pytest
 
-from limpet.errors import PlanError
+from limpet import Sandbox
+from limpet.errors import CodeRaised, PlanError
 from limpet.sandbox.functions import described
 from limpet.sandbox.guest.interpreter import Interpreter
 
@@ -79,3 +81,20 @@ def test_refused(function: Any, why: str) -> None:
     """The error says why, before anything is sent."""
     with pytest.raises(PlanError, match=why):
         described(function)
+
+
+class Ours:
+    """Pickled by its name."""
+
+
+def test_what_only_this_program_has(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pickle that names it has a hint, as no other exception of that kind has."""
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    monkeypatch.setattr(Ours, "__module__", "__main__")
+    monkeypatch.setattr(sys.modules["__main__"], "Ours", Ours, raising=False)
+    with pytest.raises(CodeRaised, match="Can't get attribute 'Ours'") as caught:
+        sandbox.call_pickled(Ours)
+    assert 'packages=["cloudpickle"], which sends them whole' in (caught.value.hint or "")
+    with pytest.raises(CodeRaised) as caught:
+        sandbox.listdir("/nowhere")
+    assert caught.value.hint == CodeRaised.next_step

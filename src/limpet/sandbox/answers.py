@@ -298,4 +298,14 @@ def expect_done(answer: Answer) -> None:
 def error_of(by: Raised) -> CodeRaised:
     """An exception of the guest's, for who asked for something else than to run code."""
     short = plain(f"{by.type:.200}: {by.message:.400}")
-    return CodeRaised(short, by.type, by.message, by.traceback)
+    return CodeRaised(short, by.type, by.message, by.traceback, hint=_hint(by))
+
+
+def _hint(by: Raised) -> str | None:
+    """What to do about a pickle that names what only this program has."""
+    if not by.message.startswith("Can't get attribute ") or "'__main__'" not in by.message:
+        return None
+    return (
+        "a pickle has functions and classes by name: define them in a module that packages= packs, "
+        'have packages=["cloudpickle"], which sends them whole, or send plain data'
+    )

@@ -22,6 +22,7 @@ from limpet.sandbox import room
 from limpet.sandbox.result import Result
 from limpet.sandbox.rewinding import Kept, Turn
 from limpet.sandbox.sandbox import Sandbox, SandboxSnapshot
+from limpet.sandbox.starting import unless_ending
 
 _AGAIN = 3
 """How often a call is tried that never ran."""
@@ -153,10 +154,11 @@ class Pool:
         try:
             for _ in range(min):
                 self._ready.append(_Member(snapshot))
+            with unless_ending():
+                self._keeper.start()
         except BaseException:
             self.close()
             raise
-        self._keeper.start()
 
     def __enter__(self) -> Pool:
         return self

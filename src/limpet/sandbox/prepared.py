@@ -12,6 +12,7 @@ from limpet.sandbox.exchange import Limits
 from limpet.sandbox.instance import Instance
 from limpet.sandbox.memory import Memory, given_memory
 from limpet.sandbox.recipe import REWIND, Recipe
+from limpet.sandbox.starting import unless_ending
 from limpet.sandbox.tools import Tool, Tools
 from limpet.tools.cache import Cache
 from limpet.tools.entries import Entry
@@ -44,7 +45,8 @@ class Prepared:
             raise PlanError(f"files: {files!r} has no paths", hint='files={"/in.txt": b"7"}')
         self.recipe, self.limits, self.tools = recipe, limits, Tools(tools)
         self.files = {path: given.contents("files", each) for path, each in files.items()}
-        self._held = _Held(recipe.bundle(Cache.default()))
+        with unless_ending():
+            self._held = _Held(recipe.bundle(Cache.default()))
         self.memory: Memory | None = None
         self._rewinding, self._refused = False, [False]  # one for all that are made of this
         self.most = recipe.options.memory + _DATA

@@ -11,11 +11,36 @@ import os
 import queue
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from limpet.errors import NeverRan
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+
+_ENDING = "interpreter shutdown", "register atexit", "shutting down"
+"""What Python says where it starts no thread, and imports nothing, any more."""
+
+
+@contextmanager
+def unless_ending() -> Iterator[None]:
+    """Have what fails since this program is ending say so.
+
+    Raises:
+        NeverRan: it is.
+    """
+    try:
+        yield
+    except (RuntimeError, ImportError) as error:
+        if not any(each in str(error) for each in _ENDING):
+            raise
+        raise NeverRan(
+            f"this program is ending, and no sandbox can be started any more: {error}",
+            hint="start and ask it before: not in atexit, nor in __del__",
+        ) from error
+
 
 _Start = Callable[[], "subprocess.Popen[bytes]"]
 
@@ -63,6 +88,8 @@ def started(start: _Start) -> subprocess.Popen[bytes]:
 
     Raises:
         OSError: as ``start``.
+        NeverRan: this program is ending.
     """
     own = threading.get_native_id() == os.getpid()
-    return start() if own else _starter.started(start)
+    with unless_ending():
+        return start() if own else _starter.started(start)
