@@ -206,6 +206,8 @@ class CpuLimit(LimitReached):
 class MemoryLimit(LimitReached):
     """It wanted more memory than the guest has: what it was doing failed there."""
 
+    next_step = "give it more: memory=; numba wants memory that can be run, which is jit=True"
+
 
 class OutputLimit(LimitReached):
     """It wrote more than it may: the guest was ended."""

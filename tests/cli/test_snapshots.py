@@ -83,6 +83,17 @@ def test_nothing_is_left(limpet: Cli, backend: Backend, number: signal.Signals) 
     _until(lambda: not _running_below(folder))
 
 
+def test_what_it_said_last(limpet: Cli) -> None:
+    """Of one that ends before its moment, on its standard output where nothing else is."""
+    (limpet.cwd / "says.c").write_text(
+        "#include <stdio.h>\n"
+        'int main(int n, char **w) { puts("no zones"); return n ? 3 : getchar(); }'
+    )
+    done = limpet("snapshot", "--backend", "process", "-o", "made", "says.c")
+    assert "it ended with status 3 before it waited" in done.stderr
+    assert done.stderr.splitlines()[0].endswith("/dev/limpet/snapshot: no zones")
+
+
 def test_a_signal_that_another_thread_takes(limpet: Cli, backend: Backend) -> None:
     """Python notes it there, and who waits for the guest is not woken: it looks by itself."""
     (limpet.cwd / "spin.c").write_text(SPIN)

@@ -12,7 +12,7 @@ import pytest
 from limpet import Pool, Sandbox
 from limpet.audit import audit
 from limpet.contract import Backend
-from limpet.errors import PlanError
+from limpet.errors import MemoryLimit, PlanError
 from limpet.sandbox.result import Result
 
 MAKES = """
@@ -52,6 +52,9 @@ def test_not_by_itself(sandbox: Sandbox) -> None:
     """Memory that was written can be run nowhere."""
     error = sandbox.run(MAKES).error
     assert error and error.type == "PermissionError"
+    with pytest.raises(MemoryLimit) as limit:  # as numba has it
+        sandbox.run("raise MemoryError")
+    assert "jit=True" in (limit.value.hint or "")
 
 
 def test_what_it_made(jit: Sandbox) -> None:

@@ -95,7 +95,8 @@ def snapshot(plan: Plan, arguments: Sequence[str] = (), *, name: str = "") -> Sn
     found = attempt(plan, arguments, name=name)
     if isinstance(found, Snapshot):
         return found
-    said = "; ".join(found.stderr.decode(errors="replace").splitlines())
+    words = found.stderr or found.stdout  # PHP's errors are there
+    said = "; ".join(words.decode(errors="replace").split("\n")).strip("; ")
     raise RunError(
         f"{plan.image.name}: it ended with status {found.status} before it waited for its standard "
         f"input or wrote to {MARKER}{': ' if said else ''}{said[-400:]}",

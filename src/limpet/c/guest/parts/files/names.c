@@ -56,7 +56,9 @@ static long check_new(const struct walked *walked, bool as_directory) {
         return -EEXIST;
     if (walked->length > NAME_MAX || (walked->directory_only && !as_directory))
         return name_missing(walked);
-    return walked->parent->links && !names_kept(walked) ? may(walked->parent, MAY_WRITE | MAY_EXECUTE) : -ENOENT;
+    return walked->parent->links && !names_kept(walked)
+               ? may(walked->parent, MAY_WRITE | MAY_EXECUTE)
+               : -ENOENT;
 }
 
 long sys_mkdirat(long directory, long path, long mode) {
