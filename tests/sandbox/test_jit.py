@@ -11,6 +11,7 @@ import pytest
 
 from limpet import Pool, Sandbox
 from limpet.audit import audit
+from limpet.cli import kernel
 from limpet.contract import Backend
 from limpet.errors import MemoryLimit, PlanError
 from limpet.sandbox.result import Result
@@ -102,3 +103,14 @@ def test_odd_values(wrong: Any) -> None:
     """A right is never given by what only looks like one."""
     with pytest.raises(PlanError, match=f"jit: {wrong!r} is neither True nor False"):
         Sandbox(jit=wrong)
+
+
+@pytest.mark.parametrize("words", [[], ["--jit"]])
+def test_a_kernel_has_it(words: list[str]) -> None:
+    """What Jupyter starts is what was installed."""
+    given = kernel.install.make_context("install", list(words)).params
+    installed = kernel._words(
+        {name: given[name] for name in given if name not in ("name", "prefix")}
+    )
+    again = kernel.run.make_context("run", installed[installed.index("-f") :]).params
+    assert again["jit"] is given["jit"] is bool(words)

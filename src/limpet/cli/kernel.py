@@ -50,6 +50,7 @@ def _words(given: dict[str, Any]) -> list[str]:
     words += [f"--timeout={round(given['timeout'] * 1000)}ms"] if given["timeout"] else []
     words += [f"--python={given['python']}"] if given["python"] else []
     words += [f"--package={each}" for each in given["packages"]]
+    words += ["--jit"] if given["jit"] else []
     return [sys.executable, "-m", "limpet", "kernel", "run", "-f", "{connection_file}", *words]
 
 

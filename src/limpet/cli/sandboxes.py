@@ -34,6 +34,7 @@ _OPTIONS = (
         help="A module that code may import, or what pip installs.",
     ),
     click.option("--memory", type=SIZE, default=_MEMORY, help="What the code has (256M)."),
+    click.option("--jit", is_flag=True, help="The code may run code that it makes (numba)."),
 )
 
 
