@@ -5,18 +5,23 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from limpet.arch.x86_64.paging import LARGE, NO_EXECUTE
-from limpet.audit.inspect import audit
+from limpet.audit.inspect import audit, audit_bundle
 from limpet.audit.model import Audit
+from limpet.audit.policy import read_policy
+from limpet.contract import Backend
 from limpet.contract.pages import PAGE
 from limpet.formats import elf
-from tests.support.audited import small
-from tests.support.bundle_edit import Edited
+from limpet.formats.bundle.read import parse, read_bundle
+from limpet.formats.bundle.write import arranged
+from tests.support.audited import EVERY, SMALL, small
+from tests.support.bundle_edit import Edited, loads_of, written
 from tests.support.bundles import Maker, need
 from tests.support.large_code import large
 
@@ -47,9 +52,10 @@ def directory(edited: Edited, address: int) -> int:
     return table + 8 * (address >> 21 & 511)
 
 
-def test_counted(make: Maker) -> None:
+@EVERY
+def test_counted(make: Maker, backend: Backend) -> None:
     """How many pages, and whose; nothing is wrong with them."""
-    found = audit(made(make))
+    found = audit(make(large(make), backend).path)
     assert found.findings == ()
     present, evidence = said(found)
     count, low = int(evidence.split()[0]), first(Edited(made(make)))
@@ -57,12 +63,51 @@ def test_counted(make: Maker) -> None:
     assert evidence == f"{count} pages of constants of large at {low:#x} can be run"
 
 
+@EVERY
+def test_a_policy_demands_it(make: Maker, tmp_path: Path, backend: Backend) -> None:
+    """That no constant can be run; --strict fulfils it."""
+    (tmp_path / "policy.toml").write_text(f'protections = ["{NAME}"]\n')
+    policy = read_policy(tmp_path / "policy.toml")
+    found = list(policy.violations(audit(make(large(make), backend).path)))
+    assert found == [f"protection {NAME} is required and absent"]
+    assert not list(policy.violations(audit(make(large(make), backend, strict=True).path)))
+
+
+@EVERY
 @pytest.mark.parametrize("which", ["strict", "small"])
-def test_none(make: Maker, which: str) -> None:
+def test_none(make: Maker, which: str, backend: Backend) -> None:
     """With --strict, and of a program that has no such large page."""
-    found = audit(made(make, strict=True) if which == "strict" else small(make, "kvm"))
+    strict = make(large(make), backend, strict=True).path if which == "strict" else None
+    found = audit(strict or small(make, backend))
     assert found.findings == ()
-    assert said(found) == (True, "page tables, and what headers call code")
+    rights = {"kvm": "page tables", "process": "segments"}[backend]
+    assert said(found) == (True, f"{rights}, and what headers call code")
+
+
+def with_right_to_run(path: Path, at: int) -> Audit:
+    """The audit of a bundle whose segment there can be run by its header."""
+    bundle = read_bundle(path)
+    loads = [
+        replace(each, flags=each.flags | 1) if each.address == at else each
+        for each in loads_of(bundle)
+    ]
+    return audit_bundle(parse(written(bundle, arranged(loads)), "changed"))
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["process", "both"])
+def test_segments_of_a_process(make: Maker, tmp_path: Path, *, both: bool) -> None:
+    """Whichever that is no code can be run, it is found: constants, packed files, data, a stack."""
+    (tmp_path / "a.txt").write_text("text\n" * 5000)
+    backends = ("kvm", "process") if both else ("process",)
+    program = make.compile(SMALL, "small")
+    path = make(program, "process", root=tmp_path, backends=backends).path
+    others = [e for e in read_bundle(path).parts if "x" not in e.rights and e.address < 1 << 37]
+    assert others
+    for each in others:
+        found = with_right_to_run(path, each.address)
+        (words,) = [e.what for e in found.findings if "are no code" in e.what]
+        assert words.endswith(f"pages at {each.address:#x} can be run, and are no code")
+        assert said(found) == (False, words)
 
 
 def test_more_with_strict(make: Maker) -> None:

@@ -15,7 +15,7 @@ from limpet.contract import Backend
 from limpet.contract.pages import LARGE_PAGE, PAGE
 from limpet.errors import BundleError, ImageError
 from limpet.formats import elf
-from limpet.formats.bundle.read import BundleFile, is_bundle, parse
+from limpet.formats.bundle.read import BundleFile, is_bundle, parse, taken_apart
 from limpet.formats.bundle.record import read_record
 from limpet.formats.bundle.write import (
     GUEST_SECTION,
@@ -311,6 +311,29 @@ def test_large_pages_of_the_file() -> None:
     assert (offsets[0xC03000] - 0xC03000) % LARGE_PAGE == 0
     assert offsets[0x10000] == offsets[0xC03000] + 0x3000
     assert len(data) < (12 << 20) + LARGE_PAGE + 0x8000
+
+
+def test_code_in_large_pages_of_a_process() -> None:
+    """It lies as in memory, by itself: what of it stands elsewhere does not fit there."""
+    piece = bytes(range(1, 256)) * (3 << 20 >> 8)
+    piece = piece.ljust(3 << 20, b"x")
+    for flags, fits in ((elf.PF_R | elf.PF_X, True), (elf.PF_R, False)):
+        loads = [
+            Load("code", 0x400000, len(piece), piece, flags),
+            Load("files", 0x2001000, 7 << 20, bytes(PAGE) + piece.ljust((7 << 20) - PAGE), 4),
+        ]
+        code, files = parse_parts(loads)
+        assert ((code - 0x400000) % LARGE_PAGE == 0) == fits
+        assert (code == files + PAGE) == (not fits)
+        assert (files - 0x2001000) % LARGE_PAGE == 0
+    small = Load("code", 0x402000, 3 << 20, piece, elf.PF_R | elf.PF_X)
+    assert parse_parts([small]) == [PAGE]  # no whole large page is in it
+
+
+def parse_parts(loads: list[Load]) -> list[int]:
+    """Where the segments of such a bundle lie in its file."""
+    data = write(loads[0].address, loads, b"")
+    return [each.offset for each in taken_apart(data, "made").parts]
 
 
 def test_as_many_segments_as_linux_loads(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def protections(inside: Inside) -> tuple[Protection, ...]:
         found += _of_process(inside)
     if inside.machine:
         found += _of_machine(inside, inside.machine)
-    found.append(_nothing_to_run(inside))
+    found += [_nothing_to_run(inside), _only_code(inside)]
     found.append(Protection("address randomisation", False, "all addresses are fixed"))
     found.append(Protection("stack canaries", False, "compiled without"))
     return tuple(found)
@@ -161,7 +161,8 @@ def _only_code(inside: Inside) -> Protection:
         found = [each.words for each in beside_code(inside)] + list(islice(no_code(inside), _MOST))
     except BundleError as error:  # which is a finding as well
         found = [error.message]
-    evidence = "; ".join(found) or "page tables, and what headers call code"
+    rights = "page tables" if inside.machine else "segments"
+    evidence = "; ".join(found) or f"{rights}, and what headers call code"
     return Protection("only code can be run", not found, evidence)
 
 
@@ -183,7 +184,6 @@ def _of_machine(inside: Inside, machine: Machine) -> list[Protection]:
     return [
         Protection("guest in ring 3", machine.ring == 3, f"code segment of ring {machine.ring}"),
         Protection("guest pages W^X", exclusive, f"{len(machine.tables)} page tables"),
-        _only_code(inside),
         Protection("processor's pages hidden", not reached, f"{len(own)} pages"),
         Protection("I/O bitmap", len(machine.ports) < 65536, f"{len(machine.ports)} ports open"),
         Protection("no-execute", bool(machine.efer & machine_read.NXE), "EFER.NXE"),

@@ -1,7 +1,8 @@
-"""What the guest of a virtual machine can run that is no code: constants beside it, or more.
+"""What a guest can run that is no code: constants beside it, or more.
 
-Its page tables say what can be run.  What of an object is code say its own headers, which lie in
-memory with it; which constants may have the rights of the code beside them, the plan's rule.
+What can be run say the page tables of a virtual machine, and a process's segments.  What of an
+object is code say its own headers, which lie in memory with it; which constants may have the rights
+of the code beside them, the plan's rule.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from limpet.audit.inside import Inside
 from limpet.audit.objects import Object
 from limpet.contract.pages import PAGE
 from limpet.errors import BundleError
+from limpet.formats import elf
 from limpet.formats.image import Access
 from limpet.planning.large_code import Run, run_as_well
+from limpet.planning.regions import MONITOR_BASE
 
 LINKED = frozenset({"libos_text", "shim", "gates"})
 """Parts with code that is in no file: the library OS, and what traps of a unikernel."""
@@ -74,14 +77,17 @@ def no_code(inside: Inside) -> Iterator[str]:
 
 def check_code(inside: Inside) -> None:
     """Nothing else can be run but code."""
-    for each in no_code(inside) if inside.machine else ():
-        inside.found("page tables", each)
+    for each in no_code(inside):
+        inside.found("page tables" if inside.machine else "segments", each)
 
 
 def _run(inside: Inside) -> list[Run]:
-    """What the guest can run, ascending."""
+    """What the guest can run, ascending: on each backend that the bundle is for."""
     pages = inside.machine.pages if inside.machine else ()
-    return [(each.address, each.end) for each in pages if each.user and each.executable]
+    found = [(each.address, each.end) for each in pages if each.user and each.executable]
+    parts = (each for each in inside.bundle.parts if each.address < MONITOR_BASE)
+    found += [(each.address, each.end) for each in parts if each.flags & elf.PF_X]
+    return list(_joined(sorted(found)))
 
 
 def _code(each: Object) -> Iterator[Run]:

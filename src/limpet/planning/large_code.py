@@ -1,8 +1,9 @@
-"""Which constants can be run in a virtual machine, so that a program's code is in large pages.
+"""Which constants can be run, so that a program's code is in large pages.
 
-The first touch of a page is an exit there, and 2 MiB in one page are one.  A program's code begins
-and ends somewhere in such a piece, with constants beside it: they get its rights.  Sources: the
-System V gABI, chapter 5 (a linker without ``-z separate-code`` puts them in one segment).
+The first touch of a page is an exit of a virtual machine, one of sixteen a fault of a process, and
+2 MiB in one page are one.  A program's code begins and ends somewhere in such a piece, with
+constants beside it: they get its rights.  Sources: the System V gABI, chapter 5 (a linker without
+``-z separate-code`` puts them in one segment).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A large program's code is in large pages of its virtual machine, and what that costs is said."""
+"""A large program's code is in large pages on one backend, and what that costs is said."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import pytest
 
 import limpet
 from limpet.arch.x86_64 import paging
-from limpet.contract import BACKENDS, Backend
-from limpet.contract.pages import LARGE_PAGE
+from limpet.contract import Backend
+from limpet.contract.pages import LARGE_PAGE, PAGE
 from limpet.formats.bundle.read import read_bundle
+from limpet.formats.image import Access
 from limpet.planning.explain import as_text
 from limpet.planning.plan import Decision, Plan
 from limpet.running.strict import missing
+from tests.support.audited import EVERY
 from tests.support.bundles import Maker
 from tests.support.large_code import large
 from tests.support.sources import HELLO
@@ -40,31 +42,29 @@ def entry(plan: Plan, address: int) -> int:
     return found
 
 
-@pytest.mark.kvm
-def test_a_constant_is_run(make: Maker) -> None:
-    """In a virtual machine; not with --strict, and in no process."""
+def test_a_constant_is_run(make: Maker, backend: Backend) -> None:
+    """Not with --strict."""
     said = b"a constant is run\n"
-    ran = make(large(make), "kvm").run()
+    ran = make(large(make), backend).run()
     assert (ran.status, ran.stdout) == (0, said + b"42\n")
-    ran = make(large(make), "process").run()
-    assert (ran.status, ran.stdout) == (139, said)
-    strict = make(large(make), "kvm", strict=True)
+    strict = make(large(make), backend, strict=True)
     if missing(strict.path, ()):
         pytest.skip("this host has not all of the walls that --strict asks for")
     ran = strict.run()
     assert (ran.status, ran.stdout) == (139, said)
 
 
-def test_said(make: Maker) -> None:
+@EVERY
+def test_said(make: Maker, backend: Backend) -> None:
     """How many pages, whose they are, and what leaves them out."""
-    (found,) = pieces(planned(make, "kvm"))
+    (found,) = pieces(planned(make, backend))
     low = int(found.name, 16)
-    text = as_text(planned(make, "kvm"))
+    text = as_text(planned(make, backend))
     count = int(found.why.split()[0])
     why = f"{count} pages of constants of large can be run, beside its code (--strict: none)"
     assert f"\nlarge pages in\n  {low:#x}{'':<{18 - len(found.name)}} {why}\n" in text
     assert 0 < count <= 128 and low % LARGE_PAGE == 0
-    strict = as_text(planned(make, "kvm", strict=True))
+    strict = as_text(planned(make, backend, strict=True))
     assert "\nlarge pages out\n" in strict and "large pages in\n" not in strict
     assert (
         f"--strict: {count} pages of constants of large, beside its code, cannot be run" in strict
@@ -81,19 +81,32 @@ def test_tables(make: Maker) -> None:
     assert entry(strict, low + LARGE_PAGE) & paging.LARGE  # all of it is code
 
 
-def test_in_the_file(make: Maker) -> None:
-    """It lies where a large page of the file can be one of memory, and the host only reads it."""
-    plan, made = planned(make, "kvm"), read_bundle(make(large(make), "kvm").path)
+@EVERY
+def test_in_the_file(make: Maker, backend: Backend) -> None:
+    """It lies where a large page of the file can be one of memory, with the rights of one segment.
+
+    The host of a virtual machine only reads it."""
+    plan, made = planned(make, backend), read_bundle(make(large(make), backend).path)
     low = int(pieces(plan)[0].name, 16)
     part = made.part_at(low)
-    assert part and part.flags == 4
+    assert part and part.address <= low and low + LARGE_PAGE <= part.address + part.size
+    assert part.rights == {"kvm": "r--", "process": "r-x"}[backend]
     assert (part.offset + low - part.address) % LARGE_PAGE == 0
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+def test_strict_in_the_file(make: Maker) -> None:
+    """A process can run nothing of it there but what the program's own file says."""
+    image = limpet.load(large(make)).image
+    code = [(each.address, each.end) for each in image.segments if Access.EXECUTE in each.access]
+    made = read_bundle(make(large(make), "process", strict=True).path)
+    first = min(code)[0] // PAGE * PAGE
+    assert not any(part.flags & 1 for part in made.parts if part.address < first)
+    assert any(part.address == first and part.rights == "r-x" for part in made.parts)
+
+
+@EVERY
 def test_nowhere_else(make: Maker, backend: Backend) -> None:
-    """A small program has no such page, nor has a process, or a bundle that has both."""
+    """A small program has no such page, nor has a bundle that has both backends."""
     hello = limpet.load(make.compile(HELLO, "hello"))
     assert not pieces(limpet.plan(hello, limpet.Options(backends=(backend,))))
-    assert not pieces(planned(make, "process"))
     assert not pieces(planned(make, "kvm", "process"))

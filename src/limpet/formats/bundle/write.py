@@ -149,7 +149,7 @@ def _offsets(segments: Sequence[Load], first: int) -> tuple[list[int], int]:
     """Where the content of each segment is in the file, and where that of all ends.
 
     What cannot be written, and stands page by page in the largest of these, is there once: an
-    object in its place, and its file among the packed ones.
+    object in its place, and its file among the packed ones.  Code in large pages has its own place.
     """
     fixed = [index for index, load in enumerate(segments) if not load.flags & elf.PF_W]
     largest = max(fixed, key=lambda index: len(segments[index].content), default=-1)
@@ -168,9 +168,16 @@ def _offsets(segments: Sequence[Load], first: int) -> tuple[list[int], int]:
 def _to_fit(load: Load, at: int) -> int:
     """Bytes to leave free at ``at`` so that large pages of the file can be those of memory."""
     whole = load.address % LARGE_PAGE == len(load.content) % LARGE_PAGE == 0
-    if load.flags & elf.PF_W or not (whole or len(load.content) >= LARGE_CONTENT):
+    large = whole or len(load.content) >= LARGE_CONTENT or _large_code(load)
+    if load.flags & elf.PF_W or not large:
         return 0
     return (load.address - at) % LARGE_PAGE
+
+
+def _large_code(load: Load) -> bool:
+    """Whether a process has code of it in a large page, which it would touch in sixteenths."""
+    end = load.address + len(load.content)
+    return bool(load.flags & elf.PF_X) and align_up(load.address, LARGE_PAGE) + LARGE_PAGE <= end
 
 
 def _inside(segments: Sequence[Load], fixed: Sequence[int], largest: int) -> dict[int, int]:
@@ -183,6 +190,8 @@ def _inside(segments: Sequence[Load], fixed: Sequence[int], largest: int) -> dic
             pages.setdefault(bytes(whole[at : at + PAGE]), at)
     found = {}
     for index in fixed:
+        if _large_code(segments[index]):
+            continue
         content = segments[index].content
         where = pages.get(bytes(content[:PAGE])) if index != largest else None
         if where is not None and same(whole[where : where + len(content)], content):

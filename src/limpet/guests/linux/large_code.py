@@ -1,4 +1,4 @@
-"""Constants of a Linux program that can be run in its virtual machine, beside its code."""
+"""Constants of a Linux program that can be run, beside its code."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def beside_code(
 ) -> tuple[Run, ...]:
     """The constants of ``program`` that a large page of its code would have, ascending.
 
-    A bundle for a virtual machine alone has them in its file beside that code.  What is loaded
-    later has none: few guests come to it.
+    A bundle for one backend has them in its file beside that code.  What is loaded later has none:
+    few guests come to it.
     """
     own = program.regions[-1].end
     runs = (
@@ -31,7 +31,7 @@ def beside_code(
         for each in regions
         if each.address < own and each.late is None and each.host == NOTHING
     )
-    return tuple(run_as_well(runs)) if options.backends == ("kvm",) else ()
+    return tuple(run_as_well(runs)) if len(options.backends) == 1 else ()
 
 
 def with_code(regions: Iterable[Region], runs: Sequence[Run]) -> Iterator[Region]:
