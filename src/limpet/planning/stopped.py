@@ -119,10 +119,17 @@ def hot_pages(memory: Memory | None) -> str:
 def few_words(memory: Memory | None, options: Options, room: tuple[int, int]) -> str:
     """Where words of a start of a process lie that fit into ``room``, [low, high).
 
+    Others have memory for them in the stack, which is mapped where there are such.
+    """
+    low, high = room if takes_few_words(memory, options) else (0, 0)
+    return f"#define FEW_WORDS_AT {low:#x}UL\n#define FEW_WORDS {high - low:#x}UL\n"
+
+
+def takes_few_words(memory: Memory | None, options: Options) -> bool:
+    """Whether few of them have another place than many.
+
     Not where the bundle has words of its own, which the monitor puts below them, and not in a
     guest that is taken back, whose monitor knows where they are.
     """
     process = options.backends == ("process",)
-    in_stack = not memory or not process or options.words or options.asks(_GOES_BACK)
-    low, high = (0, 0) if in_stack else room
-    return f"#define FEW_WORDS_AT {low:#x}UL\n#define FEW_WORDS {high - low:#x}UL\n"
+    return bool(memory and process and not options.words and not options.asks(_GOES_BACK))

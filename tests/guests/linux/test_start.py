@@ -171,3 +171,35 @@ def test_few_words_take_no_page(make: Maker, tmp_path: Path) -> None:
 
     assert starts_at(high - low - 1) == low
     assert starts_at(high - low) == place.stack[1] - (high - low)
+
+
+TRIES = r"""
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+int main(void) {
+    unsigned long at;
+    scanf("%lx", &at);
+    long got = write(2, (void *)at, 1);
+    printf("%ld\n", got < 0 ? -errno : got);
+    return 0;
+}
+"""
+
+
+def test_few_words_take_no_memory(make: Maker, tmp_path: Path) -> None:
+    """Nothing is mapped in the stack for what lies elsewhere, but for many there is room."""
+    options = limpet.Options(backends=("process",), snapshot=True)
+    bundle = snapshot(limpet.plan(limpet.load(make.compile(TRIES, "tries")), options)).bundle
+    place = bundle.plan.layout
+    assert isinstance(place, Layout)
+    bundle.write(path := tmp_path / "tries")
+
+    def told(at: int, *words: str) -> bytes:
+        found = subprocess.run([path, *words], input=b"%x\n" % at, capture_output=True, check=True)
+        return found.stdout
+
+    low, most = place.words_low, place.stack[1] - place.words_low
+    assert told(low) == told(place.stack[1] - 1) == b"-14\n"
+    assert told(low - 1) == b"1\n"
+    assert told(low, "w" * 1000) == told(low, *["w" * 100_000] * (most // 100_001)) == b"1\n"

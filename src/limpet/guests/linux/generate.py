@@ -25,7 +25,6 @@ from limpet.planning.features import Chosen
 from limpet.planning.filters import WayOut
 from limpet.planning.monitor import Core, defines, filter_values, monitor_values
 from limpet.planning.options import Options
-from limpet.planning.regions import Region
 from limpet.planning.seccomp import Filter
 
 CORE = Core(
@@ -325,7 +324,6 @@ def plan_h(
     pages: Supervisor | None,
     devices: Sequence[Device],
     chosen: Chosen,
-    regions: Iterable[Region],
     way_out: WayOut | None = None,
 ) -> str:
     """``plan.h``: the monitor's constants."""
@@ -367,17 +365,11 @@ def plan_h(
     text = defines(values) + monitor_values(options, filters, blobs, PROGRAM_STATUSES, chosen)
     for backend, filter_ in filters.items():
         text += filter_values(backend, filter_, place.filter_copy(backend))
-    return text + _at_start(regions) + _passed_environment(options) + _own_words(options)
+    return text + _passed_environment(options) + _own_words(options)
 
 
 def _ways_out(way_out: WayOut) -> dict[str, int]:
     return {**way_out.given.numbers(), "CHOICES_AT": way_out.choices_at}
-
-
-def _at_start(regions: Iterable[Region]) -> str:
-    """What of the guest's memory the monitor maps."""
-    calls = (f"map_memory({r.address:#x}UL, {r.end:#x}UL)" for r in regions if r.at_start)
-    return f"#define MAP_MEMORY() {', '.join(calls)}\n"
 
 
 def _passed_environment(options: Options) -> str:

@@ -149,6 +149,11 @@ class Layout:
         return max(self.arena[0], (self.arena[1] - 1) // LARGE_PAGE * LARGE_PAGE)
 
     @property
+    def words_low(self) -> int:
+        """Above this words of a start lie in the stack, and nothing else (``strings_low``)."""
+        return align_up(self.stack[1] - (self.stack[1] - self.stack[0]) // 4, PAGE)
+
+    @property
     def fills_pages(self) -> bool:
         """Whether the library OS's code has large pages to itself."""
         return self.trampolines % LARGE_PAGE == self.state % LARGE_PAGE == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from limpet.arch.x86_64.rewrite import Rewriting
@@ -54,3 +55,20 @@ def own_regions(
     ):
         regions.append(Region(name, low, high - low, read | write, b"", why, at_start=True))
     return tuple(sorted(regions, key=lambda each: each.address))
+
+
+def mapped_at_start(regions: Iterable[Region], words: int) -> str:
+    """What of the guest's memory the monitor maps; from ``words`` on only for words of a start."""
+    found = [(each.address, each.end) for each in regions if each.at_start]
+    always = ((low, min(high, words)) for low, high in found)
+    return "".join(
+        f"#define {name}() {', '.join(_maps(runs)) or '(void)0'}\n"
+        for name, runs in (
+            ("MAP_MEMORY", always),
+            ("MAP_WORDS", ((max(low, words), high) for low, high in found)),
+        )
+    )
+
+
+def _maps(runs: Iterable[tuple[int, int]]) -> Iterator[str]:
+    return (f"map_memory({low:#x}UL, {high:#x}UL)" for low, high in runs if low < high)

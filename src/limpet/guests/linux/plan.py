@@ -26,7 +26,7 @@ from limpet.guests.linux.late import late_data, with_late
 from limpet.guests.linux.layout import Layout, lay_out, own_places
 from limpet.guests.linux.mapped import supervisor
 from limpet.guests.linux.outside import outside_decisions, with_outside
-from limpet.guests.linux.own_regions import own_regions, packed_tree
+from limpet.guests.linux.own_regions import mapped_at_start, own_regions, packed_tree
 from limpet.guests.linux.parts import CORE_HYPERCALLS, SystemCall, hypercall_users
 from limpet.guests.linux.place import PlacedProgram
 from limpet.guests.linux.place import place as place_program
@@ -57,7 +57,7 @@ from limpet.planning.porter import porter_filter
 from limpet.planning.processor import machine_decisions, may_ask_cpuid
 from limpet.planning.seccomp import KILL_PROCESS, TRAP, Filter, Rule
 from limpet.planning.shelves import MANY, gaps_of_file, rows
-from limpet.planning.stopped import few_words, hot_pages, sealed_c, with_memory
+from limpet.planning.stopped import few_words, hot_pages, sealed_c, takes_few_words, with_memory
 from limpet.tools.freestanding import Sizes
 
 WORD = 8
@@ -153,7 +153,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
         filters["broker"] = broker_filter()
     if leads and way_out and leads.porter:
         filters["porter"] = porter_filter(chosen, way_out)
-    changing = changes(hypercalls)
+    changing, few = changes(hypercalls), takes_few_words(guest.memory, options)
     if changing:
         filters["namer"] = namer_filter(chosen, devices)
     return Plan(
@@ -196,7 +196,8 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
                 counted=options.asks(REPORT),
             )
             + sealed_c(guest.memory, waits=program.code_waits) * options.snapshot,
-            "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen, regions, way_out)
+            "plan.h": plan_h(place, options, filters, kvm, pages, devices, chosen, way_out)
+            + mapped_at_start(regions, place.words_low if few else place.stack[1])
             + (hot_pages(guest.memory) + late_data(place.late_data))
             + few_words(guest.memory, options, place.beside_boot),
             "host_numbers.h": host_numbers(chosen, (*hypercalls, *changing)),

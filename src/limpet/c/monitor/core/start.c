@@ -43,7 +43,7 @@ static void take_random(u64 *auxv) {
 
 /* Arguments go to the upper half of the stack region; the program's own stack starts below them.
  * What goes on from a moment starts nothing there: where they are few, they lie in a page that is
- * written anyway. */
+ * written anyway, and nothing is mapped for them. */
 static void take_arguments(u64 *stack) {
     char **arguments = (char **)(stack + 1), **environment = arguments + stack[0] + 1;
     char **end = environment;
@@ -57,7 +57,7 @@ static void take_arguments(u64 *stack) {
     if (total > (STACK_HI - STACK_LO) / 4)
         die(EXIT_CANNOT_START, "limpet: the arguments do not fit into the guest's stack: "
                                "pass fewer, or build with more --memory\n");
-    u64 from = total < FEW_WORDS ? FEW_WORDS_AT : STACK_HI - total;
+    u64 from = total < FEW_WORDS ? FEW_WORDS_AT : (MAP_WORDS(), STACK_HI - total);
     BOOT->strings = from;
     u64 at = take_strings(arguments, from, from + total, false, &BOOT->argc);
     at = take_strings(environment, at, from + total, true, &BOOT->envc);
