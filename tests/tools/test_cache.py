@@ -298,7 +298,7 @@ def test_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIMPET_CACHE_SIZE", "1G")
     monkeypatch.setenv("LIMPET_CACHE", "here")
-    assert Cache.default() == Cache(tmp_path / "here", 1 << 30)
+    assert vars(Cache.default()) == vars(Cache(tmp_path / "here", 1 << 30))
     monkeypatch.delenv("LIMPET_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/x")
     assert Cache.default().root == Path("/x/limpet")

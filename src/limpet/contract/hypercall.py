@@ -11,28 +11,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from limpet.contract.limits import BACKEND_KVM, BACKEND_PROCESS, PORT_BASE, number
+from limpet.contract.backends import BACKENDS, Backend
+from limpet.contract.limits import PORT_BASE, number
 from limpet.contract.structures import Field, Struct
 from limpet.sources import C_ROOT
-
-Backend = Literal["kvm", "process"]
-Filtered = Literal["kvm", "process", "broker", "namer", "porter"]
-"""Whoever is behind a filter: a guest, or a process beside it."""
-
-BACKENDS: tuple[Backend, ...] = ("kvm", "process")
-BESIDE: tuple[Filtered, ...] = ("broker", "namer", "porter")
-"""Processes beside a guest, each with a filter of its own."""
-
-
-def whose(filtered: str) -> str:
-    """Whom a filter is for, in words."""
-    return filtered if filtered in BESIDE else f"{filtered} monitor"
-
-
-BACKEND_NUMBERS: dict[Backend, int] = {"kvm": BACKEND_KVM, "process": BACKEND_PROCESS}
-"""How ``boot_info.backend`` names the backend that was started."""
 
 PORT_SPACING = {"limpet": 4, "hvt": 1}
 """Ports from one hypercall to the next, by the ABI that ``hypercall.toml`` names."""

@@ -7,8 +7,8 @@ a number is wanted (``max = "MAX_TRANSFER"``), and texts name it in braces (``{M
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from limpet import errors
 
@@ -228,8 +228,7 @@ STATUS_CANNOT_START = Number(errors.CANNOT_START, "exit status: it could not be 
 TENDER_STATUS = Number(1, "exit status of Solo5's tenders for whatever is wrong")
 
 
-@dataclass(frozen=True)
-class ExitStatuses:
+class ExitStatuses(NamedTuple):
     """With which exit status a monitor says what (docs/exit-status.md)."""
 
     refused: int = STATUS_REFUSED

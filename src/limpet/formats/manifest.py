@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from limpet.contract import MFT_ENTRY
 from limpet.contract.limits import (
     DEVICE_BLOCK,
     DEVICE_NAME_SIZE,
@@ -20,6 +19,7 @@ from limpet.contract.limits import (
     INTERFACE_NAME_SIZE,
     MAX_DEVICES,
 )
+from limpet.contract.structures import MFT_ENTRY
 from limpet.errors import PlanError
 
 DeviceKind = Literal["block", "net", "volume"]

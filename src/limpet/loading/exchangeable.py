@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from limpet.plain import quoted
 from limpet.tools.private import others_may_write, way_problem
@@ -14,7 +13,7 @@ def warnings(paths: Iterable[str]) -> Iterator[str]:
     """What to say of those of ``paths`` that somebody else could have written."""
     for path in paths:
         try:
-            why = others_may_write(os.stat(path)) or way_problem(Path(path))
+            why = others_may_write(os.stat(path)) or way_problem(path)
         except OSError:
             continue  # it is in the tree, not on this host
         if why:

@@ -7,7 +7,7 @@ supplies its :class:`Core`, features bring theirs, and the start calls both in a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from limpet.arch.x86_64.host import host_numbers_h
 from limpet.arch.x86_64.machine import LOCAL_APIC
@@ -254,7 +254,7 @@ def monitor_values(
         defines(values)
         + landlock.c_table()
         + "".join(
-            f"#define EXIT_{name.upper()} {status}\n" for name, status in asdict(statuses).items()
+            f"#define EXIT_{name.upper()} {status}\n" for name, status in statuses._asdict().items()
         )
     )
 

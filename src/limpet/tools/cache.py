@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from limpet.errors import PlanError
 from limpet.tools.entries import DEFAULT_LIMIT, Entries, Entry
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-@dataclass(frozen=True)
+
 class Cache(Entries):
     """Entries that are made where they are missing."""
 
@@ -72,20 +73,20 @@ class Cache(Entries):
         upkeep.put_text(self, key, text)
 
 
-def _place() -> Path:
+def _place() -> str:
     chosen = os.environ.get("LIMPET_CACHE")
     if chosen:
-        return Path(os.path.abspath(chosen))
+        return os.path.abspath(chosen)
     base = os.environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(base):  # its specification says to ignore others
-        return Path(base, "limpet")
-    try:
-        return Path.home() / ".cache" / "limpet"
-    except RuntimeError:
+        return os.path.join(base, "limpet")
+    home = os.path.expanduser("~")
+    if home == "~":
         raise PlanError(
             "there is no home folder to keep a cache in",
             hint="set LIMPET_CACHE to a folder of your own",
-        ) from None
+        )
+    return os.path.join(home, ".cache", "limpet")
 
 
 def _limit() -> int:

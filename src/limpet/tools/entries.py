@@ -1,6 +1,7 @@
 """The entries of a cache: found, held and looked at; :mod:`limpet.tools.upkeep` writes them.
 
-This is on the path of every cached ``limpet run``, so it imports nothing heavy.
+This is on the path of every cached ``limpet run`` and of a sandbox's first call, so it imports
+nothing heavy: paths are text here, and a ``Path`` only for who asks for one.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ import fcntl
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from limpet.errors import BuildError
 from limpet.tools import private
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DEFAULT_LIMIT = 2 << 30
 """Bytes."""
@@ -22,9 +25,14 @@ DEFAULT_LIMIT = 2 << 30
 class Entry:
     """A folder of the cache that stays while it is held: ``with entry as path``."""
 
-    def __init__(self, path: Path, handle: int) -> None:
-        self.path = path
+    def __init__(self, place: str, handle: int) -> None:
+        self.place = place
         self.handle = handle
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return _path(self.place)
 
     def __enter__(self) -> Path:
         return self.path
@@ -33,12 +41,16 @@ class Entry:
         os.close(self.handle)
 
 
-@dataclass(frozen=True)
 class Entries:
     """A folder of entries, kept below ``limit`` bytes."""
 
-    root: Path
-    limit: int = DEFAULT_LIMIT
+    def __init__(self, root: str | os.PathLike[str], limit: int = DEFAULT_LIMIT) -> None:
+        self.place, self.limit = os.fspath(root), limit
+
+    @property
+    def root(self) -> Path:
+        """The folder."""
+        return _path(self.place)
 
     def held(self, key: str) -> Entry | None:
         """The entry ``key`` if there is one.
@@ -47,7 +59,7 @@ class Entries:
             BuildError: somebody else could have written it.
         """
         self.check()
-        path = self.root / key
+        path = os.path.join(self.place, key)
         handle = _opened(path, os.O_DIRECTORY)
         if handle is None:
             return None
@@ -70,7 +82,7 @@ class Entries:
             BuildError: somebody else could have written it.
         """
         self.check()
-        path = self.root / key
+        path = os.path.join(self.place, key)
         handle = _opened(path, os.O_NONBLOCK)
         if handle is None:
             return None
@@ -91,16 +103,16 @@ class Entries:
             BuildError: they could.
         """
         try:
-            why = private.problem(os.lstat(self.root)) or private.way_problem(self.root)
+            why = private.problem(os.lstat(self.place)) or private.way_problem(self.place)
         except FileNotFoundError:
-            why = private.way_problem(self.root)
+            why = private.way_problem(self.place)
         except OSError as error:
             raise BuildError(
-                f"{self.root}: the cache cannot be used: {error.strerror}",
+                f"{self.place}: the cache cannot be used: {error.strerror}",
                 hint="set LIMPET_CACHE to a folder of your own",
             ) from error
         if why:
-            raise refused(self.root, why)
+            raise refused(self.place, why)
 
 
 def lock(handle: int, how: int) -> bool:
@@ -112,7 +124,7 @@ def lock(handle: int, how: int) -> bool:
     return True
 
 
-def refused(path: Path, why: str) -> BuildError:
+def refused(path: str, why: str) -> BuildError:
     """The error for a part of the cache that may be somebody else's doing."""
     return BuildError(
         f"{path}: not used as a cache, since somebody else may have written it: {why}",
@@ -120,7 +132,7 @@ def refused(path: Path, why: str) -> BuildError:
     )
 
 
-def _opened(path: Path, flags: int) -> int | None:
+def _opened(path: str, flags: int) -> int | None:
     """A descriptor of what is there, never by way of a link."""
     try:
         return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags)
@@ -130,14 +142,14 @@ def _opened(path: Path, flags: int) -> int | None:
         raise refused(path, error.strerror or "it cannot be read") from error
 
 
-def _still_there(path: Path, handle: int) -> bool:
+def _still_there(path: str, handle: int) -> bool:
     try:
         return os.path.samestat(os.lstat(path), os.fstat(handle))
     except FileNotFoundError:
         return False
 
 
-def _check_entry(path: Path, handle: int) -> None:
+def _check_entry(path: str, handle: int) -> None:
     why = private.problem(os.fstat(handle))
     if why:
         raise refused(path, why)
@@ -145,7 +157,13 @@ def _check_entry(path: Path, handle: int) -> None:
         for each in entries:
             why = private.problem(each.stat(follow_symlinks=False))
             if why:
-                raise refused(path / each.name, why)
+                raise refused(os.path.join(path, each.name), why)
+
+
+def _path(place: str) -> Path:
+    from pathlib import Path
+
+    return Path(place)
 
 
 def _used(handle: int) -> None:

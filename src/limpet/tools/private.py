@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
+from collections.abc import Iterator
 
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
@@ -34,14 +34,14 @@ def others_may_write(status: os.stat_result) -> str | None:
     return None
 
 
-def way_problem(folder: Path) -> str | None:
+def way_problem(folder: str) -> str | None:
     """Why somebody else could exchange ``folder`` for another, or ``None``.
 
     Whoever can write a folder above it can, unless that is sticky as ``/tmp`` is.
     """
     trusted = {os.geteuid(), 0, os.stat("/").st_uid}  # in a user namespace root has another number
-    above = Path(os.path.abspath(folder)).parents
-    for path in dict.fromkeys([*above, *Path(os.path.realpath(folder)).parents]):
+    above = _above(os.path.abspath(folder))
+    for path in dict.fromkeys([*above, *_above(os.path.realpath(folder))]):
         try:
             status = os.lstat(path)
         except FileNotFoundError:  # it will be made, by us
@@ -51,6 +51,13 @@ def way_problem(folder: Path) -> str | None:
         if stat.S_ISDIR(status.st_mode) and _exchangeable(status):
             return f"others may write {path} above it (mode {stat.S_IMODE(status.st_mode):o})"
     return None
+
+
+def _above(path: str) -> Iterator[str]:
+    """The folders above an absolute path."""
+    while (above := os.path.dirname(path)) != path:
+        yield above
+        path = above
 
 
 def _exchangeable(status: os.stat_result) -> bool:

@@ -104,7 +104,7 @@ def _published(cache: Entries, key: str, fresh: Path) -> Entry:
         while True:
             try:
                 os.rename(fresh, cache.root / key)
-                return Entry(cache.root / key, handle)
+                return Entry(os.path.join(cache.place, key), handle)
             except OSError as error:
                 if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                     raise
