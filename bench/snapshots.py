@@ -131,23 +131,26 @@ def _pooled(backend: Backend) -> Iterator[Row]:
 FIRST: dict[Backend, float] = {"process": 5, "kvm": 10}
 """Milliseconds of a program's first call, whose bundle is there."""
 
+IMPORT = 30
+"""Milliseconds of ``import limpet``, which brings what that call needs."""
+
 _FIRST_CALL = """
-import sys, time, limpet
+import sys, time
 began = time.perf_counter()
-{before}
+import limpet
+imported = time.perf_counter()
 limpet.Sandbox(backend=sys.argv[1]).run("print(1+1)")
-print((time.perf_counter() - began) * 1e3)
+print((imported - began) * 1e3, (time.perf_counter() - imported) * 1e3)
 """
 
 
 def _first(backend: Backend) -> Iterator[Row]:
-    """In a new process each time; what :mod:`limpet` imports on first use is inside, then not."""
-    inside = _FIRST_CALL.format(before="")
-    behind = _FIRST_CALL.format(before="limpet.Sandbox; began = time.perf_counter()")
-    for what, code in (("a first call", inside), ("a first call, all imported", behind)):
-        command = [sys.executable, "-c", code, backend]
-        took = [float(subprocess.check_output(command)) for _ in range(21)]
-        yield Row(f"{what}, {backend}", statistics.median(took), None, FIRST[backend], "ms")
+    """In a new process each time."""
+    command = [sys.executable, "-c", _FIRST_CALL, backend]
+    took = [tuple(map(float, subprocess.check_output(command).split())) for _ in range(21)]
+    imports, calls = map(statistics.median, zip(*took, strict=True))
+    yield Row(f"import limpet, before a first call on {backend}", imports, None, IMPORT, "ms")
+    yield Row(f"a first call, {backend}", calls, None, FIRST[backend], "ms")
 
 
 def rows(folder: Path) -> list[Row]:

@@ -10,6 +10,8 @@ Four verbs over frozen values::
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -82,7 +84,17 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import on first use: a cached ``limpet run`` needs hardly any of it."""
+    """Import on first use: nobody needs all of it, and a cached ``limpet run`` hardly any."""
     if name not in _HOMES:
         raise AttributeError(f"module 'limpet' has no attribute {name!r}")
     return getattr(import_module(f"limpet.{_HOMES[name]}"), name)
+
+
+def _is_command() -> bool:
+    """Whether this process is one of Limpet's own commands."""
+    name = os.path.basename(sys.argv[0]) if sys.argv else ""
+    return name == "-m" or name.partition("-")[0] == "limpet"  # -m: this package is what is run
+
+
+if not _is_command():  # of a program's first call in a sandbox, this would be most of the time
+    import_module("limpet.sandbox.sandbox")

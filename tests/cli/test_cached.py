@@ -220,12 +220,12 @@ def test_warnings_stay(limpet: Cli) -> None:
 
 CACHED = """
 import os, sys
+sys.argv = ["limpet", *sys.argv[1:]]
 from limpet.cli import main
 def started(path, argv):
     print(*sorted(name for name in sys.modules if "." not in name or name.startswith("limpet.")))
     os._exit(0)
 os.execv = started
-sys.argv = ["limpet", *sys.argv[1:]]
 main()
 """
 HEAVY = {"capstone", "subprocess", "tempfile", "shutil", "json", "tomllib", "rich"}

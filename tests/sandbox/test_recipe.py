@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -14,9 +13,10 @@ import pytest
 from limpet.errors import PlanError, TimeLimit
 from limpet.loading import seen
 from limpet.loading.interpreters import known
-from limpet.sandbox import recipe as module
+from limpet.sandbox import bundles, looked
 from limpet.sandbox.exchange import Limits
 from limpet.sandbox.executor import SandboxExecutor
+from limpet.sandbox.looked import Looked
 from limpet.sandbox.packages import check_packed, modules_of
 from limpet.sandbox.pool import Pool
 from limpet.sandbox.prepared import Prepared
@@ -47,27 +47,21 @@ class Kept:
 class Timed:
     """Stands in for a timer: the test says when its time has come."""
 
-    waiting: tuple[Callable[..., None], tuple[Any, ...]] | None = None
+    waiting: Callable[[], None] | None = None
 
-    def __init__(self, _: float, call: Callable[..., None], given: tuple[Any, ...]) -> None:
-        Timed.waiting = call, given
+    def __init__(self, _: float, call: Callable[[], None]) -> None:
+        Timed.waiting = call
 
     def start(self) -> None:
         """Nothing yet."""
 
 
-class Known(Recipe):
-    """One that says when it would be made anew."""
-
-    def _made(self, cache: Any, name: str) -> Any:
-        return "anew"
-
-
 @pytest.fixture
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     """A file of the library's, one of a package's in it, and one elsewhere."""
-    monkeypatch.setattr("limpet.sandbox.recipe.threading.Timer", Timed)
-    monkeypatch.setattr(module, "_own_files", lambda: "same")
+    monkeypatch.setattr("limpet.sandbox.looked.threading.Timer", Timed)
+    monkeypatch.setattr("limpet.sandbox.looked.own_files", lambda: "same")
+    monkeypatch.setattr(bundles, "_library", lambda _: str(tmp_path / "library"))
     found = {
         "own": tmp_path / "library" / "os.py",
         "package": tmp_path / "library" / "site-packages" / "p.py",
@@ -79,29 +73,29 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     return found
 
 
-def kept_of(tmp_path: Path, paths: dict[str, Path], looked: float) -> Kept:
+def kept_of(tmp_path: Path, paths: dict[str, Path], at: float) -> Kept:
     """A cache in which all of these were looked at."""
     cache = Kept()
-    text = seen.written({str(each): seen.state_of(str(each)) for each in paths.values()})
-    cache.texts["seen-1"] = text
-    found = {"bundle": "bundle-1", "seen": "1", "own": "same", "looked": looked}
-    found |= {"folders": module._states([str(each.parent) for each in paths.values()])}
-    found |= {"library": str(tmp_path / "library")}
-    cache.texts[f"sandbox-{Known()._key()}"] = json.dumps(found)
+    found = {str(each): seen.state_of(str(each)) for each in paths.values()}
+    pattern = f"{seen.GLOB}{tmp_path}/library/site-packages/*/*.toml"
+    found[pattern] = seen.state_of(pattern)
+    cache.texts["seen-1"] = seen.written(found)
+    fields = {"bundle": "bundle-1", "seen": "1", "own": "same", "looked": at, "python": "p"}
+    Looked(cache, "words", {**fields, **bundles._shown(found, Path("p"))}).keep()  # type: ignore[arg-type]
     return cache
 
 
 def bundle(cache: Any) -> Any:
     """What a start takes."""
     Timed.waiting = None
-    return Known().bundle(cache)
+    found = Looked.kept(cache, "words")
+    return found.bundle if found and found.is_same() else "anew"
 
 
 def come() -> None:
     """The time of what waits."""
     assert Timed.waiting
-    call, given = Timed.waiting
-    call(*given)
+    Timed.waiting()
 
 
 def test_all_the_same(tmp_path: Path, paths: dict[str, Path]) -> None:
@@ -137,6 +131,23 @@ def test_a_new_file(tmp_path: Path, paths: dict[str, Path]) -> None:
     other.write_text("")
     os.replace(other, paths["own"])
     assert bundle(cache) == "anew"
+
+
+def test_a_pattern_of_folders(tmp_path: Path, paths: dict[str, Path]) -> None:
+    """What a package's pattern matches below folders that nobody has looked at."""
+    (paths["package"].parent / "q").mkdir()
+    cache = kept_of(tmp_path, paths, 0)
+    assert bundle(cache) == "bundle-1"
+    (paths["package"].parent / "q" / "new.toml").touch()
+    assert bundle(cache) == "anew"
+
+
+def test_another_recipe(tmp_path: Path, paths: dict[str, Path]) -> None:
+    """One whose words have the same sum is not taken for this one."""
+    cache = kept_of(tmp_path, paths, 1e12)
+    (text,) = [text for name, text in cache.texts.items() if name.startswith("sandbox-")]
+    cache.texts[looked._name_of("others")] = text
+    assert Looked.kept(cache, "words") and not Looked.kept(cache, "others")  # type: ignore[arg-type]
 
 
 def test_packages_by_what_pip_calls_them(tmp_path: Path) -> None:
@@ -207,12 +218,12 @@ def test_packages_are_of_the_environment_that_runs_this(monkeypatch: pytest.Monk
 
 def test_code_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for ever for what is to be warm: its option is named."""
-    monkeypatch.setattr(module, "LONGEST_WARM", 1)
+    monkeypatch.setattr(bundles, "LONGEST_WARM", 1)
     made = Recipe.of(
         backend="process", python="", packages=(), warm="while True: pass", memory=64 << 20
     )
     with pytest.raises(TimeLimit, match="warm: its code has not come to its end within 1 sec"):
-        made.bundle(Cache(tmp_path))
+        bundles.made(made, Cache(tmp_path))
 
 
 def test_arguments() -> None:

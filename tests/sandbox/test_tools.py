@@ -8,7 +8,8 @@ import pytest
 
 from limpet.errors import PlanError
 from limpet.sandbox.answers import ToolCall
-from limpet.sandbox.tools import Tools, fits
+from limpet.sandbox.checked import fits
+from limpet.sandbox.tools import Tools
 
 
 def search(words: list[str], most: int = 3, *, kind: Literal["a", "b"] = "a") -> dict[str, int]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 PAGE = 4096
 LARGE_PAGE = 2 << 20
 
+MIN_MEMORY = 1 << 20
+"""Bytes that a guest has at least: less runs nothing."""
+
 
 def align_up(value: int, to: int) -> int:
     """The next multiple of ``to``."""

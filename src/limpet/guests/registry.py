@@ -14,7 +14,7 @@ from pathlib import Path
 
 from limpet import contract
 from limpet.arch.x86_64 import machine
-from limpet.contract.pages import PAGE
+from limpet.contract.pages import MIN_MEMORY, PAGE
 from limpet.errors import ImageError, PlanError
 from limpet.formats.bundle.read import is_bundle
 from limpet.formats.image import Image, read_program
@@ -26,7 +26,7 @@ from limpet.loading.guest import Guest
 from limpet.loading.objects import with_objects
 from limpet.loading.offers import offers
 from limpet.loading.project import program_of
-from limpet.planning.options import MIN_MEMORY, Options
+from limpet.planning.options import Options
 from limpet.planning.plan import Plan
 from limpet.tools.cache import Cache
 from limpet.tools.progress import Progress, silent

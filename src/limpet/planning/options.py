@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # this is on the path of every cached ``limpet run``
     from limpet.contract import Backend
 
-MIN_MEMORY = 1 << 20
-"""Bytes: less runs nothing."""
-
 
 @dataclass(frozen=True)
 class Options:

@@ -13,7 +13,6 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from limpet.errors import BadAnswer, CodeRaised
@@ -27,8 +26,8 @@ _MOST = {_OUTPUT: MOST_OUTPUT, _ANSWER: MOST_ANSWER, _CALL: MOST_ANSWER, _MEMORY
 _VALUE = {"text", "mime", "data"}
 _MOST_DIGITS = 400
 _MOST_WHY = 200
-_MIME = re.compile(r"[a-z]{1,16}/[a-z0-9.+-]{1,64}")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_MIME = r"[a-z]{1,16}/[a-z0-9.+-]{1,64}"
+_NAME = r"[A-Za-z_][A-Za-z0-9_]{0,99}"
 
 
 class Output(NamedTuple):
@@ -37,8 +36,7 @@ class Output(NamedTuple):
     data: bytes
 
 
-@dataclass(frozen=True)
-class Raised:
+class Raised(NamedTuple):
     """An exception of the guest's, in its own words."""
 
     type: str
@@ -59,8 +57,7 @@ class Answer(NamedTuple):
     shown: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True)
-class ToolCall:
+class ToolCall(NamedTuple):
     """A function of the host's is called, with these arguments."""
 
     number: int
@@ -85,7 +82,6 @@ class Value(NamedTuple):
         return self.text
 
 
-@dataclass(frozen=True)
 class MemoryFollows:
     """What comes next is no frame, but the guest's memory."""
 
@@ -209,7 +205,7 @@ def _call(fields: Any) -> ToolCall:
     number = _number(fields)
     match fields:
         case {"tool": str(name), "arguments": given} if len(fields) == 3:
-            if not _NAME.fullmatch(name):
+            if not re.fullmatch(_NAME, name):
                 raise ValueError("a function's name is none")
             match decode(given):
                 case [list(arguments), dict(named)] if all(map(_is_name, named)):
@@ -218,7 +214,7 @@ def _call(fields: Any) -> ToolCall:
 
 
 def _is_name(key: Any) -> bool:
-    return isinstance(key, str) and bool(_NAME.fullmatch(key))
+    return isinstance(key, str) and bool(re.fullmatch(_NAME, key))
 
 
 def _number(fields: Any) -> int:
@@ -266,7 +262,7 @@ def _value(sent: Any) -> Value:
 
 
 def _picture(kind: str, sent: Any) -> bytes:
-    if not _MIME.fullmatch(kind) or not isinstance(sent, str):
+    if not re.fullmatch(_MIME, kind) or not isinstance(sent, str):
         raise ValueError("a picture is of no kind")
     try:
         return base64.b64decode(sent, validate=True)

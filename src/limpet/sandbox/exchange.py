@@ -12,7 +12,6 @@ import termios
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import IO, Any, Protocol
 
 from limpet.contract.limits import SIGNAL_STATUS
@@ -47,19 +46,15 @@ _MOST_WORDS = 300
 Told = Callable[[bytes], None]
 
 
-@dataclass(frozen=True)
 class Limits:
     """What one request may take; 0 is no limit.
 
     ``wall`` and ``cpu`` are seconds, ``output`` is bytes of both streams together.
     """
 
-    wall: float = 0
-    cpu: float = 0
-    output: int = 0
-
-    def __post_init__(self) -> None:
-        names = {"timeout": self.wall, "cpu": self.cpu, "output": self.output}
+    def __init__(self, wall: float = 0, cpu: float = 0, output: int = 0) -> None:
+        self.wall, self.cpu, self.output = wall, cpu, output
+        names = {"timeout": wall, "cpu": cpu, "output": output}
         for name, value in names.items():
             if not isinstance(value, int | float) or not 0 <= value < math.inf:
                 raise PlanError(f"{name}: {value!r} is no limit", hint="0 for no limit")

@@ -126,14 +126,15 @@ def _text(function: types.FunctionType) -> str:
     raise _refused(function, "it is a lambda, a method or asynchronous")
 
 
-def sent(value: Any) -> Any:
-    """Arguments as they are sent.
+def called(function: Callable[..., Any] | str, arguments: Any) -> dict[str, Any]:
+    """A request to call that, with arguments that are plain data.
 
     Raises:
-        PlanError: they are no plain data.
+        PlanError: the function or an argument cannot be sent.
     """
+    request = {"do": "call", "function": described(function)}
     try:
-        return encode(value)
+        return {**request, "arguments": encode(arguments)}
     except (TypeError, ValueError) as error:
         raise PlanError(
             f"an argument cannot be sent to a sandbox: {error}",

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from limpet.contract.hypercall import BACKENDS
+from limpet.contract.backends import BACKENDS
+from limpet.contract.pages import MIN_MEMORY, PAGE
 from limpet.errors import PlanError
-from limpet.planning.options import MIN_MEMORY
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from limpet.contract import Backend
     from limpet.running.devices import Volume
 
 File = bytes | str | os.PathLike[str]
-
-_PAGE = 4096
 
 
 def memory(given: int) -> int:
@@ -30,7 +27,7 @@ def memory(given: int) -> int:
         PlanError: nobody can have so many.
     """
     if isinstance(given, int) and not isinstance(given, bool):
-        if given == 0 or (given >= MIN_MEMORY and given % _PAGE == 0):
+        if given == 0 or (given >= MIN_MEMORY and given % PAGE == 0):
             return given
         what = f"of whole pages, and at least {MIN_MEMORY >> 20} MiB"
         raise PlanError(f"memory: {given} bytes: give some {what}", hint="memory=64 << 20")
@@ -48,7 +45,11 @@ def interpreter(python: str | os.PathLike[str]) -> str:
     path = os.fspath(python)
     if os.path.isdir(path):  # an environment
         return os.path.join(path, "bin", "python")
-    return path if "/" in path or os.path.exists(path) else shutil.which(path) or path
+    if not path or "/" in path or os.path.exists(path):
+        return path
+    import shutil
+
+    return shutil.which(path) or path
 
 
 def backend(given: Backend | None) -> Backend:
@@ -88,7 +89,11 @@ def contents(name: str, given: File) -> bytes | Path:
         return given
     if not isinstance(given, str | os.PathLike):
         raise PlanError(f"{name}: {given!r} is no contents", hint="a text, bytes, or a Path of one")
-    return given.encode() if isinstance(given, str) else Path(given)
+    if isinstance(given, str):
+        return given.encode()
+    from pathlib import Path
+
+    return Path(given)
 
 
 def read(name: str, given: File) -> bytes:
@@ -144,6 +149,8 @@ def folders(volumes: Sequence[str]) -> tuple[Volume, ...]:
     given = _texts("volumes", volumes, "./data:/data:ro")
     if not given:
         return ()
+    from dataclasses import replace
+
     from limpet.running.devices import volume
 
     found = map(volume, given)

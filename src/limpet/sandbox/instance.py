@@ -6,14 +6,12 @@ import io
 import os
 import select
 import signal
-import socket
 import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from limpet.errors import Killed, LimitReached, NeverRan
 from limpet.sandbox.answers import Answer, Reader
@@ -23,6 +21,9 @@ from limpet.sandbox.memory import Memory
 from limpet.sandbox.starting import started
 from limpet.sandbox.waiting import Waits
 from limpet.tools.ends import has_ended
+
+if TYPE_CHECKING:
+    import socket
 
 
 class Instance:
@@ -41,13 +42,13 @@ class Instance:
 
     def __init__(
         self,
-        path: Path,
+        path: str | os.PathLike[str],
         words: Sequence[str],
         environment: Mapping[str, str] | None = None,
         *,
         rewinds: bool = False,
     ) -> None:
-        ours, theirs = socket.socketpair() if rewinds else (None, None)
+        ours, theirs = _pair() if rewinds else (None, None)
         try:
             self._process = started(
                 lambda: subprocess.Popen(
@@ -208,6 +209,12 @@ class Instance:
             raise
         finally:
             self._one.release()
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    import socket
+
+    return socket.socketpair()
 
 
 def _end(stream: IO[bytes] | None) -> IO[bytes]:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import copy
+import os
 from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from limpet.errors import PlanError
 from limpet.sandbox import given
 from limpet.sandbox.exchange import Limits
 from limpet.sandbox.instance import Instance
+from limpet.sandbox.looked import Looked
 from limpet.sandbox.memory import Memory, given_memory
-from limpet.sandbox.recipe import REWIND, Recipe
+from limpet.sandbox.recipe import BUNDLE, Recipe
 from limpet.sandbox.starting import unless_ending
 from limpet.sandbox.tools import Tool, Tools
 from limpet.tools.cache import Cache
 from limpet.tools.entries import Entry
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _DATA = 256 << 20
 """Bytes that the data of an interpreter with its modules have beside its memory, at most."""
@@ -46,10 +50,10 @@ class Prepared:
         self.recipe, self.limits, self.tools = recipe, limits, Tools(tools)
         self.files = {path: given.contents("files", each) for path, each in files.items()}
         with unless_ending():
-            self._held = _Held(recipe.bundle(Cache.default()))
+            self._held = _Held(recipe)
         self.memory: Memory | None = None
         self._rewinding, self._refused = False, [False]  # one for all that are made of this
-        self.most = recipe.options.memory + _DATA
+        self.most = recipe.memory + _DATA
 
     def room(self) -> Memory:
         """For all that a guest of this has in memory.
@@ -67,28 +71,33 @@ class Prepared:
 
     def with_memory(self, memory: Memory, tools: Tools) -> Prepared:
         """The same, where a guest goes on with ``memory``, and knows ``tools``."""
-        made = copy.copy(self)
+        made = self._copy()
         made.memory, made.tools = memory, tools
+        return made
+
+    def _copy(self) -> Prepared:
+        made = Prepared.__new__(Prepared)
+        made.__dict__.update(self.__dict__)
         return made
 
     @property
     def bundle(self) -> Path:
         """The file that is started."""
-        return self._held.entry.path / "bundle"
+        return self._held.entry.path / BUNDLE
 
     @property
     def rewinds(self) -> bool:
         """Whether a guest of this can be taken back to an earlier state."""
-        return REWIND in self.recipe.options.features and not self._refused[0]
+        return self.recipe.rewinds and not self._refused[0]
 
     def rewinds_not_here(self) -> bool:
         """The host does not let a guest of this be kept, which a process needs it for; whether."""
-        self._refused[0] = self.recipe.options.backends == ("process",)
+        self._refused[0] = self.recipe.backend == "process"
         return self._refused[0]
 
     def rewinding(self) -> Prepared:
         """The same, whose guests wait to be kept, where that can be."""
-        made = copy.copy(self)
+        made = self._copy()
         made._rewinding = self.rewinds
         return made
 
@@ -98,10 +107,10 @@ class Prepared:
         Raises:
             NeverRan: it cannot be started.
         """
-        entry = self._held.entry.path
-        words = self.recipe.command(entry)
-        environment = given_memory() if self.memory else {}
-        made = Instance(self.bundle, words, environment, rewinds=self._rewinding)
+        made = self._started()
+        if not self._held.is_same():  # looked at while it starts: it was asked for nothing
+            made.close()
+            made = self._started()
         if self.memory:
             try:
                 self.memory.give(made.input, self.limits.wall)
@@ -110,12 +119,44 @@ class Prepared:
                 raise
         return made
 
+    def _started(self) -> Instance:
+        folder = self._held.entry.place
+        path, words = os.path.join(folder, BUNDLE), self.recipe.command(folder)
+        environment = given_memory() if self.memory else {}
+        return Instance(path, words, environment, rewinds=self._rewinding)
+
 
 class _Held:
-    """An entry of the cache, which stays there as long as this is used."""
+    """The bundle of a recipe, made where it is missing, which stays as long as this is used.
 
-    def __init__(self, entry: Entry) -> None:
-        self.entry = entry
+    Raises:
+        LimpetError: it cannot be made.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe, self._cache = recipe, Cache.default()
+        self._looked = Looked.kept(self._cache, recipe.words())
+        found = self._cache.held(self._looked.bundle) if self._looked else None
+        self.entry = found or self._made()
+        if recipe.leads_out:  # a start does something already
+            self.is_same()
+
+    def is_same(self) -> bool:
+        """Whether this is what would be made now, where that was not looked at; else it is then."""
+        looked, self._looked = self._looked, None
+        with unless_ending():
+            if looked is None or looked.is_same():
+                return True
+            before, self.entry = self.entry, self._made()
+        before.__exit__()
+        return False
+
+    def _made(self) -> Entry:
+        from limpet.sandbox.bundles import made
+
+        self._looked = None
+        return made(self._recipe, self._cache)
 
     def __del__(self) -> None:
-        self.entry.__exit__()
+        if hasattr(self, "entry"):
+            self.entry.__exit__()

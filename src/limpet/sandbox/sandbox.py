@@ -12,18 +12,17 @@ from limpet.errors import BadAnswer, MemoryLimit, NeverRan, PlanError, SandboxEr
 from limpet.sandbox import room
 from limpet.sandbox.answers import Answer, expect_done, plain_of, shown_of, value_of
 from limpet.sandbox.exchange import Heard, Limits
-from limpet.sandbox.functions import described, pickled, sent
 from limpet.sandbox.given import File, read
 from limpet.sandbox.given import path as path_of
 from limpet.sandbox.guest.channel import MOST_ANSWER
 from limpet.sandbox.guest.values import encode
 from limpet.sandbox.instance import Instance
+from limpet.sandbox.kept import Kept
 from limpet.sandbox.memory import Memory
 from limpet.sandbox.prepared import Prepared
 from limpet.sandbox.recipe import Recipe
 from limpet.sandbox.result import Result, Timings
 from limpet.sandbox.rewinding import Goes, Turn
-from limpet.sandbox.saved import Kept
 from limpet.sandbox.told import Told, decoded
 from limpet.sandbox.tools import Tool
 
@@ -202,12 +201,9 @@ class Sandbox:
             PlanError: the function or an argument cannot be sent.
             LimpetError: as :meth:`run`.
         """
-        request = {
-            "do": "call",
-            "function": described(function),
-            "arguments": sent([list(arguments), named]),
-        }
-        return self._done(request)
+        from limpet.sandbox.functions import called
+
+        return self._done(called(function, [list(arguments), named]))
 
     def call_pickled(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
         """As :meth:`call`, of anything that can be pickled, with any arguments.
@@ -220,6 +216,8 @@ class Sandbox:
             PlanError: it cannot be pickled.
             LimpetError: as :meth:`run`.
         """
+        from limpet.sandbox.functions import pickled
+
         return self._done(pickled(function, (arguments, named)))
 
     def put(self, path: str | os.PathLike[str], data: File) -> None:
@@ -359,7 +357,7 @@ class Sandbox:
         wall, cpu = time.monotonic() - began, instance.cpu() - instance.before
         starting, self._starting = self._starting, 0.0
         if answer.raised and answer.raised.type == "MemoryError":
-            most = prepared.recipe.options.memory
+            most = prepared.recipe.memory
             raise heard.by(MemoryLimit(f"it wanted more than {most} bytes"))
         return answer, Timings(wall, max(cpu, 0.0), starting)
 

@@ -14,14 +14,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 from limpet.contract.limits import CONTRACT_VERSION
 from limpet.errors import BadAnswer, BuildError, BundleError, PlanError, VersionError
 from limpet.plain import plain
 from limpet.sandbox.memory import Memory
 from limpet.sandbox.prepared import Prepared
-from limpet.sandbox.recipe import JIT
 from limpet.version import __version__
 
 _MAGIC = b"limpet memory 1\n"
@@ -32,46 +31,12 @@ _ASKED = ("python", "packages", "warm", "memory", "jit")
 _TAKE_AGAIN = "take it again, and save that"
 
 
-class Kept:
-    """Something prepared, with memory that can be written to a file and read from one."""
+def write(prepared: Prepared, memory: Memory, path: Path) -> None:
+    """Write ``memory``, which fits ``prepared``, to a file.
 
-    def __init__(self, prepared: Prepared) -> None:
-        self._prepared = prepared
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write what :meth:`Sandbox.snapshot` gave to a file, which only its owner may read.
-
-        It has the memory alone: to go on from it takes the same interpreter, Limpet and backend.
-
-        Raises:
-            PlanError: nothing has run yet, so that there is nothing to keep.
-            BuildError: the place cannot be written.
-        """
-        memory = self._prepared.memory
-        if memory is None:
-            raise PlanError(
-                "nothing has run in it: the same arguments give the same again",
-                hint="save what Sandbox.snapshot() gives",
-            )
-        _write(self._prepared, memory, Path(path))
-
-    def load(self, path: str | os.PathLike[str]) -> Self:
-        """What goes on from a file that :meth:`save` wrote, with the limits and tools of this.
-
-        ``Sandbox.prepare`` has to have been given what the sandbox was made with.  Who wrote the
-        file has the guest that goes on, and nothing else.
-
-        Raises:
-            BundleError: it is no such file, or damaged.
-            VersionError: it is of another Limpet.
-            PlanError: it is of another backend, or of another interpreter.
-            NeverRan: from ``start``: this processor can less than the one that it was taken on.
-        """
-        prepared = self._prepared
-        return type(self)(prepared.with_memory(_load(prepared, Path(path)), prepared.tools))
-
-
-def _write(prepared: Prepared, memory: Memory, path: Path) -> None:
+    Raises:
+        BuildError: the place cannot be written.
+    """
     head = json.dumps(_head(prepared) | {"size": memory.size}).encode()
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -89,7 +54,14 @@ def _write(prepared: Prepared, memory: Memory, path: Path) -> None:
         raise BuildError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def _load(prepared: Prepared, path: Path) -> Memory:
+def load(prepared: Prepared, path: Path) -> Memory:
+    """What :func:`write` wrote.
+
+    Raises:
+        BundleError: it is no such file, or damaged.
+        VersionError: it is of another Limpet.
+        PlanError: it is of another backend, or of another interpreter.
+    """
     room = prepared.room()
     try:
         with path.open("rb") as stream:
@@ -172,13 +144,13 @@ def _head(prepared: Prepared) -> dict[str, Any]:
     return {
         "limpet": __version__,
         "contract": int(CONTRACT_VERSION),
-        "backend": recipe.options.backends[0],
+        "backend": recipe.backend,
         "fixed": _fixed(prepared.bundle),
         "python": os.fspath(recipe.interpreter),
         "packages": list(recipe.packages),
         "warm": recipe.warm,
-        "memory": recipe.options.memory,
-        "jit": recipe.options.asks(JIT),
+        "memory": recipe.memory,
+        "jit": recipe.jit,
     }
 
 

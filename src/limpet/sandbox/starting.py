@@ -8,7 +8,6 @@ not; for all others another one starts guests.
 from __future__ import annotations
 
 import os
-import queue
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 from limpet.errors import NeverRan
 
 if TYPE_CHECKING:
+    import queue
     from concurrent.futures import Future
 
 _ENDING = "interpreter shutdown", "register atexit", "shutting down"
@@ -43,6 +43,7 @@ def unless_ending() -> Iterator[None]:
 
 
 _Start = Callable[[], "subprocess.Popen[bytes]"]
+_Asked = tuple["Future[subprocess.Popen[bytes]]", _Start]
 
 
 class _Starter:
@@ -53,30 +54,37 @@ class _Starter:
 
     def forget(self) -> None:
         """In a child, which has none of its parent's threads."""
-        self._lock, self._begun = threading.Lock(), False
-        self._asked: queue.SimpleQueue[tuple[Future[subprocess.Popen[bytes]], _Start]]
-        self._asked = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._asked: queue.SimpleQueue[_Asked] | None = None
 
     def started(self, start: _Start) -> subprocess.Popen[bytes]:
         """What ``start`` starts there."""
         from concurrent.futures import Future  # who has one thread does without
 
-        with self._lock:
-            if not self._begun:
-                threading.Thread(target=self._serve, name="limpet starter", daemon=True).start()
-                self._begun = True
         made: Future[subprocess.Popen[bytes]] = Future()
-        self._asked.put((made, start))
+        with self._lock:
+            self._asked = self._asked or _begun()
+            self._asked.put((made, start))
         return made.result()
 
-    def _serve(self) -> None:
-        while True:
-            made, start = self._asked.get()
-            try:
-                made.set_result(start())
-            except BaseException as error:
-                made.set_exception(error)
-            del made, start  # what was started is theirs who asked
+
+def _begun() -> queue.SimpleQueue[_Asked]:
+    """What a thread of its own is asked by."""
+    import queue
+
+    asked = queue.SimpleQueue[_Asked]()
+    threading.Thread(target=_serve, args=(asked,), name="limpet starter", daemon=True).start()
+    return asked
+
+
+def _serve(asked: queue.SimpleQueue[_Asked]) -> None:
+    while True:
+        made, start = asked.get()
+        try:
+            made.set_result(start())
+        except BaseException as error:
+            made.set_exception(error)
+        del made, start  # what was started is theirs who asked
 
 
 _starter = _Starter()

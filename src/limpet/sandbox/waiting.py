@@ -14,7 +14,6 @@ import os
 import select
 import time
 from contextlib import suppress
-from pathlib import Path
 
 SOON = 200_000
 """Nanoseconds: for how long is looked, and what lies between the calls of a row at most."""
@@ -25,7 +24,7 @@ _LEAST, _MOST = 1_000_000, 1_000_000_000
 _ENOUGH = 100
 """Looks, one after another, that were not in vain: what was in vain before counts no more."""
 
-_STAT = Path("/proc/thread-self/stat")
+_STAT = "/proc/thread-self/stat"
 _PROCESSOR = 36
 """Its field 39, counted from behind the name (proc_pid_stat(5))."""
 
@@ -83,7 +82,8 @@ class Waits:
 def _moved(pid: int) -> None:
     """Have the process on another processor than this thread, for now."""
     with suppress(OSError):  # it has ended, or nobody may
-        here = int(_STAT.read_bytes().rpartition(b")")[2].split()[_PROCESSOR])
+        with open(_STAT, "rb") as stream:
+            here = int(stream.read().rpartition(b")")[2].split()[_PROCESSOR])
         allowed = os.sched_getaffinity(pid)
         others = allowed - {here}
         if others:
