@@ -9,7 +9,7 @@ from pathlib import Path
 
 import limpet
 from limpet.contract import Backend
-from limpet.running.host import kvm_problem
+from limpet.running.kvm import kvm_problem
 from limpet.tools.toolchain import compile_program
 
 HERE = Path(__file__).parent

@@ -139,18 +139,18 @@ import sys, time
 began = time.perf_counter()
 import limpet
 imported = time.perf_counter()
-limpet.Sandbox(backend=sys.argv[1]).run("print(1+1)")
+limpet.Sandbox(backend=sys.argv[1] or None).run("print(1+1)")
 print((imported - began) * 1e3, (time.perf_counter() - imported) * 1e3)
 """
 
 
-def _first(backend: Backend) -> Iterator[Row]:
-    """In a new process each time."""
-    command = [sys.executable, "-c", _FIRST_CALL, backend]
+def _first(backend: Backend, given: str, what: str) -> Iterator[Row]:
+    """In a new process each time, where ``given`` is the name of the backend, or nothing."""
+    command = [sys.executable, "-c", _FIRST_CALL, given]
     took = [tuple(map(float, subprocess.check_output(command).split())) for _ in range(21)]
     imports, calls = map(statistics.median, zip(*took, strict=True))
-    yield Row(f"import limpet, before a first call on {backend}", imports, None, IMPORT, "ms")
-    yield Row(f"a first call, {backend}", calls, None, FIRST[backend], "ms")
+    yield Row(f"import limpet, before {what}", imports, None, IMPORT, "ms")
+    yield Row(what, calls, None, FIRST[backend], "ms")
 
 
 def rows(folder: Path) -> list[Row]:
@@ -161,5 +161,6 @@ def rows(folder: Path) -> list[Row]:
     found = [row for backend in backends() for row in _rows(backend, folder)]
     found += [row for backend in backends() for row in _script(backend, folder)]
     pooled = [row for backend in backends() for row in _pooled(backend)]
-    first = [row for backend in backends() for row in _first(backend)]
+    first = [row for each in backends() for row in _first(each, each, f"a first call, {each}")]
+    first += _first(backends()[0], "", "a first call, no backend named")
     return [*found, *first, *pooled, *_many(folder)]

@@ -16,7 +16,7 @@ import pytest
 
 import limpet
 from limpet.contract import Backend
-from limpet.running.host import kvm_problem
+from limpet.running.kvm import kvm_problem
 
 BUSYBOX = Path("/usr/bin/busybox")
 KVM_PROBLEM = kvm_problem()

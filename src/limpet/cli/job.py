@@ -385,7 +385,7 @@ def _uncollected() -> Iterator[None]:
 
 def on_this_host() -> tuple[tuple[Backend, ...], str]:
     """What ``--backend auto`` is here, and why it is not a virtual machine."""
-    from limpet.running.host import kvm_problem
+    from limpet.running.kvm import kvm_problem
 
     problem = kvm_problem()
     return (("process",), problem) if problem else (("kvm",), "")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import errno
-import fcntl
 import os
 import subprocess
 import sys
@@ -12,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limpet.arch.x86_64.syscalls import NUMBERS
+from limpet.running import kvm
 
-KVM_DEVICE = Path("/dev/kvm")
-_KVM_GET_API_VERSION = 0xAE00
-_KVM_CREATE_VM = 0xAE01
 _HWCAP2_FSGSBASE = 2
 _AT_HWCAP2 = 26
 
@@ -31,35 +27,8 @@ class Check:
     backend: str = ""  # that cannot run without it; empty for both
 
 
-def kvm_problem() -> str | None:
-    """Why the kvm backend cannot be used here, or ``None`` when it can."""
-    return _kvm()[0]
-
-
-def _kvm() -> tuple[str | None, str]:
-    try:
-        device = os.open(KVM_DEVICE, os.O_RDWR | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno == errno.ENOENT:
-            return "/dev/kvm is not there", "enable virtualization in the firmware, modprobe kvm"
-        if error.errno in (errno.EACCES, errno.EPERM):
-            return "/dev/kvm: permission denied", "sudo usermod -aG kvm $USER, then log in again"
-        return f"/dev/kvm: {error.strerror}", "modprobe kvm_amd or kvm_intel"
-    try:
-        version = fcntl.ioctl(device, _KVM_GET_API_VERSION, 0)
-        if version != 12:
-            return f"/dev/kvm speaks version {version}, not 12", "is it really KVM?"
-        machine = fcntl.ioctl(device, _KVM_CREATE_VM, 0)
-        os.close(machine)
-    except OSError as error:
-        return f"/dev/kvm cannot make a machine: {error.strerror}", "see dmesg"
-    finally:
-        os.close(device)
-    return None, ""
-
-
 def _kvm_check() -> Check:
-    problem, hint = _kvm()
+    problem, hint = kvm.problem_and_hint()
     modules = [name for name in ("kvm_intel", "kvm_amd", "kvm_pvm") if _module(name)]
     detail = problem or f"usable ({', '.join(modules) or 'built in'})"
     return Check("KVM", problem is None, detail, hint, "kvm")

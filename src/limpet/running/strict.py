@@ -10,7 +10,7 @@ from limpet.contract import landlock
 from limpet.errors import HostError
 from limpet.formats.bundle.read import read_bundle
 from limpet.formats.manifest import VOLUME, declared
-from limpet.running import host
+from limpet.running import host, kvm
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Protection:
 
 
 def _virtual_machine() -> Protection:
-    problem = host.kvm_problem()
+    problem = kvm.kvm_problem()
     detail = "KVM" if problem is None else f"{problem}: guests run as jailed processes"
     return Protection("virtual machine", problem is None, detail)
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import IO, Any, Protocol
 
-from limpet.contract.limits import SIGNAL_STATUS
 from limpet.errors import (
     BadAnswer,
     CpuLimit,
@@ -298,6 +297,8 @@ class Exchange:
             NeverRan: it did not read all that it was asked.
             OutcomeUnknown: it did.
         """
+        from limpet.contract.limits import SIGNAL_STATUS
+
         code = code_of(self._of._process)
         self._hear()
         status = SIGNAL_STATUS - code if code is not None and code < 0 else code

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from limpet.contract.backends import BACKENDS
 from limpet.contract.pages import MIN_MEMORY, PAGE
 from limpet.errors import PlanError
+from limpet.running.kvm import kvm_problem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,8 +60,6 @@ def backend(given: Backend | None) -> Backend:
         PlanError: there is no such.
     """
     if not given:
-        from limpet.running.host import kvm_problem
-
         return "process" if kvm_problem() else "kvm"
     if given not in BACKENDS:
         raise PlanError(f"backend: {given!r} is no backend", hint=" or ".join(BACKENDS))

@@ -1,6 +1,4 @@
-"""How code in a sandbox ended."""
-
-from __future__ import annotations
+"""How code in a sandbox ended; annotations are no texts, as in :mod:`limpet.sandbox.answers`."""
 
 from typing import NamedTuple
 
