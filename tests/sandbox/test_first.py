@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from limpet import Sandbox
+from limpet.errors import PlanError
 from limpet.loading.interpreters import known
 from limpet.sandbox.guest.channel import LEAST_NUMBER
 from limpet.sandbox.instance import Instance
@@ -31,25 +32,64 @@ def environment(folder: Path) -> Path:
     return site / "thing.py"
 
 
-def test_what_has_changed_is_asked_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A guest with an older package is ended, and another one answers, which has the new one."""
-    thing = environment(tmp_path)
-    ended = list[int]()
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of what each guest was asked last that is ended from now on."""
+    found = list[int]()
     close = Instance.close
 
     def noted(self: Instance) -> None:
-        ended.append(self._number)
+        found.append(self._number)
         close(self)
 
     monkeypatch.setattr(Instance, "close", noted)
+    return found
+
+
+def value_in(sandbox: Sandbox) -> str:
+    """Of the package."""
+    found = sandbox.run("import thing; thing.value").value
+    assert found
+    return found.text
+
+
+def test_what_has_changed_is_asked_nothing(tmp_path: Path, ended: list[int]) -> None:
+    """A guest with an older package is ended, and another one answers, which has the new one."""
+    thing = environment(tmp_path)
     given: dict[str, Any] = {"backend": "process", "python": tmp_path, "packages": ["thing"]}
     Sandbox(**given).close()  # its bundle is there then
-    for value, before in (("1", 0), ("2", 1)):
-        if value == "2":
-            thing.with_name("new").write_text("value = 2\n")
-            os.replace(thing.with_name("new"), thing)
-        ended.clear()
+    ended.clear()
+    with Sandbox(**given) as sandbox:
+        assert value_in(sandbox) == "1" and not ended
+    thing.with_name("new").write_text("value = 2\n")
+    os.replace(thing.with_name("new"), thing)
+    ended.clear()
+    with Sandbox(**given) as sandbox:
+        assert value_in(sandbox) == "2" and ended == [LEAST_NUMBER]
+    thing.unlink()
+    ended.clear()
+    with pytest.raises(PlanError, match="has no module thing"):
+        Sandbox(**given)
+    assert ended == [LEAST_NUMBER]
+
+
+def test_who_leads_out_does_not_start(tmp_path: Path, ended: list[int]) -> None:
+    """Its code from before could change what is outside already, so the look comes first."""
+    thing = environment(tmp_path / "environment")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(0o777)  # for nobody, whom root starts
+    given: dict[str, Any] = {
+        "backend": "process",
+        "python": tmp_path / "environment",
+        "packages": ["thing"],
+        "warm": "import thing; open(f'/data/{thing.value}', 'w').close()",
+        "volumes": [f"{tmp_path}/data:/data"],
+    }
+    for value in ("1", "2"):
+        thing.with_name("new").write_text(f"value = {value}\n")
+        os.replace(thing.with_name("new"), thing)
         with Sandbox(**given) as sandbox:
-            assert ended == [LEAST_NUMBER] * before  # the number of what it was asked last
-            found = sandbox.run("import thing; thing.value").value
-        assert found and found.text == value
+            assert value_in(sandbox) == value and not ended
+        assert [each.name for each in (tmp_path / "data").iterdir()] == [value]
+        (tmp_path / "data" / value).unlink()
+        ended.clear()

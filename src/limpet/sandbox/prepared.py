@@ -108,15 +108,15 @@ class Prepared:
             NeverRan: it cannot be started.
         """
         made = self._started()
-        if not self._held.is_same():  # looked at while it starts: it was asked for nothing
-            made.close()
-            made = self._started()
-        if self.memory:
-            try:
-                self.memory.give(made.input, self.limits.wall)
-            except BaseException:
+        try:
+            if not self._held.is_same():  # looked at while it starts: it was asked for nothing
                 made.close()
-                raise
+                made = self._started()
+            if self.memory:
+                self.memory.give(made.input, self.limits.wall)
+        except BaseException:
+            made.close()
+            raise
         return made
 
     def _started(self) -> Instance:
