@@ -20,10 +20,11 @@ _LOOK = 0.25
 def heeding() -> Iterator[None]:
     """Meanwhile each wait of the main thread is interrupted now and then, and goes on.
 
-    A program that uses SIGALRM or its timer itself keeps them.
+    A program that uses SIGALRM or its timer itself, or blocks it, keeps them.
     """
     used = signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL
     used |= any(signal.getitimer(signal.ITIMER_REAL))
+    used |= signal.SIGALRM in signal.pthread_sigmask(signal.SIG_BLOCK, ())  # it would come later
     if used or threading.current_thread() is not threading.main_thread():
         yield
         return
