@@ -90,6 +90,11 @@ def __getattr__(name: str) -> object:
     return getattr(import_module(f"limpet.{_HOMES[name]}"), name)
 
 
+def __dir__() -> list[str]:
+    """What is there once it is used, too: for who completes names."""
+    return sorted({*globals(), *__all__})
+
+
 def _is_command() -> bool:
     """Whether this process is one of Limpet's own commands."""
     name = os.path.basename(sys.argv[0]) if sys.argv else ""

@@ -68,3 +68,10 @@ def test_a_command_imports_what_it_uses(argv0: str) -> None:
     code = "import sys; sys.argv = sys.argv[1:]; import limpet; print(*sys.modules)"
     assert not {each for each in imports(code, argv0)[0] if each.startswith("limpet.sandbox")}
     assert "limpet.sandbox.sandbox" in imports(code, "limpet_demo.py")[0]
+
+
+def test_its_names() -> None:
+    """Who completes them, or looks what there is, finds also what is imported on first use."""
+    text = "import limpet; print(set(limpet.__all__) <= set(dir(limpet)))"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
