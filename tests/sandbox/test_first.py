@@ -12,6 +12,7 @@ import pytest
 from limpet import Sandbox
 from limpet.errors import PlanError
 from limpet.loading.interpreters import known
+from limpet.sandbox import bundles
 from limpet.sandbox.guest.channel import LEAST_NUMBER
 from limpet.sandbox.instance import Instance
 
@@ -71,6 +72,21 @@ def test_what_has_changed_is_asked_nothing(tmp_path: Path, ended: list[int]) -> 
     with pytest.raises(PlanError, match="has no module thing"):
         Sandbox(**given)
     assert ended == [LEAST_NUMBER]
+
+
+def test_what_changes_while_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that is another by the time its bundle is noted: the next sandbox has it."""
+    thing, make = environment(tmp_path), bundles._make
+
+    def late(*given: Any) -> None:
+        make(*given)
+        thing.with_name("new").write_text("value = 2\n")
+        os.replace(thing.with_name("new"), thing)
+
+    monkeypatch.setattr(bundles, "_make", late)
+    for value in ("1", "2"):
+        with Sandbox(backend="process", python=tmp_path, packages=["thing"]) as sandbox:
+            assert value_in(sandbox) == value
 
 
 def test_who_leads_out_does_not_start(tmp_path: Path, ended: list[int]) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from limpet.errors import PlanError, TimeLimit
+from limpet.errors import BuildError, PlanError, TimeLimit
 from limpet.loading import seen
 from limpet.loading.interpreters import known
 from limpet.sandbox import bundles, looked
@@ -121,6 +122,43 @@ def test_an_edited_library(tmp_path: Path, paths: dict[str, Path]) -> None:
     assert bundle(cache) == "bundle-1"
     with pytest.warns(RuntimeWarning, match="have changed since it was packed"):
         come()
+    assert bundle(cache) == "anew"
+
+
+def test_a_cache_that_is_only_read(
+    tmp_path: Path, paths: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can be noted: that is no error, and what has changed is said nevertheless."""
+    cache = kept_of(tmp_path, paths, 0)
+
+    def refuse(name: str, _: str) -> None:
+        raise BuildError(f"{name}: the cache cannot be written")
+
+    monkeypatch.setattr(cache, "put_text", refuse)
+    assert bundle(cache) == "bundle-1"
+    come()
+    paths["own"].write_text("22")
+    assert bundle(cache) == "bundle-1"
+    with pytest.warns(RuntimeWarning, match="the next ones as well, .* cannot be written"):
+        come()
+
+
+def test_what_was_thrown_out(tmp_path: Path, paths: dict[str, Path]) -> None:
+    """Nobody knows any more what was looked at: the next start makes it anew, without a word."""
+    cache = kept_of(tmp_path, paths, 0)
+    assert bundle(cache) == "bundle-1"
+    del cache.texts["seen-1"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        come()
+    assert bundle(cache) == "anew"
+
+
+@pytest.mark.parametrize("text", ["", "{", "\0\0", "[1]"])
+def test_a_damaged_note(tmp_path: Path, paths: dict[str, Path], text: str) -> None:
+    """It says nothing, and is written again."""
+    cache = kept_of(tmp_path, paths, 1e12)
+    cache.texts[looked._name_of("words")] = text
     assert bundle(cache) == "anew"
 
 

@@ -72,7 +72,8 @@ def made(recipe: Recipe, cache: Cache) -> Entry:
     cache.put_text(f"seen-{key}", text)
     looked = {"bundle": f"warm-{key}", "seen": key, "own": own, "looked": time.time()}
     looked |= {"python": str(recipe.interpreter), **_shown(found, recipe.interpreter)}
-    Looked(cache, words, looked).keep()
+    if seen.same(text):  # else it changed meanwhile, and the next start makes another
+        Looked(cache, words, looked).keep()
     return entry
 
 

@@ -17,6 +17,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from limpet.errors import BuildError
+
 if TYPE_CHECKING:
     from limpet.tools.cache import Cache
 
@@ -49,9 +51,12 @@ class Looked:
     @classmethod
     def kept(cls, cache: Cache, words: str) -> Looked | None:
         """That of the recipe that says ``words``, if there is one."""
-        text = cache.text(_name_of(words))
-        fields = json.loads(text) if text else {}
-        return cls(cache, words, fields) if fields.get("recipe") == words else None
+        try:
+            fields = json.loads(cache.text(_name_of(words)) or "{}")
+        except ValueError:  # a disk that was full, or failed
+            return None
+        known = isinstance(fields, dict) and fields.get("recipe") == words
+        return cls(cache, words, fields) if known else None
 
     def keep(self) -> None:
         """For later starts."""
@@ -83,14 +88,25 @@ class Looked:
 
         try:
             text = self._cache.text(f"seen-{self._fields['seen']}")
-            if text is not None and seen.same(text) and self._fields["own"] == own_files():
+            there = text is not None  # it may have been thrown out
+            same = text is None or (seen.same(text) and self._fields["own"] == own_files())
+            problem = self._noted(same and there)
+            if not same:
+                _say(self._fields["python"], problem)
+        finally:
+            _looking.discard(self._words)
+
+    def _noted(self, same: bool) -> str:
+        """Note it, so that a later start looks no more, or makes another; why that cannot be."""
+        try:
+            if same:
                 self._fields["looked"] = time.time()
                 self.keep()
             else:
                 self._cache.put_text(_name_of(self._words), "")
-                _say(self._fields["python"])
-        finally:
-            _looking.discard(self._words)
+        except BuildError as error:  # a cache that is only read: each start looks
+            return error.message
+        return ""
 
 
 def states(paths: Iterable[str]) -> States:
@@ -130,12 +146,13 @@ def _matches(patterns: str) -> bool:
     return seen.same(patterns)
 
 
-def _say(python: str) -> None:
+def _say(python: str, problem: str) -> None:
     import warnings
 
+    which = f"as well, since {problem}" if problem else "what is there"
     warnings.warn(
         f"{python}: files of it or of Limpet have changed since it was packed: sandboxes that were "
-        "started until now have what was there before, the next ones what is there",
+        f"started until now have what was there before, the next ones {which}",
         RuntimeWarning,
         stacklevel=2,
     )
