@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import random
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from limpet import Sandbox, SandboxSnapshot
+from limpet.contract import Backend
 from limpet.errors import BuildError, BundleError, NeverRan, PlanError, VersionError
 from limpet.sandbox import saved
 
@@ -29,6 +33,15 @@ def test_it_goes_on(sandbox: Sandbox, tmp_path: Path) -> None:
     with loaded.start() as one, loaded.start() as two:
         assert one.call("f") == two.call("f") == (100_000, 2)
         assert one.call("os.urandom", 8) != two.call("os.urandom", 8)
+
+
+@pytest.mark.parametrize("repeat", [pickle.dumps, copy.deepcopy])
+def test_only_as_a_file(backend: Backend, repeat: Callable[[object], object]) -> None:
+    """Neither a copy nor a pickle has its descriptors, whose numbers are others' elsewhere."""
+    with Sandbox(backend=backend) as sandbox:
+        for each in (sandbox, kept_of(sandbox), sandbox.snapshot()):
+            with pytest.raises(PlanError, match="neither pickled nor copied"):
+                repeat(each)
 
 
 def test_what_is_damaged(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from limpet.errors import PlanError
 from limpet.sandbox import given
@@ -156,6 +156,12 @@ class _Held:
 
         self._looked = None
         return made(self._recipe, self._cache)
+
+    def __reduce__(self) -> NoReturn:
+        raise PlanError(
+            "a sandbox or a snapshot of one is this process's, and is neither pickled nor copied",
+            hint="make it where it is used, or send a snapshot as a file: save(path), load(path)",
+        )
 
     def __del__(self) -> None:
         if hasattr(self, "entry"):
