@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import struct
 import subprocess
@@ -61,6 +62,27 @@ def test_counted(make: Maker, backend: Backend) -> None:
     count, low = int(evidence.split()[0]), first(Edited(made(make)))
     assert not present and 0 < count <= 128
     assert evidence == f"{count} pages of constants of large at {low:#x} can be run"
+
+
+BEHIND = """
+__asm__(".text\\n.skip 0x2b0000, 0xcc\\n");
+const unsigned char constants[2 << 20] = {1};
+int main(int count, char **words) { return constants[count + 1] + !words; }
+"""
+
+
+@EVERY
+def test_behind_code(make: Maker, backend: Backend) -> None:
+    """In a process a segment of other rights goes on with them: they are its constants still."""
+    program = make.compile(
+        BEHIND, "behind", "-no-pie", "-Wl,-Ttext-segment=0x500000", compiler="gcc"
+    )
+    found = audit(make(program, backend).path)
+    assert found.findings == ()
+    present, evidence = said(found)
+    assert not present and re.fullmatch(
+        r"\d+ pages of constants of behind at 0x7[0-9a-f]{5} can be run", evidence
+    )
 
 
 @EVERY

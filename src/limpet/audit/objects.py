@@ -145,7 +145,7 @@ def _segment(bundle: BundleFile, each: elf.ProgramHeader, base: int) -> Iterator
     access = Access.READ
     access |= Access.EXECUTE if each.flags & elf.PF_X else access
     access |= Access.WRITE if each.flags & elf.PF_W else access
-    end = high if Access.WRITE in access else min(high, there.address + there.size)
+    end = high if Access.WRITE in access else min(high, bundle.filled_to(there))
     if low < end:
         yield _in_pages((low, end, access))
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+from pathlib import Path
 
 import pytest
 
 import limpet
 from limpet.arch.x86_64 import paging
+from limpet.audit.inspect import audit
 from limpet.contract import Backend
 from limpet.contract.pages import LARGE_PAGE, PAGE
 from limpet.formats.bundle.read import read_bundle
 from limpet.formats.image import Access
 from limpet.planning.explain import as_text
 from limpet.planning.plan import Decision, Plan
+from limpet.running.snapshot import snapshot
 from limpet.running.strict import missing
 from tests.support.audited import EVERY
 from tests.support.bundles import Maker
@@ -52,6 +56,34 @@ def test_a_constant_is_run(make: Maker, backend: Backend) -> None:
         pytest.skip("this host has not all of the walls that --strict asks for")
     ran = strict.run()
     assert (ran.status, ran.stdout) == (139, said)
+
+
+WRITTEN = """
+#include <stdio.h>
+__asm__(".text\\n.skip 0x46f000, 0xcc\\n");
+static const char *const table[60000] = {[0 ... 59999] = "a"};
+int main(void) {
+    int at = getchar();
+    puts(table[at]);
+    printf("%lx %lx\\n", (unsigned long)table, (unsigned long)(table + 60000));
+    return 0;
+}
+"""
+
+
+def test_what_was_relocated_is_no_constant(make: Maker, tmp_path: Path, backend: Backend) -> None:
+    """A snapshot has it sealed, right behind code: it is the program's data, and cannot be run."""
+    program = make.compile(
+        WRITTEN, "written", "-fPIE", "-pie", "-Wl,-z,relro,-z,now", compiler="gcc"
+    )
+    plan = limpet.plan(limpet.load(program), limpet.Options(backends=(backend,), snapshot=True))
+    snapshot(plan).bundle.write(path := tmp_path / "written")
+    ran = subprocess.run([path], input=b"a", capture_output=True, check=True)
+    low, high = (int(each, 16) for each in ran.stdout.split()[1:])
+    assert low // LARGE_PAGE < high // LARGE_PAGE, "there is a large page to have it in"
+    assert audit(path).findings == ()
+    part = read_bundle(path).part_at(low)
+    assert part and "x" not in part.rights
 
 
 @EVERY

@@ -91,6 +91,22 @@ class BundleFile:
         """The segment that has ``address``."""
         return next((p for p in self.parts if p.address <= address < p.end), None)
 
+    def filled_to(self, part: Part) -> int:
+        """Where what is in the file from ``part`` on ends, which segments of other rights go on
+        with that cannot be written either."""
+        return self._filled[part.address]
+
+    @cached_property
+    def _filled(self) -> dict[int, int]:
+        found, after, at = dict[int, int](), 0, 0
+        for part in reversed(self.parts):
+            end = part.address + part.size
+            writes = part.flags & elf.PF_W
+            at = at if end == after and not writes else end
+            after = 0 if writes else part.address
+            found[part.address] = at
+        return found
+
     def memory(self, address: int, size: int) -> bytes:
         """``size`` bytes of memory as ``execve`` maps it; zeros where nothing is."""
         if size > self.largest:

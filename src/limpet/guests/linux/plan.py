@@ -112,8 +112,8 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     packed = packed_tree(place, guest)
     virtual = "kvm" in options.backends
     regions = own_regions(place, rewriting, own, table, packed)
-    regions = with_memory(regions, guest.memory, (place.boot_info, place.data), machine=virtual)
     beside = beside_code(regions, program, options)
+    regions = with_memory(regions, guest.memory, (place.boot_info, place.data), machine=virtual)
     regions = regions if options.strict else tuple(with_code(regions, beside))
     pages = supervisor(place, regions, hypercalls, guest.memory) if virtual else None
     joins = len(options.backends) == 1 and (guest.memory or len(regions) > MANY)
