@@ -198,13 +198,16 @@ def test_timeout(make: Maker, backend: Backend) -> None:
         assert on.modes() == on.before
 
 
-def test_parent_killed(raw: Path) -> None:
-    """The guest does not outlive it."""
-    with terminal(raw) as on:
+def test_parent_killed(raw: Path, tmp_path: Path) -> None:
+    """The guest does not outlive it, and not only where the terminal ends with it."""
+    shell = tmp_path / "shell"
+    shell.write_text(f"#!/bin/sh\n{raw}\nsleep 60\n")
+    shell.chmod(0o755)
+    with terminal(shell) as on:
         on.until(b"raw 1")
-        guest = Path(f"/proc/{_guest_of(on.process.pid)}")
-        on.process.kill()
-        on.process.wait(20)
+        parent = _guest_of(on.process.pid)
+        guest = Path(f"/proc/{_guest_of(parent)}")
+        os.kill(parent, signal.SIGKILL)
         for _ in range(100):
             if not guest.exists():
                 break
