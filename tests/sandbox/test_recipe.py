@@ -143,6 +143,20 @@ def test_a_cache_that_is_only_read(
         come()
 
 
+def test_no_thread(tmp_path: Path, paths: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """None can be started by a program that is ending: it is looked at right away."""
+    cache = kept_of(tmp_path, paths, 0)
+
+    def refuse(_: Timed) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(Timed, "start", refuse)
+    paths["own"].write_text("22")
+    with pytest.warns(RuntimeWarning, match="have changed since it was packed"):
+        assert bundle(cache) == "bundle-1"
+    assert bundle(cache) == "anew"
+
+
 def test_what_was_thrown_out(tmp_path: Path, paths: dict[str, Path]) -> None:
     """Nobody knows any more what was looked at: the next start makes it anew, without a word."""
     cache = kept_of(tmp_path, paths, 0)

@@ -30,9 +30,21 @@ _SOON = 0.02
 
 States = dict[str, str]
 
-_looking = set[str]()
-"""What is being looked at now."""
-os.register_at_fork(after_in_child=_looking.clear)
+_LONG = 1.0
+"""Seconds that a fork waits for such a look at most."""
+
+_looking = dict[str, threading.Thread]()
+"""Who looks at what now."""
+
+
+def _await_looks() -> None:
+    """Before this program forks: its child would have what such a thread holds, without it."""
+    for each in list(_looking.values()):
+        if each.is_alive() and each is not threading.current_thread():
+            each.join(_LONG)
+
+
+os.register_at_fork(before=_await_looks, after_in_child=_looking.clear)
 
 
 class Looked:
@@ -78,8 +90,11 @@ class Looked:
         if fields["edited"] != states(fields["edited"]) or not _matches(fields["patterns"]):
             return False
         if self._words not in _looking:
-            _looking.add(self._words)
-            threading.Timer(_SOON, self._look).start()
+            look = _looking[self._words] = threading.Timer(_SOON, self._look)
+            try:
+                look.start()
+            except RuntimeError:  # none can be started any more, or now
+                self._look()
         return True
 
     def _look(self) -> None:
@@ -94,7 +109,7 @@ class Looked:
             if not same:
                 _say(self._fields["python"], problem)
         finally:
-            _looking.discard(self._words)
+            _looking.pop(self._words, None)
 
     def _noted(self, same: bool) -> str:
         """Note it, so that a later start looks no more, or makes another; why that cannot be."""
