@@ -144,6 +144,15 @@ def test_more_than_can_be(snapshot: SandboxSnapshot, few_files: None) -> None:
             each.close()
 
 
+def test_as_many_as_can_be(
+    snapshot: SandboxSnapshot, few_files: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a host with many processors, for who names no number."""
+    monkeypatch.setattr("os.cpu_count", lambda: 512)
+    with Pool(snapshot, min=1) as pool:
+        assert 1 < pool.max < 100 and pool.call("abs", -1) == 1
+
+
 def test_more_than_this_host_has_memory_for(
     snapshot: SandboxSnapshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

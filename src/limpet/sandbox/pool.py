@@ -132,7 +132,7 @@ class Pool:
     """
 
     def __init__(self, snapshot: SandboxSnapshot, min: int = 2, max: int | None = None) -> None:
-        most = max if max is not None else (os.cpu_count() or 1) * 2
+        most = max if max is not None else room.within((os.cpu_count() or 1) * 2)
         if not isinstance(snapshot, SandboxSnapshot):
             what = f"a pool takes what Sandbox.prepare gives, and not {type(snapshot).__name__}"
             raise PlanError(what, hint="Pool(Sandbox.prepare(timeout=5))")

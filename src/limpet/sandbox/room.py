@@ -27,6 +27,11 @@ def check(name: str, count: int) -> None:
         )
 
 
+def within(count: int) -> int:
+    """So many, or as many as there can be, and at least one; for who was not told how many."""
+    return max(min(count, min(_bounds())[0]), 1)
+
+
 def _bounds() -> list[tuple[int, str]]:
     import resource  # 0.2 ms, which most starts do without
 
