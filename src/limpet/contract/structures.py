@@ -137,6 +137,7 @@ GUEST_INFO = Struct(
         _plan("reserve_hi", "their end"),
         _plan("stack_lo", "lowest address of the stack; below it lies an unmapped hole"),
         _plan("stack_hi", "its end"),
+        _plan("stack_top", "where the program's part of it ends: words of a start are above"),
         _plan("devices", "struct manifest: the table of devices, 0 when there are none"),
         _plan("tree", "the packed file tree"),
         _plan("tree_size", "bytes, 0 when there is none"),

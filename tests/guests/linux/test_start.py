@@ -203,3 +203,35 @@ def test_few_words_take_no_memory(make: Maker, tmp_path: Path) -> None:
     assert told(low) == told(place.stack[1] - 1) == b"-14\n"
     assert told(low - 1) == b"1\n"
     assert told(low, "w" * 1000) == told(low, *["w" * 100_000] * (most // 100_001)) == b"1\n"
+
+
+STACK = r"""
+#include <stdio.h>
+#include <string.h>
+int main(int argc, char **argv) {
+    unsigned long low = 0, high = 0, sum = 0;
+    char line[256] = "";
+    getchar();
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (!strstr(line, "[stack]") && fgets(line, sizeof line, maps))
+        sscanf(line, "%lx-%lx", &low, &high);
+    unsigned long inside[] = {(unsigned long)line, (unsigned long)argv, (unsigned long)argv[0]};
+    for (int i = 0; i < 3; i++)
+        printf("%d ", low <= inside[i] && inside[i] < high);
+    for (const volatile char *at = (char *)low; at < (char *)high; at += 4096)
+        sum += *at != 0;
+    printf("%d\n", sum <= (high - low) / 4096);
+    return 0;
+}
+"""
+
+
+def test_all_of_the_stack_can_be_read(make: Maker, tmp_path: Path, backend: Backend) -> None:
+    """Whatever words a start has: a program may look through what /proc says is its stack."""
+    options = limpet.Options(backends=(backend,), snapshot=True)
+    program = make.compile(STACK, "stack")
+    bundle = snapshot(limpet.plan(limpet.load(program), options), ["w" * 1000]).bundle
+    bundle.write(path := tmp_path / "stack")
+    for words in ((), ("few",), ("w" * 100_000,)):
+        ran = subprocess.run([path, *words], input=b"x", capture_output=True, env={}, check=False)
+        assert (ran.returncode, ran.stdout) == (0, b"1 1 1 1\n"), ran.stderr

@@ -42,6 +42,7 @@ class Constants:
         level: machine.CpuLevel,
         *,
         reserves: bool,
+        stops: bool,
     ) -> bytes:
         """The constants region: ``guest_info``, the symbol table, then every string."""
         placed_at = place.constants + GUEST_INFO.size
@@ -71,6 +72,7 @@ class Constants:
                 "reserve_hi": RESERVE[1] if reserves else 0,
                 "stack_lo": place.stack[0],
                 "stack_hi": place.stack[1],
+                "stack_top": place.words_low if stops else place.stack[1],
                 "devices": place.devices if place.devices < place.tree else 0,
                 "tree": place.tree,
                 "tree_size": tree.room,

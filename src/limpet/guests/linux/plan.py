@@ -108,7 +108,7 @@ def plan(guest: Guest, options: Options, library: Sizes) -> Plan:
     _check_snapshot(image, options, calls, hypercalls)
     level = machine.CPU_LEVELS[options.cpu]
     reserves = any(call.name == "place" for call in hypercalls)
-    own = fixed.pack(image, place, guest.tree, level, reserves=reserves)
+    own = fixed.pack(image, place, guest.tree, level, reserves=reserves, stops=options.snapshot)
     packed = packed_tree(place, guest)
     virtual = "kvm" in options.backends
     regions = own_regions(place, rewriting, own, table, packed)

@@ -12,7 +12,7 @@ static bool started;
 static void take_given(void) {
     started = true;
     image.low = guest_info.image_lo, image.high = guest_info.image_hi;
-    stack.low = guest_info.stack_lo, stack.high = guest_info.stack_hi;
+    stack.low = guest_info.stack_lo, stack.high = guest_info.stack_top;
     first = image.high ? &image : NULL;
 }
 
