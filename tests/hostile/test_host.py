@@ -14,6 +14,7 @@ import pytest
 import limpet
 from limpet.contract import Backend
 from limpet.contract.limits import DEVICE_FD, EPOLL_FD, STDOUT, TIMER_FD, VCPU_FD
+from limpet.errors import CANNOT_START
 from limpet.planning.regions import MONITOR_BASE, MONITOR_SIZE
 from tests.hostile.guest import JUMPED, READ, Hostile
 from tests.support import network, unikernels
@@ -130,6 +131,15 @@ def test_vdso_where_it_was(make: Maker) -> None:
             done = subprocess.run(argv, capture_output=True, text=True, check=False)
             assert done.returncode == 139, (address, done)
             assert f"{what} ({address:#x})" in done.stderr, done
+
+
+def test_page_at_zero(make: Maker) -> None:
+    """Who starts it can have the kernel map the first page, and a kernel may keep that there."""
+    hostile = Hostile(make, "process")
+    argv = ["/usr/bin/setarch", "-Z", str(hostile.made().path), "peek", "0"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    refused = done.returncode == CANNOT_START and "refuses to take rights" in done.stderr
+    assert refused or (done.returncode == 139 and f"{READ} (0x0)" in done.stderr), done
 
 
 CLOSED = list(chain.from_iterable(combinations((0, 1, 2), size) for size in (1, 2, 3)))

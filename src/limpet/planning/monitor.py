@@ -131,11 +131,18 @@ def _calls(chosen: Chosen, *hooks: str) -> str:
     return "".join(f"    {call};\n" for hook in hooks for call in chosen.calls(hook))
 
 
+def _unmap_below(high: int) -> str:
+    """Who starts a bundle may ask for a page at 0 (``MMAP_PAGE_ZERO``, personality(2)), and some
+    kernels let nobody unmap that."""
+    return f"    must(host3(NR_MUNMAP, 0, {high:#x}L, 0));\n"
+
+
 def _main(chosen: Chosen, backends: Sequence[Backend], gaps: Iterable[tuple[int, int]]) -> str:
     """The whole life of a monitor: what it does, in this order."""
     body = "    open_standard();\n"
     if "process" in backends:
-        body += "".join(f"    unmap({low:#x}UL, {high:#x}UL);\n" for low, high in gaps)
+        for low, high in gaps:
+            body += f"    unmap({low:#x}UL, {high:#x}UL);\n" if low else _unmap_below(high)
     body += _calls(chosen, "opened", "first", "words")
     body += "    prepare(stack);\n" + _calls(chosen, "prepared", "complete")
     if "kvm" in backends:
