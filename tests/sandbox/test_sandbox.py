@@ -302,6 +302,27 @@ def test_interrupted(sandbox: Sandbox, code: str) -> None:
     assert sandbox.run("1").ok
 
 
+TOLD_WHILE_IT_WAITS = """import ctypes, signal, threading, time
+tell = ctypes.pythonapi.PyErr_SetInterruptEx
+threading.Timer(0.2, tell, [signal.SIGUSR1]).start()
+print('on', flush=True)
+time.sleep(20)"""
+"""As a signal whose handler in C has run right before the wait."""
+
+
+def test_interrupted_right_before_it_waits(sandbox: Sandbox) -> None:
+    """Python knows of it, and would look when the wait is over."""
+    before = time.monotonic()
+
+    def interrupt(_: str) -> None:
+        sandbox._instance._interrupted = True
+
+    result = sandbox.run(TOLD_WHILE_IT_WAITS, on_stdout=interrupt)
+    assert result.error and result.error.type == "KeyboardInterrupt"
+    assert time.monotonic() - before < 15
+    assert sandbox.run("import time; time.sleep(2.5)").ok
+
+
 def test_ended(sandbox: Sandbox) -> None:
     """A guest that ends, or is ended, is told from one that never began."""
     with pytest.raises(Died) as caught:

@@ -111,6 +111,9 @@ class Line(Protocol):
     def kill(self) -> None:
         """End it."""
 
+    def remind(self) -> None:
+        """Of what came right before it began to wait."""
+
 
 class Exchange:
     """One request and its answer."""
@@ -166,6 +169,8 @@ class Exchange:
             ready = dict(of.waits.wait(self._poll, patience))
             if bounded:
                 self._check_limits()
+            if not ready:
+                of.remind()
             if ready.get(into, 0) & ~select.POLLIN:
                 self._send()
             if err in ready:

@@ -88,7 +88,7 @@ class Instance:
         self._said.register(self._err, select.POLLIN)
         self._reader = Reader()
         self._number = LEAST_NUMBER
-        self._killed = False
+        self._killed = self._interrupted = False
         self.before = 0.0
         """What :meth:`cpu` was when it was asked last."""
         self._one = threading.Lock()
@@ -122,7 +122,14 @@ class Instance:
 
     def interrupt(self) -> None:
         """Raise ``KeyboardInterrupt`` in what it runs; nothing where nothing runs."""
+        self._interrupted = True
         self._process.send_signal(signal.SIGUSR1)  # who starts us may ignore SIGINT
+
+    def remind(self) -> None:
+        """Of an interrupt that came right before its code began to wait: Python is told of it, and
+        looks when that wait ends, as one does that a signal ends."""
+        if self._interrupted:
+            self._process.send_signal(signal.SIGUSR2)
 
     def kill(self) -> None:
         """End it, whoever waits for its answer."""
@@ -194,6 +201,7 @@ class Instance:
             if self._killed:  # what is left of an answer is not the next one's
                 raise NeverRan("the sandbox had ended, since it was killed", hint="reset it")
             self._number += 1
+            self._interrupted = False
             request["id"] = self._number
             try:
                 return Exchange(self, request, limits, heard, serve, memory, ready).answer()

@@ -75,6 +75,7 @@ class Channel:
         self._late = False
         self.running = False
         signal.signal(signal.SIGUSR1, self._interrupted)
+        signal.signal(signal.SIGUSR2, lambda *_: None)  # ends a wait, so that the other is seen
 
     def receive(self) -> Any:
         """The next request of the host's, or the end of this process where there is none."""
