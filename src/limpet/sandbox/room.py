@@ -6,8 +6,9 @@ import os
 
 from limpet.errors import PlanError
 
-_STREAMS, _STARTING = 3, 5
-"""Descriptors of this program's for each sandbox, and more of one that is being started."""
+_STREAMS, _BESIDE = 3, 16
+"""Descriptors of this program's for each sandbox, and for what is beside them: five more of one
+that is being started, the memory that all begin with, looks at files."""
 
 _LEAST = 1 << 20
 """Bytes of the host's memory that an interpreter writes to before it has done anything."""
@@ -39,7 +40,7 @@ def _bounds() -> list[tuple[int, str]]:
     found = [(pages // _LEAST, f"each takes at least {_LEAST >> 20} MiB of this host's memory")]
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files != resource.RLIM_INFINITY:
-        left = files - len(os.listdir("/proc/self/fd")) - _STARTING
+        left = files - len(os.listdir("/proc/self/fd")) - _BESIDE
         why = (
             f"this program may have {files} files open (ulimit -n), of which each takes {_STREAMS}"
         )
