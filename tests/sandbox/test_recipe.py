@@ -61,6 +61,7 @@ class Timed:
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     """A file of the library's, one of a package's in it, and one elsewhere."""
     monkeypatch.setattr("limpet.sandbox.looked.threading.Timer", Timed)
+    monkeypatch.setattr("limpet.sandbox.looked._looking", {})
     monkeypatch.setattr("limpet.sandbox.looked.own_files", lambda: "same")
     monkeypatch.setattr(bundles, "_library", lambda _: str(tmp_path / "library"))
     found = {
