@@ -34,7 +34,7 @@ bwrap --ro-bind / / true 2>/dev/null && echo bwrap works
 import limpet
 with limpet.Sandbox(timeout=60) as sandbox:
     sandbox.run("x = 6")
-    print(sandbox._prepared.recipe.options.backends, sandbox.run("x * 7").value)
+    print(sandbox._prepared.recipe.backend, sandbox.run("x * 7").value)
     other, = sandbox.fork()
     with other:
         print(other.run("x").value)
@@ -119,4 +119,4 @@ def test_in_a_container(tmp_path: Path) -> None:
     assert "bwrap works" not in said
     assert "MISSING KVM: /dev/kvm is not there" in said
     assert "ok      guest, process: one started" in said and "guest, kvm" not in said
-    assert said.splitlines()[-2:] == ["('process',) 42", "6"], said + done.stderr
+    assert said.splitlines()[-2:] == ["process 42", "6"], said + done.stderr
