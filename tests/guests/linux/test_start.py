@@ -153,13 +153,18 @@ ARG_START = 47
 """Of the numbers in /proc/self/stat, from 0: proc(5)."""
 
 
+def _moment(program: Path, path: Path) -> Layout:
+    """What goes on in a process from there, written to ``path``, and where its memory is."""
+    options = limpet.Options(backends=("process",), snapshot=True)
+    bundle = snapshot(limpet.plan(limpet.load(program), options)).bundle
+    bundle.write(path)
+    assert isinstance(bundle.plan.layout, Layout)
+    return bundle.plan.layout
+
+
 def test_few_words_take_no_page(make: Maker, tmp_path: Path) -> None:
     """Of what goes on in a process: many lie in its stack, and the program finds the same."""
-    options = limpet.Options(backends=("process",), snapshot=True)
-    bundle = snapshot(limpet.plan(limpet.load(make.compile(SHOWS, "shows")), options)).bundle
-    place = bundle.plan.layout
-    assert isinstance(place, Layout)
-    bundle.write(path := tmp_path / "shows")
+    place = _moment(make.compile(SHOWS, "shows"), path := tmp_path / "shows")
     low, high = place.beside_boot
 
     def starts_at(size: int) -> int:
@@ -189,11 +194,7 @@ int main(void) {
 
 def test_few_words_take_no_memory(make: Maker, tmp_path: Path) -> None:
     """Nothing is mapped in the stack for what lies elsewhere, but for many there is room."""
-    options = limpet.Options(backends=("process",), snapshot=True)
-    bundle = snapshot(limpet.plan(limpet.load(make.compile(TRIES, "tries")), options)).bundle
-    place = bundle.plan.layout
-    assert isinstance(place, Layout)
-    bundle.write(path := tmp_path / "tries")
+    place = _moment(make.compile(TRIES, "tries"), path := tmp_path / "tries")
 
     def told(at: int, *words: str) -> bytes:
         found = subprocess.run([path, *words], input=b"%x\n" % at, capture_output=True, check=True)
